@@ -1,0 +1,1 @@
+"""The miner: takes duties from the chain and carries them out."""

@@ -1,0 +1,1 @@
+"""The oracle: gathers evidence, reports and submits proofs."""

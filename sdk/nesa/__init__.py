@@ -1,0 +1,1 @@
+"""Nesa: run AI models on machines you do not trust, and check what they say."""

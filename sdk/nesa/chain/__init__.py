@@ -1,0 +1,1 @@
+"""Reading and writing the contracts: ABIs, cursors, senders, deployments."""

@@ -1,0 +1,1 @@
+"""The consumer's side: ask, wait, check the answer."""

@@ -1,0 +1,1 @@
+"""Models as data: opcodes, quantising, cutting, the reference run and proving."""
