@@ -1,0 +1,150 @@
+"""What members of a committee commit to, lock and attest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from eth_abi.abi import encode
+from eth_account.messages import SignableMessage, encode_typed_data
+from eth_keys.datatypes import PrivateKey, Signature
+from eth_utils import keccak
+
+from nesa.protocol.errors import InvalidMessage
+from nesa.protocol.ids import PROTOCOL_VERSION, Address, Digest, QueryId
+
+COMMITMENT_DOMAIN: Final = keccak(text="nesa.commitment.v1")
+SET_DOMAIN: Final = keccak(text="nesa.commitment-set.v1")
+
+SECP256K1_HALF_ORDER: Final = (
+    0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
+)
+
+
+def quorum(replicas: int) -> int:
+    """Equal attestations that settle a shard: floor(2r/3) + 1."""
+    return 2 * replicas // 3 + 1
+
+
+@dataclass(frozen=True, slots=True)
+class ShardContext:
+    """One shard's work in one attempt of one query, on one chain and market.
+
+    `seed` is the hash of the seed block. Everything that a member signs or commits to holds it,
+    so that nothing made before a reorganisation or for another deployment counts after it.
+    """
+
+    chain_id: int
+    market: Address
+    query_id: QueryId
+    attempt: int
+    seed: Digest
+    shard: int
+
+
+def commitment(
+    context: ShardContext,
+    round_: int,
+    member: Address,
+    in_digest: bytes,
+    out_digest: bytes,
+    salt: bytes,
+) -> Digest:
+    """A member's hidden result; `member` is its signer, `salt` 32 random bytes kept until reveal."""
+    types = ["bytes32", "uint256", "uint256", "address", "uint256", "uint256", "bytes32"]
+    types += ["uint256", "uint256", "address", "bytes32", "bytes32", "bytes32"]
+    head: list[Any] = [COMMITMENT_DOMAIN, PROTOCOL_VERSION, context.chain_id, context.market]
+    head += [context.query_id, context.attempt, context.seed, context.shard, round_]
+    return Digest(keccak(encode(types, [*head, member, in_digest, out_digest, salt])))
+
+
+def set_digest(context: ShardContext, round_: int, commitments: Sequence[bytes]) -> Digest:
+    """Digest of one set of commitments in draw order, zero for absent members."""
+    types = ["bytes32", "uint256", "uint256", "address", "uint256", "uint256", "uint256", "uint256"]
+    head: list[Any] = [SET_DOMAIN, PROTOCOL_VERSION, context.chain_id, context.market]
+    head += [context.query_id, context.attempt, context.shard, round_]
+    return Digest(keccak(encode(types, head) + b"".join(commitments)))
+
+
+@dataclass(frozen=True, slots=True)
+class Attestation:
+    """A member's signed statement of its own result.
+
+    `payload_hash` is keccak-256 of the bytes that go on chain (the answer, or its ciphertext when
+    sealed) in the last shard and zero in the others.
+    """
+
+    query_id: QueryId
+    attempt: int
+    shard: int
+    round: int
+    in_digest: Digest
+    out_digest: Digest
+    payload_hash: Digest
+    set_digest: Digest
+
+
+_ATTESTATION_TYPES: Final = {
+    "Attestation": [
+        {"name": "queryId", "type": "uint256"},
+        {"name": "attempt", "type": "uint256"},
+        {"name": "shard", "type": "uint256"},
+        {"name": "round", "type": "uint256"},
+        {"name": "inDigest", "type": "bytes32"},
+        {"name": "outDigest", "type": "bytes32"},
+        {"name": "payloadHash", "type": "bytes32"},
+        {"name": "setDigest", "type": "bytes32"},
+    ]
+}
+
+
+def attestation_message(chain_id: int, market: Address, attestation: Attestation) -> SignableMessage:
+    """EIP-712 message of `attestation` under the market's domain (name Nesa, version 1)."""
+    domain = {
+        "name": "Nesa",
+        "version": str(PROTOCOL_VERSION),
+        "chainId": chain_id,
+        "verifyingContract": market,
+    }
+    values = {
+        "queryId": attestation.query_id,
+        "attempt": attestation.attempt,
+        "shard": attestation.shard,
+        "round": attestation.round,
+        "inDigest": attestation.in_digest,
+        "outDigest": attestation.out_digest,
+        "payloadHash": attestation.payload_hash,
+        "setDigest": attestation.set_digest,
+    }
+    return encode_typed_data(domain, _ATTESTATION_TYPES, values)
+
+
+def attestation_hash(chain_id: int, market: Address, attestation: Attestation) -> Digest:
+    """The 32 bytes that are signed."""
+    message = attestation_message(chain_id, market, attestation)
+    return Digest(keccak(b"\x19" + message.version + message.header + message.body))
+
+
+def sign_digest(key: PrivateKey, digest: bytes) -> tuple[bytes, bytes]:
+    """Compact signature (r, vs) of 32 bytes after EIP-2098; deterministic, low s."""
+    signature = key.sign_msg_hash(digest)
+    vs = signature.s | signature.v << 255
+    return signature.r.to_bytes(32, "big"), vs.to_bytes(32, "big")
+
+
+def recover_signer(digest: bytes, r: bytes, vs: bytes) -> Address:
+    """Who signed `digest`.
+
+    Raises:
+        InvalidMessage: high s, or not a signature at all.
+    """
+    word = int.from_bytes(vs, "big")
+    v, s = word >> 255, word & (1 << 255) - 1
+    if s > SECP256K1_HALF_ORDER:
+        raise InvalidMessage("the signature has a high s")
+    try:
+        signature = Signature(vrs=(v, int.from_bytes(r, "big"), s))
+        return Address(signature.recover_public_key_from_msg_hash(digest).to_checksum_address())
+    except Exception as error:  # eth_keys raises several unrelated types on malformed input
+        raise InvalidMessage("the signature cannot be recovered") from error

@@ -1,0 +1,76 @@
+"""Digests of tensors: keccak-256 Merkle roots over 256-byte leaves, bound to dtype and shape.
+
+The tree is that of RFC 6962 (certificate transparency) with keccak-256: a leaf is hashed behind a
+zero byte, an inner node behind a one byte, and a node without a sibling moves up unchanged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from eth_utils import keccak
+
+from nesa.protocol.edges import EdgeType
+from nesa.protocol.ids import Digest
+
+LEAF_BYTES: Final = 256
+
+TENSOR_DOMAIN: Final = keccak(text="nesa.tensor.v1")
+EDGES_DOMAIN: Final = keccak(text="nesa.edges.v1")
+BLIND_DOMAIN: Final = keccak(text="nesa.blind.v1")
+
+
+def leaf_hash(data: bytes) -> Digest:
+    """Hash of one leaf (at most 256 bytes for tensors, any length for rows of a table)."""
+    return Digest(keccak(b"\x00" + data))
+
+
+def inner_hash(left: bytes, right: bytes) -> Digest:
+    """Hash of the node above two 32-byte nodes."""
+    return Digest(keccak(b"\x01" + left + right))
+
+
+def merkle_root(leaves: Sequence[bytes]) -> Digest:
+    """Root over leaf hashes (32 bytes each, at least one).
+
+    Raises:
+        ValueError: no leaves.
+    """
+    if not leaves:
+        raise ValueError("a Merkle tree needs at least one leaf")
+    level = list(leaves)
+    while len(level) > 1:
+        pairs = zip(level[::2], level[1::2], strict=False)
+        above = [inner_hash(left, right) for left, right in pairs]
+        level = above + level[len(level) - len(level) % 2 :]
+    return Digest(level[0])
+
+
+def bytes_root(data: bytes) -> Digest:
+    """Merkle root over `data` in 256-byte leaves; the last leaf may be shorter."""
+    leaves = [
+        leaf_hash(data[start : start + LEAF_BYTES]) for start in range(0, len(data), LEAF_BYTES)
+    ]
+    return merkle_root(leaves)
+
+
+def tensor_digest(edge: EdgeType, data: bytes) -> Digest:
+    """Digest of one tensor given as canonical bytes of type `edge`."""
+    return Digest(keccak(TENSOR_DOMAIN + edge.pack() + bytes_root(data)))
+
+
+def edges_digest(tensors: Sequence[bytes]) -> Digest:
+    """Digest of an ordered list of tensor digests (32 bytes each), also when there is only one."""
+    return Digest(keccak(EDGES_DOMAIN + b"".join(tensors)))
+
+
+def boundary_digest(edges: Sequence[EdgeType], tensors: Sequence[bytes]) -> Digest:
+    """Digest of everything that crosses one shard boundary, tensors given as canonical bytes."""
+    pairs = zip(edges, tensors, strict=True)
+    return edges_digest([tensor_digest(edge, data) for edge, data in pairs])
+
+
+def blinded_digest(digest: bytes, blind: bytes) -> Digest:
+    """What a sealed query shows of `digest`; without the 32-byte `blind` it cannot be guessed."""
+    return Digest(keccak(BLIND_DOMAIN + digest + blind))

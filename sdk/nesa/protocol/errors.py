@@ -1,0 +1,79 @@
+"""Every error that Nesa raises on purpose, in one tree.
+
+    NesaError
+    ├── InvalidInput            the caller gave something that no retry will make right
+    │   ├── InvalidTensor       wrong shape, dtype, range, a fraction or NaN
+    │   ├── InvalidModel        a model file or table that breaks a rule of `int-v1`
+    │   ├── InvalidMessage      a message, signature or envelope that does not check out
+    │   └── InvalidConfiguration a setting, key file, password or path
+    ├── Rejected                the chain refused; carries the contract's reason
+    ├── Unavailable             try again later: RPC, peer, or store did not answer
+    ├── Incompatible            another chain id, protocol version or deployment; stop
+    ├── IntegrityError          bytes do not match the digest that names them
+    ├── ExhaustedResource       disk, memory or a size limit
+    └── QueryFailed             the network did not answer the query
+        ├── QueryExpired        the deadline passed; the fee can be refunded
+        └── QueryRefunded       the fee went back to the client
+"""
+
+from __future__ import annotations
+
+
+class NesaError(Exception):
+    """Base of everything that Nesa raises on purpose."""
+
+
+class InvalidInput(NesaError, ValueError):
+    """The caller gave something that no retry will make right."""
+
+
+class InvalidTensor(InvalidInput):
+    """A tensor of the wrong shape or dtype, out of range, or with a fraction or NaN in it."""
+
+
+class InvalidModel(InvalidInput):
+    """A model file or operator table that breaks a rule of `int-v1`."""
+
+
+class InvalidMessage(InvalidInput):
+    """A message, signature or envelope that does not check out."""
+
+
+class InvalidConfiguration(InvalidInput):
+    """A setting, key file, password or path that cannot be used."""
+
+
+class Rejected(NesaError):
+    """The chain refused a call; `reason` is the contract's own text."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class Unavailable(NesaError, ConnectionError):
+    """RPC, peer or store did not answer; trying again later may help."""
+
+
+class Incompatible(NesaError):
+    """Another chain id, protocol version or deployment than expected; do not go on."""
+
+
+class IntegrityError(NesaError):
+    """Bytes do not match the digest that names them."""
+
+
+class ExhaustedResource(NesaError):
+    """Disk, memory or a size limit is used up."""
+
+
+class QueryFailed(NesaError):
+    """The network did not answer the query."""
+
+
+class QueryExpired(QueryFailed):
+    """The answer deadline passed; anybody can refund the fee."""
+
+
+class QueryRefunded(QueryFailed):
+    """The fee went back to the client."""

@@ -1,0 +1,43 @@
+"""How a fee is split: exact to the last unit, what does not divide goes to the treasury."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nesa.protocol.ids import Amount
+from nesa.protocol.parameters import BPS, QueryParameters
+from nesa.protocol.queries import Query
+
+
+@dataclass(frozen=True, slots=True)
+class FeeSplit:
+    """Shares of one query's fee; `slot` is what each of the K * r member slots earns."""
+
+    slot: Amount
+    oracle: Amount
+    royalty: Amount
+    reviewers: Amount
+    treasury: Amount
+
+
+def base_fee(price: int, shards: int, replicas: int) -> Amount:
+    """Fee for the work: the version's price for one shard and replica, times both."""
+    return Amount(price * shards * replicas)
+
+
+def split_fee(query: Query) -> FeeSplit:
+    """Shares of `query`: proofs are paid to those who prove, the callback to the oracle."""
+    rules: QueryParameters = query.rules
+    slots = query.shards * query.replicas
+    slot = (_share(query.base_fee, rules.miners_bps) + query.proof_fee) // slots
+    oracle = _share(query.base_fee, rules.oracle_bps) + query.callback_fee
+    royalty = _share(query.base_fee, rules.royalty_bps)
+    reviewers = _share(query.base_fee, rules.reviewers_bps)
+    treasury = query.fee - slot * slots - oracle - royalty - reviewers
+    return FeeSplit(
+        Amount(slot), Amount(oracle), Amount(royalty), Amount(reviewers), Amount(treasury)
+    )
+
+
+def _share(amount: int, bps: int) -> int:
+    return amount * bps // BPS
