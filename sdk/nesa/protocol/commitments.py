@@ -9,7 +9,7 @@ from typing import Any, Final
 from eth_abi.abi import encode
 from eth_account.messages import SignableMessage, encode_typed_data
 from eth_keys.datatypes import PrivateKey, Signature
-from eth_utils import keccak
+from eth_utils.crypto import keccak
 
 from nesa.protocol.errors import InvalidMessage
 from nesa.protocol.ids import PROTOCOL_VERSION, Address, Digest, QueryId
@@ -52,16 +52,40 @@ def commitment(
     salt: bytes,
 ) -> Digest:
     """A member's hidden result; `member` is its signer, `salt` 32 random bytes kept until reveal."""
-    types = ["bytes32", "uint256", "uint256", "address", "uint256", "uint256", "bytes32"]
+    types = [
+        "bytes32",
+        "uint256",
+        "uint256",
+        "address",
+        "uint256",
+        "uint256",
+        "bytes32",
+    ]
     types += ["uint256", "uint256", "address", "bytes32", "bytes32", "bytes32"]
-    head: list[Any] = [COMMITMENT_DOMAIN, PROTOCOL_VERSION, context.chain_id, context.market]
+    head: list[Any] = [
+        COMMITMENT_DOMAIN,
+        PROTOCOL_VERSION,
+        context.chain_id,
+        context.market,
+    ]
     head += [context.query_id, context.attempt, context.seed, context.shard, round_]
     return Digest(keccak(encode(types, [*head, member, in_digest, out_digest, salt])))
 
 
-def set_digest(context: ShardContext, round_: int, commitments: Sequence[bytes]) -> Digest:
+def set_digest(
+    context: ShardContext, round_: int, commitments: Sequence[bytes]
+) -> Digest:
     """Digest of one set of commitments in draw order, zero for absent members."""
-    types = ["bytes32", "uint256", "uint256", "address", "uint256", "uint256", "uint256", "uint256"]
+    types = [
+        "bytes32",
+        "uint256",
+        "uint256",
+        "address",
+        "uint256",
+        "uint256",
+        "uint256",
+        "uint256",
+    ]
     head: list[Any] = [SET_DOMAIN, PROTOCOL_VERSION, context.chain_id, context.market]
     head += [context.query_id, context.attempt, context.shard, round_]
     return Digest(keccak(encode(types, head) + b"".join(commitments)))
@@ -99,7 +123,9 @@ _ATTESTATION_TYPES: Final = {
 }
 
 
-def attestation_message(chain_id: int, market: Address, attestation: Attestation) -> SignableMessage:
+def attestation_message(
+    chain_id: int, market: Address, attestation: Attestation
+) -> SignableMessage:
     """EIP-712 message of `attestation` under the market's domain (name Nesa, version 1)."""
     domain = {
         "name": "Nesa",
@@ -120,7 +146,9 @@ def attestation_message(chain_id: int, market: Address, attestation: Attestation
     return encode_typed_data(domain, _ATTESTATION_TYPES, values)
 
 
-def attestation_hash(chain_id: int, market: Address, attestation: Attestation) -> Digest:
+def attestation_hash(
+    chain_id: int, market: Address, attestation: Attestation
+) -> Digest:
     """The 32 bytes that are signed."""
     message = attestation_message(chain_id, market, attestation)
     return Digest(keccak(b"\x19" + message.version + message.header + message.body))
@@ -145,6 +173,10 @@ def recover_signer(digest: bytes, r: bytes, vs: bytes) -> Address:
         raise InvalidMessage("the signature has a high s")
     try:
         signature = Signature(vrs=(v, int.from_bytes(r, "big"), s))
-        return Address(signature.recover_public_key_from_msg_hash(digest).to_checksum_address())
-    except Exception as error:  # eth_keys raises several unrelated types on malformed input
+        return Address(
+            signature.recover_public_key_from_msg_hash(digest).to_checksum_address()
+        )
+    except (
+        Exception
+    ) as error:  # eth_keys raises several unrelated types on malformed input
         raise InvalidMessage("the signature cannot be recovered") from error

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from eth_utils import keccak
+from eth_utils.crypto import keccak
 
 from nesa.protocol.edges import EdgeType
 from nesa.protocol.ids import Digest
@@ -50,7 +50,8 @@ def merkle_root(leaves: Sequence[bytes]) -> Digest:
 def bytes_root(data: bytes) -> Digest:
     """Merkle root over `data` in 256-byte leaves; the last leaf may be shorter."""
     leaves = [
-        leaf_hash(data[start : start + LEAF_BYTES]) for start in range(0, len(data), LEAF_BYTES)
+        leaf_hash(data[start : start + LEAF_BYTES])
+        for start in range(0, len(data), LEAF_BYTES)
     ]
     return merkle_root(leaves)
 

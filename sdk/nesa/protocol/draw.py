@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from eth_abi.abi import encode
-from eth_utils import keccak
+from eth_utils.crypto import keccak
 
 from nesa.protocol.ids import PROTOCOL_VERSION, Address, Digest, QueryId
 
@@ -23,7 +23,15 @@ def query_seed(
     return Digest(
         keccak(
             encode(
-                ["bytes32", "uint256", "uint256", "address", "uint256", "uint256", "bytes32"],
+                [
+                    "bytes32",
+                    "uint256",
+                    "uint256",
+                    "address",
+                    "uint256",
+                    "uint256",
+                    "bytes32",
+                ],
                 [
                     DRAW_DOMAIN,
                     PROTOCOL_VERSION,

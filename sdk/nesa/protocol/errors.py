@@ -1,19 +1,19 @@
 """Every error that Nesa raises on purpose, in one tree.
 
-    NesaError
-    ├── InvalidInput            the caller gave something that no retry will make right
-    │   ├── InvalidTensor       wrong shape, dtype, range, a fraction or NaN
-    │   ├── InvalidModel        a model file or table that breaks a rule of `int-v1`
-    │   ├── InvalidMessage      a message, signature or envelope that does not check out
-    │   └── InvalidConfiguration a setting, key file, password or path
-    ├── Rejected                the chain refused; carries the contract's reason
-    ├── Unavailable             try again later: RPC, peer, or store did not answer
-    ├── Incompatible            another chain id, protocol version or deployment; stop
-    ├── IntegrityError          bytes do not match the digest that names them
-    ├── ExhaustedResource       disk, memory or a size limit
-    └── QueryFailed             the network did not answer the query
-        ├── QueryExpired        the deadline passed; the fee can be refunded
-        └── QueryRefunded       the fee went back to the client
+NesaError
+├── InvalidInput            the caller gave something that no retry will make right
+│   ├── InvalidTensor       wrong shape, dtype, range, a fraction or NaN
+│   ├── InvalidModel        a model file or table that breaks a rule of `int-v1`
+│   ├── InvalidMessage      a message, signature or envelope that does not check out
+│   └── InvalidConfiguration a setting, key file, password or path
+├── Rejected                the chain refused; carries the contract's reason
+├── Unavailable             try again later: RPC, peer, or store did not answer
+├── Incompatible            another chain id, protocol version or deployment; stop
+├── IntegrityError          bytes do not match the digest that names them
+├── ExhaustedResource       disk, memory or a size limit
+└── QueryFailed             the network did not answer the query
+    ├── QueryExpired        the deadline passed; the fee can be refunded
+    └── QueryRefunded       the fee went back to the client
 """
 
 from __future__ import annotations

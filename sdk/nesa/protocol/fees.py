@@ -35,7 +35,11 @@ def split_fee(query: Query) -> FeeSplit:
     reviewers = _share(query.base_fee, rules.reviewers_bps)
     treasury = query.fee - slot * slots - oracle - royalty - reviewers
     return FeeSplit(
-        Amount(slot), Amount(oracle), Amount(royalty), Amount(reviewers), Amount(treasury)
+        Amount(slot),
+        Amount(oracle),
+        Amount(royalty),
+        Amount(reviewers),
+        Amount(treasury),
     )
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from enum import IntEnum
 from typing import Any, Final
 
 from eth_abi.abi import encode
-from eth_utils import keccak
+from eth_utils.crypto import keccak
 
 from nesa.protocol.ids import (
     PROTOCOL_VERSION,
@@ -123,15 +123,8 @@ class Query:
     def from_abi(cls, values: tuple[Any, ...]) -> Query:
         """The query in a decoded event or call."""
         query = cls(*values)
-        return cls(
-            *(
-                Assurance(value) if name == "assurance"
-                else Privacy(value) if name == "privacy"
-                else value
-                for name, value in zip(
-                    (field.name for field in fields(cls)), query.as_abi(), strict=True
-                )
-            )
+        return replace(
+            query, assurance=Assurance(query.assurance), privacy=Privacy(query.privacy)
         )
 
 
