@@ -1,0 +1,71 @@
+# `make` alone lists the targets. Nothing here needs root, and nothing is installed outside
+# .venv and .tools. Extra words for pytest go into ARGS: make test ARGS="-k draw -x".
+
+PYTHON ?= $(shell for name in python3.11 python3.12 python3; do \
+  "$$name" -c 'import sys; sys.version_info[:2] in ((3, 11), (3, 12)) or sys.exit(1); \
+print(sys.executable)' 2>/dev/null && break; done)
+PYTHON := $(PYTHON)
+ARGS ?=
+
+# ape looks for vyper and anvil on PATH, the prover for solc under XDG_DATA_HOME/svm.
+export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.tools/bin:$(PATH)
+
+SETUP = $(PYTHON) -m scripts.setup
+SOURCES = sdk miners oracle scripts tests
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-demo setup-train demo test test-train test-deep bench lint fix abi lock \
+  clean python
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: setup-demo ## set up, then ask a network of miners on this machine a question
+	@.venv/bin/nesa demo $(ARGS)
+
+test: setup ## the tests of every change; minutes
+	@.venv/bin/pytest $(ARGS)
+
+test-train: setup-train ## the tests that need torch and scikit-learn
+	@.venv/bin/pytest -m train $(ARGS)
+
+test-deep: setup ## the same invariants, searched much further
+	@.venv/bin/pytest -m deep $(ARGS)
+
+bench: setup ## measure what the README states
+	@.venv/bin/python -m benchmarks $(ARGS)
+
+lint: setup ## style, types, import arrows, contract lints, stale exports
+	@.venv/bin/ruff check $(SOURCES)
+	@.venv/bin/ruff format --check $(SOURCES)
+	@.venv/bin/mypy
+	@.venv/bin/lint-imports
+	@.venv/bin/python -m scripts.lint_contracts
+	@.venv/bin/python -m scripts.export_abi --check
+
+fix: setup ## mend what ruff can mend
+	@.venv/bin/ruff check --fix $(SOURCES)
+	@.venv/bin/ruff format $(SOURCES)
+
+abi: setup ## export ABIs and storage layouts from the contracts
+	@.venv/bin/python -m scripts.export_abi
+
+lock: setup ## resolve requirements/*.in anew
+	@$(PYTHON) -m scripts.setup.lock $(ARGS)
+
+setup: python ## install everything but torch into .venv and .tools
+	@$(SETUP) environment anvil solc
+
+setup-demo: python
+	@$(SETUP) environment anvil
+
+setup-train: python
+	@$(SETUP) training anvil solc
+
+clean: ## remove .venv, .tools and every cache
+	rm -rf .venv .tools .build .cache .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf .hypothesis .coverage contracts/.cache
+	find sdk miners oracle scripts tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+python:
+	@test -n "$(PYTHON)" || { echo "Nesa needs Python 3.11 or 3.12: install one, or name it with make PYTHON=/path/to/python3.12" >&2; exit 1; }
