@@ -1,0 +1,133 @@
+"""Nothing that the supervisor started outlives it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+
+from nesa.devnet.guard import surviving
+from nesa.devnet.processes import Program, Supervisor
+from nesa.protocol.errors import InvalidConfiguration, Unavailable
+
+FAMILY = "import subprocess, sys; subprocess.run(['sleep', '600'])"
+"""A program with a child of its own, as a miner has while it proves."""
+
+
+def group_is_alive(group: int) -> bool:
+    """Whether any process of the group is left (zombies of other parents aside)."""
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                fields = (entry / "stat").read_text().rpartition(")")[2].split()
+                if int(fields[2]) == group and fields[0] != "Z":
+                    return True
+    return False
+
+
+def wait_until_gone(groups: list[int], seconds: float = 10) -> bool:
+    limit = time.monotonic() + seconds
+    while time.monotonic() < limit:
+        if not any(group_is_alive(group) for group in groups):
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def python(name: str, source: str, folder: Path) -> Program:
+    return Program(name, (sys.executable, "-S", "-c", source), folder / f"{name}.log")
+
+
+async def test_leaving_the_context_ends_every_group(tmp_path: Path) -> None:
+    async with Supervisor() as supervisor:
+        started = [
+            await supervisor.start(python(f"family-{index}", FAMILY, tmp_path))
+            for index in range(3)
+        ]
+        groups = [running.pid for running in started]
+        assert all(group_is_alive(group) for group in groups)
+    assert wait_until_gone(groups)
+
+
+async def test_a_program_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
+    deaf = "import signal, time; signal.signal(15, signal.SIG_IGN); print('up', flush=True); "
+    async with Supervisor(grace=0.3) as supervisor:
+        running = await supervisor.start(python("deaf", deaf + "time.sleep(600)", tmp_path))
+        while "up" not in (tmp_path / "deaf.log").read_text():
+            await asyncio.sleep(0.02)
+        await supervisor.stop("deaf")
+        assert running.process.returncode == -signal.SIGKILL
+
+
+async def test_a_program_that_fails_is_named_with_the_end_of_its_log(tmp_path: Path) -> None:
+    async with Supervisor() as supervisor:
+        source = "print('no space'); raise SystemExit(3)"
+        running = await supervisor.start(python("miner-1", source, tmp_path))
+        await running.process.wait()
+        with pytest.raises(Unavailable, match="(?s)miner-1 ended with code 3.*no space"):
+            supervisor.refuse_failures()
+
+
+async def test_a_killed_program_is_no_failure(tmp_path: Path) -> None:
+    async with Supervisor() as supervisor:
+        await supervisor.start(python("miner-1", FAMILY, tmp_path))
+        await supervisor.kill("miner-1")
+        supervisor.refuse_failures()
+
+
+async def test_a_command_that_is_not_there_says_what_to_do(tmp_path: Path) -> None:
+    async with Supervisor() as supervisor:
+        with pytest.raises(InvalidConfiguration, match="make setup"):
+            await supervisor.start(Program("x", ("nesa-no-such",), tmp_path / "x.log"))
+
+
+PARENT = """
+import asyncio, os, sys
+from pathlib import Path
+from nesa.devnet.processes import Program, Supervisor
+
+async def main():
+    folder = Path(sys.argv[1])
+    async with Supervisor() as supervisor:
+        for index in range(3):
+            program = Program(
+                f"family-{index}", (sys.executable, "-S", "-c", sys.argv[2]), folder / f"{index}.log"
+            )
+            running = await supervisor.start(program)
+            print(running.pid, flush=True)
+        print("ready", flush=True)
+        await asyncio.sleep(600)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_a_parent_that_dies_leaves_nothing(tmp_path: Path, number: signal.Signals) -> None:
+    command = [sys.executable, "-c", textwrap.dedent(PARENT), str(tmp_path), FAMILY]
+    parent = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    assert parent.stdout is not None
+    groups = []
+    for line in parent.stdout:
+        if line.strip() == "ready":
+            break
+        groups.append(int(line))
+    time.sleep(0.2)
+    assert all(group_is_alive(group) for group in groups)
+    os.kill(parent.pid, number)
+    parent.wait(15)
+    assert wait_until_gone(groups)
+
+
+def test_the_guard_forgets_groups_that_are_gone() -> None:
+    assert surviving(["+7\n", "+8\n", "-7\n"]) == {8}
