@@ -6,6 +6,7 @@ import json
 import os
 import tarfile
 import tempfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,7 +54,7 @@ def extract_file(archive: Path, member: str, destination: Path, *, mode: int) ->
             if content is None:
                 raise SetupError(f"{member} in {archive.name} is not a plain file.")
             place_file(content, destination, mode=mode)
-    except (tarfile.TarError, EOFError, KeyError) as problem:
+    except (tarfile.TarError, zlib.error, EOFError, KeyError) as problem:
         raise SetupError(f"{archive.name} holds no readable {member}.") from problem
 
 
