@@ -1,0 +1,124 @@
+# pragma version ~=0.4.3
+"""
+@title Edge Type
+@license AGPL-3.0-only
+@notice Types of the tensors that cross a shard boundary, packed into one word each; the same as
+        `nesa.protocol.edges`. A word is: format (1 byte) | dtype (1) | rank (1) | zero (1) |
+        lowest value (4, signed) | highest value (4, signed) | up to five dimensions (4 each).
+"""
+
+# What a reader of canonical bytes needs of an edge.
+struct EdgeType:
+    itemsize: uint256  # bytes of one element
+    signed: bool
+    low: int256
+    high: int256
+    elements: uint256
+
+EDGE_FORMAT: constant(uint256) = 1
+MAX_RANK: constant(uint256) = 5
+WORD_MASK: constant(uint256) = 2**32 - 1
+SIGN_BIT: constant(uint256) = 2**31
+
+INT8: constant(uint256) = 1
+UINT8: constant(uint256) = 2
+INT16: constant(uint256) = 3
+INT32: constant(uint256) = 4
+
+
+@internal
+@pure
+def is_canonical(edge: bytes32) -> bool:
+    """
+    @notice Whether `edge` is a word that `nesa.protocol.edges` accepts.
+    @param edge The word.
+    @return True when it is.
+    """
+    word: uint256 = convert(edge, uint256)
+    dtype: uint256 = (word >> 240) & 255
+    rank: uint256 = (word >> 232) & 255
+    if word >> 248 != EDGE_FORMAT or (word >> 224) & 255 != 0:
+        return False
+    if dtype < INT8 or dtype > INT32 or rank < 1 or rank > MAX_RANK:
+        return False
+    for i: uint256 in range(MAX_RANK):
+        is_zero: bool = self._dimension(word, i) == 0
+        if is_zero != (i >= rank):
+            return False
+
+    low: int256 = self._signed(word >> 192)
+    high: int256 = self._signed(word >> 160)
+    least: int256 = 0
+    greatest: int256 = 255
+    if dtype != UINT8:
+        greatest = convert((1 << (8 * self._itemsize(dtype) - 1)) - 1, int256)
+        least = -greatest - 1
+    return least <= low and low <= high and high <= greatest
+
+
+@internal
+@pure
+def unpack(edge: bytes32) -> EdgeType:
+    """
+    @notice Fields of an edge.
+    @param edge A canonical word.
+    @return The fields.
+    """
+    word: uint256 = convert(edge, uint256)
+    dtype: uint256 = (word >> 240) & 255
+    return EdgeType(
+        itemsize=self._itemsize(dtype),
+        signed=dtype != UINT8,
+        low=self._signed(word >> 192),
+        high=self._signed(word >> 160),
+        elements=self.elements(edge),
+    )
+
+
+@internal
+@pure
+def elements(edge: bytes32) -> uint256:
+    """
+    @notice Number of elements.
+    @param edge A canonical word.
+    @return The product of the dimensions.
+    """
+    word: uint256 = convert(edge, uint256)
+    count: uint256 = self._dimension(word, 0)
+    for i: uint256 in range(1, (word >> 232) & 255, bound=4):
+        count *= self._dimension(word, i)
+    return count
+
+
+@internal
+@pure
+def byte_length(edge: bytes32) -> uint256:
+    """
+    @notice Length of the canonical bytes.
+    @param edge A canonical word.
+    @return Bytes.
+    """
+    return self.elements(edge) * self._itemsize((convert(edge, uint256) >> 240) & 255)
+
+
+@internal
+@pure
+def _itemsize(dtype: uint256) -> uint256:
+    if dtype <= UINT8:
+        return 1
+    if dtype == INT16:
+        return 2
+    return 4
+
+
+@internal
+@pure
+def _dimension(word: uint256, index: uint256) -> uint256:
+    return (word >> (128 - 32 * index)) & WORD_MASK
+
+
+@internal
+@pure
+def _signed(bits: uint256) -> int256:
+    # Two's complement of the lowest four bytes.
+    return convert((bits & WORD_MASK) ^ SIGN_BIT, int256) - convert(SIGN_BIT, int256)

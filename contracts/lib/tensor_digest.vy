@@ -1,0 +1,89 @@
+# pragma version ~=0.4.3
+"""
+@title Tensor Digest
+@license AGPL-3.0-only
+@notice Digests of tensors: keccak-256 Merkle roots over 256-byte leaves, bound to dtype and shape.
+        The tree is that of RFC 6962 with keccak-256; the same as `nesa.protocol.digests`.
+"""
+
+LEAF_BYTES: constant(uint256) = 256
+MAX_BYTES: constant(uint256) = 4096
+MAX_LEAVES: constant(uint256) = MAX_BYTES // LEAF_BYTES
+
+TENSOR_DOMAIN: constant(bytes32) = keccak256("nesa.tensor.v1")
+EDGES_DOMAIN: constant(bytes32) = keccak256("nesa.edges.v1")
+
+
+@internal
+@pure
+def boundary_digest(edge: bytes32, data: Bytes[4096]) -> bytes32:
+    """
+    @notice Digest of a shard boundary that a single tensor crosses.
+    @param edge Packed type of the tensor.
+    @param data Its canonical bytes, not empty; the caller checks length and range.
+    @return The digest.
+    """
+    return keccak256(concat(EDGES_DOMAIN, self.tensor_digest(edge, data)))
+
+
+@internal
+@pure
+def tensor_digest(edge: bytes32, data: Bytes[4096]) -> bytes32:
+    """
+    @notice Digest of one tensor.
+    @param edge Packed type of the tensor.
+    @param data Its canonical bytes, not empty.
+    @return The digest.
+    """
+    return keccak256(concat(TENSOR_DOMAIN, edge, self.bytes_root(data)))
+
+
+@internal
+@pure
+def edges_digest(tensors: DynArray[bytes32, 4]) -> bytes32:
+    """
+    @notice Digest of an ordered list of tensor digests.
+    @param tensors One to four digests.
+    @return The digest.
+    """
+    # The first two words of the encoding are offset and length.
+    digests: Bytes[192] = slice(abi_encode(tensors), 64, 32 * len(tensors))
+    return keccak256(concat(EDGES_DOMAIN, digests))
+
+
+@internal
+@pure
+def bytes_root(data: Bytes[4096]) -> bytes32:
+    """
+    @notice Merkle root over `data` in 256-byte leaves; the last leaf may be shorter.
+    @param data Not empty.
+    @return The root.
+    """
+    size: uint256 = len(data)
+    assert size != 0, "digest: no bytes"
+    if size <= LEAF_BYTES:
+        return keccak256(concat(b"\x00", data))
+
+    level: bytes32[MAX_LEAVES] = empty(bytes32[MAX_LEAVES])
+    width: uint256 = (size + LEAF_BYTES - 1) // LEAF_BYTES
+    for i: uint256 in range(width, bound=MAX_LEAVES):
+        start: uint256 = i * LEAF_BYTES
+        leaf: Bytes[4096] = slice(data, start, min(LEAF_BYTES, size - start))
+        level[i] = keccak256(concat(b"\x00", leaf))
+    return self._root(level, width)
+
+
+@internal
+@pure
+def _root(leaves: bytes32[MAX_LEAVES], count: uint256) -> bytes32:
+    level: bytes32[MAX_LEAVES] = leaves
+    width: uint256 = count
+    for depth: uint256 in range(4):  # 2**4 is MAX_LEAVES
+        if width == 1:
+            break
+        for i: uint256 in range(width // 2, bound=8):
+            level[i] = keccak256(concat(b"\x01", level[2 * i], level[2 * i + 1]))
+        if width % 2 == 1:
+            level[width // 2] = level[width - 1]
+        width = (width + 1) // 2
+    return level[0]
