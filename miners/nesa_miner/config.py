@@ -1,0 +1,83 @@
+"""Settings of one miner: a JSON file in its folder, each value overridable from the environment."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Final
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from nesa.protocol.errors import InvalidConfiguration
+
+CONFIG_FILE: Final = "miner.json"
+
+
+class MinerSettings(BaseSettings):
+    """Everything a miner needs to know besides its keys.
+
+    Paths are relative to the miner's folder. Environment variables are called NESA_MINER_<NAME>
+    and win over the file.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="NESA_MINER_", extra="forbid")
+
+    rpc_url: str
+    deployment: Path
+    endpoint: str
+    host: str = "127.0.0.1"
+    port: int = Field(ge=1, le=65535)
+    stores: tuple[str, ...] = ()
+    signer_keystore: Path = Path("keys/signer.json")
+    owner_keystore: Path = Path("keys/owner.json")
+    encryption_keystore: Path = Path("keys/encryption.json")
+    proving_cache: Path = Path("proving")
+    reference_string: Path | None = None
+    confirmations: int = Field(default=0, ge=0)
+    poll_seconds: float = Field(default=0.15, gt=0)
+    commit_seconds: float = Field(default=0.6, gt=0)
+    lock_seconds: float = Field(default=0.6, gt=0)
+    reveal_seconds: float = Field(default=0.6, gt=0)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Environment first, then what was read from the file."""
+        return env_settings, init_settings
+
+
+def read_settings(folder: Path) -> MinerSettings:
+    """Settings in `folder`/miner.json and the environment.
+
+    Raises:
+        InvalidConfiguration: no such file, not JSON, or a setting that makes no sense.
+    """
+    path = folder / CONFIG_FILE
+    try:
+        values = json.loads(path.read_text())
+        return MinerSettings(**values)
+    except FileNotFoundError:
+        raise InvalidConfiguration(
+            f"there is no {path}; make one with `nesa-miner init --dir {folder}`"
+        ) from None
+    except json.JSONDecodeError as error:
+        raise InvalidConfiguration(f"{path} is not JSON: {error}") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"]) or "settings"
+        raise InvalidConfiguration(f"{path}: {name}: {first['msg'].lower()}") from None
+
+
+def write_settings(folder: Path, settings: MinerSettings) -> Path:
+    """Write `settings` to `folder`/miner.json and return its path."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / CONFIG_FILE
+    path.write_text(settings.model_dump_json(indent=2) + "\n")
+    return path

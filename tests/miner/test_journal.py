@@ -1,0 +1,144 @@
+"""The journal forgets nothing that another party may have seen."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from nesa.protocol.errors import ExhaustedResource, Incompatible, InvalidConfiguration
+from nesa_miner.journal import JobKey, Journal, Phase
+
+KEY = JobKey((7, 0))
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Journal:
+    return Journal(tmp_path / "journal.sqlite", b"identity")
+
+
+def add(journal: Journal, log_key: bytes = b"log") -> bool:
+    with journal.transaction():
+        return journal.add_job(KEY, log_key, b"query", b"input")
+
+
+def test_a_new_job_waits_for_its_seed(journal: Journal) -> None:
+    assert add(journal)
+    job = journal.job(KEY)
+    assert job is not None
+    assert (job.phase, job.shard, job.seed) == (Phase.SEEN, None, None)
+
+
+def test_the_same_log_opens_a_job_once(journal: Journal) -> None:
+    add(journal)
+    assert not add(journal)
+
+
+def test_a_moved_log_starts_the_job_anew(journal: Journal) -> None:
+    add(journal)
+    with journal.transaction():
+        journal.draw(KEY, b"seed", 0, 2)
+        journal.add_record(KEY, b"salt")
+    assert add(journal, b"log after a reorganisation")
+    assert journal.records(KEY) == []
+    assert journal.open_jobs()[0].phase is Phase.SEEN
+
+
+def test_a_phase_moves_only_from_where_it_was(journal: Journal) -> None:
+    add(journal)
+    assert not journal.move(KEY, Phase.DRAWN, Phase.SETTLED)
+    assert journal.draw(KEY, b"seed", 1, 3)
+    assert not journal.draw(KEY, b"another seed", 0, 0)
+    assert journal.move(KEY, Phase.DRAWN, Phase.SETTLED)
+
+
+def test_an_ended_job_is_not_open(journal: Journal) -> None:
+    add(journal)
+    journal.end(KEY)
+    assert journal.open_jobs() == []
+
+
+def test_an_undone_log_takes_its_job_along(journal: Journal) -> None:
+    add(journal)
+    assert journal.undo([b"unknown", b"log"]) == [KEY]
+    assert journal.job(KEY) is None
+
+
+def test_records_come_back_in_order(journal: Journal) -> None:
+    for body in (b"salt", b"lock", b"certificate"):
+        journal.add_record(KEY, body)
+    assert journal.records(KEY) == [b"salt", b"lock", b"certificate"]
+    assert journal.records(JobKey((7, 1))) == []
+
+
+def test_the_first_envelope_of_a_kind_stays(journal: Journal) -> None:
+    journal.keep_envelope(KEY, "content-key", b"first")
+    journal.keep_envelope(KEY, "content-key", b"second")
+    assert journal.envelope(KEY, "content-key") == b"first"
+
+
+def test_newer_evidence_replaces_older(journal: Journal) -> None:
+    journal.keep_evidence(KEY, 0, b"three results")
+    journal.keep_evidence(KEY, 0, b"four results")
+    assert journal.evidence(KEY, 0) == b"four results"
+
+
+def test_a_failed_transaction_leaves_nothing(journal: Journal) -> None:
+    with pytest.raises(KeyError), journal.transaction():  # noqa: PT012
+        journal.add_job(KEY, b"log", b"query", b"input")
+        journal.set_fact("cursor", b"12")
+        raise KeyError
+    assert journal.job(KEY) is None
+    assert journal.fact("cursor") is None
+
+
+def test_another_identity_is_refused(tmp_path: Path) -> None:
+    Journal(tmp_path / "journal.sqlite", b"identity").close()
+    with pytest.raises(Incompatible, match="another deployment or signer"):
+        Journal(tmp_path / "journal.sqlite", b"somebody else")
+
+
+def test_a_file_that_is_no_journal_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "journal.sqlite").write_bytes(b"not a database" * 100)
+    with pytest.raises(InvalidConfiguration, match="cannot be used as a journal"):
+        Journal(tmp_path / "journal.sqlite", b"identity")
+
+
+def test_a_full_disk_is_said_and_loses_nothing(journal: Journal) -> None:
+    add(journal)
+    pages = journal._database.execute("PRAGMA page_count").fetchone()[0]
+    journal._database.execute(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(ExhaustedResource, match="disk"), journal.transaction():
+        journal.add_record(KEY, bytes(1 << 20))
+    assert journal.records(KEY) == []
+    assert journal.job(KEY) is not None
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from nesa_miner.journal import JobKey, Journal
+journal = Journal(Path(sys.argv[1]), b"identity")
+for number in range(10_000):
+    with journal.transaction():
+        journal.add_record(JobKey((7, 0)), b"%d" % number)
+    print(number, flush=True)
+"""
+
+
+def test_what_was_stored_before_a_kill_is_there_after_it(tmp_path: Path) -> None:
+    path = tmp_path / "journal.sqlite"
+    writer = subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE, text=True
+    )
+    assert writer.stdout is not None
+    seen = [int(writer.stdout.readline()) for _ in range(20)]
+    os.kill(writer.pid, signal.SIGKILL)
+    writer.wait()
+    stored = [int(body) for body in Journal(path, b"identity").records(KEY)]
+    assert stored[: len(seen)] == seen
+    assert stored == list(range(len(stored)))

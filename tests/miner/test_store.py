@@ -1,0 +1,76 @@
+"""Files come back only with the bytes that their digest names."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from nesa.protocol.digests import bytes_root
+from nesa.protocol.errors import ExhaustedResource, IntegrityError, Unavailable
+from nesa_miner.store import FileStore
+
+SHARD = b"a shard's file" * 100
+DIGEST = bytes_root(SHARD)
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    folder = tmp_path / "developer"
+    folder.mkdir()
+    (folder / DIGEST.hex()).write_bytes(SHARD)
+    return folder
+
+
+def store(tmp_path: Path, *sources: Path) -> FileStore:
+    return FileStore(tmp_path / "files", [str(source) for source in sources])
+
+
+def test_a_file_is_fetched_once_and_kept(tmp_path: Path, source: Path) -> None:
+    files = store(tmp_path, source)
+    assert files.fetch(DIGEST) == SHARD
+    (source / DIGEST.hex()).unlink()
+    assert files.fetch(DIGEST) == SHARD
+
+
+def test_a_tampered_source_is_refused(tmp_path: Path, source: Path) -> None:
+    (source / DIGEST.hex()).write_bytes(SHARD[:-1] + b"!")
+    with pytest.raises(IntegrityError, match="unchanged"):
+        store(tmp_path, source).fetch(DIGEST)
+    assert not (tmp_path / "files" / DIGEST.hex()).exists()
+
+
+def test_an_honest_source_behind_a_tampered_one_is_enough(tmp_path: Path, source: Path) -> None:
+    liar = tmp_path / "liar"
+    liar.mkdir()
+    (liar / DIGEST.hex()).write_bytes(b"something else")
+    assert store(tmp_path, liar, source).fetch(DIGEST) == SHARD
+
+
+def test_a_missing_file_names_the_stores(tmp_path: Path) -> None:
+    with pytest.raises(Unavailable, match=r"miner\.json"):
+        store(tmp_path, tmp_path / "nowhere").fetch(DIGEST)
+
+
+def test_a_damaged_local_copy_is_fetched_again(tmp_path: Path, source: Path) -> None:
+    files = store(tmp_path, source)
+    files.fetch(DIGEST)
+    (tmp_path / "files" / DIGEST.hex()).write_bytes(b"bit rot")
+    assert files.fetch(DIGEST) == SHARD
+    assert (tmp_path / "files" / DIGEST.hex()).read_bytes() == SHARD
+
+
+def test_a_full_disk_is_said_and_leaves_no_half_file(
+    tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = store(tmp_path, source)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(ExhaustedResource, match="free some space"):
+        files.fetch(DIGEST)
+    assert list((tmp_path / "files").iterdir()) == []
