@@ -1,0 +1,118 @@
+"""Where the contracts are: one file a chain, and one file for a whole development network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Self, TypeVar
+
+from eth_utils.address import is_address, to_checksum_address
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from nesa.protocol.errors import InvalidConfiguration
+from nesa.protocol.ids import PROTOCOL_VERSION, Address, BlockNumber, VersionId
+
+
+def _checksummed(value: str) -> Address:
+    if not is_address(value):
+        raise ValueError(f"{value!r} is not an address")
+    return Address(to_checksum_address(value))
+
+
+def _version_id(value: str) -> str:
+    if len(bytes.fromhex(value.removeprefix("0x"))) != 32:
+        raise ValueError(f"{value!r} is not 32 bytes of hex")
+    return value
+
+
+AddressField = Annotated[Address, AfterValidator(_checksummed)]
+"""An address in a file: any case is read, the checksummed form is kept."""
+
+_Document = TypeVar("_Document", bound=BaseModel)
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """The document in `path`.
+
+        Raises:
+            InvalidConfiguration: no such file, not JSON, or a field missing or wrong.
+        """
+        return _read(cls, path)
+
+    def write(self, path: Path) -> None:
+        """Store as JSON; the folder is made when it is missing, an older file replaced at once."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = path.with_name(path.name + ".part")
+        draft.write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        draft.replace(path)
+
+
+class Deployment(_File):
+    """One set of contracts on one chain; `block` is where reading of logs begins."""
+
+    chain_id: int = Field(gt=0)
+    block: BlockNumber = Field(ge=0)
+    protocol_version: int = PROTOCOL_VERSION
+    token: AddressField
+    parameters: AddressField
+    vault: AddressField
+    registry: AddressField
+    router: AddressField
+    committee: AddressField
+    market: AddressField
+
+    def contracts(self) -> dict[str, Address]:
+        """Every contract's address by name."""
+        names = ("token", "parameters", "vault", "registry", "router", "committee", "market")
+        return {name: getattr(self, name) for name in names}
+
+
+class KeyFile(_File):
+    """An encrypted key and the file that holds its password."""
+
+    keystore: Path
+    password_file: Path
+
+
+class ServedModel(_File):
+    """A version that a development network serves: its name, id and folder of shards."""
+
+    name: str
+    version_id: Annotated[str, AfterValidator(_version_id)]
+    folder: Path
+
+    @property
+    def id(self) -> VersionId:
+        """The version id as bytes."""
+        return VersionId(bytes.fromhex(self.version_id.removeprefix("0x")))
+
+
+class Network(_File):
+    """A running development network as its `network.json` tells it to clients."""
+
+    rpc_url: str
+    chain_id: int = Field(gt=0)
+    contracts: Deployment
+    client: KeyFile
+    models: tuple[ServedModel, ...] = ()
+
+
+def deployment_path(folder: Path, chain_id: int) -> Path:
+    """Where the deployment on `chain_id` is kept under `folder`."""
+    return folder / f"{chain_id}.json"
+
+
+def _read(kind: type[_Document], path: Path) -> _Document:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidConfiguration(f"cannot read {path}: {error}") from error
+    try:
+        return kind.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise InvalidConfiguration(f"{path}: {where}: {first['msg']}") from error

@@ -1,0 +1,487 @@
+"""Every log of the contracts as a frozen dataclass, named and ordered as in the interfaces."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Final
+
+from nesa.chain.abi import EventShape, interface
+from nesa.chain.connection import data_bytes, quantity
+from nesa.protocol.errors import Incompatible, Unavailable
+from nesa.protocol.ids import (
+    Address,
+    Amount,
+    BlockNumber,
+    Digest,
+    Epoch,
+    QueryId,
+    Timestamp,
+    VersionId,
+)
+from nesa.protocol.parameters import QueryParameters
+from nesa.protocol.queries import CallbackResult, Outcome, Query, ShardOutcome
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class LogKey:
+    """Names one log for good: another block with the same log gives another key."""
+
+    block_number: BlockNumber
+    log_index: int
+    block_hash: Digest
+    tx_hash: Digest
+
+
+@dataclass(frozen=True, slots=True)
+class RequestLimits:
+    """What a request and a new seat are held to, as in the contract's struct."""
+
+    callback_price: Amount
+    max_callback_gas: int
+    min_seats: int
+    seat_stake: Amount
+    exposure_bps: int
+    max_replicas: int
+
+
+@dataclass(frozen=True, slots=True)
+class QueryRequested:
+    """A query with everything that is needed to answer it."""
+
+    log: LogKey
+    query_id: QueryId
+    requester: Address
+    version_id: VersionId
+    query: Query
+    input: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptOpened:
+    """A query starts over with another draw; its older attempts count no more."""
+
+    log: LogKey
+    query_id: QueryId
+    query: Query
+
+
+@dataclass(frozen=True, slots=True)
+class QueryFulfilled:
+    """A query is answered."""
+
+    log: LogKey
+    query_id: QueryId
+    requester: Address
+    callback: CallbackResult
+    output: bytes
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class SlotClaimed:
+    """A member whom the report left out was paid."""
+
+    log: LogKey
+    query_id: QueryId
+    operator: Address
+    shard: int
+    amount: Amount
+
+
+@dataclass(frozen=True, slots=True)
+class QueryClosed:
+    """Slots that nobody claimed went back."""
+
+    log: LogKey
+    query_id: QueryId
+    returned_to_requester: Amount
+
+
+@dataclass(frozen=True, slots=True)
+class QueryRefunded:
+    """A query that nobody answered was paid back."""
+
+    log: LogKey
+    query_id: QueryId
+    requester: Address
+    amount: Amount
+
+
+@dataclass(frozen=True, slots=True)
+class CreditWithdrawn:
+    """The market paid an account."""
+
+    log: LogKey
+    account: Address
+    amount: Amount
+
+
+@dataclass(frozen=True, slots=True)
+class SeedPinned:
+    """A block hash is kept."""
+
+    log: LogKey
+    seed_block: BlockNumber
+    seed: Digest
+
+
+@dataclass(frozen=True, slots=True)
+class CourtSet:
+    """The dispute court was named."""
+
+    log: LogKey
+    court: Address
+
+
+@dataclass(frozen=True, slots=True)
+class VersionRegistered:
+    """A version of a model is on offer."""
+
+    log: LogKey
+    version_id: VersionId
+    developer: Address
+    root: bytes
+    name: str
+    location: str
+    operators_root: Digest
+    metadata_digest: Digest
+
+
+@dataclass(frozen=True, slots=True)
+class ShardProved:
+    """A shard's verifier was shown to work."""
+
+    log: LogKey
+    version_id: VersionId
+    shard: int
+    verifier: Address
+
+
+@dataclass(frozen=True, slots=True)
+class PriceChanged:
+    """Later requests pay this."""
+
+    log: LogKey
+    version_id: VersionId
+    price: Amount
+    proof_price: Amount
+
+
+@dataclass(frozen=True, slots=True)
+class VersionRetired:
+    """No more requests to this version."""
+
+    log: LogKey
+    version_id: VersionId
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorRegistered:
+    """An operator is known to the vault."""
+
+    log: LogKey
+    operator: Address
+    signer: Address
+    encryption_key: bytes
+    endpoint: str
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointChanged:
+    """An operator moved."""
+
+    log: LogKey
+    operator: Address
+    endpoint: str
+
+
+@dataclass(frozen=True, slots=True)
+class EncryptionKeyChanged:
+    """An operator's X25519 key from an epoch on."""
+
+    log: LogKey
+    operator: Address
+    encryption_key: bytes
+    from_epoch: Epoch
+
+
+@dataclass(frozen=True, slots=True)
+class SignerRotated:
+    """Seats that the operator takes later are signed for by another key."""
+
+    log: LogKey
+    operator: Address
+    signer: Address
+
+
+@dataclass(frozen=True, slots=True)
+class StakeDeposited:
+    """Stake came in."""
+
+    log: LogKey
+    operator: Address
+    amount: Amount
+
+
+@dataclass(frozen=True, slots=True)
+class UnbondingBegun:
+    """Stake began to thaw."""
+
+    log: LogKey
+    operator: Address
+    amount: Amount
+    withdrawable_at: Timestamp
+
+
+@dataclass(frozen=True, slots=True)
+class UnbondingCancelled:
+    """Thawing stake is free again."""
+
+    log: LogKey
+    operator: Address
+    amount: Amount
+
+
+@dataclass(frozen=True, slots=True)
+class StakeWithdrawn:
+    """Stake went out."""
+
+    log: LogKey
+    operator: Address
+    amount: Amount
+
+
+@dataclass(frozen=True, slots=True)
+class SeatTaken:
+    """An operator sits in a shard from an epoch on."""
+
+    log: LogKey
+    version_id: VersionId
+    operator: Address
+    shard: int
+    slot: int
+    signer: Address
+    from_epoch: Epoch
+    circuit_digest: Digest
+    verifier_code_hash: Digest
+
+
+@dataclass(frozen=True, slots=True)
+class SeatLeft:
+    """A seat is drawn by no query from an epoch on."""
+
+    log: LogKey
+    version_id: VersionId
+    operator: Address
+    shard: int
+    slot: int
+    to_epoch: Epoch
+
+
+@dataclass(frozen=True, slots=True)
+class SeatReleased:
+    """A seat's stake is free and its slot can be taken."""
+
+    log: LogKey
+    version_id: VersionId
+    operator: Address
+    shard: int
+    slot: int
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorSlashed:
+    """Stake was taken."""
+
+    log: LogKey
+    operator: Address
+    requested: Amount
+    taken: Amount
+    beneficiary: Address
+    rewarded: Amount
+    burned: Amount
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorHeld:
+    """How many disputes hold an operator."""
+
+    log: LogKey
+    operator: Address
+    holds: int
+
+
+@dataclass(frozen=True, slots=True)
+class SlasherSet:
+    """Who may slash was named."""
+
+    log: LogKey
+    slasher: Address
+
+
+@dataclass(frozen=True, slots=True)
+class RewardWithdrawn:
+    """The vault paid a slash's reward."""
+
+    log: LogKey
+    account: Address
+    amount: Amount
+
+
+@dataclass(frozen=True, slots=True)
+class QueryParametersChanged:
+    """Rules of later queries."""
+
+    log: LogKey
+    parameters: QueryParameters
+
+
+@dataclass(frozen=True, slots=True)
+class RequestLimitsChanged:
+    """Limits of later requests."""
+
+    log: LogKey
+    limits: RequestLimits
+
+
+@dataclass(frozen=True, slots=True)
+class TreasuryChanged:
+    """Who is credited the treasury's shares."""
+
+    log: LogKey
+    treasury: Address
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewerPoolChanged:
+    """Who is credited the reviewers' shares."""
+
+    log: LogKey
+    reviewer_pool: Address
+
+
+MarketEvent = (
+    QueryRequested
+    | AttemptOpened
+    | QueryFulfilled
+    | SlotClaimed
+    | QueryClosed
+    | QueryRefunded
+    | CreditWithdrawn
+    | SeedPinned
+    | CourtSet
+)
+
+RegistryEvent = VersionRegistered | ShardProved | PriceChanged | VersionRetired
+
+VaultEvent = (
+    OperatorRegistered
+    | EndpointChanged
+    | EncryptionKeyChanged
+    | SignerRotated
+    | StakeDeposited
+    | UnbondingBegun
+    | UnbondingCancelled
+    | StakeWithdrawn
+    | SeatTaken
+    | SeatLeft
+    | SeatReleased
+    | OperatorSlashed
+    | OperatorHeld
+    | SlasherSet
+    | RewardWithdrawn
+)
+
+ParametersEvent = (
+    QueryParametersChanged | RequestLimitsChanged | TreasuryChanged | ReviewerPoolChanged
+)
+
+ChainEvent = MarketEvent | RegistryEvent | VaultEvent | ParametersEvent
+
+CONTRACT_EVENTS: Final[Mapping[str, Any]] = {
+    "QueryMarket": MarketEvent,
+    "ModelRegistry": RegistryEvent,
+    "StakeVault": VaultEvent,
+    "ProtocolParameters": ParametersEvent,
+}
+"""Which events each contract emits, by the name of its interface."""
+
+
+@dataclass(frozen=True, slots=True)
+class RawLog:
+    """A log as the node gives it."""
+
+    key: LogKey
+    address: Address
+    topics: tuple[bytes, ...]
+    data: bytes
+
+
+def raw_log(found: Any) -> RawLog:
+    """One element of an answer to `eth_getLogs`.
+
+    Raises:
+        Unavailable: it is none.
+    """
+    if not isinstance(found, dict) or not isinstance(found.get("topics"), list):
+        raise Unavailable("the node answered garbage where a log was expected")
+    key = LogKey(
+        BlockNumber(quantity(found.get("blockNumber"))),
+        quantity(found.get("logIndex")),
+        Digest(data_bytes(found.get("blockHash"))),
+        Digest(data_bytes(found.get("transactionHash"))),
+    )
+    topics = tuple(data_bytes(topic) for topic in found["topics"])
+    return RawLog(key, Address(str(found.get("address"))), topics, data_bytes(found.get("data")))
+
+
+def decode_event(log: RawLog) -> ChainEvent | None:
+    """The event in `log`; None for events that no contract of this release knows.
+
+    Raises:
+        Incompatible: the log has a known name and unknown contents.
+    """
+    found = _decoders().get(log.topics[0]) if log.topics else None
+    if found is None:
+        return None
+    shape, kind = found
+    values = shape.decode(log.topics[1:], log.data)
+    try:
+        converted = {name: _convert(name, value) for name, value in values.items()}
+        event: ChainEvent = kind(log=log.key, **converted)
+    except (TypeError, ValueError) as error:
+        raise Incompatible(f"a {shape.name} log does not fit this release") from error
+    return event
+
+
+def outcome_from_abi(values: tuple[Any, ...]) -> Outcome:
+    """The outcome in a decoded event or call."""
+    *head, shards = values
+    return Outcome(*head, shards=tuple(ShardOutcome(*shard) for shard in shards))
+
+
+_CONVERTERS: Final[Mapping[str, Callable[[Any], Any]]] = {
+    "query": Query.from_abi,
+    "outcome": outcome_from_abi,
+    "callback": CallbackResult,
+    "parameters": lambda values: QueryParameters(*values),
+    "limits": lambda values: RequestLimits(*values),
+}
+
+
+def _convert(name: str, value: Any) -> Any:
+    converter = _CONVERTERS.get(name)
+    return value if converter is None else converter(value)
+
+
+@cache
+def _decoders() -> Mapping[bytes, tuple[EventShape, Callable[..., ChainEvent]]]:
+    decoders: dict[bytes, tuple[EventShape, Callable[..., ChainEvent]]] = {}
+    for contract, union in CONTRACT_EVENTS.items():
+        kinds = {kind.__name__: kind for kind in union.__args__}
+        for shape in interface(contract).events:
+            if shape.name in kinds:
+                decoders[shape.topic] = (shape, kinds[shape.name])
+    return decoders
