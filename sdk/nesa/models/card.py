@@ -1,0 +1,159 @@
+"""The model card: what the integers mean to a person, and how good the model was measured to be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import numpy as np
+from eth_utils.crypto import keccak
+from numpy.typing import NDArray
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveFloat
+
+from nesa.models.canonical import canonical_json
+from nesa.models.graph import Integers
+from nesa.models.quantise import Floats
+from nesa.protocol.edges import EdgeType
+from nesa.protocol.errors import InvalidTensor
+from nesa.protocol.ids import Digest
+
+
+def _edge_word(text: str) -> str:
+    EdgeType.unpack(bytes.fromhex(text.removeprefix("0x")))
+    return text
+
+
+EdgeWord = Annotated[str, Field(pattern="^0x[0-9a-f]{64}$"), AfterValidator(_edge_word)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Part(BaseModel):
+    """Base of everything that is read from a model's files: frozen, strict, nothing extra."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, strict=True, hide_input_in_errors=True
+    )
+
+
+class Feature(Part):
+    """One number that a person gives; it is sent as `floor((value - offset) / step + 0.5)`."""
+
+    name: str
+    unit: str
+    offset: float
+    step: PositiveFloat
+
+
+class Accuracy(Part):
+    """Share of right answers on the test rows; `proved` counts answers from verified proofs."""
+
+    test_rows: int
+    float_model: Share
+    integer_model: Share
+    proved_rows: int = 0
+    proved: Share | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a classifier says: the label, its number, and for each label a logit and a score.
+
+    Scores are the softmax of the logits, computed in floating point for the reader only. Both
+    are empty when the model gives nothing but the number.
+    """
+
+    label: str
+    index: int
+    logits: tuple[float, ...]
+    scores: tuple[float, ...]
+
+
+class ModelCard(Part):
+    """Facts about a model in the words of its users. Its digest is part of the version root.
+
+    `output_scale` is what one step of the output is worth as a logit. `reference_string` names
+    the structured reference string of the circuits, empty where there are none.
+    """
+
+    name: Annotated[str, Field(pattern="^[a-z0-9][a-z0-9-]{0,63}$")]
+    title: str
+    task: Literal["classification"]
+    description: str
+    data: str
+    licence: str
+    labels: tuple[str, ...]
+    features: tuple[Feature, ...]
+    input_type: EdgeWord
+    output_type: EdgeWord
+    output_scale: PositiveFloat
+    accuracy: Accuracy
+    reference_string: str = ""
+
+    @property
+    def input_edge(self) -> EdgeType:
+        """Type of the input tensor."""
+        return EdgeType.unpack(bytes.fromhex(self.input_type[2:]))
+
+    @property
+    def output_edge(self) -> EdgeType:
+        """Type of the output tensor."""
+        return EdgeType.unpack(bytes.fromhex(self.output_type[2:]))
+
+    @property
+    def digest(self) -> Digest:
+        """keccak-256 of the card as canonical JSON."""
+        return Digest(keccak(canonical_json(self.model_dump(mode="json"))))
+
+    def quantise_input(self, features: NDArray[np.generic]) -> Integers:
+        """Real numbers, in the order of `features`, as int64 tensor of the input's shape.
+
+        Accepts the input's shape, with or without its leading 1, or one flat row. Values outside
+        the range that the model was calibrated on are clipped; `clipped_features` names them.
+
+        Raises:
+            InvalidTensor: wrong shape, or a value that is not a finite number.
+        """
+        edge = self.input_edge
+        steps = np.clip(self._steps(features), edge.low, edge.high)
+        whole: Integers = steps.astype(np.int64).reshape(edge.shape)
+        return whole
+
+    def clipped_features(self, features: NDArray[np.generic]) -> tuple[str, ...]:
+        """Names of the features whose values `quantise_input` would clip.
+
+        Raises:
+            InvalidTensor: wrong shape, or a value that is not a finite number.
+        """
+        edge, steps = self.input_edge, self._steps(features)
+        outside = (steps < edge.low) | (steps > edge.high)
+        named = zip(self.features, outside, strict=True)
+        return tuple(feature.name for feature, beyond in named if beyond)
+
+    def interpret(self, output: NDArray[np.generic]) -> Answer:
+        """The answer in an output tensor, given as integers of the output's shape.
+
+        Raises:
+            InvalidTensor: not a tensor of the output's type.
+        """
+        edge = self.output_edge
+        values = edge.decode(edge.encode(output)).astype(np.float64).reshape(-1)
+        if values.size == 1:
+            index = int(values[0])
+            return Answer(self.labels[index], index, (), ())
+        index, logits = int(values.argmax()), values * self.output_scale
+        weights = np.exp(logits - logits.max())
+        scores = weights / weights.sum()
+        return Answer(self.labels[index], index, tuple(logits.tolist()), tuple(scores.tolist()))
+
+    def _steps(self, features: NDArray[np.generic]) -> Floats:
+        """Whole steps of every feature, flat and not clipped."""
+        edge = self.input_edge
+        if features.shape not in (edge.shape, edge.shape[1:], (edge.elements,)):
+            raise InvalidTensor(f"features have shape {features.shape}, not {edge.shape}")
+        if features.dtype.kind not in "iuf" or not np.isfinite(features.astype(np.float64)).all():
+            raise InvalidTensor("features must be finite numbers")
+        offsets = np.array([feature.offset for feature in self.features])
+        sizes = np.array([feature.step for feature in self.features])
+        flat = features.astype(np.float64).reshape(-1)
+        steps: Floats = np.floor((flat - offsets) / sizes + 0.5)
+        return steps

@@ -1,0 +1,88 @@
+"""Where to cut a table into shards: between rows, at small tensors, into parts of equal work."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cache
+from itertools import accumulate
+
+from nesa.models.graph import Table
+from nesa.models.opcodes import operator
+from nesa.protocol.edges import DType
+from nesa.protocol.errors import InvalidModel
+from nesa.protocol.versions import MAX_EDGES, MAX_SHARDS
+
+
+def legal_positions(table: Table) -> tuple[int, ...]:
+    """Rows in front of which the table may be cut: at most four values cross."""
+    positions = range(1, len(table.rows))
+    return tuple(place for place in positions if len(table.crossing(place)) <= MAX_EDGES)
+
+
+def good_positions(table: Table) -> tuple[int, ...]:
+    """Legal positions where one tensor crosses and it is narrower than an accumulator."""
+    return tuple(place for place in legal_positions(table) if _is_narrow(table, place))
+
+
+def cut_at(table: Table, positions: Sequence[int]) -> Table:
+    """The table with a new shard in front of every row of `positions`.
+
+    Raises:
+        InvalidModel: not ascending, or a position that is not legal.
+    """
+    return replace(table, cuts=tuple(positions))
+
+
+def cut(table: Table, shards: int) -> Table:
+    """The table in `shards` parts, the most costly part as cheap as can be.
+
+    Cost is counted in circuit rows; of equal cuts the one with fewer bytes on its boundaries is
+    taken, then the earliest.
+
+    Raises:
+        InvalidModel: there are not enough places to cut at.
+    """
+    if not 1 <= shards <= MAX_SHARDS:
+        raise InvalidModel(f"a table is cut into 1 to {MAX_SHARDS} shards, not {shards}")
+    places = good_positions(table)
+    if len(places) < shards - 1:
+        places = legal_positions(table)
+    if len(places) < shards - 1:
+        raise InvalidModel(f"the table has no {shards - 1} places where it can be cut")
+    return cut_at(table, _best_cuts(table, places, shards))
+
+
+def row_costs(table: Table) -> tuple[int, ...]:
+    """Cost of every row, in circuit rows."""
+    return tuple(
+        operator(row.opcode).circuit_rows(row, table.types_of(row.inputs)) for row in table.rows
+    )
+
+
+def boundary_bytes(table: Table, position: int) -> int:
+    """Bytes that cross in front of row `position`."""
+    return sum(edge.nbytes for edge in table.types_of(table.crossing(position)))
+
+
+def _is_narrow(table: Table, position: int) -> bool:
+    edges = table.types_of(table.crossing(position))
+    return len(edges) == 1 and edges[0].dtype is not DType.INT32
+
+
+def _best_cuts(table: Table, places: Sequence[int], shards: int) -> tuple[int, ...]:
+    total = (0, *accumulate(row_costs(table)))
+
+    @cache
+    def best(end: int, parts: int) -> tuple[int, int, tuple[int, ...]]:
+        if parts == 1:
+            return total[end], 0, ()
+        choices = []
+        for place in places:
+            if places.index(place) >= parts - 2 and place < end:
+                worst, size, cuts = best(place, parts - 1)
+                cost = max(worst, total[end] - total[place])
+                choices.append((cost, size + boundary_bytes(table, place), (*cuts, place)))
+        return min(choices)
+
+    return best(len(table.rows), shards)[2]

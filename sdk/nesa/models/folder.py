@@ -1,0 +1,337 @@
+"""A compiled model as a folder of files, every one of them named by its digest.
+
+model.json               operators without constants, card, shards, digests of all other files
+parameters.bin           constants of all rows, one behind the other
+known_answers.json       inputs of every shard and the digests that must come out
+test.npz                 quantised test rows, their labels and their real-valued features
+shards/<i>.onnx          shard i for ONNX Runtime
+shards/<i>.circuit.onnx  shard i for ezkl, where it can be proved
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from nesa.models.canonical import canonical_json
+from nesa.models.card import ModelCard, Part
+from nesa.models.check import check_table
+from nesa.models.graph import FORMAT, Table
+from nesa.models.index import (
+    Index,
+    ShardEntry,
+    Word,
+    constants,
+    decode_index,
+    read_table,
+    row_entries,
+    unword,
+    word,
+)
+from nesa.models.lowering import circuit_model, circuit_needs, runtime_model
+from nesa.models.reference import run_shard
+from nesa.models.runtime import KnownAnswer
+from nesa.protocol.digests import boundary_digest, bytes_root
+from nesa.protocol.edges import EdgeType
+from nesa.protocol.errors import IntegrityError, InvalidModel
+from nesa.protocol.ids import ZERO_DIGEST, Digest, VersionRoot
+from nesa.protocol.versions import ShardFacts, version_root
+
+INDEX: Final = "model.json"
+PARAMETERS: Final = "parameters.bin"
+ANSWERS: Final = "known_answers.json"
+TEST: Final = "test.npz"
+
+NO_CIRCUIT: Final = (ZERO_DIGEST, ZERO_DIGEST)
+KNOWN_ANSWERS: Final = 4
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelledRows:
+    """Test rows: quantised inputs [n, ..], labels [n], and the features [n, ..] they came from."""
+
+    inputs: NDArray[np.generic]
+    labels: NDArray[np.generic]
+    features: NDArray[np.generic]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CompiledModel:
+    """A model that has passed every check of its folder."""
+
+    table: Table
+    card: ModelCard
+    shards: tuple[ShardFacts, ...]
+    files: Mapping[str, bytes]
+
+    @property
+    def name(self) -> str:
+        """Name of the model and of its folder."""
+        return self.card.name
+
+    @property
+    def operators_root(self) -> Digest:
+        """Merkle root of the operator table."""
+        return self.table.operators_root
+
+    @property
+    def metadata_digest(self) -> Digest:
+        """Digest of the model card."""
+        return self.card.digest
+
+    @property
+    def root(self) -> VersionRoot:
+        """Commitment to the whole version."""
+        return version_root(self.operators_root, self.shards, self.metadata_digest)
+
+    @property
+    def input_edge(self) -> EdgeType:
+        """Type of the model's input."""
+        return self.table.inputs[0]
+
+    @property
+    def output_edge(self) -> EdgeType:
+        """Type of the model's output."""
+        return self.table.type_of(self.table.outputs[0])
+
+    def shard_file(self, shard: int) -> bytes:
+        """ONNX file of a shard for ONNX Runtime."""
+        return self.files[shard_path(shard)]
+
+    def circuit_file(self, shard: int) -> bytes | None:
+        """ONNX file of a shard for ezkl; None where the shard cannot be proved."""
+        return self.files.get(circuit_path(shard))
+
+    def known_answers(self, shard: int) -> tuple[KnownAnswer, ...]:
+        """Inputs of a shard with the digests that must come out."""
+        entries = _Answers.model_validate_json(self.files[ANSWERS]).shards[shard]
+        return tuple(
+            KnownAnswer(
+                tuple(bytes.fromhex(tensor) for tensor in entry.inputs),
+                Digest(unword(entry.output_digest)),
+            )
+            for entry in entries
+        )
+
+    def test_rows(self) -> LabelledRows:
+        """The rows that the accuracies were measured on.
+
+        Raises:
+            InvalidModel: `test.npz` does not hold them.
+        """
+        try:
+            with np.load(io.BytesIO(self.files[TEST]), allow_pickle=False) as arrays:
+                return LabelledRows(arrays["inputs"], arrays["labels"], arrays["features"])
+        except (KeyError, ValueError, zipfile.BadZipFile) as error:
+            raise InvalidModel("test.npz does not hold inputs, labels and features") from error
+
+
+class _Answer(Part):
+    inputs: tuple[str, ...]
+    output_digest: Word
+
+
+class _Answers(Part):
+    shards: tuple[tuple[_Answer, ...], ...]
+
+
+def shard_path(shard: int) -> str:
+    """Path of a shard's ONNX file inside the folder."""
+    return f"shards/{shard}.onnx"
+
+
+def circuit_path(shard: int) -> str:
+    """Path of a shard's ONNX file for ezkl inside the folder."""
+    return f"shards/{shard}.circuit.onnx"
+
+
+def load(path: Path, expected: bytes | None = None) -> CompiledModel:
+    """The compiled model in a folder, after every digest in it has been compared.
+
+    `expected` is the version root that the model must have, when one is known.
+
+    Raises:
+        IntegrityError: a file, constant, card or root does not match its digest.
+        InvalidModel: the folder does not hold a model that keeps the rules of `int-v1`.
+    """
+    index = decode_index(_read(path, INDEX))
+    files = {name: _checked(path, name, root) for name, root in index.files.items()}
+    model = _model(index, files)
+    _compare("operators_root", index.operators_root, model.operators_root)
+    _compare("metadata_digest", index.metadata_digest, model.metadata_digest)
+    _compare("root", index.root, model.root)
+    if expected is not None and model.root != expected:
+        raise IntegrityError(f"{model.name} is not the version 0x{expected.hex()}")
+    check_table(model.table)
+    _check_card(model)
+    return model
+
+
+def assemble(table: Table, card: ModelCard, rows: LabelledRows) -> CompiledModel:
+    """Everything that a folder holds, made from the table; no shard has a circuit yet.
+
+    Raises:
+        InvalidModel: the table breaks a rule, or the card does not describe it.
+    """
+    check_table(table)
+    files = {PARAMETERS: constants(table), TEST: _pack_rows(rows)}
+    files[ANSWERS] = _pack_answers(table, _probes(table, rows))
+    for number, shard in enumerate(table.shards):
+        files[shard_path(number)] = runtime_model(table, shard)
+        if not circuit_needs(table, shard).obstacles:
+            files[circuit_path(number)] = circuit_model(table, shard)
+    model = CompiledModel(
+        table, card, _facts(table, files, [NO_CIRCUIT] * len(table.shards)), files
+    )
+    _check_card(model)
+    return model
+
+
+def with_circuits(
+    model: CompiledModel, circuits: Sequence[tuple[Digest, Digest]], card: ModelCard
+) -> CompiledModel:
+    """The model with a (circuit digest, verifier code hash) for each shard and a new card.
+
+    Its version root changes with them; a shard without a circuit has two zero digests.
+    """
+    return replace(model, card=card, shards=_facts(model.table, model.files, circuits))
+
+
+def save(model: CompiledModel, path: Path) -> None:
+    """Writes the folder; files that it does not name are left alone."""
+    for name, data in model.files.items():
+        target = path / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(data)
+    (path / INDEX).write_bytes(_index(model).encode())
+
+
+def _index(model: CompiledModel) -> Index:
+    table = model.table
+    return Index(
+        format=FORMAT,
+        root=word(model.root),
+        operators_root=word(model.operators_root),
+        metadata_digest=word(model.metadata_digest),
+        card=model.card,
+        inputs=tuple(word(edge.pack()) for edge in table.inputs),
+        rows=row_entries(table),
+        outputs=table.outputs,
+        cuts=table.cuts,
+        shards=tuple(
+            ShardEntry(
+                circuit_digest=word(facts.circuit_digest),
+                verifier_code_hash=word(facts.verifier_code_hash),
+            )
+            for facts in model.shards
+        ),
+        files={name: word(bytes_root(data)) for name, data in model.files.items()},
+    )
+
+
+def _model(index: Index, files: Mapping[str, bytes]) -> CompiledModel:
+    if not {PARAMETERS, ANSWERS, TEST} <= files.keys():
+        raise InvalidModel(f"model.json does not name {PARAMETERS}, {ANSWERS} and {TEST}")
+    table = read_table(index, files[PARAMETERS])
+    if len(index.shards) != len(table.shards):
+        raise InvalidModel(f"model.json lists {len(index.shards)} shards for {len(table.shards)}")
+    circuits = [
+        (Digest(unword(entry.circuit_digest)), Digest(unword(entry.verifier_code_hash)))
+        for entry in index.shards
+    ]
+    return CompiledModel(table, index.card, _facts(table, files, circuits), files)
+
+
+def _facts(
+    table: Table, files: Mapping[str, bytes], circuits: Sequence[tuple[Digest, Digest]]
+) -> tuple[ShardFacts, ...]:
+    missing = [i for i in range(len(table.shards)) if shard_path(i) not in files]
+    if missing:
+        raise InvalidModel(f"the file {shard_path(missing[0])} is not there")
+    numbered = enumerate(zip(table.shards, circuits, strict=True))
+    return tuple(
+        ShardFacts(
+            table.types_of(shard.inputs),
+            table.types_of(shard.outputs),
+            bytes_root(files[shard_path(number)]),
+            circuit_digest,
+            code_hash,
+        )
+        for number, (shard, (circuit_digest, code_hash)) in numbered
+    )
+
+
+def _check_card(model: CompiledModel) -> None:
+    card, table = model.card, model.table
+    if len(table.inputs) != 1 or len(table.outputs) != 1:
+        raise InvalidModel("a model has one input and one output")
+    if (card.input_edge, card.output_edge) != (model.input_edge, model.output_edge):
+        raise InvalidModel("the card gives other types than the table")
+    if len(card.features) != model.input_edge.elements:
+        raise InvalidModel(f"the card names {len(card.features)} features")
+    edge = model.output_edge
+    if len(card.labels) != (edge.elements if edge.elements > 1 else edge.high + 1):
+        raise InvalidModel(f"the card names {len(card.labels)} labels")
+    try:
+        answers = _Answers.model_validate_json(model.files[ANSWERS])
+    except ValidationError as error:
+        raise InvalidModel(f"{ANSWERS} does not hold known answers") from error
+    if len(answers.shards) != len(table.shards):
+        raise InvalidModel(f"{ANSWERS} does not have an entry for every shard")
+
+
+def _probes(table: Table, rows: LabelledRows) -> list[bytes]:
+    """The first test rows, and the two ends of the input's range."""
+    edge = table.inputs[0]
+    probes = [edge.encode(np.full(edge.shape, end)) for end in (edge.low, edge.high)]
+    return probes + [edge.encode(row.reshape(edge.shape)) for row in rows.inputs[:KNOWN_ANSWERS]]
+
+
+def _pack_answers(table: Table, probes: Sequence[bytes]) -> bytes:
+    shards: list[tuple[_Answer, ...]] = []
+    tensors: list[tuple[bytes, ...]] = [(probe,) for probe in probes]
+    for shard in table.shards:
+        edges = table.types_of(shard.outputs)
+        outputs = [run_shard(table, shard, inputs) for inputs in tensors]
+        digests = [word(boundary_digest(edges, output)) for output in outputs]
+        pairs = zip(tensors, digests, strict=True)
+        shards.append(tuple(_answer(inputs, digest) for inputs, digest in pairs))
+        tensors = outputs
+    return canonical_json(_Answers(shards=tuple(shards)).model_dump(mode="json")) + b"\n"
+
+
+def _answer(inputs: Sequence[bytes], digest: str) -> _Answer:
+    return _Answer(inputs=tuple(tensor.hex() for tensor in inputs), output_digest=digest)
+
+
+def _pack_rows(rows: LabelledRows) -> bytes:
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, inputs=rows.inputs, labels=rows.labels, features=rows.features)
+    return buffer.getvalue()
+
+
+def _read(path: Path, name: str) -> bytes:
+    try:
+        return (path / name).read_bytes()
+    except OSError as error:
+        raise InvalidModel(f"{path / name} cannot be read") from error
+
+
+def _checked(path: Path, name: str, root: str) -> bytes:
+    data = _read(path, name)
+    if not data or word(bytes_root(data)) != root:
+        raise IntegrityError(f"{name} does not match its digest in {INDEX}")
+    return data
+
+
+def _compare(what: str, stated: str, found: bytes) -> None:
+    if word(found) != stated:
+        raise IntegrityError(f"the {what} in {INDEX} does not match its contents")

@@ -1,0 +1,155 @@
+"""The file `model.json`: everything about a compiled model but its constants and ONNX files."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import Field, ValidationError
+
+from nesa.models.canonical import canonical_json
+from nesa.models.card import EdgeWord, ModelCard, Part
+from nesa.models.graph import FORMAT, Opcode, Parameter, ParameterKind, Row, Table
+from nesa.protocol.edges import EdgeType
+from nesa.protocol.errors import IntegrityError, InvalidModel
+
+Word = Annotated[str, Field(pattern="^0x[0-9a-f]{64}$")]
+Size = Annotated[int, Field(ge=1, lt=2**32)]
+Number = Annotated[int, Field(ge=0, lt=2**32)]
+Attribute = Annotated[int, Field(ge=-(2**63), lt=2**63)]
+FilePath = Annotated[str, Field(pattern=r"^(shards/)?[a-z0-9_.]+$")]
+
+
+class ParameterEntry(Part):
+    """Constants of one row; their bytes lie in `parameters.bin` in the order of the entries."""
+
+    kind: str
+    shape: tuple[Size, ...]
+    root: Word
+
+
+class RowEntry(Part):
+    """One operator."""
+
+    opcode: str
+    attributes: tuple[Attribute, ...]
+    inputs: tuple[Number, ...]
+    output_type: EdgeWord
+    parameters: tuple[ParameterEntry, ...]
+
+
+class ShardEntry(Part):
+    """What proving adds to a shard; zero where there is no circuit."""
+
+    circuit_digest: Word
+    verifier_code_hash: Word
+
+
+class Index(Part):
+    """The whole file. `files` maps every other file to its Merkle root over 256-byte leaves."""
+
+    format: Literal["int-v1"]
+    root: Word
+    operators_root: Word
+    metadata_digest: Word
+    card: ModelCard
+    inputs: tuple[EdgeWord, ...]
+    rows: tuple[RowEntry, ...]
+    outputs: tuple[Number, ...]
+    cuts: tuple[Number, ...]
+    shards: tuple[ShardEntry, ...]
+    files: dict[FilePath, Word]
+
+    def encode(self) -> bytes:
+        """The file's bytes."""
+        return canonical_json(self.model_dump(mode="json")) + b"\n"
+
+
+def decode_index(data: bytes) -> Index:
+    """The index in `data`.
+
+    Raises:
+        InvalidModel: not the index of a compiled model.
+    """
+    try:
+        return Index.model_validate_json(data)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise InvalidModel(f"model.json: {place}: {first['msg']}") from error
+
+
+def word(data: bytes) -> str:
+    """32 bytes as 0x-prefixed hex."""
+    return f"0x{data.hex()}"
+
+
+def unword(text: str) -> bytes:
+    """32 bytes from 0x-prefixed hex."""
+    return bytes.fromhex(text.removeprefix("0x"))
+
+
+def row_entries(table: Table) -> tuple[RowEntry, ...]:
+    """The rows of a table without their constants."""
+    return tuple(
+        RowEntry(
+            opcode=row.opcode.name,
+            attributes=row.attributes,
+            inputs=row.inputs,
+            output_type=word(row.output_type.pack()),
+            parameters=tuple(_parameter_entry(parameter) for parameter in row.parameters),
+        )
+        for row in table.rows
+    )
+
+
+def constants(table: Table) -> bytes:
+    """The bytes of `parameters.bin`."""
+    return b"".join(parameter.data for row in table.rows for parameter in row.parameters)
+
+
+def read_table(index: Index, data: bytes) -> Table:
+    """The table of an index and its constants.
+
+    Raises:
+        InvalidModel: an unknown opcode or kind of constants, or an illegal table.
+        IntegrityError: constants that do not match their roots.
+    """
+    rows, start = [], 0
+    for entry in index.rows:
+        parameters = []
+        for item in entry.parameters:
+            parameter = _read_parameter(item, data[start:])
+            start += len(parameter.data)
+            parameters.append(parameter)
+        rows.append(_read_row(entry, tuple(parameters)))
+    if start != len(data):
+        raise IntegrityError("parameters.bin is longer than its rows")
+    inputs = tuple(EdgeType.unpack(unword(text)) for text in index.inputs)
+    return Table(inputs, tuple(rows), index.outputs, index.cuts)
+
+
+def _parameter_entry(parameter: Parameter) -> ParameterEntry:
+    shape = tuple(int(size) for size in parameter.values.shape)
+    return ParameterEntry(kind=parameter.kind.name, shape=shape, root=word(parameter.root))
+
+
+def _read_parameter(entry: ParameterEntry, data: bytes) -> Parameter:
+    if entry.kind not in ParameterKind.__members__:
+        raise InvalidModel(f"{entry.kind!r} is not a kind of constants of {FORMAT}")
+    kind = ParameterKind[entry.kind]
+    count = int(np.prod(entry.shape, dtype=np.int64))
+    if count * kind.dtype.itemsize > len(data):
+        raise IntegrityError("parameters.bin is shorter than its rows")
+    values = np.frombuffer(data, kind.dtype, count).astype(np.int64).reshape(entry.shape)
+    parameter = Parameter(kind, values)
+    if word(parameter.root) != entry.root:
+        raise IntegrityError(f"{entry.kind.lower()} in parameters.bin do not match their root")
+    return parameter
+
+
+def _read_row(entry: RowEntry, parameters: tuple[Parameter, ...]) -> Row:
+    if entry.opcode not in Opcode.__members__:
+        raise InvalidModel(f"{entry.opcode!r} is not an opcode of {FORMAT}")
+    edge = EdgeType.unpack(unword(entry.output_type))
+    return Row(Opcode[entry.opcode], entry.attributes, entry.inputs, edge, parameters)

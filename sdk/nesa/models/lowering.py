@@ -1,0 +1,142 @@
+"""From a shard of the table to an ONNX file: one form for ONNX Runtime, one for ezkl."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from onnx import ModelProto, TensorProto, checker, helper
+
+from nesa.models.graph import FORMAT, Shard, Table
+from nesa.models.opcodes import operator
+from nesa.models.opcodes.interface import NodeWriter
+from nesa.protocol.errors import InvalidModel
+
+OPSET: Final = 13
+IR_VERSION: Final = 8
+
+RUNTIME_NODES: Final = frozenset(
+    {"Add", "ArgMax", "Cast", "Clip", "Concat", "Conv", "Floor", "Gather", "Identity", "MatMul"}
+    | {"MaxPool", "Mul", "Reshape", "Slice", "Transpose"}
+)
+"""Every node that ONNX Runtime may be given: all of them exact on the integers of a table."""
+
+CIRCUIT_NODES: Final = RUNTIME_NODES | {"Div"}
+"""Every node that ezkl may be given. It does not refuse others: it computes something else."""
+
+DIGIT_BASE: Final = 128
+MAX_DIGITS: Final = 6
+MAX_INSTANCES: Final = 128
+"""Elements of inputs and outputs together that a verifier on chain is called with."""
+
+
+@dataclass(frozen=True, slots=True)
+class CircuitNeeds:
+    """What a circuit for one shard needs, from worst-case interval analysis.
+
+    `digits`: digits in base 128 of the largest magnitude (ezkl calls them legs), at least 2.
+    `instances`: elements of inputs and outputs. `rows`: estimated rows at four digits.
+    `obstacles`: why the shard cannot be proved, one sentence each; empty when it can.
+    """
+
+    digits: int
+    instances: int
+    rows: int
+    obstacles: tuple[str, ...]
+
+
+def runtime_model(table: Table, shard: Shard) -> bytes:
+    """ONNX file of the shard for ONNX Runtime; equal tables give equal bytes.
+
+    Inputs `x0`, `x1`, .. and outputs `y0`, `y1`, .. are float32 tensors of integers, in the order
+    of the shard's edges.
+
+    Raises:
+        InvalidModel: an operator that is not offered yet.
+    """
+    return _serialise(_lower(table, shard, for_circuit=False), RUNTIME_NODES)
+
+
+def circuit_model(table: Table, shard: Shard) -> bytes:
+    """ONNX file of the shard for ezkl at scale 0, named as in `runtime_model`.
+
+    Raises:
+        InvalidModel: the shard cannot be proved; the message names the first obstacle.
+    """
+    obstacles = circuit_needs(table, shard).obstacles
+    if obstacles:
+        raise InvalidModel(obstacles[0])
+    return _serialise(_lower(table, shard, for_circuit=True), CIRCUIT_NODES)
+
+
+def circuit_needs(table: Table, shard: Shard) -> CircuitNeeds:
+    """Digits, instances, rows and obstacles of a circuit for the shard."""
+    rows = table.rows[shard.first : shard.end]
+    pairs = [(row, operator(row.opcode), table.types_of(row.inputs)) for row in rows]
+    largest = max(rule.largest_decomposed(row, types) for row, rule, types in pairs)
+    digits = digits_for(largest)
+    edges = table.types_of(shard.inputs + shard.outputs)
+    instances = sum(edge.elements for edge in edges)
+    obstacles = [rule.unprovable for _, rule, _ in pairs if rule.unprovable]
+    if digits > MAX_DIGITS:
+        obstacles.append(f"values up to {largest} need {digits} digits, {MAX_DIGITS} are allowed")
+    if instances > MAX_INSTANCES:
+        obstacles.append(f"{instances} inputs and outputs, {MAX_INSTANCES} are allowed")
+    if set(shard.inputs) & set(shard.outputs):
+        obstacles.append("a value passes through the shard unused")
+    cost = sum(rule.circuit_rows(row, types) for row, rule, types in pairs)
+    return CircuitNeeds(digits, instances, cost, tuple(obstacles))
+
+
+def digits_for(largest: int) -> int:
+    """Smallest count of digits in base 128, at least 2, with `128**count > largest`."""
+    digits = 2
+    while DIGIT_BASE**digits <= largest:
+        digits += 1
+    return digits
+
+
+def _lower(table: Table, shard: Shard, *, for_circuit: bool) -> ModelProto:
+    writer = NodeWriter()
+    names = {value: f"x{place}" for place, value in enumerate(shard.inputs)}
+    for index in range(shard.first, shard.end):
+        row = table.rows[index]
+        rule = operator(row.opcode)
+        lower = rule.lower_ezkl if for_circuit else rule.lower_ort
+        operands = [names[value] for value in row.inputs]
+        name = lower(row, table.types_of(row.inputs), operands, writer)
+        names[table.output_of(index)] = name
+    for place, value in enumerate(shard.outputs):
+        writer.nodes.append(
+            helper.make_node("Identity", [names[value]], [f"y{place}"], f"y{place}")
+        )
+    return _model(table, shard, writer)
+
+
+def _model(table: Table, shard: Shard, writer: NodeWriter) -> ModelProto:
+    sides = {"x": shard.inputs, "y": shard.outputs}
+    infos = {
+        letter: [
+            helper.make_tensor_value_info(
+                f"{letter}{place}", TensorProto.FLOAT, table.type_of(value).shape
+            )
+            for place, value in enumerate(values)
+        ]
+        for letter, values in sides.items()
+    }
+    graph = helper.make_graph(writer.nodes, FORMAT, infos["x"], infos["y"], writer.constants)
+    return helper.make_model(
+        graph,
+        producer_name="nesa",
+        opset_imports=[helper.make_opsetid("", OPSET)],
+        ir_version=IR_VERSION,
+    )
+
+
+def _serialise(model: ModelProto, allowed: frozenset[str]) -> bytes:
+    strangers = {node.op_type for node in model.graph.node} - allowed
+    if strangers:
+        raise InvalidModel(f"nodes that are not on the list: {', '.join(sorted(strangers))}")
+    checker.check_model(model)
+    data: bytes = model.SerializeToString(deterministic=True)
+    return data

@@ -1,0 +1,115 @@
+"""What every operator of `int-v1` must offer, and the small writer its ONNX form is made with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import NodeProto, TensorProto, helper, numpy_helper
+
+from nesa.models.graph import Integers, Opcode, Row
+from nesa.protocol.edges import EdgeType
+from nesa.protocol.errors import InvalidModel
+
+EXACT_FLOAT32: Final = 2**24
+"""Below this magnitude every integer sum is exact in float32, in whatever order it is added."""
+
+EXACT_FLOAT64: Final = 2**53
+
+
+@dataclass(slots=True)
+class NodeWriter:
+    """Collects the nodes and constants of one ONNX graph; equal calls give equal names."""
+
+    nodes: list[NodeProto] = field(default_factory=list)
+    constants: list[TensorProto] = field(default_factory=list)
+
+    def constant(self, values: NDArray[np.generic]) -> str:
+        """Name of a new constant that holds `values`."""
+        name = f"c{len(self.constants)}"
+        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
+        return name
+
+    def node(self, operator: str, inputs: Sequence[str], **attributes: int | Sequence[int]) -> str:
+        """Name of the output of a new node."""
+        name = f"n{len(self.nodes)}"
+        node = helper.make_node(operator, list(inputs), [name], name)
+        node.attribute.extend(
+            helper.make_attribute(key, value) for key, value in sorted(attributes.items())
+        )
+        self.nodes.append(node)
+        return name
+
+
+class Operator(Protocol):
+    """One opcode: its rules, its reference, its lowerings and what a circuit needs for it.
+
+    `inputs` are always the types of the values that the row reads, in order.
+    """
+
+    @property
+    def code(self) -> Opcode:
+        """Number of the operator."""
+
+    @property
+    def unprovable(self) -> str:
+        """Why no ezkl circuit can hold it; empty when one can."""
+
+    def infer(self, row: Row, inputs: tuple[EdgeType, ...]) -> EdgeType:
+        """Type of the output, its range being the worst case over the ranges of the inputs.
+
+        Where the operator clips, the range is the one that the row declares.
+
+        Raises:
+            InvalidModel: the row breaks a rule of the operator.
+        """
+
+    def reference(self, row: Row, tensors: tuple[Integers, ...]) -> Integers:
+        """The definition in numpy: int64 in, int64 out."""
+
+    def lower_ort(
+        self, row: Row, inputs: tuple[EdgeType, ...], names: Sequence[str], writer: NodeWriter
+    ) -> str:
+        """Writes nodes for ONNX Runtime and returns the name of their output."""
+
+    def lower_ezkl(
+        self, row: Row, inputs: tuple[EdgeType, ...], names: Sequence[str], writer: NodeWriter
+    ) -> str:
+        """Writes nodes that ezkl turns into the same integers at scale 0."""
+
+    def largest_decomposed(self, row: Row, inputs: tuple[EdgeType, ...]) -> int:
+        """Largest magnitude that the circuit splits into digits; 0 when it splits nothing."""
+
+    def circuit_rows(self, row: Row, inputs: tuple[EdgeType, ...]) -> int:
+        """About how many rows of a circuit the operator takes; the measure for cutting."""
+
+
+def expect(condition: bool, row: Row, rule: str) -> None:
+    """Raises InvalidModel with `rule` in the name of the row's opcode unless `condition`."""
+    if not condition:
+        raise InvalidModel(f"{row.opcode.name}: {rule}")
+
+
+def expect_shape(
+    row: Row, inputs: tuple[EdgeType, ...], *, arity: int, attributes: int, parameters: int
+) -> None:
+    """Checks how many inputs, attributes and parameters the row has."""
+    expect(len(inputs) == arity, row, f"{len(inputs)} inputs where {arity} are needed")
+    expect(
+        len(row.attributes) == attributes,
+        row,
+        f"{len(row.attributes)} attributes where {attributes} are needed",
+    )
+    expect(
+        len(row.parameters) == parameters,
+        row,
+        f"{len(row.parameters)} parameters where {parameters} are needed",
+    )
+
+
+def largest_magnitude(edge: EdgeType) -> int:
+    """Largest absolute value that a tensor of type `edge` may hold."""
+    return max(abs(edge.low), abs(edge.high))

@@ -1,0 +1,119 @@
+"""Rescale: `y = clip(floor((x*m + 2**(7h-1)) / 128**h), low, high)`, a product with a fraction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+from onnx import TensorProto
+
+from nesa.models.graph import Integers, Opcode, ParameterKind, Row
+from nesa.models.opcodes.interface import (
+    EXACT_FLOAT64,
+    NodeWriter,
+    expect,
+    expect_shape,
+    largest_magnitude,
+)
+from nesa.protocol.edges import EdgeType
+
+MULTIPLIER_LOW: Final = 64
+MULTIPLIER_HIGH: Final = 8191
+HALVES_HIGH: Final = 4
+WHOLE_TENSOR: Final = -1
+
+_CIRCUIT_ROWS: Final = {1: 125, 2: 185, 3: 280, 4: 400}
+
+
+class Rescale:
+    """Brings accumulators to a narrower type by the factor `m / 128**h`, rounding half up.
+
+    Multipliers int32 in [64, 8191], [1] for the whole tensor or [C] along an axis. Attributes
+    (h, axis) with h in [1, 4] and axis -1 for the whole tensor. `low` and `high` are those of the
+    declared output type; the shape stays.
+
+    Bound: `max|x| * max(m) + 2**(7h-1) < 2**53`, so every step is exact in float64.
+    """
+
+    code = Opcode.RESCALE
+    unprovable = ""
+
+    def infer(self, row: Row, inputs: tuple[EdgeType, ...]) -> EdgeType:
+        """The declared type; see `Operator.infer`."""
+        expect_shape(row, inputs, arity=1, attributes=2, parameters=1)
+        halves, axis = row.attributes
+        factors, shape = row.parameter(ParameterKind.MULTIPLIERS), inputs[0].shape
+        expect(1 <= halves <= HALVES_HIGH, row, f"h must be in [1, {HALVES_HIGH}]")
+        within = factors.min() >= MULTIPLIER_LOW and factors.max() <= MULTIPLIER_HIGH
+        expect(bool(within), row, f"multipliers must be in [{MULTIPLIER_LOW}, {MULTIPLIER_HIGH}]")
+        expect(WHOLE_TENSOR <= axis < len(shape), row, f"axis {axis} does not exist")
+        size = 1 if axis == WHOLE_TENSOR else shape[axis]
+        expect(factors.shape == (size,), row, f"{size} multipliers are needed")
+        worst = self.largest_decomposed(row, inputs)
+        expect(worst < EXACT_FLOAT64, row, f"worst-case product {worst} is not below 2**53")
+        declared = row.output_type
+        return EdgeType(declared.dtype, shape, declared.low, declared.high)
+
+    def reference(self, row: Row, tensors: tuple[Integers, ...]) -> Integers:
+        """See the head of the module."""
+        halves, _ = row.attributes
+        rounded = (tensors[0] * _aligned(row) + (1 << (7 * halves - 1))) >> (7 * halves)
+        return np.clip(rounded, row.output_type.low, row.output_type.high)
+
+    def lower_ort(
+        self, row: Row, inputs: tuple[EdgeType, ...], names: Sequence[str], writer: NodeWriter
+    ) -> str:
+        """`Floor(x * (m / 128**h) + 0.5)` in float64: the same integer, since no step rounds."""
+        halves, _ = row.attributes
+        wide = writer.node("Cast", [names[0]], to=TensorProto.DOUBLE)
+        factors = writer.constant(_aligned(row).astype(np.float64) / 128.0**halves)
+        product = writer.node("Mul", [wide, factors])
+        shifted = writer.node("Add", [product, writer.constant(np.array(0.5))])
+        return _clipped(row, writer.node("Floor", [shifted]), writer)
+
+    def lower_ezkl(
+        self, row: Row, inputs: tuple[EdgeType, ...], names: Sequence[str], writer: NodeWriter
+    ) -> str:
+        """h times Div by 128 with a Floor right behind it: the only division ezkl gets right."""
+        halves, _ = row.attributes
+        wide = writer.node("Cast", [names[0]], to=TensorProto.DOUBLE)
+        factors = writer.constant(_aligned(row).astype(np.float64))
+        product = writer.node("Mul", [wide, factors])
+        half = writer.constant(np.array(2.0 ** (7 * halves - 1)))
+        current = writer.node("Add", [product, half])
+        divisor = writer.constant(np.array(128.0))
+        for _ in range(halves):
+            current = writer.node("Floor", [writer.node("Div", [current, divisor])])
+        return _clipped(row, current, writer)
+
+    def largest_decomposed(self, row: Row, inputs: tuple[EdgeType, ...]) -> int:
+        """`max|x| * max(m)` and the half that is added."""
+        halves, _ = row.attributes
+        factor = int(row.parameter(ParameterKind.MULTIPLIERS).max())
+        return int(largest_magnitude(inputs[0]) * factor + (1 << (7 * halves - 1)))
+
+    def circuit_rows(self, row: Row, inputs: tuple[EdgeType, ...]) -> int:
+        """Measured rows of one element with four digits, times the elements."""
+        return row.output_type.elements * _CIRCUIT_ROWS[row.attributes[0]]
+
+
+def _aligned(row: Row) -> Integers:
+    """Multipliers in a shape that broadcasts along the row's axis."""
+    _, axis = row.attributes
+    factors = row.parameter(ParameterKind.MULTIPLIERS)
+    rank = len(row.output_type.shape)
+    if axis == WHOLE_TENSOR:
+        return factors.reshape((1,) * rank)
+    return factors.reshape([-1 if place == axis else 1 for place in range(rank)])
+
+
+def _clipped(row: Row, name: str, writer: NodeWriter) -> str:
+    """Back to float32 and into the declared range.
+
+    The cast may round a value beyond 2**24, but never across a bound of the range.
+    """
+    narrow = writer.node("Cast", [name], to=TensorProto.FLOAT)
+    low = writer.constant(np.array(row.output_type.low, np.float32))
+    high = writer.constant(np.array(row.output_type.high, np.float32))
+    return writer.node("Clip", [narrow, low, high])
