@@ -1,0 +1,161 @@
+"""Sealing a message to one receiver, and opening it there once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from eth_keys.datatypes import PrivateKey
+
+from nesa.privacy.sealing import SUITE
+from nesa.protocol.commitments import sign_digest
+from nesa.protocol.envelopes import (
+    Envelope,
+    decode_envelope,
+    encode_envelope,
+    envelope_digest,
+    envelope_header,
+    header_of,
+    verify_sender,
+)
+from nesa.protocol.errors import ExhaustedResource, InvalidMessage
+from nesa.protocol.ids import PROTOCOL_VERSION, Address, Timestamp
+from nesa.protocol.messages import Message
+from nesa.protocol.wire import decode_message, encode_message
+
+MAX_LIFETIME: Final = 120
+"""Seconds that an envelope may still be valid for when it arrives."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """The chain and the market that messages are about."""
+
+    chain_id: int
+    market: Address
+
+
+@dataclass(frozen=True, slots=True)
+class Receiver:
+    """Whom an envelope is for: on-chain signer, and X25519 key from the vault."""
+
+    address: Address
+    key: X25519PublicKey
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """An envelope's content and the account that signed it."""
+
+    sender: Address
+    message: Message
+
+
+@dataclass(slots=True)
+class ReplayWindow:
+    """Nonces seen, each kept until its envelope's deadline; bounded for each sender.
+
+    It does not outlive the process: what arrives twice after a restart must do no harm.
+    """
+
+    most_per_sender: int = 4096
+    most_senders: int = 1024
+    _seen: dict[Address, dict[bytes, Timestamp]] = field(default_factory=dict)
+
+    def admit(self, envelope: Envelope, now: Timestamp) -> None:
+        """Remember the envelope's nonce.
+
+        Raises:
+            InvalidMessage: seen before.
+            ExhaustedResource: the sender, or all senders, have too many that are still valid.
+        """
+        self._forget(envelope.sender, now)
+        if envelope.sender not in self._seen and len(self._seen) >= self.most_senders:
+            for sender in list(self._seen):
+                self._forget(sender, now)
+            if len(self._seen) >= self.most_senders:
+                raise ExhaustedResource("too many senders have envelopes that are still valid")
+        nonces = self._seen.setdefault(envelope.sender, {})
+        if envelope.nonce in nonces:
+            raise InvalidMessage("the envelope was received before")
+        if len(nonces) >= self.most_per_sender:
+            raise ExhaustedResource("the sender has too many envelopes that are still valid")
+        nonces[envelope.nonce] = envelope.deadline
+
+    def _forget(self, sender: Address, now: Timestamp) -> None:
+        kept = {nonce: until for nonce, until in self._seen.get(sender, {}).items() if until >= now}
+        self._seen[sender] = kept
+        if not kept:
+            del self._seen[sender]
+
+
+def seal_envelope(
+    message: Message,
+    *,
+    deployment: Deployment,
+    signer: PrivateKey,
+    receiver: Receiver,
+    nonce: bytes,
+    deadline: Timestamp,
+) -> bytes:
+    """`message` signed by `signer` and sealed to `receiver`; `nonce` is 16 fresh random bytes.
+
+    Raises:
+        InvalidMessage: the message or a field is out of its bounds.
+    """
+    sender = Address(signer.public_key.to_checksum_address())
+    header = envelope_header(
+        deployment.chain_id, deployment.market, sender, receiver.address, nonce, deadline
+    )
+    ciphertext = SUITE.encrypt(encode_message(message), receiver.key, info=header)
+    r, vs = sign_digest(signer, envelope_digest(header, ciphertext))
+    envelope = Envelope(
+        PROTOCOL_VERSION,
+        deployment.chain_id,
+        deployment.market,
+        sender,
+        receiver.address,
+        nonce,
+        deadline,
+        ciphertext,
+        r,
+        vs,
+    )
+    return encode_envelope(envelope)
+
+
+def open_envelope(
+    data: bytes,
+    *,
+    deployment: Deployment,
+    me: Address,
+    key: X25519PrivateKey,
+    window: ReplayWindow,
+    now: Timestamp,
+) -> Opened:
+    """The message in `data` and who signed it; whether that sender may say it is another question.
+
+    Raises:
+        InvalidMessage: not for this deployment or receiver, late, forged, seen before, or garbage.
+        ExhaustedResource: the sender has too many envelopes that are still valid.
+    """
+    envelope = decode_envelope(data)
+    _check_addressing(envelope, deployment, me)
+    if not now <= envelope.deadline <= now + MAX_LIFETIME:
+        raise InvalidMessage("the envelope's deadline has passed or is too far away")
+    verify_sender(envelope)
+    window.admit(envelope, now)
+    try:
+        content = SUITE.decrypt(envelope.ciphertext, key, info=header_of(envelope))
+    except (InvalidTag, ValueError) as error:
+        raise InvalidMessage("the envelope is not sealed to this receiver") from error
+    return Opened(envelope.sender, decode_message(content))
+
+
+def _check_addressing(envelope: Envelope, deployment: Deployment, me: Address) -> None:
+    if (envelope.chain_id, envelope.market) != (deployment.chain_id, deployment.market):
+        raise InvalidMessage("the envelope is for another chain or market")
+    if envelope.receiver != me:
+        raise InvalidMessage("the envelope is for another receiver")

@@ -1,0 +1,82 @@
+"""Encryption keys of operators and clients: X25519 pairs, and the encrypted file they rest in."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Final
+
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from eth_keyfile.keyfile import create_keyfile_json, decode_keyfile_json
+
+from nesa.protocol.errors import InvalidConfiguration, InvalidMessage
+
+PUBLIC_KEY_BYTES: Final = 32
+KEY_FILE_KIND: Final = "nesa-x25519"
+
+
+def generate_key() -> X25519PrivateKey:
+    """A fresh private key."""
+    return X25519PrivateKey.generate()
+
+
+def public_bytes(key: X25519PrivateKey | X25519PublicKey) -> bytes:
+    """The 32 bytes of the public key that the vault stores as an operator's encryption key."""
+    public = key.public_key() if isinstance(key, X25519PrivateKey) else key
+    return public.public_bytes_raw()
+
+
+def public_key(data: bytes) -> X25519PublicKey:
+    """The public key with these 32 bytes.
+
+    Raises:
+        InvalidMessage: not 32 bytes.
+    """
+    try:
+        return X25519PublicKey.from_public_bytes(data)
+    except ValueError as error:
+        raise InvalidMessage("an encryption key has 32 bytes") from error
+
+
+def save_key(path: Path, key: X25519PrivateKey, password: str) -> None:
+    """Write `key` to a new file that only its owner may read, encrypted like a V3 keystore.
+
+    Raises:
+        InvalidConfiguration: the file exists or cannot be written.
+    """
+    stored = create_keyfile_json(key.private_bytes_raw(), password)
+    document = {
+        "kind": KEY_FILE_KIND,
+        "public_key": public_bytes(key).hex(),
+        "crypto": stored["crypto"],
+        "id": stored["id"],
+        "version": stored["version"],
+    }
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            json.dump(document, file, indent=2)
+    except OSError as error:
+        raise InvalidConfiguration(f"cannot write the key file {path}: {error}") from error
+
+
+def load_key(path: Path, password: str) -> X25519PrivateKey:
+    """The key in a file that `save_key` wrote.
+
+    Raises:
+        InvalidConfiguration: no such file, another kind of file, or the wrong password.
+    """
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InvalidConfiguration(f"cannot read the key file {path}: {error}") from error
+    if not isinstance(document, dict) or document.get("kind") != KEY_FILE_KIND:
+        raise InvalidConfiguration(f"{path} is not an encryption key file")
+    try:
+        key = X25519PrivateKey.from_private_bytes(decode_keyfile_json(document, password))
+    except (KeyError, TypeError, ValueError) as error:
+        raise InvalidConfiguration(f"wrong password for {path}, or a damaged file") from error
+    if public_bytes(key).hex() != document.get("public_key"):
+        raise InvalidConfiguration(f"{path} holds another key than it says")
+    return key

@@ -1,0 +1,165 @@
+"""What a settled shard shows to everybody else: enough to report it, check it and go on from it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from eth_utils.crypto import keccak
+
+from nesa.protocol import cbor
+from nesa.protocol.commitments import (
+    Attestation,
+    ShardContext,
+    attestation_hash,
+    commitment,
+    quorum,
+    recover_signer,
+    set_digest,
+)
+from nesa.protocol.errors import InvalidMessage
+from nesa.protocol.ids import PROTOCOL_VERSION, ZERO_DIGEST, Address, Digest
+from nesa.protocol.messages import MAX_TENSOR_BYTES, Handoff
+from nesa.protocol.queries import ShardReport, SignedResult
+from nesa.protocol.shapes import WORD, blob, optional, record
+from nesa.protocol.wire import COMMITMENTS, PAYLOAD, RESULTS, ROUND, TENSORS
+
+EVIDENCE_PATH: Final = "/v1/evidence/{query_id}/{attempt}/{shard}"
+MAX_PROOF_BYTES: Final = 64 << 10
+MAX_EVIDENCE_BYTES: Final = 2 * MAX_TENSOR_BYTES + (2 << 20)
+
+
+@dataclass(frozen=True, slots=True)
+class ShardEvidence:
+    """A quorum's equal results for one shard, and the tensors and proof behind them.
+
+    `commitments` are in draw order, `results` in ascending positions. `payload` is what goes on
+    chain in the last shard and empty in the others. Tensors may be left out (empty).
+    """
+
+    round: int
+    in_digest: Digest
+    out_digest: Digest
+    commitments: tuple[Digest, ...]
+    results: tuple[SignedResult, ...]
+    payload: bytes = b""
+    tensors_in: tuple[bytes, ...] = ()
+    tensors_out: tuple[bytes, ...] = ()
+    proof: bytes | None = None
+
+    @property
+    def payload_hash(self) -> Digest:
+        """What the attestations state of the payload."""
+        return Digest(keccak(self.payload)) if self.payload else ZERO_DIGEST
+
+    def report(self) -> ShardReport:
+        """The part that goes to the chain."""
+        return ShardReport(self.round, self.out_digest, self.commitments, self.results)
+
+    def handoff(self, context: ShardContext) -> Handoff:
+        """The message for the next shard's members; `context` is this shard's."""
+        return Handoff(
+            context,
+            self.round,
+            self.in_digest,
+            self.out_digest,
+            self.commitments,
+            self.results,
+            self.tensors_out,
+        )
+
+
+_EVIDENCE: Final = record(
+    ShardEvidence,
+    round=ROUND,
+    in_digest=WORD,
+    out_digest=WORD,
+    commitments=COMMITMENTS,
+    results=RESULTS,
+    payload=PAYLOAD,
+    tensors_in=TENSORS,
+    tensors_out=TENSORS,
+    proof=optional(blob(MAX_PROOF_BYTES)),
+)
+
+
+def encode_evidence(evidence: ShardEvidence) -> bytes:
+    """Canonical bytes of `evidence`.
+
+    Raises:
+        InvalidMessage: a field is out of its bounds.
+    """
+    return cbor.encode([PROTOCOL_VERSION, _EVIDENCE.pack(evidence)])
+
+
+def decode_evidence(data: bytes) -> ShardEvidence:
+    """The evidence that `data` is the canonical encoding of.
+
+    Raises:
+        InvalidMessage: too long, not canonical, another version, or a field that does not fit.
+    """
+    if len(data) > MAX_EVIDENCE_BYTES:
+        raise InvalidMessage(f"{len(data)} bytes are over the limit of {MAX_EVIDENCE_BYTES}")
+    item = cbor.decode(data)
+    if not isinstance(item, list) or len(item) != 2 or item[0] != PROTOCOL_VERSION:
+        raise InvalidMessage(f"this is not evidence of protocol version {PROTOCOL_VERSION}")
+    return _EVIDENCE.unpack(item[1])
+
+
+def evidence_of(handoff: Handoff) -> ShardEvidence:
+    """The evidence that a hand-over carries; its tensors are the settled shard's output."""
+    return ShardEvidence(
+        handoff.round,
+        handoff.in_digest,
+        handoff.out_digest,
+        handoff.commitments,
+        handoff.results,
+        tensors_out=handoff.tensors,
+    )
+
+
+def verify_evidence(
+    context: ShardContext, members: Sequence[Address], replicas: int, evidence: ShardEvidence
+) -> None:
+    """Check that a quorum of `members` (signers in draw order) attested this evidence's digests.
+
+    Tensors and proof are not looked at: compare them with the digests where their types are known.
+
+    Raises:
+        InvalidMessage: no quorum, or a result that does not open its commitment or is not signed.
+    """
+    if len(members) != replicas or len(evidence.commitments) != replicas:
+        raise InvalidMessage(f"the committee or the set does not have {replicas} entries")
+    positions = [result.position for result in evidence.results]
+    if positions != sorted(set(positions)) or positions[-1:] >= [replicas]:
+        raise InvalidMessage("the results are not in ascending positions of the committee")
+    if len(positions) < quorum(replicas):
+        raise InvalidMessage(f"{len(positions)} results are fewer than a quorum")
+    for result in evidence.results:
+        _verify_result(context, members[result.position], evidence, result)
+
+
+def _verify_result(
+    context: ShardContext, member: Address, evidence: ShardEvidence, result: SignedResult
+) -> None:
+    digests = (evidence.in_digest, evidence.out_digest)
+    opened = commitment(context, evidence.round, member, *digests, result.salt)
+    if opened != evidence.commitments[result.position]:
+        raise InvalidMessage(f"the result of member {result.position} opens another commitment")
+    signed = attestation_hash(context.chain_id, context.market, _attested(context, evidence))
+    if recover_signer(signed, result.r, result.vs) != member:
+        raise InvalidMessage(f"the result is not signed by the member at {result.position}")
+
+
+def _attested(context: ShardContext, evidence: ShardEvidence) -> Attestation:
+    return Attestation(
+        context.query_id,
+        context.attempt,
+        context.shard,
+        evidence.round,
+        evidence.in_digest,
+        evidence.out_digest,
+        evidence.payload_hash,
+        set_digest(context, evidence.round, evidence.commitments),
+    )

@@ -1,0 +1,136 @@
+"""What the members of a committee, the committees of two shards, and a client say to each other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from nesa.protocol.commitments import Attestation, ShardContext
+from nesa.protocol.ids import Address, Digest, QueryId
+from nesa.protocol.queries import SignedResult
+
+MAX_TENSOR_BYTES: Final = 4 << 20
+MAX_PAYLOAD_BYTES: Final = 1 << 20
+MAX_MESSAGE_BYTES: Final = (4 << 20) + (64 << 10)
+"""Longest encoded message: one boundary's tensors of 4 MiB together, and everything else."""
+
+MAX_WRAPPED_BYTES: Final = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """A member's hidden result for one round. Counts only when its author sends it."""
+
+    context: ShardContext
+    round: int
+    position: int
+    commitment: Digest
+
+
+@dataclass(frozen=True, slots=True)
+class Propose:
+    """The set that the proposer of the round collected, in draw order, zero for absent members."""
+
+    context: ShardContext
+    round: int
+    commitments: tuple[Digest, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """A member's only signature on a set in this round; anybody may pass it on."""
+
+    context: ShardContext
+    round: int
+    position: int
+    set_digest: Digest
+    r: bytes
+    vs: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """A set and a quorum of locks of it (ascending positions): the set of this round for good."""
+
+    context: ShardContext
+    round: int
+    commitments: tuple[Digest, ...]
+    locks: tuple[Lock, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Reveal:
+    """A member's opened commitment and signed attestation; anybody may pass it on.
+
+    `tensors` and `payload` are left out (empty) when the receiver can be expected to have them.
+    """
+
+    context: ShardContext
+    round: int
+    position: int
+    salt: bytes
+    in_digest: Digest
+    out_digest: Digest
+    payload_hash: Digest
+    set_digest: Digest
+    r: bytes
+    vs: bytes
+    tensors: tuple[bytes, ...] = ()
+    payload: bytes = b""
+
+    @property
+    def attestation(self) -> Attestation:
+        """What the signature is over."""
+        return Attestation(
+            self.context.query_id,
+            self.context.attempt,
+            self.context.shard,
+            self.round,
+            self.in_digest,
+            self.out_digest,
+            self.payload_hash,
+            self.set_digest,
+        )
+
+    @property
+    def result(self) -> SignedResult:
+        """The form in which it goes to the chain."""
+        return SignedResult(self.position, self.salt, self.r, self.vs)
+
+
+@dataclass(frozen=True, slots=True)
+class Inquiry:
+    """A member that lacks something asks the others for what they have; `round` is its own."""
+
+    context: ShardContext
+    round: int
+
+
+@dataclass(frozen=True, slots=True)
+class Handoff:
+    """What a settled shard gives to the members of the next; `context` is the settled shard's."""
+
+    context: ShardContext
+    round: int
+    in_digest: Digest
+    out_digest: Digest
+    commitments: tuple[Digest, ...]
+    results: tuple[SignedResult, ...]
+    tensors: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ContentKey:
+    """The key of a sealed query, wrapped by its requester to one member of one attempt."""
+
+    chain_id: int
+    market: Address
+    query_id: QueryId
+    attempt: int
+    wrapped: bytes
+
+
+MemberMessage: TypeAlias = Commit | Propose | Lock | Certificate | Reveal | Inquiry
+"""What the members of one shard's committee say among themselves."""
+
+Message: TypeAlias = MemberMessage | Handoff | ContentKey
