@@ -1,4 +1,4 @@
-"""Interfaces of the contracts as exported from `contracts/interfaces`, and calls built from them."""
+"""Interfaces of the contracts as exported from their sources, and calls built from them."""
 
 from __future__ import annotations
 

@@ -105,7 +105,7 @@ def start_anvil(settings: AnvilSettings = AnvilSettings()) -> Anvil:
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            preexec_fn=_die_with_parent,  # noqa: PLW1509 - nothing here has threads that fork
+            preexec_fn=_die_with_parent,
         )
     anvil = Anvil(process, port)
     try:

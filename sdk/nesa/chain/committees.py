@@ -9,7 +9,7 @@ from nesa.chain.connection import At
 from nesa.chain.contracts import Operator, SeatRecord, Vault
 from nesa.protocol.draw import draw, query_seed, slot_order
 from nesa.protocol.ids import ZERO_DIGEST, Address, Digest, VersionId
-from nesa.protocol.queries import ORACLE_SHARD, Assurance, Query
+from nesa.protocol.queries import MAX_REPLICAS, ORACLE_SHARD, Assurance, Query
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +52,9 @@ class DrawnCommittees:
 def seats_wanted(query: Query, shard: int) -> int:
     """How many seats the draw of a shard takes (`ORACLE_SHARD` for oracles)."""
     if shard == ORACLE_SHARD:
-        return query.rules.oracle_turns
+        return min(query.rules.oracle_turns, MAX_REPLICAS)
     if query.assurance is Assurance.PROVED:
-        return max(query.replicas, query.rules.prover_turns)
+        return min(query.rules.prover_turns, MAX_REPLICAS)
     return query.replicas
 
 
@@ -87,9 +87,7 @@ async def _drawn_seats(
     return [(slot, records[slot]) for slot in drawn]
 
 
-async def _operators(
-    vault: Vault, addresses: set[Address], at: At
-) -> dict[Address, Operator]:
+async def _operators(vault: Vault, addresses: set[Address], at: At) -> dict[Address, Operator]:
     ordered = sorted(addresses)
     found = await asyncio.gather(*(vault.operator(address, at) for address in ordered))
     return dict(zip(ordered, found, strict=True))

@@ -7,7 +7,7 @@ import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Final, Literal, Self, TypeVar
+from typing import Any, Final, Literal, Self, TypeGuard, TypeVar
 from urllib.parse import urlsplit
 
 from aiohttp import ClientError, ClientTimeout
@@ -159,12 +159,16 @@ class Connection:
         Raises:
             Unavailable: the node does not have it (yet).
         """
-        by_hash = isinstance(at, bytes)
-        method = "eth_getBlockByHash" if by_hash else "eth_getBlockByNumber"
-        found = await self.request(method, f"0x{at.hex()}" if by_hash else hex(at), False)
+        found = await self.find_block(at)
         if found is None:
-            raise Unavailable(f"{self.url} has no block {at.hex() if by_hash else at}")
-        return _block(found)
+            raise Unavailable(f"{self.url} has no block {_block_name(at)}")
+        return found
+
+    async def find_block(self, at: BlockNumber | Digest) -> Block | None:
+        """Header of a block, None when the node does not have it (yet)."""
+        method = "eth_getBlockByHash" if _is_hash(at) else "eth_getBlockByNumber"
+        found = await self.request(method, _block_name(at), False)
+        return None if found is None else _block(found)
 
     async def call(
         self, call: ContractCall, at: At, sender: Address | None = None, gas: int | None = None
@@ -278,10 +282,18 @@ def _block(found: Any) -> Block:
     )
 
 
-def _block_parameter(at: At) -> str | dict[str, str]:
+def _is_hash(at: At) -> TypeGuard[Digest]:
+    return isinstance(at, bytes)
+
+
+def _block_name(at: At) -> str:
     if isinstance(at, bytes):
-        return {"blockHash": f"0x{at.hex()}"}
+        return f"0x{at.hex()}"
     return at if isinstance(at, str) else hex(at)
+
+
+def _block_parameter(at: At) -> str | dict[str, str]:
+    return {"blockHash": _block_name(at)} if isinstance(at, bytes) else _block_name(at)
 
 
 def _revert_data(value: Any) -> bytes:

@@ -101,7 +101,7 @@ class SeatRecord:
 
     def is_active(self, epoch: Epoch) -> bool:
         """Whether queries of `epoch` can draw it."""
-        return self.from_epoch <= epoch < self.to_epoch
+        return self.signer != ZERO_ADDRESS and self.from_epoch <= epoch < self.to_epoch
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,9 +252,7 @@ class Vault(BoundContract):
             found += [SeatRecord(*seat) for seat in answer]
         return tuple(found)
 
-    async def seat_of(
-        self, version_id: VersionId, operator: Address, at: At
-    ) -> tuple[int, int]:
+    async def seat_of(self, version_id: VersionId, operator: Address, at: At) -> tuple[int, int]:
         """Shard and slot where an operator sits.
 
         Raises:
@@ -303,14 +301,15 @@ class Registry(BoundContract):
         Raises:
             Rejected: it is unknown or retired.
         """
-        *head, input_edge, output_edge = await self._one("offer", version_id, at=at)
-        return Offer(*head, EdgeType.unpack(input_edge), EdgeType.unpack(output_edge))
+        values = await self._one("offer", version_id, at=at)
+        return Offer(*values[:-2], *(EdgeType.unpack(edge) for edge in values[-2:]))
 
     async def shard(self, version_id: VersionId, index: int, at: At) -> ShardFacts:
         """One shard as registered."""
         inputs, outputs, *digests = await self._one("shard", version_id, index, at=at)
-        unpacked = (tuple(EdgeType.unpack(edge) for edge in edges) for edges in (inputs, outputs))
-        return ShardFacts(*unpacked, *digests)
+        input_edges = tuple(EdgeType.unpack(edge) for edge in inputs)
+        output_edges = tuple(EdgeType.unpack(edge) for edge in outputs)
+        return ShardFacts(input_edges, output_edges, *digests)
 
     async def shard_count(self, version_id: VersionId, at: At) -> int:
         """Shards of a version, zero for an unknown one."""
@@ -329,11 +328,11 @@ class CommitteeContract(BoundContract):
 
     async def members(
         self, query: Query, seed_hash: Digest, shard: int, wanted: int, at: At
-    ) -> tuple[Address, ...]:
-        """Signers drawn for a shard; `seed_hash` is the hash of the query's seed block."""
+    ) -> tuple[SeatRecord, ...]:
+        """Seats drawn for a shard; `seed_hash` is the hash of the query's seed block."""
         market = self._connection.deployment.market
         arguments = (market, query.as_abi(), seed_hash, shard, wanted)
-        return tuple(await self._one("members", *arguments, at=at))
+        return tuple(SeatRecord(*seat) for seat in await self._one("members", *arguments, at=at))
 
 
 class Market(BoundContract):
@@ -389,9 +388,7 @@ class Market(BoundContract):
         """Open another attempt."""
         return self.call("retry", query.as_abi())
 
-    def fulfil(
-        self, query: Query, reports: Sequence[ShardReport], output: bytes
-    ) -> ContractCall:
+    def fulfil(self, query: Query, reports: Sequence[ShardReport], output: bytes) -> ContractCall:
         """Bring an answer."""
         return self.call("fulfil", query.as_abi(), [r.as_abi() for r in reports], output)
 

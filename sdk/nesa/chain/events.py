@@ -458,8 +458,9 @@ def decode_event(log: RawLog) -> ChainEvent | None:
 
 def outcome_from_abi(values: tuple[Any, ...]) -> Outcome:
     """The outcome in a decoded event or call."""
-    *head, shards = values
-    return Outcome(*head, shards=tuple(ShardOutcome(*shard) for shard in shards))
+    terms, seed, output_hash, oracle, fulfilled_at, shards = values
+    outcomes = tuple(ShardOutcome(*shard) for shard in shards)
+    return Outcome(terms, seed, output_hash, oracle, fulfilled_at, outcomes)
 
 
 _CONVERTERS: Final[Mapping[str, Callable[[Any], Any]]] = {

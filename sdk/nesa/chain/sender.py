@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from enum import Enum, auto
+from typing import Final
 
 from eth_account.signers.local import LocalAccount
+from eth_utils.address import to_canonical_address
 
 from nesa.chain.abi import ContractCall
 from nesa.chain.connection import Connection, RpcRefused, data_bytes, quantity
@@ -21,6 +24,19 @@ BUMP_DENOMINATOR: Final = 1_000
 """Nodes replace a transaction only when both fees rise by a tenth; 12.5 % leaves room."""
 
 _GWEI: Final = 10**9
+_FOREIGN_AFTER_MISSES: Final = 10
+"""Looks without a receipt after which a used nonce is taken to be somebody else's."""
+
+_NONCE_USED: Final = re.compile(r"nonce (is )?too low|nonce has already been used", re.IGNORECASE)
+_KNOWN: Final = re.compile(r"already known|already imported|known transaction", re.IGNORECASE)
+_UNDERPRICED: Final = re.compile(r"underpriced|fee too low|replacement", re.IGNORECASE)
+_FUNDS: Final = re.compile(r"insufficient funds", re.IGNORECASE)
+
+
+class _Answer(Enum):
+    ACCEPTED = auto()
+    NONCE_USED = auto()
+    UNDERPRICED = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +117,19 @@ async def _forget(_: Intent) -> None:
     return None
 
 
+@dataclass(slots=True)
+class _Flight:
+    """A call on its way under one nonce, with every transaction that was signed for it."""
+
+    call: ContractCall
+    nonce: int
+    gas: int
+    fees: Fees
+    sent_at: float = 0.0
+    hashes: list[Digest] = field(default_factory=list)
+    misses: int = 0
+
+
 class Sender:
     """The only one who sends for a key. Several `send` may run at once.
 
@@ -140,4 +169,205 @@ class Sender:
             ExhaustedResource: no funds, or it does not get through below the price cap.
             Unavailable: the node does not answer; the transaction may still be mined.
         """
-        raise NotImplementedError
+        limit = time.monotonic() + self._policy.give_up
+        async with self._slots:
+            while time.monotonic() < limit:
+                receipt = await self._attempt(call, gas, limit)
+                if receipt is not None:
+                    return await self._judged(call, receipt)
+        raise Unavailable(f"{call.label} was not mined within {self._policy.give_up:g} s")
+
+    async def _attempt(self, call: ContractCall, gas: int | None, limit: float) -> Receipt | None:
+        """The receipt, or None when somebody else used up the nonce."""
+        async with self._lock:
+            flight = await self._prepared(call, gas)
+            self._in_flight.add(flight.nonce)
+            try:
+                accepted = await self._sign_and_broadcast(flight)
+            except BaseException:
+                self._in_flight.discard(flight.nonce)
+                raise
+        try:
+            return await self._landed(flight, limit) if accepted else None
+        finally:
+            self._in_flight.discard(flight.nonce)
+
+    async def _prepared(self, call: ContractCall, gas: int | None) -> _Flight:
+        await self._connection.call(call, "latest", self.address, gas)
+        limit = await self._estimated(call) if gas is None else gas
+        nonce = await self._connection.mined_nonce(self.address)
+        self._last_fees = {key: fees for key, fees in self._last_fees.items() if key >= nonce}
+        while nonce in self._in_flight:
+            nonce += 1
+        return _Flight(call, nonce, limit, await self._opening_fees(nonce))
+
+    async def _estimated(self, call: ContractCall) -> int:
+        transaction = {"from": self.address, "to": call.to, "data": f"0x{call.data.hex()}"}
+        found = await self._connection.request(
+            "eth_estimateGas", {**transaction, "value": hex(call.value)}
+        )
+        return quantity(found) * (100 + self._policy.gas_margin_percent) // 100
+
+    async def _opening_fees(self, nonce: int) -> Fees:
+        market = await self._market_fees()
+        left_behind = self._last_fees.get(nonce)
+        if left_behind is None:
+            return market
+        return self._replacing(left_behind, market)
+
+    async def _market_fees(self) -> Fees:
+        base = (await self._connection.head()).base_fee
+        tip, cap = await self._market_tip(), self._policy.max_fee_per_gas
+        if base + tip > cap:
+            raise ExhaustedResource(
+                f"gas costs {base + tip} wei now, more than the cap of {cap} wei; "
+                "wait or raise the cap"
+            )
+        return Fees(min(2 * base + tip, cap), tip)
+
+    async def _market_tip(self) -> int:
+        try:
+            found = quantity(await self._connection.request("eth_maxPriorityFeePerGas"))
+        except RpcRefused:
+            return self._policy.min_tip
+        return max(found, self._policy.min_tip)
+
+    def _replacing(self, old: Fees, market: Fees) -> Fees:
+        cap = self._policy.max_fee_per_gas
+        bumped = old.bumped(cap)
+        if bumped is None:
+            raise ExhaustedResource(
+                f"a transaction of {self.address} is stuck at {old.max_fee} wei a gas and the cap "
+                f"of {cap} wei leaves no room to replace it; raise the cap or wait"
+            )
+        return bumped.at_least(market)
+
+    async def _sign_and_broadcast(self, flight: _Flight) -> bool:
+        """False when the nonce is used up already."""
+        while True:
+            raw = self._signed(flight)
+            self._last_fees[flight.nonce] = flight.fees
+            flight.sent_at = time.monotonic()
+            await self._on_intent(
+                Intent(flight.call, flight.nonce, flight.hashes[-1], raw, flight.fees)
+            )
+            match await self._broadcast(raw):
+                case _Answer.ACCEPTED:
+                    return True
+                case _Answer.NONCE_USED:
+                    return len(flight.hashes) > 1
+                case _Answer.UNDERPRICED:
+                    flight.fees = self._replacing(flight.fees, flight.fees)
+
+    def _signed(self, flight: _Flight) -> bytes:
+        signed = self._account.sign_transaction(
+            {
+                "type": 2,
+                "chainId": self._connection.deployment.chain_id,
+                "nonce": flight.nonce,
+                "to": to_canonical_address(flight.call.to),
+                "data": flight.call.data,
+                "value": flight.call.value,
+                "gas": flight.gas,
+                "maxFeePerGas": flight.fees.max_fee,
+                "maxPriorityFeePerGas": flight.fees.tip,
+            }
+        )
+        flight.hashes.append(Digest(bytes(signed.hash)))
+        return bytes(signed.raw_transaction)
+
+    async def _broadcast(self, raw: bytes) -> _Answer:
+        """What became of it. Silence counts as accepted: the node may have it, and `_landed`
+        sends a replacement when it has not."""
+        try:
+            await self._connection.request_once("eth_sendRawTransaction", f"0x{raw.hex()}")
+        except RpcRefused as error:
+            return _understood(error)
+        except Unavailable:
+            return _Answer.ACCEPTED
+        return _Answer.ACCEPTED
+
+    async def _landed(self, flight: _Flight, limit: float) -> Receipt | None:
+        while time.monotonic() < limit:
+            try:
+                receipt = await self._found(flight)
+                if receipt is not None or flight.misses >= _FOREIGN_AFTER_MISSES:
+                    return receipt
+                if time.monotonic() - flight.sent_at > self._policy.patience:
+                    await self._replace(flight)
+            except RpcRefused:
+                raise
+            except Unavailable:
+                pass  # the node is away; what was sent stays sent
+            await asyncio.sleep(self._policy.poll)
+        raise Unavailable(
+            f"{flight.call.label} was sent as 0x{flight.hashes[-1].hex()} and not mined within "
+            f"{self._policy.give_up:g} s"
+        )
+
+    async def _found(self, flight: _Flight) -> Receipt | None:
+        mined = await self._connection.mined_nonce(self.address)
+        if mined <= flight.nonce:
+            flight.misses = 0
+            return None
+        for tx_hash in reversed(flight.hashes):
+            receipt = await find_receipt(self._connection, tx_hash)
+            if receipt is not None:
+                return receipt
+        flight.misses += 1
+        return None
+
+    async def _replace(self, flight: _Flight) -> None:
+        flight.fees = self._replacing(flight.fees, await self._market_fees())
+        await self._sign_and_broadcast(flight)
+
+    async def _judged(self, call: ContractCall, receipt: Receipt) -> Receipt:
+        if receipt.succeeded:
+            return receipt
+        try:
+            await self._connection.call(call, receipt.block_number, self.address)
+        except Rejected as error:
+            raise Reverted(error.reason, receipt) from error
+        raise Reverted("reverted without a reason that can be found again", receipt)
+
+
+async def find_receipt(connection: Connection, tx_hash: Digest) -> Receipt | None:
+    """The receipt of a transaction, None while it is in no block."""
+    found = await connection.request("eth_getTransactionReceipt", f"0x{tx_hash.hex()}")
+    if found is None:
+        return None
+    if not isinstance(found, dict) or not isinstance(found.get("logs"), list):
+        raise Unavailable("the node answered garbage where a receipt was expected")
+    return Receipt(
+        tx_hash=tx_hash,
+        block_number=BlockNumber(quantity(found.get("blockNumber"))),
+        block_hash=Digest(data_bytes(found.get("blockHash"))),
+        succeeded=quantity(found.get("status")) == 1,
+        gas_used=quantity(found.get("gasUsed")),
+        gas_price=quantity(found.get("effectiveGasPrice", "0x0")),
+        logs=tuple(raw_log(log) for log in found["logs"]),
+    )
+
+
+def _understood(error: RpcRefused) -> _Answer:
+    """What a refused broadcast means.
+
+    Raises:
+        ExhaustedResource: the account cannot pay.
+        RpcRefused: the transaction can never be mined.
+    """
+    if _NONCE_USED.search(error.message):
+        return _Answer.NONCE_USED
+    if _KNOWN.search(error.message):
+        return _Answer.ACCEPTED
+    if _UNDERPRICED.search(error.message):
+        return _Answer.UNDERPRICED
+    if _FUNDS.search(error.message):
+        raise ExhaustedResource(f"the account cannot pay for gas: {error.message}") from error
+    if error.is_transient:
+        return _Answer.ACCEPTED
+    raise error
+
+
+def _raised(fee: int) -> int:
+    return -(-fee * BUMP_NUMERATOR // BUMP_DENOMINATOR)
