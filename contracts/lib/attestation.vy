@@ -1,0 +1,147 @@
+# pragma version ~=0.4.3
+"""
+@title Attestation
+@license AGPL-3.0-only
+@notice What members of a committee commit to, lock and attest; the same as
+        `nesa.protocol.commitments`.
+"""
+
+# Everything that the members of one shard agree on. `seed` is the hash of the seed block.
+struct Work:
+    market: address
+    query_id: uint256
+    attempt: uint256
+    seed: bytes32
+    shard: uint256
+    round: uint256
+    in_digest: bytes32
+    out_digest: bytes32
+
+PROTOCOL_VERSION: constant(uint256) = 1
+
+COMMITMENT_DOMAIN: constant(bytes32) = keccak256("nesa.commitment.v1")
+SET_DOMAIN: constant(bytes32) = keccak256("nesa.commitment-set.v1")
+
+EIP712_DOMAIN_TYPE: constant(bytes32) = keccak256(
+    "EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
+)
+NAME_HASH: constant(bytes32) = keccak256("Nesa")
+VERSION_HASH: constant(bytes32) = keccak256("1")
+ATTESTATION_TYPE: constant(bytes32) = keccak256(
+    "Attestation(uint256 queryId,uint256 attempt,uint256 shard,uint256 round,bytes32 inDigest,bytes32 outDigest,bytes32 payloadHash,bytes32 setDigest)"
+)
+
+LOW_BITS: constant(uint256) = 2**255 - 1
+SECP256K1_HALF_ORDER: constant(bytes32) = (
+    0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
+)
+
+
+@internal
+@view
+def commitment(work: Work, member: address, salt: bytes32) -> bytes32:
+    """
+    @notice A member's hidden result.
+    @param work What the member worked on, with its result.
+    @param member The member's signer.
+    @param salt 32 random bytes.
+    @return The commitment.
+    """
+    return keccak256(
+        abi_encode(
+            COMMITMENT_DOMAIN,
+            PROTOCOL_VERSION,
+            chain.id,
+            work.market,
+            work.query_id,
+            work.attempt,
+            work.seed,
+            work.shard,
+            work.round,
+            member,
+            work.in_digest,
+            work.out_digest,
+            salt,
+        )
+    )
+
+
+@internal
+@view
+def set_digest(work: Work, commitments: DynArray[bytes32, 8]) -> bytes32:
+    """
+    @notice Digest of one set of commitments in draw order, zero for absent members.
+    @param work What the members worked on.
+    @param commitments One word a member.
+    @return The digest.
+    """
+    head: Bytes[256] = abi_encode(
+        SET_DOMAIN,
+        PROTOCOL_VERSION,
+        chain.id,
+        work.market,
+        work.query_id,
+        work.attempt,
+        work.shard,
+        work.round,
+    )
+    # The first two words of the encoding are offset and length.
+    return keccak256(
+        concat(head, slice(abi_encode(commitments), 64, 32 * len(commitments)))
+    )
+
+
+@internal
+@view
+def attestation_hash(work: Work, payload_hash: bytes32, set_digest: bytes32) -> bytes32:
+    """
+    @notice The 32 bytes that every member of a shard signs, under the market's EIP-712 domain.
+    @param work What the members worked on, with their result.
+    @param payload_hash Hash of what goes on chain in the last shard, zero in the others.
+    @param set_digest Digest of the set that the shard settled on.
+    @return The hash.
+    """
+    domain: bytes32 = keccak256(
+        abi_encode(EIP712_DOMAIN_TYPE, NAME_HASH, VERSION_HASH, chain.id, work.market)
+    )
+    message: bytes32 = keccak256(
+        abi_encode(
+            ATTESTATION_TYPE,
+            work.query_id,
+            work.attempt,
+            work.shard,
+            work.round,
+            work.in_digest,
+            work.out_digest,
+            payload_hash,
+            set_digest,
+        )
+    )
+    return keccak256(concat(x"1901", domain, message))
+
+
+@internal
+@pure
+def signer_of(digest: bytes32, r: bytes32, vs: bytes32) -> address:
+    """
+    @notice Who signed a digest.
+    @param digest The 32 bytes.
+    @param r Signature after EIP-2098.
+    @param vs Signature after EIP-2098.
+    @return The signer, zero when the signature cannot be recovered.
+    """
+    word: uint256 = convert(vs, uint256)
+    s: uint256 = word & LOW_BITS
+    assert s <= convert(SECP256K1_HALF_ORDER, uint256), "committee: high s"
+    return ecrecover(digest, (word >> 255) + 27, convert(r, uint256), s)
+
+
+@internal
+@pure
+def quorum(replicas: uint256) -> uint256:
+    """
+    @notice Equal attestations that settle a shard.
+    @param replicas Members of the shard's committee.
+    @return floor(2r/3) + 1.
+    """
+    return 2 * replicas // 3 + 1
