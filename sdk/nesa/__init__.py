@@ -1,1 +1,151 @@
-"""Nesa: run AI models on machines you do not trust, and check what they say."""
+"""Nesa: ask models that a network of miners runs, agrees on and proves; pay in NES.
+
+    from nesa import Client
+
+    async with Client.connect("network.json") as nesa:
+        model = await nesa.model("breast-cancer-mlp")
+        answer = await nesa.ask(model, features, assurance="AGREED", sealed=True)
+        print(answer.label)
+
+Names are imported when they are first used: a program that needs the protocol alone loads nothing
+else.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from nesa.chain.deployment import Deployment, KeyFile, Network
+    from nesa.client.answers import Answer, Balance, GasUsed, OutputTensor, SubmittedQuery, Timings
+    from nesa.client.cards import Model
+    from nesa.client.client import Client
+    from nesa.client.receipts import FeeReceipt, Member
+    from nesa.client.watching import (
+        Closed,
+        Drawn,
+        Expired,
+        Fulfilled,
+        Refunded,
+        Requested,
+        Stage,
+    )
+    from nesa.models.card import ModelCard
+    from nesa.protocol.errors import (
+        ExhaustedResource,
+        Incompatible,
+        IntegrityError,
+        InvalidConfiguration,
+        InvalidInput,
+        InvalidMessage,
+        InvalidModel,
+        InvalidTensor,
+        NesaError,
+        QueryExpired,
+        QueryFailed,
+        QueryRefunded,
+        Rejected,
+        Unavailable,
+    )
+    from nesa.protocol.ids import NES_DECIMALS, ONE_NES
+    from nesa.protocol.queries import Assurance, CallbackResult, Privacy, Query, QueryStatus
+
+__all__ = [
+    "NES_DECIMALS",
+    "ONE_NES",
+    "Answer",
+    "Assurance",
+    "Balance",
+    "CallbackResult",
+    "Client",
+    "Closed",
+    "Deployment",
+    "Drawn",
+    "ExhaustedResource",
+    "Expired",
+    "FeeReceipt",
+    "Fulfilled",
+    "GasUsed",
+    "Incompatible",
+    "IntegrityError",
+    "InvalidConfiguration",
+    "InvalidInput",
+    "InvalidMessage",
+    "InvalidModel",
+    "InvalidTensor",
+    "KeyFile",
+    "Member",
+    "Model",
+    "ModelCard",
+    "NesaError",
+    "Network",
+    "OutputTensor",
+    "Privacy",
+    "Query",
+    "QueryExpired",
+    "QueryFailed",
+    "QueryRefunded",
+    "QueryStatus",
+    "Refunded",
+    "Rejected",
+    "Requested",
+    "Stage",
+    "SubmittedQuery",
+    "Timings",
+    "Unavailable",
+]
+
+_HOMES: Final = {
+    "nesa.chain.deployment": ("Deployment", "KeyFile", "Network"),
+    "nesa.client.answers": (
+        "Answer",
+        "Balance",
+        "GasUsed",
+        "OutputTensor",
+        "SubmittedQuery",
+        "Timings",
+    ),
+    "nesa.client.cards": ("Model",),
+    "nesa.client.client": ("Client",),
+    "nesa.client.receipts": ("FeeReceipt", "Member"),
+    "nesa.client.watching": (
+        "Closed",
+        "Drawn",
+        "Expired",
+        "Fulfilled",
+        "Refunded",
+        "Requested",
+        "Stage",
+    ),
+    "nesa.models.card": ("ModelCard",),
+    "nesa.protocol.errors": (
+        "ExhaustedResource",
+        "Incompatible",
+        "IntegrityError",
+        "InvalidConfiguration",
+        "InvalidInput",
+        "InvalidMessage",
+        "InvalidModel",
+        "InvalidTensor",
+        "NesaError",
+        "QueryExpired",
+        "QueryFailed",
+        "QueryRefunded",
+        "Rejected",
+        "Unavailable",
+    ),
+    "nesa.protocol.ids": ("NES_DECIMALS", "ONE_NES"),
+    "nesa.protocol.queries": ("Assurance", "CallbackResult", "Privacy", "Query", "QueryStatus"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    for home, names in _HOMES.items():
+        if name in names:
+            return getattr(importlib.import_module(home), name)
+    raise AttributeError(f"module 'nesa' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,1 +1,1 @@
-"""The consumer's side: ask, wait, check the answer."""
+"""Asks models and reads answers: what a person or a program needs, and nothing of a miner."""

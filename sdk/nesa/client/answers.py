@@ -1,0 +1,111 @@
+"""What a client gets back: an answer in the model's words, and how it came about."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nesa.client.receipts import FeeReceipt, Member
+from nesa.protocol.edges import EdgeType
+from nesa.protocol.ids import Address, Amount, Digest, QueryId, Timestamp, VersionId
+from nesa.protocol.queries import Assurance, CallbackResult, Privacy, Query, QueryStatus
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OutputTensor:
+    """The model's output: exact integers of type `edge`; one step of them is worth `scale`."""
+
+    integers: NDArray[np.generic]
+    edge: EdgeType
+    scale: float
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the tensor."""
+        return self.edge.shape
+
+    @property
+    def values(self) -> NDArray[np.float64]:
+        """The integers times the scale, as real numbers."""
+        scaled: NDArray[np.float64] = self.integers.astype(np.float64) * self.scale
+        return scaled
+
+
+@dataclass(frozen=True, slots=True)
+class GasUsed:
+    """Gas of both transactions of a query; `request` is None when somebody else asked."""
+
+    request: int | None
+    fulfil: int
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Block times in seconds since 1970; `seconds` is from the request's block to the answer's."""
+
+    requested_at: Timestamp
+    answered_at: Timestamp
+
+    @property
+    def seconds(self) -> int:
+        """How long the answer took in chain time."""
+        return self.answered_at - self.requested_at
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answer:
+    """An answer as delivered. `scores` add up to 1 and rank the labels; they are the softmax of
+    the logits and no calibrated probability. Both are empty for models that give a number only.
+    """
+
+    query_id: QueryId
+    version_id: VersionId
+    label: str
+    index: int
+    logits: Mapping[str, float]
+    scores: Mapping[str, float]
+    output: OutputTensor
+    assurance: Assurance
+    privacy: Privacy
+    status: QueryStatus
+    callback: CallbackResult
+    fee: FeeReceipt
+    gas: GasUsed
+    timings: Timings
+    committee: tuple[Member, ...]
+    oracle: Address
+
+
+@dataclass(frozen=True, slots=True)
+class SubmittedQuery:
+    """A query on its way. Keep `content_key` of a sealed one: without it nobody can read the
+    answer, and it is stored nowhere else. It is not part of what is printed.
+    """
+
+    query: Query
+    tx_hash: Digest
+    request_gas: int | None
+    content_key: bytes | None = None
+
+    def __repr__(self) -> str:
+        sealed = "sealed" if self.content_key else "open"
+        return f"SubmittedQuery(query_id={self.query_id}, {sealed})"
+
+    @property
+    def query_id(self) -> QueryId:
+        """Number of the query in its market."""
+        return self.query.query_id
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """What an account holds: `coins` in wei pay for gas, everything else is NES units."""
+
+    address: Address
+    coins: int
+    nes: Amount
+    credit_ready: Amount
+    credit_waiting: Amount

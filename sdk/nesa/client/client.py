@@ -1,0 +1,438 @@
+"""The client: connect, choose a model, ask, await, read."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self, TypeVar
+
+from eth_account.signers.local import LocalAccount
+
+from nesa.chain.abi import ContractCall
+from nesa.chain.committees import DrawnCommittees, drawn_committees
+from nesa.chain.connection import Block, Connection, RpcPolicy
+from nesa.chain.contracts import Contracts, Order
+from nesa.chain.deployment import KeyFile, Network
+from nesa.chain.events import AttemptOpened, QueryRequested, decode_event
+from nesa.chain.keystore import load_keystore, read_password_file
+from nesa.chain.sender import Receipt, Sender, SendPolicy
+from nesa.client import payment, watching
+from nesa.client.answers import Answer, Balance, SubmittedQuery
+from nesa.client.cards import Features, Model, choose, read_model
+from nesa.client.history import QueryHistory, find_query, find_versions, gas_used
+from nesa.client.results import Delivery, read_answer
+from nesa.client.sealing import ENVELOPE_SECONDS, KeySender
+from nesa.client.watching import Drawn, Expired, Fulfilled, Refunded, Stage
+from nesa.privacy import sealing
+from nesa.protocol.digests import boundary_digest
+from nesa.protocol.errors import (
+    Incompatible,
+    InvalidConfiguration,
+    InvalidInput,
+    QueryExpired,
+    QueryRefunded,
+)
+from nesa.protocol.ids import ZERO_DIGEST, Address, Amount, QueryId, Timestamp
+from nesa.protocol.queries import MAX_INPUT_BYTES, Assurance, Privacy, Query
+
+_Event = TypeVar("_Event")
+
+DEFAULT_POLICY: Final = RpcPolicy()
+
+DEFAULT_REPLICAS: Final = 4
+"""Members of each shard's committee: four go on when one is wrong or silent."""
+
+PROVED_REPLICAS: Final = 1
+"""A proof needs nobody to agree with it."""
+
+
+class Client:
+    """A person's or a program's door to Nesa; an async context manager. Make one with `connect`."""
+
+    def __init__(
+        self, network: Network, key: KeyFile | LocalAccount | None, policy: RpcPolicy
+    ) -> None:
+        self._network = network
+        self._key = key
+        self._policy = policy
+        self._stack = contextlib.AsyncExitStack()
+        self._connection: Connection | None = None
+        self._sender: Sender | None = None
+        self._account: LocalAccount | None = None
+
+    @classmethod
+    def connect(
+        cls,
+        network: str | Path | Network,
+        *,
+        key: KeyFile | LocalAccount | None = None,
+        policy: RpcPolicy = DEFAULT_POLICY,
+    ) -> Self:
+        """A client of the network in a file; it pays with `key`, or with the file's own client key.
+
+        Raises:
+            InvalidConfiguration: the file is not there or says nothing useful.
+        """
+        read = network if isinstance(network, Network) else Network.read(Path(network))
+        return cls(read, read.client if key is None else key, policy)
+
+    async def __aenter__(self) -> Self:
+        account = await self._unlock()
+        deployment = self._network.contracts
+        if deployment.chain_id != self._network.chain_id:
+            raise Incompatible("the network file names two different chains; make it anew")
+        connection = await Connection.open(self._network.rpc_url, deployment, self._policy)
+        self._connection = await self._stack.enter_async_context(connection)
+        self._account = account
+        if account is not None:
+            self._sender = Sender(connection, account, SendPolicy(poll=self._policy.poll))
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._stack.aclose()
+
+    @property
+    def connection(self) -> Connection:
+        """The node that this client talks to.
+
+        Raises:
+            InvalidConfiguration: outside of the client's context.
+        """
+        if self._connection is None:
+            raise InvalidConfiguration("use the client inside `async with Client.connect(…)`")
+        return self._connection
+
+    @property
+    def contracts(self) -> Contracts:
+        """The contracts, for what the client has no method for."""
+        return Contracts(self.connection)
+
+    @property
+    def address(self) -> Address:
+        """Who pays.
+
+        Raises:
+            InvalidConfiguration: the client has no key.
+        """
+        return Address(self._payer.address)
+
+    # === Models ===
+
+    async def models(self) -> tuple[Model, ...]:
+        """Every registered version whose card can be read and is the registered one."""
+        registered = await find_versions(self.connection)
+        served = {model.id: str(model.folder) for model in self._network.models}
+        return tuple(
+            [
+                await read_model(event, served.get(event.version_id, event.location))
+                for event in registered
+            ]
+        )
+
+    async def model(self, name: str) -> Model:
+        """A version by its name or its 0x-prefixed id.
+
+        Raises:
+            InvalidInput: there is no such model, or more than one of that name.
+            IntegrityError: its card is not the registered one.
+        """
+        event = choose(name, await find_versions(self.connection), self._network.models)
+        served = {model.id: str(model.folder) for model in self._network.models}
+        return await read_model(event, served.get(event.version_id, event.location))
+
+    async def quote(
+        self,
+        model: Model,
+        *,
+        assurance: Assurance | str = Assurance.AGREED,
+        sealed: bool = False,
+        replicas: int | None = None,
+    ) -> Amount:
+        """What a query would cost now.
+
+        Raises:
+            Rejected: the market would not take it; the reason says why.
+        """
+        order = _order(model, assurance, sealed, replicas)
+        return await self.contracts.market.quote(order, at="latest")
+
+    # === Asking ===
+
+    async def ask(
+        self,
+        model: Model,
+        features: Features,
+        *,
+        assurance: Assurance | str = Assurance.AGREED,
+        sealed: bool = False,
+        replicas: int | None = None,
+        max_fee: Amount | None = None,
+    ) -> Answer:
+        """Ask, pay, and wait for the answer; see `submit` and `result`."""
+        submitted = await self.submit(
+            model,
+            features,
+            assurance=assurance,
+            sealed=sealed,
+            replicas=replicas,
+            max_fee=max_fee,
+        )
+        return await self.result(submitted)
+
+    async def submit(
+        self,
+        model: Model,
+        features: Features,
+        *,
+        assurance: Assurance | str = Assurance.AGREED,
+        sealed: bool = False,
+        replicas: int | None = None,
+        max_fee: Amount | None = None,
+    ) -> SubmittedQuery:
+        """Ask and pay; returns as soon as the query is on chain.
+
+        Raises:
+            InvalidTensor: the features are not what the model takes.
+            InvalidInput: the price exceeds `max_fee`, or the input is too long.
+            ExhaustedResource: the account does not hold the price.
+            Rejected: the market refuses, e.g. a retired model; nothing was paid.
+        """
+        data = model.encode_features(features)
+        if len(data) > MAX_INPUT_BYTES:
+            raise InvalidInput(f"inputs over {MAX_INPUT_BYTES} bytes are not offered yet")
+        order = _order(model, assurance, sealed, replicas)
+        price = await self.contracts.market.quote(order, at="latest")
+        order = replace(order, max_fee=payment.check_fee(price, max_fee))
+        await payment.check_balance(self.contracts, self.address, price)
+        content_key = secrets.token_bytes(sealing.CONTENT_KEY_BYTES) if sealed else None
+        if content_key is not None:
+            order, data = _sealed_order(order, model, data, content_key)
+        receipt = await self._send(await self._request_call(order, data))
+        requested = _only(QueryRequested, receipt)
+        return SubmittedQuery(requested.query, receipt.tx_hash, receipt.gas_used, content_key)
+
+    async def result(self, submitted: SubmittedQuery | QueryId) -> Answer:
+        """Wait until a query is answered; a sealed one's key is given to its committees meanwhile.
+
+        Raises:
+            QueryExpired: nobody answered in time; `refund` takes the fee back.
+            QueryRefunded: the fee went back already.
+        """
+        asked = await self._submitted(submitted)
+        committees: DrawnCommittees | None = None
+        async with contextlib.AsyncExitStack() as keys:
+            async for stage in self.watch(asked):
+                if isinstance(stage, Drawn):
+                    committees = stage.committees
+                    asked = replace(asked, query=committees.query)
+                    await keys.enter_async_context(self._handing_out_keys(asked, committees))
+                elif isinstance(stage, Fulfilled) and committees is not None:
+                    return await self._answer(asked, stage, committees)
+                else:
+                    _refuse_failure(asked.query_id, stage)
+        raise QueryExpired(f"query {asked.query_id} ended without an answer")
+
+    async def watch(self, submitted: SubmittedQuery | QueryId) -> AsyncIterator[Stage]:
+        """Every stage of a query's life as it happens, from its request to its end.
+
+        Raises:
+            InvalidInput: the market knows no such query.
+        """
+        query_id = submitted if isinstance(submitted, int) else submitted.query_id
+        told: tuple[Stage, ...] = ()
+        head: Block | None = None
+        while not watching.is_over(told):
+            head = await self._next_block(head)
+            history = await find_query(self.connection, query_id)
+            while stage := await self._stage(history, told, head):
+                told = (*told, stage)
+                yield stage
+
+    async def refund(self, query_id: QueryId) -> Amount:
+        """Take back the fee of a query that nobody answered in time, and pay it out.
+
+        Raises:
+            Rejected: it can still be answered, or is answered, or was refunded.
+        """
+        history = await find_query(self.connection, query_id)
+        await self._send(self.contracts.market.refund(history.query))
+        await self.withdraw()
+        return history.query.fee
+
+    async def retry(self, submitted: SubmittedQuery) -> SubmittedQuery:
+        """Open another attempt, with another draw, of an unanswered query of this client's own.
+
+        Raises:
+            Rejected: too early, too often, or it is answered.
+        """
+        history = await find_query(self.connection, submitted.query_id)
+        receipt = await self._send(self.contracts.market.retry(history.query))
+        opened = _only(AttemptOpened, receipt)
+        return replace(submitted, query=opened.query, tx_hash=receipt.tx_hash)
+
+    # === Money ===
+
+    async def balance(self, account: Address | None = None) -> Balance:
+        """What an account holds and what the market owes it; by default this client's."""
+        address = self.address if account is None else account
+        credit = await self.contracts.market.credit_of(address, at="latest")
+        nes = await self.contracts.token.balance_of(address, at="latest")
+        coins = await self.connection.balance(address)
+        return Balance(address, coins, nes, credit.ready, credit.waiting)
+
+    async def withdraw(self) -> None:
+        """Have the market pay out what it owes to this client, if anything is ready."""
+        credit = await self.contracts.market.credit_of(self.address, at="latest")
+        if credit.ready:
+            await self._send(self.contracts.market.withdraw(self.address))
+
+    # === Internals ===
+
+    @property
+    def _payer(self) -> LocalAccount:
+        if self._account is None:
+            raise InvalidConfiguration("this client has no key: connect with `key=`")
+        return self._account
+
+    async def _unlock(self) -> LocalAccount | None:
+        if not isinstance(self._key, KeyFile):
+            return self._key
+        password = read_password_file(self._key.password_file)
+        return await asyncio.to_thread(load_keystore, self._key.keystore, password)
+
+    async def _send(self, call: ContractCall) -> Receipt:
+        if self._sender is None:
+            raise InvalidConfiguration("this client has no key: connect with `key=`")
+        return await self._sender.send(call)
+
+    async def _request_call(self, order: Order, data: bytes) -> ContractCall:
+        """A request paid by the standing allowance where it is enough, else by a permit."""
+        market, token = self.contracts.market, self.contracts.token
+        if await token.allowance(self.address, market.address, at="latest") >= order.max_fee:
+            return market.request(order, data)
+        head = await self.connection.head()
+        deadline = Timestamp(head.timestamp + payment.PERMIT_SECONDS)
+        nonce = await token.permit_nonce(self.address, at="latest")
+        deployment = self.connection.deployment
+        signature = payment.sign_permit(self._payer, deployment, order, nonce, deadline)
+        return market.request_with_permit(order, data, deadline, signature)
+
+    async def _submitted(self, submitted: SubmittedQuery | QueryId) -> SubmittedQuery:
+        if isinstance(submitted, SubmittedQuery):
+            return submitted
+        history = await find_query(self.connection, submitted)
+        gas = await gas_used(self.connection, history.requested.log.tx_hash)
+        return SubmittedQuery(history.query, history.requested.log.tx_hash, gas)
+
+    async def _next_block(self, last: Block | None) -> Block:
+        while True:
+            head = await self.connection.head()
+            if last is None or head.hash != last.hash:
+                return head
+            await asyncio.sleep(self.connection.policy.poll)
+
+    async def _stage(
+        self, history: QueryHistory, told: tuple[Stage, ...], head: Block
+    ) -> Stage | None:
+        if watching.is_draw_due(told, head) and told:
+            return Drawn(await self._draw(history.query))
+        return watching.next_stage(history, told, head)
+
+    async def _draw(self, query: Query) -> DrawnCommittees:
+        seed = await self.connection.block(query.seed_block)
+        market = self.connection.deployment.market
+        chain_id = self.connection.deployment.chain_id
+        return await drawn_committees(
+            self.contracts.vault, chain_id, market, query, seed.hash, at=seed.number
+        )
+
+    @contextlib.asynccontextmanager
+    async def _handing_out_keys(
+        self, asked: SubmittedQuery, committees: DrawnCommittees
+    ) -> AsyncIterator[None]:
+        """Deliver the content key in the background while the block runs."""
+        if asked.content_key is None:
+            yield
+            return
+        sender = KeySender(
+            self._payer, self.connection.deployment, committees.query, asked.content_key
+        )
+        head = await self.connection.head()
+        deadline = Timestamp(head.timestamp + ENVELOPE_SECONDS)
+        seats = [seat for shard in committees.shards for seat in shard]
+        task = asyncio.create_task(sender.deliver(seats, deadline))
+        try:
+            yield
+        finally:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+    async def _answer(
+        self, asked: SubmittedQuery, stage: Fulfilled, committees: DrawnCommittees
+    ) -> Answer:
+        model = await self.model(f"0x{asked.query.version_id.hex()}")
+        gas = await gas_used(self.connection, stage.event.log.tx_hash)
+        status = await self.contracts.market.status_of(asked.query_id, at="latest")
+        return read_answer(asked, model, Delivery(stage.event, committees, status, gas))
+
+
+def _order(model: Model, assurance: Assurance | str, sealed: bool, replicas: int | None) -> Order:
+    kind = _assurance(assurance)
+    usual = PROVED_REPLICAS if kind is Assurance.PROVED else DEFAULT_REPLICAS
+    return Order(
+        version_id=model.version_id,
+        assurance=kind,
+        privacy=Privacy.SEALED if sealed else Privacy.OPEN,
+        replicas=usual if replicas is None else replicas,
+        max_fee=Amount(0),
+        input_digest=ZERO_DIGEST,
+    )
+
+
+def _assurance(assurance: Assurance | str) -> Assurance:
+    if isinstance(assurance, Assurance):
+        return assurance
+    try:
+        return Assurance[assurance.upper()]
+    except KeyError:
+        known = ", ".join(kind.name for kind in Assurance)
+        raise InvalidInput(f"{assurance!r} is no assurance; choose one of {known}") from None
+
+
+def _sealed_order(
+    order: Order, model: Model, data: bytes, content_key: bytes
+) -> tuple[Order, bytes]:
+    """The order that shows only a blinded digest, and the ciphertext that goes with it."""
+    digest = boundary_digest([model.card.input_edge], [data])
+    sealed = sealing.input_digest(content_key, digest)
+    ciphertext = sealing.seal_input(content_key, model.version_id, data)
+    return replace(order, input_digest=sealed), ciphertext
+
+
+def _only(kind: type[_Event], receipt: Receipt) -> _Event:
+    for log in receipt.logs:
+        event = decode_event(log)
+        if isinstance(event, kind):
+            return event
+    raise Incompatible(f"the market did not say {kind.__name__}; is this another release?")
+
+
+def _refuse_failure(query_id: QueryId, stage: Stage) -> None:
+    if isinstance(stage, Expired):
+        raise QueryExpired(
+            f"nobody answered query {query_id} in time; take the fee back with "
+            f"`await client.refund({query_id})`"
+        )
+    if isinstance(stage, Refunded):
+        raise QueryRefunded(f"the fee of query {query_id} went back to whoever asked")

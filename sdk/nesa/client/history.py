@@ -1,0 +1,122 @@
+"""Finds the logs of one query or one model; for programs that keep no cursor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+from nesa.chain.abi import interface
+from nesa.chain.connection import Connection, quantity
+from nesa.chain.events import (
+    AttemptOpened,
+    ChainEvent,
+    QueryClosed,
+    QueryFulfilled,
+    QueryRefunded,
+    QueryRequested,
+    SlotClaimed,
+    VersionRegistered,
+    decode_event,
+    raw_log,
+)
+from nesa.protocol.errors import Incompatible, InvalidInput
+from nesa.protocol.ids import Address, BlockNumber, Digest, QueryId
+from nesa.protocol.queries import Query
+
+LARGEST_CHUNK: Final = 10_000
+"""Blocks that one request for logs covers; many nodes refuse more."""
+
+_Event = TypeVar("_Event")
+
+_LIFE: Final = (QueryRequested, AttemptOpened, QueryFulfilled, QueryClosed, QueryRefunded)
+
+
+@dataclass(frozen=True, slots=True)
+class QueryHistory:
+    """Everything that the chain says of one query up to a block."""
+
+    requested: QueryRequested
+    query: Query
+    fulfilled: QueryFulfilled | None = None
+    claims: tuple[SlotClaimed, ...] = ()
+    closed: QueryClosed | None = None
+    refunded: QueryRefunded | None = None
+
+
+async def find_query(
+    connection: Connection, query_id: QueryId, since: BlockNumber | None = None
+) -> QueryHistory:
+    """The history of a query; `since` saves looking at older blocks.
+
+    Raises:
+        InvalidInput: the market knows no such query.
+    """
+    topic = f"0x{query_id.to_bytes(32, 'big').hex()}"
+    names = [kind.__name__ for kind in (*_LIFE, SlotClaimed)]
+    topics = [[_topic("QueryMarket", name) for name in names], topic]
+    market = connection.deployment.market
+    return fold(query_id, await _events(connection, market, topics, since))
+
+
+def fold(query_id: QueryId, events: list[ChainEvent]) -> QueryHistory:
+    """The history that a query's events, in chain order, add up to.
+
+    Raises:
+        InvalidInput: they do not begin with its request.
+    """
+    requested = _last(events, QueryRequested)
+    if requested is None:
+        raise InvalidInput(f"there is no query {query_id} on this market; check the number")
+    opened = _last(events, AttemptOpened)
+    return QueryHistory(
+        requested=requested,
+        query=opened.query if opened else requested.query,
+        fulfilled=_last(events, QueryFulfilled),
+        claims=tuple(event for event in events if isinstance(event, SlotClaimed)),
+        closed=_last(events, QueryClosed),
+        refunded=_last(events, QueryRefunded),
+    )
+
+
+async def find_versions(connection: Connection) -> tuple[VersionRegistered, ...]:
+    """Every version that was ever registered, oldest first."""
+    topics = [_topic("ModelRegistry", VersionRegistered.__name__)]
+    found = await _events(connection, connection.deployment.registry, topics, None)
+    return tuple(event for event in found if isinstance(event, VersionRegistered))
+
+
+async def gas_used(connection: Connection, tx_hash: Digest) -> int:
+    """Gas of a mined transaction."""
+    receipt = await connection.request("eth_getTransactionReceipt", f"0x{tx_hash.hex()}")
+    if not isinstance(receipt, dict):
+        raise InvalidInput(f"there is no transaction 0x{tx_hash.hex()}")
+    return quantity(receipt.get("gasUsed"))
+
+
+async def _events(
+    connection: Connection, address: Address, topics: Sequence[object], since: BlockNumber | None
+) -> list[ChainEvent]:
+    head = (await connection.head()).number
+    first = connection.deployment.block if since is None else since
+    found: list[ChainEvent] = []
+    for start in range(first, head + 1, LARGEST_CHUNK):
+        window = {"fromBlock": hex(start), "toBlock": hex(min(head, start + LARGEST_CHUNK - 1))}
+        logs = await connection.request(
+            "eth_getLogs", {"address": address, "topics": topics, **window}
+        )
+        events = [decode_event(raw_log(log)) for log in logs]
+        found += [event for event in events if event is not None]
+    return found
+
+
+def _topic(contract: str, event: str) -> str:
+    for shape in interface(contract).events:
+        if shape.name == event:
+            return f"0x{shape.topic.hex()}"
+    raise Incompatible(f"{contract} has no event {event}")
+
+
+def _last(events: list[ChainEvent], kind: type[_Event]) -> _Event | None:
+    found = [event for event in events if isinstance(event, kind)]
+    return found[-1] if found else None

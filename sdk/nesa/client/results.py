@@ -1,0 +1,84 @@
+"""Turns a fulfilled query into an answer: opens it, decodes it, puts it in the model's words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nesa.chain.committees import DrawnCommittees
+from nesa.chain.events import QueryFulfilled
+from nesa.client.answers import Answer, GasUsed, OutputTensor, SubmittedQuery, Timings
+from nesa.client.cards import Model
+from nesa.client.receipts import Member, fee_receipt, is_paid
+from nesa.privacy.sealing import open_answer
+from nesa.protocol.errors import InvalidInput
+from nesa.protocol.ids import Timestamp
+from nesa.protocol.queries import Outcome, Privacy, Query, QueryStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What the chain holds about an answered query at one moment."""
+
+    event: QueryFulfilled
+    committees: DrawnCommittees
+    status: QueryStatus
+    fulfil_gas: int
+
+
+def plain_output(submitted: SubmittedQuery, output: bytes) -> bytes:
+    """Canonical bytes of the output tensor, opened when the query was sealed.
+
+    Raises:
+        InvalidInput: it was sealed and the content key is not here.
+        InvalidMessage: the content key does not open it.
+    """
+    query = submitted.query
+    if query.privacy is Privacy.OPEN:
+        return output
+    if submitted.content_key is None:
+        raise InvalidInput(
+            f"query {query.query_id} is sealed; only the program that asked it can read the answer"
+        )
+    return open_answer(submitted.content_key, query.version_id, query.input_digest, output)
+
+
+def read_answer(submitted: SubmittedQuery, model: Model, delivery: Delivery) -> Answer:
+    """The answer of a delivered query.
+
+    Raises:
+        InvalidInput: sealed, and the content key is not here.
+        InvalidTensor: what was delivered is no output of this model.
+    """
+    query, event = submitted.query, delivery.event
+    edge = model.card.output_edge
+    integers = edge.decode(plain_output(submitted, event.output))
+    said = model.card.interpret(integers)
+    return Answer(
+        query_id=query.query_id,
+        version_id=query.version_id,
+        label=said.label,
+        index=said.index,
+        logits=dict(zip(model.card.labels, said.logits, strict=False)),
+        scores=dict(zip(model.card.labels, said.scores, strict=False)),
+        output=OutputTensor(integers, edge, model.card.output_scale),
+        assurance=query.assurance,
+        privacy=query.privacy,
+        status=delivery.status,
+        callback=event.callback,
+        fee=fee_receipt(query, event.outcome),
+        gas=GasUsed(submitted.request_gas, delivery.fulfil_gas),
+        timings=Timings(query.opened_at, Timestamp(event.outcome.fulfilled_at)),
+        committee=members(query, event.outcome, delivery.committees),
+        oracle=event.outcome.oracle,
+    )
+
+
+def members(query: Query, outcome: Outcome, committees: DrawnCommittees) -> tuple[Member, ...]:
+    """Everybody drawn, and for PROVED spares that were paid; the report says who was."""
+    return tuple(
+        Member(shard, position, seat.operator, seat.signer, seat.endpoint, paid)
+        for shard, seats in enumerate(committees.shards)
+        for position, seat in enumerate(seats)
+        for paid in [is_paid(outcome, shard, position)]
+        if paid or position < query.replicas
+    )

@@ -1,0 +1,87 @@
+"""Gives the content key of a sealed query to its drawn members, and to nobody else."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import aiohttp
+from eth_account.signers.local import LocalAccount
+from eth_keys.datatypes import PrivateKey
+
+from nesa.chain.committees import Seat
+from nesa.chain.deployment import Deployment
+from nesa.privacy import envelopes, sealing
+from nesa.privacy.envelopes import Receiver, seal_envelope
+from nesa.privacy.keys import public_key
+from nesa.protocol.envelopes import MESSAGES_PATH
+from nesa.protocol.errors import InvalidMessage
+from nesa.protocol.ids import Timestamp
+from nesa.protocol.messages import ContentKey
+from nesa.protocol.queries import Query
+
+ENVELOPE_SECONDS: Final = 60
+POST_TIMEOUT: Final = aiohttp.ClientTimeout(total=5)
+RETRY_SECONDS: Final = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class KeySender:
+    """Wraps and posts the content key of one query; `account` is whoever asked."""
+
+    account: LocalAccount
+    deployment: Deployment
+    query: Query
+    content_key: bytes
+
+    async def deliver(self, seats: Sequence[Seat], deadline: Timestamp) -> None:
+        """Post to every seat, again and again to those that do not answer, until all have it.
+
+        Runs until cancelled when a member never answers: its replicas go on without it.
+        """
+        async with aiohttp.ClientSession(timeout=POST_TIMEOUT) as session:
+            await asyncio.gather(*(self._insist(session, seat, deadline) for seat in seats))
+
+    async def _insist(
+        self, session: aiohttp.ClientSession, seat: Seat, deadline: Timestamp
+    ) -> None:
+        while True:
+            if await self._post(session, seat, deadline):
+                return
+            await asyncio.sleep(RETRY_SECONDS)
+
+    async def _post(self, session: aiohttp.ClientSession, seat: Seat, deadline: Timestamp) -> bool:
+        url = f"{seat.endpoint.rstrip('/')}{MESSAGES_PATH}"
+        try:
+            async with session.post(url, data=self.envelope(seat, deadline)) as response:
+                return response.status < 300
+        except (aiohttp.ClientError, TimeoutError, OSError, InvalidMessage):
+            return False
+
+    def envelope(self, seat: Seat, deadline: Timestamp) -> bytes:
+        """What one member receives; fresh each time, for no envelope is taken twice.
+
+        Raises:
+            InvalidMessage: the member's encryption key is none.
+        """
+        key = public_key(seat.encryption_key)
+        return seal_envelope(
+            self._message(seat),
+            deployment=envelopes.Deployment(self.deployment.chain_id, self.deployment.market),
+            signer=PrivateKey(bytes(self.account.key)),
+            receiver=Receiver(seat.signer, key),
+            nonce=secrets.token_bytes(16),
+            deadline=deadline,
+        )
+
+    def _message(self, seat: Seat) -> ContentKey:
+        chain_id, market = self.deployment.chain_id, self.deployment.market
+        attempt = (self.query.query_id, self.query.attempt)
+        context = sealing.WrapContext(chain_id, market, *attempt, seat.signer)
+        wrapped = sealing.wrap_content_key(
+            self.content_key, public_key(seat.encryption_key), context
+        )
+        return ContentKey(chain_id, market, *attempt, wrapped)
