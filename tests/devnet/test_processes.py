@@ -98,9 +98,8 @@ async def main():
     folder = Path(sys.argv[1])
     async with Supervisor() as supervisor:
         for index in range(3):
-            program = Program(
-                f"family-{index}", (sys.executable, "-S", "-c", sys.argv[2]), folder / f"{index}.log"
-            )
+            command = (sys.executable, "-S", "-c", sys.argv[2])
+            program = Program(f"family-{index}", command, folder / f"{index}.log")
             running = await supervisor.start(program)
             print(running.pid, flush=True)
         print("ready", flush=True)
@@ -113,9 +112,7 @@ asyncio.run(main())
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_a_parent_that_dies_leaves_nothing(tmp_path: Path, number: signal.Signals) -> None:
     command = [sys.executable, "-c", textwrap.dedent(PARENT), str(tmp_path), FAMILY]
-    parent = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    )
+    parent = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     assert parent.stdout is not None
     groups = []
     for line in parent.stdout:

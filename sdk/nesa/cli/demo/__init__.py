@@ -1,0 +1,1 @@
+"""The story that `nesa demo` tells on a network of real processes."""

@@ -1,0 +1,63 @@
+"""What commands print: a table for people, one JSON document for programs."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import json
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def json_option(command: Command) -> Command:
+    """The `--json` flag that every command has."""
+    option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+    return option(command)
+
+
+def console() -> Console:
+    """Where people read: colours and live lines on a terminal, plain text elsewhere."""
+    return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+
+
+def show(payload: Mapping[str, Any], *, as_json: bool) -> None:
+    """Print `payload` as a JSON document or as a table of two columns."""
+    if as_json:
+        click.echo(json.dumps(plain(payload), indent=2))
+    else:
+        console().print(pairs(payload))
+
+
+def pairs(payload: Mapping[str, Any]) -> Table:
+    """A table with a row for each entry."""
+    table = Table.grid(padding=(0, 2))
+    for name, entry in payload.items():
+        table.add_row(f"[bold]{name.replace('_', ' ')}[/]", str(plain(entry)))
+    return table
+
+
+def plain(value: Any) -> Any:
+    """`value` from JSON types only; bytes become 0x-prefixed text."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = dataclasses.fields(value)
+        return {field.name: plain(getattr(value, field.name)) for field in fields}
+    if isinstance(value, enum.Enum):
+        return value.name
+    if isinstance(value, Mapping):
+        return {str(key): plain(entry) for key, entry in value.items()}
+    if isinstance(value, bytes):
+        return "0x" + value.hex()
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(entry) for entry in value]
+    return str(value) if isinstance(value, Path) else value
