@@ -17,6 +17,7 @@ from ..interfaces import IProtocolParameters
 implements: IProtocolParameters
 
 from ..lib import parameter_words
+
 from snekmate.auth import ownable
 
 initializes: ownable
