@@ -1,0 +1,1 @@
+"""Proofs with ezkl: circuits, keys, proofs and verifiers of shards; every call in a process."""

@@ -1,0 +1,88 @@
+"""Builds all that a model's folder holds for proofs: circuits, verifiers and corner proofs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from nesa.models.folder import CompiledModel, with_circuits
+from nesa.models.proving.artefacts import Corner, shown_reference, write_provable_shard
+from nesa.models.proving.bounds import outputs_at
+from nesa.models.proving.circuits import Circuit, build_circuit
+from nesa.models.proving.compiled import read_compiled
+from nesa.models.proving.corners import corner_input
+from nesa.models.proving.prover import Prover
+from nesa.models.proving.reference_string import ReferenceFile
+from nesa.models.proving.verifier import Verifier, build_verifier
+from nesa.protocol.ids import ZERO_DIGEST, Digest
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltShard:
+    """Everything that was made for one shard."""
+
+    circuit: Circuit
+    verifier: Verifier
+    corner: Corner
+
+    @property
+    def facts(self) -> tuple[Digest, Digest]:
+        """Circuit digest and verifier code hash, as the chain knows them."""
+        return self.circuit.digest, self.verifier.code_hash
+
+
+async def build_shard(
+    model: CompiledModel, shard: int, reference: ReferenceFile, cache: Path, solc: Path
+) -> BuiltShard | None:
+    """Circuit, verifier and corner proof of a shard; None where it cannot be proved.
+
+    Raises:
+        InvalidModel: see `build_circuit` and `build_verifier`.
+        InvalidConfiguration: solc or the cache cannot be used.
+        ExhaustedResource: time, memory or disk is used up.
+    """
+    source, facts = model.circuit_file(shard), model.shards[shard]
+    if source is None:
+        return None
+    circuit = await build_circuit(source, facts.input_edges[0], facts.output_edges[0], reference)
+    verifier = await build_verifier(circuit, solc)
+    return BuiltShard(circuit, verifier, await prove_corner(circuit, cache))
+
+
+async def prove_corner(circuit: Circuit, cache: Path) -> Corner:
+    """A proof at an extreme of the input's range; see `corner_input`.
+
+    Raises:
+        InvalidTensor: the witness is not what the compiled circuit says it must be.
+        ProvingFailed, ExhaustedResource: see `Prover.prove`.
+    """
+    prover = await Prover.open(circuit, cache)
+    graph = read_compiled(prover.keys.compiled.read_bytes())
+    values = corner_input(graph, circuit.source)
+    outputs = np.array(outputs_at(graph, values.reshape(-1).tolist()), np.int64)
+    given = circuit.source.encode(values)
+    computed = circuit.result.encode(outputs.reshape(circuit.result.shape))
+    proof = await prover.prove(given, computed)
+    return Corner(given, computed, proof.proof)
+
+
+async def add_circuits(
+    model: CompiledModel, folder: Path, reference: ReferenceFile, cache: Path, solc: Path
+) -> CompiledModel:
+    """The model with the circuits of all its provable shards, whose files are written.
+
+    The version root changes; the caller saves the model.
+
+    Raises:
+        InvalidModel, InvalidConfiguration, ExhaustedResource: see `build_shard`.
+    """
+    facts = []
+    for shard in range(len(model.shards)):
+        built = await build_shard(model, shard, reference, cache, solc)
+        facts.append(built.facts if built else (ZERO_DIGEST, ZERO_DIGEST))
+        if built:
+            write_provable_shard(folder, shard, built.circuit, built.verifier, built.corner)
+    card = model.card.model_copy(update={"reference_string": shown_reference(reference)})
+    return with_circuits(model, facts, card)

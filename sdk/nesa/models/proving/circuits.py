@@ -1,0 +1,191 @@
+"""From a shard's ONNX file to a circuit that the network can agree on, and to its keys."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import onnx
+from eth_utils.crypto import keccak
+from onnx import numpy_helper
+
+from nesa.models.proving import process
+from nesa.models.proving.compiled import CompiledGraph, read_compiled
+from nesa.models.proving.process import DEFAULT_LIMITS, Limits, run_step
+from nesa.models.proving.reference_string import ReferenceFile
+from nesa.models.proving.rules import check_circuit, run_args, worst_case
+from nesa.protocol.edges import EdgeType
+from nesa.protocol.errors import IntegrityError, InvalidModel
+from nesa.protocol.ids import Digest
+
+_FIRST_DIGITS: Final = 4
+
+MODEL_FILE: Final = "model.onnx"
+SETTINGS_FILE: Final = "settings.json"
+COMPILED_FILE: Final = "circuit.compiled"
+VERIFYING_KEY_FILE: Final = "verifying.key"
+PROVING_KEY_FILE: Final = "proving.key"
+
+
+@dataclass(frozen=True, slots=True)
+class Circuit:
+    """What everybody needs to prove or check one shard.
+
+    `model` is the ONNX file lowered for ezkl, `settings` ezkl's settings as canonical JSON,
+    `source` and `result` the types of the one input and the one output.
+    """
+
+    model: bytes
+    settings: bytes
+    verifying_key: bytes
+    source: EdgeType
+    result: EdgeType
+    reference: ReferenceFile
+
+    @property
+    def digest(self) -> Digest:
+        """The circuit digest: keccak-256 of the verifying key."""
+        return Digest(keccak(self.verifying_key))
+
+    @property
+    def instances(self) -> int:
+        """How many public values a proof has: the input's elements, then the output's."""
+        return self.source.elements + self.result.elements
+
+
+@contextmanager
+def working_folder(parent: Path | None = None) -> Iterator[Path]:
+    """A fresh folder for one call, gone afterwards whatever happens."""
+    with tempfile.TemporaryDirectory(prefix="nesa-proving-", dir=parent) as name:
+        yield Path(name)
+
+
+async def build_circuit(
+    model: bytes,
+    source: EdgeType,
+    result: EdgeType,
+    reference: ReferenceFile,
+    limits: Limits = DEFAULT_LIMITS,
+) -> Circuit:
+    """The circuit of a shard with its verifying key. Equal arguments give equal verifying keys.
+
+    Raises:
+        InvalidModel: the shard breaks a rule of what is provable, or does not fit the rows.
+        ExhaustedResource: time, memory or disk is used up.
+    """
+    require_integers(model)
+    with working_folder() as folder:
+        settings = await _settled(model, source, reference.identity.k, folder, limits)
+        (folder / SETTINGS_FILE).write_bytes(settings)
+        await compile_into(folder, source, result, reference, limits)
+        await set_up_into(folder, reference, limits)
+        verifying_key = (folder / VERIFYING_KEY_FILE).read_bytes()
+    return Circuit(model, settings, verifying_key, source, result, reference)
+
+
+async def compile_into(
+    folder: Path, source: EdgeType, result: EdgeType, reference: ReferenceFile, limits: Limits
+) -> CompiledGraph:
+    """Compiles the model and settings that lie in `folder`, and checks every rule on the result.
+
+    Raises:
+        InvalidModel: see `build_circuit`.
+    """
+    graph = await _compiled(folder, limits)
+    check_circuit(graph, source, result, reference.identity.k)
+    return graph
+
+
+async def set_up_into(folder: Path, reference: ReferenceFile, limits: Limits) -> None:
+    """Makes both keys of the compiled circuit in `folder`.
+
+    Raises:
+        InvalidModel: the circuit does not fit the reference string's rows.
+    """
+    arguments = {
+        "circuit": str(folder / COMPILED_FILE),
+        "verifying_key": str(folder / VERIFYING_KEY_FILE),
+        "proving_key": str(folder / PROVING_KEY_FILE),
+        "reference": str(reference.path),
+    }
+    await run_step(process.SET_UP, arguments, folder, limits)
+
+
+def write_sources(circuit: Circuit, folder: Path) -> None:
+    """Writes the circuit's model, settings and verifying key under the names that steps use."""
+    (folder / MODEL_FILE).write_bytes(circuit.model)
+    (folder / SETTINGS_FILE).write_bytes(circuit.settings)
+    (folder / VERIFYING_KEY_FILE).write_bytes(circuit.verifying_key)
+
+
+def require_integers(model: bytes) -> None:
+    """Returns when every constant of the ONNX file is an integer; ezkl rounds others in silence.
+
+    Raises:
+        InvalidModel: a fraction, NaN or infinity.
+    """
+    for tensor in onnx.load_from_string(model).graph.initializer:
+        values = numpy_helper.to_array(tensor).astype(np.float64)
+        if not np.isfinite(values).all() or (np.floor(values) != values).any():
+            raise InvalidModel(f"not provable: the constant {tensor.name} is not integer")
+
+
+async def _settled(model: bytes, source: EdgeType, k: int, folder: Path, limits: Limits) -> bytes:
+    """Settings with as many digits as the worst case over `source` needs."""
+    (folder / MODEL_FILE).write_bytes(model)
+    settings = await _measured(folder, k, _FIRST_DIGITS, limits)
+    (folder / SETTINGS_FILE).write_bytes(settings)
+    digits = worst_case(await _compiled(folder, limits), source).digits
+    if digits == _FIRST_DIGITS:
+        return settings
+    return await _measured(folder, k, digits, limits)
+
+
+async def _measured(folder: Path, k: int, digits: int, limits: Limits) -> bytes:
+    raw = folder / "measured.json"
+    arguments = {
+        "model": str(folder / MODEL_FILE),
+        "settings": str(raw),
+        "run_args": run_args(k, digits),
+    }
+    await run_step(process.SETTINGS, arguments, folder, limits)
+    return canonical_settings(json.loads(raw.read_bytes()))
+
+
+async def _compiled(folder: Path, limits: Limits) -> CompiledGraph:
+    arguments = {
+        "model": str(folder / MODEL_FILE),
+        "settings": str(folder / SETTINGS_FILE),
+        "circuit": str(folder / COMPILED_FILE),
+    }
+    await run_step(process.COMPILE, arguments, folder, limits)
+    return read_compiled((folder / COMPILED_FILE).read_bytes())
+
+
+def canonical_settings(settings: dict[str, Any]) -> bytes:
+    """ezkl's settings without its clock and without the order of its hash maps."""
+    equations = settings["einsum_params"]["equations"]
+    settings["einsum_params"]["equations"] = [
+        [equation, dict(sorted(sizes.items()))] for equation, sizes in equations
+    ]
+    settings["required_range_checks"].sort()
+    settings["timestamp"] = 0
+    return json.dumps(settings, sort_keys=True, indent=1).encode() + b"\n"
+
+
+def require_digest(circuit: Circuit, expected: Digest) -> None:
+    """Returns when the circuit is the one that the network knows as `expected`.
+
+    Raises:
+        IntegrityError: it is another one.
+    """
+    if circuit.digest != expected:
+        raise IntegrityError(
+            f"the verifying key has digest 0x{circuit.digest.hex()}, not 0x{expected.hex()}"
+        )
