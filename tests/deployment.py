@@ -2,14 +2,75 @@
 
 from __future__ import annotations
 
+from dataclasses import astuple, dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import boa
 from boa.contracts.vyper.vyper_contract import VyperContract, VyperDeployer
 
-ROOT = Path(__file__).parent.parent
+from nesa.protocol.edges import DType, EdgeType
+from nesa.protocol.ids import ONE_NES, ZERO_DIGEST
+from nesa.protocol.parameters import QueryParameters
+from nesa.protocol.versions import ShardFacts
+
+ROOT: Final = Path(__file__).parent.parent
+
+GENESIS_SUPPLY: Final = 600_000_000 * ONE_NES
+EPOCH_SECONDS: Final = 10
+UNBONDING_SECONDS: Final = 300
+MAXIMUM_QUERY_SECONDS: Final = 290
+
+QUERY_PARAMETERS: Final = QueryParameters(
+    miners_bps=7_000,
+    oracle_bps=500,
+    royalty_bps=0,
+    reviewers_bps=300,
+    oracle_turn=10,
+    oracle_turns=3,
+    prover_turn=15,
+    prover_turns=3,
+    answer_window=60,
+    claim_window=30,
+    dispute_window=120,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RequestLimits:
+    """What requests are held to, in the order of the contract's struct."""
+
+    callback_price: int = 1_000
+    max_callback_gas: int = 1_000_000
+    min_seats: int = 4
+    seat_stake: int = 1_000 * ONE_NES
+    exposure_bps: int = 5_000
+    max_replicas: int = 8
+
+
+REQUEST_LIMITS: Final = RequestLimits()
+
+INPUT_EDGE: Final = EdgeType(DType.INT8, (1, 4), -127, 127)
+MIDDLE_EDGE: Final = EdgeType(DType.INT8, (1, 3), -127, 127)
+OUTPUT_EDGE: Final = EdgeType(DType.INT16, (1, 2), -300, 300)
+
+# Two shards without circuits.
+SHARDS: Final = (
+    ShardFacts((INPUT_EDGE,), (MIDDLE_EDGE,), ZERO_DIGEST, ZERO_DIGEST, ZERO_DIGEST),
+    ShardFacts((MIDDLE_EDGE,), (OUTPUT_EDGE,), ZERO_DIGEST, ZERO_DIGEST, ZERO_DIGEST),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LowerContracts:
+    """Everything below the market, bound together."""
+
+    token: VyperContract
+    parameters: VyperContract
+    router: VyperContract
+    registry: VyperContract
+    vault: VyperContract
 
 
 @cache
@@ -27,6 +88,85 @@ def harness(name: str) -> VyperDeployer:
 def load_harness(name: str, *arguments: Any) -> VyperContract:
     """A deployed harness of the tests."""
     return harness(name).deploy(*arguments)
+
+
+def deploy_token(owner: str, genesis_holder: str) -> VyperContract:
+    """NES, its genesis supply with `genesis_holder`."""
+    with boa.env.prank(owner):
+        return deployer("token/NesToken").deploy(genesis_holder, GENESIS_SUPPLY)
+
+
+def deploy_parameters(
+    owner: str,
+    treasury: str,
+    reviewer_pool: str,
+    parameters: QueryParameters = QUERY_PARAMETERS,
+    limits: RequestLimits = REQUEST_LIMITS,
+) -> VyperContract:
+    """Protocol parameters with a small profile."""
+    with boa.env.prank(owner):
+        return deployer("governance/ProtocolParameters").deploy(
+            astuple(parameters), astuple(limits), treasury, reviewer_pool, MAXIMUM_QUERY_SECONDS
+        )
+
+
+def deploy_lower(
+    owner: str,
+    genesis_holder: str,
+    treasury: str,
+    reviewer_pool: str,
+    slasher_setter: str,
+    parameters: QueryParameters = QUERY_PARAMETERS,
+    limits: RequestLimits = REQUEST_LIMITS,
+) -> LowerContracts:
+    """Everything below the market; the slasher is not set."""
+    token = deploy_token(owner, genesis_holder)
+    knobs = deploy_parameters(owner, treasury, reviewer_pool, parameters, limits)
+    router = deployer("verification/ProofRouter").deploy()
+    registry = deployer("registry/ModelRegistry").deploy(router)
+    vault = deployer("staking/StakeVault").deploy(
+        token, registry, knobs, EPOCH_SECONDS, UNBONDING_SECONDS, slasher_setter
+    )
+    return LowerContracts(token, knobs, router, registry, vault)
+
+
+def register_version(
+    registry: VyperContract,
+    developer: str,
+    shards: tuple[ShardFacts, ...] = SHARDS,
+    verifiers: tuple[Any, ...] = (),
+    price: int = ONE_NES,
+    proof_price: int = 5 * ONE_NES,
+    royalty_bps: int = 1_000,
+    operators_root: bytes = b"\x01" * 32,
+) -> bytes:
+    """Registers a version and returns its id."""
+    version_id: bytes = registry.register(
+        "model",
+        "https://example.org/model",
+        operators_root,
+        b"\x02" * 32,
+        [shard.as_abi() for shard in shards],
+        [verifier.address for verifier in verifiers],
+        price,
+        proof_price,
+        royalty_bps,
+        sender=developer,
+    )
+    return version_id
+
+
+def with_circuits(shards: tuple[ShardFacts, ...], code_hash: bytes) -> tuple[ShardFacts, ...]:
+    """`shards`, each with a circuit whose verifier has the code of `code_hash`."""
+    return tuple(
+        replace(shard, circuit_digest=bytes([index + 1]) * 32, verifier_code_hash=code_hash)
+        for index, shard in enumerate(shards)
+    )
+
+
+def next_epoch(epochs: int = 1) -> None:
+    """Goes to the start of a later epoch."""
+    boa.env.time_travel(seconds=epochs * EPOCH_SECONDS - boa.env.timestamp % EPOCH_SECONDS)
 
 
 def _load(path: Path) -> VyperDeployer:

@@ -1,0 +1,35 @@
+"""The contracts pack protocol parameters as the protocol does."""
+
+from dataclasses import astuple, fields
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nesa.protocol.parameters import QueryParameters
+from tests.deployment import load_harness
+
+WIDTHS = (16, 16, 16, 16, 16, 8, 16, 8, 32, 32, 32)
+
+
+@pytest.fixture(scope="module")
+def harness():
+    return load_harness("ParameterWordsHarness")
+
+
+@settings(max_examples=40, deadline=None)
+@given(values=st.tuples(*(st.integers(0, 2**width - 1) for width in WIDTHS)))
+def test_query_parameters_agree(harness, values):
+    parameters = QueryParameters(*values)
+    assert len(fields(parameters)) == len(WIDTHS)
+    assert harness.pack_query_parameters(values) == parameters.pack()
+    assert tuple(harness.unpack_query_parameters(parameters.pack())) == astuple(parameters)
+
+
+@settings(max_examples=30, deadline=None)
+@given(values=st.tuples(*(st.integers(0, 2**width - 1) for width in (32, 32, 16, 64, 16, 8))))
+def test_request_limits_come_back(harness, values):
+    word = harness.pack_request_limits(values)
+    assert word < 2**168
+    assert tuple(harness.unpack_request_limits(word)) == values
+    assert harness.seat_stake(word) == values[3]
