@@ -1,0 +1,1 @@
+"""What a deployment consists of, apart from the tool that sends it."""

@@ -1,0 +1,87 @@
+"""Which contracts are deployed in which order, and what each is told about the others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import astuple, dataclass
+from typing import Any, Final
+
+from nesa.chain.deployment import Deployment
+from nesa.protocol.ids import Address, BlockNumber
+from scripts.deployment.profiles import GENESIS_SUPPLY, Profile
+
+Deployed = Mapping[str, Address]
+"""Addresses so far, by the name that `Deployment` gives them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accounts:
+    """Who holds what at the start."""
+
+    deployer: Address
+    genesis_holder: Address
+    treasury: Address
+    reviewer_pool: Address
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One contract: its name in `Deployment`, its Vyper contract, its constructor arguments."""
+
+    name: str
+    contract: str
+    arguments: Callable[[Profile, Accounts, Deployed], tuple[Any, ...]]
+
+
+STEPS: Final = (
+    Step(
+        "token",
+        "NesToken",
+        lambda profile, accounts, at: (accounts.genesis_holder, GENESIS_SUPPLY),
+    ),
+    Step(
+        "parameters",
+        "ProtocolParameters",
+        lambda profile, accounts, at: (
+            astuple(profile.query),
+            astuple(profile.limits),
+            accounts.treasury,
+            accounts.reviewer_pool,
+            profile.maximum_query_seconds,
+        ),
+    ),
+    Step("router", "ProofRouter", lambda profile, accounts, at: ()),
+    Step("registry", "ModelRegistry", lambda profile, accounts, at: (at["router"],)),
+    Step(
+        "vault",
+        "StakeVault",
+        lambda profile, accounts, at: (
+            at["token"],
+            at["registry"],
+            at["parameters"],
+            profile.epoch_seconds,
+            profile.unbonding_seconds,
+            accounts.deployer,
+        ),
+    ),
+    Step("committee", "Committee", lambda profile, accounts, at: (at["vault"],)),
+    Step(
+        "market",
+        "QueryMarket",
+        lambda profile, accounts, at: (
+            at["token"],
+            at["parameters"],
+            at["registry"],
+            at["vault"],
+            at["router"],
+            at["committee"],
+            profile.credit_window,
+        ),
+    ),
+)
+"""Bottom up: nothing is told an address that is not there yet."""
+
+
+def deployment(chain_id: int, block: BlockNumber, deployed: Deployed) -> Deployment:
+    """The file that tells everybody where the contracts are."""
+    return Deployment.model_validate({"chain_id": chain_id, "block": block, **deployed})
