@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final, NewType
 
 from nesa.protocol.errors import ExhaustedResource, Incompatible, InvalidConfiguration
+from nesa_miner.at_rest import AtRest
 
 SCHEMA_VERSION: Final = 1
 
@@ -31,7 +32,7 @@ CREATE TABLE records (
     query_id INTEGER, attempt INTEGER, sequence INTEGER, body BLOB NOT NULL,
     PRIMARY KEY (query_id, attempt, sequence)
 );
-CREATE TABLE envelopes (
+CREATE TABLE messages (
     query_id INTEGER, attempt INTEGER, kind TEXT, body BLOB NOT NULL,
     PRIMARY KEY (query_id, attempt, kind)
 );
@@ -75,14 +76,17 @@ class Journal:
         ExhaustedResource: the disk is full; nothing of the transaction was kept.
     """
 
-    def __init__(self, path: Path, identity: bytes) -> None:
+    def __init__(self, path: Path, identity: bytes, at_rest: AtRest) -> None:
         """Open or make the journal at `path` for one chain, market and signer (`identity`).
+
+        Records and messages may hold what a sealed query hides, so `at_rest` encrypts them.
 
         Raises:
             Incompatible: the journal belongs to another deployment or signer.
             InvalidConfiguration: the file is not a journal.
         """
         try:
+            self._at_rest = at_rest
             self._database = sqlite3.connect(path, isolation_level=None)
             self._database.execute("PRAGMA journal_mode = WAL")
             self._database.execute("PRAGMA synchronous = FULL")
@@ -155,11 +159,14 @@ class Journal:
         return True
 
     def _forget(self, key: JobKey) -> None:
-        for table in ("jobs", "records", "envelopes", "evidence"):
-            self._database.execute(
-                f"DELETE FROM {table} WHERE query_id = ? AND attempt = ?",  # noqa: S608
-                key,
-            )
+        for table in ("jobs", "records", "messages", "evidence"):
+            self._delete(table, key)
+
+    def _delete(self, table: str, key: JobKey) -> None:
+        self._database.execute(
+            f"DELETE FROM {table} WHERE query_id = ? AND attempt = ?",  # noqa: S608
+            key,
+        )
 
     def job(self, key: JobKey) -> Job | None:
         """The job of `key`."""
@@ -192,6 +199,17 @@ class Journal:
         )
         return cursor.rowcount == 1
 
+    def redraw(self, key: JobKey) -> None:
+        """Back to SEEN, without anything that was made for the old seed."""
+        with self.transaction():
+            for table in ("records", "messages", "evidence"):
+                self._delete(table, key)
+            self._database.execute(
+                "UPDATE jobs SET phase = ?, seed = NULL, shard = NULL, position = NULL"
+                " WHERE query_id = ? AND attempt = ?",
+                (Phase.SEEN, *key),
+            )
+
     def end(self, key: JobKey) -> None:
         """Whatever the phase was, the job is over."""
         self._database.execute(
@@ -215,7 +233,7 @@ class Journal:
         self._database.execute(
             "INSERT INTO records SELECT ?, ?, 1 + COALESCE(MAX(sequence), 0), ? FROM records"
             " WHERE query_id = ? AND attempt = ?",
-            (*key, body, *key),
+            (*key, self._at_rest.encrypt(body), *key),
         )
 
     def records(self, key: JobKey) -> list[bytes]:
@@ -223,21 +241,22 @@ class Journal:
         rows = self._database.execute(
             "SELECT body FROM records WHERE query_id = ? AND attempt = ? ORDER BY sequence", key
         )
-        return [bytes(row[0]) for row in rows]
+        return [self._at_rest.decrypt(row[0]) for row in rows]
 
-    def keep_envelope(self, key: JobKey, kind: str, body: bytes) -> None:
-        """Keep what somebody sent (still sealed) and a restart will need; the first one stays."""
+    def keep_message(self, key: JobKey, kind: str, body: bytes) -> None:
+        """Keep what somebody sent and a restart will need; the first one of a kind stays."""
         self._database.execute(
-            "INSERT OR IGNORE INTO envelopes VALUES (?, ?, ?, ?)", (*key, kind, body)
+            "INSERT OR IGNORE INTO messages VALUES (?, ?, ?, ?)",
+            (*key, kind, self._at_rest.encrypt(body)),
         )
 
-    def envelope(self, key: JobKey, kind: str) -> bytes | None:
-        """The kept envelope of one kind."""
+    def message(self, key: JobKey, kind: str) -> bytes | None:
+        """The kept message of one kind."""
         row = self._database.execute(
-            "SELECT body FROM envelopes WHERE query_id = ? AND attempt = ? AND kind = ?",
+            "SELECT body FROM messages WHERE query_id = ? AND attempt = ? AND kind = ?",
             (*key, kind),
         ).fetchone()
-        return None if row is None else bytes(row[0])
+        return None if row is None else self._at_rest.decrypt(row[0])
 
     def keep_evidence(self, key: JobKey, shard: int, body: bytes) -> None:
         """Store what is served to oracles; newer evidence holds at least as many results."""

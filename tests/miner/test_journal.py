@@ -9,16 +9,25 @@ import sys
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from nesa.protocol.errors import ExhaustedResource, Incompatible, InvalidConfiguration
+from nesa.protocol.errors import (
+    ExhaustedResource,
+    Incompatible,
+    IntegrityError,
+    InvalidConfiguration,
+)
+from nesa_miner.at_rest import AtRest
 from nesa_miner.journal import JobKey, Journal, Phase
 
 KEY = JobKey((7, 0))
+ENCRYPTION_KEY = X25519PrivateKey.from_private_bytes(bytes(range(32)))
+AT_REST = AtRest(ENCRYPTION_KEY)
 
 
 @pytest.fixture
 def journal(tmp_path: Path) -> Journal:
-    return Journal(tmp_path / "journal.sqlite", b"identity")
+    return Journal(tmp_path / "journal.sqlite", b"identity", AT_REST)
 
 
 def add(journal: Journal, log_key: bytes = b"log") -> bool:
@@ -75,10 +84,10 @@ def test_records_come_back_in_order(journal: Journal) -> None:
     assert journal.records(JobKey((7, 1))) == []
 
 
-def test_the_first_envelope_of_a_kind_stays(journal: Journal) -> None:
-    journal.keep_envelope(KEY, "content-key", b"first")
-    journal.keep_envelope(KEY, "content-key", b"second")
-    assert journal.envelope(KEY, "content-key") == b"first"
+def test_the_first_message_of_a_kind_stays(journal: Journal) -> None:
+    journal.keep_message(KEY, "content-key", b"first")
+    journal.keep_message(KEY, "content-key", b"second")
+    assert journal.message(KEY, "content-key") == b"first"
 
 
 def test_newer_evidence_replaces_older(journal: Journal) -> None:
@@ -87,8 +96,24 @@ def test_newer_evidence_replaces_older(journal: Journal) -> None:
     assert journal.evidence(KEY, 0) == b"four results"
 
 
+def test_records_and_messages_are_unreadable_on_disk(journal: Journal, tmp_path: Path) -> None:
+    journal.add_record(KEY, b"a sealed tensor")
+    journal.keep_message(KEY, "handoff", b"another sealed tensor")
+    journal.close()
+    stored = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    assert b"sealed tensor" not in stored
+
+
+def test_another_encryption_key_cannot_read_the_records(journal: Journal, tmp_path: Path) -> None:
+    journal.add_record(KEY, b"a sealed tensor")
+    stranger = AtRest(X25519PrivateKey.generate())
+    other = Journal(tmp_path / "journal.sqlite", b"identity", stranger)
+    with pytest.raises(IntegrityError, match="another key"):
+        other.records(KEY)
+
+
 def test_a_failed_transaction_leaves_nothing(journal: Journal) -> None:
-    with pytest.raises(KeyError), journal.transaction():  # noqa: PT012
+    with pytest.raises(KeyError), journal.transaction():
         journal.add_job(KEY, b"log", b"query", b"input")
         journal.set_fact("cursor", b"12")
         raise KeyError
@@ -97,15 +122,15 @@ def test_a_failed_transaction_leaves_nothing(journal: Journal) -> None:
 
 
 def test_another_identity_is_refused(tmp_path: Path) -> None:
-    Journal(tmp_path / "journal.sqlite", b"identity").close()
+    Journal(tmp_path / "journal.sqlite", b"identity", AT_REST).close()
     with pytest.raises(Incompatible, match="another deployment or signer"):
-        Journal(tmp_path / "journal.sqlite", b"somebody else")
+        Journal(tmp_path / "journal.sqlite", b"somebody else", AT_REST)
 
 
 def test_a_file_that_is_no_journal_is_refused(tmp_path: Path) -> None:
     (tmp_path / "journal.sqlite").write_bytes(b"not a database" * 100)
     with pytest.raises(InvalidConfiguration, match="cannot be used as a journal"):
-        Journal(tmp_path / "journal.sqlite", b"identity")
+        Journal(tmp_path / "journal.sqlite", b"identity", AT_REST)
 
 
 def test_a_full_disk_is_said_and_loses_nothing(journal: Journal) -> None:
@@ -121,8 +146,11 @@ def test_a_full_disk_is_said_and_loses_nothing(journal: Journal) -> None:
 WRITER = """
 import sys
 from pathlib import Path
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from nesa_miner.at_rest import AtRest
 from nesa_miner.journal import JobKey, Journal
-journal = Journal(Path(sys.argv[1]), b"identity")
+key = X25519PrivateKey.from_private_bytes(bytes(range(32)))
+journal = Journal(Path(sys.argv[1]), b"identity", AtRest(key))
 for number in range(10_000):
     with journal.transaction():
         journal.add_record(JobKey((7, 0)), b"%d" % number)
@@ -139,6 +167,6 @@ def test_what_was_stored_before_a_kill_is_there_after_it(tmp_path: Path) -> None
     seen = [int(writer.stdout.readline()) for _ in range(20)]
     os.kill(writer.pid, signal.SIGKILL)
     writer.wait()
-    stored = [int(body) for body in Journal(path, b"identity").records(KEY)]
+    stored = [int(body) for body in Journal(path, b"identity", AT_REST).records(KEY)]
     assert stored[: len(seen)] == seen
     assert stored == list(range(len(stored)))

@@ -6,7 +6,8 @@ from dataclasses import dataclass, fields, replace
 from enum import IntEnum
 from typing import Any, Final
 
-from eth_abi.abi import encode
+from eth_abi.abi import decode, encode
+from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
 from nesa.protocol.ids import (
@@ -132,6 +133,21 @@ QUERY_ABI: Final = (
     "(uint256,address,bytes32,bytes32,bytes32,uint256,uint256,uint256,uint256,uint256,uint256,"
     "uint256,uint256,address,uint256,uint256,uint256,uint256,uint256,uint256,uint256)"
 )
+
+
+def encode_query(query: Query) -> bytes:
+    """Canonical bytes of `query`: its ABI encoding."""
+    return encode([QUERY_ABI], [query.as_abi()])
+
+
+def decode_query(data: bytes) -> Query:
+    """The query that `encode_query` took."""
+    (values,) = decode([QUERY_ABI], data)
+    return Query.from_abi(
+        tuple(
+            to_checksum_address(value) if isinstance(value, str) else value for value in values
+        )
+    )
 
 
 def terms_hash(chain_id: int, market: Address, query: Query) -> Digest:

@@ -1,0 +1,116 @@
+"""What a member computes for one shard, and what it checks before it does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from eth_utils.crypto import keccak
+
+from nesa.privacy.sealing import open_input, seal_answer, sealed_digest
+from nesa.protocol.commitments import ShardContext
+from nesa.protocol.digests import boundary_digest
+from nesa.protocol.edges import EdgeType
+from nesa.protocol.errors import InvalidMessage
+from nesa.protocol.evidence import evidence_of, verify_evidence
+from nesa.protocol.ids import ZERO_DIGEST, Address, Digest
+from nesa.protocol.messages import Handoff
+from nesa.protocol.queries import Privacy, Query
+from nesa.protocol.versions import ShardFacts
+from nesa_miner.agreement.events import OwnResult
+
+Tensors = tuple[bytes, ...]
+Run = Callable[[Sequence[bytes]], Tensors]
+"""Runs a shard: canonical bytes in the order of its input edges to those of its output edges."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One shard of one attempt; `content_key` is None unless the query is sealed."""
+
+    query: Query
+    shard: int
+    content_key: bytes | None
+
+    @property
+    def is_last(self) -> bool:
+        """Whether this shard's output is the answer."""
+        return self.shard == self.query.shards - 1
+
+    def digest(self, boundary: int, edges: Sequence[EdgeType], tensors: Sequence[bytes]) -> Digest:
+        """What is committed to for `tensors` at a boundary; 0 is the input of the first shard."""
+        plain = boundary_digest(edges, tensors)
+        if self.content_key is None:
+            return plain
+        return sealed_digest(self.content_key, boundary, plain)
+
+    def payload(self, tensors: Tensors) -> bytes:
+        """What goes on chain: the answer or its ciphertext, nothing before the last shard."""
+        if not self.is_last:
+            return b""
+        if self.content_key is None:
+            return tensors[0]
+        query = self.query
+        return seal_answer(self.content_key, query.version_id, query.input_digest, tensors[0])
+
+
+def compute(task: Task, facts: ShardFacts, run: Run, tensors: Tensors) -> OwnResult:
+    """This member's own result.
+
+    Raises:
+        InvalidTensor: an input tensor is not of its edge's type.
+    """
+    outputs = run(tensors)
+    payload = task.payload(outputs)
+    return OwnResult(
+        in_digest=task.digest(task.shard, facts.input_edges, tensors),
+        out_digest=task.digest(task.shard + 1, facts.output_edges, outputs),
+        tensors=outputs,
+        payload_hash=Digest(keccak(payload)) if payload else ZERO_DIGEST,
+        payload=payload,
+        tensors_in=tensors,
+    )
+
+
+def requested_input(task: Task, facts: ShardFacts, sent: bytes) -> Tensors:
+    """The input tensor of the first shard, from what the request carried.
+
+    Raises:
+        InvalidMessage: the ciphertext does not open with the content key, or holds something else
+            than the request's digest names.
+    """
+    data = sent
+    if task.content_key is not None:
+        data = open_input(task.content_key, task.query.version_id, sent)
+    if task.digest(0, facts.input_edges, (data,)) != task.query.input_digest:
+        raise InvalidMessage("the input is not what the request's digest names")
+    return (data,)
+
+
+def handed_input(
+    task: Task,
+    facts: ShardFacts,
+    upstream: ShardContext,
+    members: Sequence[Address],
+    handoff: Handoff,
+) -> Tensors:
+    """The input tensors of a later shard, from the committee of the shard before.
+
+    `members` are that committee's signers in draw order.
+
+    Raises:
+        InvalidMessage: no quorum attested it, or the tensors are not what they attested.
+    """
+    if handoff.context != upstream:
+        raise InvalidMessage("the hand-over is for another shard, attempt or seed")
+    verify_evidence(upstream, members, len(members), evidence_of(handoff))
+    if len(handoff.tensors) != len(facts.input_edges):
+        raise InvalidMessage(f"{len(handoff.tensors)} tensors for {len(facts.input_edges)} edges")
+    if task.digest(task.shard, facts.input_edges, handoff.tensors) != handoff.out_digest:
+        raise InvalidMessage("the tensors handed over are not those that were attested")
+    return handoff.tensors
+
+
+def is_sealed(query: Query) -> bool:
+    """Whether the query needs its content key."""
+    return query.privacy is Privacy.SEALED
