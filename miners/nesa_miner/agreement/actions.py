@@ -8,7 +8,6 @@ from typing import TypeAlias
 
 from nesa.protocol.evidence import ShardEvidence
 from nesa.protocol.messages import MemberMessage, Reveal
-
 from nesa_miner.agreement.records import Record
 
 
@@ -50,6 +49,15 @@ class Dissent:
 
 
 @dataclass(frozen=True, slots=True)
+class Equivocated:
+    """A member signed two results of one input: a fact that the court accepts."""
+
+    position: int
+    first: Reveal
+    second: Reveal
+
+
+@dataclass(frozen=True, slots=True)
 class Finished:
     """Nothing more will be collected; `silent` members had not opened the settled set."""
 
@@ -64,4 +72,4 @@ class Dropped:
     reason: str
 
 
-Action: TypeAlias = Journal | Send | Settled | Extended | Dissent | Finished | Dropped
+Action: TypeAlias = Journal | Send | Settled | Extended | Dissent | Equivocated | Finished | Dropped

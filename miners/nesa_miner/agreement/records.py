@@ -7,11 +7,9 @@ from typing import Any, Final, TypeAlias
 
 from nesa.protocol import cbor
 from nesa.protocol.errors import InvalidMessage
-from nesa.protocol.ids import Digest
-from nesa.protocol.messages import Certificate, Lock, Reveal
+from nesa.protocol.messages import Certificate, Lock, Propose, Reveal
 from nesa.protocol.shapes import WORD, Shape, many, record
-from nesa.protocol.wire import CERTIFICATE, COMMITMENTS, LOCK, PAYLOAD, REVEAL, ROUND, TENSORS
-
+from nesa.protocol.wire import CERTIFICATE, LOCK, PAYLOAD, PROPOSE, REVEAL, ROUND, TENSORS
 from nesa_miner.agreement.events import OwnResult
 
 MAX_REVEALS: Final = 8
@@ -34,10 +32,10 @@ class Joined:
 
 @dataclass(frozen=True, slots=True)
 class Locked:
-    """Its only lock of a round, and the set that it is for."""
+    """Its only lock of a round, and the proposal that it is for."""
 
     lock: Lock
-    commitments: tuple[Digest, ...]
+    proposal: Propose
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +69,7 @@ _RESULT: Final = record(
 _KINDS: Final[dict[int, tuple[type, Shape[Any]]]] = {
     1: (Computed, record(Computed, result=_RESULT, entropy=WORD)),
     2: (Joined, record(Joined, round=ROUND)),
-    3: (Locked, record(Locked, lock=LOCK, commitments=COMMITMENTS)),
+    3: (Locked, record(Locked, lock=LOCK, proposal=PROPOSE)),
     4: (Certified, record(Certified, certificate=CERTIFICATE)),
     5: (
         Agreed,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from nesa.protocol.commitments import Attestation, ShardContext
-from nesa.protocol.ids import Address, Digest, QueryId
+from nesa.protocol.ids import ZERO_DIGEST, Address, Digest, QueryId
 from nesa.protocol.queries import SignedResult
 
 MAX_TENSOR_BYTES: Final = 4 << 20
@@ -19,21 +19,28 @@ MAX_WRAPPED_BYTES: Final = 128
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """A member's hidden result for one round. Counts only when its author sends it."""
+    """A member's hidden result for one round, signed so that a proposer can show whose it is."""
 
     context: ShardContext
     round: int
     position: int
     commitment: Digest
+    r: bytes
+    vs: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Propose:
-    """The set that the proposer of the round collected, in draw order, zero for absent members."""
+    """The commits that the proposer of the round collected, in ascending positions."""
 
     context: ShardContext
     round: int
-    commitments: tuple[Digest, ...]
+    commits: tuple[Commit, ...]
+
+    def commitments(self, size: int) -> tuple[Digest, ...]:
+        """The set: one entry for each of `size` members, zero for absent ones."""
+        entries = {commit.position: commit.commitment for commit in self.commits}
+        return tuple(entries.get(position, ZERO_DIGEST) for position in range(size))
 
 
 @dataclass(frozen=True, slots=True)

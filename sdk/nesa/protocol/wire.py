@@ -44,8 +44,12 @@ PAYLOAD: Final = blob(MAX_PAYLOAD_BYTES)
 RESULT: Final = record(SignedResult, position=POSITION, salt=WORD, r=WORD, vs=WORD)
 RESULTS: Final = many(RESULT, MAX_REPLICAS)
 
-COMMIT: Final = record(Commit, context=CONTEXT, round=ROUND, position=POSITION, commitment=WORD)
-PROPOSE: Final = record(Propose, context=CONTEXT, round=ROUND, commitments=COMMITMENTS)
+COMMIT: Final = record(
+    Commit, context=CONTEXT, round=ROUND, position=POSITION, commitment=WORD, r=WORD, vs=WORD
+)
+PROPOSE: Final = record(
+    Propose, context=CONTEXT, round=ROUND, commits=many(COMMIT, MAX_REPLICAS, 1)
+)
 LOCK: Final = record(
     Lock, context=CONTEXT, round=ROUND, position=POSITION, set_digest=WORD, r=WORD, vs=WORD
 )
