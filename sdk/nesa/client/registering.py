@@ -1,0 +1,139 @@
+"""What a developer sends: verifiers, the version, and one proof a shard that they work."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from eth_utils.address import to_checksum_address
+from eth_utils.crypto import keccak
+
+from nesa.chain.abi import ContractCall
+from nesa.chain.connection import Connection
+from nesa.chain.contracts import Contracts
+from nesa.chain.sender import Sender
+from nesa.models import folder
+from nesa.models.folder import CompiledModel
+from nesa.models.proving.artefacts import (
+    ProvableShard,
+    read_provable_shard,
+    reference_digest,
+)
+from nesa.models.proving.reference_string import require_permitted
+from nesa.protocol.errors import Rejected, Unavailable
+from nesa.protocol.ids import Address, Amount, VersionId
+from nesa.protocol.versions import version_id
+
+CREATE2_FACTORY: Final = Address("0x4e59b44847b379578588920cA78FbF26c0B4956C")
+"""Deploys code at an address that the code alone decides; it is on most chains and in anvil."""
+
+SALT: Final = bytes(32)
+
+ALREADY_SHOWN: Final = "registry: already shown"
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a developer asks: NES units for one shard and one replica, for one shard's proof, and
+    the royalty in basis points of the base fee. `location` says where the files are."""
+
+    price: Amount
+    proof_price: Amount
+    royalty_bps: int
+    location: str
+
+
+class Developer:
+    """Registers versions under one key."""
+
+    def __init__(self, connection: Connection, sender: Sender) -> None:
+        self._connection = connection
+        self._sender = sender
+        self._contracts = Contracts(connection)
+
+    async def register(self, path: Path, terms: Terms) -> VersionId:
+        """Register the compiled model in a folder and show that its verifiers work.
+
+        What is on chain already is left as it is, so a registration that broke off is finished.
+
+        Raises:
+            InvalidModel, IntegrityError: the folder does not hold a whole model.
+            Incompatible: its proofs must not count on this chain.
+            Rejected: the registry refuses.
+        """
+        model = await asyncio.to_thread(folder.load, path)
+        provable = _provable_shards(path, model)
+        if provable:
+            chain_id = self._connection.deployment.chain_id
+            require_permitted(chain_id, reference_digest(model))
+        verifiers = [await self._verifier(shard.creation) for shard in provable]
+        version = version_id(self._sender.address, model.root)
+        if not await self._contracts.registry.shard_count(version, at="latest"):
+            await self._sender.send(self._registration(model, verifiers, terms))
+        for index, shard in enumerate(provable):
+            await self._show(version, index, shard)
+        return version
+
+    async def retire(self, version: VersionId) -> None:
+        """Take a version off offer for good.
+
+        Raises:
+            Rejected: somebody else's, unknown, or retired already.
+        """
+        await self._sender.send(self._contracts.registry.call("retire", version))
+
+    async def _verifier(self, creation: bytes) -> Address:
+        """Address of the verifier, deployed now unless somebody did before."""
+        address = verifier_address(creation)
+        if not await self._connection.code(address):
+            call = ContractCall(CREATE2_FACTORY, SALT + creation, "deploy verifier")
+            await self._sender.send(call)
+        if not await self._connection.code(address):
+            raise Unavailable(f"this chain has no contract factory at {CREATE2_FACTORY}")
+        return address
+
+    def _registration(
+        self, model: CompiledModel, verifiers: list[Address], terms: Terms
+    ) -> ContractCall:
+        return self._contracts.registry.call(
+            "register",
+            model.name,
+            terms.location,
+            model.operators_root,
+            model.metadata_digest,
+            [shard.as_abi() for shard in model.shards],
+            verifiers,
+            terms.price,
+            terms.proof_price,
+            terms.royalty_bps,
+        )
+
+    async def _show(self, version: VersionId, index: int, shard: ProvableShard) -> None:
+        offer = await self._contracts.registry.offer(version, at="latest")
+        if offer.provable:
+            return
+        corner = shard.corner
+        call = self._contracts.registry.call(
+            "prove_corner", version, index, corner.input, corner.output, corner.proof
+        )
+        try:
+            await self._sender.send(call)
+        except Rejected as error:
+            if error.reason != ALREADY_SHOWN:
+                raise
+
+
+def verifier_address(creation: bytes) -> Address:
+    """Where the factory puts this code."""
+    factory = bytes.fromhex(CREATE2_FACTORY[2:])
+    hashed = keccak(b"\xff" + factory + SALT + keccak(creation))
+    return Address(to_checksum_address(hashed[12:]))
+
+
+def _provable_shards(path: Path, model: CompiledModel) -> list[ProvableShard]:
+    """Every shard's proving files, or nothing when one shard has no circuit."""
+    if not all(any(shard.circuit_digest) for shard in model.shards):
+        return []
+    return [read_provable_shard(path, model, index) for index in range(len(model.shards))]

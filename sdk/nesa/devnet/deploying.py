@@ -1,0 +1,82 @@
+"""Deploys all contracts by running the project's ape script, as an operator would."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import sysconfig
+from pathlib import Path
+
+from nesa.chain.anvil import CHAIN_ID
+from nesa.chain.deployment import Deployment, deployment_path
+from nesa.devnet.accounts import DevnetAccount
+from nesa.devnet.layout import Clone, Layout
+from nesa.devnet.processes import Program, Supervisor, describe_failure
+from nesa.protocol.errors import InvalidConfiguration, Unavailable
+from nesa.protocol.ids import Address
+
+
+async def deploy_contracts(
+    supervisor: Supervisor,
+    layout: Layout,
+    clone: Clone,
+    rpc_url: str,
+    deployer: DevnetAccount,
+    treasury: Address,
+    reviewers: Address,
+) -> Deployment:
+    """Addresses of a fresh set of contracts.
+
+    Raises:
+        InvalidConfiguration: ape is not installed.
+        Unavailable: the script failed; its log says why.
+    """
+    _give_ape_the_key(layout, deployer)
+    roles = ["--treasury", treasury, "--reviewer-pool", reviewers]
+    command = [_script("ape"), "run", "deploy", "--network", rpc_url, "--account", deployer.name]
+    command += ["--output", str(layout.deployments), *roles]
+    program = Program(
+        name="deploy",
+        command=tuple(command),
+        log=layout.log("deploy"),
+        environment=_environment(layout, deployer),
+        directory=clone.root,
+    )
+    running = await supervisor.start(program)
+    if await running.process.wait():
+        raise Unavailable(describe_failure(running))
+    return await asyncio.to_thread(Deployment.read, deployment_path(layout.deployments, CHAIN_ID))
+
+
+def _script(name: str) -> str:
+    """A console script of this Python's environment.
+
+    Raises:
+        InvalidConfiguration: it is not installed.
+    """
+    folder = sysconfig.get_path("scripts")
+    found = shutil.which(name, path=folder + os.pathsep + os.environ.get("PATH", ""))
+    if found is None:
+        raise InvalidConfiguration(f"{name} is not installed here; run `make setup` first")
+    return found
+
+
+def _give_ape_the_key(layout: Layout, deployer: DevnetAccount) -> None:
+    accounts = layout.ape / "accounts"
+    accounts.mkdir(parents=True, exist_ok=True)
+    target = accounts / f"{deployer.name}.json"
+    shutil.copyfile(deployer.files.keystore, target)
+    target.chmod(0o600)
+
+
+def _environment(layout: Layout, deployer: DevnetAccount) -> dict[str, str]:
+    """ape finds vyper on PATH only, and keeps what it learns in its data folder."""
+    path = sysconfig.get_path("scripts") + os.pathsep + os.environ.get("PATH", "")
+    return {
+        "PATH": path,
+        "APE_DATA_FOLDER": str(layout.ape),
+        "NESA_DEPLOYER_PASSWORD_FILE": str(Path(deployer.files.password_file)),
+        "PYTHONWARNINGS": "ignore",
+        "NO_COLOR": "1",
+    }
