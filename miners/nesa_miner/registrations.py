@@ -1,0 +1,94 @@
+"""What only the logs tell: where a version's files are, and in which versions an operator sits."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Final
+
+from eth_utils.address import to_canonical_address
+
+from nesa.chain.abi import interface
+from nesa.chain.connection import Connection, RpcRefused
+from nesa.chain.events import RawLog, SeatTaken, VersionRegistered, decode_event, raw_log
+from nesa.protocol.errors import InvalidInput, Unavailable
+from nesa.protocol.ids import Address, BlockNumber, VersionId
+
+LARGEST_CHUNK: Final = 100_000
+"""Blocks asked for at once; halved whenever the node finds that too many."""
+
+
+async def find_registration(connection: Connection, version_id: VersionId) -> VersionRegistered:
+    """The registration of a version.
+
+    Raises:
+        InvalidInput: the version was never registered here.
+        Unavailable: the node does not answer.
+    """
+    registry = connection.deployment.registry
+    topics = [_topic("ModelRegistry", "VersionRegistered"), version_id]
+    async for log in _logs_backwards(connection, registry, topics):
+        event = decode_event(log)
+        if isinstance(event, VersionRegistered):
+            return event
+    raise InvalidInput(
+        f"version 0x{version_id.hex()} is not registered on chain "
+        f"{connection.deployment.chain_id}; `nesa model list` shows those that are"
+    )
+
+
+async def versions_of(connection: Connection, operator: Address) -> tuple[VersionId, ...]:
+    """Versions in which an operator ever took a seat, newest first.
+
+    Raises:
+        Unavailable: the node does not answer.
+    """
+    padded = to_canonical_address(operator).rjust(32, b"\0")
+    topics = [_topic("StakeVault", "SeatTaken"), None, padded]
+    found: dict[VersionId, None] = {}
+    async for log in _logs_backwards(connection, connection.deployment.vault, topics):
+        event = decode_event(log)
+        if isinstance(event, SeatTaken):
+            found[event.version_id] = None
+    return tuple(found)
+
+
+def _topic(contract: str, event: str) -> bytes:
+    return next(shape.topic for shape in interface(contract).events if shape.name == event)
+
+
+async def _logs_backwards(
+    connection: Connection, address: Address, topics: Sequence[bytes | None]
+) -> AsyncIterator[RawLog]:
+    """Matching logs since the deployment, newest first, in as few requests as the node allows."""
+    last, chunk = (await connection.head()).number, LARGEST_CHUNK
+    while last >= connection.deployment.block:
+        first = max(connection.deployment.block, last - chunk + 1)
+        try:
+            logs = await _logs(connection, address, topics, first, last)
+        except RpcRefused:
+            if first == last:
+                raise
+            chunk = max((last - first + 1) // 2, 1)
+            continue
+        for log in reversed(logs):
+            yield log
+        last = BlockNumber(first - 1)
+
+
+async def _logs(
+    connection: Connection,
+    address: Address,
+    topics: Sequence[bytes | None],
+    first: int,
+    last: int,
+) -> list[RawLog]:
+    wanted = {
+        "address": address,
+        "topics": [None if topic is None else f"0x{topic.hex()}" for topic in topics],
+        "fromBlock": hex(first),
+        "toBlock": hex(last),
+    }
+    found = await connection.request("eth_getLogs", wanted)
+    if not isinstance(found, list):
+        raise Unavailable("the node answered garbage where logs were expected")
+    return sorted((raw_log(log) for log in found), key=lambda log: log.key)

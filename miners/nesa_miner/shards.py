@@ -1,0 +1,173 @@
+"""The shards that this miner runs and proves: fetched by digest, tested once, then kept warm."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Generic, TypeAlias, TypeVar
+
+from nesa.chain.connection import Connection
+from nesa.chain.contracts import Registry
+from nesa.models.proving.circuits import Circuit
+from nesa.models.proving.prover import Prover
+from nesa.models.proving.reference_string import ReferenceFile, locate, require_permitted
+from nesa.models.publish import PublishedVersion
+from nesa.models.runtime import KnownAnswer, ShardRunner
+from nesa.protocol.errors import InvalidInput, Rejected
+from nesa.protocol.ids import VersionId
+from nesa.protocol.versions import ShardFacts
+from nesa_miner.registrations import find_registration
+from nesa_miner.store import FileStore
+
+ShardKey: TypeAlias = tuple[VersionId, int]
+"""(version id, index of the shard)."""
+
+_K = TypeVar("_K")
+_V = TypeVar("_V")
+
+
+class _Once(Generic[_K, _V]):
+    """Values that are made when they are first asked for; what failed is tried again."""
+
+    def __init__(self) -> None:
+        self._values: dict[_K, _V] = {}
+        self._locks: dict[_K, asyncio.Lock] = {}
+
+    async def get(self, key: _K, make: Callable[[], Awaitable[_V]]) -> _V:
+        """The value of `key`, made by the first caller while the others wait."""
+        async with self._locks.setdefault(key, asyncio.Lock()):
+            if key not in self._values:
+                self._values[key] = await make()
+            return self._values[key]
+
+
+class ShardLibrary:
+    """Shards by (version, shard), each loaded and tested by the first who asks for it.
+
+    A version never changes, so nothing that was read once is read again. Proving keys lie in the
+    folder `proving_cache`; `ceremony` is the file of a reference string that is not packaged.
+    One proof runs at a time, whatever the number of shards.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        store: FileStore,
+        proving_cache: Path,
+        ceremony: Path | None = None,
+    ) -> None:
+        self._connection = connection
+        self._registry = Registry(connection, connection.deployment.registry)
+        self._store = store
+        self._proving_cache = proving_cache
+        self._ceremony = ceremony
+        self._proving_slots = asyncio.Semaphore(1)
+        self._facts: _Once[ShardKey, ShardFacts] = _Once()
+        self._published: _Once[VersionId, PublishedVersion] = _Once()
+        self._runners: _Once[ShardKey, ShardRunner] = _Once()
+        self._provers: _Once[ShardKey, Prover] = _Once()
+
+    @property
+    def proving_cache(self) -> Path:
+        """Folder of the proving keys."""
+        return self._proving_cache
+
+    async def facts(self, version_id: VersionId, shard: int) -> ShardFacts:
+        """What the chain knows of a shard.
+
+        Raises:
+            InvalidInput: no such version, or it has no such shard.
+            Unavailable: the node does not answer.
+        """
+        return await self._facts.get((version_id, shard), lambda: self._read(version_id, shard))
+
+    async def published(self, version_id: VersionId) -> PublishedVersion:
+        """The index of a version, as its developer published it.
+
+        Raises:
+            InvalidInput: no such version, or its location names no index.
+            Unavailable: neither the node nor a store answers.
+            IntegrityError: the index is that of another version.
+        """
+        return await self._published.get(version_id, lambda: self._fetch_index(version_id))
+
+    async def runner(self, version_id: VersionId, shard: int) -> tuple[ShardFacts, ShardRunner]:
+        """A loaded shard that gave its known answers on this machine, and its facts.
+
+        Raises:
+            InvalidInput: no such version or shard, or a file that is no model.
+            Unavailable: neither the node nor a store answers.
+            IntegrityError: a file was changed, or this machine computes something else.
+            ExhaustedResource: the disk is full.
+        """
+        facts = await self.facts(version_id, shard)
+        key = (version_id, shard)
+        return facts, await self._runners.get(key, lambda: self._load(version_id, shard, facts))
+
+    async def known_answers(self, version_id: VersionId, shard: int) -> tuple[KnownAnswer, ...]:
+        """What the shard must answer; errors as `published`."""
+        version = await self.published(version_id)
+        return await asyncio.to_thread(version.known_answers, shard)
+
+    async def circuit(self, version_id: VersionId, shard: int) -> Circuit:
+        """The circuit of a shard, whose verifying key is the one that the chain knows.
+
+        Raises:
+            InvalidModel: the shard cannot be proved.
+            Incompatible: its reference string must not be used on this chain.
+            IntegrityError: the published key is another one, or a file was changed.
+            InvalidConfiguration: the file of the reference string is needed.
+            Unavailable: neither the node nor a store answers.
+        """
+        facts = await self.facts(version_id, shard)
+        version = await self.published(version_id)
+        reference = await asyncio.to_thread(self._reference, version)
+        return await asyncio.to_thread(version.circuit, shard, facts, reference)
+
+    async def prover(self, version_id: VersionId, shard: int) -> Prover:
+        """Proves a shard; the first call may take a minute to make the proving key.
+
+        Raises:
+            InvalidModel, Incompatible, IntegrityError, InvalidConfiguration, Unavailable: see
+                `circuit`.
+            ExhaustedResource: time, memory or disk is used up.
+        """
+        key = (version_id, shard)
+        return await self._provers.get(key, lambda: self._open_prover(version_id, shard))
+
+    async def _read(self, version_id: VersionId, shard: int) -> ShardFacts:
+        try:
+            return await self._registry.shard(version_id, shard, at="latest")
+        except Rejected as error:
+            shards = await self._registry.shard_count(version_id, at="latest")
+            name = f"version 0x{version_id.hex()}"
+            raise InvalidInput(
+                f"{name} has shards 0 to {shards - 1}, not {shard}"
+                if shards
+                else f"{name} is not registered on chain {self._connection.deployment.chain_id}"
+            ) from error
+
+    async def _fetch_index(self, version_id: VersionId) -> PublishedVersion:
+        event = await find_registration(self._connection, version_id)
+        version = await asyncio.to_thread(PublishedVersion.fetch, event.location, self._store.fetch)
+        version.require_registered(event.operators_root, event.metadata_digest)
+        return version
+
+    async def _load(self, version_id: VersionId, shard: int, facts: ShardFacts) -> ShardRunner:
+        answers = await self.known_answers(version_id, shard)
+        return await asyncio.to_thread(self._tested, facts, answers)
+
+    def _tested(self, facts: ShardFacts, answers: tuple[KnownAnswer, ...]) -> ShardRunner:
+        runner = ShardRunner(self._store.fetch(facts.file_digest), facts)
+        runner.self_test(answers)
+        return runner
+
+    def _reference(self, version: PublishedVersion) -> ReferenceFile:
+        digest = version.reference_digest
+        require_permitted(self._connection.deployment.chain_id, digest)
+        return locate(digest, self._ceremony)
+
+    async def _open_prover(self, version_id: VersionId, shard: int) -> Prover:
+        circuit = await self.circuit(version_id, shard)
+        return await Prover.open(circuit, self._proving_cache, slots=self._proving_slots)
