@@ -28,6 +28,7 @@ CHAIN_ID: Final = 31337
 _MNEMONIC: Final = "test test test test test test test test test test test junk"
 _START_SECONDS: Final = 15.0
 _STOP_SECONDS: Final = 5.0
+_PORT_TRIES: Final = 3
 _PR_SET_PDEATHSIG: Final = 1
 
 
@@ -93,27 +94,15 @@ def start_anvil(settings: AnvilSettings = AnvilSettings()) -> Anvil:
         InvalidConfiguration: there is no anvil on this machine.
         Unavailable: it ended or did not answer in time.
     """
-    port = settings.port or free_port()
-    command = _command(find_anvil(os.environ), settings, port)
-    with contextlib.ExitStack() as files:
-        output: Any = subprocess.DEVNULL
-        if settings.log is not None:
-            output = files.enter_context(settings.log.open("ab"))
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            preexec_fn=_die_with_parent,
-        )
-    anvil = Anvil(process, port)
-    try:
-        _wait_until_ready(anvil, settings.chain_id)
-    except BaseException:
-        anvil.stop()
-        raise
-    return anvil
+    program = find_anvil(os.environ)
+    tries = 1 if settings.port else _PORT_TRIES
+    for left in reversed(range(tries)):
+        try:
+            return _start_once(program, settings, settings.port or free_port())
+        except Unavailable:
+            if not left:
+                raise
+    raise AssertionError("the last try returns or raises")
 
 
 @contextlib.contextmanager
@@ -160,6 +149,28 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def _start_once(program: Path, settings: AnvilSettings, port: int) -> Anvil:
+    with contextlib.ExitStack() as files:
+        output: Any = subprocess.DEVNULL
+        if settings.log is not None:
+            output = files.enter_context(settings.log.open("ab"))
+        process = subprocess.Popen(
+            _command(program, settings, port),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            preexec_fn=_die_with_parent,
+        )
+    anvil = Anvil(process, port)
+    try:
+        _wait_until_ready(anvil, settings.chain_id)
+    except BaseException:
+        anvil.stop()
+        raise
+    return anvil
 
 
 def _command(program: Path, settings: AnvilSettings, port: int) -> list[str]:

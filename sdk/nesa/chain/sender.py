@@ -204,7 +204,7 @@ class Sender:
     async def _estimated(self, call: ContractCall) -> int:
         transaction = {"from": self.address, "to": call.to, "data": f"0x{call.data.hex()}"}
         found = await self._connection.request(
-            "eth_estimateGas", {**transaction, "value": hex(call.value)}
+            "eth_estimateGas", {**transaction, "value": hex(call.value)}, "latest"
         )
         return quantity(found) * (100 + self._policy.gas_margin_percent) // 100
 
@@ -295,10 +295,8 @@ class Sender:
                     return receipt
                 if time.monotonic() - flight.sent_at > self._policy.patience:
                     await self._replace(flight)
-            except RpcRefused:
-                raise
             except Unavailable:
-                pass  # the node is away; what was sent stays sent
+                pass  # the node is away or busy; what was sent stays sent
             await asyncio.sleep(self._policy.poll)
         raise Unavailable(
             f"{flight.call.label} was sent as 0x{flight.hashes[-1].hex()} and not mined within "
