@@ -32,6 +32,8 @@ class MinerSettings(BaseSettings):
     signer_keystore: Path = Path("keys/signer.json")
     owner_keystore: Path = Path("keys/owner.json")
     encryption_keystore: Path = Path("keys/encryption.json")
+    journal: Path = Path("journal.sqlite")
+    files: Path = Path("files")
     proving_cache: Path = Path("proving")
     reference_string: Path | None = None
     confirmations: int = Field(default=0, ge=0)
