@@ -9,7 +9,7 @@ from onnx import ModelProto, TensorProto, checker, helper
 
 from nesa.models.graph import FORMAT, Shard, Table
 from nesa.models.opcodes import operator
-from nesa.models.opcodes.interface import NodeWriter
+from nesa.models.opcodes.interface import NodeWriter, largest_magnitude
 from nesa.protocol.errors import InvalidModel
 
 OPSET: Final = 13
@@ -73,9 +73,10 @@ def circuit_needs(table: Table, shard: Shard) -> CircuitNeeds:
     """Digits, instances, rows and obstacles of a circuit for the shard."""
     rows = table.rows[shard.first : shard.end]
     pairs = [(row, operator(row.opcode), table.types_of(row.inputs)) for row in rows]
-    largest = max(rule.largest_decomposed(row, types) for row, rule, types in pairs)
-    digits = digits_for(largest)
     edges = table.types_of(shard.inputs + shard.outputs)
+    split = [rule.largest_decomposed(row, types) for row, rule, types in pairs]
+    largest = max(split + [largest_magnitude(edge) for edge in edges])  # ezkl splits both ends too
+    digits = digits_for(largest)
     instances = sum(edge.elements for edge in edges)
     obstacles = [rule.unprovable for _, rule, _ in pairs if rule.unprovable]
     if digits > MAX_DIGITS:

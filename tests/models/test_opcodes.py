@@ -1,0 +1,103 @@
+"""Every operator: the reference, ONNX Runtime and the ezkl circuit give the same integers."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnxruntime as ort
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from nesa.models.check import check_table
+from nesa.models.graph import Opcode, Table
+from nesa.models.lowering import CIRCUIT_NODES, RUNTIME_NODES, circuit_needs, runtime_model
+from nesa.models.opcodes import operator
+from nesa.models.reference import decode, evaluate, run
+from nesa.models.runtime import session
+from nesa.protocol.errors import InvalidModel
+from tests.models.tables import TABLES, corners, small_network
+from tests.models.witness import witness_outputs
+
+LEVELS = (ort.GraphOptimizationLevel.ORT_DISABLE_ALL, ort.GraphOptimizationLevel.ORT_ENABLE_ALL)
+
+quick = settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
+)
+
+
+def in_runtime(table: Table, inputs, level=LEVELS[0]) -> tuple[bytes, ...]:
+    """Outputs of the whole table in ONNX Runtime."""
+    values = [tensor.astype(np.float32) for tensor in decode(table.inputs, inputs)]
+    runner = session(runtime_model(table, table.shards[0]), level)
+    names = [edge.name for edge in runner.get_inputs()]
+    results = runner.run(None, dict(zip(names, values, strict=True)))
+    edges = table.types_of(table.outputs)
+    return tuple(edge.encode(result) for edge, result in zip(edges, results, strict=True))
+
+
+@pytest.mark.parametrize("name", TABLES)
+@quick
+@given(data=st.data())
+def test_onnx_runtime_gives_the_integers_of_the_reference(name, data):
+    table = data.draw(TABLES[name]())
+    inputs = tuple(data.draw(corners(edge)) for edge in table.inputs)
+    expected = run(table, inputs)
+    assert [in_runtime(table, inputs, level) for level in LEVELS] == [expected] * 2
+
+
+@pytest.mark.parametrize("name", TABLES)
+@quick
+@given(data=st.data())
+def test_no_value_leaves_the_range_that_its_row_declares(name, data):
+    table = data.draw(TABLES[name]())
+    check_table(table)
+    inputs = [data.draw(corners(edge)) for edge in table.inputs]
+    values = evaluate(table, table.shards[0], decode(table.inputs, inputs))
+    for number, value in values.items():
+        table.type_of(number).encode(value)
+
+
+@pytest.mark.parametrize("name", TABLES)
+@settings(quick, max_examples=2, phases=[Phase.generate])
+@given(data=st.data())
+def test_the_circuit_gives_the_integers_of_the_reference(name, data):
+    table = data.draw(TABLES[name]())
+    if circuit_needs(table, table.shards[0]).obstacles:
+        return
+    runs = [tuple(data.draw(corners(edge)) for edge in table.inputs) for _ in range(4)]
+    found = witness_outputs(table, table.shards[0], runs)
+    assert found == [run(table, inputs) for inputs in runs]
+
+
+@pytest.mark.deep
+@pytest.mark.parametrize("name", TABLES)
+@settings(quick, max_examples=60)
+@given(data=st.data())
+def test_many_circuits_give_the_integers_of_the_reference(name, data):
+    table = data.draw(TABLES[name]())
+    if circuit_needs(table, table.shards[0]).obstacles:
+        return
+    runs = [tuple(data.draw(corners(edge)) for edge in table.inputs) for _ in range(8)]
+    found = witness_outputs(table, table.shards[0], runs)
+    assert found == [run(table, inputs) for inputs in runs]
+
+
+def test_a_whole_network_gives_the_same_integers_three_ways():
+    table = small_network()
+    edge, generator = table.inputs[0], np.random.default_rng(3)
+    rows = [generator.integers(edge.low, edge.high + 1, edge.shape) for _ in range(6)]
+    rows += [np.full(edge.shape, edge.low), np.full(edge.shape, edge.high)]
+    inputs = [(edge.encode(row),) for row in rows]
+    expected = [run(table, tensors) for tensors in inputs]
+    assert [in_runtime(table, tensors, LEVELS[1]) for tensors in inputs] == expected
+    assert witness_outputs(table, table.shards[0], inputs) == expected
+
+
+def test_a_circuit_may_only_add_the_one_safe_division():
+    assert CIRCUIT_NODES == RUNTIME_NODES | {"Div"}
+
+
+@pytest.mark.parametrize("code", [Opcode.MATMUL, Opcode.EMBEDDING, Opcode.SHARD])
+def test_a_reserved_opcode_is_refused_by_name(code):
+    with pytest.raises(InvalidModel, match=f"{code.name} is not offered yet"):
+        operator(code)
