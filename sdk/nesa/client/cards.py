@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import fsspec
@@ -16,10 +17,12 @@ from nesa.chain.events import VersionRegistered
 from nesa.models.card import ModelCard
 from nesa.models.folder import INDEX
 from nesa.models.index import decode_index
+from nesa.models.publish import index_digest
+from nesa.protocol.digests import bytes_root
 from nesa.protocol.errors import IntegrityError, InvalidInput, InvalidTensor, Unavailable
 from nesa.protocol.ids import VersionId
 
-MAX_CARD_BYTES: Final = 8 << 20
+MAX_INDEX_BYTES: Final = 8 << 20
 
 Features = Sequence[float] | NDArray[np.generic]
 """What a person gives: real numbers in the order of the card's features."""
@@ -70,30 +73,39 @@ def choose(
     raise InvalidInput(f"{len(found)} models are called {name}; ask for one by its id: {ids}")
 
 
-async def read_model(event: VersionRegistered, location: str) -> Model:
-    """The model of a registration, its card read from `location`.
+async def read_model(event: VersionRegistered, folder: Path | None = None) -> Model:
+    """The model of a registration, its card from a folder at hand or from where it is published.
 
     Raises:
         Unavailable: there is no card to be had.
         IntegrityError: the card is not the registered one.
     """
-    data = await asyncio.to_thread(_read, f"{location.rstrip('/')}/{INDEX}")
+    data = await asyncio.to_thread(_from_folder if folder else _from_store, event, folder)
     card = decode_index(data).card
     if card.digest != event.metadata_digest:
-        raise IntegrityError(f"the card of {event.name} at {location} is not the registered one")
-    return Model(event.version_id, event.name, location, card)
+        raise IntegrityError(f"the card of {event.name} is not the registered one")
+    return Model(event.version_id, event.name, event.location, card)
 
 
 def _words(event: VersionRegistered) -> tuple[str, str]:
     return event.name, f"0x{event.version_id.hex()}"
 
 
-def _read(url: str) -> bytes:
+def _from_folder(event: VersionRegistered, folder: Path | None) -> bytes:
+    path = (folder or Path()) / INDEX
     try:
-        with fsspec.open(url, "rb") as file:
-            data = bytes(file.read(MAX_CARD_BYTES + 1))
+        return path.read_bytes()
+    except OSError as error:
+        raise Unavailable(f"cannot read the card of {event.name} at {path}") from error
+
+
+def _from_store(event: VersionRegistered, _: Path | None) -> bytes:
+    digest = index_digest(event.location)
+    try:
+        with fsspec.open(event.location, "rb") as file:
+            data = bytes(file.read(MAX_INDEX_BYTES + 1))
     except (OSError, ValueError, ImportError) as error:
-        raise Unavailable(f"cannot read the model card at {url}") from error
-    if len(data) > MAX_CARD_BYTES:
-        raise IntegrityError(f"{url} is longer than any model card")
+        raise Unavailable(f"cannot read the card of {event.name} at {event.location}") from error
+    if len(data) > MAX_INDEX_BYTES or bytes_root(data) != digest:
+        raise IntegrityError(f"{event.location} holds something else than its name says")
     return data

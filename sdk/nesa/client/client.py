@@ -18,7 +18,7 @@ from nesa.chain.committees import DrawnCommittees, drawn_committees
 from nesa.chain.connection import Block, Connection, RpcPolicy
 from nesa.chain.contracts import Contracts, Order
 from nesa.chain.deployment import KeyFile, Network
-from nesa.chain.events import AttemptOpened, QueryRequested, decode_event
+from nesa.chain.events import AttemptOpened, QueryRequested, VersionRegistered, decode_event
 from nesa.chain.keystore import load_keystore, read_password_file
 from nesa.chain.sender import Receipt, Sender, SendPolicy
 from nesa.client import payment, watching
@@ -131,13 +131,7 @@ class Client:
     async def models(self) -> tuple[Model, ...]:
         """Every registered version whose card can be read and is the registered one."""
         registered = await find_versions(self.connection)
-        served = {model.id: str(model.folder) for model in self._network.models}
-        return tuple(
-            [
-                await read_model(event, served.get(event.version_id, event.location))
-                for event in registered
-            ]
-        )
+        return tuple([await self._read_model(event) for event in registered])
 
     async def model(self, name: str) -> Model:
         """A version by its name or its 0x-prefixed id.
@@ -147,8 +141,7 @@ class Client:
             IntegrityError: its card is not the registered one.
         """
         event = choose(name, await find_versions(self.connection), self._network.models)
-        served = {model.id: str(model.folder) for model in self._network.models}
-        return await read_model(event, served.get(event.version_id, event.location))
+        return await self._read_model(event)
 
     async def quote(
         self,
@@ -303,6 +296,10 @@ class Client:
         if self._account is None:
             raise InvalidConfiguration("this client has no key: connect with `key=`")
         return self._account
+
+    async def _read_model(self, event: VersionRegistered) -> Model:
+        folders = {model.id: model.folder for model in self._network.models}
+        return await read_model(event, folders.get(event.version_id))
 
     async def _unlock(self) -> LocalAccount | None:
         if not isinstance(self._key, KeyFile):

@@ -19,7 +19,7 @@ DEVELOPMENT_COST: Final = 2**12
 """Work to open a keystore; these keys live for one network and hold nothing of worth."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class DevnetAccount:
     """An unlocked account and where its key is kept."""
 

@@ -12,7 +12,7 @@ from nesa.models import folder
 from nesa.models.folder import CompiledModel
 from nesa.models.proving.artefacts import read_provable_shard
 from nesa.models.proving.keys import provide_keys
-from nesa.protocol.digests import bytes_root
+from nesa.models.publish import publish as put_into_store
 from nesa.protocol.errors import InvalidConfiguration
 from nesa.protocol.ids import ONE_NES, Amount, VersionId
 
@@ -72,9 +72,6 @@ async def make_proving_keys(paths: Sequence[Path], cache: Path, progress: Progre
 
 async def publish(developer: Developer, path: Path, store: Path) -> PublishedModel:
     """Store a model's files by digest and register it with its corner proofs."""
-    model = folder.load(path)
-    store.mkdir(parents=True, exist_ok=True)
-    for data in model.files.values():
-        (store / bytes_root(data).hex()).write_bytes(data)
-    terms = Terms(PRICE, PROOF_PRICE, ROYALTY_BPS, location=str(path))
-    return PublishedModel(model, path, await developer.register(path, terms))
+    location = put_into_store(path, store, str(store))
+    terms = Terms(PRICE, PROOF_PRICE, ROYALTY_BPS, location)
+    return PublishedModel(folder.load(path), path, await developer.register(path, terms))

@@ -1,0 +1,113 @@
+"""Everything of a network that comes before its miners: chain, contracts, accounts, models."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Final
+
+from nesa.chain.connection import Connection
+from nesa.chain.contracts import Contracts
+from nesa.chain.deployment import Deployment
+from nesa.chain.sender import Sender
+from nesa.client.registering import Developer
+from nesa.devnet.accounts import DevnetAccount, create_account
+from nesa.devnet.chain import LocalChain, start_chain
+from nesa.devnet.deploying import deploy_contracts
+from nesa.devnet.layout import Clone, Layout
+from nesa.devnet.models import Progress, PublishedModel, find_models, publish
+from nesa.devnet.processes import Supervisor
+from nesa.protocol.ids import ONE_NES, Amount
+
+ROLES: Final = ("deployer", "developer", "client", "treasury", "reviewers")
+
+GIFTS: Final = {
+    "client": Amount(10_000 * ONE_NES),
+    "developer": Amount(100 * ONE_NES),
+}
+"""NES that these accounts start with, from the deployer's genesis supply."""
+
+
+@dataclass(frozen=True, slots=True)
+class People:
+    """Accounts of everybody who is no operator."""
+
+    deployer: DevnetAccount
+    developer: DevnetAccount
+    client: DevnetAccount
+    treasury: DevnetAccount
+    reviewers: DevnetAccount
+
+    def everybody(self) -> tuple[DevnetAccount, ...]:
+        """All of them."""
+        return (self.deployer, self.developer, self.client, self.treasury, self.reviewers)
+
+
+@dataclass(frozen=True, slots=True)
+class Foundation:
+    """A chain with contracts and models, still mining every transaction at once."""
+
+    layout: Layout
+    clone: Clone
+    chain: LocalChain
+    deployment: Deployment
+    people: People
+    models: tuple[PublishedModel, ...]
+
+
+async def lay_foundation(
+    supervisor: Supervisor, layout: Layout, clone: Clone, progress: Progress
+) -> Foundation:
+    """Start the chain, deploy, hand out NES, register every model of the clone.
+
+    Raises:
+        InvalidConfiguration: something is not installed, or the folder is in use.
+        Unavailable: a program of the set-up failed; the message has the end of its log.
+    """
+    progress("starting a chain")
+    chain = await start_chain(supervisor, layout.log("chain"))
+    people = await asyncio.to_thread(_create_people, layout)
+    await asyncio.gather(*(chain.give_coins(one.address) for one in people.everybody()))
+    progress("deploying the contracts with ape")
+    deployment = await deploy_contracts(
+        supervisor,
+        layout,
+        clone,
+        chain.url,
+        people.deployer,
+        people.treasury.address,
+        people.reviewers.address,
+    )
+    async with await Connection.open(chain.url, deployment) as connection:
+        await hand_out(connection, people.deployer, _gifts(people))
+        models = await _publish_models(connection, layout, clone, people, progress)
+    return Foundation(layout, clone, chain, deployment, people, models)
+
+
+async def hand_out(
+    connection: Connection, giver: DevnetAccount, gifts: dict[DevnetAccount, Amount]
+) -> None:
+    """Send NES from one account to others."""
+    sender, token = Sender(connection, giver.account), Contracts(connection).token
+    for receiver, amount in gifts.items():
+        await sender.send(token.transfer(receiver.address, amount))
+
+
+def _create_people(layout: Layout) -> People:
+    made = {name: create_account(layout.keys(name), name) for name in ROLES}
+    return People(**made)
+
+
+def _gifts(people: People) -> dict[DevnetAccount, Amount]:
+    return {getattr(people, name): amount for name, amount in GIFTS.items()}
+
+
+async def _publish_models(
+    connection: Connection, layout: Layout, clone: Clone, people: People, progress: Progress
+) -> tuple[PublishedModel, ...]:
+    developer = Developer(connection, Sender(connection, people.developer.account))
+    published = []
+    for path in find_models(clone.models):
+        progress(f"registering {path.name}, with a proof for each of its verifiers")
+        published.append(await publish(developer, path, layout.store))
+    return tuple(published)
