@@ -23,7 +23,10 @@ def boundary_digest(edge: bytes32, data: Bytes[4096]) -> bytes32:
     @param data Its canonical bytes, not empty; the caller checks length and range.
     @return The digest.
     """
-    return keccak256(concat(EDGES_DOMAIN, self.tensor_digest(edge, data)))
+    # Goes past `tensor_digest` because each pass copies the bytes.
+    root: bytes32 = self.bytes_root(data)
+    tensor: bytes32 = keccak256(concat(TENSOR_DOMAIN, edge, root))
+    return keccak256(concat(EDGES_DOMAIN, tensor))
 
 
 @internal
@@ -68,8 +71,8 @@ def bytes_root(data: Bytes[4096]) -> bytes32:
     width: uint256 = (size + LEAF_BYTES - 1) // LEAF_BYTES
     for i: uint256 in range(width, bound=MAX_LEAVES):
         start: uint256 = i * LEAF_BYTES
-        leaf: Bytes[4096] = slice(data, start, min(LEAF_BYTES, size - start))
-        level[i] = keccak256(concat(b"\x00", leaf))
+        length: uint256 = min(LEAF_BYTES, size - start)
+        level[i] = keccak256(concat(b"\x00", slice(data, start, length)))
     return self._root(level, width)
 
 

@@ -34,10 +34,7 @@ MAX_INSTANCES: constant(uint256) = 128
 VERIFIER_GAS: constant(uint256) = 2_000_000
 GAS_FLOOR: constant(uint256) = VERIFIER_GAS * 64 // 63 + 20_000
 
-# Every second byte and every second pair of bytes of a word, from the right:
-# 0x00ff00ff... and 0x0000ffff0000ffff...
-EVEN_BYTES: constant(uint256) = max_value(uint256) // (2**8 + 1)
-EVEN_PAIRS: constant(uint256) = max_value(uint256) // (2**16 + 1)
+ALL_BITS: constant(uint256) = max_value(uint256)
 
 
 @external
@@ -61,9 +58,7 @@ def verify(
     @param proof The proof.
     @return Boundary digests of the input and of the output, for the caller to compare.
     """
-    instances: DynArray[uint256, MAX_INSTANCES] = self._instances(
-        input_edge, output_edge, input, output
-    )
+    instances: Bytes[4096] = self._instances(input_edge, output_edge, input, output)
     assert self._accepts(verifier, proof, instances), "router: proof refused"
 
     return (
@@ -93,27 +88,32 @@ def try_verify(
     @param proof The proof.
     @return True when the verifier accepts.
     """
-    instances: DynArray[uint256, MAX_INSTANCES] = self._instances(
-        input_edge, output_edge, input, output
-    )
+    instances: Bytes[4096] = self._instances(input_edge, output_edge, input, output)
     return self._accepts(verifier, proof, instances)
 
 
 @internal
 @view
-def _accepts(
-    verifier: address, proof: Bytes[8192], instances: DynArray[uint256, MAX_INSTANCES]
-) -> bool:
-    call: Bytes[12420] = abi_encode(
-        proof, instances, method_id=method_id("verifyProof(bytes,uint256[])")
-    )
+def _accepts(verifier: address, proof: Bytes[8192], instances: Bytes[4096]) -> bool:
+    # Proofs are whole words, so that the encoding below pads none.
+    if len(proof) % 32 != 0:
+        return False
     assert msg.gas >= GAS_FLOOR, "router: too little gas"
 
     success: bool = False
     answer: Bytes[64] = b""
     success, answer = raw_call(
         verifier,
-        call,
+        # The canonical encoding of (bytes, uint256[]); written out it costs half as much.
+        concat(
+            method_id("verifyProof(bytes,uint256[])"),
+            convert(convert(64, uint256), bytes32),
+            convert(96 + len(proof), bytes32),
+            convert(len(proof), bytes32),
+            proof,
+            convert(len(instances) // 32, bytes32),
+            instances,
+        ),
         max_outsize=64,
         gas=VERIFIER_GAS,
         is_static_call=True,
@@ -128,54 +128,78 @@ def _accepts(
 @pure
 def _instances(
     input_edge: bytes32, output_edge: bytes32, input: Bytes[512], output: Bytes[512]
-) -> DynArray[uint256, MAX_INSTANCES]:
+) -> Bytes[4096]:
     inputs: edge_type.EdgeType = edge_type.unpack(input_edge)
     outputs: edge_type.EdgeType = edge_type.unpack(output_edge)
+    total: uint256 = inputs.elements + outputs.elements
     assert len(input) == inputs.elements * inputs.itemsize, "router: input length"
     assert len(output) == outputs.elements * outputs.itemsize, "router: output length"
-    assert inputs.elements + outputs.elements <= MAX_INSTANCES, "router: too many values"
+    assert total <= MAX_INSTANCES, "router: too many values"
 
-    instances: DynArray[uint256, MAX_INSTANCES] = []
+    values: uint256[MAX_INSTANCES] = empty(uint256[MAX_INSTANCES])
     edge: edge_type.EdgeType = inputs
     data: Bytes[544] = concat(input, empty(bytes32))  # so that every word is a whole one
+    first: uint256 = 0
     for side: uint256 in range(2):
         if side == 1:
             edge = outputs
             data = concat(output, empty(bytes32))
+            first = inputs.elements
         bits: uint256 = 8 * edge.itemsize
-        lanes: uint256 = 32 // edge.itemsize
-
-        # Values are compared with `zero` added, where they are not negative.
+        per_word: uint256 = 256 // bits
+        # One in every lane; values are shifted by `zero`, so that none is negative.
+        ones: uint256 = ALL_BITS // ((1 << bits) - 1)
         zero: uint256 = 0
         if edge.signed:
             zero = 1 << (bits - 1)
+        lift: uint256 = FIELD - zero
+        down: uint256 = 256 - bits
         least: uint256 = convert(edge.low + convert(zero, int256), uint256)
-        span: uint256 = convert(edge.high - edge.low, uint256)
+        greatest: uint256 = convert(edge.high + convert(zero, int256), uint256)
 
-        word: uint256 = 0
-        for i: uint256 in range(edge.elements, bound=MAX_INSTANCES):
-            if i % lanes == 0:
-                word = self._big_endian(
-                    convert(extract32(data, i * edge.itemsize), uint256), edge.itemsize
-                )
-            shifted: uint256 = (word >> (256 - bits)) ^ zero
-            word = word << bits
-            # Unsafe: below `least` it wraps around to more than any span.
-            assert unsafe_sub(shifted, least) <= span, "router: value out of range"
-            if shifted >= zero:
-                instances.append(unsafe_sub(shifted, zero))
-            else:
-                instances.append(unsafe_sub(FIELD, unsafe_sub(zero, shifted)))
-    return instances
+        for i: uint256 in range(16):
+            done: uint256 = i * per_word
+            if done >= edge.elements:
+                break
+            count: uint256 = min(edge.elements - done, per_word)
+            word: uint256 = convert(extract32(data, 32 * i), uint256)
+            word = self._big_endian(word, bits) ^ (zero * ones)
+            if count < per_word:  # lanes behind the last value get one that is in range
+                unused: uint256 = ALL_BITS >> (count * bits)
+                word = (word & ~unused) | ((least * ones) & unused)
+            self._check_range(word, bits, least, greatest)
+            self._check_range(word >> bits, bits, least, greatest)
+            at: uint256 = first + done
+            for lane: uint256 in range(count, bound=32):
+                values[at] = uint256_addmod(word >> down, lift, FIELD)
+                word = word << bits
+                at = unsafe_add(at, 1)
+
+    return slice(abi_encode(values), 0, 32 * total)
 
 
 @internal
 @pure
-def _big_endian(word: uint256, itemsize: uint256) -> uint256:
-    # Turns the bytes of every item of the word around.
-    if itemsize == 1:
+def _check_range(word: uint256, bits: uint256, least: uint256, greatest: uint256):
+    # Looks at every second lane at once. A lane has twice its bits then, so that a carry or a
+    # borrow shows in the bit above the value and reaches no other lane.
+    ones: uint256 = ALL_BITS // ((1 << (2 * bits)) - 1)
+    carries: uint256 = ones << bits
+    lanes: uint256 = word & (carries - ones)
+    reached: uint256 = lanes + (carries - least * ones)
+    not_passed: uint256 = carries + greatest * ones - lanes
+    assert reached & not_passed & carries == carries, "router: value out of range"
+
+
+@internal
+@pure
+def _big_endian(word: uint256, bits: uint256) -> uint256:
+    # Turns the bytes of every lane around.
+    if bits == 8:
         return word
-    pairs: uint256 = ((word & EVEN_BYTES) << 8) | ((word >> 8) & EVEN_BYTES)
-    if itemsize == 2:
+    bytes_: uint256 = ALL_BITS // 257  # 0x00ff00ff...
+    pairs: uint256 = ((word & bytes_) << 8) | ((word >> 8) & bytes_)
+    if bits == 16:
         return pairs
-    return ((pairs & EVEN_PAIRS) << 16) | ((pairs >> 16) & EVEN_PAIRS)
+    halves: uint256 = ALL_BITS // 65537  # 0x0000ffff0000ffff...
+    return ((pairs & halves) << 16) | ((pairs >> 16) & halves)
