@@ -118,6 +118,7 @@ class Engine:
     duties: dict[JobKey, Duty] = field(default_factory=dict)
     waiting: WaitingRoom = field(default_factory=WaitingRoom)
     evidence_changed: asyncio.Condition = field(default_factory=asyncio.Condition)
+    is_following: bool = False
     _retry_at: dict[JobKey, float] = field(default_factory=dict)
 
     # What arrives

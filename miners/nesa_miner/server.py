@@ -1,0 +1,107 @@
+"""What a miner answers over HTTP: evidence, health, metrics and its own status.
+
+Envelopes come in through the transport's route on the same port. Nothing here shows what a sealed
+query hides, and every answer is bounded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from aiohttp import web
+from prometheus_client import generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+
+from nesa.protocol.evidence import EVIDENCE_PATH
+from nesa_miner.engine import Engine
+from nesa_miner.journal import JobKey
+
+CBOR: Final = "application/cbor"
+LONGEST_WAIT: Final = 10.0
+"""Seconds that a request for evidence may wait for it."""
+
+
+class Routes:
+    """Read-only routes over one engine."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def add_to(self, app: web.Application) -> None:
+        """Register every route."""
+        app.router.add_get(EVIDENCE_PATH, self.evidence)
+        app.router.add_get("/v1/status", self.status)
+        app.router.add_get("/healthz", self.health)
+        app.router.add_get("/readyz", self.ready)
+        app.router.add_get("/metrics", self.metrics)
+
+    async def evidence(self, request: web.Request) -> web.Response:
+        """Evidence of a shard; with `?wait=SECONDS` as soon as there is some, or more of it.
+
+        `?size=BYTES` says what the caller has already: only other evidence counts as new.
+        """
+        try:
+            numbers = [int(request.match_info[name]) for name in ("query_id", "attempt", "shard")]
+            wait = min(float(request.query.get("wait", "0")), LONGEST_WAIT)
+            known = int(request.query.get("size", "-1"))
+        except ValueError:
+            return web.Response(status=400, text="query, attempt, shard and wait are numbers")
+        if not all(0 <= number < 1 << 63 for number in numbers):
+            return web.Response(status=400, text="numbers are out of range")
+        body = await self._await_evidence(JobKey((numbers[0], numbers[1])), numbers[2], wait, known)
+        if body is None:
+            return web.Response(status=404, text="no evidence of this shard here")
+        return web.Response(body=body, content_type=CBOR)
+
+    async def _await_evidence(
+        self, key: JobKey, shard: int, wait: float, known: int
+    ) -> bytes | None:
+        def read() -> bytes | None:
+            return self._engine.around.journal.evidence(key, shard)
+
+        def is_new() -> bool:
+            body = read()
+            return body is not None and len(body) != known
+
+        if wait > 0:
+            changed = self._engine.evidence_changed
+            try:
+                async with asyncio.timeout(wait), changed:
+                    await changed.wait_for(is_new)
+            except TimeoutError:
+                pass
+        return read()
+
+    async def status(self, _: web.Request) -> web.Response:
+        """Head, address and the attempts under way."""
+        engine = self._engine
+        duties = [
+            {
+                "query": duty.key[0],
+                "attempt": duty.key[1],
+                "shard": None if duty.place is None else duty.place.shard,
+                "settled": duty.evidence is not None,
+            }
+            for duty in engine.duties.values()
+        ]
+        address = engine.around.identity.address
+        return web.json_response({"signer": address, "head": engine.head, "duties": duties})
+
+    async def health(self, _: web.Request) -> web.Response:
+        """The process answers."""
+        return web.Response(text="ok")
+
+    async def ready(self, _: web.Request) -> web.Response:
+        """The chain is followed."""
+        if self._engine.is_following:
+            return web.Response(text="ready")
+        return web.Response(status=503, text="not caught up with the chain")
+
+    async def metrics(self, _: web.Request) -> web.Response:
+        """Prometheus text format."""
+        metrics = self._engine.around.metrics
+        metrics.head.set(self._engine.head)
+        metrics.duties.set(len(self._engine.duties))
+        body = generate_latest(metrics.registry)
+        return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
