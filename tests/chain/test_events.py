@@ -9,7 +9,7 @@ import pytest
 from eth_abi.abi import encode
 
 from nesa.chain.abi import EventShape, interface
-from nesa.chain.contracts import Market, Order, outcome_as_abi
+from nesa.chain.contracts import Market, Order
 from nesa.chain.events import (
     CONTRACT_EVENTS,
     AttemptOpened,
@@ -18,11 +18,11 @@ from nesa.chain.events import (
     RawLog,
     StakeDeposited,
     decode_event,
-    outcome_from_abi,
     raw_log,
 )
 from nesa.protocol.errors import Incompatible, InvalidInput, Unavailable
 from nesa.protocol.ids import Address, Amount, BlockNumber, Digest, VersionId
+from nesa.protocol.outcomes import outcome_as_abi, outcome_from_abi
 from nesa.protocol.queries import QUERY_ABI, Assurance, CallbackResult, Privacy, Query
 
 KEY = LogKey(BlockNumber(9), 1, Digest(b"\1" * 32), Digest(b"\2" * 32))

@@ -22,6 +22,7 @@ from nesa.protocol.ids import (
     Timestamp,
     VersionId,
 )
+from nesa.protocol.outcomes import outcome_as_abi
 from nesa.protocol.parameters import QueryParameters
 from nesa.protocol.queries import (
     ORACLE_SHARD,
@@ -70,6 +71,15 @@ class Offer:
     proof_price: Amount
     royalty_bps: int
     provable: bool
+    input_edge: EdgeType
+    output_edge: EdgeType
+
+
+@dataclass(frozen=True, slots=True)
+class ProofTerms:
+    """A shard's verifier and the types of the one tensor that enters and the one that leaves."""
+
+    verifier: Address
     input_edge: EdgeType
     output_edge: EdgeType
 
@@ -315,10 +325,37 @@ class Registry(BoundContract):
         """Shards of a version, zero for an unknown one."""
         return int(await self._one("shard_count", version_id, at=at))
 
+    async def proof_terms(self, version_id: VersionId, index: int, at: At) -> ProofTerms:
+        """What the proof router is asked about a shard.
+
+        Raises:
+            Rejected: the shard cannot be proved.
+        """
+        verifier, given, computed = await self.read("proof_terms", version_id, index, at=at)
+        return ProofTerms(verifier, EdgeType.unpack(given), EdgeType.unpack(computed))
+
     async def verifier(self, version_id: VersionId, index: int, at: At) -> Address | None:
         """The verifier of a shard, None without a circuit."""
         found = Address(await self._one("verifier", version_id, index, at=at))
         return None if found == ZERO_ADDRESS else found
+
+
+class Router(BoundContract):
+    """ProofRouter: what the chain says of a proof."""
+
+    interface_name = "ProofRouter"
+
+    async def accepts(
+        self, terms: ProofTerms, given: bytes, computed: bytes, proof: bytes, at: At
+    ) -> bool:
+        """Whether the shard's verifier takes `proof` for these canonical bytes.
+
+        Raises:
+            Rejected: the bytes do not fit the edges.
+        """
+        edges = (terms.input_edge.pack(), terms.output_edge.pack())
+        values = (terms.verifier, *edges, given, computed, proof)
+        return bool(await self._one("try_verify", *values, at=at))
 
 
 class CommitteeContract(BoundContract):
@@ -442,15 +479,6 @@ class Contracts:
         self.parameters = Parameters(connection, deployment.parameters)
         self.vault = Vault(connection, deployment.vault)
         self.registry = Registry(connection, deployment.registry)
+        self.router = Router(connection, deployment.router)
         self.committee = CommitteeContract(connection, deployment.committee)
         self.market = Market(connection, deployment.market)
-
-
-def outcome_as_abi(outcome: Outcome) -> tuple[Any, ...]:
-    """Fields in the order of the contract's struct `Outcome`."""
-    shards = [
-        (shard.round, shard.out_digest, shard.set_digest, shard.members_digest, shard.paid)
-        for shard in outcome.shards
-    ]
-    head = (outcome.terms_hash, outcome.seed, outcome.output_hash)
-    return (*head, outcome.oracle, outcome.fulfilled_at, shards)

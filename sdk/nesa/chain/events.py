@@ -20,8 +20,9 @@ from nesa.protocol.ids import (
     Timestamp,
     VersionId,
 )
+from nesa.protocol.outcomes import outcome_from_abi
 from nesa.protocol.parameters import QueryParameters
-from nesa.protocol.queries import CallbackResult, Outcome, Query, ShardOutcome
+from nesa.protocol.queries import CallbackResult, Outcome, Query
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -362,6 +363,24 @@ class ReviewerPoolChanged:
     reviewer_pool: Address
 
 
+@dataclass(frozen=True, slots=True)
+class OwnershipTransferStarted:
+    """Governance is offered to somebody."""
+
+    log: LogKey
+    previous_owner: Address
+    new_owner: Address
+
+
+@dataclass(frozen=True, slots=True)
+class OwnershipTransferred:
+    """Somebody else governs."""
+
+    log: LogKey
+    previous_owner: Address
+    new_owner: Address
+
+
 MarketEvent = (
     QueryRequested
     | AttemptOpened
@@ -395,7 +414,12 @@ VaultEvent = (
 )
 
 ParametersEvent = (
-    QueryParametersChanged | RequestLimitsChanged | TreasuryChanged | ReviewerPoolChanged
+    QueryParametersChanged
+    | RequestLimitsChanged
+    | TreasuryChanged
+    | ReviewerPoolChanged
+    | OwnershipTransferStarted
+    | OwnershipTransferred
 )
 
 ChainEvent = MarketEvent | RegistryEvent | VaultEvent | ParametersEvent
@@ -454,13 +478,6 @@ def decode_event(log: RawLog) -> ChainEvent | None:
     except (TypeError, ValueError) as error:
         raise Incompatible(f"a {shape.name} log does not fit this release") from error
     return event
-
-
-def outcome_from_abi(values: tuple[Any, ...]) -> Outcome:
-    """The outcome in a decoded event or call."""
-    terms, seed, output_hash, oracle, fulfilled_at, shards = values
-    outcomes = tuple(ShardOutcome(*shard) for shard in shards)
-    return Outcome(terms, seed, output_hash, oracle, fulfilled_at, outcomes)
 
 
 _CONVERTERS: Final[Mapping[str, Callable[[Any], Any]]] = {
