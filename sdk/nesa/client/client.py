@@ -25,6 +25,7 @@ from nesa.client import payment, watching
 from nesa.client.answers import Answer, Balance, SubmittedQuery
 from nesa.client.cards import Features, Model, choose, read_model
 from nesa.client.history import QueryHistory, find_query, find_versions, gas_used
+from nesa.client.registering import Developer
 from nesa.client.results import Delivery, read_answer
 from nesa.client.sealing import ENVELOPE_SECONDS, KeySender
 from nesa.client.watching import Drawn, Expired, Fulfilled, Refunded, Stage
@@ -158,6 +159,10 @@ class Client:
         """
         order = _order(model, assurance, sealed, replicas)
         return await self.contracts.market.quote(order, at="latest")
+
+    def developer(self) -> Developer:
+        """Registers models with this client's key."""
+        return Developer(self.connection, self._own_sender)
 
     # === Asking ===
 
@@ -297,6 +302,12 @@ class Client:
             raise InvalidConfiguration("this client has no key: connect with `key=`")
         return self._account
 
+    @property
+    def _own_sender(self) -> Sender:
+        if self._sender is None:
+            raise InvalidConfiguration("this client has no key: connect with `key=`")
+        return self._sender
+
     async def _read_model(self, event: VersionRegistered) -> Model:
         folders = {model.id: model.folder for model in self._network.models}
         return await read_model(event, folders.get(event.version_id))
@@ -308,9 +319,7 @@ class Client:
         return await asyncio.to_thread(load_keystore, self._key.keystore, password)
 
     async def _send(self, call: ContractCall) -> Receipt:
-        if self._sender is None:
-            raise InvalidConfiguration("this client has no key: connect with `key=`")
-        return await self._sender.send(call)
+        return await self._own_sender.send(call)
 
     async def _request_call(self, order: Order, data: bytes) -> ContractCall:
         """A request paid by the standing allowance where it is enough, else by a permit."""

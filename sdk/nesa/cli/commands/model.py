@@ -1,0 +1,186 @@
+"""`nesa model`"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import click
+from rich.table import Table
+
+from nesa.cli.output import console, json_option, plain, show
+from nesa.cli.session import Target, connected, network_options
+from nesa.client.cards import Model
+from nesa.client.client import Client
+from nesa.client.payment import in_nes
+from nesa.client.registering import Terms
+from nesa.protocol.errors import IntegrityError
+from nesa.protocol.ids import ONE_NES, Amount
+
+FILE: Final = click.Path(path_type=Path, exists=True, dir_okay=False)
+FOLDER: Final = click.Path(path_type=Path, file_okay=False)
+
+
+@click.group(epilog="Example: nesa model compile net.onnx data.npz words.json --output models/net")
+def model() -> None:
+    """Compile float models, cut and check them, register them, look at registered ones."""
+
+
+@model.command(
+    epilog="Example: nesa model compile net.onnx data.npz words.json --output models/net --shards 2"
+)
+@click.argument("onnx", type=FILE)
+@click.argument("data", type=FILE)
+@click.argument("description", type=FILE)
+@click.option("--output", type=FOLDER, required=True, help="Folder of the compiled model.")
+@click.option("--shards", type=click.IntRange(1, 8), default=1, show_default=True)
+@json_option
+def compile(
+    onnx: Path, data: Path, description: Path, output: Path, shards: int, as_json: bool
+) -> None:
+    """Compile the float model ONNX to a table of integer operators.
+
+    DATA is an npz file: `calibration` rows in the model's units, and test rows `features` with
+    their `labels`. DESCRIPTION is JSON with name, title, description, data, licence, labels and
+    features (name, unit, offset, step).
+    """
+    from nesa.cli import compiling
+    from nesa.models.folder import save
+
+    words = compiling.read_description(description)
+    given = compiling.read_data(data)
+    compiled = compiling.compile_from_files(compiling.read_model_file(onnx), given, words, shards)
+    save(compiled, output)
+    show({"folder": output, **_facts(compiled)}, as_json=as_json)
+
+
+@model.command(epilog="Example: nesa model cut models/net --shards 3 --output models/net-3")
+@click.argument("folder", type=FOLDER)
+@click.option("--shards", type=click.IntRange(1, 8), required=True)
+@click.option("--output", type=FOLDER, required=True, help="Folder of the new model.")
+@json_option
+def cut(folder: Path, shards: int, output: Path, as_json: bool) -> None:
+    """Cut the compiled model in FOLDER into another number of shards; its circuits are gone."""
+    from nesa.cli.compiling import recut
+    from nesa.models.folder import load, save
+
+    compiled = recut(load(folder), shards)
+    save(compiled, output)
+    show({"folder": output, **_facts(compiled)}, as_json=as_json)
+
+
+@model.command(epilog="Example: nesa model check models/breast-cancer-mlp")
+@click.argument("folder", type=FOLDER)
+@json_option
+def check(folder: Path, as_json: bool) -> None:
+    """Check every digest in FOLDER, and that this machine computes what the model says."""
+    from nesa.cli.compiling import integer_accuracy
+    from nesa.models.folder import load
+    from nesa.models.runtime import ShardRunner
+
+    compiled = load(folder)
+    for number, facts in enumerate(compiled.shards):
+        ShardRunner(compiled.shard_file(number), facts).self_test(compiled.known_answers(number))
+    measured = integer_accuracy(compiled.table, compiled.test_rows())
+    stated = compiled.card.accuracy.integer_model
+    if abs(measured - stated) > 1e-9:
+        raise IntegrityError(f"the model is right on {measured:.4f} of its rows, not {stated:.4f}")
+    show({"intact": True, "accuracy": measured, **_facts(compiled)}, as_json=as_json)
+
+
+@model.command(
+    epilog="Example: nesa model register models/net --price 0.05 --store ./store "
+    "--base-url https://models.example.org"
+)
+@click.argument("folder", type=FOLDER)
+@click.option("--price", type=click.FloatRange(min=0), required=True, help="NES a shard, replica.")
+@click.option("--proof-price", type=click.FloatRange(min=0), default=0.5, show_default=True)
+@click.option("--royalty", type=click.IntRange(0, 2000), default=1000, help="Basis points.")
+@click.option("--store", type=FOLDER, required=True, help="Folder that you serve to miners.")
+@click.option("--base-url", help="Where the store answers; by default its path.")
+@network_options
+@json_option
+def register(
+    target: Target,
+    folder: Path,
+    price: float,
+    proof_price: float,
+    royalty: int,
+    store: Path,
+    base_url: str | None,
+    as_json: bool,
+) -> None:
+    """Register the compiled model in FOLDER: deploy its verifiers, show that they work."""
+    from nesa.models.publish import publish
+
+    location = publish(folder, store, base_url or str(store.resolve()))
+    terms = Terms(_units(price), _units(proof_price), royalty, location)
+
+    async def send(client: Client) -> str:
+        return f"0x{(await client.developer().register(folder, terms)).hex()}"
+
+    show({"version": connected(target, send), "location": location}, as_json=as_json)
+
+
+@model.command("list", epilog="Example: nesa model list --json")
+@network_options
+@json_option
+def list_models(target: Target, as_json: bool) -> None:
+    """List every registered version."""
+    found = connected(target, lambda client: client.models())
+    if as_json:
+        show({"models": [_line(one) for one in found]}, as_json=True)
+        return
+    table = Table("name", "answers", "version", box=None)
+    for one in found:
+        table.add_row(one.name, " / ".join(one.card.labels), f"0x{one.version_id.hex()}")
+    console().print(table)
+
+
+@model.command("show", epilog="Example: nesa model show breast-cancer-mlp")
+@click.argument("name")
+@network_options
+@json_option
+def show_model(target: Target, name: str, as_json: bool) -> None:
+    """Show one registered version: what it takes, what it costs, how good it is."""
+    show(connected(target, lambda client: _details(client, name)), as_json=as_json)
+
+
+async def _details(client: Client, name: str) -> Mapping[str, Any]:
+    found = await client.model(name)
+    offer = await client.contracts.registry.offer(found.version_id, at="latest")
+    card = found.card
+    return {
+        **_line(found),
+        "title": card.title,
+        "description": card.description,
+        "labels": list(card.labels),
+        "features": [f"{feature.name} [{feature.unit}]" for feature in card.features],
+        "accuracy": f"{card.accuracy.integer_model:.4f} of {card.accuracy.test_rows} test rows",
+        "shards": offer.shards,
+        "price": f"{in_nes(offer.price)} a shard and replica",
+        "proof_price": f"{in_nes(offer.proof_price)} a shard",
+        "provable": offer.provable,
+        "developer": offer.developer,
+    }
+
+
+def _line(found: Model) -> dict[str, Any]:
+    version = f"0x{found.version_id.hex()}"
+    return {"name": found.name, "version": version, "location": found.location}
+
+
+def _facts(compiled: Any) -> dict[str, Any]:
+    card = compiled.card
+    return {
+        "name": compiled.name,
+        "root": f"0x{compiled.root.hex()}",
+        "shards": len(compiled.shards),
+        "provable": all(any(shard.circuit_digest) for shard in compiled.shards),
+        "accuracies": plain(card.accuracy.model_dump()),
+    }
+
+
+def _units(amount: float) -> Amount:
+    return Amount(round(amount * ONE_NES))

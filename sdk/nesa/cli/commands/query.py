@@ -1,0 +1,102 @@
+"""`nesa query`"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+from nesa.cli.features import read_features
+from nesa.cli.output import console, json_option, plain, show
+from nesa.cli.session import Target, connected, network_options
+from nesa.client.answers import Answer
+from nesa.client.client import Client
+from nesa.client.payment import in_nes
+from nesa.protocol.ids import ONE_NES, Amount
+from nesa.protocol.queries import Assurance
+
+EXAMPLES = """\b
+Examples:
+  nesa query breast-cancer-mlp patient.csv --assurance AGREED --sealed
+  nesa query digits-cnn pixels.json --assurance PROVED --json
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the command line asks for."""
+
+    model: str
+    features: Any
+    assurance: str
+    sealed: bool
+    replicas: int | None
+    max_fee: Amount | None
+
+
+@click.command(epilog=EXAMPLES)
+@click.argument("model")
+@click.argument("input_", metavar="INPUT")
+@click.option(
+    "--assurance",
+    type=click.Choice([kind.name for kind in Assurance], case_sensitive=False),
+    default=Assurance.AGREED.name,
+    show_default=True,
+    help="How the answer must be backed.",
+)
+@click.option("--sealed", is_flag=True, help="Let only the drawn members read the query.")
+@click.option("--replicas", type=click.IntRange(1, 8), help="Members of each shard's committee.")
+@click.option("--max-fee", type=click.FloatRange(min=0), help="Most to pay, in NES.")
+@network_options
+@json_option
+def query(
+    target: Target,
+    model: str,
+    input_: str,
+    assurance: str,
+    sealed: bool,
+    replicas: int | None,
+    max_fee: float | None,
+    as_json: bool,
+) -> None:
+    """Ask MODEL (a name or a 0x-prefixed id) about INPUT and wait for the answer.
+
+    INPUT is a csv or json file with the model's features, or the numbers themselves: 1.5,2,3
+    """
+    limit = None if max_fee is None else Amount(round(max_fee * ONE_NES))
+    wish = Wish(model, read_features(input_), assurance, sealed, replicas, limit)
+    answer = connected(target, lambda client: _ask(client, wish, quiet=as_json))
+    show({"answer": plain(answer)} if as_json else summary(answer), as_json=as_json)
+
+
+async def _ask(client: Client, wish: Wish, *, quiet: bool) -> Answer:
+    model = await client.model(wish.model)
+    submitted = await client.submit(
+        model,
+        wish.features,
+        assurance=wish.assurance,
+        sealed=wish.sealed,
+        replicas=wish.replicas,
+        max_fee=wish.max_fee,
+    )
+    if not quiet:
+        console().print(
+            f"query {submitted.query_id} is on chain, paid {in_nes(submitted.query.fee)}"
+        )
+    return await client.result(submitted)
+
+
+def summary(answer: Answer) -> Mapping[str, Any]:
+    """An answer in a few lines."""
+    scores = ", ".join(f"{name} {score:.3f}" for name, score in answer.scores.items())
+    return {
+        "answer": answer.label,
+        "scores": scores or "none",
+        "query": answer.query_id,
+        "backed": f"{answer.assurance.name}, {answer.privacy.name}, {answer.status.name}",
+        "took": f"{answer.timings.seconds} s from block to block",
+        "fee": in_nes(answer.fee.total),
+        "gas": f"{answer.gas.fulfil:,} to deliver",
+    }

@@ -1,0 +1,95 @@
+"""How commands reach a network: the file that describes it, and a key to pay with."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import click
+
+from nesa.chain.deployment import KeyFile
+from nesa.client.client import Client
+from nesa.protocol.errors import InvalidConfiguration
+
+DEFAULT_FOLDER: Final = Path(".devnet")
+DEFAULT_NETWORK: Final = DEFAULT_FOLDER / "network.json"
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+_Result = TypeVar("_Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Which network, and whose key when it is not the network's own client."""
+
+    network: Path
+    keystore: Path | None
+    password_file: Path | None
+
+    def client(self) -> Client:
+        """A client that is not connected yet.
+
+        Raises:
+            InvalidConfiguration: no network file, or a key without its password file.
+        """
+        if not self.network.is_file():
+            raise InvalidConfiguration(
+                f"there is no network file {self.network}: start a network with `nesa devnet up`, "
+                "or name a file with --network"
+            )
+        return Client.connect(self.network, key=self._key())
+
+    def _key(self) -> KeyFile | None:
+        if self.keystore is None:
+            return None
+        if self.password_file is None:
+            raise InvalidConfiguration("--keystore needs --password-file, a file with its password")
+        return KeyFile(keystore=self.keystore, password_file=self.password_file)
+
+
+def network_options(command: Command) -> Command:
+    """Options that say which network and which key; the command receives `target`."""
+
+    def call(
+        network: Path, keystore: Path | None, password_file: Path | None, **others: Any
+    ) -> Any:
+        return command(target=Target(network, keystore, password_file), **others)
+
+    call.__name__, call.__doc__ = command.__name__, command.__doc__
+    call.__click_params__ = getattr(command, "__click_params__", [])  # type: ignore[attr-defined]
+    for option in reversed(_OPTIONS):
+        call = option(call)
+    return call  # type: ignore[return-value]
+
+
+_PATH: Final = click.Path(path_type=Path, dir_okay=False)
+_OPTIONS: Final = (
+    click.option(
+        "--network",
+        type=_PATH,
+        default=DEFAULT_NETWORK,
+        envvar="NESA_NETWORK",
+        show_default=True,
+        help="Network file, as `nesa devnet up` writes it; also NESA_NETWORK.",
+    ),
+    click.option("--keystore", type=_PATH, envvar="NESA_KEYSTORE", help="Key to pay with."),
+    click.option(
+        "--password-file",
+        type=_PATH,
+        envvar="NESA_PASSWORD_FILE",
+        help="File whose first line is the keystore's password.",
+    ),
+)
+
+
+def connected(target: Target, work: Callable[[Client], Awaitable[_Result]]) -> _Result:
+    """What `work` returns, run with a connected client."""
+
+    async def run() -> _Result:
+        async with target.client() as client:
+            return await work(client)
+
+    return asyncio.run(run())

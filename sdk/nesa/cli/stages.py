@@ -1,0 +1,39 @@
+"""A stage of a query's life in one line."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from nesa.client.payment import in_nes
+from nesa.client.receipts import paid_slots
+from nesa.client.watching import (
+    Closed,
+    Drawn,
+    Expired,
+    Fulfilled,
+    Refunded,
+    Requested,
+    Stage,
+)
+
+
+def describe(stage: Stage) -> str:
+    """What happened, for a person."""
+    match stage:
+        case Requested(query):
+            kind = f"{query.assurance.name}, {query.privacy.name}"
+            return f"requested ({kind}, attempt {query.attempt + 1}), fee {in_nes(query.fee)}"
+        case Drawn(committees):
+            sizes = " + ".join(str(len(shard)) for shard in committees.shards)
+            return f"drawn: {sizes} members, {len(committees.oracles)} oracles"
+        case Fulfilled(event):
+            slots = paid_slots(event.outcome)
+            return f"answered by oracle {event.outcome.oracle}, {slots} slots paid"
+        case Expired():
+            return "the deadline passed without an answer; the fee can be refunded"
+        case Refunded(amount):
+            return f"refunded {in_nes(amount)}"
+        case Closed(status, returned):
+            return f"closed as {status.name}, {in_nes(returned)} returned"
+        case _:
+            assert_never(stage)
