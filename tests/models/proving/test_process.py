@@ -12,12 +12,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from onnx import TensorProto
 
 from nesa.models.proving import process
 from nesa.models.proving.process import Limits, run_step
 from nesa.models.proving.rules import run_args
 from nesa.protocol.errors import ExhaustedResource, InvalidModel, InvalidTensor
-from onnx import TensorProto
 from tests.models.proving.onnx_files import node, onnx_file
 from tests.models.proving.shards import compiled, provable
 
@@ -173,7 +173,7 @@ async def test_a_worker_dies_with_its_parent(tmp_path: Path):
         from nesa.models.proving import process
         asyncio.run(process.run_step(process.SET_UP, {arguments!r}, Path({str(tmp_path)!r})))
     """)
-    parent = subprocess.Popen([sys.executable, "-c", program])
+    parent = start_program(program)
     worker = await child_of(parent.pid)
     parent.kill()
     parent.wait()
@@ -184,6 +184,10 @@ async def test_a_worker_dies_with_its_parent(tmp_path: Path):
         await asyncio.sleep(0.05)
     os.kill(worker, signal.SIGKILL)
     pytest.fail("the worker outlived its parent")
+
+
+def start_program(program: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, "-c", program])
 
 
 async def child_of(parent: int) -> int:
@@ -212,5 +216,3 @@ def test_a_worker_sees_no_secret_and_no_home(tmp_path: Path, monkeypatch):
     assert "secret" not in variables.values()
     assert variables["HOME"] == str(tmp_path)
     assert variables["RAYON_NUM_THREADS"] == "1"
-
-

@@ -202,6 +202,9 @@ def _pairwise(
 
 
 def _pooled(fields: Fields, tensor: Integers) -> Integers:
+    """Largest value of each window of [1, C, H, W]; ezkl would pad with 0."""
+    if fields["data_format"] != 0 or any(map(any, fields["padding"])):
+        raise InvalidModel("a max pool of the circuit is padded or not NCHW")
     views = _windows(tensor, fields["kernel"], fields["stride"])
     return np.asarray(views.max(axis=(-2, -1)), np.int64)
 

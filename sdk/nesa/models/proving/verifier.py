@@ -103,8 +103,7 @@ async def build_verifier(circuit: Circuit, solc: Path, limits: Limits = DEFAULT_
         InvalidConfiguration: solc cannot be run, or is another version.
         ExhaustedResource: time, memory or disk is used up.
     """
-    with working_folder() as folder:
-        source, proof_bytes = harden(await _generated(circuit, folder, limits), circuit)
+    source, proof_bytes = await hardened_source(circuit, limits)
     creation, runtime = await compile_solidity(source, solc, limits)
     if len(runtime) > MAX_RUNTIME_BYTES:
         raise InvalidModel(
@@ -113,6 +112,17 @@ async def build_verifier(circuit: Circuit, solc: Path, limits: Limits = DEFAULT_
     if runtime_of(creation) != runtime:
         raise InvalidModel("the verifier's constructor returns other code than its runtime")
     return Verifier(source, creation, runtime, proof_bytes)
+
+
+async def hardened_source(circuit: Circuit, limits: Limits = DEFAULT_LIMITS) -> tuple[str, int]:
+    """Solidity of the hardened verifier, for which no solc is needed, and the length of a proof.
+
+    Raises:
+        InvalidModel: ezkl wrote something unexpected.
+        ExhaustedResource: time, memory or disk is used up.
+    """
+    with working_folder() as folder:
+        return harden(await _generated(circuit, folder, limits), circuit)
 
 
 def harden(generated: str, circuit: Circuit) -> tuple[str, int]:
