@@ -57,8 +57,8 @@ class Data:
         flat = self.test_features.astype(np.float64).reshape(len(self.test_features), -1)
         offsets = np.array([feature.offset for feature in self.features])
         steps = np.array([feature.step for feature in self.features])
-        rows = ((flat - offsets) / steps).reshape(self.test_features.shape)
-        return rows.astype(np.float32)
+        rows: NDArray[np.float64] = (flat - offsets) / steps
+        return rows.reshape(self.test_features.shape).astype(np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,10 @@ class Subject:
 def train_and_save(
     network: Callable[[], nn.Module], data: Data, subject: Subject, training: Training, path: Path
 ) -> str:
-    """Trains, compiles, measures, writes `path`, and says in one line what came out."""
+    """Trains, compiles, measures, writes `path`, and says in one line what came out.
+
+    The new shards have no circuits until `scripts/build_circuits.py` has made them.
+    """
     model = build(network, data, subject, training)
     save(model, path)
     accuracy = model.card.accuracy

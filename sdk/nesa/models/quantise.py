@@ -83,7 +83,7 @@ def quantise_layer(
     """
     finest = _finest_weight_scales(weights)
     factors = input_scale * finest / output_scale
-    halves = _fewest_halves(float(factors.max()))
+    halves = _fewest_halves(float(factors.max()), MULTIPLIER_LOW / COARSEST)
     wanted = np.ceil(factors * 128.0**halves)
     multipliers = np.maximum(wanted, MULTIPLIER_LOW).astype(np.int64)
     return _layer(weights, biases, multipliers, halves, (input_scale, output_scale))
@@ -115,9 +115,8 @@ def quantise_factor(factor: float) -> tuple[int, int]:
     Raises:
         InvalidModel: the factor is 64 or more, or smaller than four halves can express.
     """
-    halves = _fewest_halves(factor)
-    multiplier = max(MULTIPLIER_LOW, round(factor * 128.0**halves))
-    return multiplier, halves
+    halves = _fewest_halves(factor, MULTIPLIER_LOW)
+    return round(factor * 128.0**halves), halves
 
 
 def _finest_weight_scales(weights: Floats) -> Floats:
@@ -126,9 +125,10 @@ def _finest_weight_scales(weights: Floats) -> Floats:
     return np.maximum(peaks, floor) / WEIGHT_HIGH
 
 
-def _fewest_halves(factor: float) -> int:
+def _fewest_halves(factor: float, smallest: float) -> int:
+    """Halves with which the multiplier of `factor` is not below `smallest`."""
     for halves in range(1, HALVES_HIGH + 1):
-        if factor * 128.0**halves * COARSEST >= MULTIPLIER_LOW:
+        if factor * 128.0**halves >= smallest:
             if factor * 128.0**halves > MULTIPLIER_HIGH - 1:
                 raise InvalidModel(f"a rescale by {factor} has no multiplier in [64, 8191]")
             return halves
