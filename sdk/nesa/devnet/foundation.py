@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,7 +18,7 @@ from nesa.devnet.deploying import deploy_contracts
 from nesa.devnet.layout import Clone, Layout
 from nesa.devnet.models import Progress, PublishedModel, find_models, publish
 from nesa.devnet.processes import Supervisor
-from nesa.protocol.ids import ONE_NES, Amount
+from nesa.protocol.ids import ONE_NES, Address, Amount
 
 ROLES: Final = ("deployer", "developer", "client", "treasury", "reviewers")
 
@@ -85,12 +86,12 @@ async def lay_foundation(
 
 
 async def hand_out(
-    connection: Connection, giver: DevnetAccount, gifts: dict[DevnetAccount, Amount]
+    connection: Connection, giver: DevnetAccount, gifts: Sequence[tuple[Address, Amount]]
 ) -> None:
     """Send NES from one account to others."""
     sender, token = Sender(connection, giver.account), Contracts(connection).token
-    for receiver, amount in gifts.items():
-        await sender.send(token.transfer(receiver.address, amount))
+    for receiver, amount in gifts:
+        await sender.send(token.transfer(receiver, amount))
 
 
 def _create_people(layout: Layout) -> People:
@@ -98,8 +99,8 @@ def _create_people(layout: Layout) -> People:
     return People(**made)
 
 
-def _gifts(people: People) -> dict[DevnetAccount, Amount]:
-    return {getattr(people, name): amount for name, amount in GIFTS.items()}
+def _gifts(people: People) -> list[tuple[Address, Amount]]:
+    return [(getattr(people, name).address, amount) for name, amount in GIFTS.items()]
 
 
 async def _publish_models(

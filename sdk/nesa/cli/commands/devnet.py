@@ -1,0 +1,91 @@
+"""`nesa devnet`"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from nesa.cli.interruption import run_until_told
+from nesa.cli.output import console, json_option, show
+from nesa.cli.session import DEFAULT_FOLDER
+from nesa.devnet.network import (
+    Devnet,
+    DevnetSettings,
+    keep_running,
+    running_devnet,
+    take_down,
+)
+
+FOLDER = click.option(
+    "--dir",
+    "folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=DEFAULT_FOLDER,
+    show_default=True,
+    help="Folder of the network.",
+)
+
+
+@click.group(epilog="Example: nesa devnet up --miners 8 --oracles 2 --dir .devnet")
+def devnet() -> None:
+    """Run a whole network on this machine, for people to build against."""
+
+
+@devnet.command(
+    epilog="Example: nesa devnet up --miners 8 --oracles 2 --block-time 1 --dir .devnet"
+)
+@click.option("--miners", type=click.IntRange(8, 64), default=8, show_default=True)
+@click.option("--oracles", type=click.IntRange(1, 8), default=2, show_default=True)
+@click.option("--block-time", type=click.IntRange(1, 60), default=1, show_default=True)
+@FOLDER
+@json_option
+def up(miners: int, oracles: int, block_time: int, folder: Path, as_json: bool) -> None:
+    """Start the network and keep it running until Ctrl-C or `nesa devnet down`.
+
+    Once it is ready, DIR/network.json says where everything is.
+    """
+    settings = DevnetSettings(folder, miners, oracles, block_time)
+    run_until_told(_stay_up(settings, as_json=as_json))
+
+
+@devnet.command(epilog="Example: nesa devnet down --dir .devnet")
+@FOLDER
+@json_option
+def down(folder: Path, as_json: bool) -> None:
+    """Stop the network that runs from DIR."""
+    stopped = take_down(folder)
+    words = f"the network of {folder} is down" if stopped else f"no network runs from {folder}"
+    show({"stopped": stopped, "folder": folder} if as_json else {"": words}, as_json=as_json)
+
+
+async def _stay_up(settings: DevnetSettings, *, as_json: bool) -> None:
+    screen = console()
+
+    def progress(line: str) -> None:
+        if not as_json:
+            screen.print(f"[dim]{line} …[/]")
+
+    async with running_devnet(settings, progress) as running:
+        show(_document(running) if as_json else _words(running), as_json=as_json)
+        await keep_running(running)
+
+
+def _document(running: Devnet) -> dict[str, object]:
+    return {
+        "network_file": running.layout.network,
+        "network": running.network.model_dump(mode="json"),
+        "miners": [operator.endpoint for operator in running.miners],
+        "oracles": [operator.endpoint for operator in running.oracles],
+        "logs": running.layout.logs,
+    }
+
+
+def _words(running: Devnet) -> dict[str, object]:
+    return {
+        "network file": running.layout.network,
+        "chain": f"{running.network.rpc_url}, id {running.network.chain_id}",
+        "models": ", ".join(model.name for model in running.network.models),
+        "logs": running.layout.logs,
+        "stop": "Ctrl-C, or `nesa devnet down` from another shell",
+    }

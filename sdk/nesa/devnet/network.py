@@ -1,0 +1,218 @@
+"""A whole development network: up within a context, gone behind it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from nesa.chain.connection import Connection
+from nesa.chain.deployment import Network, ServedModel
+from nesa.devnet import lease
+from nesa.devnet.foundation import Foundation, hand_out, lay_foundation
+from nesa.devnet.layout import Layout, find_clone
+from nesa.devnet.models import Progress, PublishedModel, find_models, make_proving_keys
+from nesa.devnet.operators import (
+    MINER,
+    ORACLE,
+    Founder,
+    Operator,
+    seats_of,
+    wait_until_ready,
+)
+from nesa.devnet.processes import Supervisor
+from nesa.protocol.errors import InvalidConfiguration, InvalidInput
+from nesa.protocol.ids import ONE_NES, Address, Amount
+
+STAKE: Final = Amount(10_000 * ONE_NES)
+"""What every operator is given: ten seats at the development profile's stake."""
+
+AT_ONCE: Final = 3
+"""Operators that are set up at the same time: a little more than a small machine has cores."""
+
+DOWN_SECONDS: Final = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class DevnetSettings:
+    """What to start; `block_time` in whole seconds."""
+
+    folder: Path
+    miners: int = 8
+    oracles: int = 2
+    block_time: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Devnet:
+    """A running network."""
+
+    layout: Layout
+    supervisor: Supervisor
+    foundation: Foundation
+    founder: Founder
+    miners: tuple[Operator, ...]
+    oracles: tuple[Operator, ...]
+    network: Network
+
+    def model(self, name: str) -> PublishedModel:
+        """A model by name.
+
+        Raises:
+            InvalidInput: the network does not serve it.
+        """
+        for published in self.foundation.models:
+            if published.model.name == name:
+                return published
+        raise InvalidInput(f"this network serves no model called {name}")
+
+    def operator_of(self, signer: Address) -> Operator:
+        """The operator that signs with this key.
+
+        Raises:
+            InvalidInput: there is none.
+        """
+        for operator in (*self.miners, *self.oracles):
+            if operator.signer == signer:
+                return operator
+        raise InvalidInput(f"{signer} signs for no operator of this network")
+
+
+@contextlib.asynccontextmanager
+async def running_devnet(settings: DevnetSettings, progress: Progress) -> AsyncIterator[Devnet]:
+    """A network that is ready for queries; every process of it ends with the context.
+
+    Raises:
+        InvalidConfiguration: the folder is in use or not empty, or something is not installed.
+        Unavailable: a part of it failed; the message has the end of its log.
+    """
+    check_settings(settings)
+    layout = Layout(settings.folder.resolve())
+    clone = find_clone()
+    with lease.hold(layout.lease):
+        await make_proving_keys(find_models(clone.models), clone.proving_cache, progress)
+        async with Supervisor() as supervisor:
+            foundation = await lay_foundation(supervisor, layout, clone, progress)
+            yield await _populate(supervisor, foundation, settings, progress)
+
+
+async def keep_running(devnet: Devnet) -> None:
+    """Watch over the processes until cancelled.
+
+    Raises:
+        Unavailable: one of them ended that nobody stopped.
+    """
+    while True:
+        devnet.supervisor.refuse_failures()
+        await asyncio.sleep(0.5)
+
+
+def take_down(folder: Path) -> bool:
+    """End the network of a folder from any other process; False when none runs there.
+
+    Raises:
+        Unavailable: it does not end.
+    """
+    return lease.end_owner(Layout(folder.resolve()).lease, DOWN_SECONDS)
+
+
+def check_settings(settings: DevnetSettings) -> None:
+    """Returns when a network of these settings can answer queries.
+
+    Raises:
+        InvalidInput: too few operators.
+        InvalidConfiguration: the folder holds something else or the remains of a network.
+    """
+    if settings.oracles < 1 or settings.miners < 8:
+        raise InvalidInput("a network needs at least 8 miners (4 a shard) and 1 oracle")
+    folder = settings.folder
+    if folder.is_dir() and (folder / "keys").exists():
+        raise InvalidConfiguration(
+            f"{folder} holds an earlier network; remove it or choose another --dir"
+        )
+
+
+async def _populate(
+    supervisor: Supervisor, foundation: Foundation, settings: DevnetSettings, progress: Progress
+) -> Devnet:
+    founder = Founder(supervisor, foundation)
+    progress(f"making keys for {settings.miners} miners and {settings.oracles} oracles")
+    miners = await _found(founder, "miner", MINER, settings.miners)
+    oracles = await _found(founder, "oracle", ORACLE, settings.oracles)
+    await _endow(foundation, (*miners, *oracles))
+    progress("staking and taking seats")
+    await _seat_all(founder, foundation, miners, oracles)
+    progress("starting the daemons")
+    await foundation.chain.begin(settings.block_time)
+    for operator in (*miners, *oracles):
+        await founder.start(operator)
+    await wait_until_ready((*miners, *oracles), supervisor)
+    network = _network(foundation)
+    network.write(foundation.layout.network)
+    return Devnet(foundation.layout, supervisor, foundation, founder, miners, oracles, network)
+
+
+async def _found(founder: Founder, kind: str, command: str, count: int) -> tuple[Operator, ...]:
+    gate = asyncio.Semaphore(AT_ONCE)
+
+    async def one(number: int) -> Operator:
+        async with gate:
+            return await founder.found(f"{kind}-{number}", command)
+
+    return tuple(await asyncio.gather(*(one(number) for number in range(1, count + 1))))
+
+
+async def _endow(foundation: Foundation, operators: tuple[Operator, ...]) -> None:
+    """Coins and NES for every owner, coins for every signer."""
+    chain = foundation.chain
+    for operator in operators:
+        await chain.give_coins(operator.owner)
+        await chain.give_coins(operator.signer)
+    async with await Connection.open(chain.url, foundation.deployment) as connection:
+        gifts = [(operator.owner, STAKE) for operator in operators]
+        await hand_out(connection, foundation.people.deployer, gifts)
+
+
+async def _seat_all(
+    founder: Founder,
+    foundation: Foundation,
+    miners: tuple[Operator, ...],
+    oracles: tuple[Operator, ...],
+) -> None:
+    """One miner a shard goes first: it rebuilds the circuit, which the others then find done."""
+    gate = asyncio.Semaphore(AT_ONCE)
+    first = max(len(published.model.shards) for published in foundation.models)
+
+    async def seat(number: int) -> None:
+        async with gate:
+            for one in seats_of(foundation.models, number):
+                await founder.register(miners[number], one)
+
+    async def seat_oracle(oracle: Operator) -> None:
+        async with gate:
+            await founder.register(oracle, None)
+
+    await asyncio.gather(*(seat(number) for number in range(first)))
+    others = [seat(number) for number in range(first, len(miners))]
+    await asyncio.gather(*others, *(seat_oracle(oracle) for oracle in oracles))
+
+
+def _network(foundation: Foundation) -> Network:
+    models = tuple(
+        ServedModel(
+            name=published.model.name,
+            version_id=f"0x{published.version_id.hex()}",
+            folder=published.path,
+        )
+        for published in foundation.models
+    )
+    return Network(
+        rpc_url=foundation.chain.url,
+        chain_id=foundation.deployment.chain_id,
+        contracts=foundation.deployment,
+        client=foundation.people.client.files,
+        models=models,
+    )
