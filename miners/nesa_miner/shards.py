@@ -17,6 +17,7 @@ from nesa.models.runtime import KnownAnswer, ShardRunner
 from nesa.protocol.errors import InvalidInput, Rejected
 from nesa.protocol.ids import VersionId
 from nesa.protocol.versions import ShardFacts
+from nesa_miner.config import MinerSettings
 from nesa_miner.registrations import find_registration
 from nesa_miner.store import FileStore
 
@@ -110,6 +111,11 @@ class ShardLibrary:
         version = await self.published(version_id)
         return await asyncio.to_thread(version.known_answers, shard)
 
+    async def file(self, version_id: VersionId, shard: int) -> bytes:
+        """The shard's ONNX file, whole; errors as `runner`."""
+        facts = await self.facts(version_id, shard)
+        return await asyncio.to_thread(self._store.fetch, facts.file_digest)
+
     async def circuit(self, version_id: VersionId, shard: int) -> Circuit:
         """The circuit of a shard, whose verifying key is the one that the chain knows.
 
@@ -171,3 +177,15 @@ class ShardLibrary:
     async def _open_prover(self, version_id: VersionId, shard: int) -> Prover:
         circuit = await self.circuit(version_id, shard)
         return await Prover.open(circuit, self._proving_cache, slots=self._proving_slots)
+
+
+def open_library(folder: Path, settings: MinerSettings, connection: Connection) -> ShardLibrary:
+    """The library of the miner that lives in `folder`."""
+    store = FileStore(folder / settings.files, settings.stores)
+    ceremony = settings.reference_string
+    return ShardLibrary(
+        connection,
+        store,
+        folder / settings.proving_cache,
+        None if ceremony is None else folder / ceremony,
+    )

@@ -1,0 +1,233 @@
+"""The `nesa-miner` command."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import click
+
+from nesa.chain.connection import Connection
+from nesa.chain.deployment import Deployment
+from nesa.chain.keystore import read_password
+from nesa.protocol.errors import InvalidConfiguration, InvalidInput
+from nesa.protocol.ids import VersionId
+from nesa_miner.config import MinerSettings, read_settings
+from nesa_miner.keys import PASSWORD_VARIABLE, open_identity, open_owner
+from nesa_miner.log_format import configure_logging
+from nesa_miner.output import read_nes, report, show
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+DEFAULT_PORT: Final = 8701
+WIDE: Final = {"max_content_width": 100}
+
+
+def json_option(command: Command) -> Command:
+    """The `--json` flag that every command has."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
+
+
+def folder_option(command: Command) -> Command:
+    """The `--dir` option of every command on an existing miner."""
+    option = click.option(
+        "--dir",
+        "folder",
+        type=click.Path(path_type=Path),
+        default=Path("."),
+        envvar="NESA_MINER_DIR",
+        help="The miner's folder; by default the current one, or $NESA_MINER_DIR.",
+    )
+    return option(command)
+
+
+@click.group(
+    context_settings=WIDE, epilog="Example: nesa-miner init --dir miner --network network.json"
+)
+@click.version_option(package_name="nesa")
+def cli() -> None:
+    """Run shards of models for queries on the chain, and earn NES.
+
+    Keys are encrypted with the password in the file that NESA_PASSWORD_FILE names, or in
+    NESA_PASSWORD.
+    """
+
+
+@cli.command(
+    epilog="Example: NESA_PASSWORD_FILE=password nesa-miner init --dir miner --network "
+    "network.json --endpoint http://127.0.0.1:8701 --port 8701 --store https://models.example.org"
+)
+@click.option("--dir", "folder", type=click.Path(path_type=Path), required=True, help="Made here.")
+@click.option("--network", type=click.Path(path_type=Path), help="network.json of a devnet.")
+@click.option("--deployment", type=click.Path(path_type=Path), help="deployments/<chain id>.json.")
+@click.option("--rpc-url", help="Node to follow the chain with.")
+@click.option("--endpoint", help="URL at which members and oracles reach this miner.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=DEFAULT_PORT, show_default=True, help="Port to listen on.")
+@click.option("--store", "stores", multiple=True, help="Store of model files; may be repeated.")
+@click.option("--light-keys", is_flag=True, help="Keys that open fast; for local chains only.")
+@json_option
+def init(
+    folder: Path,
+    network: Path | None,
+    deployment: Path | None,
+    rpc_url: str | None,
+    endpoint: str | None,
+    host: str,
+    port: int,
+    stores: tuple[str, ...],
+    light_keys: bool,
+    as_json: bool,
+) -> None:
+    """Make a miner: three encrypted keys and miner.json. Nothing is overwritten."""
+    from nesa_miner.founding import Listening, find_place, found_miner
+
+    password = read_password(PASSWORD_VARIABLE)
+    place = find_place(deployment, network, rpc_url)
+    listening = Listening(endpoint or f"http://127.0.0.1:{port}", host, port)
+    keys = found_miner(folder, place, listening, stores, password, light_keys=light_keys)
+    document = {"folder": folder.absolute(), **asdict(keys), "endpoint": listening.endpoint}
+    show(document, as_json=as_json)
+    if not as_json:
+        click.echo(
+            f"Next: send coin for gas and NES for the stake to the owner {keys.owner}, then\n"
+            f"nesa-miner register --dir {folder} --version VERSION_ID --shard N"
+        )
+
+
+@cli.command(epilog="Example: NESA_PASSWORD_FILE=password nesa-miner doctor --dir miner")
+@folder_option
+@json_option
+def doctor(folder: Path, as_json: bool) -> int:
+    """Look for everything that would keep the miner from working; exit 1 when something does."""
+    from nesa_miner.doctor import Check, Patient, Verdict, examine
+
+    async def look() -> list[Check]:
+        checks = []
+        async for check in examine(patient):
+            checks.append(check)
+            if not as_json:
+                click.echo(f"{check.verdict:8} {check.name:13} {check.text}")
+        return checks
+
+    patient = Patient(folder, read_settings(folder), _password_or_none())
+    checks = asyncio.run(look())
+    failures = sum(check.verdict is Verdict.FAILED for check in checks)
+    if as_json:
+        document = {"ok": not failures, "checks": [asdict(check) for check in checks]}
+        click.echo(json.dumps(document, indent=2))
+    return 1 if failures else 0
+
+
+@cli.command(
+    epilog="Example: NESA_PASSWORD_FILE=password nesa-miner register --dir miner --version "
+    "0x5f1c…9a --shard 0"
+)
+@folder_option
+@click.option("--version", "version", required=True, help="Version id, 0x and 64 hex digits.")
+@click.option("--shard", type=click.IntRange(0, 7), required=True, help="Index of the shard.")
+@click.option("--stake", default="0", help="NES to bring the whole stake up to.  [the seat's]")
+@json_option
+def register(folder: Path, version: str, shard: int, stake: str, as_json: bool) -> None:
+    """Become an operator, deposit what is missing, rebuild the circuit and take a seat.
+
+    What is done already is left alone, so it can be run again after any failure.
+    """
+    from nesa_miner.registering import Seated, Wish
+    from nesa_miner.registering import register as bring_about
+
+    settings = read_settings(folder)
+    wish = Wish(_version_id(version), shard, read_nes(stake))
+    password = read_password(PASSWORD_VARIABLE)
+    keys = (open_identity(folder, settings, password), open_owner(folder, settings, password))
+
+    async def work() -> Seated:
+        deployment = Deployment.read(folder / settings.deployment)
+        async with await Connection.open(settings.rpc_url, deployment) as connection:
+            return await bring_about(folder, settings, connection, keys, wish, _progress)
+
+    seated = asyncio.run(work())
+    document = {name: value for name, value in asdict(seated).items() if name != "rebuilt"}
+    show({**document, **asdict(seated.rebuilt)}, as_json=as_json)
+
+
+@cli.command(epilog="Example: NESA_PASSWORD_FILE=password nesa-miner run --dir miner")
+@folder_option
+@click.option("--dry", is_flag=True, help="Follow the chain and log, as without a signer key.")
+@json_option
+def run(folder: Path, dry: bool, as_json: bool) -> None:
+    """Work until SIGTERM or Ctrl-C. Without a signer key: follow the chain and log only."""
+    settings = read_settings(folder)
+    configure_logging(as_json=as_json or None)
+    asyncio.run(_working(folder, settings, dry))
+
+
+@cli.command(epilog="Example: nesa-miner status --dir miner --json")
+@folder_option
+@json_option
+def status(folder: Path, as_json: bool) -> None:
+    """Ask the running miner what it does, or without one read its journal."""
+    from nesa_miner.status import read_status
+
+    show(asyncio.run(read_status(folder, read_settings(folder))), as_json=as_json)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; 0 when it worked, 1 with a sentence when not, 2 for wrong usage."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        code: Any = cli.main(args=words, prog_name="nesa-miner", standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except click.ClickException as wrong:
+        wrong.show()
+        return wrong.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("stopped", err=True)
+        return 130
+    except Exception as error:
+        report(error, as_json="--json" in words)
+        return 1
+    return code if isinstance(code, int) else 0
+
+
+def _working(folder: Path, settings: MinerSettings, dry: bool) -> Coroutine[Any, Any, None]:
+    """The work itself, or dry mode."""
+    if dry or not (folder / settings.signer_keystore).exists():
+        from nesa_miner.following import follow
+
+        return follow(folder, settings)
+    from nesa_miner import daemon
+
+    identity = open_identity(folder, settings, read_password(PASSWORD_VARIABLE))
+    return daemon.run(folder, settings, identity)
+
+
+def _password_or_none() -> str | None:
+    try:
+        return read_password(PASSWORD_VARIABLE)
+    except InvalidConfiguration:
+        return None
+
+
+def _version_id(text: str) -> VersionId:
+    try:
+        version_id = bytes.fromhex(text.removeprefix("0x"))
+    except ValueError:
+        version_id = b""
+    if len(version_id) != 32:
+        raise InvalidInput(f"{text!r} is no version id; `nesa model list` shows them")
+    return VersionId(version_id)
+
+
+def _progress(line: str) -> None:
+    click.echo(line, err=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,53 @@
+"""What the doctor tries with the shards of every seat: files, arithmetic, circuits."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from nesa_miner.doctor.checks import Check, Verdict, guarded
+from nesa_miner.seats import HeldSeat
+from nesa_miner.shards import ShardLibrary
+
+
+@dataclass(frozen=True, slots=True)
+class Shards:
+    """The files and the arithmetic of every seat."""
+
+    library: ShardLibrary
+    seats: tuple[HeldSeat, ...]
+
+    NAMES = ("store", "self-test", "proofs")
+
+    async def checks(self) -> AsyncIterator[Check]:
+        """All of them in order."""
+        if not self.seats:
+            for name in self.NAMES:
+                yield Check(name, Verdict.SKIPPED, "needs a seat")
+            return
+        yield await guarded("store", self.check_store)
+        yield await guarded("self-test", self.check_answers)
+        yield await guarded("proofs", self.check_proofs)
+
+    async def check_store(self) -> Check:
+        """The files of every seat's shard can be had, whole."""
+        for seat in self.seats:
+            await self.library.known_answers(seat.version_id, seat.shard)
+            await self.library.file(seat.version_id, seat.shard)
+        return Check("store", Verdict.OK, f"{len(self.seats)} shards are whole")
+
+    async def check_answers(self) -> Check:
+        """This machine computes what every machine computes."""
+        for seat in self.seats:
+            await self.library.runner(seat.version_id, seat.shard)
+        return Check("self-test", Verdict.OK, "every known answer came out")
+
+    async def check_proofs(self) -> Check:
+        """Circuits match the chain and may be used on it; keys are made by `register`."""
+        provable = 0
+        for seat in self.seats:
+            facts = await self.library.facts(seat.version_id, seat.shard)
+            if any(facts.circuit_digest):
+                await self.library.circuit(seat.version_id, seat.shard)
+                provable += 1
+        return Check("proofs", Verdict.OK, f"{provable} of {len(self.seats)} shards provable")

@@ -1,0 +1,227 @@
+"""Makes this miner an operator with stake and a seat; what is done already is left alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from eth_account.signers.local import LocalAccount
+
+from nesa.chain.abi import ContractCall
+from nesa.chain.connection import Connection
+from nesa.chain.contracts import ZERO_ADDRESS, Contracts, Operator, SeatRecord
+from nesa.chain.sender import Sender
+from nesa.models.publish import base_of
+from nesa.privacy.keys import public_bytes
+from nesa.protocol.errors import InvalidConfiguration, InvalidInput, NesaError, Rejected
+from nesa.protocol.ids import Address, Amount, Epoch, VersionId
+from nesa_miner.circuits import Rebuilt, find_solc, rebuild
+from nesa_miner.config import CONFIG_FILE, MinerSettings
+from nesa_miner.identity import Identity
+from nesa_miner.output import nes
+from nesa_miner.registrations import find_registration
+from nesa_miner.shards import ShardLibrary, open_library
+
+NOT_SEATED: Final = "vault: not seated"
+NO_END: Final = 2**48 - 1
+"""`to_epoch` of a seat that nobody has left."""
+
+STORE_SCHEMES: Final = ("http://", "https://", "s3://", "ipfs://", "file://", "/")
+"""Locations whose store a miner takes over from a registration."""
+
+Progress = Callable[[str], None]
+"""Takes one line a step."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """The seat that is wanted; `stake` is what the operator's whole stake is brought up to."""
+
+    version_id: VersionId
+    shard: int
+    stake: Amount
+
+
+@dataclass(frozen=True, slots=True)
+class Seated:
+    """The outcome: who sits where from when on, and how the circuit was rebuilt."""
+
+    operator: Address
+    signer: Address
+    shard: int
+    slot: int
+    from_epoch: Epoch
+    active_in_seconds: int
+    rebuilt: Rebuilt
+
+
+@dataclass(frozen=True, slots=True)
+class Registrar:
+    """Everything that registering needs; `owner` pays and sends."""
+
+    connection: Connection
+    contracts: Contracts
+    library: ShardLibrary
+    settings: MinerSettings
+    identity: Identity
+    owner: LocalAccount
+    progress: Progress
+
+    @property
+    def operator(self) -> Address:
+        """The operator's id."""
+        return Address(self.owner.address)
+
+    async def seat(self, wish: Wish) -> Seated:
+        """Bring about what is wished for, step by step; each may have been done before.
+
+        Raises:
+            InvalidInput: no such version or shard, or the operator sits elsewhere in it.
+            InvalidConfiguration: the owner lacks NES or coins for gas.
+            IntegrityError: the circuit comes out differently from what the chain states.
+            Rejected: a contract refuses.
+            Unavailable: node or store do not answer; run it again.
+        """
+        await self.library.facts(wish.version_id, wish.shard)
+        await self._require_coins()
+        held = await self._place(wish)
+        self.progress("fetching the shard and rebuilding its circuit")
+        rebuilt = await rebuild(self.library, wish.version_id, wish.shard, find_solc())
+        await self._state_operator()
+        if held is None:
+            await self._fund(wish)
+            await self._take(wish, rebuilt)
+            held = await self._place(wish)
+        if held is None:
+            raise NesaError("the seat is not there although it was taken; was the chain reset?")
+        return await self._seated(wish, held, rebuilt)
+
+    async def _place(self, wish: Wish) -> int | None:
+        """The operator's slot, None without a seat in the version."""
+        vault = self.contracts.vault
+        try:
+            shard, slot = await vault.seat_of(wish.version_id, self.operator, at="latest")
+        except Rejected as error:
+            if error.reason == NOT_SEATED:
+                return None
+            raise
+        if shard != wish.shard:
+            raise InvalidInput(
+                f"{self.operator} sits in shard {shard} of this version already and an operator "
+                "has one seat a version; register another miner for another shard"
+            )
+        return slot
+
+    async def _require_coins(self) -> None:
+        if not await self.connection.balance(self.operator):
+            raise InvalidConfiguration(
+                f"the owner {self.operator} cannot pay for gas; send it some of the chain's coin"
+            )
+
+    async def _state_operator(self) -> None:
+        """Signer, encryption key and endpoint on chain are those of this miner."""
+        vault, signer = self.contracts.vault, self.identity.address
+        key, endpoint = public_bytes(self.identity.encryption), self.settings.endpoint
+        known = await vault.operator(self.operator, at="latest")
+        if known.signer == ZERO_ADDRESS:
+            await self._send(vault.register_operator(signer, key, endpoint), "registering")
+            return
+        for call in self._corrections(known, signer, key, endpoint):
+            await self._send(call, "correcting what the vault knows of this operator")
+
+    def _corrections(
+        self, known: Operator, signer: Address, key: bytes, endpoint: str
+    ) -> list[ContractCall]:
+        vault, wanted = self.contracts.vault, []
+        if known.signer != signer:
+            wanted.append(vault.call("rotate_signer", signer))
+        if known.next_encryption_key != key:
+            wanted.append(vault.call("set_encryption_key", key))
+        if known.endpoint != endpoint:
+            wanted.append(vault.set_endpoint(endpoint))
+        return wanted
+
+    async def _fund(self, wish: Wish) -> None:
+        """Deposit what the seat and the wish need beyond what is there."""
+        vault, token = self.contracts.vault, self.contracts.token
+        limits = await self.contracts.parameters.request_limits(at="latest")
+        ledger = await vault.ledger(self.operator, at="latest")
+        missing = Amount(max(limits.seat_stake - ledger.free, wish.stake - ledger.stake, 0))
+        if not missing:
+            return
+        held = await token.balance_of(self.operator, at="latest")
+        if held < missing:
+            raise InvalidConfiguration(
+                f"the owner {self.operator} holds {nes(held)} and the stake lacks {nes(missing)}; "
+                "send it the difference"
+            )
+        allowed = await token.allowance(self.operator, vault.address, at="latest")
+        if allowed < missing:
+            await self._send(token.approve(vault.address, missing), "approving the stake")
+        await self._send(vault.deposit(missing), f"depositing {nes(missing)}")
+
+    async def _take(self, wish: Wish, rebuilt: Rebuilt) -> None:
+        call = self.contracts.vault.take_seat(
+            wish.version_id, wish.shard, rebuilt.circuit_digest, rebuilt.verifier_code_hash
+        )
+        await self._send(call, "taking the seat")
+
+    async def _send(self, call: ContractCall, what: str) -> None:
+        self.progress(what)
+        await Sender(self.connection, self.owner).send(call)
+
+    async def _seated(self, wish: Wish, slot: int, rebuilt: Rebuilt) -> Seated:
+        vault = self.contracts.vault
+        seats = await vault.seats(wish.version_id, wish.shard, (slot,), at="latest")
+        head, length = await self.connection.head(), await vault.epoch_seconds(at="latest")
+        seat: SeatRecord = seats[0]
+        if seat.to_epoch != NO_END:
+            raise InvalidInput(
+                f"slot {slot} of shard {wish.shard} was left in epoch {seat.to_epoch} and is still "
+                "locked; wait until it is released, then register again"
+            )
+        wait = max(0, seat.from_epoch * length - head.timestamp)
+        signer = seat.signer
+        return Seated(self.operator, signer, wish.shard, slot, seat.from_epoch, wait, rebuilt)
+
+
+async def register(
+    folder: Path,
+    settings: MinerSettings,
+    connection: Connection,
+    keys: tuple[Identity, LocalAccount],
+    wish: Wish,
+    progress: Progress,
+) -> Seated:
+    """Register the miner in `folder`; errors as `Registrar.seat`."""
+    contracts = Contracts(connection)
+    location = (await find_registration(connection, wish.version_id)).location
+    settings = add_store(folder, settings, location, progress)
+    library = open_library(folder, settings, connection)
+    identity, owner = keys
+    registrar = Registrar(connection, contracts, library, settings, identity, owner, progress)
+    return await registrar.seat(wish)
+
+
+def add_store(
+    folder: Path, settings: MinerSettings, location: str, progress: Progress
+) -> MinerSettings:
+    """Settings with the store of a version's developer, which `miner.json` keeps.
+
+    Raises:
+        InvalidModel: the location does not end in a digest.
+    """
+    base = base_of(location)
+    if base in settings.stores or not base.startswith(STORE_SCHEMES):
+        return settings
+    progress(f"adding the developer's store {base} to {CONFIG_FILE}")
+    path = folder / CONFIG_FILE
+    stored: dict[str, Any] = json.loads(path.read_text())
+    stored["stores"] = [*stored.get("stores", ()), base]
+    draft = path.with_name(f".{CONFIG_FILE}.part")
+    draft.write_text(json.dumps(stored, indent=2) + "\n")
+    draft.replace(path)
+    return settings.model_copy(update={"stores": (*settings.stores, base)})

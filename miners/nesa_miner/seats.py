@@ -1,0 +1,39 @@
+"""The seats that an operator holds, put together from the vault's logs and its state."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nesa.chain.connection import Connection
+from nesa.chain.contracts import SeatRecord, Vault
+from nesa.protocol.errors import Rejected
+from nesa.protocol.ids import Address, VersionId
+from nesa_miner.registrations import versions_of
+
+
+@dataclass(frozen=True, slots=True)
+class HeldSeat:
+    """One seat and where it is."""
+
+    version_id: VersionId
+    shard: int
+    slot: int
+    record: SeatRecord
+
+
+async def held_seats(connection: Connection, operator: Address) -> tuple[HeldSeat, ...]:
+    """Every seat that is not released, active or not.
+
+    Raises:
+        Unavailable: the node does not answer.
+    """
+    vault = Vault(connection, connection.deployment.vault)
+    found = []
+    for version_id in await versions_of(connection, operator):
+        try:
+            shard, slot = await vault.seat_of(version_id, operator, at="latest")
+        except Rejected:
+            continue
+        (record,) = await vault.seats(version_id, shard, (slot,), at="latest")
+        found.append(HeldSeat(version_id, shard, slot, record))
+    return tuple(found)
