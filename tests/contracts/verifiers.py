@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from enum import IntEnum
 from typing import Final
 
+import boa
 from boa.contracts.vyper.vyper_contract import VyperContract
 from eth_abi.abi import encode
 from eth_utils.crypto import keccak
@@ -32,6 +33,11 @@ class Behaviour(IntEnum):
 def deploy_verifier(behaviour: Behaviour) -> VyperContract:
     """A verifier that behaves so."""
     return load_harness("StubVerifier", behaviour)
+
+
+def code_hash(verifier: VyperContract) -> bytes:
+    """Hash of the deployed code."""
+    return keccak(boa.env.get_code(verifier.address))
 
 
 def instances(edges: Sequence[EdgeType], tensors: Sequence[bytes]) -> list[int]:

@@ -93,7 +93,7 @@ def test_as_many_values_as_fit(router, verifier):
         router.verify(verifier, full.pack(), wider.pack(), data, bytes(65), proof)
 
 
-@pytest.mark.parametrize("gas", [*range(200_000, 2_000_001, 200_000), 2_050_000, 2_070_000])
+@pytest.mark.parametrize("gas", [*range(200_000, 2_000_001, 200_000), 2_050_000])
 def test_too_little_gas_reverts_at_every_limit(router, verifier, gas):
     # Never false: a low limit says nothing of the proof.
     with boa.reverts("router: too little gas"):

@@ -1,0 +1,100 @@
+import boa
+import numpy as np
+import pytest
+
+from nesa.protocol.edges import DType, EdgeType
+from nesa.protocol.ids import ZERO_DIGEST
+from nesa.protocol.versions import ShardFacts
+from tests.contracts.verifiers import Behaviour, code_hash, deploy_verifier, true_proof
+from tests.deployment import (
+    INPUT_EDGE,
+    MIDDLE_EDGE,
+    OUTPUT_EDGE,
+    register_version,
+    with_circuits,
+)
+
+INPUT = INPUT_EDGE.encode(np.array([[-127, 127, 0, 1]]))
+MIDDLE = MIDDLE_EDGE.encode(np.array([[-127, 7, 9]]))
+OUTPUT = OUTPUT_EDGE.encode(np.array([[300, -300]]))
+CORNERS = (
+    (INPUT, MIDDLE, true_proof((INPUT_EDGE, MIDDLE_EDGE), (INPUT, MIDDLE))),
+    (MIDDLE, OUTPUT, true_proof((MIDDLE_EDGE, OUTPUT_EDGE), (MIDDLE, OUTPUT))),
+)
+
+
+def test_the_last_shard_makes_the_version_provable(
+    registry, outsider, verifier, circuit_version_id
+):
+    registry.prove_corner(circuit_version_id, 1, *CORNERS[1], sender=outsider)
+    (log,) = registry.get_logs()
+    assert (log.shard, log.verifier) == (1, verifier.address)
+    assert not registry.offer(circuit_version_id).provable
+
+    registry.prove_corner(circuit_version_id, 0, *CORNERS[0], sender=outsider)
+    offer = registry.offer(circuit_version_id)
+    assert offer.provable
+    assert (offer.shards, offer.royalty_bps) == (2, 1_000)
+
+
+def test_a_second_time_reverts(registry, circuit_version_id):
+    registry.prove_corner(circuit_version_id, 0, *CORNERS[0])
+    with boa.reverts("registry: already shown"):
+        registry.prove_corner(circuit_version_id, 0, *CORNERS[0])
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "reason"),
+    [
+        (Behaviour.ACCEPTS_ALL, "registry: accepts other output"),
+        (Behaviour.IGNORES_INSTANCES, "registry: accepts other output"),
+        (Behaviour.IGNORES_PROOF, "registry: accepts broken proof"),
+        (Behaviour.ANSWERS_LONG, "registry: proof refused"),
+        (Behaviour.BURNS_GAS, "registry: proof refused"),
+    ],
+)
+def test_a_verifier_that_does_not_look_reverts(registry, developer, behaviour, reason):
+    edge = EdgeType(DType.INT32, (2,), -(2**31), 2**31 - 1)
+    facts = ShardFacts((edge,), (edge,), ZERO_DIGEST, ZERO_DIGEST, ZERO_DIGEST)
+    verifier = deploy_verifier(behaviour)
+    shards = with_circuits((facts,), code_hash(verifier))
+    version_id = register_version(registry, developer, shards, (verifier,))
+    values = edge.encode(np.array([7, 8]))
+    with boa.reverts(reason):
+        registry.prove_corner(version_id, 0, values, values, bytes(32))
+
+
+@pytest.mark.parametrize("first", [-(2**31), 2**31 - 1, 0, 258])
+def test_any_first_value_can_be_shown(registry, developer, verifier, first):
+    edge = EdgeType(DType.INT32, (1,), -(2**31), 2**31 - 1)
+    facts = ShardFacts((edge,), (edge,), ZERO_DIGEST, ZERO_DIGEST, ZERO_DIGEST)
+    shards = with_circuits((facts,), code_hash(verifier))
+    version_id = register_version(registry, developer, shards, (verifier,))
+    values = edge.encode(np.array([first]))
+    proof = true_proof((edge, edge), (values, values))
+    registry.prove_corner(version_id, 0, values, values, proof)
+    assert registry.offer(version_id).provable
+
+
+def test_a_false_proof_reverts(registry, circuit_version_id):
+    with boa.reverts("registry: proof refused"):
+        registry.prove_corner(circuit_version_id, 0, *CORNERS[0][:2], bytes(32))
+
+
+def test_values_that_do_not_fit_revert(registry, circuit_version_id):
+    with boa.reverts("router: output length"):
+        registry.prove_corner(circuit_version_id, 0, INPUT, b"", CORNERS[0][2])
+    with boa.reverts("router: value out of range"):
+        registry.prove_corner(circuit_version_id, 0, INPUT, b"\x80\0\0", CORNERS[0][2])
+
+
+def test_what_cannot_be_proved_reverts(registry, version_id, circuit_version_id, developer):
+    with boa.reverts("registry: no circuit"):
+        registry.prove_corner(version_id, 0, *CORNERS[0])
+    with boa.reverts("registry: no circuit"):
+        registry.prove_corner(circuit_version_id, 2, *CORNERS[0])
+    with boa.reverts("registry: unknown version"):
+        registry.prove_corner(bytes(32), 0, *CORNERS[0])
+    registry.retire(circuit_version_id, sender=developer)
+    with boa.reverts("registry: version is retired"):
+        registry.prove_corner(circuit_version_id, 0, *CORNERS[0])
