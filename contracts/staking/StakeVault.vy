@@ -7,8 +7,8 @@
 @notice Keeps the operators, their stake and their seats. A seat is a fixed stake for one shard of
         one version; oracle seats sit at shard 8 of the zero version. Changes of a seat take
         effect with the next epoch, so the seats of an epoch are known when it begins.
-@dev Assumes that the token moves exactly what it is told and calls nobody back. Sums are NES
-     units, at most 10**18, so that they fit 64 bits.
+@dev Assumes that the token moves exactly what it is told, calls nobody back and never has more
+     than 2**64 units, so that sums fit 64 bits.
 @custom:invariant 1. The token balance covers all stake and all rewards:
     tests/invariants/test_stake_vault.py::StakeVaultMachine.balance_covers_stake_and_rewards
     2. Locked and thawing stake never exceed stake, unless a slash went into the locked part:
@@ -753,7 +753,6 @@ def _ledger(operator: address) -> IStakeVault.Ledger:
 
 @internal
 def _store_ledger(operator: address, ledger: IStakeVault.Ledger):
-    assert ledger.stake <= MASK_64, "vault: stake too large"
     self._ledgers[operator] = (
         ledger.stake
         | (ledger.locked << 64)

@@ -1,5 +1,7 @@
 """The registry computes the protocol's version roots and ids."""
 
+from itertools import pairwise
+
 import boa
 import pytest
 from hypothesis import given, settings
@@ -33,7 +35,7 @@ def versions(draw):
     boundaries = [(draw(edges()),), *inner, (draw(edges()),)]
     return tuple(
         ShardFacts(inputs, outputs, draw(WORDS), ZERO_DIGEST, ZERO_DIGEST)
-        for inputs, outputs in zip(boundaries, boundaries[1:], strict=False)
+        for inputs, outputs in pairwise(boundaries)
     )
 
 

@@ -1,0 +1,104 @@
+"""The vault with a version to take seats in."""
+
+from types import SimpleNamespace
+
+import boa
+import pytest
+
+from nesa.protocol.ids import ZERO_DIGEST
+from tests.deployment import REQUEST_LIMITS, deploy_lower, register_version
+
+SEAT_STAKE = REQUEST_LIMITS.seat_stake
+NO_END = 2**48 - 1
+ORACLE_SHARD = 8
+
+
+@pytest.fixture(scope="module")
+def actors():
+    names = ("owner", "holder", "treasury", "reviewer_pool", "setter", "slasher")
+    names += ("operator", "outsider", "beneficiary", "developer")
+    return SimpleNamespace(**{name: boa.env.generate_address(name) for name in names})
+
+
+@pytest.fixture(scope="module")
+def lower(actors):
+    with boa.env.anchor():
+        boa.env.timestamp = 1_800_000_000
+        lower = deploy_lower(
+            actors.owner, actors.holder, actors.treasury, actors.reviewer_pool, actors.setter
+        )
+        lower.vault.set_slasher(actors.slasher, sender=actors.setter)
+        yield lower
+
+
+@pytest.fixture(autouse=True)
+def isolation(lower):
+    with boa.env.anchor():
+        yield
+
+
+@pytest.fixture
+def vault(lower):
+    return lower.vault
+
+
+@pytest.fixture
+def token(lower):
+    return lower.token
+
+
+@pytest.fixture
+def operator(actors):
+    return actors.operator
+
+
+@pytest.fixture
+def outsider(actors):
+    return actors.outsider
+
+
+@pytest.fixture
+def slasher(actors):
+    return actors.slasher
+
+
+@pytest.fixture
+def version_id(lower, actors):
+    return register_version(lower.registry, actors.developer)
+
+
+@pytest.fixture
+def register(vault):
+    """Makes an account an operator and returns its signer."""
+
+    def register(account):
+        signer = boa.env.generate_address()
+        vault.register_operator(signer, b"\x11" * 32, f"https://{account}", sender=account)
+        return signer
+
+    return register
+
+
+@pytest.fixture
+def stake(vault, token, actors):
+    """Stakes for an operator."""
+
+    def stake(account, amount=SEAT_STAKE):
+        token.transfer(account, amount, sender=actors.holder)
+        token.approve(vault, amount, sender=account)
+        vault.deposit(amount, sender=account)
+
+    return stake
+
+
+@pytest.fixture
+def sit(vault, register, stake):
+    """Seats an account, making it an operator with enough stake where it is none."""
+
+    def sit(account, version_id=ZERO_DIGEST, shard=ORACLE_SHARD):
+        if vault.operators(account).signer == "0x" + "00" * 20:
+            register(account)
+        stake(account)
+        return vault.take_seat(version_id, shard, ZERO_DIGEST, ZERO_DIGEST, sender=account)
+
+    return sit

@@ -1,0 +1,14 @@
+import boa
+
+
+def test_rewards_add_up_and_are_paid_once(vault, token, register, stake, operator, slasher, actors):
+    register(operator)
+    stake(operator, 100)
+    for _ in range(2):
+        vault.slash(operator, 10, actors.beneficiary, 5, sender=slasher)
+    assert vault.withdraw_reward(sender=actors.beneficiary) == 10
+    assert token.balanceOf(actors.beneficiary) == 10
+    assert vault.total_rewards() == vault.rewards(actors.beneficiary) == 0
+    assert token.balanceOf(vault) == vault.total_stake() == 80
+    with boa.reverts("vault: no reward"):
+        vault.withdraw_reward(sender=actors.beneficiary)
