@@ -79,6 +79,20 @@ def convolutions(last: str = "") -> bytes:
     return build(nodes, constants, [1, 1, 8, 8], "place" if last else "y", [1, 1 if last else 5])
 
 
+def residual() -> bytes:
+    """A dense layer with a Relu around which its input is added, then logits."""
+    generator = np.random.default_rng(4)
+    constants = {"w": draws(generator, 6, 6), "v": draws(generator, 6, 3)}
+    nodes = [
+        node("MatMul", "x w", "m"),
+        node("Relu", "m", "h"),
+        node("Add", "h x", "s"),
+        node("Relu", "s", "r"),
+        node("MatMul", "r v", "y"),
+    ]
+    return build(nodes, constants, [1, 6], "y", [1, 3])
+
+
 def real_output(compiled: Compiled, row: np.ndarray) -> np.ndarray:
     """What the table answers for a row of real numbers, as real numbers."""
     table, scaling = compiled.table, compiled.input_scaling

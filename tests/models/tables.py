@@ -91,6 +91,17 @@ def rescale(draw: Draw) -> Table:
 
 
 @st.composite
+def add_rescale(draw: Draw) -> Table:
+    """One AddRescale row over two tensors of any types."""
+    shape = draw(st.sampled_from([(1, 8), (1, 4, 2, 2)]))
+    factors = Parameter(ParameterKind.MULTIPLIERS, draw(numbers(64, 8191, (2,))))
+    builder = TableBuilder([draw(edges(shape)), draw(edges(shape))])
+    halves = draw(st.integers(1, 4))
+    declared = draw(edges(shape))
+    return builder.table([builder.add(Opcode.ADD_RESCALE, [0, 1], (halves,), [factors], declared)])
+
+
+@st.composite
 def lookup(draw: Draw) -> Table:
     """One Table row."""
     edge = draw(edges((1, 9), BYTES))
@@ -141,6 +152,7 @@ TABLES: dict[str, Callable[[], st.SearchStrategy[Table]]] = {
     "linear": linear,
     "conv": conv,
     "rescale": rescale,
+    "add_rescale": add_rescale,
     "lookup": lookup,
     "max_pool": lambda: pool(Opcode.MAX_POOL),
     "sum_pool": lambda: pool(Opcode.SUM_POOL),

@@ -12,7 +12,15 @@ from nesa.models.quantise import Scaling
 from nesa.models.runtime import session
 from nesa.protocol.edges import DType
 from nesa.protocol.errors import InvalidModel
-from tests.models.float_models import build, convolutions, draws, node, real_output, two_layers
+from tests.models.float_models import (
+    build,
+    convolutions,
+    draws,
+    node,
+    real_output,
+    residual,
+    two_layers,
+)
 
 
 def rows(*shape: int, count: int = 64) -> np.ndarray:
@@ -38,6 +46,14 @@ def test_a_dense_model_answers_nearly_the_same(activation):
 def test_a_convolutional_model_answers_nearly_the_same():
     onnx, data = convolutions(), rows(1, 8, 8)
     compiled = compile_model(onnx, data)
+    for row in data[:20]:
+        assert real_output(compiled, row) == pytest.approx(float_output(onnx, row), abs=0.06)
+
+
+def test_a_residual_model_answers_nearly_the_same():
+    onnx, data = residual(), rows(6)
+    compiled = compile_model(onnx, data)
+    assert Opcode.ADD_RESCALE in [row.opcode for row in compiled.table.rows]
     for row in data[:20]:
         assert real_output(compiled, row) == pytest.approx(float_output(onnx, row), abs=0.06)
 
@@ -98,7 +114,10 @@ def one_node(kind: str, **attributes) -> bytes:
             "AveragePool node 'y_node' must",
         ),
         (one_node("ArgMax", axis=1), "ArgMax node 'y_node' must take"),
-        (build([node("Add", "x x", "y")], {}, [1, 4], "y"), "Add node 'y_node'"),
+        (
+            build([node("Add", "x c", "y")], {"c": np.ones(4, np.float32)}, [1, 4], "y"),
+            "Add node 'y_node' cannot be compiled",
+        ),
         (build([node("MatMul", "x x", "y")], {}, [4, 4], "y"), "MatMul node 'y_node' must"),
         (b"not a model", "not a valid ONNX file"),
         (b"", "not a valid ONNX file"),

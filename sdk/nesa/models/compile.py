@@ -26,6 +26,7 @@ from nesa.models.quantise import (
     activation_scaling,
     quantise,
     quantise_factor,
+    quantise_factors,
     quantise_layer,
     quantise_logits,
 )
@@ -105,7 +106,8 @@ class _Compiler:
         self._scales = {model.source: scaling.scale}
         self._followers: dict[str, list[Layer]] = {}
         for layer in model.layers:
-            self._followers.setdefault(layer.source, []).append(layer)
+            for source in filter(None, (layer.source, layer.second)):
+                self._followers.setdefault(source, []).append(layer)
 
     @property
     def output_scale(self) -> float:
@@ -120,11 +122,14 @@ class _Compiler:
         """Adds the rows of one layer."""
         if layer.target in self._values:
             return  # a Relu that its layer has taken in
-        if layer.source not in self._values:
-            raise InvalidModel(f"{layer.name} reads {layer.source!r} before it is written")
+        for source in filter(None, (layer.source, layer.second)):
+            if source not in self._values:
+                raise InvalidModel(f"{layer.name} reads {source!r} before it is written")
         match layer.kind:
             case "Gemm" | "Conv":
                 self._weighted(layer)
+            case "Add":
+                self._sum(layer)
             case "AveragePool" | "GlobalAveragePool":
                 self._average(layer)
             case "MaxPool":
@@ -211,6 +216,18 @@ class _Compiler:
         return self._builder.add(
             Opcode.RESCALE, [sums], (integers.halves, axis), [factors], declared
         )
+
+    def _sum(self, layer: Layer) -> None:
+        """Two tensors at a common scale, and a Relu behind them."""
+        target, scaling = self._activation(layer)
+        sources = (layer.source, layer.second)
+        factors = [self._scales[source] / scaling.scale for source in sources]
+        multipliers, halves = quantise_factors(factors)
+        parameter = Parameter(ParameterKind.MULTIPLIERS, np.array(multipliers))
+        declared = EdgeType(scaling.dtype, self._edge(layer).shape, scaling.low, scaling.high)
+        values = [self._values[source] for source in sources]
+        value = self._builder.add(Opcode.ADD_RESCALE, values, (halves,), [parameter], declared)
+        self._keep(target, value, scaling.scale)
 
     def _average(self, layer: Layer) -> None:
         edge = self._edge(layer)

@@ -20,13 +20,14 @@ SUPPORTED: Final = frozenset(
     {"ArgMax", "AveragePool", "Conv", "Flatten", "Gemm", "GlobalAveragePool", "Identity"}
     | {"LeakyRelu", "MatMul", "MaxPool", "Relu", "Reshape", "Sigmoid", "Tanh", "Transpose"}
 )
-"""Node types that can be compiled; Add too, with constants behind a MatMul."""
+"""Node types that can be compiled; Add too, of two tensors or as bias behind a MatMul."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Layer:
-    """One node: its ONNX type (every dense layer is "Gemm"), one input, one output.
+    """One node: its ONNX type (every dense layer is "Gemm"), its input and its output.
 
+    `second` is the other input of an Add.
     `weights` is [N, K] for Gemm and [N, C/G, kh, kw] for Conv, `biases` [N].
     """
 
@@ -37,6 +38,7 @@ class Layer:
     attributes: Mapping[str, object] = field(default_factory=dict)
     weights: Floats | None = None
     biases: Floats | None = None
+    second: str = ""
 
     def integers(self, key: str, default: tuple[int, ...]) -> tuple[int, ...]:
         """Attribute `key` as a tuple of integers."""
@@ -121,6 +123,8 @@ def _constants(proto: onnx.ModelProto) -> dict[str, NDArray[np.generic]]:
 def _layer(node: NodeProto, constants: Mapping[str, NDArray[np.generic]]) -> Layer:
     label = f"{node.op_type} node {node.name or node.output[0]!r}"
     moving = [name for name in node.input if name and name not in constants]
+    if node.op_type == "Add" and len(moving) == 2:
+        return Layer("Add", label, moving[0], node.output[0], second=moving[1])
     if node.op_type not in SUPPORTED:
         raise InvalidModel(f"{label} cannot be compiled; supported: {', '.join(sorted(SUPPORTED))}")
     if len(moving) != 1 or moving[0] != node.input[0] or len(node.output) != 1:

@@ -7,6 +7,7 @@ between accumulator and output then carries no rounding of its own.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -117,6 +118,19 @@ def quantise_factor(factor: float) -> tuple[int, int]:
     """
     halves = _fewest_halves(factor, MULTIPLIER_LOW)
     return round(factor * 128.0**halves), halves
+
+
+def quantise_factors(factors: Sequence[float]) -> tuple[list[int], int]:
+    """Multipliers and their common halves for tensors that are added.
+
+    Raises:
+        InvalidModel: the factors lie too far apart for one count of halves.
+    """
+    halves = _fewest_halves(min(factors), MULTIPLIER_LOW)
+    multipliers = [round(factor * 128.0**halves) for factor in factors]
+    if max(multipliers) > MULTIPLIER_HIGH:
+        raise InvalidModel("the scales of two tensors that are added lie too far apart")
+    return multipliers, halves
 
 
 def _finest_weight_scales(weights: Floats) -> Floats:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from nesa.models.graph import Opcode
+from nesa.models.opcodes.add_rescale import AddRescale
 from nesa.models.opcodes.arg_max import ArgMax
 from nesa.models.opcodes.concat import Concat
 from nesa.models.opcodes.conv import Conv
@@ -25,6 +26,7 @@ _OFFERED: Final[tuple[Operator, ...]] = (
     Linear(),
     Conv(),
     Rescale(),
+    AddRescale(),
     Lookup(),
     MaxPool(),
     SumPool(),

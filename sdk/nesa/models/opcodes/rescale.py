@@ -23,7 +23,8 @@ MULTIPLIER_HIGH: Final = 8191
 HALVES_HIGH: Final = 4
 WHOLE_TENSOR: Final = -1
 
-_CIRCUIT_ROWS: Final = {1: 125, 2: 185, 3: 280, 4: 400}
+CIRCUIT_ROWS: Final = {1: 125, 2: 185, 3: 280, 4: 400}
+"""About how many rows of a circuit one element takes, by halves."""
 
 
 class Rescale:
@@ -70,7 +71,7 @@ class Rescale:
         factors = writer.constant(_aligned(row).astype(np.float64) / 128.0**halves)
         product = writer.node("Mul", [wide, factors])
         shifted = writer.node("Add", [product, writer.constant(np.array(0.5))])
-        return _clipped(row, writer.node("Floor", [shifted]), writer)
+        return clipped(row, writer.node("Floor", [shifted]), writer)
 
     def lower_ezkl(
         self, row: Row, inputs: tuple[EdgeType, ...], names: Sequence[str], writer: NodeWriter
@@ -80,12 +81,7 @@ class Rescale:
         wide = writer.node("Cast", [names[0]], to=TensorProto.DOUBLE)
         factors = writer.constant(_aligned(row).astype(np.float64))
         product = writer.node("Mul", [wide, factors])
-        half = writer.constant(np.array(2.0 ** (7 * halves - 1)))
-        current = writer.node("Add", [product, half])
-        divisor = writer.constant(np.array(128.0))
-        for _ in range(halves):
-            current = writer.node("Floor", [writer.node("Div", [current, divisor])])
-        return _clipped(row, current, writer)
+        return clipped(row, floor_by_halves(product, halves, writer), writer)
 
     def largest_decomposed(self, row: Row, inputs: tuple[EdgeType, ...]) -> int:
         """`max|x| * max(m)` and the half that is added."""
@@ -95,7 +91,7 @@ class Rescale:
 
     def circuit_rows(self, row: Row, inputs: tuple[EdgeType, ...]) -> int:
         """Measured rows of one element with four digits, times the elements."""
-        return row.output_type.elements * _CIRCUIT_ROWS[row.attributes[0]]
+        return row.output_type.elements * CIRCUIT_ROWS[row.attributes[0]]
 
 
 def _aligned(row: Row) -> Integers:
@@ -108,7 +104,17 @@ def _aligned(row: Row) -> Integers:
     return factors.reshape([-1 if place == axis else 1 for place in range(rank)])
 
 
-def _clipped(row: Row, name: str, writer: NodeWriter) -> str:
+def floor_by_halves(name: str, halves: int, writer: NodeWriter) -> str:
+    """Half of `128**halves` added once, then that many times Div by 128 and Floor behind it."""
+    half = writer.constant(np.array(2.0 ** (7 * halves - 1)))
+    current = writer.node("Add", [name, half])
+    divisor = writer.constant(np.array(128.0))
+    for _ in range(halves):
+        current = writer.node("Floor", [writer.node("Div", [current, divisor])])
+    return current
+
+
+def clipped(row: Row, name: str, writer: NodeWriter) -> str:
     """Back to float32 and into the declared range.
 
     The cast may round a value beyond 2**24, but never across a bound of the range.

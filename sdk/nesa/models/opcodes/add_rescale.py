@@ -1,0 +1,96 @@
+"""AddRescale: `y = clip(floor((a*m0 + b*m1 + 2**(7h-1)) / 128**h), low, high)`, two branches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from onnx import TensorProto
+
+from nesa.models.graph import Integers, Opcode, ParameterKind, Row
+from nesa.models.opcodes.interface import (
+    EXACT_FLOAT64,
+    NodeWriter,
+    expect,
+    expect_shape,
+    largest_magnitude,
+)
+from nesa.models.opcodes.rescale import (
+    CIRCUIT_ROWS,
+    HALVES_HIGH,
+    MULTIPLIER_HIGH,
+    MULTIPLIER_LOW,
+    clipped,
+    floor_by_halves,
+)
+from nesa.protocol.edges import EdgeType
+
+
+class AddRescale:
+    """Brings two tensors of one shape to a common scale and adds them, rounding once.
+
+    Multipliers int32 [2] in [64, 8191], one for each input. Attributes (h) with h in [1, 4].
+    `low` and `high` are those of the declared output type.
+
+    Bound: `max|a| * m0 + max|b| * m1 + 2**(7h-1) < 2**53`, so every step is exact in float64.
+    """
+
+    code = Opcode.ADD_RESCALE
+    unprovable = ""
+
+    def infer(self, row: Row, inputs: tuple[EdgeType, ...]) -> EdgeType:
+        """The declared type; see `Operator.infer`."""
+        expect_shape(row, inputs, arity=2, attributes=1, parameters=1)
+        factors, shape = row.parameter(ParameterKind.MULTIPLIERS), inputs[0].shape
+        expect(1 <= row.attributes[0] <= HALVES_HIGH, row, f"h must be in [1, {HALVES_HIGH}]")
+        expect(factors.shape == (2,), row, "2 multipliers are needed")
+        within = factors.min() >= MULTIPLIER_LOW and factors.max() <= MULTIPLIER_HIGH
+        expect(bool(within), row, f"multipliers must be in [{MULTIPLIER_LOW}, {MULTIPLIER_HIGH}]")
+        expect(inputs[1].shape == shape, row, "both inputs must have one shape")
+        worst = self.largest_decomposed(row, inputs)
+        expect(worst < EXACT_FLOAT64, row, f"worst-case sum {worst} is not below 2**53")
+        declared = row.output_type
+        return EdgeType(declared.dtype, shape, declared.low, declared.high)
+
+    def reference(self, row: Row, tensors: tuple[Integers, ...]) -> Integers:
+        """See the head of the module."""
+        first, second = row.parameter(ParameterKind.MULTIPLIERS)
+        places = 7 * row.attributes[0]
+        total = tensors[0] * first + tensors[1] * second + (1 << (places - 1))
+        result: Integers = np.clip(total >> places, row.output_type.low, row.output_type.high)
+        return result
+
+    def lower_ort(
+        self, row: Row, inputs: tuple[EdgeType, ...], names: Sequence[str], writer: NodeWriter
+    ) -> str:
+        """Products by `m / 128**h` in float64, their sum and a half, Floor: no step rounds."""
+        total = _weighted_sum(row, names, writer, 128.0 ** row.attributes[0])
+        shifted = writer.node("Add", [total, writer.constant(np.array(0.5))])
+        return clipped(row, writer.node("Floor", [shifted]), writer)
+
+    def lower_ezkl(
+        self, row: Row, inputs: tuple[EdgeType, ...], names: Sequence[str], writer: NodeWriter
+    ) -> str:
+        """Whole products, their sum and the half, then h times Div by 128 and Floor."""
+        total = _weighted_sum(row, names, writer, 1.0)
+        return clipped(row, floor_by_halves(total, row.attributes[0], writer), writer)
+
+    def largest_decomposed(self, row: Row, inputs: tuple[EdgeType, ...]) -> int:
+        """The worst-case sum of the two products and the half that is added."""
+        factors = row.parameter(ParameterKind.MULTIPLIERS)
+        pairs = zip(inputs, factors, strict=True)
+        reach = sum(largest_magnitude(edge) * int(factor) for edge, factor in pairs)
+        return reach + (1 << (7 * row.attributes[0] - 1))
+
+    def circuit_rows(self, row: Row, inputs: tuple[EdgeType, ...]) -> int:
+        """Those of a Rescale and three for the products and their sum."""
+        return row.output_type.elements * (CIRCUIT_ROWS[row.attributes[0]] + 3)
+
+
+def _weighted_sum(row: Row, names: Sequence[str], writer: NodeWriter, divisor: float) -> str:
+    products = []
+    for name, factor in zip(names, row.parameter(ParameterKind.MULTIPLIERS), strict=True):
+        wide = writer.node("Cast", [name], to=TensorProto.DOUBLE)
+        scale = writer.constant(np.array(float(factor) / divisor))
+        products.append(writer.node("Mul", [wide, scale]))
+    return writer.node("Add", products)
