@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -42,6 +42,9 @@ from nesa.protocol.ids import ZERO_DIGEST, Address, Amount, QueryId, Timestamp
 from nesa.protocol.queries import MAX_INPUT_BYTES, Assurance, Privacy, Query
 
 _Event = TypeVar("_Event")
+
+OnStage = Callable[[Stage], Awaitable[None]]
+"""Told of every stage of a query while its answer is awaited."""
 
 DEFAULT_POLICY: Final = RpcPolicy()
 
@@ -219,8 +222,12 @@ class Client:
         requested = _only(QueryRequested, receipt)
         return SubmittedQuery(requested.query, receipt.tx_hash, receipt.gas_used, content_key)
 
-    async def result(self, submitted: SubmittedQuery | QueryId) -> Answer:
+    async def result(
+        self, submitted: SubmittedQuery | QueryId, on_stage: OnStage | None = None
+    ) -> Answer:
         """Wait until a query is answered; a sealed one's key is given to its committees meanwhile.
+
+        `on_stage` is awaited at every stage of the query's life.
 
         Raises:
             QueryExpired: nobody answered in time; `refund` takes the fee back.
@@ -230,6 +237,8 @@ class Client:
         committees: DrawnCommittees | None = None
         async with contextlib.AsyncExitStack() as keys:
             async for stage in self.watch(asked):
+                if on_stage is not None:
+                    await on_stage(stage)
                 if isinstance(stage, Drawn):
                     committees = stage.committees
                     asked = replace(asked, query=committees.query)

@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from nesa.chain.connection import Connection, data_bytes
+
 
 @dataclass(frozen=True, slots=True)
 class Trace:
@@ -56,3 +58,20 @@ def read_files(folders: Sequence[Path]) -> Iterator[Trace]:
         for path in sorted(folder.rglob("*")):
             if path.is_file():
                 yield Trace(str(path), path.read_bytes())
+
+
+async def read_chain(connection: Connection) -> list[Trace]:
+    """Calldata of every transaction and the data of every log since the deployment."""
+    head = (await connection.head()).number
+    traces: list[Trace] = []
+    for number in range(connection.deployment.block, head + 1):
+        block = await connection.request("eth_getBlockByNumber", hex(number), True)
+        traces += [
+            Trace(f"calldata of {sent['hash']}", data_bytes(sent["input"]))
+            for sent in block["transactions"]
+        ]
+    logs = await connection.request(
+        "eth_getLogs", {"fromBlock": hex(connection.deployment.block), "toBlock": hex(head)}
+    )
+    traces += [Trace(f"log of {log['transactionHash']}", data_bytes(log["data"])) for log in logs]
+    return traces
