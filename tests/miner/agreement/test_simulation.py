@@ -95,7 +95,7 @@ def test_one_liar_can_neither_mislead_nor_stop_a_committee(case: dict) -> None:
 
 
 @pytest.mark.deep
-@settings(max_examples=3000, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=600, deadline=None, suppress_health_check=list(HealthCheck))
 @given(worlds)
 def test_one_liar_can_neither_mislead_nor_stop_a_committee_in_long_runs(case: dict) -> None:
     _, good = play(case)

@@ -1,0 +1,181 @@
+"""Envelopes over HTTP: one POST each, bounded in size, time and number."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+import aiohttp
+from aiohttp import web
+
+from nesa.protocol.envelopes import MAX_ENVELOPE_BYTES, MESSAGES_PATH
+from nesa.protocol.errors import ExhaustedResource, InvalidMessage, Unavailable
+from nesa.protocol.ids import Address
+from nesa_miner.transport.base import Handler
+
+MOST_REASON_BYTES: Final = 512
+CONTENT_TYPE: Final = "application/cbor"
+
+EndpointOf = Callable[[Address], str | None]
+"""The base URL that a signer has on chain, if any."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Seconds for one exchange, envelopes under way to one peer, and from one and all addresses."""
+
+    timeout: float = 5.0
+    to_peer: int = 8
+    from_peer: int = 16
+    from_all: int = 64
+
+
+def messages_url(endpoint: str) -> str:
+    """Where a member with this endpoint takes envelopes."""
+    return endpoint.rstrip("/") + MESSAGES_PATH
+
+
+@dataclass(slots=True)
+class HttpTransport:
+    """Sends envelopes to the endpoints of signers. Use it inside one event loop; close it."""
+
+    endpoint_of: EndpointOf
+    limits: Limits = Limits()
+    _session: aiohttp.ClientSession | None = None
+    _gates: dict[Address, asyncio.Semaphore] = field(default_factory=dict)
+
+    async def send(self, receiver: Address, envelope: bytes) -> None:
+        """Deliver `envelope` once.
+
+        Raises:
+            Unavailable: unknown receiver, no proper answer in time, or too busy.
+            InvalidMessage: the receiver refused it, or it is over the size limit.
+        """
+        if len(envelope) > MAX_ENVELOPE_BYTES:
+            raise InvalidMessage(f"{len(envelope)} bytes are over the limit of an envelope")
+        endpoint = self.endpoint_of(receiver)
+        if endpoint is None:
+            raise Unavailable(f"{receiver} has no endpoint")
+        gate = self._gates.setdefault(receiver, asyncio.Semaphore(self.limits.to_peer))
+        async with gate:
+            await self._post(receiver, messages_url(endpoint), envelope)
+
+    async def _post(self, receiver: Address, url: str, envelope: bytes) -> None:
+        headers = {"Content-Type": CONTENT_TYPE}
+        try:
+            async with self._open().post(
+                url, data=envelope, headers=headers, allow_redirects=False
+            ) as response:
+                reason = await response.content.read(MOST_REASON_BYTES)
+                status = response.status
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            raise Unavailable(f"{receiver} does not answer: {type(error).__name__}") from error
+        if status in (400, 413):
+            raise InvalidMessage(f"{receiver} refused: {reason.decode(errors='replace')}")
+        if status != 204:
+            raise Unavailable(f"{receiver} answered with status {status}")
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            timeout = aiohttp.ClientTimeout(total=self.limits.timeout)
+            self._session = aiohttp.ClientSession(
+                timeout=timeout, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False
+            )
+        return self._session
+
+    async def close(self) -> None:
+        """Close all connections."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+
+@dataclass(slots=True)
+class MessagesEndpoint:
+    """The handler of `POST /v1/messages`, to be added to a server's routes."""
+
+    handler: Handler
+    limits: Limits = Limits()
+    _busy: dict[str, int] = field(default_factory=dict)
+
+    def routes(self) -> list[web.RouteDef]:
+        """What to add to an application."""
+        return [web.post(MESSAGES_PATH, self.receive)]
+
+    async def receive(self, request: web.Request) -> web.Response:
+        """Take one envelope: 204 taken, 400 refused, 413 too long, 429 or 503 try again later."""
+        peer = request.remote or ""
+        if self._busy.get(peer, 0) >= self.limits.from_peer:
+            return web.Response(status=429, text="too many envelopes at once")
+        if sum(self._busy.values()) >= self.limits.from_all:
+            return web.Response(status=503, text="too many envelopes at once")
+        self._busy[peer] = self._busy.get(peer, 0) + 1
+        try:
+            async with asyncio.timeout(self.limits.timeout):
+                return await self._take(request)
+        except TimeoutError:
+            return web.Response(status=408, text="the envelope took too long")
+        finally:
+            self._busy[peer] -= 1
+            if not self._busy[peer]:
+                del self._busy[peer]
+
+    async def _take(self, request: web.Request) -> web.Response:
+        data = await _bounded_body(request)
+        if data is None:
+            return web.Response(status=413, text="the envelope is over the size limit")
+        try:
+            await self.handler(data)
+        except InvalidMessage as error:
+            return web.Response(status=400, text=str(error)[:MOST_REASON_BYTES])
+        except (ExhaustedResource, Unavailable):
+            return web.Response(status=503, text="try again later")
+        return web.Response(status=204)
+
+
+async def _bounded_body(request: web.Request) -> bytes | None:
+    if request.content_length is not None and request.content_length > MAX_ENVELOPE_BYTES:
+        return None
+    data = bytearray()
+    async for chunk in request.content.iter_chunked(64 << 10):
+        data += chunk
+        if len(data) > MAX_ENVELOPE_BYTES:
+            return None
+    return bytes(data)
+
+
+@dataclass(slots=True)
+class HttpServer:
+    """A server for one member. It binds to this machine alone unless told otherwise."""
+
+    routes: list[web.RouteDef]
+    host: str = "127.0.0.1"
+    port: int = 0
+    _runner: web.AppRunner | None = None
+
+    async def start(self) -> str:
+        """Listen; returns the base URL.
+
+        Raises:
+            Unavailable: the address cannot be bound.
+        """
+        application = web.Application(client_max_size=MAX_ENVELOPE_BYTES)
+        application.add_routes(self.routes)
+        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
+        await self._runner.setup()
+        try:
+            site = web.TCPSite(self._runner, self.host, self.port)
+            await site.start()
+        except OSError as error:
+            await self.close()
+            raise Unavailable(f"cannot listen on {self.host}:{self.port}: {error}") from error
+        host, port = self._runner.addresses[0][:2]
+        return f"http://{host}:{port}"
+
+    async def close(self) -> None:
+        """Stop listening."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
