@@ -28,13 +28,15 @@ class Routes:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def add_to(self, app: web.Application) -> None:
-        """Register every route."""
-        app.router.add_get(EVIDENCE_PATH, self.evidence)
-        app.router.add_get("/v1/status", self.status)
-        app.router.add_get("/healthz", self.health)
-        app.router.add_get("/readyz", self.ready)
-        app.router.add_get("/metrics", self.metrics)
+    def routes(self) -> list[web.RouteDef]:
+        """What to add to a server."""
+        return [
+            web.get(EVIDENCE_PATH, self.evidence),
+            web.get("/v1/status", self.status),
+            web.get("/healthz", self.health),
+            web.get("/readyz", self.ready),
+            web.get("/metrics", self.metrics),
+        ]
 
     async def evidence(self, request: web.Request) -> web.Response:
         """Evidence of a shard; with `?wait=SECONDS` as soon as there is some, or more of it.

@@ -1,0 +1,257 @@
+"""Puts a miner together from its parts and runs it until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from nesa.chain.committees import DrawnCommittees, Seat, drawn_committees
+from nesa.chain.connection import Connection
+from nesa.chain.contracts import Contracts
+from nesa.chain.deployment import Deployment
+from nesa.chain.logs import Cursor, LogReader, ReadPolicy
+from nesa.privacy.envelopes import Deployment as EnvelopeDeployment
+from nesa.privacy.envelopes import Receiver, ReplayWindow, open_envelope, seal_envelope
+from nesa.privacy.keys import public_key
+from nesa.protocol.errors import (
+    ExhaustedResource,
+    InvalidInput,
+    Unavailable,
+)
+from nesa.protocol.ids import Address, Timestamp
+from nesa.protocol.messages import Message
+from nesa.protocol.queries import Query
+from nesa_miner.agreement.terms import Timing
+from nesa_miner.at_rest import AtRest
+from nesa_miner.config import MinerSettings
+from nesa_miner.engine import CURSOR, Engine, Library, ReadCommittees, Surroundings
+from nesa_miner.identity import Identity
+from nesa_miner.journal import Journal
+from nesa_miner.observability import Metrics
+from nesa_miner.server import Routes
+from nesa_miner.shards import open_library
+from nesa_miner.tasks import TaskPool
+from nesa_miner.transport.http import HttpServer, HttpTransport, Limits, MessagesEndpoint
+
+JOURNAL: Final = "journal.sqlite"
+ENVELOPE_SECONDS: Final = 60
+TICK_SECONDS: Final = 0.02
+DELIVERIES: Final = 4
+FIRST_PAUSE: Final = 0.2
+OUTAGE_SECONDS: Final = 1.0
+LIMITS: Final = Limits(from_peer=64, from_all=256)
+"""Several miners may share an address, on one machine or behind one gateway."""
+
+log = structlog.get_logger("nesa_miner")
+
+
+@dataclass(slots=True)
+class Post:
+    """Seals messages and hands them to the transport."""
+
+    identity: Identity
+    deployment: EnvelopeDeployment
+    metrics: Metrics
+    endpoints: dict[Address, str] = field(default_factory=dict)
+    transport: HttpTransport = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.transport = HttpTransport(self.endpoints.get, LIMITS)
+
+    async def deliver(self, seat: Seat, message: Message, deadline: Timestamp) -> None:
+        """Deliver to a seat: a few tries with growing pauses, none after `deadline`."""
+        self.endpoints[seat.signer] = seat.endpoint
+        pause = FIRST_PAUSE
+        for _ in range(DELIVERIES):
+            try:
+                await self.transport.send(seat.signer, self._sealed(seat, message))
+                return
+            except Unavailable:
+                await asyncio.sleep(pause)
+                pause *= 2
+            except InvalidInput as error:
+                log.debug("message refused by its receiver", to=seat.signer, reason=str(error))
+                break
+            if time.time() > deadline:
+                break
+        self.metrics.undelivered.inc()
+
+    def _sealed(self, seat: Seat, message: Message) -> bytes:
+        return seal_envelope(
+            message,
+            deployment=self.deployment,
+            signer=self.identity.signer,
+            receiver=Receiver(seat.signer, public_key(seat.encryption_key)),
+            nonce=os.urandom(16),
+            deadline=Timestamp(int(time.time()) + ENVELOPE_SECONDS),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Inbox:
+    """Opens envelopes and gives their messages to the engine."""
+
+    engine: Engine
+    window: ReplayWindow
+
+    async def take(self, data: bytes) -> None:
+        """Take one envelope.
+
+        Raises:
+            InvalidMessage: it does not check out.
+            ExhaustedResource: its sender sent too much.
+        """
+        around = self.engine.around
+        try:
+            opened = open_envelope(
+                data,
+                deployment=around.deployment,
+                me=around.identity.address,
+                key=around.identity.encryption,
+                window=self.window,
+                now=Timestamp(int(time.time())),
+            )
+            self.engine.receive(opened)
+        except (InvalidInput, ExhaustedResource):
+            around.metrics.dropped.inc()
+            raise
+        around.metrics.messages.inc()
+        self.engine.advance()
+
+
+@dataclass(frozen=True, slots=True)
+class Miner:
+    """Everything that one running miner is made of."""
+
+    settings: MinerSettings
+    connection: Connection
+    engine: Engine
+    post: Post
+
+    async def run(self, tasks: TaskPool) -> None:
+        """Listen, follow the chain and keep deadlines until told to stop."""
+        self.engine.restart()
+        server = self.server()
+        url = await server.start()
+        log.info("listening", url=url, signer=self.engine.around.identity.address)
+        try:
+            await tasks.run_until_told(self.follow(), self.tick())
+        finally:
+            log.info("stopping")
+            await server.close()
+            await self.post.transport.close()
+
+    async def follow(self) -> None:
+        """Read the chain for ever; what cannot be read now is read later."""
+        reader = LogReader(self.connection, ReadPolicy(self.settings.confirmations))
+        cursor = await self._cursor(reader)
+        while True:
+            try:
+                batch = await reader.read(cursor)
+            except Unavailable as error:
+                self.engine.is_following = False
+                log.warning("the chain cannot be read", reason=str(error))
+                await asyncio.sleep(OUTAGE_SECONDS)
+                continue
+            cursor = batch.cursor
+            self.engine.around.metrics.reorgs.inc(len(batch.undone))
+            self.engine.apply(batch)
+            self.engine.is_following = batch.is_caught_up
+            self.engine.advance()
+            if batch.is_caught_up:
+                await asyncio.sleep(self.settings.poll_seconds)
+
+    async def _cursor(self, reader: LogReader) -> Cursor:
+        stored = self.engine.around.journal.fact(CURSOR)
+        return Cursor.from_json(stored.decode()) if stored else await reader.start()
+
+    async def tick(self) -> None:
+        """Keep the deadlines of agreements."""
+        while True:
+            await asyncio.sleep(TICK_SECONDS)
+            self.engine.advance()
+
+    def server(self) -> HttpServer:
+        """Envelopes, evidence, status and metrics on the configured address."""
+        envelopes = MessagesEndpoint(Inbox(self.engine, ReplayWindow()).take, LIMITS)
+        routes = envelopes.routes() + Routes(self.engine).routes()
+        return HttpServer(routes, self.settings.host, self.settings.port)
+
+
+Wrap = Callable[[Library], Library]
+"""Puts something between the engine and its shards, such as a cache or an experiment."""
+
+
+async def run(
+    folder: Path, settings: MinerSettings, identity: Identity, wrap: Wrap = lambda shards: shards
+) -> None:
+    """Run a miner until SIGTERM or SIGINT.
+
+    Raises:
+        Incompatible: another chain, deployment or journal than expected.
+        InvalidConfiguration: a setting that cannot be used.
+        Unavailable: the node does not answer at the start, or the port is taken.
+        ExhaustedResource: the disk is full; nothing that was stored is lost.
+    """
+    deployment = Deployment.read(folder / settings.deployment)
+    async with await Connection.open(settings.rpc_url, deployment) as connection:
+        name = _journal_identity(deployment, identity)
+        journal = Journal(folder / JOURNAL, name, AtRest(identity.encryption))
+        with contextlib.closing(journal):
+            library = wrap(open_library(folder, settings, connection))
+            tasks = TaskPool()
+            miner = _assembled(settings, identity, connection, journal, library, tasks)
+            await miner.run(tasks)
+
+
+def _assembled(
+    settings: MinerSettings,
+    identity: Identity,
+    connection: Connection,
+    journal: Journal,
+    library: Library,
+    tasks: TaskPool,
+) -> Miner:
+    on_chain = connection.deployment
+    deployment = EnvelopeDeployment(on_chain.chain_id, on_chain.market)
+    metrics = Metrics()
+    post = Post(identity, deployment, metrics)
+    surroundings = Surroundings(
+        identity,
+        deployment,
+        journal,
+        library,
+        _committee_reader(connection),
+        post.deliver,
+        tasks.spawn,
+        time.monotonic,
+        metrics,
+        Timing(settings.commit_seconds, settings.lock_seconds, settings.reveal_seconds),
+    )
+    return Miner(settings, connection, Engine(surroundings), post)
+
+
+def _committee_reader(connection: Connection) -> ReadCommittees:
+    vault = Contracts(connection).vault
+    deployment = connection.deployment
+
+    async def read(query: Query) -> DrawnCommittees:
+        seed = (await connection.block(query.seed_block)).hash
+        # Seats of its epoch stay until the query is final; endpoints may change: read the newest.
+        return await drawn_committees(
+            vault, deployment.chain_id, deployment.market, query, seed, "latest"
+        )
+
+    return read
+
+
+def _journal_identity(deployment: Deployment, identity: Identity) -> bytes:
+    return f"{deployment.chain_id} {deployment.market} {identity.address}".encode()
