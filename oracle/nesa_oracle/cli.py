@@ -1,0 +1,229 @@
+"""The command `nesa-oracle`: make an oracle, look it over, seat it, run it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import click
+import structlog
+from eth_account.signers.local import LocalAccount
+
+from nesa.chain.connection import Connection
+from nesa.chain.deployment import Deployment
+from nesa.chain.keystore import read_password
+from nesa.protocol.errors import InvalidConfiguration, NesaError, Rejected
+from nesa.protocol.ids import NES_DECIMALS, Address
+from nesa_oracle import daemon
+from nesa_oracle.config import OracleSettings, read_settings, write_settings
+from nesa_oracle.doctor import examine
+from nesa_oracle.keys import (
+    PASSWORD_VARIABLE,
+    create_keys,
+    encryption_key,
+    open_owner,
+    open_signer,
+)
+from nesa_oracle.registering import Registration
+
+DEFAULT_FOLDER: Final = Path("nesa-oracle")
+FAULT: Final = 70
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def _folder_option(command: Command) -> Command:
+    option = click.option(
+        "--dir",
+        "folder",
+        type=click.Path(path_type=Path, file_okay=False),
+        default=DEFAULT_FOLDER,
+        show_default=True,
+        help="The oracle's folder.",
+    )
+    return option(command)
+
+
+def _json_option(command: Command) -> Command:
+    return click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")(command)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="nesa")
+def cli() -> None:
+    """An oracle of the Nesa network: gathers evidence and reports answers to the chain.
+
+    Keys are unlocked with NESA_PASSWORD_FILE or NESA_PASSWORD. Settings can be overridden with
+    NESA_ORACLE_<NAME>.
+    """
+
+
+@cli.command()
+@_folder_option
+@click.option("--rpc-url", required=True, help="JSON-RPC endpoint of a node.")
+@click.option(
+    "--deployment",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    required=True,
+    help="Addresses of the contracts: deployments/<chain id>.json.",
+)
+@click.option("--port", type=int, default=9410, show_default=True, help="For health and metrics.")
+@click.option("--endpoint", help="URL to state on chain; http://127.0.0.1:PORT when left out.")
+@_json_option
+def init(
+    folder: Path, rpc_url: str, deployment: Path, port: int, endpoint: str | None, as_json: bool
+) -> None:
+    """Make an oracle's folder: settings and keys.
+
+    \b
+    Example:
+      NESA_PASSWORD_FILE=secret nesa-oracle init --dir my-oracle \\
+        --rpc-url http://127.0.0.1:8545 --deployment deployments/31337.json
+    """
+    password = read_password(PASSWORD_VARIABLE)
+    settings = OracleSettings(
+        rpc_url=rpc_url,
+        deployment=deployment.resolve(),
+        port=port,
+        endpoint=endpoint or f"http://127.0.0.1:{port}",
+    )
+    path = write_settings(folder, settings)
+    keys = create_keys(settings.in_folder(folder), password)
+    _show({"settings": str(path), "owner": keys.owner, "signer": keys.signer}, as_json=as_json)
+
+
+@cli.command()
+@_folder_option
+@_json_option
+def doctor(folder: Path, as_json: bool) -> None:
+    """Check node, chain, keys, seat and funds; exit code 1 when something is wrong.
+
+    \b
+    Example:
+      NESA_PASSWORD_FILE=secret nesa-oracle doctor --dir my-oracle
+    """
+    settings = read_settings(folder)
+    findings = asyncio.run(examine(settings, _signer_if_any(settings)))
+    if as_json:
+        shown = [{"name": one.name, "ok": one.is_good, "text": one.text} for one in findings]
+        click.echo(json.dumps({"findings": shown}, indent=2))
+    else:
+        for one in findings:
+            click.echo(f"{'ok  ' if one.is_good else 'FAIL'}  {one.name}: {one.text}")
+    if not all(one.is_good for one in findings):
+        raise SystemExit(1)
+
+
+@cli.command()
+@_folder_option
+@_json_option
+def register(folder: Path, as_json: bool) -> None:
+    """Make the owner an operator, deposit the stake of a seat, and take an oracle seat.
+
+    The owner needs NES for the stake and native coin for gas. Steps that are done are skipped.
+
+    \b
+    Example:
+      NESA_PASSWORD_FILE=secret nesa-oracle register --dir my-oracle
+    """
+    settings = read_settings(folder)
+    _show(asyncio.run(_register(settings)), as_json=as_json)
+
+
+@cli.command()
+@_folder_option
+@click.option("--dry-run", is_flag=True, help="Gather and check, but send nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Log JSON lines.")
+def run(folder: Path, dry_run: bool, as_json: bool) -> None:
+    """Run the oracle until SIGTERM. Without keys it runs dry.
+
+    \b
+    Example:
+      NESA_PASSWORD_FILE=secret nesa-oracle run --dir my-oracle
+    """
+    _log_to_stderr(as_json=as_json)
+    settings = read_settings(folder)
+    account = None if dry_run else _signer_if_any(settings)
+    asyncio.run(daemon.run(settings, account))
+
+
+def main() -> None:
+    """Run a command; errors become one sentence and an exit code."""
+    try:
+        cli(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except click.Abort:
+        sys.exit(130)
+    except Exception as error:  # the outermost loop of the process
+        sys.exit(_reported(error))
+
+
+def _reported(error: BaseException) -> int:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    if os.environ.get("NESA_TRACEBACK"):
+        traceback.print_exception(error)
+    if isinstance(error, Rejected):
+        click.echo(f"Error: the chain refused: {error.reason}", err=True)
+        return 1
+    if isinstance(error, NesaError):
+        click.echo(f"Error: {error}", err=True)
+        return 1
+    fault = f"{type(error).__name__}: {error}"
+    click.echo(f"Error: a fault of nesa-oracle ({fault}); see it with NESA_TRACEBACK=1", err=True)
+    return FAULT
+
+
+def _signer_if_any(settings: OracleSettings) -> LocalAccount | None:
+    if not settings.signer_keystore.exists():
+        return None
+    return open_signer(settings, read_password(PASSWORD_VARIABLE))
+
+
+async def _register(settings: OracleSettings) -> dict[str, Any]:
+    password = read_password(PASSWORD_VARIABLE)
+    owner, signer = open_owner(settings, password), open_signer(settings, password)
+    if owner.address == signer.address:
+        raise InvalidConfiguration("owner and signer must be different keys")
+    deployment = Deployment.read(settings.deployment)
+    async with await Connection.open(settings.rpc_url, deployment) as connection:
+        registration = Registration(connection, owner)
+        encryption = encryption_key(settings, password)
+        await registration.register(Address(signer.address), encryption, settings.endpoint)
+        slot = await registration.slot()
+        deposited = 0
+        if slot is None:
+            deposited = await registration.stake()
+            slot = await registration.take_seat()
+    nes = deposited / 10**NES_DECIMALS
+    return {"operator": owner.address, "signer": signer.address, "deposited": nes, "slot": slot}
+
+
+def _show(values: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(values, indent=2))
+        return
+    for name, value in values.items():
+        click.echo(f"{name}: {value}")
+
+
+def _log_to_stderr(*, as_json: bool) -> None:
+    renderer = structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer()
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso"),
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )

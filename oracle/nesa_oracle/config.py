@@ -1,0 +1,98 @@
+"""Settings of an oracle: a JSON file in its folder; the environment wins over it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Final, Self
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from nesa.protocol.errors import InvalidConfiguration
+
+CONFIG_FILE: Final = "oracle.json"
+
+
+class OracleSettings(BaseSettings):
+    """Everything an oracle needs to know besides its keys.
+
+    Paths are relative to the oracle's folder. Environment variables are called
+    NESA_ORACLE_<NAME> and win over the file. `finality` is how many blocks an answer must be old
+    to be forgotten, `confirmations` how many behind the head logs are read.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="NESA_ORACLE_", extra="forbid")
+
+    rpc_url: str
+    websocket_url: str | None = None
+    deployment: Path
+    endpoint: str = "http://127.0.0.1:9410"
+    host: str = "127.0.0.1"
+    port: int = Field(default=9410, ge=1, le=65535)
+    signer_keystore: Path = Path("keys/signer.json")
+    owner_keystore: Path = Path("keys/owner.json")
+    encryption_keystore: Path = Path("keys/encryption.json")
+    journal: Path = Path("journal.sqlite")
+    confirmations: int = Field(default=0, ge=0)
+    finality: int = Field(default=12, ge=0)
+    poll_seconds: float = Field(default=0.2, gt=0)
+    grace_seconds: float = Field(default=0.3, ge=0)
+    gather_seconds: float = Field(default=15.0, gt=0)
+    max_fee_gwei: float = Field(default=500.0, gt=0)
+    patience_seconds: float = Field(default=15.0, gt=0)
+
+    def in_folder(self, folder: Path) -> Self:
+        """The same settings with every path resolved against the oracle's `folder`."""
+        paths = {name: folder / value for name, value in self if isinstance(value, Path)}
+        return self.model_copy(update=paths)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Environment first, then what was read from the file."""
+        return env_settings, init_settings
+
+
+def read_settings(folder: Path) -> OracleSettings:
+    """Settings in `folder`/oracle.json and the environment, with absolute paths.
+
+    Raises:
+        InvalidConfiguration: no such file, not JSON, or a setting that makes no sense.
+    """
+    path = folder / CONFIG_FILE
+    try:
+        return OracleSettings(**json.loads(path.read_text(encoding="utf-8"))).in_folder(folder)
+    except OSError as error:
+        raise InvalidConfiguration(
+            f"cannot read {path}; make one with `nesa-oracle init --dir {folder}`"
+        ) from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"]) or "settings"
+        raise InvalidConfiguration(f"{path}: {name}: {first['msg']}") from error
+    except (ValueError, TypeError) as error:
+        raise InvalidConfiguration(f"{path} is not a JSON object: {error}") from error
+
+
+def write_settings(folder: Path, settings: OracleSettings) -> Path:
+    """Write `settings` to `folder`/oracle.json and return its path.
+
+    Raises:
+        InvalidConfiguration: there is one already, or it cannot be written.
+    """
+    path = folder / CONFIG_FILE
+    if path.exists():
+        raise InvalidConfiguration(f"{path} exists; edit it, or choose another --dir")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        path.write_text(settings.model_dump_json(indent=2, exclude_none=True) + "\n", "utf-8")
+    except OSError as error:
+        raise InvalidConfiguration(f"cannot write {path}: {error.strerror}") from error
+    return path

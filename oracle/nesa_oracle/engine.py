@@ -1,0 +1,253 @@
+"""Applies what the chain says, stores what must not be lost, and starts what is due.
+
+Everything that changes a duty runs on one event loop between two awaits. What takes time is a task
+that comes back with its result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+import structlog
+
+from nesa.chain.committees import DrawnCommittees
+from nesa.chain.events import (
+    AttemptOpened,
+    ChainEvent,
+    LogKey,
+    QueryFulfilled,
+    QueryRefunded,
+    QueryRequested,
+)
+from nesa.chain.logs import Batch
+from nesa.protocol.errors import InvalidInput, NesaError
+from nesa.protocol.ids import Address, BlockNumber, Digest, Timestamp
+from nesa.protocol.queries import Query
+from nesa_oracle.checks import Case
+from nesa_oracle.duties import (
+    Action,
+    Duty,
+    Finish,
+    Gather,
+    PinSeed,
+    ReadDraw,
+    Situation,
+    Submit,
+    next_action,
+)
+from nesa_oracle.journal import JobKey, Journal
+from nesa_oracle.observability import Metrics
+from nesa_oracle.report import Report
+from nesa_oracle.submission import Fate, Submitter
+
+RETRY_SECONDS: Final = 1.0
+LONGEST_PAUSE: Final = 15.0
+GENESIS: Final = BlockNumber(0)
+LONG_AGO: Final = Timestamp(0)
+
+log = structlog.get_logger("nesa_oracle")
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """Everything outside of the engine."""
+
+    me: Address
+    chain_id: int
+    market: Address
+    finality: int
+    journal: Journal
+    submitter: Submitter
+    seed_hash: Callable[[Query], Awaitable[Digest]]
+    read_committees: Callable[[Query, Digest], Awaitable[DrawnCommittees]]
+    gather: Callable[[Case, bytes], Awaitable[Report]]
+    spawn: Callable[[Coroutine[Any, Any, None]], object]
+    clock: Callable[[], float]
+    metrics: Metrics
+
+
+@dataclass(slots=True)
+class Engine:
+    """One oracle's duties and what it does about them. Nothing is done before it has caught up."""
+
+    around: Surroundings
+    block: BlockNumber = GENESIS
+    time: Timestamp = LONG_AGO
+    is_following: bool = False
+    duties: dict[JobKey, Duty] = field(default_factory=dict)
+    _retry_at: dict[JobKey, float] = field(default_factory=dict)
+    _failures: dict[JobKey, int] = field(default_factory=dict)
+
+    def restart(self) -> None:
+        """Take up what the journal holds."""
+        self.duties = {job.key: Duty(job) for job in self.around.journal.unfinished()}
+
+    def apply(self, batch: Batch) -> None:
+        """Take in what happened on chain, together with the cursor, in one transaction."""
+        journal = self.around.journal
+        self.block, self.time = batch.cursor.tip.number, batch.head.timestamp
+        self.is_following = self.is_following or batch.is_caught_up
+        if batch.cursor == journal.cursor():
+            return
+        with journal.transaction():
+            for undone in batch.undone:
+                journal.undo(undone.log)
+            for event in batch.events:
+                self._store(event)
+            journal.set_cursor(batch.cursor)
+        self.around.metrics.reorgs.inc(len(batch.undone))
+        if batch.undone or batch.events:
+            self._reload(forget_draws=bool(batch.undone))
+
+    def advance(self) -> None:
+        """Start everything that is due now."""
+        if not self.is_following:
+            return
+        now, around = self.around.clock(), self.around
+        situation = Situation(self.block, self.time, around.me, around.finality)
+        for key in list(self.duties):
+            if self._retry_at.get(key, 0.0) <= now:
+                action = next_action(self.duties[key], situation)
+                if action is not None:
+                    self._start(self.duties[key], action)
+
+    # Chain events
+
+    def _store(self, event: ChainEvent) -> None:
+        journal = self.around.journal
+        match event:
+            case QueryRequested():
+                journal.open(event.log, event.query, event.input)
+                self.around.metrics.seen.inc()
+            case AttemptOpened():
+                sent = self._end_attempts(event.query_id, event.log)
+                journal.open(event.log, event.query, sent)
+                self.around.metrics.seen.inc()
+            case QueryFulfilled() | QueryRefunded():
+                self._end_attempts(event.query_id, event.log)
+            case _:
+                pass
+
+    def _end_attempts(self, query_id: int, log_key: LogKey) -> bytes:
+        """End the open attempts of a query; returns the input that they carried."""
+        sent = b""
+        for job in self.around.journal.unfinished():
+            if job.key[0] == query_id and job.ended_at is None:
+                self.around.journal.end(job.key, log_key)
+                sent = job.input
+        return sent
+
+    def _reload(self, *, forget_draws: bool) -> None:
+        """Duties as the journal has them now, with what is known of them besides."""
+        before, self.duties = self.duties, {}
+        for job in self.around.journal.unfinished():
+            old = before.get(job.key)
+            duty = Duty(job) if old is None else replace(old, job=job)
+            self.duties[job.key] = replace(duty, committees=None) if forget_draws else duty
+
+    # Actions
+
+    def _start(self, duty: Duty, action: Action) -> None:
+        match action:
+            case Finish(why):
+                self._finish(duty.key, why)
+                return
+            case ReadDraw():
+                work = self._read_draw(duty)
+            case Gather():
+                work = self._gather(duty)
+            case PinSeed():
+                work = self._pin_seed(duty)
+            case Submit(until):
+                work = self._submit(duty, until)
+        self.duties[duty.key] = replace(duty, is_busy=True)
+        self.around.spawn(self._guarded(duty.key, work))
+
+    async def _guarded(self, key: JobKey, work: Coroutine[Any, Any, None]) -> None:
+        """Perform an action; whatever goes wrong is tried again after a growing pause."""
+        try:
+            await work
+        except NesaError as error:
+            self._put_off(key, str(error))
+            if isinstance(error, InvalidInput):
+                self._forget_draw(key)
+        else:
+            self._failures.pop(key, None)
+        finally:
+            self._update(key, is_busy=False)
+        self.advance()
+
+    def _put_off(self, key: JobKey, reason: str) -> None:
+        failures = self._failures[key] = self._failures.get(key, 0) + 1
+        pause = min(RETRY_SECONDS * 2 ** (failures - 1), LONGEST_PAUSE)
+        self._retry_at[key] = self.around.clock() + pause
+        log.warning("put off", query=key[0], attempt=key[1], seconds=pause, reason=reason)
+
+    async def _read_draw(self, duty: Duty) -> None:
+        seed_hash = await self.around.seed_hash(duty.query)
+        committees = await self.around.read_committees(duty.query, seed_hash)
+        self._update(duty.key, committees=committees)
+
+    async def _gather(self, duty: Duty) -> None:
+        committees = await self._same_draw(duty)
+        if committees is None:
+            return
+        case = Case(self.around.chain_id, self.around.market, committees)
+        with self.around.metrics.gathering.time():
+            report = await self.around.gather(case, duty.job.input)
+        calldata = self.around.submitter.calldata(duty.query, report)
+        if self.around.journal.gathered(duty.key, calldata):
+            self.around.metrics.gathered.inc()
+            log.info("report ready", query=duty.key[0], attempt=duty.key[1], paid=report.paid)
+        self._refresh(duty.key)
+
+    async def _submit(self, duty: Duty, until: Timestamp) -> None:
+        if await self._same_draw(duty) is None:
+            return
+        fate = await self.around.submitter.submit(duty.job, self.time, until)
+        log.info("submission", query=duty.key[0], attempt=duty.key[1], fate=fate.name)
+        if fate is Fate.REFUSED:
+            self.around.journal.discard_report(duty.key)
+            self._forget_draw(duty.key)
+        pause = LONGEST_PAUSE if fate is Fate.DRY else RETRY_SECONDS
+        self._retry_at[duty.key] = self.around.clock() + pause
+        self._refresh(duty.key)
+
+    async def _pin_seed(self, duty: Duty) -> None:
+        self._update(duty.key, is_pinned=True)
+        await self.around.submitter.pin_seed(duty.query)
+
+    async def _same_draw(self, duty: Duty) -> DrawnCommittees | None:
+        """The draw, unless a reorganisation replaced the seed block since it was read."""
+        committees = duty.committees
+        if committees is None or await self.around.seed_hash(duty.query) == committees.seed_hash:
+            return committees
+        log.warning("seed block replaced", query=duty.key[0], attempt=duty.key[1])
+        self.around.journal.discard_report(duty.key)
+        self._forget_draw(duty.key)
+        self._refresh(duty.key)
+        return None
+
+    # The rest
+
+    def _finish(self, key: JobKey, why: str) -> None:
+        self.around.journal.finish(key)
+        self.duties.pop(key, None)
+        self._retry_at.pop(key, None)
+        self._failures.pop(key, None)
+        log.info("job over", query=key[0], attempt=key[1], why=why)
+
+    def _forget_draw(self, key: JobKey) -> None:
+        self._update(key, committees=None)
+
+    def _refresh(self, key: JobKey) -> None:
+        """The duty's job as the journal has it now."""
+        job = self.around.journal.job(key)
+        if job is not None:
+            self._update(key, job=job)
+
+    def _update(self, key: JobKey, **changes: Any) -> None:
+        if key in self.duties:
+            self.duties[key] = replace(self.duties[key], **changes)

@@ -1,0 +1,217 @@
+"""Pulls evidence from every drawn member, checks it, and stops when a report is as full as it gets.
+
+Members are strangers: what they send is capped in size and time, decoded by shape, and counts only
+when a quorum of the committee signed it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Final, Protocol
+from urllib.parse import urlsplit
+
+import structlog
+from aiohttp import ClientError, ClientSession, ClientTimeout
+
+from nesa.chain.committees import Seat
+from nesa.protocol.errors import InvalidMessage, Unavailable
+from nesa.protocol.evidence import (
+    EVIDENCE_PATH,
+    MAX_EVIDENCE_BYTES,
+    ShardEvidence,
+    decode_evidence,
+)
+from nesa.protocol.ids import ZERO_DIGEST
+from nesa_oracle.checks import Case, check_member_evidence
+from nesa_oracle.observability import Metrics
+from nesa_oracle.report import Report
+
+MemberKey = tuple[int, int]
+"""(shard, position)."""
+
+Assemble = Callable[[Mapping[MemberKey, ShardEvidence]], Awaitable[Report | None]]
+"""Makes the best report of the evidence at hand, None when there is too little."""
+
+LOOK_SECONDS: Final = 1.0
+"""How often evidence is looked at again without news: a prover's turn may have come."""
+
+_CHUNK: Final = 1 << 16
+
+log = structlog.get_logger("nesa_oracle")
+
+
+@dataclass(frozen=True, slots=True)
+class GatherPolicy:
+    """Patience in seconds: `grace` after the first complete report, `limit` for everything."""
+
+    grace: float = 0.3
+    limit: float = 15.0
+    wait: float = 5.0
+    pause: float = 0.2
+    downloads: int = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Evidence that is asked for; `known` is the length of what is known already, or -1."""
+
+    endpoint: str
+    query_id: int
+    attempt: int
+    shard: int
+    known: int = -1
+
+    @property
+    def path(self) -> str:
+        """Path below the endpoint."""
+        return EVIDENCE_PATH.format(query_id=self.query_id, attempt=self.attempt, shard=self.shard)
+
+
+class EvidenceSource(Protocol):
+    """Where evidence comes from."""
+
+    async def fetch(self, request: Request, wait: float) -> bytes | None:
+        """Encoded evidence as soon as there is some, None when there is none after `wait`.
+
+        Raises:
+            Unavailable: no usable answer.
+        """
+
+
+class HttpEvidence:
+    """Evidence over HTTP: no redirects, no cookies, a cap on bytes, time and downloads at once."""
+
+    def __init__(self, session: ClientSession, policy: GatherPolicy = GatherPolicy()) -> None:
+        self._session = session
+        self._spare_seconds = policy.wait
+        self._downloads = asyncio.Semaphore(policy.downloads)
+
+    async def fetch(self, request: Request, wait: float) -> bytes | None:
+        """See `EvidenceSource`."""
+        if urlsplit(request.endpoint).scheme not in ("http", "https"):
+            raise Unavailable("the endpoint is no http or https URL")
+        url = request.endpoint.rstrip("/") + request.path
+        options = {"wait": f"{wait:g}", "size": str(request.known)}
+        timeout = ClientTimeout(total=wait + self._spare_seconds)
+        try:
+            async with self._session.get(
+                url, params=options, timeout=timeout, allow_redirects=False
+            ) as response:
+                if response.status == 404:
+                    return None
+                if response.status != 200:
+                    raise Unavailable(f"the member answered with status {response.status}")
+                async with self._downloads:
+                    return await _read_capped(response.content.iter_chunked(_CHUNK))
+        except (ClientError, OSError, TimeoutError, ValueError) as error:
+            raise Unavailable(f"the member did not answer: {type(error).__name__}") from error
+
+
+async def _read_capped(chunks: AsyncIterator[bytes]) -> bytes:
+    parts, size = [], 0
+    async for chunk in chunks:
+        size += len(chunk)
+        if size > MAX_EVIDENCE_BYTES:
+            raise Unavailable(f"the member sent more than {MAX_EVIDENCE_BYTES} bytes")
+        parts.append(chunk)
+    return b"".join(parts)
+
+
+class Gathering:
+    """One case's evidence: follows every drawn member until the report is full or time is up."""
+
+    def __init__(
+        self, case: Case, source: EvidenceSource, policy: GatherPolicy, metrics: Metrics
+    ) -> None:
+        self._case = case
+        self._source = source
+        self._policy = policy
+        self._metrics = metrics
+        self._news = asyncio.Event()
+        self._checked: dict[tuple[int, int, bytes], ShardEvidence] = {}
+        self._found: dict[MemberKey, ShardEvidence] = {}
+
+    async def report(self, assemble: Assemble) -> Report:
+        """The fullest report that `assemble` makes of the evidence.
+
+        Raises:
+            Unavailable: the members do not show enough within the policy's limit.
+        """
+        members = [
+            (shard, position, seat)
+            for shard, seats in enumerate(self._case.committees.shards)
+            for position, seat in enumerate(seats)
+        ]
+        try:
+            async with asyncio.timeout(self._policy.limit), asyncio.TaskGroup() as tasks:
+                followers = [tasks.create_task(self._follow(*member)) for member in members]
+                report = await self._fullest(assemble)
+                for follower in followers:
+                    follower.cancel()
+        except TimeoutError as error:
+            shown = sorted({shard for shard, _ in self._found})
+            raise Unavailable(
+                f"no report within {self._policy.limit:g} s; evidence of shards {shown} of "
+                f"{self._case.query.shards} was shown"
+            ) from error
+        return report
+
+    async def _fullest(self, assemble: Assemble) -> Report:
+        """Waits a grace after the first report, so that nobody who is a little late is left out."""
+        clock = asyncio.get_running_loop().time
+        best: Report | None = None
+        ends = math.inf
+        while best is None or not (best.is_full or clock() >= ends):
+            self._news.clear()
+            report = await assemble(dict(self._found))
+            if report is not None and (best is None or report.paid > best.paid):
+                ends = min(ends, clock() + self._policy.grace)
+                best = report
+                continue
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._news.wait(), min(ends - clock(), LOOK_SECONDS))
+        return best
+
+    async def _follow(self, shard: int, position: int, seat: Seat) -> None:
+        query, known = self._case.query, -1
+        while not self._is_complete((shard, position)):
+            request = Request(seat.endpoint, query.query_id, query.attempt, shard, known)
+            try:
+                body = await self._source.fetch(request, self._policy.wait)
+            except Unavailable:
+                self._metrics.silent.inc()
+                body = None
+            if body is None or len(body) == known:
+                await asyncio.sleep(self._policy.pause)
+                continue
+            known = len(body)
+            self._take(shard, position, body)
+
+    def _take(self, shard: int, position: int, body: bytes) -> None:
+        """Check what a member sent; the same bytes from several members are checked once."""
+        committee = position if self._case.is_proved else -1
+        key = (shard, committee, body)
+        try:
+            if key not in self._checked:
+                evidence = decode_evidence(body)
+                check_member_evidence(self._case, shard, position, evidence)
+                self._checked[key] = evidence
+        except InvalidMessage as error:
+            self._metrics.refused.inc()
+            log.debug("evidence refused", shard=shard, member=position, reason=str(error))
+            return
+        self._found[shard, position] = self._checked[key]
+        self._news.set()
+
+    def _is_complete(self, member: MemberKey) -> bool:
+        """Whether the member has nothing more to show."""
+        evidence = self._found.get(member)
+        if evidence is None or (self._case.is_proved and evidence.proof is None):
+            return False
+        return len(evidence.results) == sum(
+            commitment != ZERO_DIGEST for commitment in evidence.commitments
+        )

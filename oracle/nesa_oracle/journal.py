@@ -1,0 +1,253 @@
+"""What an oracle must not forget: one SQLite file, every change in one transaction.
+
+A job is one attempt of one query. Its phase moves by compare-and-set only; what is signed is
+stored before it is sent; the chain cursor moves in the same transaction as the jobs that its logs
+opened, answered or took back. A kill at any moment therefore leaves one effect on the chain.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Final, NewType
+
+from nesa.chain.events import LogKey
+from nesa.chain.logs import Cursor
+from nesa.chain.sender import Intent
+from nesa.protocol.errors import ExhaustedResource, Incompatible, InvalidConfiguration
+from nesa.protocol.ids import BlockNumber
+from nesa.protocol.queries import Query, decode_query, encode_query
+
+SCHEMA_VERSION: Final = 1
+
+_SCHEMA: Final = """
+CREATE TABLE facts (name TEXT PRIMARY KEY, body TEXT NOT NULL);
+CREATE TABLE jobs (
+    query_id INTEGER, attempt INTEGER, phase TEXT NOT NULL, query BLOB NOT NULL,
+    input BLOB NOT NULL, opened_by BLOB NOT NULL, ended_by BLOB, ended_at INTEGER, report BLOB,
+    PRIMARY KEY (query_id, attempt)
+);
+CREATE TABLE intents (
+    tx_hash BLOB PRIMARY KEY, query_id INTEGER, attempt INTEGER, nonce INTEGER, raw BLOB NOT NULL
+);
+"""
+
+JobKey = NewType("JobKey", tuple[int, int])
+"""(query id, attempt)."""
+
+
+class Phase(StrEnum):
+    """How far a job has come."""
+
+    SEEN = "seen"  # requested; nobody's evidence is complete yet
+    GATHERED = "gathered"  # a checked report lies in the journal
+    SENT = "sent"  # a transaction was signed and may be anywhere
+    MINED = "mined"  # the chain has the answer, not deep enough to forget the job
+    FINAL = "final"  # nothing is left to do
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One attempt of one query as stored; `report` is the calldata to send."""
+
+    key: JobKey
+    phase: Phase
+    query: Query
+    input: bytes
+    ended_at: BlockNumber | None
+    report: bytes | None
+
+
+class Journal:
+    """The store of one oracle; use from one thread.
+
+    Raises (any method):
+        ExhaustedResource: the disk is full; nothing of the transaction was kept.
+    """
+
+    def __init__(self, path: Path, identity: str) -> None:
+        """Open or make the journal at `path` for one chain, market and signer (`identity`).
+
+        Raises:
+            Incompatible: the journal belongs to another deployment or signer.
+            InvalidConfiguration: the file is not a journal, or cannot be written.
+        """
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+            self._database = sqlite3.connect(path, isolation_level=None)
+            self._database.execute("PRAGMA journal_mode = WAL")
+            self._database.execute("PRAGMA synchronous = FULL")
+            self._prepare(path, identity)
+        except (sqlite3.DatabaseError, OSError) as error:
+            raise InvalidConfiguration(f"{path} cannot be used as a journal: {error}") from error
+
+    def _prepare(self, path: Path, identity: str) -> None:
+        version = self._database.execute("PRAGMA user_version").fetchone()[0]
+        if version == 0:
+            with self.transaction():
+                for statement in _SCHEMA.split(";"):
+                    self._database.execute(statement)
+                self._set_fact("identity", identity)
+                self._database.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        elif version != SCHEMA_VERSION:
+            raise Incompatible(f"{path} has journal format {version}, this is {SCHEMA_VERSION}")
+        if self._fact("identity") != identity:
+            raise Incompatible(
+                f"{path} belongs to another deployment or signer; use another --dir for this one"
+            )
+
+    def close(self) -> None:
+        """Close the file."""
+        self._database.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Everything inside happens together or not at all."""
+        try:
+            self._database.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                self._database.execute("ROLLBACK")
+                raise
+            self._database.execute("COMMIT")
+        except sqlite3.OperationalError as error:
+            if self._database.in_transaction:
+                self._database.execute("ROLLBACK")
+            raise ExhaustedResource(
+                f"the journal cannot be written ({error}); free some space, nothing was lost"
+            ) from error
+
+    def cursor(self) -> Cursor | None:
+        """How far the chain was read."""
+        text = self._fact("cursor")
+        return None if text is None else Cursor.from_json(text)
+
+    def set_cursor(self, cursor: Cursor) -> None:
+        """Store how far the chain was read; inside the transaction of its effects."""
+        self._set_fact("cursor", cursor.to_json())
+
+    def open(self, log: LogKey, query: Query, sent: bytes) -> JobKey:
+        """Store a job that `log` opened; another log for the same attempt starts it anew."""
+        key = JobKey((query.query_id, query.attempt))
+        self._forget(key)
+        self._database.execute(
+            "INSERT INTO jobs VALUES (?, ?, ?, ?, ?, ?, NULL, NULL, NULL)",
+            (*key, Phase.SEEN, encode_query(query), sent, log_bytes(log)),
+        )
+        return key
+
+    def end(self, key: JobKey, log: LogKey) -> None:
+        """`log` answered or refunded the query, or opened its next attempt."""
+        self._database.execute(
+            "UPDATE jobs SET phase = ?, ended_by = ?, ended_at = ?"
+            " WHERE query_id = ? AND attempt = ?",
+            (Phase.MINED, log_bytes(log), log.block_number, *key),
+        )
+
+    def undo(self, log: LogKey) -> None:
+        """Take back what `log` opened or ended."""
+        raw = log_bytes(log)
+        opened = self._database.execute(
+            "SELECT query_id, attempt FROM jobs WHERE opened_by = ?", (raw,)
+        ).fetchall()
+        for query_id, attempt in opened:
+            self._forget(JobKey((query_id, attempt)))
+        self._database.execute(
+            "UPDATE jobs SET phase = CASE WHEN report IS NULL THEN ? ELSE ? END,"
+            " ended_by = NULL, ended_at = NULL WHERE ended_by = ?",
+            (Phase.SEEN, Phase.GATHERED, raw),
+        )
+
+    def gathered(self, key: JobKey, report: bytes) -> bool:
+        """SEEN becomes GATHERED; False when the job was elsewhere."""
+        return self._moved(
+            "UPDATE jobs SET phase = ?, report = ? WHERE query_id = ? AND attempt = ?"
+            " AND phase = ?",
+            (Phase.GATHERED, report, *key, Phase.SEEN),
+        )
+
+    def sending(self, key: JobKey, intent: Intent) -> bool:
+        """GATHERED or SENT becomes SENT with what is about to leave; False when elsewhere."""
+        with self.transaction():
+            self._database.execute(
+                "INSERT OR REPLACE INTO intents VALUES (?, ?, ?, ?, ?)",
+                (intent.tx_hash, *key, intent.nonce, intent.raw),
+            )
+            return self._moved(
+                "UPDATE jobs SET phase = ? WHERE query_id = ? AND attempt = ? AND phase IN (?, ?)",
+                (Phase.SENT, *key, Phase.GATHERED, Phase.SENT),
+            )
+
+    def discard_report(self, key: JobKey) -> bool:
+        """GATHERED or SENT becomes SEEN: the report is of no use any more."""
+        return self._moved(
+            "UPDATE jobs SET phase = ?, report = NULL WHERE query_id = ? AND attempt = ?"
+            " AND phase IN (?, ?)",
+            (Phase.SEEN, *key, Phase.GATHERED, Phase.SENT),
+        )
+
+    def finish(self, key: JobKey) -> None:
+        """Whatever the phase was, nothing is left to do."""
+        self._database.execute(
+            "UPDATE jobs SET phase = ?, report = NULL WHERE query_id = ? AND attempt = ?",
+            (Phase.FINAL, *key),
+        )
+        self._database.execute("DELETE FROM intents WHERE query_id = ? AND attempt = ?", key)
+
+    def job(self, key: JobKey) -> Job | None:
+        """The job of `key`."""
+        row = self._database.execute(f"{_SELECT} WHERE query_id = ? AND attempt = ?", key)
+        found = row.fetchone()
+        return None if found is None else _job(found)
+
+    def unfinished(self) -> list[Job]:
+        """Jobs that are not final, oldest first."""
+        rows = self._database.execute(
+            f"{_SELECT} WHERE phase != ? ORDER BY query_id, attempt", (Phase.FINAL,)
+        )
+        return [_job(row) for row in rows]
+
+    def sent_hashes(self, key: JobKey) -> list[bytes]:
+        """Every transaction that was signed for a job, oldest first."""
+        rows = self._database.execute(
+            "SELECT tx_hash FROM intents WHERE query_id = ? AND attempt = ? ORDER BY rowid", key
+        )
+        return [bytes(row[0]) for row in rows]
+
+    def _forget(self, key: JobKey) -> None:
+        for table in ("jobs", "intents"):
+            self._database.execute(
+                f"DELETE FROM {table} WHERE query_id = ? AND attempt = ?",  # noqa: S608
+                key,
+            )
+
+    def _moved(self, statement: str, values: Sequence[object]) -> bool:
+        return self._database.execute(statement, tuple(values)).rowcount == 1
+
+    def _fact(self, name: str) -> str | None:
+        row = self._database.execute("SELECT body FROM facts WHERE name = ?", (name,)).fetchone()
+        return None if row is None else str(row[0])
+
+    def _set_fact(self, name: str, body: str) -> None:
+        self._database.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, body))
+
+
+def log_bytes(log: LogKey) -> bytes:
+    """A log's key as the journal stores it."""
+    return log.block_hash + log.tx_hash + log.log_index.to_bytes(4, "big")
+
+
+_SELECT: Final = "SELECT query_id, attempt, phase, query, input, ended_at, report FROM jobs"
+
+
+def _job(row: tuple[int, int, str, bytes, bytes, int | None, bytes | None]) -> Job:
+    query_id, attempt, phase, query, sent, ended_at, report = row
+    ended = None if ended_at is None else BlockNumber(ended_at)
+    return Job(JobKey((query_id, attempt)), Phase(phase), decode_query(query), sent, ended, report)

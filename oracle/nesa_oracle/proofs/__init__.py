@@ -1,0 +1,1 @@
+"""PROVED queries: one prover a shard, and a proof that the chain's own verifier takes."""

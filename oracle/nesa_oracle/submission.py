@@ -1,0 +1,145 @@
+"""Brings a report to the chain: only when it still counts, and never twice."""
+
+from __future__ import annotations
+
+import asyncio
+from enum import Enum, auto
+from typing import Final
+
+import structlog
+from eth_account.signers.local import LocalAccount
+
+from nesa.chain.abi import ContractCall
+from nesa.chain.connection import Connection
+from nesa.chain.contracts import Contracts
+from nesa.chain.sender import Intent, Reverted, Sender, SendPolicy
+from nesa.protocol.errors import Rejected
+from nesa.protocol.ids import BlockNumber, Timestamp
+from nesa.protocol.queries import Assurance, Query, QueryStatus
+from nesa_oracle.journal import Job, JobKey, Journal
+from nesa_oracle.observability import Metrics
+from nesa_oracle.report import Report
+
+PROVED_GAS: Final = 1_500_000
+GAS_A_PROOF: Final = 2_000_000
+"""Limits, not prices: what a proved report does not use is not paid for. An estimate is not to be
+trusted there, because with too little gas a verifier fails in a way that looks like a bad proof."""
+
+NOT_OPEN: Final = "market: not open"
+
+log = structlog.get_logger("nesa_oracle")
+
+
+class Fate(Enum):
+    """What became of a submission."""
+
+    MINED = auto()
+    ANSWERED = auto()  # by somebody, before this report
+    REFUSED = auto()  # the chain does not want this report
+    TOO_LATE = auto()  # the chance passed; the transaction may still be mined
+    DRY = auto()  # it would have been sent if there were a key
+
+
+class Submitter:
+    """Sends reports for one account, or simulates them when it has no key."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        journal: Journal,
+        account: LocalAccount | None,
+        policy: SendPolicy,
+        metrics: Metrics,
+    ) -> None:
+        self._connection = connection
+        self._contracts = Contracts(connection)
+        self._journal = journal
+        self._metrics = metrics
+        self._keys: dict[bytes, JobKey] = {}
+        self._sender = (
+            None
+            if account is None
+            else Sender(connection, account, policy, on_intent=self._write_ahead)
+        )
+
+    def calldata(self, query: Query, report: Report) -> bytes:
+        """What is sent for `report`."""
+        market = self._contracts.market
+        if query.assurance is Assurance.PROVED:
+            parts = (report.shards, report.output, report.tensors, report.proofs)
+            return market.fulfil_proved(query, *parts).data
+        return market.fulfil(query, report.shards, report.output).data
+
+    async def submit(self, job: Job, now: Timestamp, until: Timestamp) -> Fate:
+        """Send the job's report; gives up waiting at chain time `until`, seen from `now`.
+
+        Raises:
+            Unavailable: the node does not answer.
+            ExhaustedResource: no funds, or gas is dearer than the cap.
+        """
+        assert job.report is not None
+        status = await self._contracts.market.status_of(job.query.query_id, "latest")
+        if status is not QueryStatus.OPEN:
+            return Fate.ANSWERED
+        call = ContractCall(self._contracts.market.address, job.report, "QueryMarket.fulfil")
+        try:
+            async with asyncio.timeout(max(until - now, 1)):
+                return await self._send(job.key, call, gas_limit(job.query))
+        except TimeoutError:
+            return Fate.TOO_LATE
+
+    async def pin_seed(self, query: Query) -> None:
+        """Keep the seed's hash on chain unless somebody did.
+
+        Raises:
+            Rejected: it is forgotten already.
+        """
+        market = self._contracts.market
+        if await market.pinned_seed(query.seed_block, "latest") is None and self._sender:
+            await self._sender.send(market.pin_seed(BlockNumber(query.seed_block)))
+
+    async def _send(self, key: JobKey, call: ContractCall, gas: int | None) -> Fate:
+        if self._sender is None:
+            return await self._simulated(key, call, gas)
+        self._keys[call.data] = key
+        try:
+            receipt = await self._sender.send(call, gas)
+        except Reverted as error:
+            self._metrics.reverted.inc()
+            self._metrics.gas_paid.inc(error.receipt.cost)
+            return self._refused(key, error.reason)
+        except Rejected as error:
+            self._metrics.withheld.inc()
+            return self._refused(key, error.reason)
+        finally:
+            self._keys.pop(call.data, None)
+        self._metrics.mined.inc()
+        self._metrics.gas_paid.inc(receipt.cost)
+        log.info("report mined", query=key[0], attempt=key[1], gas=receipt.gas_used)
+        return Fate.MINED
+
+    async def _simulated(self, key: JobKey, call: ContractCall, gas: int | None) -> Fate:
+        try:
+            await self._connection.call(call, "latest", gas=gas)
+        except Rejected as error:
+            return self._refused(key, error.reason)
+        return Fate.DRY
+
+    def _refused(self, key: JobKey, reason: str) -> Fate:
+        log.warning("report refused", query=key[0], attempt=key[1], reason=reason)
+        return Fate.ANSWERED if reason == NOT_OPEN else Fate.REFUSED
+
+    async def _write_ahead(self, intent: Intent) -> None:
+        """Every signed transaction lies in the journal before it leaves."""
+        key = self._keys.get(intent.call.data)
+        if key is not None:
+            self._journal.sending(key, intent)
+        self._metrics.sent.inc()
+
+
+def gas_limit(query: Query) -> int | None:
+    """Explicit gas where an estimate cannot be trusted, None where it can."""
+    if query.assurance is not Assurance.PROVED:
+        return None
+    callback = query.callback_gas * 65 // 63
+    return PROVED_GAS + GAS_A_PROOF * query.shards + callback
