@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, cast
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from eth_keyfile.keyfile import create_keyfile_json, decode_keyfile_json
@@ -14,6 +14,7 @@ from nesa.protocol.errors import InvalidConfiguration, InvalidMessage
 
 PUBLIC_KEY_BYTES: Final = 32
 KEY_FILE_KIND: Final = "nesa-x25519"
+WORK_FACTOR: Final = 2**18
 
 
 def generate_key() -> X25519PrivateKey:
@@ -39,13 +40,17 @@ def public_key(data: bytes) -> X25519PublicKey:
         raise InvalidMessage("an encryption key has 32 bytes") from error
 
 
-def save_key(path: Path, key: X25519PrivateKey, password: str) -> None:
+def save_key(
+    path: Path, key: X25519PrivateKey, password: str, work_factor: int = WORK_FACTOR
+) -> None:
     """Write `key` to a new file that only its owner may read, encrypted like a V3 keystore.
+
+    `work_factor` is the cost parameter of scrypt, a power of two.
 
     Raises:
         InvalidConfiguration: the file exists or cannot be written.
     """
-    stored = create_keyfile_json(key.private_bytes_raw(), password)
+    stored = _encrypted(key, password, work_factor)
     document = {
         "kind": KEY_FILE_KIND,
         "public_key": public_bytes(key).hex(),
@@ -74,9 +79,22 @@ def load_key(path: Path, password: str) -> X25519PrivateKey:
     if not isinstance(document, dict) or document.get("kind") != KEY_FILE_KIND:
         raise InvalidConfiguration(f"{path} is not an encryption key file")
     try:
-        key = X25519PrivateKey.from_private_bytes(decode_keyfile_json(document, password))
+        key = X25519PrivateKey.from_private_bytes(_decrypted(document, password))
     except (KeyError, TypeError, ValueError) as error:
         raise InvalidConfiguration(f"wrong password for {path}, or a damaged file") from error
     if public_bytes(key).hex() != document.get("public_key"):
         raise InvalidConfiguration(f"{path} holds another key than it says")
     return key
+
+
+# The stubs of eth-keyfile ask for a string; what it takes is bytes.
+
+
+def _encrypted(key: X25519PrivateKey, password: str, work_factor: int) -> dict[str, Any]:
+    secret = cast(str, password.encode())
+    stored = create_keyfile_json(key.private_bytes_raw(), secret, 3, "scrypt", work_factor)
+    return dict(stored)
+
+
+def _decrypted(document: dict[str, Any], password: str) -> bytes:
+    return bytes(decode_keyfile_json(cast(Any, document), cast(str, password.encode())))

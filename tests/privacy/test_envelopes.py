@@ -1,0 +1,163 @@
+"""Envelopes: for one receiver, by one sender, once, for a while."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from eth_keys.datatypes import PrivateKey
+
+from nesa.privacy.envelopes import (
+    MAX_LIFETIME,
+    Deployment,
+    Opened,
+    Receiver,
+    ReplayWindow,
+    open_envelope,
+    seal_envelope,
+)
+from nesa.privacy.keys import generate_key
+from nesa.protocol.commitments import ShardContext, sign_digest
+from nesa.protocol.envelopes import (
+    MAX_ENVELOPE_BYTES,
+    Envelope,
+    decode_envelope,
+    encode_envelope,
+    envelope_digest,
+    header_of,
+)
+from nesa.protocol.errors import ExhaustedResource, InvalidMessage
+from nesa.protocol.ids import Address, Digest, QueryId, Timestamp
+from nesa.protocol.messages import Inquiry
+
+SENDER = PrivateKey(b"\x01" * 32)
+OUTSIDER = PrivateKey(b"\x02" * 32)
+MEMBER = PrivateKey(b"\x03" * 32)
+KEY = generate_key()
+MARKET = Address("0x" + "11" * 20)
+DEPLOYMENT = Deployment(31337, MARKET)
+MESSAGE = Inquiry(ShardContext(31337, MARKET, QueryId(1), 0, Digest(bytes(32)), 0), 0)
+NOW = Timestamp(1_000)
+
+
+def account(key: PrivateKey) -> Address:
+    return Address(key.public_key.to_checksum_address())
+
+
+def seal(nonce: int = 0, deadline: int = NOW + 30, signer: PrivateKey = SENDER) -> bytes:
+    return seal_envelope(
+        MESSAGE,
+        deployment=DEPLOYMENT,
+        signer=signer,
+        receiver=Receiver(account(MEMBER), KEY.public_key()),
+        nonce=nonce.to_bytes(16, "big"),
+        deadline=Timestamp(deadline),
+    )
+
+
+def open_(data: bytes, window: ReplayWindow | None = None, now: int = NOW) -> Opened:
+    return open_envelope(
+        data,
+        deployment=DEPLOYMENT,
+        me=account(MEMBER),
+        key=KEY,
+        window=window or ReplayWindow(),
+        now=Timestamp(now),
+    )
+
+
+def signed_again(envelope: Envelope, signer: PrivateKey = SENDER) -> bytes:
+    r, vs = sign_digest(signer, envelope_digest(header_of(envelope), envelope.ciphertext))
+    return encode_envelope(replace(envelope, r=r, vs=vs))
+
+
+def test_the_receiver_reads_the_message_and_who_sent_it() -> None:
+    assert open_(seal()) == Opened(account(SENDER), MESSAGE)
+
+
+def test_an_envelope_opens_once() -> None:
+    window, data = ReplayWindow(), seal()
+    open_(data, window)
+    with pytest.raises(InvalidMessage, match="before"):
+        open_(data, window)
+
+
+def test_the_same_nonce_of_another_sender_is_another_envelope() -> None:
+    window = ReplayWindow()
+    open_(seal(), window)
+    open_(seal(signer=OUTSIDER), window)
+
+
+@pytest.mark.parametrize("now", [NOW + 31, NOW + 30 - MAX_LIFETIME - 1])
+def test_a_deadline_in_the_past_or_far_away_is_refused(now: int) -> None:
+    with pytest.raises(InvalidMessage, match="deadline"):
+        open_(seal(), now=now)
+
+
+def test_another_member_cannot_open_it() -> None:
+    with pytest.raises(InvalidMessage, match="not sealed"):
+        open_envelope(
+            seal(),
+            deployment=DEPLOYMENT,
+            me=account(MEMBER),
+            key=generate_key(),
+            window=ReplayWindow(),
+            now=NOW,
+        )
+
+
+CHANGES: list[tuple[str, Callable[[Envelope], Envelope]]] = [
+    ("another chain", lambda envelope: replace(envelope, chain_id=1)),
+    ("another chain", lambda envelope: replace(envelope, market=account(OUTSIDER))),
+    ("another receiver", lambda envelope: replace(envelope, receiver=account(OUTSIDER))),
+    ("not sealed", lambda envelope: replace(envelope, nonce=b"\x09" * 16)),
+    ("not sealed", lambda envelope: replace(envelope, deadline=Timestamp(NOW + 29))),
+    ("not sealed", lambda envelope: replace(envelope, ciphertext=envelope.ciphertext[::-1])),
+    ("not sealed", lambda envelope: replace(envelope, ciphertext=b"")),
+    ("protocol version", lambda envelope: replace(envelope, version=2)),
+]
+
+
+@pytest.mark.parametrize(("reason", "change"), CHANGES)
+def test_a_changed_envelope_is_refused_even_when_signed_again(
+    reason: str, change: Callable[[Envelope], Envelope]
+) -> None:
+    with pytest.raises(InvalidMessage, match=reason):
+        open_(signed_again(change(decode_envelope(seal()))))
+
+
+@pytest.mark.parametrize(("reason", "change"), CHANGES)
+def test_a_changed_envelope_is_refused_by_its_signature(
+    reason: str, change: Callable[[Envelope], Envelope]
+) -> None:
+    with pytest.raises(InvalidMessage):
+        open_(encode_envelope(change(decode_envelope(seal()))))
+
+
+def test_a_sender_cannot_pass_off_another_senders_ciphertext() -> None:
+    stolen = replace(decode_envelope(seal()), sender=account(OUTSIDER))
+    with pytest.raises(InvalidMessage, match="not sealed"):
+        open_(signed_again(stolen, OUTSIDER))
+
+
+def test_an_envelope_over_the_limit_is_refused_unread() -> None:
+    with pytest.raises(InvalidMessage, match="over the limit"):
+        open_(bytes(MAX_ENVELOPE_BYTES + 1))
+
+
+def test_the_window_is_bounded_for_each_sender_and_in_all() -> None:
+    window = ReplayWindow(most_per_sender=2, most_senders=1)
+    open_(seal(1), window)
+    open_(seal(2), window)
+    with pytest.raises(ExhaustedResource):
+        open_(seal(3), window)
+    with pytest.raises(ExhaustedResource):
+        open_(seal(1, signer=OUTSIDER), window)
+
+
+def test_the_window_forgets_what_is_over() -> None:
+    window = ReplayWindow(most_per_sender=1, most_senders=1)
+    open_(seal(1, NOW + 5), window)
+    open_(seal(2, NOW + 30), window, NOW + 6)
+    open_(seal(3, NOW + 60, OUTSIDER), window, NOW + 31)
