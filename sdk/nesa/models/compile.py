@@ -9,11 +9,11 @@ from typing import Final
 
 import numpy as np
 
+from nesa.models.attributes import conv_attributes, pool_attributes, reshape_attributes
 from nesa.models.build import TableBuilder
 from nesa.models.check import check_table
 from nesa.models.floats import FloatModel, Layer, read_float_model
 from nesa.models.graph import Opcode, Parameter, ParameterKind, Table
-from nesa.models.opcodes.conv import ConvAttributes
 from nesa.models.opcodes.lookup import ENTRIES
 from nesa.models.opcodes.rescale import WHOLE_TENSOR
 from nesa.models.opcodes.window import PoolAttributes
@@ -133,12 +133,14 @@ class _Compiler:
             case "AveragePool" | "GlobalAveragePool":
                 self._average(layer)
             case "MaxPool":
-                attributes = _pool(layer, self._edge(layer))
+                attributes = pool_attributes(layer, self._edge(layer))
                 self._same_scale(layer, Opcode.MAX_POOL, attributes)
             case "Identity":
                 self._keep(layer.target, self._values[layer.source], self._scales[layer.source])
             case "Flatten" | "Reshape":
-                self._same_scale(layer, Opcode.RESHAPE, _new_shape(layer, self._edge(layer)))
+                self._same_scale(
+                    layer, Opcode.RESHAPE, reshape_attributes(layer, self._edge(layer))
+                )
             case "Transpose":
                 backwards = tuple(reversed(range(len(self._edge(layer).shape))))
                 self._same_scale(layer, Opcode.TRANSPOSE, layer.integers("perm", backwards))
@@ -201,7 +203,7 @@ class _Compiler:
         opcode = Opcode.LINEAR
         attributes: tuple[int, ...] = (int(operands), int(channels))
         if layer.kind == "Conv":
-            opcode, attributes = Opcode.CONV, tuple(_conv(layer, self._edge(layer)))
+            opcode, attributes = Opcode.CONV, tuple(conv_attributes(layer, self._edge(layer)))
         source = self._values[layer.source]
         try:
             return self._builder.add(opcode, [source], attributes, parameters)
@@ -231,7 +233,7 @@ class _Compiler:
 
     def _average(self, layer: Layer) -> None:
         edge = self._edge(layer)
-        pool = PoolAttributes(*_pool(layer, edge))
+        pool = PoolAttributes(*pool_attributes(layer, edge))
         sums = self._builder.add(Opcode.SUM_POOL, [self._values[layer.source]], pool)
         multiplier, halves = quantise_factor(1 / (pool.kernel_height * pool.kernel_width))
         factors = Parameter(ParameterKind.MULTIPLIERS, np.array([multiplier]))
@@ -269,42 +271,3 @@ class _Compiler:
         size = self._edge(layer).shape[-1]
         value = self._builder.add(Opcode.ARG_MAX, [self._values[layer.source]], (size,))
         self._keep(layer.target, value, 1.0)
-
-
-def _conv(layer: Layer, edge: EdgeType) -> ConvAttributes:
-    if layer.weights is None or len(edge.shape) != 4:
-        raise InvalidModel(f"{layer.name} needs an input [1, C, H, W]")
-    top, left, bottom, right = layer.integers("pads", (0, 0, 0, 0))
-    tall, wide = layer.integers("strides", (1, 1))
-    _, channels, height, width = edge.shape
-    kernel = (int(layer.weights.shape[2]), int(layer.weights.shape[3]))
-    groups = int(layer.number("group", 1))
-    pads = (top, left, bottom, right)
-    return ConvAttributes(channels, height, width, groups, *kernel, tall, wide, *pads)
-
-
-def _pool(layer: Layer, edge: EdgeType) -> PoolAttributes:
-    if len(edge.shape) != 4:
-        raise InvalidModel(f"{layer.name} needs an input [1, C, H, W]")
-    _, channels, height, width = edge.shape
-    if layer.kind == "GlobalAveragePool":
-        return PoolAttributes(channels, height, width, height, width, 1, 1)
-    padded = any(layer.integers("pads", (0,))) or layer.number("ceil_mode", 0)
-    dilated = set(layer.integers("dilations", (1, 1))) != {1}
-    if padded or dilated or layer.attributes.get("auto_pad", b"NOTSET") != b"NOTSET":
-        raise InvalidModel(f"{layer.name} must not pad, round up or dilate")
-    kernel, strides = layer.integers("kernel_shape", ()), layer.integers("strides", (1, 1))
-    return PoolAttributes(channels, height, width, kernel[0], kernel[1], strides[0], strides[1])
-
-
-def _new_shape(layer: Layer, edge: EdgeType) -> tuple[int, ...]:
-    """The shape that a Flatten or Reshape gives, every size worked out."""
-    if layer.kind == "Flatten":
-        axis = int(layer.number("axis", 1))
-        head = math.prod(edge.shape[:axis])
-        return head, edge.elements // head
-    sizes = list(layer.integers("shape", ()))
-    if layer.number("allowzero", 0) == 0:
-        sizes = [edge.shape[i] if size == 0 else size for i, size in enumerate(sizes)]
-    known = math.prod(size for size in sizes if size != -1)
-    return tuple(edge.elements // known if size == -1 else size for size in sizes)

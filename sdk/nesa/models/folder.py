@@ -10,25 +10,18 @@ shards/<i>.circuit.onnx  shard i for ezkl, where it can be proved
 
 from __future__ import annotations
 
-import io
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-from numpy.typing import NDArray
-from pydantic import ValidationError
-
-from nesa.models.canonical import canonical_json
-from nesa.models.card import ModelCard, Part
+from nesa.models.answers import read_answers
+from nesa.models.card import ModelCard
 from nesa.models.check import check_table
 from nesa.models.graph import FORMAT, Table
 from nesa.models.index import (
     Index,
     ShardEntry,
-    Word,
     constants,
     decode_index,
     read_table,
@@ -37,13 +30,34 @@ from nesa.models.index import (
     word,
 )
 from nesa.models.lowering import circuit_model, circuit_needs, runtime_model
-from nesa.models.reference import run_shard
 from nesa.models.runtime import KnownAnswer
-from nesa.protocol.digests import boundary_digest, bytes_root
+from nesa.models.samples import (
+    LabelledRows,
+    pack_answers,
+    pack_rows,
+    probes,
+    unpack_rows,
+)
+from nesa.protocol.digests import bytes_root
 from nesa.protocol.edges import EdgeType
 from nesa.protocol.errors import IntegrityError, InvalidModel
 from nesa.protocol.ids import ZERO_DIGEST, Digest, VersionRoot
 from nesa.protocol.versions import ShardFacts, version_root
+
+__all__ = [
+    "ANSWERS",
+    "INDEX",
+    "PARAMETERS",
+    "TEST",
+    "CompiledModel",
+    "LabelledRows",
+    "assemble",
+    "circuit_path",
+    "load",
+    "save",
+    "shard_path",
+    "with_circuits",
+]
 
 INDEX: Final = "model.json"
 PARAMETERS: Final = "parameters.bin"
@@ -51,16 +65,6 @@ ANSWERS: Final = "known_answers.json"
 TEST: Final = "test.npz"
 
 NO_CIRCUIT: Final = (ZERO_DIGEST, ZERO_DIGEST)
-KNOWN_ANSWERS: Final = 4
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class LabelledRows:
-    """Test rows: quantised inputs [n, ..], labels [n], and the features [n, ..] they came from."""
-
-    inputs: NDArray[np.generic]
-    labels: NDArray[np.generic]
-    features: NDArray[np.generic]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -112,14 +116,7 @@ class CompiledModel:
 
     def known_answers(self, shard: int) -> tuple[KnownAnswer, ...]:
         """Inputs of a shard with the digests that must come out."""
-        entries = _Answers.model_validate_json(self.files[ANSWERS]).shards[shard]
-        return tuple(
-            KnownAnswer(
-                tuple(bytes.fromhex(tensor) for tensor in entry.inputs),
-                Digest(unword(entry.output_digest)),
-            )
-            for entry in entries
-        )
+        return read_answers(self.files[ANSWERS], shard)
 
     def test_rows(self) -> LabelledRows:
         """The rows that the accuracies were measured on.
@@ -127,20 +124,7 @@ class CompiledModel:
         Raises:
             InvalidModel: `test.npz` does not hold them.
         """
-        try:
-            with np.load(io.BytesIO(self.files[TEST]), allow_pickle=False) as arrays:
-                return LabelledRows(arrays["inputs"], arrays["labels"], arrays["features"])
-        except (KeyError, ValueError, zipfile.BadZipFile) as error:
-            raise InvalidModel("test.npz does not hold inputs, labels and features") from error
-
-
-class _Answer(Part):
-    inputs: tuple[str, ...]
-    output_digest: Word
-
-
-class _Answers(Part):
-    shards: tuple[tuple[_Answer, ...], ...]
+        return unpack_rows(self.files[TEST])
 
 
 def shard_path(shard: int) -> str:
@@ -182,8 +166,8 @@ def assemble(table: Table, card: ModelCard, rows: LabelledRows) -> CompiledModel
         InvalidModel: the table breaks a rule, or the card does not describe it.
     """
     check_table(table)
-    files = {PARAMETERS: constants(table), TEST: _pack_rows(rows)}
-    files[ANSWERS] = _pack_answers(table, _probes(table, rows))
+    files = {PARAMETERS: constants(table), TEST: pack_rows(rows)}
+    files[ANSWERS] = pack_answers(table, probes(table, rows))
     for number, shard in enumerate(table.shards):
         files[shard_path(number)] = runtime_model(table, shard)
         if not circuit_needs(table, shard).obstacles:
@@ -280,42 +264,8 @@ def _check_card(model: CompiledModel) -> None:
     edge = model.output_edge
     if len(card.labels) != (edge.elements if edge.elements > 1 else edge.high + 1):
         raise InvalidModel(f"the card names {len(card.labels)} labels")
-    try:
-        answers = _Answers.model_validate_json(model.files[ANSWERS])
-    except ValidationError as error:
-        raise InvalidModel(f"{ANSWERS} does not hold known answers") from error
-    if len(answers.shards) != len(table.shards):
-        raise InvalidModel(f"{ANSWERS} does not have an entry for every shard")
-
-
-def _probes(table: Table, rows: LabelledRows) -> list[bytes]:
-    """The first test rows, and the two ends of the input's range."""
-    edge = table.inputs[0]
-    probes = [edge.encode(np.full(edge.shape, end)) for end in (edge.low, edge.high)]
-    return probes + [edge.encode(row.reshape(edge.shape)) for row in rows.inputs[:KNOWN_ANSWERS]]
-
-
-def _pack_answers(table: Table, probes: Sequence[bytes]) -> bytes:
-    shards: list[tuple[_Answer, ...]] = []
-    tensors: list[tuple[bytes, ...]] = [(probe,) for probe in probes]
-    for shard in table.shards:
-        edges = table.types_of(shard.outputs)
-        outputs = [run_shard(table, shard, inputs) for inputs in tensors]
-        digests = [word(boundary_digest(edges, output)) for output in outputs]
-        pairs = zip(tensors, digests, strict=True)
-        shards.append(tuple(_answer(inputs, digest) for inputs, digest in pairs))
-        tensors = outputs
-    return canonical_json(_Answers(shards=tuple(shards)).model_dump(mode="json")) + b"\n"
-
-
-def _answer(inputs: Sequence[bytes], digest: str) -> _Answer:
-    return _Answer(inputs=tuple(tensor.hex() for tensor in inputs), output_digest=digest)
-
-
-def _pack_rows(rows: LabelledRows) -> bytes:
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, inputs=rows.inputs, labels=rows.labels, features=rows.features)
-    return buffer.getvalue()
+    for number in range(len(table.shards)):
+        model.known_answers(number)
 
 
 def _read(path: Path, name: str) -> bytes:
