@@ -2,35 +2,39 @@
 """
 @title Credit Book
 @license AGPL-3.0-only
-@notice What the market keeps for queries and owes to accounts, each in one word. What somebody
-        earned waits for at least one window, so that the fee of an overturned answer is still
-        there; what goes back to a client does not wait.
-@dev Sums are NES units; the supply is capped at 10**18 of them, so none outgrows its 64 bits.
+@notice What the market keeps for queries and owes to accounts, packed by hand: a report writes one
+        word for each worker and one for everybody who has a share in the version.
+@dev Sums are NES units; the supply is capped at 10**18 of them, so no sum outgrows its 64 bits and
+     fields of a word can be added to in place.
 """
 
-# One account: matured (72 bits, lowest) | recent (64) | older (64) | period (56). `recent` was
-# earned in `period`, `older` in the one before.
-struct Credit:
-    matured: uint256
-    recent: uint256
-    older: uint256
-    period: uint256
-
-MASK_56: constant(uint256) = 2**56 - 1
 MASK_64: constant(uint256) = 2**64 - 1
 MASK_72: constant(uint256) = 2**72 - 1
 
-EARMARKED_UNIT: constant(uint256) = 1
-CREDITS_UNIT: constant(uint256) = 2**64
+# `_owed` is total_owed (128 bits, lowest) | last_query_id (128).
 QUERY_UNIT: constant(uint256) = 2**128
+OWED_MASK: constant(uint256) = 2**128 - 1
+
+# A version's word is open_fees (64 bits, lowest) | royalty (64) | reviewers (64) | treasury (64).
+ROYALTY_SHIFT: constant(uint256) = 64
+REVIEWERS_SHIFT: constant(uint256) = 128
+TREASURY_SHIFT: constant(uint256) = 192
+
+# An account's word is matured (72 bits, lowest) | recent (64) | older (64) | period (56). `recent`
+# was earned in `period`, `older` in the one before.
+RECENT_SHIFT: constant(uint256) = 72
+OLDER_SHIFT: constant(uint256) = 136
+PERIOD_SHIFT: constant(uint256) = 200
+
+# Accounts that stand for the reviewers and the treasury of the moment.
+REVIEWERS: constant(address) = 0x0000000000000000000000000000000000000001
+TREASURY: constant(address) = 0x0000000000000000000000000000000000000002
 
 # Seconds of one period.
 CREDIT_WINDOW: immutable(uint256)
 
-# total_earmarked (64 bits, lowest) | total_credits (64) | last_query_id (128): one word, because
-# every request and every report change two of them.
-_totals: uint256
-
+_owed: uint256
+_versions: HashMap[bytes32, uint256]
 _credits: HashMap[address, uint256]
 
 
@@ -46,22 +50,13 @@ def __init__(credit_window: uint256):
 
 @external
 @view
-def total_earmarked() -> uint256:
+def total_owed() -> uint256:
     """
-    @notice Fees that the market keeps for queries.
+    @notice Everything that the market keeps: fees of open queries, slots that can be claimed,
+            shares and credits.
     @return NES units.
     """
-    return self._totals & MASK_64
-
-
-@external
-@view
-def total_credits() -> uint256:
-    """
-    @notice What the market owes to accounts.
-    @return NES units.
-    """
-    return (self._totals >> 64) & MASK_64
+    return self._owed & OWED_MASK
 
 
 @external
@@ -71,7 +66,34 @@ def last_query_id() -> uint256:
     @notice Number of the newest query.
     @return Zero before the first.
     """
-    return self._totals >> 128
+    return self._owed // QUERY_UNIT
+
+
+@external
+@view
+def open_fees(version_id: bytes32) -> uint256:
+    """
+    @notice Fees of all unanswered queries to a version.
+    @param version_id The version.
+    @return NES units.
+    """
+    return self._open_fees(version_id)
+
+
+@external
+@view
+def shares_of(version_id: bytes32) -> (uint256, uint256, uint256):
+    """
+    @notice Shares of a version's fees that `collect` would hand out.
+    @param version_id The version.
+    @return NES units of the developer, of the reviewers and of the treasury.
+    """
+    word: uint256 = self._versions[version_id]
+    return (
+        (word >> ROYALTY_SHIFT) & MASK_64,
+        (word >> REVIEWERS_SHIFT) & MASK_64,
+        word >> TREASURY_SHIFT,
+    )
 
 
 @external
@@ -85,82 +107,100 @@ def credit_of(account: address) -> (uint256, uint256):
     return self._balance(account)
 
 
-@internal
-def _open(fee: uint256) -> uint256:
-    # Earmarks the fee of a new query and numbers it.
-    totals: uint256 = self._totals + fee * EARMARKED_UNIT + QUERY_UNIT
-    self._totals = totals
-    return totals >> 128
+# === Queries ===
 
 
 @internal
-def _release(amount: uint256):
-    # Turns earmarked money into credits, which the caller hands out in the same transaction.
-    self._totals = self._totals + amount * CREDITS_UNIT - amount * EARMARKED_UNIT
+@view
+def _open_fees(version_id: bytes32) -> uint256:
+    return self._versions[version_id] & MASK_64
+
+
+@internal
+def _open(version_id: bytes32, fee: uint256) -> uint256:
+    # Takes the fee of a new query into the book and numbers it.
+    owed: uint256 = self._owed + fee + QUERY_UNIT
+    self._owed = owed
+    self._versions[version_id] += fee
+    return owed // QUERY_UNIT
+
+
+@internal
+def _share(
+    version_id: bytes32, fee: uint256, royalty: uint256, reviewers: uint256, treasury: uint256
+):
+    # An answered query leaves the version's open fees, and its shares to those who collect.
+    shares: uint256 = (
+        (royalty << ROYALTY_SHIFT) | (reviewers << REVIEWERS_SHIFT) | (treasury << TREASURY_SHIFT)
+    )
+    self._versions[version_id] = self._versions[version_id] + shares - fee
+
+
+@internal
+def _cancel(version_id: bytes32, fee: uint256):
+    # An unanswered query leaves the version's open fees.
+    self._versions[version_id] -= fee
+
+
+@internal
+def _collect(version_id: bytes32, developer: address) -> (uint256, uint256, uint256):
+    # Credits a version's shares, which begin to wait now.
+    word: uint256 = self._versions[version_id]
+    royalty: uint256 = (word >> ROYALTY_SHIFT) & MASK_64
+    reviewers: uint256 = (word >> REVIEWERS_SHIFT) & MASK_64
+    treasury: uint256 = word >> TREASURY_SHIFT
+    self._versions[version_id] = word & MASK_64
+    self._earn(developer, royalty)
+    self._earn(REVIEWERS, reviewers)
+    self._earn(TREASURY, treasury)
+    return royalty, reviewers, treasury
+
+
+# === Accounts ===
 
 
 @internal
 def _earn(account: address, amount: uint256):
-    if amount == 0:
-        return
-    credit: Credit = self._aged(account)
-    credit.recent += amount
-    self._store(account, credit)
+    self._credits[account] = self._aged(account) + (amount << RECENT_SHIFT)
 
 
 @internal
 def _return(account: address, amount: uint256):
     # A client's own money: it does not wait.
-    credit: Credit = self._aged(account)
-    credit.matured += amount
-    self._store(account, credit)
+    self._credits[account] = self._aged(account) + amount
 
 
 @internal
 def _take(account: address) -> uint256:
     # Empties what an account may withdraw; the caller pays it out.
-    credit: Credit = self._aged(account)
-    amount: uint256 = credit.matured
+    word: uint256 = self._aged(account)
+    amount: uint256 = word & MASK_72
     assert amount != 0, "market: nothing to withdraw"
-    credit.matured = 0
-    self._store(account, credit)
-    self._totals -= amount * CREDITS_UNIT
+    self._credits[account] = word - amount
+    self._owed -= amount
     return amount
 
 
 @internal
 @view
 def _balance(account: address) -> (uint256, uint256):
-    credit: Credit = self._aged(account)
-    return credit.matured, credit.recent + credit.older
+    word: uint256 = self._aged(account)
+    waiting: uint256 = ((word >> RECENT_SHIFT) & MASK_64) + ((word >> OLDER_SHIFT) & MASK_64)
+    return word & MASK_72, waiting
 
 
 @internal
 @view
-def _aged(account: address) -> Credit:
+def _aged(account: address) -> uint256:
     # The account's word as of now: what was earned two periods ago or earlier has matured.
     word: uint256 = self._credits[account]
     now: uint256 = block.timestamp // CREDIT_WINDOW
-    credit: Credit = Credit(
-        matured=word & MASK_72,
-        recent=(word >> 72) & MASK_64,
-        older=(word >> 136) & MASK_64,
-        period=now,
-    )
-    periods: uint256 = now - (word >> 200)
+    periods: uint256 = now - (word >> PERIOD_SHIFT)
     if periods == 0:
-        return credit
-    credit.matured += credit.older
-    credit.older = credit.recent
-    credit.recent = 0
-    if periods > 1:
-        credit.matured += credit.older
-        credit.older = 0
-    return credit
+        return word
 
-
-@internal
-def _store(account: address, credit: Credit):
-    self._credits[account] = (
-        credit.matured | (credit.recent << 72) | (credit.older << 136) | (credit.period << 200)
-    )
+    recent: uint256 = (word >> RECENT_SHIFT) & MASK_64
+    matured: uint256 = (word & MASK_72) + ((word >> OLDER_SHIFT) & MASK_64)
+    if periods == 1:
+        return matured | (recent << OLDER_SHIFT) | (now << PERIOD_SHIFT)
+    return (matured + recent) | (now << PERIOD_SHIFT)

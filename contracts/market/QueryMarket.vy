@@ -9,9 +9,9 @@
 @dev There is no re-entrancy lock: a client may ask again from its callback. Every function
      changes its own state before it calls anything that could call back, and the callback is the
      last call of a report.
-@custom:invariant The token balance is total_earmarked + total_credits, and never less with
-                  donations (test_the_market_is_solvent). A query is answered or refunded, and
-                  once (test_a_query_ends_once).
+@custom:invariant The token balance is `total_owed`, and more only by donations
+                  (test_the_market_is_solvent). A query is answered or refunded, and once
+                  (test_a_query_ends_once).
 @custom:kill No switch. Without committees every open query can be refunded.
 """
 from ethereum.ercs import IERC20
@@ -35,9 +35,10 @@ from ..lib import tensor_digest
 initializes: credit_book
 
 exports: (
-    credit_book.total_earmarked,
-    credit_book.total_credits,
+    credit_book.total_owed,
     credit_book.last_query_id,
+    credit_book.open_fees,
+    credit_book.shares_of,
     credit_book.credit_of,
 )
 
@@ -55,6 +56,9 @@ struct Ordered:
 struct Boundary:
     input: bytes32
     output: bytes32
+
+# As in the registry: the version id holds the developer.
+VERSION_ID_DOMAIN: constant(bytes32) = keccak256("nesa.version-id.v1")
 
 BPS: constant(uint256) = 10_000
 # Unit of gas that the callback price is for.
@@ -80,10 +84,6 @@ HOLD_COUNT_MASK: constant(uint256) = 2**64 - 1
 # Gas that must be left over beside the callback's own: the call and the event behind it.
 CALLBACK_MARGIN: constant(uint256) = 25_000
 
-# Accounts of the credit book that stand for the treasury and the reviewers of the moment.
-TREASURY: constant(address) = 0x0000000000000000000000000000000000000001
-REVIEWERS: constant(address) = 0x0000000000000000000000000000000000000002
-
 TOKEN: immutable(IERC20)
 PARAMETERS: immutable(IProtocolParameters)
 REGISTRY: immutable(IModelRegistry)
@@ -100,8 +100,6 @@ court: public(address)
 
 # One word a query, see above.
 _queries: HashMap[uint256, uint256]
-# Fees of a version's unanswered queries.
-open_fees: public(HashMap[bytes32, uint256])
 # Block hashes kept beyond what the chain remembers.
 pinned_seed: public(HashMap[uint256, bytes32])
 # Open disputes of an answered query, see above.
@@ -283,7 +281,6 @@ def claim_slot(
         query_terms.outcome_hash(settled),
     )
     amount: uint256 = query_terms.split_fee(query).slot
-    credit_book._release(amount)
     credit_book._earn(operator, amount)
     log IQueryMarket.SlotClaimed(
         query_id=query.query_id, operator=operator, shard=shard, amount=amount
@@ -304,8 +301,7 @@ def refund(query: IQueryMarket.Query):
 
     self._store(query.query_id, IQueryMarket.QueryStatus.REFUNDED, 0, terms_hash)
     amount: uint256 = query_terms.fee(query)
-    self.open_fees[query.version_id] -= amount
-    credit_book._release(amount)
+    credit_book._cancel(query.version_id, amount)
     credit_book._return(query.requester, amount)
     log IQueryMarket.QueryRefunded(
         query_id=query.query_id, requester=query.requester, amount=amount
@@ -329,7 +325,6 @@ def close(query: IQueryMarket.Query, outcome: IQueryMarket.Outcome):
         query_terms.outcome_hash(outcome),
     )
     amount: uint256 = unpaid * query_terms.split_fee(query).slot
-    credit_book._release(amount)
     credit_book._return(query.requester, amount)
     log IQueryMarket.QueryClosed(query_id=query.query_id, returned_to_requester=amount)
 
@@ -348,11 +343,32 @@ def pin_seed(seed_block: uint256) -> bytes32:
 
 
 @external
+def collect(developer: address, root: bytes32):
+    """
+    @notice Credits the shares of a version's fees to its developer, the reviewers, the treasury.
+    """
+    version_id: bytes32 = keccak256(abi_encode(VERSION_ID_DOMAIN, developer, root))
+    royalty: uint256 = 0
+    reviewers: uint256 = 0
+    treasury: uint256 = 0
+    royalty, reviewers, treasury = credit_book._collect(version_id, developer)
+    assert royalty + reviewers + treasury != 0, "market: nothing to collect"
+    log IQueryMarket.SharesCollected(
+        version_id=version_id,
+        developer=developer,
+        royalty=royalty,
+        reviewers=reviewers,
+        treasury=treasury,
+    )
+
+
+@external
 def withdraw(account: address) -> uint256:
     """
     @notice Pays an account what it earned and may take.
     """
-    assert account != TREASURY and account != REVIEWERS, "market: not an account"
+    is_account: bool = account not in [credit_book.REVIEWERS, credit_book.TREASURY]
+    assert is_account, "market: not an account"
     return self._withdraw(account, account)
 
 
@@ -361,7 +377,7 @@ def withdraw_treasury() -> uint256:
     """
     @notice Pays the treasury's credit to the treasury of the moment.
     """
-    return self._withdraw(TREASURY, staticcall PARAMETERS.treasury())
+    return self._withdraw(credit_book.TREASURY, staticcall PARAMETERS.treasury())
 
 
 @external
@@ -369,7 +385,7 @@ def withdraw_reviewers() -> uint256:
     """
     @notice Pays the reviewers' credit to the reviewer pool of the moment.
     """
-    return self._withdraw(REVIEWERS, staticcall PARAMETERS.reviewer_pool())
+    return self._withdraw(credit_book.REVIEWERS, staticcall PARAMETERS.reviewer_pool())
 
 
 # === Court ===
@@ -480,7 +496,7 @@ def treasury_credit() -> (uint256, uint256):
     """
     @notice What the treasury can withdraw, and what still waits.
     """
-    return credit_book._balance(TREASURY)
+    return credit_book._balance(credit_book.TREASURY)
 
 
 @external
@@ -489,7 +505,7 @@ def reviewers_credit() -> (uint256, uint256):
     """
     @notice What the reviewers can withdraw, and what still waits.
     """
-    return credit_book._balance(REVIEWERS)
+    return credit_book._balance(credit_book.REVIEWERS)
 
 
 # === Request ===
@@ -499,13 +515,18 @@ def reviewers_credit() -> (uint256, uint256):
 def _request(order: IQueryMarket.Order, input: Bytes[4096]) -> uint256:
     ordered: Ordered = self._ordered(order)
     query: IQueryMarket.Query = ordered.query
-    query.input_digest = self._input_digest(order, ordered.input_edge, input)
+    if order.privacy == IQueryMarket.Privacy.SEALED:
+        assert len(input) != 0, "market: no ciphertext"
+        assert order.input_digest != empty(bytes32), "market: no input digest"
+    else:
+        length: uint256 = edge_type.byte_length(ordered.input_edge)
+        assert len(input) == length, "market: wrong input length"
+        query.input_digest = tensor_digest.boundary_digest(ordered.input_edge, input)
     fee: uint256 = query_terms.fee(query)
     assert fee <= order.max_fee, "market: fee too low"
 
-    query.query_id = credit_book._open(fee)
+    query.query_id = credit_book._open(query.version_id, fee)
     self._store(query.query_id, IQueryMarket.QueryStatus.OPEN, 0, query_terms.terms_hash(query))
-    self.open_fees[query.version_id] += fee
     log IQueryMarket.QueryRequested(
         query_id=query.query_id,
         requester=msg.sender,
@@ -616,7 +637,7 @@ def _check_exposure(
     # What is open never exceeds what the seats of a lying quorum could repay.
     repayable: uint256 = limits.seat_stake * attestation.quorum(query.replicas)
     cap: uint256 = repayable * limits.exposure_bps // BPS
-    open: uint256 = self.open_fees[query.version_id] + query_terms.fee(query)
+    open: uint256 = credit_book._open_fees(query.version_id) + query_terms.fee(query)
     assert open <= cap, "market: exposure cap"
 
 
@@ -631,19 +652,6 @@ def _scheduled(query: IQueryMarket.Query, attempt: uint256) -> IQueryMarket.Quer
     scheduled.attempt = attempt
     scheduled.seed_block = block.number + 1
     return scheduled
-
-
-@internal
-@view
-def _input_digest(
-    order: IQueryMarket.Order, input_edge: bytes32, input: Bytes[4096]
-) -> bytes32:
-    if order.privacy == IQueryMarket.Privacy.SEALED:
-        assert len(input) != 0, "market: no ciphertext"
-        assert order.input_digest != empty(bytes32), "market: no input digest"
-        return order.input_digest
-    assert len(input) == edge_type.byte_length(input_edge), "market: wrong input length"
-    return tensor_digest.boundary_digest(input_edge, input)
 
 
 @internal
@@ -762,18 +770,18 @@ def _conclude(
 
 @internal
 def _pay(query: IQueryMarket.Query, verdict: ICommittee.Verdict):
-    # Slots that the report left out stay earmarked.
+    # Slots that the report left out stay with the market until they are claimed.
     split: query_terms.FeeSplit = query_terms.split_fee(query)
-    fee: uint256 = query_terms.fee(query)
-    unpaid: uint256 = query.shards * query.replicas - len(verdict.payees)
-    self.open_fees[query.version_id] -= fee
-    credit_book._release(fee - unpaid * split.slot)
+    credit_book._share(
+        query.version_id,
+        query_terms.fee(query),
+        split.royalty,
+        split.reviewers,
+        split.treasury,
+    )
     for operator: address in verdict.payees:
         credit_book._earn(operator, split.slot)
     credit_book._earn(verdict.oracle, split.oracle)
-    credit_book._earn(query.developer, split.royalty)
-    credit_book._earn(REVIEWERS, split.reviewers)
-    credit_book._earn(TREASURY, split.treasury)
 
 
 @internal

@@ -1,0 +1,186 @@
+"""Contracts on pyrevm: transactions with the gas that a chain would charge, at great speed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pyrevm
+import vyper
+from eth_abi.abi import decode, encode
+from eth_utils.address import to_checksum_address
+from eth_utils.crypto import keccak
+from vyper.compiler.input_bundle import FilesystemInputBundle
+from vyper.compiler.settings import Settings
+
+ROOT = Path(__file__).parent.parent
+NOBODY = "0x" + "00" * 20
+GENESIS_TIME = 1_800_000_000
+BLOCK_GAS = 2**40
+
+
+class Revert(Exception):
+    """A call that reverted; `reason` is the contract's text."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data, self.reason = data, ""
+        if data[:4] == bytes.fromhex("08c379a0"):
+            self.reason = decode(["string"], data[4:])[0]
+        super().__init__(self.reason or "0x" + data.hex())
+
+
+@dataclass(frozen=True, slots=True)
+class RawLog:
+    """One event as the chain keeps it."""
+
+    address: str
+    topics: tuple[bytes, ...]
+    data: bytes
+
+
+class RevmChain:
+    """A chain of one machine. Every call is a transaction of its own with its intrinsic gas."""
+
+    def __init__(self, chain_id: int = 31337) -> None:
+        self.chain_id = chain_id
+        self.number, self.timestamp = 1, GENESIS_TIME
+        self.evm = self._machine()
+        self._touched: set[tuple[str, int]] = set()
+        self.gas_used = 0
+        self.logs: list[RawLog] = []
+        self._block()
+
+    def _machine(self) -> pyrevm.EVM:
+        cfg = pyrevm.CfgEnv(chain_id=self.chain_id)
+        return pyrevm.EVM(env=pyrevm.Env(cfg=cfg), spec_id="PRAGUE", gas_limit=BLOCK_GAS)
+
+    def _block(self) -> None:
+        self.evm.set_block_env(
+            pyrevm.BlockEnv(number=self.number, timestamp=self.timestamp, gas_limit=BLOCK_GAS)
+        )
+
+    def mine(self, blocks: int = 1, seconds: int = 1) -> None:
+        """Lets `blocks` blocks and `seconds` seconds pass."""
+        self.number += blocks
+        self.timestamp += seconds
+        self._block()
+
+    def block_hash(self, number: int) -> bytes:
+        """Hash of a block as BLOCKHASH gives it; the harness makes it from the number."""
+        return keccak(text=str(number))
+
+    @contextmanager
+    def anchor(self) -> Iterator[None]:
+        """Undoes what happens inside."""
+        moment = self.number, self.timestamp
+        snapshot = self.evm.snapshot()
+        try:
+            yield
+        finally:
+            self.evm.revert(snapshot)
+            self.number, self.timestamp = moment
+            self._block()
+
+    def cool(self) -> None:
+        """Moves the state to a new machine, so that the next transaction finds everything cold.
+
+        pyrevm keeps slots warm, and the values of a transaction's start, from one call to the
+        next. Ends every anchor.
+        """
+        changes = re.findall(r"StorageChange { address: (0x\w+), key: (\d+)", self.evm.journal_str)
+        self._touched |= {(to_checksum_address(address), int(key)) for address, key in changes}
+        cold = self._machine()
+        for address, account in self.evm.db_accounts.items():
+            cold.insert_account_info(address, self.evm.basic(address))
+            del account
+        for address, key in self._touched:
+            cold.insert_account_storage(address, key, self.evm.storage(address, key))
+        self.evm = cold
+        self._block()
+
+    def send(self, sender: str, to: str, data: bytes, gas: int | None = None) -> bytes:
+        """One transaction; keeps its gas and logs."""
+        self.evm.reset_transient_storage()
+        try:
+            output = self.evm.message_call(caller=sender, to=to, calldata=data, gas=gas)
+        except RuntimeError as error:
+            found = re.search(r"output: (0x[0-9a-f]*)", str(error))
+            raise Revert(bytes.fromhex(found[1][2:]) if found else b"") from None
+        result = self.evm.result
+        self.gas_used = result.gas_used
+        self.logs = [_raw_log(log) for log in result.logs]
+        return bytes(output)
+
+    def deploy(self, path: str, *arguments: Any, sender: str = NOBODY) -> RevmContract:
+        """The contract at `path` below the repository's root, without its extension."""
+        compiled = _compiled(path)
+        constructor = next((e for e in compiled["abi"] if e["type"] == "constructor"), None)
+        types = [_canonical(i) for i in constructor["inputs"]] if constructor else []
+        code = bytes.fromhex(compiled["bytecode"][2:]) + encode(types, arguments)
+        return RevmContract(self, self.evm.deploy(deployer=sender, code=code), compiled["abi"])
+
+
+class RevmContract:
+    """A deployed contract with its functions as attributes."""
+
+    def __init__(self, chain: RevmChain, address: str, abi: list[dict[str, Any]]) -> None:
+        self.chain, self.address = chain, to_checksum_address(address)
+        for entry in abi:
+            if entry["type"] == "function":
+                setattr(self, entry["name"], self._bind(entry))
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        raise AttributeError(name)
+
+    def _bind(self, entry: dict[str, Any]) -> Callable[..., Any]:
+        inputs = [_canonical(i) for i in entry["inputs"]]
+        outputs = [_canonical(o) for o in entry["outputs"]]
+        selector = keccak(text=f"{entry['name']}({','.join(inputs)})")[:4]
+        is_view = entry["stateMutability"] in ("view", "pure")
+
+        def call(*arguments: Any, sender: str = NOBODY, gas: int | None = None) -> Any:
+            data = selector + encode(inputs, arguments)
+            if is_view:
+                kept = self.chain.gas_used, self.chain.logs
+                with self.chain.anchor():
+                    output = self.chain.send(sender, self.address, data, gas)
+                self.chain.gas_used, self.chain.logs = kept
+            else:
+                output = self.chain.send(sender, self.address, data, gas)
+            values = decode(outputs, output)
+            return values[0] if len(values) == 1 else values
+
+        return call
+
+
+@cache
+def _compiled(path: str) -> dict[str, Any]:
+    source = ROOT / f"{path}.vy"
+    return vyper.compile_code(
+        source.read_text(),
+        contract_path=source,
+        output_formats=["abi", "bytecode"],
+        input_bundle=FilesystemInputBundle(_search_paths()),
+        settings=Settings(),
+    )
+
+
+def _search_paths() -> list[Path]:
+    return [*(Path(entry) for entry in __import__("sys").path if entry), ROOT]
+
+
+def _canonical(argument: dict[str, Any]) -> str:
+    if argument["type"].startswith("tuple"):
+        inner = ",".join(_canonical(component) for component in argument["components"])
+        return f"({inner}){argument['type'][5:]}"
+    return str(argument["type"])
+
+
+def _raw_log(log: Any) -> RawLog:
+    topics = tuple(bytes.fromhex(topic.removeprefix("0x")) for topic in log.topics)
+    return RawLog(to_checksum_address(log.address), topics, bytes(log.data[1]))
