@@ -8,12 +8,14 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from nesa.models.build import TableBuilder
 from nesa.models.check import check_table
-from nesa.models.graph import Opcode, Table
+from nesa.models.graph import Opcode, Parameter, ParameterKind, Table
 from nesa.models.lowering import CIRCUIT_NODES, RUNTIME_NODES, circuit_needs, runtime_model
 from nesa.models.opcodes import operator
 from nesa.models.reference import decode, evaluate, run
 from nesa.models.runtime import session
+from nesa.protocol.edges import DType, EdgeType
 from nesa.protocol.errors import InvalidModel
 from tests.models.tables import TABLES, corners, small_network
 from tests.models.witness import witness_outputs
@@ -91,6 +93,41 @@ def test_a_whole_network_gives_the_same_integers_three_ways():
     expected = [run(table, tensors) for tensors in inputs]
     assert [in_runtime(table, tensors, LEVELS[1]) for tensors in inputs] == expected
     assert witness_outputs(table, table.shards[0], inputs) == expected
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_sums_next_to_2_to_the_24_are_exact_at_every_level(seed):
+    generator = np.random.default_rng(seed)
+    weights = generator.choice([-127, 127], (16, 1040)) if seed else np.full((16, 1040), 127)
+    biases = generator.integers(-3000, 3001, 16)
+    constants = [Parameter(ParameterKind.WEIGHTS, weights), Parameter(ParameterKind.BIASES, biases)]
+    edge = EdgeType(DType.INT8, (1, 4, 1040), -127, 127)
+    builder = TableBuilder([edge])
+    table = builder.table([builder.add(Opcode.LINEAR, [0], (1040, 16), constants)])
+    signs = generator.choice([-127, 127], edge.shape)
+    signs[0, 0] = np.sign(weights[0]) * 127  # the largest sum there is
+    inputs = (edge.encode(signs),)
+    assert [in_runtime(table, inputs, level) for level in LEVELS] == [run(table, inputs)] * 2
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_blocked_convolutions_are_exact_at_every_level(seed):
+    """Sixteen channels make ONNX Runtime reorder the tensors."""
+    generator = np.random.default_rng(seed)
+    edge = EdgeType(DType.INT8, (1, 16, 9, 9), -127, 127)
+    builder, value = TableBuilder([edge]), 0
+    for _ in range(3):
+        weights = Parameter(ParameterKind.WEIGHTS, generator.integers(-127, 128, (16, 144)))
+        biases = Parameter(ParameterKind.BIASES, generator.integers(-5000, 5001, 16))
+        shape = builder.type_of(value).shape
+        attributes = (*shape[1:], 1, 3, 3, 1, 1, 1, 1, 1, 1)
+        value = builder.add(Opcode.CONV, [value], attributes, [weights, biases])
+        factors = Parameter(ParameterKind.MULTIPLIERS, generator.integers(64, 128, 16))
+        declared = EdgeType(DType.INT8, shape, -127, 127)
+        value = builder.add(Opcode.RESCALE, [value], (2, 1), [factors], declared)
+    table = builder.table([builder.add(Opcode.MAX_POOL, [value], (16, 9, 9, 2, 2, 2, 2))])
+    inputs = (edge.encode(generator.integers(-127, 128, edge.shape)),)
+    assert [in_runtime(table, inputs, level) for level in LEVELS] == [run(table, inputs)] * 2
 
 
 def test_a_circuit_may_only_add_the_one_safe_division():
