@@ -7,19 +7,29 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
+from typing import TypeVar
 
 from eth_keys.datatypes import PrivateKey
 from eth_utils.crypto import keccak
 
-from nesa.protocol.commitments import ShardContext, sign_digest
+from nesa.protocol.commitments import ShardContext, set_digest, sign_digest
 from nesa.protocol.digests import boundary_digest
 from nesa.protocol.edges import DType, EdgeType
 from nesa.protocol.evidence import ShardEvidence
 from nesa.protocol.ids import Address, Digest, QueryId
-from nesa.protocol.messages import Inquiry, MemberMessage
+from nesa.protocol.locks import lock_digest
+from nesa.protocol.messages import (
+    Certificate,
+    Commit,
+    Lock,
+    MemberMessage,
+    Propose,
+    Reveal,
+)
 from nesa_miner.agreement import (
     Action,
     Committee,
+    Dropped,
     Event,
     Journal,
     MessageReceived,
@@ -38,6 +48,9 @@ from nesa_miner.agreement import (
     restore,
     step,
 )
+from nesa_miner.agreement.signing import own_commit, own_reveal
+
+M = TypeVar("M", bound=MemberMessage)
 
 EDGES = (EdgeType(DType.INT16, (1, 2), -32768, 32767),)
 RIGHT = b"\x01\x00\x02\x00"
@@ -219,6 +232,63 @@ def random_route(
     return route
 
 
-def is_question(message: MemberMessage) -> bool:
-    """Whether a message only asks."""
-    return isinstance(message, Inquiry)
+def started(position: int, output: bytes = RIGHT, size: int = 4) -> State:
+    """A member's state right after it began, at time 0."""
+    return step(begin(committee(position, size)), start(position, output), 0.0)[0]
+
+
+def commit_of(position: int, round_: int = 0, output: bytes = RIGHT) -> Commit:
+    """The commit of a member in a round."""
+    return own_commit(started(position, output), result(output), round_)
+
+
+def set_of(*positions: int, round_: int = 0, wrong: Sequence[int] = ()) -> Propose:
+    """A proposal of the commits of `positions`, some of them to another result."""
+    outputs = {place: WRONG if place in wrong else RIGHT for place in positions}
+    commits = tuple(commit_of(place, round_, outputs[place]) for place in positions)
+    return Propose(CONTEXT, round_, commits)
+
+
+def signed_lock(position: int, proposal: Propose, size: int = 4) -> Lock:
+    """A lock by the member at `position` of the set in `proposal`."""
+    digest = set_digest(proposal.context, proposal.round, proposal.commitments(size))
+    r, vs = signature(position, lock_digest(proposal.context, proposal.round, digest))
+    return Lock(proposal.context, proposal.round, position, digest, r, vs)
+
+
+def certified(proposal: Propose, lockers: Sequence[int] = (0, 1, 2), size: int = 4) -> Certificate:
+    """The certificate that these members' locks make."""
+    locks = tuple(signed_lock(place, proposal, size) for place in lockers)
+    return Certificate(CONTEXT, proposal.round, proposal.commitments(size), locks)
+
+
+def opened(position: int, certificate: Certificate, output: bytes = RIGHT) -> Reveal:
+    """The reveal of a member that committed to `output` in the certified set."""
+    reveal = own_reveal(started(position, output), certificate)
+    assert reveal is not None
+    return reveal
+
+
+def feed(
+    state: State, now: float, *messages: tuple[int, MemberMessage]
+) -> tuple[State, list[Action]]:
+    """The state after these messages (sender, message), and all that was done."""
+    actions: list[Action] = []
+    for sender, message in messages:
+        state, more = step(state, MessageReceived(sender, message), now)
+        actions += more
+    return state, actions
+
+
+def sent(actions: Sequence[Action], kind: type[M]) -> list[M]:
+    """The messages of one kind in `actions`."""
+    return [
+        action.message
+        for action in actions
+        if isinstance(action, Send) and isinstance(action.message, kind)
+    ]
+
+
+def reasons(actions: Sequence[Action]) -> list[str]:
+    """Why messages were dropped."""
+    return [action.reason for action in actions if isinstance(action, Dropped)]

@@ -6,11 +6,10 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from nesa.protocol.commitments import set_digest
 from nesa.protocol.ids import Digest
-from nesa.protocol.locks import commit_digest, lock_digest
+from nesa.protocol.locks import commit_digest
 from nesa.protocol.messages import Commit, Lock, MemberMessage, Propose, Reveal
-from tests.miner.agreement.committees import WRONG, Tamper, signature
+from tests.miner.agreement.committees import WRONG, Tamper, signature, signed_lock
 
 
 def signed_commit(commit: Commit, commitment: bytes) -> Commit:
@@ -18,13 +17,6 @@ def signed_commit(commit: Commit, commitment: bytes) -> Commit:
     digest = commit_digest(commit.context, commit.round, commitment)
     r, vs = signature(commit.position, digest)
     return replace(commit, commitment=Digest(commitment), r=r, vs=vs)
-
-
-def signed_lock(position: int, proposal: Propose, size: int = 4) -> Lock:
-    """A lock by the member at `position` of the set in `proposal`."""
-    digest = set_digest(proposal.context, proposal.round, proposal.commitments(size))
-    r, vs = signature(position, lock_digest(proposal.context, proposal.round, digest))
-    return Lock(proposal.context, proposal.round, position, digest, r, vs)
 
 
 def without(proposal: Propose, position: int) -> Propose:
