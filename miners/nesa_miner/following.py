@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from pathlib import Path
+from typing import Final
 
 import structlog
 
@@ -13,9 +14,10 @@ from nesa.chain.deployment import Deployment
 from nesa.chain.events import ChainEvent
 from nesa.chain.logs import LogReader, ReadPolicy
 from nesa.protocol.errors import Unavailable
+from nesa.protocol.ids import BlockNumber
 from nesa_miner.config import MinerSettings
 
-PAUSE_SECONDS = 1.0
+PAUSE_SECONDS: Final = 1.0
 
 log = structlog.get_logger("nesa_miner")
 
@@ -41,7 +43,7 @@ async def follow(folder: Path, settings: MinerSettings) -> None:
 async def _follow(
     reader: LogReader, connection: Connection, settings: MinerSettings, stop: asyncio.Event
 ) -> None:
-    cursor = await reader.start((await connection.head()).number)
+    cursor = await reader.start(BlockNumber((await connection.head()).number + 1))
     while not stop.is_set():
         pause = settings.poll_seconds
         try:

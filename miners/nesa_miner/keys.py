@@ -71,7 +71,7 @@ def create_keys(
         signer = create_keystore(paths[1], password, cost=cost)
         encryption = generate_key()
         paths[2].parent.mkdir(parents=True, exist_ok=True)
-        save_key(paths[2], encryption, password)
+        save_key(paths[2], encryption, password, cost)
     return PublicKeys(Address(owner.address), Address(signer.address), public_bytes(encryption))
 
 

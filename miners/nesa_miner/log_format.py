@@ -12,6 +12,9 @@ import structlog
 MAX_TEXT: Final = 400
 """Longest text in a log line; a tensor or a key file that got into a message ends here."""
 
+MAX_TRACEBACK: Final = 8_000
+"""Longest traceback; it has lines of source and the error's own words, no values."""
+
 WITHHELD: Final = frozenset(
     {
         "content_key", "features", "handoff", "input", "inputs", "key", "output", "outputs",
@@ -49,11 +52,12 @@ def configure_logging(
 def without_content(_: Any, __: str, fields: _Fields) -> _Fields:
     """Replace what must not be logged: forbidden names, raw bytes, and text without end."""
     for name in list(fields):
-        fields[name] = "withheld" if name in WITHHELD else _shown(fields[name])
+        limit = MAX_TRACEBACK if name == "exception" else MAX_TEXT
+        fields[name] = "withheld" if name in WITHHELD else _shown(fields[name], limit)
     return fields
 
 
-def _shown(value: Any) -> Any:
+def _shown(value: Any, limit: int = MAX_TEXT) -> Any:
     """Numbers and short text as they are; bytes and arrays only by their size."""
     if value is None or isinstance(value, bool | int | float):
         return value
@@ -66,7 +70,7 @@ def _shown(value: Any) -> Any:
     if hasattr(value, "shape") and hasattr(value, "dtype"):
         return f"array of shape {tuple(value.shape)}"
     text = str(value)
-    return text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]}... ({len(text)} characters)"
+    return text if len(text) <= limit else f"{text[:limit]}... ({len(text)} characters)"
 
 
 def _console() -> structlog.dev.ConsoleRenderer:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import importlib.metadata
 import os
+import re
 import socket
 import sqlite3
 import tempfile
@@ -102,5 +103,6 @@ def _pinned(package: str) -> str:
         wanted = importlib.metadata.requires("nesa") or []
     except importlib.metadata.PackageNotFoundError:
         return ""
-    pins = [text.partition("==")[2] for text in wanted if text.startswith(f"{package}==")]
-    return pins[0].partition(";")[0].strip() if pins else ""
+    pin = re.compile(rf"{re.escape(package)}\s*\(?==\s*([\w.]+)")
+    found = [match.group(1) for text in wanted if (match := pin.match(text))]
+    return found[0] if found else ""
