@@ -1,0 +1,241 @@
+"""An oracle against a real chain and members of every kind."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from aiohttp import ClientSession, web
+
+from nesa.chain.anvil import free_port
+from nesa.chain.committees import DrawnCommittees
+from nesa.chain.connection import Connection
+from nesa.chain.contracts import Contracts
+from nesa.chain.events import QueryFulfilled, decode_event, raw_log
+from nesa.protocol.evidence import decode_evidence, encode_evidence
+from nesa.protocol.ids import Address
+from nesa.protocol.queries import Assurance, Outcome, Query, QueryStatus
+from nesa_oracle.config import OracleSettings
+from nesa_oracle.daemon import Oracle
+from nesa_oracle.journal import Journal
+from tests.oracle.network import (
+    Network,
+    honest_bodies,
+    members,
+    operator_key,
+    proved_bodies,
+    until,
+)
+
+
+@contextlib.asynccontextmanager
+async def oracle(
+    network: Network, connection: Connection, name: str, folder: Path
+) -> AsyncIterator[Journal]:
+    """A running oracle that signs as `name`."""
+    network.deployment.write(folder / "deployment.json")
+    settings = OracleSettings(
+        rpc_url=network.anvil.url,
+        deployment=Path("deployment.json"),
+        port=free_port(),
+        poll_seconds=0.05,
+        finality=0,
+    ).in_folder(folder)
+    journal = Journal(folder / f"{name}.sqlite", name)
+    async with ClientSession() as session:
+        running = asyncio.create_task(
+            Oracle(settings, connection, session, journal, operator_key(name)).serve()
+        )
+        try:
+            yield journal
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+            journal.close()
+
+
+async def answer(connection: Connection, query: Query) -> Outcome:
+    """Wait for the answer; returns its outcome."""
+    market = Contracts(connection).market
+
+    async def is_answered() -> bool:
+        status = await market.status_of(query.query_id, "latest")
+        return status is QueryStatus.FULFILLED
+
+    await until(is_answered)
+    wanted = {"fromBlock": hex(query.seed_block), "address": market.address}
+    logs = [raw_log(log) for log in await connection.request("eth_getLogs", wanted)]
+    (outcome,) = (
+        event.outcome
+        for event in map(decode_event, logs)
+        if isinstance(event, QueryFulfilled) and event.query_id == query.query_id
+    )
+    return outcome
+
+
+def first_oracle(network: Network, committees: DrawnCommittees, turn: int = 0) -> str:
+    return network.name_of(committees.oracles[turn].signer)
+
+
+async def test_an_agreed_query_is_answered_and_everybody_paid(
+    network: Network, connection: Connection, tmp_path: Path
+) -> None:
+    query = await network.ask(connection, Assurance.AGREED)
+    committees = await network.committees(connection, query)
+    name = first_oracle(network, committees)
+    async with (
+        members(network, honest_bodies(network, committees)),
+        oracle(network, connection, name, tmp_path),
+    ):
+        outcome = await answer(connection, query)
+    assert [shard.paid for shard in outcome.shards] == [0b1111, 0b1111]
+    vault = Contracts(connection).vault
+    signer = Address(operator_key(name).address)
+    assert outcome.oracle == await vault.operator_of(signer, "latest")
+
+
+async def test_the_python_draw_is_the_chains_draw(network: Network, connection: Connection) -> None:
+    query = await network.ask(connection, Assurance.AGREED)
+    committees = await network.committees(connection, query)
+    for shard, seats in enumerate(committees.shards):
+        drawn = await Contracts(connection).committee.members(
+            query, committees.seed_hash, shard, len(seats), "latest"
+        )
+        assert [seat.signer for seat in drawn] == [seat.signer for seat in seats]
+
+
+async def silence(request: web.Request, body: bytes) -> web.StreamResponse:
+    await asyncio.sleep(30)
+    raise AssertionError
+
+
+async def flood(request: web.Request, body: bytes) -> web.StreamResponse:
+    """Never ends unless it is cut off."""
+    response = web.StreamResponse()
+    await response.prepare(request)
+    with contextlib.suppress(ConnectionError):
+        while True:
+            await response.write(bytes(1 << 20))
+    return response
+
+
+async def garbage(request: web.Request, body: bytes) -> web.StreamResponse:
+    return web.Response(body=b"\xff" * 1000)
+
+
+async def error(request: web.Request, body: bytes) -> web.StreamResponse:
+    return web.Response(status=500)
+
+
+async def elsewhere(request: web.Request, body: bytes) -> web.StreamResponse:
+    return web.Response(status=302, headers={"Location": "http://169.254.169.254/"})
+
+
+async def forged(request: web.Request, body: bytes) -> web.StreamResponse:
+    """The right shape, one signature of somebody else."""
+    evidence = decode_evidence(body)
+    first, second, *rest = evidence.results
+    results = (replace(first, r=second.r), second, *rest)
+    return web.Response(body=encode_evidence(replace(evidence, results=results)))
+
+
+@pytest.mark.parametrize("show", [silence, flood, garbage, error, elsewhere, forged])
+async def test_one_honest_member_a_shard_is_enough(
+    network: Network, connection: Connection, tmp_path: Path, show: object
+) -> None:
+    query = await network.ask(connection, Assurance.AGREED)
+    committees = await network.committees(connection, query)
+    bad = {network.name_of(seat.signer): show for seats in committees.shards for seat in seats[1:]}
+    async with (
+        members(network, honest_bodies(network, committees), bad),  # type: ignore[arg-type]
+        oracle(network, connection, first_oracle(network, committees), tmp_path),
+    ):
+        outcome = await answer(connection, query)
+    assert [shard.paid for shard in outcome.shards] == [0b1111, 0b1111]
+
+
+async def test_different_results_of_one_set_are_paid_together(
+    network: Network, connection: Connection, tmp_path: Path
+) -> None:
+    query = await network.ask(connection, Assurance.AGREED)
+    committees = await network.committees(connection, query)
+    bodies = honest_bodies(network, committees)
+    for seats in committees.shards:
+        for left_out, seat in enumerate(seats):
+            name = network.name_of(seat.signer)
+            evidence = decode_evidence(bodies[name])
+            kept = tuple(one for one in evidence.results if one.position != left_out)
+            bodies[name] = encode_evidence(replace(evidence, results=kept))
+    async with (
+        members(network, bodies),
+        oracle(network, connection, first_oracle(network, committees), tmp_path),
+    ):
+        outcome = await answer(connection, query)
+    assert [shard.paid for shard in outcome.shards] == [0b1111, 0b1111]
+
+
+async def test_an_absent_member_is_not_waited_for(
+    network: Network, connection: Connection, tmp_path: Path
+) -> None:
+    query = await network.ask(connection, Assurance.AGREED)
+    committees = await network.committees(connection, query)
+    bodies = honest_bodies(network, committees, absent=[2])
+    async with (
+        members(network, bodies),
+        oracle(network, connection, first_oracle(network, committees), tmp_path),
+    ):
+        outcome = await answer(connection, query)
+    assert [shard.paid for shard in outcome.shards] == [0b1011, 0b1011]
+
+
+async def test_the_second_oracle_waits_for_its_turn(
+    network: Network, connection: Connection, tmp_path: Path
+) -> None:
+    query = await network.ask(connection, Assurance.AGREED)
+    committees = await network.committees(connection, query)
+    second = first_oracle(network, committees, turn=1)
+    async with (
+        members(network, honest_bodies(network, committees)),
+        oracle(network, connection, second, tmp_path) as journal,
+    ):
+        await asyncio.sleep(1.0)
+        assert not journal.sent_hashes((query.query_id, query.attempt))  # type: ignore[arg-type]
+        network.anvil.rpc("evm_increaseTime", query.rules.oracle_turn)
+        network.anvil.rpc("evm_mine")
+        outcome = await answer(connection, query)
+    assert outcome.fulfilled_at >= query.opened_at + query.rules.oracle_turn
+
+
+async def test_a_proved_query_is_answered_with_the_first_prover(
+    network: Network, connection: Connection, tmp_path: Path
+) -> None:
+    query = await network.ask(connection, Assurance.PROVED)
+    committees = await network.committees(connection, query)
+    async with (
+        members(network, proved_bodies(network, committees)),
+        oracle(network, connection, first_oracle(network, committees), tmp_path),
+    ):
+        outcome = await answer(connection, query)
+    assert [shard.paid for shard in outcome.shards] == [1, 1]
+
+
+async def test_a_false_proof_is_passed_over_for_a_spare(
+    network: Network, connection: Connection, tmp_path: Path
+) -> None:
+    query = await network.ask(connection, Assurance.PROVED)
+    committees = await network.committees(connection, query)
+    bodies = proved_bodies(network, committees)
+    liar = network.name_of(committees.shards[0][0].signer)
+    bodies[liar] = encode_evidence(replace(decode_evidence(bodies[liar]), proof=b"\1" * 32))
+    network.anvil.rpc("evm_increaseTime", query.rules.prover_turn)
+    network.anvil.rpc("evm_mine")
+    async with (
+        members(network, bodies),
+        oracle(network, connection, first_oracle(network, committees), tmp_path),
+    ):
+        outcome = await answer(connection, query)
+    assert [shard.paid for shard in outcome.shards] == [0b10, 1]

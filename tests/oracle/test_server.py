@@ -1,0 +1,51 @@
+"""Health and metrics answer on their port and tell nothing about queries."""
+
+from __future__ import annotations
+
+import pytest
+from aiohttp import ClientSession
+
+from nesa.chain.anvil import free_port
+from nesa.protocol.errors import InvalidConfiguration
+from nesa_oracle.observability import Metrics
+from nesa_oracle.server import STALE_SECONDS, Health, serving
+
+
+async def read(port: int, path: str) -> tuple[int, str]:
+    async with (
+        ClientSession() as session,
+        session.get(f"http://127.0.0.1:{port}{path}") as response,
+    ):
+        return response.status, await response.text()
+
+
+async def test_an_oracle_is_alive_before_it_is_ready() -> None:
+    now = [0.0]
+    health, port = Health(clock=lambda: now[0]), free_port()
+    async with serving("127.0.0.1", port, health, Metrics()):
+        assert await read(port, "/healthz") == (200, "ok")
+        assert await read(port, "/readyz") == (503, "the chain was not read yet")
+        health.chain_was_read(is_following=False)
+        assert (await read(port, "/readyz"))[0] == 503
+        health.chain_was_read(is_following=True)
+        assert await read(port, "/readyz") == (200, "ready")
+        now[0] = STALE_SECONDS + 1
+        health.failed("the node is away")
+        assert await read(port, "/readyz") == (503, "the node is away")
+
+
+async def test_metrics_are_in_the_text_format() -> None:
+    metrics, port = Metrics(), free_port()
+    metrics.sent.inc()
+    async with serving("127.0.0.1", port, Health(), metrics):
+        status, text = await read(port, "/metrics")
+    assert status == 200
+    assert "nesa_oracle_transactions_sent_total 1.0" in text
+
+
+async def test_a_taken_port_is_told() -> None:
+    port = free_port()
+    async with serving("127.0.0.1", port, Health(), Metrics()):
+        with pytest.raises(InvalidConfiguration, match="change port"):
+            async with serving("127.0.0.1", port, Health(), Metrics()):
+                pass
