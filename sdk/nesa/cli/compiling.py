@@ -14,10 +14,11 @@ from pydantic import Field, ValidationError
 from nesa.models.card import Accuracy, Feature, ModelCard, Part
 from nesa.models.compile import Compiled, compile_model
 from nesa.models.cut import cut
-from nesa.models.folder import CompiledModel, LabelledRows, assemble
+from nesa.models.folder import CompiledModel, assemble
 from nesa.models.graph import Table
 from nesa.models.index import word
 from nesa.models.reference import run
+from nesa.models.samples import LabelledRows
 from nesa.protocol.errors import InvalidInput, InvalidModel
 
 Rows = NDArray[np.generic]

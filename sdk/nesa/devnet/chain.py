@@ -65,10 +65,14 @@ class LocalChain:
         """Let an account pay for gas."""
         await self.request("anvil_setBalance", account, hex(DEVELOPMENT_COINS))
 
-    async def begin(self, block_time: float) -> None:
-        """Set the clock to now and mine by it from here on."""
+    async def set_clock(self) -> None:
+        """Set the chain's clock to now."""
         await self.request("evm_setTime", int(time.time()))
         await self.request("evm_mine")
+
+    async def begin(self, block_time: float) -> None:
+        """Set the clock to now and mine by it from here on."""
+        await self.set_clock()
         await self.request("evm_setAutomine", False)
         await self.request("evm_setIntervalMining", max(1, round(block_time)))
 

@@ -20,10 +20,11 @@ from nesa.devnet.models import Progress, PublishedModel, find_models, publish
 from nesa.devnet.processes import Supervisor
 from nesa.protocol.ids import ONE_NES, Address, Amount
 
-ROLES: Final = ("deployer", "developer", "client", "treasury", "reviewers")
+ROLES: Final = ("deployer", "developer", "client", "clinic", "treasury", "reviewers")
 
 GIFTS: Final = {
     "client": Amount(10_000 * ONE_NES),
+    "clinic": Amount(100 * ONE_NES),
     "developer": Amount(100 * ONE_NES),
 }
 """NES that these accounts start with, from the deployer's genesis supply."""
@@ -36,12 +37,13 @@ class People:
     deployer: DevnetAccount
     developer: DevnetAccount
     client: DevnetAccount
+    clinic: DevnetAccount
     treasury: DevnetAccount
     reviewers: DevnetAccount
 
     def everybody(self) -> tuple[DevnetAccount, ...]:
         """All of them."""
-        return (self.deployer, self.developer, self.client, self.treasury, self.reviewers)
+        return tuple(getattr(self, name) for name in ROLES)
 
 
 @dataclass(frozen=True, slots=True)

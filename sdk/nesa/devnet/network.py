@@ -150,7 +150,7 @@ async def _populate(
     for operator in (*miners, *oracles):
         await founder.start(operator)
     await wait_until_ready((*miners, *oracles), supervisor)
-    network = _network(foundation)
+    network = describe_network(foundation)
     network.write(foundation.layout.network)
     return Devnet(foundation.layout, supervisor, foundation, founder, miners, oracles, network)
 
@@ -200,7 +200,8 @@ async def _seat_all(
     await asyncio.gather(*others, *(seat_oracle(oracle) for oracle in oracles))
 
 
-def _network(foundation: Foundation) -> Network:
+def describe_network(foundation: Foundation) -> Network:
+    """What clients read of it."""
     models = tuple(
         ServedModel(
             name=published.model.name,

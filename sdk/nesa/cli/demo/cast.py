@@ -19,6 +19,7 @@ from nesa.client.watching import Stage
 from nesa.devnet.models import PublishedModel
 from nesa.devnet.network import Devnet
 from nesa.models.reference import run
+from nesa.protocol.ids import QueryId
 
 MLP = "breast-cancer-mlp"
 
@@ -64,7 +65,7 @@ class Cast:
     async def await_answer(
         self,
         scene: str,
-        submitted: SubmittedQuery,
+        submitted: SubmittedQuery | QueryId,
         on_stage: Callable[[Stage], Awaitable[None]] | None = None,
     ) -> Answer:
         """The answer, every stage told on the way."""

@@ -1,0 +1,272 @@
+"""Asking a network where nobody works: what is paid, what is refused, how it ends."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nesa import (
+    ONE_NES,
+    Client,
+    Drawn,
+    ExhaustedResource,
+    Expired,
+    Incompatible,
+    InvalidConfiguration,
+    InvalidInput,
+    InvalidTensor,
+    Model,
+    Network,
+    Privacy,
+    QueryExpired,
+    QueryStatus,
+    Refunded,
+    Rejected,
+    Requested,
+    Unavailable,
+)
+from nesa.chain.deployment import KeyFile
+from nesa.client import client as module
+from nesa.models.folder import load
+from nesa.protocol.digests import boundary_digest
+from nesa.protocol.ids import Amount
+from tests.standing_network import StandingNetwork, rich_account
+
+MLP = "breast-cancer-mlp"
+
+
+@pytest.fixture
+async def model(client: Client) -> Model:
+    return await client.model(MLP)
+
+
+@pytest.fixture(scope="session")
+def features(network: StandingNetwork) -> np.ndarray:
+    folder = next(model.folder for model in network.network.models if model.name == MLP)
+    return load(folder).test_rows().features[0]
+
+
+async def let_time_pass(client: Client, seconds: int) -> None:
+    await client.connection.request("evm_increaseTime", seconds)
+    await client.connection.request("evm_mine")
+
+
+async def test_a_request_costs_its_quote_and_says_what_was_asked(
+    client: Client, model: Model, features: np.ndarray
+) -> None:
+    before = await client.balance()
+    price = await client.quote(model)
+    submitted = await client.submit(model, features)
+    after = await client.balance()
+    assert before.nes - after.nes == price == submitted.query.fee
+    assert submitted.query.requester == client.address
+    assert submitted.query.version_id == model.version_id
+
+
+async def test_a_standing_allowance_saves_the_permit(
+    client: Client, model: Model, features: np.ndarray
+) -> None:
+    by_permit = await client.submit(model, features)
+    token, market = client.contracts.token, client.contracts.market
+    await client._own_sender.send(token.approve(market.address, Amount(ONE_NES)))
+    by_allowance = await client.submit(model, features)
+    assert by_allowance.request_gas is not None
+    assert by_permit.request_gas is not None
+    assert by_allowance.request_gas < by_permit.request_gas
+    await client._own_sender.send(token.approve(market.address, Amount(0)))
+
+
+async def test_a_sealed_request_shows_neither_input_nor_digest(
+    client: Client, model: Model, features: np.ndarray
+) -> None:
+    submitted = await client.submit(model, features, sealed=True)
+    receipt = await client.connection.request(
+        "eth_getTransactionByHash", f"0x{submitted.tx_hash.hex()}"
+    )
+    shown = bytes.fromhex(receipt["input"][2:])
+    plain = model.encode_features(features)
+    assert submitted.query.privacy is Privacy.SEALED
+    assert plain not in shown
+    assert boundary_digest([model.card.input_edge], [plain]) not in shown
+    assert submitted.content_key is not None
+    assert submitted.content_key.hex() not in repr(submitted)
+
+
+async def test_an_unanswered_query_expires_and_its_fee_comes_back(
+    client: Client, model: Model, features: np.ndarray
+) -> None:
+    before = (await client.balance()).nes
+    submitted = await client.submit(model, features)
+    await let_time_pass(client, 61)
+    with pytest.raises(QueryExpired, match=f"client.refund\\({submitted.query_id}\\)"):
+        await client.result(submitted)
+    assert await client.refund(submitted.query_id) == submitted.query.fee
+    assert (await client.balance()).nes == before
+    status = await client.contracts.market.status_of(submitted.query_id, at="latest")
+    assert status is QueryStatus.REFUNDED
+
+
+async def test_a_stranger_may_watch_a_query_from_request_to_refund(
+    client: Client, network: StandingNetwork, model: Model, features: np.ndarray
+) -> None:
+    submitted = await client.submit(model, features)
+    await client.connection.request("evm_mine")
+    seen = []
+    async with Client.connect(network.file, key=rich_account()) as stranger:
+        async for stage in stranger.watch(submitted.query_id):
+            seen.append(type(stage))
+            if isinstance(stage, Drawn):
+                assert [len(shard) for shard in stage.committees.shards] == [4, 4]
+                await let_time_pass(client, 61)
+            if isinstance(stage, Expired):
+                await client.refund(submitted.query_id)
+    assert seen == [Requested, Drawn, Expired, Refunded]
+
+
+async def test_a_retry_draws_again(client: Client, model: Model, features: np.ndarray) -> None:
+    submitted = await client.submit(model, features)
+    await let_time_pass(client, 61)
+    again = await client.retry(submitted)
+    assert again.query.attempt == 1
+    assert again.query.seed_block > submitted.query.seed_block
+    assert (
+        dataclasses.replace(
+            again.query,
+            attempt=0,
+            seed_block=submitted.query.seed_block,
+            opened_at=submitted.query.opened_at,
+            answer_deadline=submitted.query.answer_deadline,
+        )
+        == submitted.query
+    )
+
+
+async def test_an_early_refund_is_refused(
+    client: Client, model: Model, features: np.ndarray
+) -> None:
+    submitted = await client.submit(model, features)
+    with pytest.raises(Rejected):
+        await client.refund(submitted.query_id)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        [1.0] * 29,
+        [[1.0] * 30, [1.0] * 30],
+        [float("nan")] * 30,
+        [float("inf")] * 30,
+        ["a"] * 30,
+        [],
+        [[1.0], [1.0, 2.0]],
+    ],
+    ids=["short", "two rows", "NaN", "infinity", "text", "empty", "ragged"],
+)
+async def test_wrong_features_are_refused_before_anything_is_paid(
+    client: Client, model: Model, wrong: list
+) -> None:
+    before = await client.balance()
+    with pytest.raises(InvalidTensor):
+        await client.submit(model, wrong)
+    assert await client.balance() == before
+
+
+async def test_an_unknown_model_is_named_with_those_there_are(client: Client) -> None:
+    with pytest.raises(InvalidInput, match=f"no model gpt-9.*{MLP}"):
+        await client.model("gpt-9")
+
+
+async def test_a_retired_version_is_refused(
+    client: Client, network: StandingNetwork, model: Model, features: np.ndarray
+) -> None:
+    snapshot = await client.connection.request("evm_snapshot")
+    keys = network.folder / "keys" / "developer"
+    key = KeyFile(keystore=keys / "developer.json", password_file=keys / "developer.password")
+    async with Client.connect(network.file, key=key) as developer:
+        await developer.developer().retire(model.version_id)
+        with pytest.raises(Rejected, match="retired"):
+            await client.submit(model, features)
+    await client.connection.request("evm_revert", snapshot)
+
+
+async def test_a_fee_limit_below_the_price_is_refused(
+    client: Client, model: Model, features: np.ndarray
+) -> None:
+    price = await client.quote(model)
+    with pytest.raises(InvalidInput, match="more than the limit"):
+        await client.submit(model, features, max_fee=Amount(price - 1))
+
+
+async def test_an_empty_purse_is_told_what_it_lacks(
+    network: StandingNetwork, features: np.ndarray
+) -> None:
+    async with Client.connect(network.file, key=rich_account()) as poor:
+        model = await poor.model(MLP)
+        with pytest.raises(ExhaustedResource, match="send it at least 0.4 NES"):
+            await poor.submit(model, features)
+
+
+async def test_an_unknown_assurance_lists_the_known(client: Client, model: Model) -> None:
+    with pytest.raises(InvalidInput, match="AGREED, CHALLENGED, PROVED"):
+        await client.quote(model, assurance="SURE")
+
+
+async def test_an_unknown_query_says_so(client: Client) -> None:
+    with pytest.raises(InvalidInput, match="no query 999"):
+        async for _ in client.watch(module.QueryId(999)):
+            pass
+
+
+async def test_a_dead_node_is_unavailable(network: StandingNetwork) -> None:
+    nowhere = network.network.model_copy(update={"rpc_url": "http://127.0.0.1:9"})
+    with pytest.raises(Unavailable):
+        async with Client.connect(nowhere):
+            pass
+
+
+async def test_another_chain_is_incompatible(network: StandingNetwork) -> None:
+    contracts = network.network.contracts.model_copy(update={"chain_id": 5})
+    other = network.network.model_copy(update={"chain_id": 5, "contracts": contracts})
+    with pytest.raises(Incompatible, match="chain 31337"):
+        async with Client.connect(other):
+            pass
+
+
+async def test_a_wrong_password_is_told_with_the_file(
+    network: StandingNetwork, tmp_path: Path
+) -> None:
+    wrong = tmp_path / "password"
+    wrong.write_text("wrong\n")
+    key = KeyFile(keystore=network.network.client.keystore, password_file=wrong)
+    with pytest.raises(InvalidConfiguration, match="password does not open"):
+        async with Client.connect(network.file, key=key):
+            pass
+
+
+def test_a_missing_network_file_says_which(tmp_path: Path) -> None:
+    with pytest.raises(InvalidConfiguration, match=r"cannot read .*nowhere.json"):
+        Client.connect(tmp_path / "nowhere.json")
+
+
+async def test_a_client_outside_of_its_context_says_so(network: StandingNetwork) -> None:
+    with pytest.raises(InvalidConfiguration, match="async with"):
+        await Client.connect(network.file).models()
+
+
+async def test_every_registered_model_has_a_checked_card(
+    client: Client, network: StandingNetwork
+) -> None:
+    names = {model.name for model in await client.models()}
+    assert names == {model.name for model in network.network.models}
+
+
+async def test_a_card_is_read_from_the_store_when_no_folder_is_at_hand(
+    network: StandingNetwork,
+) -> None:
+    bare = Network.model_validate(network.network.model_dump() | {"models": ()})
+    async with Client.connect(bare) as client:
+        model = await client.model(MLP)
+        assert model.card.labels == ("malignant", "benign")

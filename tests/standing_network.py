@@ -1,0 +1,118 @@
+"""A chain with contracts, models and seats, but nobody who works.
+
+`python -m tests.standing_network FOLDER` writes network.json there, prints "ready", and runs until
+its standard input ends. Blocks are mined with each transaction, so tests need not wait.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from eth_account import Account
+from eth_account.signers.local import LocalAccount
+
+from nesa.chain.anvil import development_account
+from nesa.chain.connection import Connection
+from nesa.chain.contracts import ORACLE_SEATS, Contracts
+from nesa.chain.deployment import Network
+from nesa.chain.sender import Sender, SendPolicy
+from nesa.devnet.foundation import Foundation, hand_out, lay_foundation
+from nesa.devnet.layout import Layout, find_clone
+from nesa.devnet.models import PublishedModel
+from nesa.devnet.network import describe_network
+from nesa.devnet.processes import Supervisor
+from nesa.protocol.ids import ONE_NES, Address, Amount
+
+MINERS = 8
+ORACLES = 1
+QUICK = SendPolicy(poll=0.01)
+
+
+@dataclass(frozen=True)
+class StandingNetwork:
+    """The running program and what it serves."""
+
+    folder: Path
+    network: Network
+
+    @property
+    def file(self) -> Path:
+        return Layout(self.folder).network
+
+
+@contextmanager
+def standing_network(folder: Path) -> Iterator[StandingNetwork]:
+    """A standing network for the length of a `with` block."""
+    command = [sys.executable, "-m", "tests.standing_network", str(folder)]
+    program = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=find_clone().root
+    )
+    assert program.stdout is not None
+    assert program.stdin is not None
+    try:
+        line = program.stdout.readline().strip()
+        assert line == "ready", line
+        yield StandingNetwork(folder, Network.read(Layout(folder).network))
+    finally:
+        program.stdin.close()
+        program.wait(30)
+
+
+async def stand(folder: Path) -> None:
+    """Lay the foundation, seat operators that do not exist, wait."""
+    layout = Layout(folder)
+    async with Supervisor() as supervisor:
+        foundation = await lay_foundation(supervisor, layout, find_clone(), lambda line: None)
+        await seat_everybody(foundation)
+        await foundation.chain.set_clock()
+        describe_network(foundation).write(layout.network)
+        print("ready", flush=True)
+        await asyncio.to_thread(sys.stdin.read)
+
+
+async def seat_everybody(foundation: Foundation) -> None:
+    """Eight operators in every model, one oracle; nobody listens at their endpoints."""
+    owners = [Account.create() for _ in range(MINERS + ORACLES)]
+    for owner in owners:
+        await foundation.chain.give_coins(Address(owner.address))
+    async with await Connection.open(foundation.chain.url, foundation.deployment) as connection:
+        gifts = [(Address(owner.address), Amount(10_000 * ONE_NES)) for owner in owners]
+        await hand_out(connection, foundation.people.deployer, gifts)
+        for number, owner in enumerate(owners):
+            await _seat(connection, owner, number, foundation.models)
+
+
+async def _seat(
+    connection: Connection, owner: LocalAccount, number: int, models: tuple[PublishedModel, ...]
+) -> None:
+    contracts, sender = Contracts(connection), Sender(connection, owner, QUICK)
+    vault, stake = contracts.vault, Amount(5_000 * ONE_NES)
+    signer = Address(Account.create().address)
+    endpoint = f"http://127.0.0.1:1/{number}"
+    await sender.send(vault.register_operator(signer, secrets.token_bytes(32), endpoint))
+    await sender.send(contracts.token.approve(vault.address, stake))
+    await sender.send(vault.deposit(stake))
+    if number >= MINERS:
+        await sender.send(vault.take_seat(*ORACLE_SEATS))
+        return
+    for published in models:
+        shard = number % len(published.model.shards)
+        facts = published.model.shards[shard]
+        digests = (facts.circuit_digest, facts.verifier_code_hash)
+        await sender.send(vault.take_seat(published.version_id, shard, *digests))
+
+
+def rich_account() -> LocalAccount:
+    """An account with coins and no NES."""
+    return development_account(5)
+
+
+if __name__ == "__main__":
+    asyncio.run(stand(Path(sys.argv[1])))
