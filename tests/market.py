@@ -24,7 +24,7 @@ from nesa.protocol.queries import (
     Query,
     ShardReport,
 )
-from nesa.protocol.versions import ShardFacts
+from nesa.protocol.versions import ShardFacts, version_root
 from tests.contracts.verifiers import Behaviour, deploy_verifier, true_proof
 from tests.deployment import (
     EPOCH_SECONDS,
@@ -260,6 +260,11 @@ class World:
     def waiting(self, account: str) -> int:
         """What an account earned and cannot take yet."""
         return int(self.market.credit_of(account)[1])
+
+    def collect(self, shards: int, developer: str | None = None) -> None:
+        """Credits the shares of the version with so many shards."""
+        root = version_root(bytes([shards]) * 32, facts(shards), b"\x02" * 32)
+        self.market.collect(developer or self.developer, root)
 
     def matured(self, account: str) -> int:
         """What an account can take."""

@@ -553,6 +553,11 @@ def _ordered(order: IQueryMarket.Order) -> Ordered:
     parameters, limits_word = staticcall PARAMETERS.request_terms()
     limits: IProtocolParameters.RequestLimits = parameter_words.unpack_request_limits(limits_word)
     self._check_order(order, offer, limits)
+    rules: IProtocolParameters.QueryParameters = parameter_words.unpack_query_parameters(
+        parameters
+    )
+    disputable: bool = rules.dispute_window <= credit_book.CREDIT_WINDOW
+    assert disputable, "market: dispute outlasts credit"
 
     query: IQueryMarket.Query = IQueryMarket.Query(
         query_id=0,

@@ -1,27 +1,3 @@
-"""One protocol for all tests of the market; each test starts from the same moment."""
+from tests.market_fixtures import client, deployed_world, outsider, world
 
-import boa
-import pytest
-
-from tests.market import build_world
-
-
-@pytest.fixture(scope="session")
-def deployed_world():
-    return build_world()
-
-
-@pytest.fixture
-def world(deployed_world):
-    with boa.env.anchor():
-        yield deployed_world
-
-
-@pytest.fixture
-def client(world):
-    return world.client()
-
-
-@pytest.fixture
-def outsider():
-    return boa.env.generate_address("outsider")
+__all__ = ["client", "deployed_world", "outsider", "world"]

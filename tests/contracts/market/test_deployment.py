@@ -1,0 +1,25 @@
+"""The market's constructor."""
+
+import boa
+import pytest
+
+from tests.deployment import deployer
+
+
+def test_without_a_credit_window_reverts(world):
+    lower = world.lower
+    with boa.reverts("market: no credit window"):
+        deployer("market/QueryMarket").deploy(
+            lower.token,
+            lower.parameters,
+            lower.registry,
+            lower.vault,
+            lower.router,
+            world.committee,
+            0,
+        )
+
+
+@pytest.mark.parametrize("name", ["market/QueryMarket", "market/Committee"])
+def test_the_code_fits_a_contract(name):
+    assert len(deployer(name).compiler_data.bytecode_runtime) <= 24_576

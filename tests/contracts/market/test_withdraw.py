@@ -1,0 +1,93 @@
+"""Paying credits out."""
+
+import boa
+import pytest
+
+from nesa.protocol.fees import split_fee
+from tests.market import CREDIT_WINDOW, go_to
+from tests.reports import signer_address
+
+REVIEWERS = "0x" + "0" * 39 + "1"
+TREASURY = "0x" + "0" * 39 + "2"
+
+
+@pytest.fixture
+def query(world, client):
+    # At the very start of a period, so that earnings wait for the longest time.
+    now = boa.env.timestamp
+    go_to(now - now % CREDIT_WINDOW + CREDIT_WINDOW)
+    return world.request(client)
+
+
+@pytest.fixture
+def earner(world, query):
+    world.fulfil(query)
+    return world.owners[signer_address(world.drawn(query, 0, 1)[0])]
+
+
+def test_earnings_mature_after_one_to_two_windows(world, query, earner):
+    amount = world.waiting(earner)
+    assert amount >= split_fee(query).slot
+    start = boa.env.timestamp // CREDIT_WINDOW
+    go_to((start + 2) * CREDIT_WINDOW - 1)
+    assert world.market.credit_of(earner) == (0, amount)
+    go_to((start + 2) * CREDIT_WINDOW)
+    assert world.market.credit_of(earner) == (amount, 0)
+
+
+def test_anybody_sends_an_account_what_is_its_own(world, earner, outsider):
+    amount = world.waiting(earner)
+    go_to(boa.env.timestamp + 2 * CREDIT_WINDOW)
+    before = world.lower.token.balanceOf(earner)
+    world.market.withdraw(earner, sender=outsider)
+    assert world.lower.token.balanceOf(earner) == before + amount
+    assert world.market.credit_of(earner) == (0, 0)
+    world.assert_solvent()
+
+
+def test_what_still_waits_stays(world, client, earner):
+    go_to(boa.env.timestamp + 2 * CREDIT_WINDOW)
+    matured = world.matured(earner)
+    for _ in range(4):
+        world.fulfil(world.request(client))
+    waiting = world.waiting(earner)
+    world.market.withdraw(earner)
+    assert world.event("CreditWithdrawn").amount == matured
+    assert world.market.credit_of(earner) == (0, waiting)
+    world.assert_solvent()
+
+
+def test_with_nothing_to_take_reverts(world, outsider):
+    with boa.reverts("market: nothing to withdraw"):
+        world.market.withdraw(outsider)
+
+
+@pytest.mark.parametrize("account", [TREASURY, REVIEWERS])
+def test_the_protocols_own_accounts_revert(world, account):
+    with boa.reverts("market: not an account"):
+        world.market.withdraw(account)
+
+
+def collected(world):
+    query = world.versions[1]
+    assert sum(world.market.shares_of(query)) > 0
+    world.collect(1)
+    go_to(boa.env.timestamp + 2 * CREDIT_WINDOW)
+
+
+def test_the_treasury_of_the_moment_is_paid(world, earner):
+    collected(world)
+    ready, _ = world.market.treasury_credit()
+    new = boa.env.generate_address("new treasury")
+    world.lower.parameters.set_treasury(new, sender=world.deployer)
+    world.market.withdraw_treasury()
+    assert world.lower.token.balanceOf(new) == ready > 0
+    world.assert_solvent()
+
+
+def test_the_reviewer_pool_of_the_moment_is_paid(world, earner):
+    collected(world)
+    ready, _ = world.market.reviewers_credit()
+    world.market.withdraw_reviewers()
+    assert world.lower.token.balanceOf(world.reviewer_pool) == ready > 0
+    world.assert_solvent()
