@@ -79,7 +79,7 @@ async def test_a_panic_becomes_an_error(tmp_path: Path):
     table = {"t": np.arange(8, dtype=np.float32)}
     (tmp_path / "model.onnx").write_bytes(onnx_file(nodes, table, [2], [2]))
     (tmp_path / "inputs.json").write_text('{"input_data": [[3, 9]]}')
-    arguments = files(tmp_path) | {"run_args": run_args(15, 4)}
+    arguments = files(tmp_path) | {"run_args": run_args(15, 4, 1)}
     await run_step(process.SETTINGS, arguments, tmp_path)
     await run_step(process.COMPILE, arguments, tmp_path)
 
@@ -91,7 +91,7 @@ async def test_a_refusal_becomes_one_sentence(tmp_path: Path):
     (tmp_path / "model.onnx").write_bytes(b"no model")
 
     with pytest.raises(InvalidModel) as caught:
-        arguments = files(tmp_path) | {"run_args": run_args(15, 4)}
+        arguments = files(tmp_path) | {"run_args": run_args(15, 4, 1)}
         await run_step(process.SETTINGS, arguments, tmp_path)
 
     assert str(caught.value).startswith("measuring the circuit failed: ")
@@ -113,7 +113,7 @@ async def test_a_call_that_needs_too_much_memory_is_ended(tmp_path: Path):
     arguments = await set_up_arguments(tmp_path)
 
     with pytest.raises(ExhaustedResource, match="memory"):
-        await run_step(process.SET_UP, arguments, tmp_path, Limits(memory_bytes=300 * 2**20))
+        await run_step(process.SET_UP, arguments, tmp_path, Limits(memory_bytes=150 * 2**20))
 
 
 async def test_a_full_disk_is_named(tmp_path: Path):

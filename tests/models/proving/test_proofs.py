@@ -30,7 +30,7 @@ async def test_the_proof_of_another_shard_does_not_hold(shard: ProvableShard):
     assert not await shard.verify(Proof(other.corner.proof, shard.corner_proof.instances))
 
 
-@pytest.mark.parametrize("place", [0, 31, 500, 2000, 3615])
+@pytest.mark.parametrize("place", [0, 31, 500, 2000, -1])
 async def test_a_flipped_bit_is_noticed(one: ProvableShard, place: int):
     changed = bytearray(one.corner.proof)
     changed[place] ^= 1

@@ -72,6 +72,7 @@ async def test_the_committed_circuits_keep_every_rule(name: str, number: int, tm
         ("param_visibility", "private"),
         ("logrows", 16),
         ("decomp_base", 16384),
+        ("num_inner_cols", 3),
         ("disable_freivalds", False),
         ("ignore_range_check_inputs_outputs", True),
         ("input_scale", 7),

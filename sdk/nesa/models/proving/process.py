@@ -98,8 +98,9 @@ async def _communicate(
             f"{step.title} did not finish within {limits.seconds:g} seconds"
         ) from None
     finally:
-        _kill_group(process.pid)
-        await asyncio.shield(process.wait())
+        if process.returncode is None:
+            _kill_group(process.pid)
+            await asyncio.shield(process.wait())
     return process.returncode or 0, answer, complaint
 
 

@@ -16,13 +16,14 @@ MAX_INSTANCES: Final = 128
 """Elements of input and output together that a verifier on chain is called with."""
 
 MAX_DIGITS: Final = 6
+MAX_COLUMNS: Final = 2
+"""More columns than these make larger proofs and slower proving, however few rows are left."""
 
 RUN_ARGS: Final[Mapping[str, Any]] = {
     "input_scale": 0,
     "param_scale": 0,
     "scale_rebase_multiplier": 1,
     "lookup_range": [-DIGIT_BASE, DIGIT_BASE],
-    "num_inner_cols": 2,
     "input_visibility": "public",
     "output_visibility": "public",
     "param_visibility": "fixed",
@@ -47,9 +48,9 @@ _FLOOR: Final = {
 _BEFORE_FLOOR: Final = 7
 
 
-def run_args(k: int, digits: int) -> dict[str, Any]:
-    """ezkl's arguments for a circuit of `2**k` rows and numbers of `digits` digits."""
-    return {**RUN_ARGS, "logrows": k, "decomp_legs": digits}
+def run_args(k: int, digits: int, columns: int) -> dict[str, Any]:
+    """ezkl's arguments for `2**k` rows, numbers of `digits` digits, and `columns` a block."""
+    return {**RUN_ARGS, "logrows": k, "decomp_legs": digits, "num_inner_cols": columns}
 
 
 def worst_case(graph: CompiledGraph, edge: EdgeType) -> Bounds:
@@ -117,8 +118,9 @@ def _check_fields(node: Node, digits: int) -> None:
 
 
 def _check_run_args(found: Mapping[str, Any], k: int, bounds: Bounds) -> None:
-    digits = found["decomp_legs"]
-    for name, value in run_args(k, digits).items():
+    digits, columns = found["decomp_legs"], found["num_inner_cols"]
+    _expect(1 <= columns <= MAX_COLUMNS, f"num_inner_cols is {columns}")
+    for name, value in run_args(k, digits, columns).items():
         _expect(found[name] == value, f"{name} is {found[name]}, not {value}")
     _expect(found["rebase_scale"] is None, "rebase_scale is set")
     _expect(
