@@ -141,3 +141,29 @@ def test_a_fault_of_its_own_is_no_traceback(
     message = capsys.readouterr().err
     assert "a fault of its own (RuntimeError); set NESA_TRACEBACK=1" in message
     assert "0123456789abcdef" not in message
+
+
+def test_a_real_miner_follows_the_chain_until_it_is_told_to_stop(
+    miner: OwnedMiner, capsys: Capture
+) -> None:
+    command = [sys.executable, "-m", "nesa_miner.cli", "run", "--dir", str(miner.folder)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        assert process.stdout is not None
+        while json.loads(process.stdout.readline())["event"] != "listening":
+            continue
+        assert cli.main(["status", "--dir", str(miner.folder), "--json"]) == 0
+        status = json.loads(capsys.readouterr().out)
+        _, checks = miner.examined(capsys)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+        said = process.stdout.read()
+    finally:
+        process.kill()
+        process.communicate()
+    assert status["running"] is True
+    assert status["signer"] == miner.identity.address
+    assert checks["port"]["text"].startswith("this miner is running")
+    assert "Traceback" not in said
+    assert cli.main(["status", "--dir", str(miner.folder), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["running"] is False
