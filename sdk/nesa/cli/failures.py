@@ -36,7 +36,7 @@ def sentence(error: BaseException) -> str:
         return f"the chain refused: {error.reason}"
     if isinstance(error, NesaError):
         advice = next((text for kind, text in ADVICE.items() if isinstance(error, kind)), "")
-        return f"{error}; {advice}" if advice and advice not in str(error) else str(error)
+        return f"{error}; {advice}" if advice and ";" not in str(error) else str(error)
     if isinstance(error, BaseExceptionGroup):
         return sentence(error.exceptions[0])
     if isinstance(error, OSError) and error.filename:

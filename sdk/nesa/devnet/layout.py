@@ -44,6 +44,12 @@ class Layout:
         """Files of all models by digest, as miners fetch them."""
         return self.root / "store"
 
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """Every folder that a network makes."""
+        names = ("ape", "deployments", "keys", "logs", "operators", "store")
+        return tuple(self.root / name for name in names)
+
     def keys(self, name: str) -> Path:
         """Folder of an account's keystore and password."""
         return self.root / "keys" / name

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shutil
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,14 +87,14 @@ async def running_devnet(settings: DevnetSettings, progress: Progress) -> AsyncI
     """A network that is ready for queries; every process of it ends with the context.
 
     Raises:
-        InvalidConfiguration: the folder is in use or not empty, or something is not installed.
+        InvalidConfiguration: the folder is in use or not a network's, or something is missing.
         Unavailable: a part of it failed; the message has the end of its log.
     """
     check_settings(settings)
     layout = Layout(settings.folder.resolve())
     clone = find_clone()
     with lease.hold(layout.lease):
-        await make_proving_keys(find_models(clone.models), clone.proving_cache, progress)
+        clear_remains(layout)
         async with Supervisor() as supervisor:
             foundation = await lay_foundation(supervisor, layout, clone, progress)
             yield await _populate(supervisor, foundation, settings, progress)
@@ -124,15 +125,32 @@ def check_settings(settings: DevnetSettings) -> None:
 
     Raises:
         InvalidInput: too few operators.
-        InvalidConfiguration: the folder holds something else or the remains of a network.
+        InvalidConfiguration: the folder holds something else.
     """
     if settings.oracles < 1 or settings.miners < 8:
         raise InvalidInput("a network needs at least 8 miners (4 a shard) and 1 oracle")
     folder = settings.folder
-    if folder.is_dir() and (folder / "keys").exists():
+    if folder.is_dir() and any(folder.iterdir()) and not Layout(folder).lease.exists():
         raise InvalidConfiguration(
-            f"{folder} holds an earlier network; remove it or choose another --dir"
+            f"{folder} holds something else than a network; choose another --dir"
         )
+
+
+async def prepare(progress: Progress) -> None:
+    """Make what is made once per clone: the proving keys of its models.
+
+    Raises:
+        ExhaustedResource: time, memory or disk is used up.
+    """
+    clone = find_clone()
+    await make_proving_keys(find_models(clone.models), clone.proving_cache, progress)
+
+
+def clear_remains(layout: Layout) -> None:
+    """Remove what an earlier network of this folder left; its chain ended with it."""
+    layout.network.unlink(missing_ok=True)
+    for folder in layout.folders:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 async def _populate(

@@ -26,7 +26,7 @@ GRACE_SECONDS: Final = 5.0
 """How long a program may take to end after SIGTERM."""
 
 _PR_SET_PDEATHSIG: Final = 1
-_LOG_TAIL_LINES: Final = 12
+_LONGEST_QUOTE: Final = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,17 +139,19 @@ class Supervisor:
 
 
 def describe_failure(running: Running) -> str:
-    """One sentence about a program that ended, and the last lines of its log."""
+    """One sentence about a program that ended, with the last line of its log."""
     program = running.program
-    head = f"{program.name} ended with code {running.process.returncode}; see {program.log}"
-    return "\n".join([head, *log_tail(program.log)])
+    words = f"{program.name} ended with code {running.process.returncode}"
+    said = last_line(program.log)
+    return f"{words} ({said}); see {program.log}" if said else f"{words}; see {program.log}"
 
 
-def log_tail(log: Path, lines: int = _LOG_TAIL_LINES) -> list[str]:
-    """The last lines of a log, or nothing when there is none."""
+def last_line(log: Path) -> str:
+    """The last line of a log that says anything."""
     if not log.is_file():
-        return []
-    return log.read_text("utf-8", "replace").splitlines()[-lines:]
+        return ""
+    lines = [line.strip() for line in log.read_text("utf-8", "replace").splitlines()]
+    return next((line for line in reversed(lines) if line), "")[:_LONGEST_QUOTE]
 
 
 def _start_guard() -> subprocess.Popen[str]:

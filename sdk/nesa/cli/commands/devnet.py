@@ -13,6 +13,7 @@ from nesa.devnet.network import (
     Devnet,
     DevnetSettings,
     keep_running,
+    prepare,
     running_devnet,
     take_down,
 )
@@ -66,6 +67,7 @@ async def _stay_up(settings: DevnetSettings, *, as_json: bool) -> None:
         if not as_json:
             screen.print(f"[dim]{line} …[/]")
 
+    await prepare(progress)
     async with running_devnet(settings, progress) as running:
         show(_document(running) if as_json else _words(running), as_json=as_json)
         await keep_running(running)

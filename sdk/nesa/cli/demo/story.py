@@ -20,9 +20,7 @@ from nesa.cli.demo.narration import Narrator
 from nesa.cli.demo.report import Check, SceneReport, StoryReport
 from nesa.cli.demo.scenes import faults, fees, proved, sealed, triage
 from nesa.client.client import Client
-from nesa.devnet.layout import find_clone
-from nesa.devnet.models import find_models, make_proving_keys
-from nesa.devnet.network import Devnet, DevnetSettings, running_devnet
+from nesa.devnet.network import Devnet, DevnetSettings, prepare, running_devnet
 from nesa.protocol.errors import NesaError
 
 SCENES: Final[tuple[ModuleType, ...]] = (triage, sealed, proved, faults, fees)
@@ -42,7 +40,7 @@ async def telling(console: Console) -> AsyncIterator[tuple[Told, Devnet]]:
     """The story, told; the network stays up within the context."""
     begun = time.monotonic()
     narrator = Narrator(console)
-    await _prepare(narrator)
+    await prepare(lambda line: narrator.say("cache", line))
     prepared = time.monotonic()
     folder = Path(tempfile.mkdtemp(prefix="nesa-demo-"))
     narrator.say("network", "a chain, eight miners and two oracles, each a process of its own")
@@ -59,16 +57,6 @@ async def telling(console: Console) -> AsyncIterator[tuple[Told, Devnet]]:
         yield Told(report, None if report.holds else folder), devnet
     if report.holds:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-async def _prepare(narrator: Narrator) -> None:
-    """What is made once per clone and not part of the story's time."""
-    clone = find_clone()
-
-    def progress(line: str) -> None:
-        narrator.say("cache", line)
-
-    await make_proving_keys(find_models(clone.models), clone.proving_cache, progress)
 
 
 async def _tell_scenes(devnet: Devnet, narrator: Narrator) -> tuple[SceneReport, ...]:
