@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import time
 from collections import namedtuple
 from collections.abc import Callable
 from pathlib import Path
@@ -88,6 +90,20 @@ async def test_nothing_but_the_keys_stays_in_the_cache(set_up: SetUp, tmp_path: 
     await provide_keys(CIRCUIT, tmp_path)
 
     assert list(tmp_path.iterdir()) == [home(tmp_path)]
+
+
+async def test_only_abandoned_working_folders_are_swept(set_up: SetUp, tmp_path: Path):
+    long_ago = time.time() - keys.ABANDONED_SECONDS - 60
+    for name in ("nesa-proving-old", "nesa-proving-new", "another"):
+        (tmp_path / name).mkdir()
+    for name in ("nesa-proving-old", "another"):
+        os.utime(tmp_path / name, (long_ago, long_ago))
+
+    await provide_keys(CIRCUIT, tmp_path)
+
+    assert not (tmp_path / "nesa-proving-old").exists()
+    assert (tmp_path / "nesa-proving-new").exists()
+    assert (tmp_path / "another").exists()
 
 
 async def test_keys_that_another_process_made_meanwhile_are_kept(set_up: SetUp, tmp_path: Path):

@@ -28,6 +28,8 @@ _FIRST_DIGITS: Final = 4
 _SPARE_ROWS: Final = 256
 """Rows that the proof system keeps for itself, and what ezkl's count varies by."""
 
+WORKING_PREFIX: Final = "nesa-proving-"
+
 MODEL_FILE: Final = "model.onnx"
 SETTINGS_FILE: Final = "settings.json"
 COMPILED_FILE: Final = "circuit.compiled"
@@ -63,8 +65,8 @@ class Circuit:
 
 @contextmanager
 def working_folder(parent: Path | None = None) -> Iterator[Path]:
-    """A fresh folder for one call, gone afterwards whatever happens."""
-    with tempfile.TemporaryDirectory(prefix="nesa-proving-", dir=parent) as name:
+    """A fresh folder for one call, gone afterwards unless this process is killed."""
+    with tempfile.TemporaryDirectory(prefix=WORKING_PREFIX, dir=parent) as name:
         yield Path(name)
 
 

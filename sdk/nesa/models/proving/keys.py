@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import shutil
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -15,6 +16,7 @@ from nesa.models.proving.circuits import (
     COMPILED_FILE,
     PROVING_KEY_FILE,
     VERIFYING_KEY_FILE,
+    WORKING_PREFIX,
     Circuit,
     compile_into,
     set_up_into,
@@ -26,6 +28,9 @@ from nesa.protocol.errors import ExhaustedResource, IntegrityError, InvalidConfi
 
 BYTES_PER_ROW: Final = 8192
 """More than a proving key and all that is written beside it take for one row of the circuit."""
+
+ABANDONED_SECONDS: Final = 6 * 3600
+"""Age at which a working folder must be that of a process that was killed."""
 
 _SEAL: Final = "seal.json"
 _SEALED: Final = (COMPILED_FILE, PROVING_KEY_FILE)
@@ -112,8 +117,17 @@ def _prepare(cache: Path, home: Path) -> None:
             shutil.rmtree(home)
     except OSError as error:
         raise InvalidConfiguration(f"proving cache {cache}: {error.strerror}") from None
+    _sweep(cache)
     if not os.access(cache, os.W_OK):
         raise InvalidConfiguration(f"proving cache {cache} cannot be written")
+
+
+def _sweep(cache: Path) -> None:
+    """Removes what processes left behind that were killed while they worked."""
+    for folder in cache.glob(f"{WORKING_PREFIX}*"):
+        with contextlib.suppress(OSError):
+            if time.time() - folder.stat().st_mtime > ABANDONED_SECONDS:
+                shutil.rmtree(folder)
 
 
 def _require_space(cache: Path, circuit: Circuit) -> None:
