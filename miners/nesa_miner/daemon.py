@@ -26,7 +26,7 @@ from nesa.protocol.errors import (
     InvalidInput,
     Unavailable,
 )
-from nesa.protocol.ids import Address, Timestamp
+from nesa.protocol.ids import ZERO_DIGEST, Address, Timestamp
 from nesa.protocol.messages import Message
 from nesa.protocol.queries import Query
 from nesa_miner.agreement.terms import Timing
@@ -36,12 +36,12 @@ from nesa_miner.engine import CURSOR, Engine, Library, ReadCommittees, Surroundi
 from nesa_miner.identity import Identity
 from nesa_miner.journal import Journal
 from nesa_miner.observability import Metrics
+from nesa_miner.seats import held_seats
 from nesa_miner.server import Routes
 from nesa_miner.shards import open_library
 from nesa_miner.tasks import TaskPool
 from nesa_miner.transport.http import HttpServer, HttpTransport, Limits, MessagesEndpoint
 
-JOURNAL: Final = "journal.sqlite"
 ENVELOPE_SECONDS: Final = 60
 TICK_SECONDS: Final = 0.02
 DELIVERIES: Final = 4
@@ -138,6 +138,7 @@ class Miner:
 
     async def run(self, tasks: TaskPool) -> None:
         """Listen, follow the chain and keep deadlines until told to stop."""
+        await self.warm_up()
         self.engine.restart()
         server = self.server()
         url = await server.start()
@@ -148,6 +149,24 @@ class Miner:
             log.info("stopping")
             await server.close()
             await self.post.transport.close()
+
+    async def warm_up(self) -> None:
+        """Load and test the shard of every seat, so that the first query need not wait for it.
+
+        Raises:
+            IntegrityError: a shard was changed, or this machine computes something else.
+        """
+        around = self.engine.around
+        vault = Contracts(self.connection).vault
+        operator = await vault.operator_of(around.identity.address, "latest")
+        if operator is None:
+            log.warning("not registered", signer=around.identity.address)
+            return
+        for seat in await held_seats(self.connection, operator):
+            facts, _ = await around.library.runner(seat.version_id, seat.shard)
+            if facts.circuit_digest != ZERO_DIGEST:
+                await around.library.prover(seat.version_id, seat.shard)
+            log.info("shard ready", version=seat.version_id.hex(), shard=seat.shard)
 
     async def follow(self) -> None:
         """Read the chain for ever; what cannot be read now is read later."""
@@ -198,13 +217,14 @@ async def run(
     Raises:
         Incompatible: another chain, deployment or journal than expected.
         InvalidConfiguration: a setting that cannot be used.
-        Unavailable: the node does not answer at the start, or the port is taken.
+        Unavailable: the node or the stores do not answer at the start, or the port is taken.
+        IntegrityError: a shard of a held seat was changed.
         ExhaustedResource: the disk is full; nothing that was stored is lost.
     """
     deployment = Deployment.read(folder / settings.deployment)
     async with await Connection.open(settings.rpc_url, deployment) as connection:
         name = _journal_identity(deployment, identity)
-        journal = Journal(folder / JOURNAL, name, AtRest(identity.encryption))
+        journal = Journal(folder / settings.journal, name, AtRest(identity.encryption))
         with contextlib.closing(journal):
             library = wrap(open_library(folder, settings, connection))
             tasks = TaskPool()
