@@ -58,8 +58,9 @@ def verify(
     @param proof The proof.
     @return Boundary digests of the input and of the output, for the caller to compare.
     """
-    instances: Bytes[4096] = self._instances(input_edge, output_edge, input, output)
-    assert self._accepts(verifier, proof, instances), "router: proof refused"
+    inputs: Bytes[4096] = self._residues(input_edge, input)
+    outputs: Bytes[4096] = self._residues(output_edge, output)
+    assert self._accepts(verifier, proof, inputs, outputs), "router: proof refused"
 
     return (
         tensor_digest.boundary_digest(input_edge, input),
@@ -88,13 +89,18 @@ def try_verify(
     @param proof The proof.
     @return True when the verifier accepts.
     """
-    instances: Bytes[4096] = self._instances(input_edge, output_edge, input, output)
-    return self._accepts(verifier, proof, instances)
+    inputs: Bytes[4096] = self._residues(input_edge, input)
+    outputs: Bytes[4096] = self._residues(output_edge, output)
+    return self._accepts(verifier, proof, inputs, outputs)
 
 
 @internal
 @view
-def _accepts(verifier: address, proof: Bytes[8192], instances: Bytes[4096]) -> bool:
+def _accepts(
+    verifier: address, proof: Bytes[8192], inputs: Bytes[4096], outputs: Bytes[4096]
+) -> bool:
+    count: uint256 = (len(inputs) + len(outputs)) // 32
+    assert count <= MAX_INSTANCES, "router: too many values"
     # Proofs are whole words, so that the encoding below pads none.
     if len(proof) % 32 != 0:
         return False
@@ -111,8 +117,9 @@ def _accepts(verifier: address, proof: Bytes[8192], instances: Bytes[4096]) -> b
             convert(96 + len(proof), bytes32),
             convert(len(proof), bytes32),
             proof,
-            convert(len(instances) // 32, bytes32),
-            instances,
+            convert(count, bytes32),
+            inputs,
+            outputs,
         ),
         max_outsize=64,
         gas=VERIFIER_GAS,
@@ -126,56 +133,56 @@ def _accepts(verifier: address, proof: Bytes[8192], instances: Bytes[4096]) -> b
 
 @internal
 @pure
-def _instances(
-    input_edge: bytes32, output_edge: bytes32, input: Bytes[512], output: Bytes[512]
-) -> Bytes[4096]:
-    inputs: edge_type.EdgeType = edge_type.unpack(input_edge)
-    outputs: edge_type.EdgeType = edge_type.unpack(output_edge)
-    total: uint256 = inputs.elements + outputs.elements
-    assert len(input) == inputs.elements * inputs.itemsize, "router: input length"
-    assert len(output) == outputs.elements * outputs.itemsize, "router: output length"
-    assert total <= MAX_INSTANCES, "router: too many values"
+def _residues(packed_edge: bytes32, data: Bytes[512]) -> Bytes[4096]:
+    # Every value of a tensor as a field element of 32 bytes.
+    edge: edge_type.EdgeType = edge_type.unpack(packed_edge)
+    assert len(data) == edge.elements * edge.itemsize, "router: wrong length"
+    assert edge.elements <= MAX_INSTANCES, "router: tensor too large"
+    padded: Bytes[544] = concat(data, empty(bytes32))  # so that every word is a whole one
+    bits: uint256 = 8 * edge.itemsize
+    per_word: uint256 = 256 // bits
+    down: uint256 = 256 - bits
 
-    values: uint256[MAX_INSTANCES] = empty(uint256[MAX_INSTANCES])
-    edge: edge_type.EdgeType = inputs
-    data: Bytes[544] = concat(input, empty(bytes32))  # so that every word is a whole one
-    first: uint256 = 0
-    for side: uint256 in range(2):
-        if side == 1:
-            edge = outputs
-            data = concat(output, empty(bytes32))
-            first = inputs.elements
-        bits: uint256 = 8 * edge.itemsize
-        per_word: uint256 = 256 // bits
-        # One in every lane; values are shifted by `zero`, so that none is negative.
-        ones: uint256 = ALL_BITS // ((1 << bits) - 1)
-        zero: uint256 = 0
-        if edge.signed:
-            zero = 1 << (bits - 1)
-        lift: uint256 = FIELD - zero
-        down: uint256 = 256 - bits
-        least: uint256 = convert(edge.low + convert(zero, int256), uint256)
-        greatest: uint256 = convert(edge.high + convert(zero, int256), uint256)
+    # Values have `zero` added, so that none is negative.
+    ones: uint256 = ALL_BITS // ((1 << bits) - 1)  # one in every lane
+    zero: uint256 = 0
+    if edge.signed:
+        zero = 1 << (bits - 1)
+    lift: uint256 = FIELD - zero
+    least: uint256 = convert(edge.low + convert(zero, int256), uint256)
+    greatest: uint256 = convert(edge.high + convert(zero, int256), uint256)
 
-        for i: uint256 in range(16):
-            done: uint256 = i * per_word
-            if done >= edge.elements:
+    rows: uint256[8][16] = empty(uint256[8][16])  # by eight, because each access costs much
+    row: uint256 = 0
+    for i: uint256 in range(16):
+        done: uint256 = i * per_word
+        if done >= edge.elements:
+            break
+        word: uint256 = convert(extract32(padded, 32 * i), uint256)
+        word = self._big_endian(word, bits) ^ (zero * ones)
+        if edge.elements - done < per_word:
+            # Lanes behind the last value get one that is in range; they are cut off below.
+            unused: uint256 = ALL_BITS >> ((edge.elements - done) * bits)
+            word = (word & ~unused) | ((least * ones) & unused)
+        self._check_range(word, bits, least, greatest)
+        self._check_range(word >> bits, bits, least, greatest)
+        for part: uint256 in range(per_word // 8, bound=4):
+            if row * 8 >= edge.elements:
                 break
-            count: uint256 = min(edge.elements - done, per_word)
-            word: uint256 = convert(extract32(data, 32 * i), uint256)
-            word = self._big_endian(word, bits) ^ (zero * ones)
-            if count < per_word:  # lanes behind the last value get one that is in range
-                unused: uint256 = ALL_BITS >> (count * bits)
-                word = (word & ~unused) | ((least * ones) & unused)
-            self._check_range(word, bits, least, greatest)
-            self._check_range(word >> bits, bits, least, greatest)
-            at: uint256 = first + done
-            for lane: uint256 in range(count, bound=32):
-                values[at] = uint256_addmod(word >> down, lift, FIELD)
-                word = word << bits
-                at = unsafe_add(at, 1)
+            rows[row] = [
+                uint256_addmod(word >> down, lift, FIELD),
+                uint256_addmod((word << bits) >> down, lift, FIELD),
+                uint256_addmod((word << unsafe_mul(2, bits)) >> down, lift, FIELD),
+                uint256_addmod((word << unsafe_mul(3, bits)) >> down, lift, FIELD),
+                uint256_addmod((word << unsafe_mul(4, bits)) >> down, lift, FIELD),
+                uint256_addmod((word << unsafe_mul(5, bits)) >> down, lift, FIELD),
+                uint256_addmod((word << unsafe_mul(6, bits)) >> down, lift, FIELD),
+                uint256_addmod((word << unsafe_mul(7, bits)) >> down, lift, FIELD),
+            ]
+            row += 1
+            word = word << (8 * bits)
 
-    return slice(abi_encode(values), 0, 32 * total)
+    return slice(abi_encode(rows), 0, 32 * edge.elements)
 
 
 @internal

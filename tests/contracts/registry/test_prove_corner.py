@@ -82,7 +82,7 @@ def test_a_false_proof_reverts(registry, circuit_version_id):
 
 
 def test_values_that_do_not_fit_revert(registry, circuit_version_id):
-    with boa.reverts("router: output length"):
+    with boa.reverts("router: wrong length"):
         registry.prove_corner(circuit_version_id, 0, INPUT, b"", CORNERS[0][2])
     with boa.reverts("router: value out of range"):
         registry.prove_corner(circuit_version_id, 0, INPUT, b"\x80\0\0", CORNERS[0][2])

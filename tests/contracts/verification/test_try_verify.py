@@ -32,5 +32,5 @@ def test_values_that_do_not_fit_revert(router, verifier):
         ask(router, verifier, output=b"\x00\xc8")
     with boa.reverts("router: value out of range"):
         ask(router, verifier, input_=b"\x01\xc9")
-    with boa.reverts("router: input length"):
+    with boa.reverts("router: wrong length"):
         ask(router, verifier, input_=b"\x01")
