@@ -11,7 +11,7 @@ import boa
 from boa.contracts.vyper.vyper_contract import VyperContract, VyperDeployer
 
 from nesa.protocol.edges import DType, EdgeType
-from nesa.protocol.ids import ONE_NES, ZERO_DIGEST
+from nesa.protocol.ids import ONE_NES, ZERO_DIGEST, Digest
 from nesa.protocol.parameters import QueryParameters
 from nesa.protocol.versions import ShardFacts
 
@@ -159,7 +159,11 @@ def register_version(
 def with_circuits(shards: tuple[ShardFacts, ...], code_hash: bytes) -> tuple[ShardFacts, ...]:
     """`shards`, each with a circuit whose verifier has the code of `code_hash`."""
     return tuple(
-        replace(shard, circuit_digest=bytes([index + 1]) * 32, verifier_code_hash=code_hash)
+        replace(
+            shard,
+            circuit_digest=Digest(bytes([index + 1]) * 32),
+            verifier_code_hash=Digest(code_hash),
+        )
         for index, shard in enumerate(shards)
     )
 
