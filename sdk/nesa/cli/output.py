@@ -8,12 +8,15 @@ import json
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import click
 import numpy as np
 from rich.console import Console
 from rich.table import Table
+
+PLAIN_WIDTH: Final = 160
+"""Columns of what goes into a file or a pipe, where nobody wraps lines."""
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -26,7 +29,8 @@ def json_option(command: Command) -> Command:
 
 def console() -> Console:
     """Where people read: colours and live lines on a terminal, plain text elsewhere."""
-    return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+    width = None if sys.stdout.isatty() else PLAIN_WIDTH
+    return Console(highlight=False, width=width)
 
 
 def show(payload: Mapping[str, Any], *, as_json: bool) -> None:

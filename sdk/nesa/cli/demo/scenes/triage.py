@@ -50,9 +50,8 @@ class Register:
         """Status, verdict, margin and query of the case."""
         found = interface(CONTRACT).function("cases", 1)
         call = ContractCall(self.address, found.encode([CASE]), f"{CONTRACT}.cases")
-        status, verdict, margin, query_id = found.decode(
-            await self.cast.client.connection.call(call, "latest")
-        )
+        (case,) = found.decode(await self.cast.client.connection.call(call, "latest"))
+        status, verdict, margin, query_id = case
         return int(status), int(verdict), int(margin), int(query_id)
 
 
