@@ -7,12 +7,16 @@ its standard input ends. Blocks are mined with each transaction, so tests need n
 from __future__ import annotations
 
 import asyncio
+import atexit
 import secrets
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from eth_account import Account
@@ -45,6 +49,16 @@ class StandingNetwork:
     @property
     def file(self) -> Path:
         return Layout(self.folder).network
+
+
+@cache
+def shared_network() -> StandingNetwork:
+    """One standing network for all tests of a session; it ends with the session's process."""
+    folder = Path(tempfile.mkdtemp(prefix="nesa-standing-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    stack = ExitStack()
+    atexit.register(stack.close)
+    return stack.enter_context(standing_network(folder))
 
 
 @contextmanager

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 
 from nesa import Client
 from nesa.chain.connection import RpcPolicy
-from tests.standing_network import StandingNetwork, standing_network
+from tests.standing_network import StandingNetwork, shared_network
 
 
 @pytest.fixture(scope="session")
-def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandingNetwork]:
-    with standing_network(tmp_path_factory.mktemp("standing")) as running:
-        yield running
+def network() -> StandingNetwork:
+    return shared_network()
 
 
 @pytest.fixture

@@ -29,10 +29,9 @@ from nesa import (
     Unavailable,
 )
 from nesa.chain.deployment import KeyFile
-from nesa.client import client as module
 from nesa.models.folder import load
 from nesa.protocol.digests import boundary_digest
-from nesa.protocol.ids import Amount
+from nesa.protocol.ids import Amount, QueryId
 from tests.standing_network import StandingNetwork, rich_account
 
 MLP = "breast-cancer-mlp"
@@ -90,7 +89,7 @@ async def test_a_sealed_request_shows_neither_input_nor_digest(
     plain = model.encode_features(features)
     assert submitted.query.privacy is Privacy.SEALED
     assert plain not in shown
-    assert boundary_digest([model.card.input_edge], [plain]) not in shown
+    assert bytes(boundary_digest([model.card.input_edge], [plain])) not in shown
     assert submitted.content_key is not None
     assert submitted.content_key.hex() not in repr(submitted)
 
@@ -216,7 +215,7 @@ async def test_an_unknown_assurance_lists_the_known(client: Client, model: Model
 
 async def test_an_unknown_query_says_so(client: Client) -> None:
     with pytest.raises(InvalidInput, match="no query 999"):
-        async for _ in client.watch(module.QueryId(999)):
+        async for _ in client.watch(QueryId(999)):
             pass
 
 
