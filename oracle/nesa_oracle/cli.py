@@ -17,8 +17,8 @@ import structlog
 from eth_account.signers.local import LocalAccount
 
 from nesa.chain.connection import Connection
-from nesa.chain.deployment import Deployment
-from nesa.chain.keystore import read_password
+from nesa.chain.deployment import Deployment, Network, deployment_path
+from nesa.chain.keystore import SCRYPT_COST, read_password
 from nesa.protocol.errors import InvalidConfiguration, NesaError, Rejected
 from nesa.protocol.ids import NES_DECIMALS, Address
 from nesa_oracle import daemon
@@ -33,7 +33,8 @@ from nesa_oracle.keys import (
 )
 from nesa_oracle.registering import Registration
 
-DEFAULT_FOLDER: Final = Path("nesa-oracle")
+FOLDER_VARIABLE: Final = "NESA_ORACLE_DIR"
+LIGHT_COST: Final = 2**12
 FAULT: Final = 70
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -44,9 +45,9 @@ def _folder_option(command: Command) -> Command:
         "--dir",
         "folder",
         type=click.Path(path_type=Path, file_okay=False),
-        default=DEFAULT_FOLDER,
-        show_default=True,
-        help="The oracle's folder.",
+        default=Path(),
+        envvar=FOLDER_VARIABLE,
+        help=f"The oracle's folder; by default the current one, or ${FOLDER_VARIABLE}.",
     )
     return option(command)
 
@@ -66,19 +67,37 @@ def cli() -> None:
 
 
 @cli.command()
-@_folder_option
-@click.option("--rpc-url", required=True, help="JSON-RPC endpoint of a node.")
+@click.option(
+    "--dir",
+    "folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    required=True,
+    help="Made here.",
+)
+@click.option(
+    "--network",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="network.json of a devnet; instead of --rpc-url and --deployment.",
+)
+@click.option("--rpc-url", help="JSON-RPC endpoint of a node.")
 @click.option(
     "--deployment",
-    type=click.Path(path_type=Path, dir_okay=False, exists=True),
-    required=True,
+    type=click.Path(path_type=Path, dir_okay=False),
     help="Addresses of the contracts: deployments/<chain id>.json.",
 )
 @click.option("--port", type=int, default=9410, show_default=True, help="For health and metrics.")
 @click.option("--endpoint", help="URL to state on chain; http://127.0.0.1:PORT when left out.")
+@click.option("--light-keys", is_flag=True, help="Keys that open fast; for local chains only.")
 @_json_option
 def init(
-    folder: Path, rpc_url: str, deployment: Path, port: int, endpoint: str | None, as_json: bool
+    folder: Path,
+    network: Path | None,
+    rpc_url: str | None,
+    deployment: Path | None,
+    port: int,
+    endpoint: str | None,
+    light_keys: bool,
+    as_json: bool,
 ) -> None:
     """Make an oracle's folder: settings and keys.
 
@@ -88,14 +107,13 @@ def init(
         --rpc-url http://127.0.0.1:8545 --deployment deployments/31337.json
     """
     password = read_password(PASSWORD_VARIABLE)
+    url, contracts = _chain(network, rpc_url, deployment)
     settings = OracleSettings(
-        rpc_url=rpc_url,
-        deployment=deployment.resolve(),
-        port=port,
-        endpoint=endpoint or f"http://127.0.0.1:{port}",
+        rpc_url=url, deployment=contracts, port=port, endpoint=endpoint or _local_url(port)
     )
     path = write_settings(folder, settings)
-    keys = create_keys(settings.in_folder(folder), password)
+    cost = LIGHT_COST if light_keys else SCRYPT_COST
+    keys = create_keys(settings.in_folder(folder), password, cost)
     _show({"settings": str(path), "owner": keys.owner, "signer": keys.signer}, as_json=as_json)
 
 
@@ -139,18 +157,18 @@ def register(folder: Path, as_json: bool) -> None:
 
 @cli.command()
 @_folder_option
-@click.option("--dry-run", is_flag=True, help="Gather and check, but send nothing.")
-@click.option("--json", "as_json", is_flag=True, help="Log JSON lines.")
-def run(folder: Path, dry_run: bool, as_json: bool) -> None:
+@click.option("--dry", is_flag=True, help="Gather and check, but send nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Log JSON lines, as without a terminal.")
+def run(folder: Path, dry: bool, as_json: bool) -> None:
     """Run the oracle until SIGTERM. Without keys it runs dry.
 
     \b
     Example:
       NESA_PASSWORD_FILE=secret nesa-oracle run --dir my-oracle
     """
-    _log_to_stderr(as_json=as_json)
+    _log_to_stderr(as_json=as_json or not sys.stderr.isatty())
     settings = read_settings(folder)
-    account = None if dry_run else _signer_if_any(settings)
+    account = None if dry else _signer_if_any(settings)
     asyncio.run(daemon.run(settings, account))
 
 
@@ -181,6 +199,25 @@ def _reported(error: BaseException) -> int:
     fault = f"{type(error).__name__}: {error}"
     click.echo(f"Error: a fault of nesa-oracle ({fault}); see it with NESA_TRACEBACK=1", err=True)
     return FAULT
+
+
+def _chain(network: Path | None, rpc_url: str | None, deployment: Path | None) -> tuple[str, Path]:
+    """URL of a node and the file with the contracts' addresses.
+
+    A devnet's own deployment file lies beside its `network.json`.
+    """
+    if network is not None:
+        found = Network.read(network)
+        folder = network.resolve().parent / "deployments"
+        return found.rpc_url, deployment_path(folder, found.chain_id)
+    if rpc_url is None or deployment is None:
+        raise InvalidConfiguration("state --rpc-url and --deployment, or the --network of a devnet")
+    Deployment.read(deployment)
+    return rpc_url, deployment.resolve()
+
+
+def _local_url(port: int) -> str:
+    return f"http://127.0.0.1:{port}"
 
 
 def _signer_if_any(settings: OracleSettings) -> LocalAccount | None:

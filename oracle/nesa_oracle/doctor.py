@@ -51,7 +51,7 @@ async def examine(settings: OracleSettings, account: LocalAccount | None) -> lis
 
 def _key(account: LocalAccount | None) -> Finding:
     if account is None:
-        return Finding("key", False, "no signer: the oracle can only run with --dry-run")
+        return Finding("key", False, "no signer: the oracle can only run with --dry")
     return Finding("key", True, f"signs as {account.address}")
 
 

@@ -25,6 +25,7 @@ def network(built: Network) -> Iterator[Network]:
     """The network as it was built, whatever the test does to it."""
     snapshot = built.anvil.rpc("evm_snapshot")
     yield built
+    built.anvil.rpc("evm_setIntervalMining", 0)
     built.anvil.rpc("evm_setAutomine", True)
     built.anvil.rpc("anvil_dropAllTransactions")
     built.anvil.rpc("evm_revert", snapshot)

@@ -23,11 +23,11 @@ from vyper.cli.vyper_compile import compile_files
 from nesa.chain.abi import ContractCall, interface
 from nesa.chain.anvil import CHAIN_ID, Anvil, development_account, free_port
 from nesa.chain.committees import DrawnCommittees, drawn_committees
-from nesa.chain.connection import Connection, RpcPolicy, quantity
+from nesa.chain.connection import Connection, RpcPolicy
 from nesa.chain.contracts import ORACLE_SEATS, Contracts, Order
 from nesa.chain.deployment import Deployment
-from nesa.chain.events import QueryRequested, decode_event
-from nesa.chain.sender import Sender, find_receipt
+from nesa.chain.events import AttemptOpened, QueryRequested, decode_event
+from nesa.chain.sender import Receipt, Sender
 from nesa.protocol.digests import boundary_digest
 from nesa.protocol.edges import DType, EdgeType
 from nesa.protocol.evidence import ShardEvidence, encode_evidence
@@ -114,13 +114,20 @@ class Network:
         contracts = Contracts(connection)
         client = Sender(connection, development_account(0))
         await client.send(contracts.token.approve(contracts.market.address, order.max_fee))
-        receipt = await client.send(contracts.market.request(order, TENSORS[0]))
+        return self._announced(await client.send(contracts.market.request(order, TENSORS[0])))
+
+    async def retry(self, connection: Connection, query: Query) -> Query:
+        """The client's next attempt, two blocks old."""
+        client = Sender(connection, development_account(0))
+        return self._announced(await client.send(Contracts(connection).market.retry(query)))
+
+    def _announced(self, receipt: Receipt) -> Query:
         for log in receipt.logs:
             event = decode_event(log)
-            if isinstance(event, QueryRequested):
+            if isinstance(event, QueryRequested | AttemptOpened):
                 self.anvil.rpc("anvil_mine", "0x2")
                 return event.query
-        raise AssertionError("nothing was asked")
+        raise AssertionError("no query was announced")
 
     async def committees(self, connection: Connection, query: Query) -> DrawnCommittees:
         """Who was drawn."""
@@ -258,7 +265,7 @@ async def _created(anvil: Anvil, sender: Address, code: bytes) -> Address:
     tx_hash = anvil.rpc("eth_sendTransaction", transaction)
     while (receipt := anvil.rpc("eth_getTransactionReceipt", tx_hash)) is None:
         await asyncio.sleep(0.005)
-    assert receipt["status"] == "0x1"
+    assert receipt["status"] == "0x1", f"{len(code)} bytes of creation code were refused"
     return Address(receipt["contractAddress"])
 
 
@@ -328,6 +335,3 @@ async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 20.0)
     while not await condition():
         assert time.monotonic() < limit, "it did not happen in time"
         await asyncio.sleep(0.05)
-
-
-__all__ = ["Network", "build", "find_receipt", "members", "quantity", "until"]

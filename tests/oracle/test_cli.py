@@ -14,6 +14,8 @@ from click.testing import CliRunner, Result
 from nesa.chain.anvil import development_account, free_port
 from nesa.chain.connection import Connection
 from nesa.chain.contracts import Contracts
+from nesa.chain.deployment import KeyFile
+from nesa.chain.deployment import Network as Devnet
 from nesa.chain.keystore import create_keystore
 from nesa.chain.sender import Sender
 from nesa.protocol.errors import InvalidConfiguration, NesaError
@@ -28,14 +30,6 @@ PASSWORD = {"NESA_PASSWORD": "for a test"}
 
 def invoke(*arguments: str, env: dict[str, str] | None = None) -> Result:
     return CliRunner().invoke(cli.cli, list(arguments), env=PASSWORD if env is None else env)
-
-
-@pytest.fixture(autouse=True)
-def _cheap_keys(monkeypatch: pytest.MonkeyPatch) -> None:
-    def cheap(path: Path, password: str, key: bytes | None = None, cost: int = 0) -> Any:
-        return create_keystore(path, password, key, 2**10)
-
-    monkeypatch.setattr("nesa_oracle.keys.create_keystore", cheap)
 
 
 @pytest.fixture
@@ -53,6 +47,7 @@ def folder(network: Network, tmp_path: Path) -> Path:
         "--port",
         str(free_port()),
         "--json",
+        "--light-keys",
     )
     assert found.exit_code == 0, found.output
     return tmp_path / "o"
@@ -78,6 +73,24 @@ def test_init_never_overwrites(folder: Path, network: Network, tmp_path: Path) -
     )
     assert isinstance(again.exception, InvalidConfiguration)
     assert "exists" in str(again.exception)
+
+
+def test_init_takes_a_devnets_network(network: Network, tmp_path: Path) -> None:
+    network.deployment.write(tmp_path / "deployments" / "31337.json")
+    Devnet(
+        rpc_url=network.anvil.url,
+        chain_id=31337,
+        contracts=network.deployment,
+        client=KeyFile(keystore=tmp_path, password_file=tmp_path),
+    ).write(tmp_path / "network.json")
+    words = ["--dir", str(tmp_path / "o"), "--network", str(tmp_path / "network.json")]
+    assert invoke("init", *words, "--light-keys").exit_code == 0
+    assert findings(tmp_path / "o")["node"]["ok"]
+
+
+def test_init_needs_a_chain(tmp_path: Path) -> None:
+    found = invoke("init", "--dir", str(tmp_path / "o"), "--rpc-url", "http://127.0.0.1:1")
+    assert "--network of a devnet" in str(found.exception)
 
 
 def test_init_without_a_password_names_the_variables(network: Network, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from nesa.protocol.ids import Address
 from nesa.protocol.queries import Assurance, Outcome, Query, QueryStatus
 from nesa_oracle.config import OracleSettings
 from nesa_oracle.daemon import Oracle
-from nesa_oracle.journal import Journal
+from nesa_oracle.journal import JobKey, Journal, Phase
 from tests.oracle.network import (
     Network,
     honest_bodies,
@@ -34,21 +34,22 @@ from tests.oracle.network import (
 
 @contextlib.asynccontextmanager
 async def oracle(
-    network: Network, connection: Connection, name: str, folder: Path
+    network: Network, connection: Connection, name: str | None, folder: Path
 ) -> AsyncIterator[Journal]:
-    """A running oracle that signs as `name`."""
+    """A running oracle that signs as `name`, or a dry one."""
     network.deployment.write(folder / "deployment.json")
     settings = OracleSettings(
         rpc_url=network.anvil.url,
         deployment=Path("deployment.json"),
         port=free_port(),
         poll_seconds=0.05,
-        finality=0,
+        gather_seconds=3,
     ).in_folder(folder)
-    journal = Journal(folder / f"{name}.sqlite", name)
+    journal = Journal(folder / f"{name}.sqlite", str(name))
+    account = None if name is None else operator_key(name)
     async with ClientSession() as session:
         running = asyncio.create_task(
-            Oracle(settings, connection, session, journal, operator_key(name)).serve()
+            Oracle(settings, connection, session, journal, account).serve()
         )
         try:
             yield journal
@@ -75,6 +76,10 @@ async def answer(connection: Connection, query: Query) -> Outcome:
         if isinstance(event, QueryFulfilled) and event.query_id == query.query_id
     )
     return outcome
+
+
+def key_of(query: Query) -> JobKey:
+    return JobKey((query.query_id, query.attempt))
 
 
 def first_oracle(network: Network, committees: DrawnCommittees, turn: int = 0) -> str:
@@ -203,11 +208,92 @@ async def test_the_second_oracle_waits_for_its_turn(
         oracle(network, connection, second, tmp_path) as journal,
     ):
         await asyncio.sleep(1.0)
-        assert not journal.sent_hashes((query.query_id, query.attempt))  # type: ignore[arg-type]
+        assert not journal.sent_hashes(key_of(query))
         network.anvil.rpc("evm_increaseTime", query.rules.oracle_turn)
         network.anvil.rpc("evm_mine")
         outcome = await answer(connection, query)
     assert outcome.fulfilled_at >= query.opened_at + query.rules.oracle_turn
+
+
+async def test_an_answer_that_a_reorganisation_took_is_sent_again(
+    network: Network, connection: Connection, tmp_path: Path
+) -> None:
+    query = await network.ask(connection, Assurance.AGREED)
+    committees = await network.committees(connection, query)
+    name = first_oracle(network, committees)
+    async with (
+        members(network, honest_bodies(network, committees)),
+        oracle(network, connection, name, tmp_path) as journal,
+    ):
+        await answer(connection, query)
+
+        async def is_noticed() -> bool:
+            job = journal.job(key_of(query))
+            return job is not None and job.phase is Phase.MINED
+
+        await until(is_noticed)
+        network.anvil.rpc("anvil_reorg", 1, [])
+        await answer(connection, query)
+    assert await connection.mined_nonce(Address(operator_key(name).address)) == 1
+
+
+async def test_a_replaced_seed_block_means_another_draw(
+    network: Network, connection: Connection, tmp_path: Path
+) -> None:
+    """The members of the first draw stay silent; those of the second have evidence."""
+    query = await network.ask(connection, Assurance.AGREED)
+    bodies: dict[str, bytes] = {}
+    async with (
+        members(network, bodies),
+        oracle(network, connection, "o0", tmp_path),
+        oracle(network, connection, "o1", tmp_path),
+    ):
+        await asyncio.sleep(0.5)
+        before = await connection.block(query.seed_block)
+        network.anvil.rpc("anvil_reorg", 2, [])
+        network.anvil.rpc("evm_setIntervalMining", 1)
+        assert (await connection.block(query.seed_block)).hash != before.hash
+        bodies |= honest_bodies(network, await network.committees(connection, query))
+        outcome = await answer(connection, query)
+    assert [shard.paid for shard in outcome.shards] == [0b1111, 0b1111]
+
+
+async def test_a_retried_query_is_answered_in_its_new_attempt(
+    network: Network, connection: Connection, tmp_path: Path
+) -> None:
+    query = await network.ask(connection, Assurance.AGREED)
+    network.anvil.rpc("evm_increaseTime", query.rules.answer_window + 1)
+    network.anvil.rpc("evm_mine")
+    again = await network.retry(connection, query)
+    committees = await network.committees(connection, again)
+    async with (
+        members(network, honest_bodies(network, committees)),
+        oracle(network, connection, first_oracle(network, committees), tmp_path) as journal,
+    ):
+        await answer(connection, again)
+        assert journal.sent_hashes(key_of(query)) == []
+
+
+async def test_a_dry_oracle_sends_nothing(
+    network: Network, connection: Connection, tmp_path: Path
+) -> None:
+    query = await network.ask(connection, Assurance.AGREED)
+    committees = await network.committees(connection, query)
+    network.anvil.rpc("evm_increaseTime", 2 * query.rules.oracle_turn + 5)
+    network.anvil.rpc("evm_mine")
+    async with (
+        members(network, honest_bodies(network, committees)),
+        oracle(network, connection, None, tmp_path) as journal,
+    ):
+
+        async def is_ready() -> bool:
+            job = journal.job(key_of(query))
+            return job is not None and job.phase is Phase.GATHERED
+
+        await until(is_ready)
+        await asyncio.sleep(0.5)
+    status = await Contracts(connection).market.status_of(query.query_id, "latest")
+    assert status is QueryStatus.OPEN
 
 
 async def test_a_proved_query_is_answered_with_the_first_prover(
