@@ -8,6 +8,7 @@ from typing import Any
 
 import boa
 from boa.contracts.vyper.vyper_contract import VyperContract
+from eth_abi.abi import decode
 from eth_keys.datatypes import PrivateKey
 from eth_utils.crypto import keccak
 
@@ -18,6 +19,7 @@ from nesa.protocol.ids import ONE_NES, ZERO_DIGEST, Address, Digest, QueryId
 from nesa.protocol.outcomes import outcome_from_abi
 from nesa.protocol.queries import (
     ORACLE_SHARD,
+    QUERY_ABI,
     Assurance,
     Outcome,
     Privacy,
@@ -149,6 +151,14 @@ class World:
             if type(event).__name__ in ("QueryRequested", "AttemptOpened"):
                 return as_query(event.query)
         raise AssertionError("nothing was asked")
+
+    def requested_through(self, contract: VyperContract) -> Query:
+        """Terms of the query that `contract` asked in its last transaction; waits as `request`."""
+        address = bytes.fromhex(self.market.address[2:])
+        entries = contract._computation.get_raw_log_entries()
+        data = [data for _, emitter, _, data in entries if emitter == address][-1]
+        pass_blocks(2)
+        return as_query(decode([QUERY_ABI, "bytes"], data)[0])
 
     # --- Answering ---
 

@@ -200,5 +200,5 @@ def _logit(output: Bytes[1024], start: uint256) -> int256:
     # Little-endian two's complement of two bytes.
     low: uint256 = convert(slice(output, start, 1), uint256)
     high: uint256 = convert(slice(output, start + 1, 1), uint256)
-    word: uint256 = (low | (high << 8)) << 240
-    return convert(word, int256) >> 240
+    logit: int256 = convert(low | (high << 8), int256)
+    return logit if logit < 2**15 else logit - 2**16

@@ -26,10 +26,6 @@ RECENT_SHIFT: constant(uint256) = 72
 OLDER_SHIFT: constant(uint256) = 136
 PERIOD_SHIFT: constant(uint256) = 200
 
-# Accounts that stand for the reviewers and the treasury of the moment.
-REVIEWERS: constant(address) = 0x0000000000000000000000000000000000000001
-TREASURY: constant(address) = 0x0000000000000000000000000000000000000002
-
 # Seconds of one period.
 CREDIT_WINDOW: immutable(uint256)
 
@@ -88,12 +84,7 @@ def shares_of(version_id: bytes32) -> (uint256, uint256, uint256):
     @param version_id The version.
     @return NES units of the developer, of the reviewers and of the treasury.
     """
-    word: uint256 = self._versions[version_id]
-    return (
-        (word >> ROYALTY_SHIFT) & MASK_64,
-        (word >> REVIEWERS_SHIFT) & MASK_64,
-        word >> TREASURY_SHIFT,
-    )
+    return self._shares(version_id)
 
 
 @external
@@ -104,7 +95,9 @@ def credit_of(account: address) -> (uint256, uint256):
     @param account The account.
     @return NES units that can be withdrawn now, and NES units that still wait.
     """
-    return self._balance(account)
+    word: uint256 = self._aged(account)
+    waiting: uint256 = ((word >> RECENT_SHIFT) & MASK_64) + ((word >> OLDER_SHIFT) & MASK_64)
+    return word & MASK_72, waiting
 
 
 # === Queries ===
@@ -143,17 +136,25 @@ def _cancel(version_id: bytes32, fee: uint256):
 
 
 @internal
-def _collect(version_id: bytes32, developer: address) -> (uint256, uint256, uint256):
-    # Credits a version's shares, which begin to wait now.
-    word: uint256 = self._versions[version_id]
-    royalty: uint256 = (word >> ROYALTY_SHIFT) & MASK_64
-    reviewers: uint256 = (word >> REVIEWERS_SHIFT) & MASK_64
-    treasury: uint256 = word >> TREASURY_SHIFT
-    self._versions[version_id] = word & MASK_64
-    self._earn(developer, royalty)
-    self._earn(REVIEWERS, reviewers)
-    self._earn(TREASURY, treasury)
+def _collect(version_id: bytes32) -> (uint256, uint256, uint256):
+    # Empties a version's shares, which the caller credits in the same transaction.
+    royalty: uint256 = 0
+    reviewers: uint256 = 0
+    treasury: uint256 = 0
+    royalty, reviewers, treasury = self._shares(version_id)
+    self._versions[version_id] &= MASK_64
     return royalty, reviewers, treasury
+
+
+@internal
+@view
+def _shares(version_id: bytes32) -> (uint256, uint256, uint256):
+    word: uint256 = self._versions[version_id]
+    return (
+        (word >> ROYALTY_SHIFT) & MASK_64,
+        (word >> REVIEWERS_SHIFT) & MASK_64,
+        word >> TREASURY_SHIFT,
+    )
 
 
 # === Accounts ===
@@ -179,14 +180,6 @@ def _take(account: address) -> uint256:
     self._credits[account] = word - amount
     self._owed -= amount
     return amount
-
-
-@internal
-@view
-def _balance(account: address) -> (uint256, uint256):
-    word: uint256 = self._aged(account)
-    waiting: uint256 = ((word >> RECENT_SHIFT) & MASK_64) + ((word >> OLDER_SHIFT) & MASK_64)
-    return word & MASK_72, waiting
 
 
 @internal

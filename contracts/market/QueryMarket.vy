@@ -180,7 +180,7 @@ def request_with_permit(
 
 
 @external
-def retry(query: IQueryMarket.Query) -> IQueryMarket.Query:
+def retry(query: IQueryMarket.Query):
     """
     @notice Opens another attempt of a query that nobody answered.
     """
@@ -194,7 +194,6 @@ def retry(query: IQueryMarket.Query) -> IQueryMarket.Query:
     assert self._ends_by(again) <= self._seats_until(query.epoch), "market: too late to retry"
     self._store(query.query_id, IQueryMarket.QueryStatus.OPEN, 0, query_terms.terms_hash(again))
     log IQueryMarket.AttemptOpened(query_id=query.query_id, query=again)
-    return again
 
 
 # === Oracles ===
@@ -259,7 +258,7 @@ def claim_slot(
     shard: uint256,
     commitments: DynArray[bytes32, 8],
     result: IQueryMarket.SignedResult,
-) -> IQueryMarket.Outcome:
+):
     """
     @notice Pays a member of a settled committee whom the report left out.
     """
@@ -283,9 +282,12 @@ def claim_slot(
     amount: uint256 = query_terms.split_fee(query).slot
     credit_book._earn(operator, amount)
     log IQueryMarket.SlotClaimed(
-        query_id=query.query_id, operator=operator, shard=shard, amount=amount
+        query_id=query.query_id,
+        operator=operator,
+        shard=shard,
+        amount=amount,
+        paid=settled.shards[shard].paid,
     )
-    return settled
 
 
 # === Everybody ===
@@ -351,8 +353,12 @@ def collect(developer: address, root: bytes32):
     royalty: uint256 = 0
     reviewers: uint256 = 0
     treasury: uint256 = 0
-    royalty, reviewers, treasury = credit_book._collect(version_id, developer)
+    royalty, reviewers, treasury = credit_book._collect(version_id)
     assert royalty + reviewers + treasury != 0, "market: nothing to collect"
+
+    credit_book._earn(developer, royalty)
+    credit_book._earn(staticcall PARAMETERS.reviewer_pool(), reviewers)
+    credit_book._earn(staticcall PARAMETERS.treasury(), treasury)
     log IQueryMarket.SharesCollected(
         version_id=version_id,
         developer=developer,
@@ -367,25 +373,11 @@ def withdraw(account: address) -> uint256:
     """
     @notice Pays an account what it earned and may take.
     """
-    is_account: bool = account not in [credit_book.REVIEWERS, credit_book.TREASURY]
-    assert is_account, "market: not an account"
-    return self._withdraw(account, account)
-
-
-@external
-def withdraw_treasury() -> uint256:
-    """
-    @notice Pays the treasury's credit to the treasury of the moment.
-    """
-    return self._withdraw(credit_book.TREASURY, staticcall PARAMETERS.treasury())
-
-
-@external
-def withdraw_reviewers() -> uint256:
-    """
-    @notice Pays the reviewers' credit to the reviewer pool of the moment.
-    """
-    return self._withdraw(credit_book.REVIEWERS, staticcall PARAMETERS.reviewer_pool())
+    amount: uint256 = credit_book._take(account)
+    log IQueryMarket.CreditWithdrawn(account=account, amount=amount)
+    paid: bool = extcall TOKEN.transfer(account, amount, default_return_value=True)
+    assert paid, "market: transfer failed"
+    return amount
 
 
 # === Court ===
@@ -488,24 +480,6 @@ def quote(order: IQueryMarket.Order) -> uint256:
     @notice What an order would cost now.
     """
     return query_terms.fee(self._ordered(order).query)
-
-
-@external
-@view
-def treasury_credit() -> (uint256, uint256):
-    """
-    @notice What the treasury can withdraw, and what still waits.
-    """
-    return credit_book._balance(credit_book.TREASURY)
-
-
-@external
-@view
-def reviewers_credit() -> (uint256, uint256):
-    """
-    @notice What the reviewers can withdraw, and what still waits.
-    """
-    return credit_book._balance(credit_book.REVIEWERS)
 
 
 # === Request ===
@@ -852,15 +826,6 @@ def _paid_slots(outcome: IQueryMarket.Outcome) -> uint256:
         for position: uint256 in range(8):
             count += (shard.paid >> position) & 1
     return count
-
-
-@internal
-def _withdraw(account: address, beneficiary: address) -> uint256:
-    amount: uint256 = credit_book._take(account)
-    log IQueryMarket.CreditWithdrawn(account=beneficiary, amount=amount)
-    paid: bool = extcall TOKEN.transfer(beneficiary, amount, default_return_value=True)
-    assert paid, "market: transfer failed"
-    return amount
 
 
 # === State words ===

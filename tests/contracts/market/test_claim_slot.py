@@ -1,12 +1,14 @@
 """Claiming what the report left out."""
 
+from dataclasses import replace
+
 import boa
 import pytest
 
 from nesa.protocol.fees import split_fee
 from nesa.protocol.outcomes import outcome_as_abi
 from nesa.protocol.queries import Assurance, SignedResult
-from tests.market import as_outcome, go_to
+from tests.market import go_to
 from tests.reports import signer_address
 
 LEFT_OUT = 1
@@ -43,13 +45,8 @@ def test_a_member_that_was_left_out_is_paid(world, query, outcome, shard):
 
 
 def test_the_new_outcome_is_needed_from_then_on(world, query, outcome):
-    work = world.works(query)[0]
-    commitments = work.commitments()
-    result = work.result(LEFT_OUT, commitments)
-    answered = world.market.claim_slot(
-        query.as_abi(), outcome_as_abi(outcome), 0, commitments, result.as_abi()
-    )
-    later = as_outcome(answered)
+    paid = claim(world, query, outcome).paid
+    later = replace(outcome, shards=(replace(outcome.shards[0], paid=paid), outcome.shards[1]))
     assert later.shards[0].paid == 0b1111
     assert world.market.verify_outcome(query.as_abi(), outcome_as_abi(later))
     assert not world.market.verify_outcome(query.as_abi(), outcome_as_abi(outcome))
@@ -80,8 +77,6 @@ def test_before_the_answer_reverts(world, query, outcome, client):
 
 
 def test_another_outcome_reverts(world, query, outcome):
-    from dataclasses import replace
-
     forged = replace(outcome, oracle=world.treasury)
     with boa.reverts("market: other outcome"):
         claim(world, query, forged)

@@ -7,9 +7,6 @@ from nesa.protocol.fees import split_fee
 from tests.market import CREDIT_WINDOW, go_to
 from tests.reports import signer_address
 
-REVIEWERS = "0x" + "0" * 39 + "1"
-TREASURY = "0x" + "0" * 39 + "2"
-
 
 @pytest.fixture
 def query(world, client):
@@ -60,34 +57,3 @@ def test_what_still_waits_stays(world, client, earner):
 def test_with_nothing_to_take_reverts(world, outsider):
     with boa.reverts("market: nothing to withdraw"):
         world.market.withdraw(outsider)
-
-
-@pytest.mark.parametrize("account", [TREASURY, REVIEWERS])
-def test_the_protocols_own_accounts_revert(world, account):
-    with boa.reverts("market: not an account"):
-        world.market.withdraw(account)
-
-
-def collected(world):
-    query = world.versions[1]
-    assert sum(world.market.shares_of(query)) > 0
-    world.collect(1)
-    go_to(boa.env.timestamp + 2 * CREDIT_WINDOW)
-
-
-def test_the_treasury_of_the_moment_is_paid(world, earner):
-    collected(world)
-    ready, _ = world.market.treasury_credit()
-    new = boa.env.generate_address("new treasury")
-    world.lower.parameters.set_treasury(new, sender=world.deployer)
-    world.market.withdraw_treasury()
-    assert world.lower.token.balanceOf(new) == ready > 0
-    world.assert_solvent()
-
-
-def test_the_reviewer_pool_of_the_moment_is_paid(world, earner):
-    collected(world)
-    ready, _ = world.market.reviewers_credit()
-    world.market.withdraw_reviewers()
-    assert world.lower.token.balanceOf(world.reviewer_pool) == ready > 0
-    world.assert_solvent()

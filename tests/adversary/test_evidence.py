@@ -1,0 +1,391 @@
+"""Attacks with evidence: signatures, sets and proofs that were made for something else."""
+
+from dataclasses import replace
+
+import boa
+import pytest
+from eth_utils.crypto import keccak
+
+from nesa.protocol.commitments import SECP256K1_HALF_ORDER
+from nesa.protocol.ids import ZERO_DIGEST
+from nesa.protocol.outcomes import outcome_as_abi
+from nesa.protocol.queries import Assurance, Privacy
+from tests.contracts.verifiers import true_proof
+from tests.market import INPUT_EDGE, OUTPUT_EDGE, TENSORS, go_to, pass_blocks
+from tests.reports import changed, keys_of, signer_address
+
+ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
+OUTSIDERS = keys_of([f"outsider {number}" for number in range(4)])
+
+
+def with_results(report, *results):
+    return replace(report, results=tuple(results))
+
+
+@pytest.fixture
+def query(world, client):
+    return world.request(client)
+
+
+@pytest.fixture
+def work(world, query):
+    return world.works(query)[0]
+
+
+@pytest.mark.parametrize(
+    "context",
+    [
+        {"query_id": 2},
+        {"attempt": 1},
+        {"chain_id": 5},
+        {"market": "0x" + "11" * 20},
+        {"seed": b"\x11" * 32},
+        {"shard": 1},
+    ],
+    ids=lambda context: next(iter(context)),
+)
+def test_evidence_of_another_place_is_worthless(world, query, work, context):
+    """The attacker replays a committee's honest work where it was not done."""
+    with boa.reverts("committee: not committed"):
+        world.fulfil(query, [changed(work, **context).report()])
+
+
+@pytest.mark.parametrize(
+    "context",
+    [{"query_id": 2}, {"attempt": 1}, {"chain_id": 5}, {"market": "0x" + "11" * 20}],
+    ids=lambda context: next(iter(context)),
+)
+def test_attestations_of_another_place_are_worthless(world, query, work, context):
+    """The attacker has true commitments but signatures that were given elsewhere."""
+    report = work.report()
+    elsewhere = changed(work, **context)
+    results = [elsewhere.result(position, report.commitments) for position in range(4)]
+    with boa.reverts("committee: not attested"):
+        world.fulfil(query, [with_results(report, *results)])
+
+
+def test_attestations_of_another_round_are_worthless(world, query, work):
+    """The attacker mixes the rounds of one committee."""
+    report = work.report()
+    with boa.reverts("committee: not committed"):
+        world.fulfil(query, [replace(report, round=1)])
+    later = replace(work, round=1)
+    results = [later.result(position, report.commitments) for position in range(4)]
+    with boa.reverts("committee: not committed"):
+        world.fulfil(query, [with_results(report, *results)])
+
+
+def test_evidence_of_an_earlier_attempt_dies_with_it(world, client, query, work):
+    """The attacker keeps a committee's work until another committee is drawn."""
+    go_to(query.answer_deadline + 1)
+    world.market.retry(query.as_abi(), sender=client)
+    again = world.requested()
+    pass_blocks(2)
+    oracle = world.oracle(again)
+    with boa.reverts("market: other terms"):
+        world.fulfil(query, [work.report()], sender=oracle)
+    with boa.reverts("committee: not committed"):
+        world.fulfil(again, [work.report()], sender=oracle)
+
+
+def test_one_member_does_not_count_twice(world, query, work):
+    """A member wants to be a quorum by itself."""
+    report = work.report()
+    first, second, _, _ = report.results
+    with boa.reverts("committee: unsorted"):
+        world.fulfil(query, [with_results(report, first, first, second)])
+
+
+def test_unsorted_results_are_refused(world, query, work):
+    """The attacker hides a repeated member in disorder."""
+    report = work.report()
+    with boa.reverts("committee: unsorted"):
+        world.fulfil(query, [with_results(report, *reversed(report.results))])
+
+
+def test_one_member_in_two_places_does_not_count_twice(world, query, work):
+    """A member signs for its neighbour as well."""
+    report = work.report()
+    first, second, third, _ = report.results
+    double = replace(first, position=3)
+    with boa.reverts("committee: not committed"):
+        world.fulfil(query, [with_results(report, first, second, third, double)])
+
+
+def test_a_place_outside_the_committee_is_refused(world, query, work):
+    """A spare wants to be paid while every member works."""
+    report = work.report()
+    beyond = [replace(report.results[0], position=position) for position in (4, 255, 2**200)]
+    for result in beyond:
+        with boa.reverts("committee: no such member"):
+            world.fulfil(query, [with_results(report, *report.results[:3], result)])
+
+
+def test_the_other_form_of_a_signature_is_refused(world, query, work):
+    """The attacker makes a second valid signature out of the first."""
+    report = work.report()
+    first, *rest = report.results
+    word = int.from_bytes(first.vs, "big")
+    v, s = word >> 255, word & (1 << 255) - 1
+    high = ORDER - s
+    assert high > SECP256K1_HALF_ORDER
+    # The compact form holds 255 bits of s, enough for a high one.
+    flipped = (high | (1 - v) << 255).to_bytes(32, "big") if high < 1 << 255 else first.vs
+    if flipped == first.vs:
+        flipped = ((SECP256K1_HALF_ORDER + 1) | v << 255).to_bytes(32, "big")
+    with boa.reverts("committee: high s"):
+        world.fulfil(query, [with_results(report, replace(first, vs=flipped), *rest)])
+
+
+def test_a_signature_of_nobody_is_refused(world, query, work):
+    """The attacker hopes that a failed recovery equals some empty seat."""
+    report = work.report()
+    first, *rest = report.results
+    nobody = replace(first, r=bytes(32), vs=bytes(32))
+    with boa.reverts("committee: not attested"):
+        world.fulfil(query, [with_results(report, nobody, *rest)])
+
+
+def test_a_result_without_a_commitment_is_not_paid(world, query, work):
+    """A lazy member reveals a copy of what the others computed."""
+    commitments = work.commitments(absent=[3])
+    results = [work.result(position, commitments) for position in range(4)]
+    report = replace(work.report(), commitments=commitments, results=tuple(results))
+    with boa.reverts("committee: not committed"):
+        world.fulfil(query, [report])
+
+
+def test_a_copied_commitment_does_not_open(world, query, work):
+    """A lazy member hands in its neighbour's commitment as its own."""
+    own = list(work.commitments())
+    own[3] = own[0]
+    results = [work.result(position, own) for position in range(4)]
+    copied = replace(results[3], salt=work.salt(0))
+    report = replace(work.report(), commitments=tuple(own), results=(*results[:3], copied))
+    with boa.reverts("committee: not committed"):
+        world.fulfil(query, [report])
+
+
+def test_a_set_of_another_size_is_refused(world, query, work):
+    """The attacker hides a member of the set."""
+    report = work.report()
+    for commitments in (report.commitments[:3], (*report.commitments, ZERO_DIGEST)):
+        with boa.reverts("committee: wrong set size"):
+            world.fulfil(query, [replace(report, commitments=commitments)])
+
+
+def test_operators_who_were_not_drawn_decide_nothing(world, query, work):
+    """Somebody with stake elsewhere answers in the committee's place."""
+    strangers = replace(work, members=tuple(OUTSIDERS.values()))
+    with boa.reverts("committee: not committed"):
+        world.fulfil(query, [strangers.report()])
+
+
+def test_only_drawn_members_are_paid(world, query, work):
+    """Somebody looks for a way to be a payee without having been drawn."""
+    drawn = {world.owners[signer_address(key)] for key in work.members}
+    world.fulfil(query)
+    earners = {owner for owner in world.owners.values() if world.waiting(owner)}
+    assert earners - {world.owners[world.oracle(query)]} == drawn - {
+        world.owners[world.oracle(query)]
+    }
+
+
+def test_a_shard_must_start_from_what_the_one_before_attested(world, client):
+    """The second committee is bribed to work on a tensor of the attacker's."""
+    query = world.request(client, 2)
+    first, second = world.works(query)
+    forged = replace(second, in_digest=keccak(text="another tensor"))
+    with boa.reverts("committee: not committed"):
+        world.fulfil(query, [first.report(), forged.report()])
+
+
+def test_another_answer_than_attested_is_refused(world, query, work):
+    """The oracle swaps the answer and keeps the signatures."""
+    with boa.reverts("committee: not attested"):
+        world.fulfil(query, [work.report()], output=b"\1\2\3\4")
+
+
+def test_another_answer_of_the_same_length_is_refused(world, query, work):
+    """A corrupt committee attests a digest and shows other bytes."""
+    forged = replace(work, payload_hash=keccak(b"\1\2\3\4"))
+    with boa.reverts("market: other output"):
+        world.fulfil(query, [forged.report()], output=b"\1\2\3\4")
+
+
+@pytest.mark.parametrize(
+    "terms",
+    [
+        {"base_fee": 1},
+        {"callback_gas": 1},
+        {"requester": "0x" + "22" * 20},
+        {"replicas": 3},
+        {"answer_deadline": 2**40},
+        {"parameters": 0},
+        {"seat_counts": 1},
+        {"developer": "0x" + "22" * 20},
+        {"seed_block": 1},
+        {"privacy": Privacy.SEALED},
+        {"epoch": 1},
+        {"output_edge": bytes(32)},
+    ],
+    ids=lambda terms: next(iter(terms)),
+)
+def test_changed_terms_are_noticed(world, query, work, terms):
+    """The oracle reports under terms that suit it better."""
+    oracle = world.oracle(query)
+    with boa.reverts("market: other terms"):
+        world.fulfil(replace(query, **terms), [work.report()], sender=oracle)
+
+
+def test_a_second_report_is_refused(world, query, work):
+    """The oracle wants to be paid twice."""
+    world.fulfil(query)
+    with boa.reverts("market: not open"):
+        world.fulfil(query, [work.report()])
+
+
+def test_a_report_out_of_turn_is_refused(world, query, work, outsider):
+    """A second oracle, and a stranger, copy a report out of the mempool."""
+    for thief in (world.oracle(query, 1), outsider):
+        with boa.reverts("committee: not your turn"):
+            world.fulfil(query, [work.report()], sender=thief)
+
+
+def test_turns_pass_on_and_end(world, client, outsider):
+    """The first oracle sleeps, and wants its place back; a stranger waits for its chance."""
+    for turn in range(3):
+        query = world.request(client)
+        go_to(query.opened_at + 10 * turn)
+        before = world.oracle(query, turn - 1) if turn else outsider
+        with boa.reverts("committee: not your turn"):
+            world.fulfil(query, sender=before)
+        world.fulfil(query, sender=world.oracle(query, turn))
+    query = world.request(client)
+    go_to(query.opened_at + 30)
+    world.fulfil(query, sender=outsider)
+    assert world.waiting(outsider) > 0
+
+
+def test_after_the_last_turn_an_operators_signer_earns_for_its_owner(world, query):
+    """Nobody's money ends on a hot key."""
+    oracle = world.oracle(query, 1)
+    go_to(query.opened_at + 30)
+    world.fulfil(query, sender=oracle)
+    assert world.waiting(oracle) == 0
+    assert world.waiting(world.owners[oracle]) > 0
+
+
+def test_when_oracles_run_out_anybody_may_report(world, client, outsider):
+    """Oracles leave so that nobody could report between the last of them and the last turn."""
+    vault = world.lower.vault
+    for signer in list(world.owners)[-2:]:
+        owner = world.owners[signer]
+        shard, slot = vault.seat_of(ZERO_DIGEST, owner)
+        vault.leave_seat(ZERO_DIGEST, shard, slot, sender=owner)
+    go_to(boa.env.timestamp + 10)
+    query = world.request(client)
+    with boa.reverts("committee: not your turn"):
+        world.fulfil(query, sender=outsider)
+    go_to(query.opened_at + 10)
+    world.fulfil(query, sender=outsider)
+
+
+# --- Proofs ---
+
+
+def proved(world, client):
+    return world.request(client, assurance=Assurance.PROVED)
+
+
+def test_a_proof_of_another_query_is_worthless(world, client):
+    """The prover reuses the proof of an earlier input."""
+    query = proved(world, client)
+    other = (bytes(30), TENSORS[1][1])
+    proof = true_proof([INPUT_EDGE, OUTPUT_EDGE], other)
+    with boa.reverts("market: proof of other input"):
+        world.fulfil_proved(query, world.reports(query), other, [proof])
+    with boa.reverts("router: proof refused"):
+        world.fulfil_proved(query, world.reports(query), TENSORS[1], [proof])
+
+
+def test_a_proof_of_another_model_is_worthless(world, client):
+    """The prover proves a cheaper model: a query to one version, the proof of two shards of
+    another."""
+    query = proved(world, client)
+    proofs = world.proofs(replace(query, shards=2))
+    with boa.reverts("router: proof refused"):
+        world.fulfil_proved(query, world.reports(query), TENSORS[1], proofs[:1])
+
+
+def test_proofs_in_another_order_are_worthless(world, client):
+    """The prover shows every proof, but of the wrong shard."""
+    query = world.request(client, 2, assurance=Assurance.PROVED)
+    with boa.reverts("router: proof refused"):
+        world.fulfil_proved(query, proofs=list(reversed(world.proofs(query))))
+
+
+# --- Claims ---
+
+
+def claim(world, query, outcome, result, shard=0):
+    work = world.works(query)[shard]
+    world.market.claim_slot(
+        query.as_abi(), outcome_as_abi(outcome), shard, work.commitments(), result.as_abi()
+    )
+
+
+@pytest.fixture
+def outcome(world, query):
+    return world.fulfil(query, world.reports(query, signers=[0, 1, 2]))
+
+
+def test_a_slot_is_not_claimed_by_a_stranger(world, query, work, outcome):
+    """A stranger signs what the left out member did."""
+    stranger = replace(work, members=(*work.members[:3], OUTSIDERS["outsider 0"]))
+    with boa.reverts("committee: not attested"):
+        claim(world, query, outcome, stranger.result(3, work.commitments()))
+
+
+def test_a_slot_is_not_claimed_twice(world, query, work, outcome):
+    """A member shows its claim to the old outcome and to the new one."""
+    result = work.result(3, work.commitments())
+    claim(world, query, outcome, result)
+    with boa.reverts("market: other outcome"):
+        claim(world, query, outcome, result)
+    shard = replace(outcome.shards[0], paid=0b1111)
+    with boa.reverts("market: slot is paid"):
+        claim(world, query, replace(outcome, shards=(shard,)), result)
+    world.assert_solvent()
+
+
+def test_a_neighbours_claim_does_not_open(world, query, work, outcome):
+    """A paid member claims the slot beside its own."""
+    mine = work.result(0, work.commitments())
+    with boa.reverts("committee: not committed"):
+        claim(world, query, outcome, replace(mine, position=3))
+
+
+def test_a_claim_with_another_result_does_not_open(world, query, work, outcome):
+    """A member that was wrong claims the slot of a right answer."""
+    wrong = replace(work, out_digest=keccak(text="wrong"))
+    with boa.reverts("committee: not attested"):
+        claim(world, query, outcome, replace(wrong.result(3, work.commitments())))
+
+
+def test_a_claim_of_another_shard_does_not_open(world, client):
+    """A member claims in the shard where it did nothing."""
+    query = world.request(client, 2)
+    outcome = world.fulfil(query, world.reports(query, signers=[0, 1, 2]))
+    first, second = world.works(query)
+    result = first.result(3, first.commitments())
+    with boa.reverts("committee: another set"):
+        world.market.claim_slot(
+            query.as_abi(), outcome_as_abi(outcome), 1, first.commitments(), result.as_abi()
+        )
+    with boa.reverts("committee: not committed"):
+        world.market.claim_slot(
+            query.as_abi(), outcome_as_abi(outcome), 1, second.commitments(), result.as_abi()
+        )
+
+
