@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,10 +17,13 @@ import vyper
 from eth_abi.abi import decode, encode
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
-from vyper.compiler.input_bundle import FilesystemInputBundle
+from vyper.compiler import outputs_from_compiler_data
+from vyper.compiler.input_bundle import FileInput, FilesystemInputBundle
+from vyper.compiler.phases import CompilerData
 from vyper.compiler.settings import Settings
 
 ROOT = Path(__file__).parent.parent
+CACHE = ROOT / ".cache" / "revm"
 NOBODY = "0x" + "00" * 20
 GENESIS_TIME = 1_800_000_000
 BLOCK_GAS = 2**40
@@ -130,6 +135,7 @@ class RevmContract:
 
     def __init__(self, chain: RevmChain, address: str, abi: list[dict[str, Any]]) -> None:
         self.chain, self.address = chain, to_checksum_address(address)
+        self.abi = abi
         for entry in abi:
             if entry["type"] == "function":
                 setattr(self, entry["name"], self._bind(entry))
@@ -160,14 +166,22 @@ class RevmContract:
 
 @cache
 def _compiled(path: str) -> dict[str, Any]:
-    source = ROOT / f"{path}.vy"
-    return vyper.compile_code(
-        source.read_text(),
-        contract_path=source,
-        output_formats=["abi", "bytecode"],
-        input_bundle=FilesystemInputBundle(_search_paths()),
-        settings=Settings(),
-    )
+    file = ROOT / f"{path}.vy"
+    source = FileInput(-1, file, file, contents=file.read_text())
+    compiler = CompilerData(source, FilesystemInputBundle(_search_paths()), settings=Settings())
+    kept = CACHE / f"{compiler.integrity_sum}-{vyper.__version__}.json"
+    if kept.exists():
+        return dict(json.loads(kept.read_text()))
+    compiled = outputs_from_compiler_data(compiler, output_formats=["abi", "bytecode"])
+    _keep(kept, json.dumps(compiled))
+    return dict(compiled)
+
+
+def _keep(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(f".{os.getpid()}")
+    part.write_text(text)
+    part.replace(path)
 
 
 def _search_paths() -> list[Path]:

@@ -467,8 +467,11 @@ class Engine:
         assert duty.evidence is not None
         evidence = duty.evidence
         prover = await self.around.library.prover(duty.query.version_id, duty.place.shard)
-        with self.around.metrics.proving.time():
-            proof = await prover.prove(evidence.tensors_in[0], evidence.tensors_out[0])
+        began = self.around.clock()
+        proof = await prover.prove(evidence.tensors_in[0], evidence.tensors_out[0])
+        seconds = self.around.clock() - began
+        self.around.metrics.proving.observe(seconds)
+        log.info("proved", query=key[0], shard=duty.place.shard, seconds=round(seconds, 1))
         duty = self.duties.get(key, duty)
         self._set(self._with_evidence(duty, replace(evidence, proof=proof.proof)))
         await self._announce()

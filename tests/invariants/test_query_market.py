@@ -1,0 +1,859 @@
+"""The whole protocol against books kept in Python, over random lives of its queries."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from dataclasses import astuple, replace
+from enum import IntEnum
+from typing import Any
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from nesa.protocol.commitments import quorum
+from nesa.protocol.digests import boundary_digest
+from nesa.protocol.fees import base_fee, split_fee
+from nesa.protocol.ids import ONE_NES, ZERO_DIGEST
+from nesa.protocol.outcomes import MAX_ATTEMPTS, oracle_turn, outcome_from_abi
+from nesa.protocol.parameters import QueryParameters
+from nesa.protocol.queries import (
+    ORACLE_SHARD,
+    Assurance,
+    CallbackResult,
+    Outcome,
+    Privacy,
+    Query,
+    QueryStatus,
+    ShardReport,
+)
+from tests.deployment import (
+    EPOCH_SECONDS,
+    GENESIS_SUPPLY,
+    MAXIMUM_QUERY_SECONDS,
+    QUERY_PARAMETERS,
+    REQUEST_LIMITS,
+    UNBONDING_SECONDS,
+)
+from tests.invariants.market_books import Credits, QueryBook, VersionShares
+from tests.invariants.market_world import (
+    BENEFICIARY,
+    CLINIC,
+    COURT,
+    DEVELOPER,
+    OWNER,
+    PERSONS,
+    REVIEWERS,
+    STRANGER,
+    TREASURIES,
+    MarketWorld,
+)
+from tests.market import CREDIT_WINDOW, TENSORS, edges
+from tests.reports import Work, shard_works, signer_address
+from tests.revm import Revert
+
+HASH_BLOCKS = 256
+HOSTILE_GAS = 900_000
+CIPHERTEXT, SEALED_ANSWER = b"sealed question", b"sealed answer"
+REFUSAL = r"^(market|committee|vault|registry|router|erc20|triage|consumer): "
+
+
+class Temper(IntEnum):
+    """What the harness `HostileConsumer` does in its callback."""
+
+    KIND = 1
+    REVERTS = 2
+    BURNS_GAS = 4
+    CALLS_BACK = 8
+    ASKS_AGAIN = 16
+
+
+class Doom(IntEnum):
+    """What is wrong with a report."""
+
+    TOO_FEW = 0
+    TWICE = 1
+    UNSORTED = 2
+    OTHER_OUTPUT = 3
+    OTHER_TERMS = 4
+    OTHER_ATTEMPT = 5
+    OTHER_MARKET = 6
+    WRONG_SENDER = 7
+    ANOTHER_SIGNER = 8
+    NOT_COMMITTED = 9
+
+
+PROFILES = (
+    QUERY_PARAMETERS,
+    QueryParameters(3_333, 1_111, 0, 777, 7, 2, 20, 3, 60, 100, 33),
+    QueryParameters(8_000, 0, 0, 0, 20, 3, 20, 1, 100, 30, 120),
+)
+
+picks = st.integers(0, 7)
+counts = st.sampled_from((1, 2))
+prices = st.integers(0, 3 * ONE_NES) | st.sampled_from((1, 7, 90 * ONE_NES))
+amounts = st.integers(0, 3 * REQUEST_LIMITS.seat_stake)
+
+
+class QueryMarketMachine(RuleBasedStateMachine):
+    """Every rule acts on chain and books alike, or expects the chain to refuse."""
+
+    calls: Counter[str] = Counter()
+
+    @initialize()
+    def deploy(self) -> None:
+        self.world = MarketWorld()
+        self.market, self.token, self.vault = self.world.market, self.world.token, self.world.vault
+        self.chain = self.world.chain
+        self.books: dict[int, QueryBook] = {}
+        self.credits = Credits(CREDIT_WINDOW)
+        self.shares: dict[bytes, VersionShares] = defaultdict(VersionShares)
+        self.prices = dict.fromkeys(self.all_versions, (ONE_NES, 5 * ONE_NES))
+        self.rules, self.treasury = QUERY_PARAMETERS, TREASURIES[0]
+        self.pinned: set[int] = set()
+        self.stakes = {owner: self.vault.ledger(owner)[0] for owner in self.world.places}
+        self.holds = dict.fromkeys(self.world.places, 0)
+        self.rewards = self.burned = self.market_gifts = self.vault_gifts = 0
+        self.temper = Temper.KIND
+        self.market.last_query_id()
+        self.world.hostile.behave(Temper.KIND)
+
+    # Seeing
+
+    @property
+    def all_versions(self) -> list[bytes]:
+        return [*self.world.versions.values(), *self.world.proved.values()]
+
+    @property
+    def now(self) -> int:
+        return self.chain.timestamp
+
+    @property
+    def total_owed(self) -> int:
+        open_and_unclaimed = sum(book.earmark for book in self.books.values())
+        return open_and_unclaimed + self.credits.total + sum(s.total for s in self.shares.values())
+
+    def open_fees(self, version_id: bytes) -> int:
+        books = (b for b in self.books.values() if b.query.version_id == version_id)
+        return sum(b.query.fee for b in books if b.status is QueryStatus.OPEN)
+
+    def pick(self, index: int, *statuses: QueryStatus) -> QueryBook | None:
+        """One of the latest queries that stand so, or of all."""
+        books = [b for b in self.books.values() if not statuses or b.status in statuses]
+        return books[-1 - index % len(books)] if books else None
+
+    def expect(self, allowed: bool, call: Callable[..., Any], *arguments: Any, **options: Any):
+        """Result of the call; it must succeed exactly when `allowed`."""
+        self.calls[f"{call.__name__} {'done' if allowed else 'refused'}"] += 1
+        if allowed:
+            return call(*arguments, **options)
+        with pytest.raises(Revert, match=REFUSAL):
+            call(*arguments, **options)
+        return None
+
+    # Clients
+
+    @rule(
+        person=st.sampled_from(PERSONS),
+        shards=counts,
+        replicas=st.sampled_from((2, 3, 4, 4, 4, 7, 9)),
+        privacy=st.sampled_from((Privacy.OPEN, Privacy.SEALED)),
+        callback_gas=st.sampled_from((0, 100_001)),
+        spare=st.sampled_from((0, 0, 0, 1, -1)),
+    )
+    def ask(
+        self,
+        person: str,
+        shards: int,
+        replicas: int,
+        privacy: Privacy,
+        callback_gas: int,
+        spare: int,
+    ) -> None:
+        order = self.order(shards, replicas, privacy, callback_gas=callback_gas)
+        fee = self.price(order, shards)
+        order["max_fee"] = max(fee + spare, 0)
+        sealed = privacy is Privacy.SEALED
+        order["input_digest"] = self.input_digest(shards) if sealed else ZERO_DIGEST
+        allowed = self.is_offered(order, shards) and spare >= min(0, -fee)
+        allowed = allowed and order["max_fee"] >= fee
+        data = CIPHERTEXT if sealed else TENSORS[shards][0]
+        call = (tuple(order.values()), data)
+        self.expect(allowed, self.market.request, *call, sender=person)
+        if allowed:
+            self.note_request(person, fee)
+
+    @rule(person=st.sampled_from(PERSONS), shards=counts)
+    def ask_for_proofs(self, person: str, shards: int) -> None:
+        order = self.order(shards, 1, Privacy.OPEN, Assurance.PROVED)
+        fee = self.price(order, shards)
+        allowed = self.is_offered(order, shards)
+        call = (tuple(order.values()), TENSORS[shards][0])
+        self.expect(allowed, self.market.request, *call, sender=person)
+        if allowed:
+            self.note_request(person, fee)
+
+    @rule(shards=counts, temper=st.sampled_from(Temper))
+    def ask_by_hostile_contract(self, shards: int, temper: Temper) -> None:
+        self.behave(temper)
+        order = self.order(shards, 4, Privacy.OPEN, callback_gas=HOSTILE_GAS)
+        fee, allowed = self.price(order, shards), self.is_offered(order, shards)
+        data = TENSORS[shards][0]
+        self.expect(allowed, self.world.hostile.ask, tuple(order.values()), data)
+        if allowed:
+            self.note_request(self.world.hostile.address, fee)
+
+    @rule(temper=st.sampled_from(Temper))
+    def behave(self, temper: Temper) -> None:
+        self.temper = temper
+        self.world.hostile.behave(int(temper))
+
+    @rule(case=st.integers(1, 40), max_fee=st.sampled_from((1_000 * ONE_NES, 10)))
+    def ask_by_register(self, case: int, max_fee: int) -> None:
+        case_id = case.to_bytes(32, "big")
+        order = self.order(2, 4, Privacy.OPEN, callback_gas=150_000)
+        fee, register = self.price(order, 2), self.world.register
+        order["max_fee"] = max_fee
+        is_new = register.cases(case_id)[0] == 0
+        allowed = is_new and max_fee >= fee and self.is_offered(order, 2)
+        call = (case_id, TENSORS[2][0], max_fee)
+        self.expect(allowed, register.ask_triage, *call, sender=CLINIC)
+        if allowed:
+            self.note_request(register.address, fee)
+
+    def order(
+        self,
+        shards: int,
+        replicas: int,
+        privacy: Privacy,
+        assurance: Assurance = Assurance.AGREED,
+        callback_gas: int = 0,
+    ) -> dict[str, Any]:
+        agreed = assurance is Assurance.AGREED
+        versions = self.world.versions if agreed else self.world.proved
+        return {
+            "version_id": versions[shards],
+            "assurance": assurance,
+            "privacy": privacy,
+            "replicas": replicas,
+            "max_fee": 10_000 * ONE_NES,
+            "callback_gas": callback_gas,
+            "input_digest": ZERO_DIGEST,
+        }
+
+    def input_digest(self, shards: int) -> bytes:
+        return boundary_digest([edges(shards)[0]], [TENSORS[shards][0]])
+
+    def price(self, order: dict[str, Any], shards: int) -> int:
+        price, proof_price = self.prices[order["version_id"]]
+        fee = base_fee(price, shards, order["replicas"])
+        proof_fee = proof_price * shards if order["assurance"] is Assurance.PROVED else 0
+        return fee + proof_fee + REQUEST_LIMITS.callback_price * order["callback_gas"] // 1_000
+
+    def is_offered(self, order: dict[str, Any], shards: int) -> bool:
+        """Whether rules, seats and the exposure cap let the order in."""
+        replicas, version_id = order["replicas"], order["version_id"]
+        proved = order["assurance"] is Assurance.PROVED
+        if not proved and not 3 <= replicas <= REQUEST_LIMITS.max_replicas:
+            return False
+        counts = self.vault.active_counts(version_id, shards)
+        seated = [counts >> 24 * shard & 0xFFFFFF for shard in range(shards)]
+        if min(seated) < max(REQUEST_LIMITS.min_seats, replicas) or not counts >> 192:
+            return False
+        repayable = REQUEST_LIMITS.seat_stake * quorum(replicas)
+        fee = self.price(order, shards)
+        cap = repayable * REQUEST_LIMITS.exposure_bps // 10_000
+        return self.open_fees(version_id) + fee <= cap
+
+    def note_request(self, requester: str, fee: int) -> None:
+        """Takes what the last transaction announced into the books."""
+        (event,) = self.world.events("QueryRequested")
+        query = Query.from_abi(event["query"])
+        assert event["query_id"] == query.query_id == len(self.books) + 1
+        assert query.requester == requester
+        assert query.fee == fee
+        self.books[query.query_id] = QueryBook(query)
+        self.calls[f"asked by {'a contract' if requester not in PERSONS else 'a person'}"] += 1
+        if query.query_id % 4:
+            self.chain.mine(2, 2)
+
+    @rule(index=picks, impostor=st.booleans())
+    def retry(self, index: int, impostor: bool) -> None:
+        book = self.pick(index)
+        if book is None:
+            return
+        query, sender = book.query, STRANGER if impostor else book.query.requester
+        late = self.now > query.answer_deadline
+        forgotten = self.chain.number > query.seed_block + HASH_BLOCKS
+        gone = forgotten and query.seed_block not in self.pinned
+        rules = query.rules
+        ends_by = self.now + rules.answer_window + max(rules.claim_window, rules.dispute_window)
+        fits = ends_by <= query.epoch * EPOCH_SECONDS + MAXIMUM_QUERY_SECONDS
+        allowed = book.status is QueryStatus.OPEN and not impostor and (late or gone) and fits
+        allowed = allowed and query.attempt + 1 < MAX_ATTEMPTS
+        self.expect(allowed, self.market.retry, query.as_abi(), sender=sender)
+        if allowed:
+            self.note_attempt(book)
+
+    def note_attempt(self, book: QueryBook) -> None:
+        (event,) = self.world.events("AttemptOpened")
+        again = Query.from_abi(event["query"])
+        expected = replace(
+            book.query,
+            opened_at=self.now,
+            answer_deadline=self.now + book.query.rules.answer_window,
+            attempt=book.query.attempt + 1,
+            seed_block=self.chain.number + 1,
+        )
+        assert again == expected
+        book.query = again
+
+    # Oracles
+
+    @rule(
+        index=picks,
+        left_out=st.sets(st.integers(0, 6), max_size=2),
+        absent=st.sets(st.integers(0, 6), max_size=1),
+        round_=st.sampled_from((0, 0, 1)),
+        prover=st.sampled_from((0, 0, 1, 2)),
+    )
+    def fulfil(
+        self, index: int, left_out: set[int], absent: set[int], round_: int, prover: int
+    ) -> None:
+        book = self.pick(index, QueryStatus.OPEN)
+        if book is not None:
+            self.report(book, left_out, absent, round_, prover)
+
+    @rule(index=picks)
+    def fulfil_again(self, index: int) -> None:
+        book = self.pick(index, QueryStatus.FULFILLED, QueryStatus.FINAL, QueryStatus.REFUNDED)
+        if book is not None:
+            self.report(book, set(), set(), 0, 0)
+
+    def report(
+        self, book: QueryBook, left_out: set[int], absent: set[int], round_: int, prover: int
+    ) -> None:
+        query = book.query
+        missing, gone = self.missing_of(query, left_out, absent)
+        works = self.works(query, round_, prover)
+        reports = self.reports(works, query, missing, gone, prover)
+        oracle = self.oracle(query)
+        allowed = self.is_answerable(book) and self.has_begun(query, prover)
+        self.prepare_return_calls(book, reports)
+        self.send_report(allowed, query, reports, oracle)
+        if allowed:
+            self.note_answer(book, works, gone, oracle)
+
+    def missing_of(
+        self, query: Query, left_out: set[int], absent: set[int]
+    ) -> tuple[set[int], tuple[int, ...]]:
+        """Who is not in the report, and who of them is not even in the set; a quorum is left."""
+        bound = query.replicas - quorum(query.replicas)
+        gone = sorted(p for p in absent if p < query.replicas)[:bound]
+        out = sorted(p for p in left_out if p < query.replicas and p not in gone)
+        return {*gone, *out[: bound - len(gone)]}, tuple(gone)
+
+    def is_answerable(self, book: QueryBook) -> bool:
+        query, number = book.query, self.chain.number
+        on_time = self.now <= query.answer_deadline and number > query.seed_block
+        is_known = number - query.seed_block <= HASH_BLOCKS or query.seed_block in self.pinned
+        return book.status is QueryStatus.OPEN and on_time and is_known
+
+    def has_begun(self, query: Query, prover: int) -> bool:
+        if query.assurance is not Assurance.PROVED:
+            return True
+        begins = query.opened_at + prover * query.rules.prover_turn
+        return prover < query.rules.prover_turns and self.now >= begins
+
+    def works(self, query: Query, round_: int, prover: int) -> list[Work]:
+        """What honest committees did; spares of provers are members as well."""
+        tensors, types = TENSORS[query.shards], edges(query.shards)
+        pairs = zip(types[1:], tensors[1:], strict=True)
+        digests = [boundary_digest([edge], [tensor]) for edge, tensor in pairs]
+        wanted = prover + 1 if query.assurance is Assurance.PROVED else query.replicas
+        signers = [self.world.drawn(query, shard, wanted) for shard in range(query.shards)]
+        committees = [[self.world.keys[signer] for signer in drawn] for drawn in signers]
+        rest = (self.world.seed(query), committees, digests, self.answer(query))
+        works = shard_works(self.chain.chain_id, self.market.address, query, *rest)
+        return [replace(work, round=round_) for work in works]
+
+    def answer(self, query: Query) -> bytes:
+        return SEALED_ANSWER if query.privacy is Privacy.SEALED else TENSORS[query.shards][-1]
+
+    def reports(
+        self,
+        works: list[Work],
+        query: Query,
+        missing: set[int],
+        gone: tuple[int, ...],
+        prover: int,
+    ) -> list[ShardReport]:
+        if query.assurance is Assurance.PROVED:
+            return [self.prover_report(work, prover) for work in works]
+        signers = [p for p in range(query.replicas) if p not in missing]
+        return [work.report(signers, gone) for work in works]
+
+    def prover_report(self, work: Work, prover: int) -> ShardReport:
+        """A report with the set of one that the prover at that place makes."""
+        commitments = work.commitments()[prover : prover + 1]
+        result = work.result(prover, commitments)
+        return ShardReport(work.round, work.out_digest, commitments, (result,))
+
+    def oracle(self, query: Query) -> str:
+        """Who may report now: the oracle of the turn, or anybody."""
+        turn = oracle_turn(query, self.now)  # type: ignore[arg-type]
+        if turn is None:
+            return STRANGER
+        drawn = self.world.drawn(query, ORACLE_SHARD, turn + 1)
+        return drawn[turn] if len(drawn) > turn else STRANGER
+
+    def send_report(
+        self, allowed: bool, query: Query, reports: list[ShardReport], sender: str
+    ) -> None:
+        output, sent = self.answer(query), [report.as_abi() for report in reports]
+        if query.assurance is Assurance.PROVED:
+            extra = ([*TENSORS[query.shards][:-1]], self.world.proofs(query.shards))
+            call, arguments = self.market.fulfil_proved, (query.as_abi(), sent, output, *extra)
+        else:
+            call, arguments = self.market.fulfil, (query.as_abi(), sent, output)
+        self.expect(allowed, call, *arguments, sender=sender)
+
+    def prepare_return_calls(self, book: QueryBook, reports: list[ShardReport]) -> None:
+        """What a hostile consumer tries in its callback: to be answered or refunded again."""
+        hostile = self.world.hostile
+        if book.query.requester != hostile.address or self.temper is not Temper.CALLS_BACK:
+            return
+        query, function = book.query.as_abi(), self.world.interface.function
+        sent = [report.as_abi() for report in reports]
+        again = (query, sent, self.answer(book.query))
+        calls = [function("fulfil", 3).encode(again), function("refund", 1).encode([query])]
+        calls += [function("retry", 1).encode([query])]
+        calls += [function("withdraw", 1).encode([hostile.address])]
+        hostile.prepare(calls)
+
+    def note_answer(
+        self, book: QueryBook, works: list[Work], gone: tuple[int, ...], oracle: str
+    ) -> None:
+        (event,) = self.world.events("QueryFulfilled")
+        outcome = outcome_from_abi(event["outcome"])
+        book.answered(outcome, works, gone)
+        self.note_earnings(book, outcome, oracle)
+        self.note_callback(book.query, CallbackResult(event["callback"]))
+
+    def note_earnings(self, book: QueryBook, outcome: Outcome, oracle: str) -> None:
+        query, split = book.query, split_fee(book.query)
+        for work, shard in zip(book.works, outcome.shards, strict=True):
+            for position, key in enumerate(work.members):
+                if shard.paid >> position & 1:
+                    owner = self.world.owners[signer_address(key)]
+                    self.credits.earn(owner, split.slot, self.now)
+        payee = self.world.owners.get(oracle, oracle)
+        assert outcome.oracle == payee
+        self.credits.earn(payee, split.oracle, self.now)
+        shares = self.shares[query.version_id]
+        shares.royalty += split.royalty
+        shares.reviewers += split.reviewers
+        shares.treasury += split.treasury
+
+    def note_callback(self, query: Query, result: CallbackResult) -> None:
+        self.calls[f"callback {result.name}"] += 1
+        hostile = self.world.hostile.address
+        if query.requester in PERSONS or not query.callback_gas:
+            assert result is CallbackResult.SKIPPED
+        elif query.requester == hostile:
+            self.note_hostile_callback(query, result)
+        else:
+            assert result is CallbackResult.SUCCEEDED
+
+    def note_hostile_callback(self, query: Query, result: CallbackResult) -> None:
+        """What the hostile consumer did while it was called."""
+        hostile = self.world.hostile.address
+        if self.temper is Temper.CALLS_BACK:
+            self.credits.take(hostile, self.now)
+        asked = [Query.from_abi(e["query"]) for e in self.world.events("QueryRequested")]
+        assert len(asked) == (
+            self.temper is Temper.ASKS_AGAIN and result is CallbackResult.SUCCEEDED
+        )
+        for again in asked:
+            self.books[again.query_id] = QueryBook(again)
+        fails = self.temper in (Temper.REVERTS, Temper.BURNS_GAS)
+        may_fail = fails or self.temper is Temper.ASKS_AGAIN
+        assert result is (CallbackResult.REVERTED if fails else result)
+        assert may_fail or result is CallbackResult.SUCCEEDED
+
+    @rule(index=picks, doom=st.sampled_from(Doom), victim=st.integers(0, 1))
+    def report_in_vain(self, index: int, doom: Doom, victim: int) -> None:
+        book = self.pick(index, QueryStatus.OPEN)
+        if book is None or book.query.assurance is Assurance.PROVED:
+            return
+        query, works = book.query, self.works(book.query, 0, 0)
+        reports, sender = [work.report() for work in works], self.oracle(query)
+        at = victim % query.shards
+        query, reports, sender, output = self.doomed(doom, query, works, reports, at, sender)
+        sent = [report.as_abi() for report in reports]
+        self.calls[f"doomed {doom.name}"] += 1
+        self.expect(False, self.market.fulfil, query.as_abi(), sent, output, sender=sender)
+
+    def doomed(
+        self,
+        doom: Doom,
+        query: Query,
+        works: list[Work],
+        reports: list[ShardReport],
+        at: int,
+        sender: str,
+    ) -> tuple[Query, list[ShardReport], str, bytes]:
+        output = self.answer(query)
+        if doom is Doom.OTHER_OUTPUT:
+            output = output[:-1] + bytes([output[-1] ^ 1])
+        elif doom is Doom.OTHER_TERMS:
+            query = replace(query, base_fee=query.base_fee + 1)
+        elif doom is Doom.OTHER_ATTEMPT:
+            query = replace(query, attempt=query.attempt + 1)
+        elif doom is Doom.WRONG_SENDER:
+            sender = self.not_in_turn(query, sender)
+            if sender == STRANGER and self.oracle(query) == STRANGER:
+                reports = []
+        else:
+            reports[at] = self.doomed_report(doom, works[at], reports[at])
+        return query, reports, sender, output
+
+    def not_in_turn(self, query: Query, right: str) -> str:
+        """An oracle whose turn it is not; a stranger's turn comes after all."""
+        others = [s for s in self.world.drawn(query, ORACLE_SHARD, 4) if s != right]
+        return STRANGER if right == STRANGER or not others else others[0]
+
+    def doomed_report(self, doom: Doom, work: Work, report: ShardReport) -> ShardReport:
+        results = report.results
+        if doom is Doom.TOO_FEW:
+            return replace(report, results=results[: quorum(len(work.members)) - 1])
+        if doom is Doom.TWICE:
+            return replace(report, results=(results[0], results[0], *results[2:]))
+        if doom is Doom.UNSORTED:
+            return replace(report, results=(results[1], results[0], *results[2:]))
+        if doom is Doom.OTHER_MARKET:
+            context = replace(work.context, market=STRANGER)  # type: ignore[arg-type]
+            return replace(work, context=context).report()
+        if doom is Doom.ANOTHER_SIGNER:
+            return replace(report, results=(replace(results[0], position=1), *results[2:]))
+        return replace(report, results=(replace(results[0], salt=bytes(32)), *results[1:]))
+
+    # Members and everybody
+
+    @rule(index=picks, shard=st.integers(0, 1), again=st.booleans())
+    def claim_slot(self, index: int, shard: int, again: bool) -> None:
+        book = self.pick(index, QueryStatus.FULFILLED)
+        if book is None or not book.works:
+            return
+        at = shard % book.query.shards
+        position = self.claimable(book, at, again)
+        commitments = book.works[at].commitments(book.absent)
+        allowed = self.is_claimable(book, at, position)
+        self.send_claim(allowed, book, at, position, commitments)
+        if allowed:
+            owner = self.world.owners[signer_address(book.works[at].members[position])]
+            (event,) = self.world.events("SlotClaimed")
+            assert event["operator"] == owner
+            assert event["amount"] == split_fee(book.query).slot
+            book.claimed(at, position)
+            self.credits.earn(owner, event["amount"], self.now)
+
+    def claimable(self, book: QueryBook, shard: int, again: bool) -> int:
+        """A place that the report left out, or one that is paid."""
+        left = [p for s, p in sorted(book.unpaid) if s == shard and p not in book.absent]
+        return left[0] if left and not again else 0
+
+    def is_claimable(self, book: QueryBook, shard: int, position: int) -> bool:
+        is_left = (shard, position) in book.unpaid and position not in book.absent
+        return is_left and not book.holds and self.now <= book.closes_at
+
+    def send_claim(
+        self,
+        allowed: bool,
+        book: QueryBook,
+        shard: int,
+        position: int,
+        commitments: tuple[bytes, ...],
+    ) -> None:
+        result = book.works[shard].result(position, commitments).as_abi()
+        call = (book.query.as_abi(), book.outcome_abi(), shard, commitments, result)
+        self.expect(allowed, self.market.claim_slot, *call, sender=STRANGER)
+
+    @rule(index=picks)
+    def close(self, index: int) -> None:
+        book = self.pick(index, QueryStatus.FULFILLED, QueryStatus.FINAL)
+        if book is None:
+            return
+        ended = self.now > book.closes_at and not book.holds
+        allowed = book.status is QueryStatus.FULFILLED and ended and bool(book.unpaid)
+        call = (book.query.as_abi(), book.outcome_abi())
+        self.expect(allowed, self.market.close, *call, sender=STRANGER)
+        if allowed:
+            (event,) = self.world.events("QueryClosed")
+            assert event["returned_to_requester"] == book.ended(QueryStatus.FINAL)
+            self.credits.give_back(book.query.requester, event["returned_to_requester"])
+
+    @rule(index=picks)
+    def refund(self, index: int) -> None:
+        book = self.pick(index)
+        if book is None:
+            return
+        late = self.now > book.query.answer_deadline
+        allowed = book.status is QueryStatus.OPEN and late
+        self.expect(allowed, self.market.refund, book.query.as_abi(), sender=STRANGER)
+        if allowed:
+            (event,) = self.world.events("QueryRefunded")
+            assert event["amount"] == book.ended(QueryStatus.REFUNDED) == book.query.fee
+            self.credits.give_back(book.query.requester, event["amount"])
+
+    @rule(index=picks)
+    def pin_seed(self, index: int) -> None:
+        book = self.pick(index, QueryStatus.OPEN)
+        if book is None:
+            return
+        age = self.chain.number - book.query.seed_block
+        allowed = 0 < age <= HASH_BLOCKS
+        self.expect(allowed, self.market.pin_seed, book.query.seed_block, sender=STRANGER)
+        if allowed:
+            self.pinned.add(book.query.seed_block)
+
+    @rule(data=st.data())
+    def withdraw(self, data: st.DataObject) -> None:
+        rich = [h for h in self.world.holders if self.credits.lots[h]]
+        account = data.draw(st.sampled_from(rich or [STRANGER]))
+        matured = self.credits.matured(account, self.now)
+        paid = self.expect(matured > 0, self.market.withdraw, account, sender=STRANGER)
+        if matured:
+            assert paid == matured
+            assert paid <= self.credits.older_than_the_window(account, self.now)
+            self.credits.take(account, self.now)
+
+    @rule(shards=counts, proved=st.booleans())
+    def collect(self, shards: int, proved: bool) -> None:
+        world = self.world
+        root = world.proved_root(shards) if proved else world.root(shards)
+        version_id = (world.proved if proved else world.versions)[shards]
+        shares = self.shares[version_id]
+        self.expect(shares.total > 0, self.market.collect, DEVELOPER, root, sender=STRANGER)
+        self.credits.earn(DEVELOPER, shares.royalty, self.now)
+        self.credits.earn(REVIEWERS, shares.reviewers, self.now)
+        self.credits.earn(self.treasury, shares.treasury, self.now)
+        self.shares[version_id] = VersionShares()
+
+    @rule(amount=st.integers(1, 10**12), to_vault=st.booleans())
+    def donate(self, amount: int, to_vault: bool) -> None:
+        target = self.vault if to_vault else self.market
+        self.token.transfer(target.address, amount, sender=OWNER)
+        self.vault_gifts += amount * to_vault
+        self.market_gifts += amount * (not to_vault)
+
+    # Developer and governance
+
+    @rule(version=st.integers(0, 3), price=prices, proof_price=prices)
+    def set_price(self, version: int, price: int, proof_price: int) -> None:
+        version_id = self.all_versions[version]
+        self.world.registry.set_price(version_id, price, proof_price, sender=DEVELOPER)
+        self.prices[version_id] = (price, proof_price)
+
+    @rule(profile=st.sampled_from(PROFILES), treasury=st.sampled_from(TREASURIES))
+    def govern(self, profile: QueryParameters, treasury: str) -> None:
+        self.world.parameters.set_query_parameters(astuple(profile), sender=OWNER)
+        self.world.parameters.set_treasury(treasury, sender=OWNER)
+        self.treasury = treasury
+
+    # Court
+
+    @rule(index=picks)
+    def hold_answer(self, index: int) -> None:
+        book = self.pick(index)
+        if book is None:
+            return
+        running = book.holds > 0 or self.now <= book.closes_at
+        allowed = book.status is QueryStatus.FULFILLED and running
+        self.expect(allowed, self.market.hold, book.query.query_id, sender=COURT)
+        if allowed:
+            book.held_since = book.held_since if book.holds else self.now
+            book.holds += 1
+
+    @rule(index=picks)
+    def release_answer(self, index: int) -> None:
+        held = [book for book in self.books.values() if book.holds]
+        book = held[index % len(held)] if held else self.pick(index)
+        if book is None:
+            return
+        self.expect(book.holds > 0, self.market.release, book.query.query_id, sender=COURT)
+        if book.holds:
+            book.holds -= 1
+            book.closes_at += 0 if book.holds else self.now - book.held_since
+
+    @rule(data=st.data(), amount=amounts, reward=amounts)
+    def slash(self, data: st.DataObject, amount: int, reward: int) -> None:
+        owner = data.draw(st.sampled_from(sorted(self.stakes)))
+        before = self.token.balanceOf(self.vault.address)
+        taken = self.vault.slash(owner, amount, BENEFICIARY, reward, sender=COURT)
+        rewarded = min(reward, taken // 2)
+        after = self.token.balanceOf(self.vault.address)
+        assert taken == min(amount, self.stakes[owner])
+        assert before - after == taken - rewarded
+        assert after < before or not taken
+        self.stakes[owner] -= taken
+        self.rewards += rewarded
+        self.burned += taken - rewarded
+
+    @rule()
+    def withdraw_reward(self) -> None:
+        self.expect(self.rewards > 0, self.vault.withdraw_reward, sender=BENEFICIARY)
+        self.rewards = 0
+
+    @rule(data=st.data(), release=st.booleans())
+    def hold_operator(self, data: st.DataObject, release: bool) -> None:
+        owner = data.draw(st.sampled_from(sorted(self.stakes)))
+        if release:
+            self.expect(self.holds[owner] > 0, self.vault.release_hold, owner, sender=COURT)
+            self.holds[owner] = max(self.holds[owner] - 1, 0)
+        else:
+            self.vault.hold(owner, sender=COURT)
+            self.holds[owner] += 1
+
+    # Seats: what they may do is told by the vault's own machine, here they only come and go
+
+    @rule(data=st.data())
+    def leave_or_take_seat(self, data: st.DataObject) -> None:
+        movable = sorted(self.world.places)[::3]
+        owner = data.draw(st.sampled_from(movable))
+        version_id, shard = data.draw(st.sampled_from(self.world.places[owner]))
+        try:
+            _, slot = self.vault.seat_of(version_id, owner)
+        except Revert:
+            self.try_seat(self.world.take_seat, owner, version_id, shard)
+        else:
+            self.try_seat(self.vault.leave_seat, version_id, shard, slot, sender=owner)
+            self.try_seat(self.vault.release_seat, version_id, shard, slot)
+
+    def try_seat(self, call: Callable[..., Any], *arguments: Any, **options: Any) -> None:
+        try:
+            call(*arguments, **options)
+            self.calls[f"{call.__name__} done"] += 1
+        except Revert as refused:
+            assert refused.reason.startswith("vault: ")
+
+    @rule(data=st.data(), amount=st.integers(1, REQUEST_LIMITS.seat_stake))
+    def change_stake(self, data: st.DataObject, amount: int) -> None:
+        owner = data.draw(st.sampled_from(sorted(self.stakes)))
+        self.try_seat(self.vault.begin_unbonding, amount, sender=owner)
+        self.vault.deposit_for(owner, amount, sender=self.funded_owner(amount))
+        self.stakes[owner] += amount
+
+    def funded_owner(self, amount: int) -> str:
+        self.token.approve(self.vault.address, amount, sender=OWNER)
+        return OWNER
+
+    @rule(data=st.data())
+    def withdraw_stake(self, data: st.DataObject) -> None:
+        owner = data.draw(st.sampled_from(sorted(self.stakes)))
+        try:
+            self.stakes[owner] -= self.vault.withdraw(sender=owner)
+        except Revert as refused:
+            assert refused.reason.startswith("vault: ")
+
+    # Time
+
+    @rule(seconds=st.sampled_from((1, 5, EPOCH_SECONDS, EPOCH_SECONDS, 61)))
+    def wait(self, seconds: int) -> None:
+        self.chain.mine(seconds, seconds)
+
+    @precondition(lambda self: len(self.books) > 5)
+    @rule(seconds=st.sampled_from((130, 250, UNBONDING_SECONDS)))
+    def wait_long(self, seconds: int) -> None:
+        self.chain.mine(seconds, seconds)
+
+    @rule()
+    def forget_blocks(self) -> None:
+        self.chain.mine(HASH_BLOCKS + 1, 1)
+
+    # What always holds
+
+    @invariant()
+    def the_market_is_solvent(self) -> None:
+        """It has what it owes and the gifts, and owes what queries, shares and credits say."""
+        owed = self.market.total_owed()
+        assert owed == self.total_owed
+        assert self.token.balanceOf(self.market.address) == owed + self.market_gifts
+
+    @invariant()
+    def the_supply_is_conserved(self) -> None:
+        supply = self.token.totalSupply()
+        assert supply == GENESIS_SUPPLY - self.burned
+        assert supply == sum(self.token.balanceOf(holder) for holder in self.world.holders)
+
+    @invariant()
+    def the_vault_is_solvent(self) -> None:
+        owed = sum(self.stakes.values()) + self.rewards
+        assert self.token.balanceOf(self.vault.address) == owed + self.vault_gifts
+        assert self.vault.total_stake() == sum(self.stakes.values())
+
+    @invariant()
+    def a_query_ends_once(self) -> None:
+        """Answered or refunded, never both and never twice; and its status says so."""
+        for query_id, book in list(self.books.items())[-8:]:
+            assert book.endings == (book.status is not QueryStatus.OPEN)
+            expected = book.status
+            is_over = self.now > book.closes_at and not book.holds
+            if expected is QueryStatus.FULFILLED and is_over:
+                expected = QueryStatus.FINAL
+            assert self.market.status_of(query_id) == expected
+            assert self.market.closes_at(query_id) == book.closes_at
+
+    @invariant()
+    def an_earmark_is_released_once(self) -> None:
+        """Whatever happened to a query, what it paid in is kept or was paid out, never both."""
+        for book in self.books.values():
+            assert book.earmark + book.released == book.query.fee
+        for version_id in self.all_versions:
+            assert self.market.open_fees(version_id) == self.open_fees(version_id)
+
+    @invariant()
+    def credits_are_those_of_the_books(self) -> None:
+        """Nobody has a credit that no query gave, and none is ripe within its window."""
+        for holder in self.world.holders:
+            ripe = self.credits.matured(holder, self.now)
+            assert ripe <= self.credits.older_than_the_window(holder, self.now)
+            waiting = self.credits.waiting(holder, self.now)
+            assert self.market.credit_of(holder) == (ripe, waiting)
+
+    @invariant()
+    def shares_are_those_of_the_books(self) -> None:
+        for version_id in self.all_versions:
+            shares = self.shares[version_id]
+            expected = (shares.royalty, shares.reviewers, shares.treasury)
+            assert self.market.shares_of(version_id) == expected
+
+    @invariant()
+    def only_drawn_members_are_paid(self) -> None:
+        """Every credit of an operator comes from a draw that Python made itself."""
+        for book in list(self.books.values())[-1:]:
+            if book.outcome is None:
+                continue
+            for work, shard in zip(book.works, book.outcome.shards, strict=True):
+                assert shard.paid >> len(work.members) == 0
+
+
+def test_the_market_keeps_its_invariants() -> None:
+    quick = settings(max_examples=25, stateful_step_count=60, deadline=None)
+    run_state_machine_as_test(QueryMarketMachine, settings=quick)
+
+
+@pytest.mark.deep
+@pytest.mark.timeout(7_200)
+def test_the_market_keeps_its_invariants_for_long() -> None:
+    deep = settings(max_examples=500, stateful_step_count=150, deadline=None)
+    run_state_machine_as_test(QueryMarketMachine, settings=deep)
