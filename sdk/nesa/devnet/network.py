@@ -39,12 +39,14 @@ DOWN_SECONDS: Final = 30.0
 
 @dataclass(frozen=True, slots=True)
 class DevnetSettings:
-    """What to start; `block_time` in whole seconds."""
+    """What to start; `block_time` in whole seconds. Every model is registered, and miners take
+    seats of those named in `seated`, or of all."""
 
     folder: Path
     miners: int = 8
     oracles: int = 2
     block_time: int = 1
+    seated: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +164,8 @@ async def _populate(
     oracles = await _found(founder, "oracle", ORACLE, settings.oracles)
     await _endow(foundation, (*miners, *oracles))
     progress("staking and taking seats")
-    await _seat_all(founder, foundation, miners, oracles)
+    seated = _seated(foundation, settings)
+    await _seat_all(founder, seated, miners, oracles)
     progress("starting the daemons")
     await foundation.chain.begin(settings.block_time)
     for operator in (*miners, *oracles):
@@ -194,19 +197,24 @@ async def _endow(foundation: Foundation, operators: tuple[Operator, ...]) -> Non
         await hand_out(connection, foundation.people.deployer, gifts)
 
 
+def _seated(foundation: Foundation, settings: DevnetSettings) -> tuple[PublishedModel, ...]:
+    names = settings.seated
+    return tuple(one for one in foundation.models if not names or one.model.name in names)
+
+
 async def _seat_all(
     founder: Founder,
-    foundation: Foundation,
+    models: tuple[PublishedModel, ...],
     miners: tuple[Operator, ...],
     oracles: tuple[Operator, ...],
 ) -> None:
     """One miner a shard goes first: it rebuilds the circuit, which the others then find done."""
     gate = asyncio.Semaphore(AT_ONCE)
-    first = max(len(published.model.shards) for published in foundation.models)
+    first = max(len(published.model.shards) for published in models)
 
     async def seat(number: int) -> None:
         async with gate:
-            for one in seats_of(foundation.models, number):
+            for one in seats_of(models, number):
                 await founder.register(miners[number], one)
 
     async def seat_oracle(oracle: Operator) -> None:

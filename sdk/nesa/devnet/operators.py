@@ -84,9 +84,10 @@ class Founder:
         write_password(folder.with_suffix(".password"), secrets.token_urlsafe(24))
         words = ["init", "--dir", str(folder), "--rpc-url", self._foundation.chain.url]
         words += ["--deployment", str(deployment_path(self._layout.deployments, CHAIN_ID))]
-        words += ["--endpoint", f"http://127.0.0.1:{port}", "--port", str(port), "--json"]
+        words += ["--endpoint", f"http://127.0.0.1:{port}", "--port", str(port)]
+        words += ["--light-keys", "--json"]
         if command == MINER:
-            words += ["--store", str(self._layout.store), "--light-keys"]
+            words += ["--store", str(self._layout.store)]
         said = await self._run(name, command, words, folder)
         keys = {key: Address(str(said[key])) for key in ("owner", "signer")}
         return Operator(name, command, folder, port, **keys)

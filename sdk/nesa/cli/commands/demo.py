@@ -29,7 +29,7 @@ def demo(file: Path | None, keep: bool) -> int:
 
 async def _tell(file: Path | None, *, keep: bool) -> int:
     screen = console()
-    async with telling(screen) as (told, devnet):
+    async with telling(screen, keep=keep) as (told, devnet):
         if file is not None:
             write(told.report, file)
         report = told.report

@@ -15,7 +15,7 @@ from typing import Final
 from rich.console import Console
 
 from nesa.chain.connection import RpcPolicy
-from nesa.cli.demo.cast import Cast
+from nesa.cli.demo.cast import MLP, Cast
 from nesa.cli.demo.narration import Narrator
 from nesa.cli.demo.report import Check, SceneReport, StoryReport
 from nesa.cli.demo.scenes import faults, fees, proved, sealed, triage
@@ -36,15 +36,18 @@ class Told:
 
 
 @contextlib.asynccontextmanager
-async def telling(console: Console) -> AsyncIterator[tuple[Told, Devnet]]:
-    """The story, told; the network stays up within the context."""
+async def telling(console: Console, *, keep: bool) -> AsyncIterator[tuple[Told, Devnet]]:
+    """The story, told; the network stays up within the context.
+
+    Miners take seats of the model that is asked; when the network is to be kept, of all models.
+    """
     begun = time.monotonic()
     narrator = Narrator(console)
     await prepare(lambda line: narrator.say("cache", line))
     prepared = time.monotonic()
     folder = Path(tempfile.mkdtemp(prefix="nesa-demo-"))
     narrator.say("network", "a chain, eight miners and two oracles, each a process of its own")
-    settings = DevnetSettings(folder)
+    settings = DevnetSettings(folder, seated=() if keep else (MLP,))
     async with running_devnet(settings, lambda line: narrator.say("set-up", line)) as devnet:
         narrator.say("network", f"ready at {devnet.network.rpc_url}")
         scenes = await _tell_scenes(devnet, narrator)
