@@ -21,6 +21,7 @@ from nesa.protocol.ids import (
     Seconds,
     Timestamp,
     VersionId,
+    VersionRoot,
 )
 from nesa.protocol.outcomes import outcome_as_abi
 from nesa.protocol.parameters import QueryParameters
@@ -136,6 +137,15 @@ class Credit:
 
     ready: Amount
     waiting: Amount
+
+
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """A version's uncollected shares of its answered queries."""
+
+    royalty: Amount
+    reviewers: Amount
+    treasury: Amount
 
 
 class BoundContract:
@@ -394,6 +404,10 @@ class Market(BoundContract):
         ready, waiting = await self.read("credit_of", account, at=at)
         return Credit(Amount(ready), Amount(waiting))
 
+    async def shares_of(self, version_id: VersionId, at: At) -> Shares:
+        """What a version's answered queries earned and nobody collected yet."""
+        return Shares(*await self.read("shares_of", version_id, at=at))
+
     async def quote(self, order: Order, at: At) -> Amount:
         """What an order costs.
 
@@ -464,6 +478,10 @@ class Market(BoundContract):
     def pin_seed(self, seed_block: BlockNumber) -> ContractCall:
         """Keep a block hash."""
         return self.call("pin_seed", seed_block)
+
+    def collect(self, developer: Address, root: VersionRoot) -> ContractCall:
+        """Credit the shares of a version's answered queries."""
+        return self.call("collect", developer, root)
 
     def withdraw(self, account: Address) -> ContractCall:
         """Pay an account what it may take."""

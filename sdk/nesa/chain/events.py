@@ -82,13 +82,14 @@ class QueryFulfilled:
 
 @dataclass(frozen=True, slots=True)
 class SlotClaimed:
-    """A member whom the report left out was paid."""
+    """A member whom the report left out was paid; `paid` replaces the shard's in the outcome."""
 
     log: LogKey
     query_id: QueryId
     operator: Address
     shard: int
     amount: Amount
+    paid: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +118,18 @@ class CreditWithdrawn:
     log: LogKey
     account: Address
     amount: Amount
+
+
+@dataclass(frozen=True, slots=True)
+class SharesCollected:
+    """A version's shares were credited to those whom they belong to."""
+
+    log: LogKey
+    version_id: VersionId
+    developer: Address
+    royalty: Amount
+    reviewers: Amount
+    treasury: Amount
 
 
 @dataclass(frozen=True, slots=True)
@@ -389,6 +402,7 @@ MarketEvent = (
     | QueryClosed
     | QueryRefunded
     | CreditWithdrawn
+    | SharesCollected
     | SeedPinned
     | CourtSet
 )
