@@ -177,7 +177,9 @@ def table(measured: dict[str, Figures], runs: int) -> str:
         f"Median of {runs} proofs of each shard's corner vector; {os.cpu_count()} cores, "
         f"Python {platform.python_version()}, ezkl 23.0.5, k = 15, public inputs and outputs, "
         "the development only reference string. Osaka, on anvil, prices modular exponentiation "
-        "higher than Prague, on revm; a verifier does it three times.",
+        "higher than Prague, on revm; a verifier does it three times. Load average over the last "
+        f"15 minutes: {os.getloadavg()[2]:.1f}; compare times by the processor column unless it is "
+        "small.",
         "",
         "| shard | rows | instances | set-up | prove | processor | peak memory | proving key "
         "| proof | verifier (limit 24,576) | gas at Osaka prices (Prague) | ezkl witness "
