@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import boa
 import pytest
 
@@ -9,6 +11,7 @@ from nesa.protocol.errors import InvalidInput
 from nesa.protocol.ids import Address, BlockNumber
 from scripts.deployment.plan import STEPS, Accounts, deployment
 from scripts.deployment.profiles import DEVNET, PROFILES, PUBLIC, Profile, choose_profile
+from scripts.deployment.sources import is_compiled, mark_compiled, sources_digest
 from tests.deployment import ROOT, deployer
 
 CONTRACTS = ROOT / "contracts"
@@ -51,3 +54,25 @@ def test_local_chains_get_seconds_and_others_days() -> None:
 def test_a_public_chain_refuses_windows_of_seconds() -> None:
     with pytest.raises(InvalidInput, match="--profile public"):
         choose_profile(1, "devnet")
+
+
+def test_a_changed_module_is_compiled_again(tmp_path: Path) -> None:
+    contracts, stamp = tmp_path / "contracts", tmp_path / "stamp"
+    (contracts / "lib").mkdir(parents=True)
+    (contracts / "Market.vy").write_text("from .lib import fees")
+    (contracts / "lib" / "fees.vy").write_text("FEE: constant(uint256) = 1")
+    assert not is_compiled(contracts, stamp)
+    mark_compiled(contracts, stamp, sources_digest(contracts))
+    assert is_compiled(contracts, stamp)
+    (contracts / "lib" / "fees.vy").write_text("FEE: constant(uint256) = 2")
+    assert not is_compiled(contracts, stamp)
+
+
+def test_sources_that_change_while_they_are_compiled_are_not_marked(tmp_path: Path) -> None:
+    contracts, stamp = tmp_path / "contracts", tmp_path / "stamp"
+    contracts.mkdir()
+    (contracts / "Market.vy").write_text("a")
+    digest = sources_digest(contracts)
+    (contracts / "Market.vy").write_text("b")
+    mark_compiled(contracts, stamp, digest)
+    assert not stamp.exists()

@@ -138,14 +138,15 @@ def check_settings(settings: DevnetSettings) -> None:
         )
 
 
-async def prepare(progress: Progress) -> None:
-    """Make what is made once per clone: the proving keys of its models.
+async def prepare(progress: Progress, seated: tuple[str, ...] = ()) -> None:
+    """Make what is made once per clone: the proving keys of the models that miners will serve.
 
     Raises:
         ExhaustedResource: time, memory or disk is used up.
     """
     clone = find_clone()
-    await make_proving_keys(find_models(clone.models), clone.proving_cache, progress)
+    paths = [path for path in find_models(clone.models) if not seated or path.name in seated]
+    await make_proving_keys(paths, clone.proving_cache, progress)
 
 
 def clear_remains(layout: Layout) -> None:

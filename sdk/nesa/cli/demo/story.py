@@ -43,11 +43,12 @@ async def telling(console: Console, *, keep: bool) -> AsyncIterator[tuple[Told, 
     """
     begun = time.monotonic()
     narrator = Narrator(console)
-    await prepare(lambda line: narrator.say("cache", line))
+    seated = () if keep else (MLP,)
+    await prepare(lambda line: narrator.say("cache", line), seated)
     prepared = time.monotonic()
     folder = Path(tempfile.mkdtemp(prefix="nesa-demo-"))
     narrator.say("network", "a chain, eight miners and two oracles, each a process of its own")
-    settings = DevnetSettings(folder, seated=() if keep else (MLP,))
+    settings = DevnetSettings(folder, seated=seated)
     async with running_devnet(settings, lambda line: narrator.say("set-up", line)) as devnet:
         narrator.say("network", f"ready at {devnet.network.rpc_url}")
         scenes = await _tell_scenes(devnet, narrator)

@@ -1,0 +1,30 @@
+"""Notices that a contract's source changed, also when only a module that it imports did.
+
+ape compiles a file again when that file changed and keeps the old bytecode when a module did.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+
+def sources_digest(contracts: Path) -> str:
+    """SHA-256 over every source below a folder, with its path."""
+    digest = hashlib.sha256()
+    for path in sorted(contracts.rglob("*.vy*")):
+        for part in (str(path.relative_to(contracts)).encode(), path.read_bytes()):
+            digest.update(len(part).to_bytes(8, "big") + part)
+    return digest.hexdigest()
+
+
+def is_compiled(contracts: Path, stamp: Path) -> bool:
+    """Whether `stamp` was written for these very sources."""
+    return stamp.is_file() and stamp.read_text(encoding="ascii") == sources_digest(contracts)
+
+
+def mark_compiled(contracts: Path, stamp: Path, digest: str) -> None:
+    """Write `stamp` for sources that had `digest` before they were compiled."""
+    if sources_digest(contracts) == digest:
+        stamp.parent.mkdir(parents=True, exist_ok=True)
+        stamp.write_text(digest, encoding="ascii")

@@ -1,0 +1,53 @@
+"""One network of real processes for all tests here: eight miners, two oracles, blocks of 1 s."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from nesa import Client, Model
+from nesa.chain.connection import RpcPolicy
+from nesa.cli.demo.cast import MLP, Question
+from nesa.devnet.network import Devnet, DevnetSettings, prepare, running_devnet
+from tests.end_to_end.processes import Observer
+
+SEATED = (MLP,)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Set-up belongs to the first test, so every test here may take minutes."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.timeout(600))
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def devnet(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Devnet]:
+    await prepare(print, SEATED)
+    folder = tmp_path_factory.mktemp("devnet")
+    async with running_devnet(DevnetSettings(folder, seated=SEATED), print) as running:
+        yield running
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def client(devnet: Devnet) -> AsyncIterator[Client]:
+    async with Client.connect(devnet.layout.network, policy=RpcPolicy(poll=0.1)) as connected:
+        yield connected
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def model(client: Client) -> Model:
+    return await client.model(MLP)
+
+
+@pytest.fixture
+def observer(devnet: Devnet) -> Observer:
+    return Observer(devnet)
+
+
+@pytest.fixture
+def question(devnet: Devnet) -> Question:
+    return Question.from_row(devnet.model(MLP), 40)
