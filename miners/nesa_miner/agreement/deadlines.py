@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from math import inf
+
 from nesa_miner.agreement.state import State
 
 
 def commit_until(state: State) -> float:
     """From when on a set of a quorum is enough."""
     committee = state.committee
-    return state.started_at + committee.timing.commit * committee.patience(state.round)
+    since = inf if state.gathered_at is None else state.gathered_at
+    return since + committee.timing.commit * committee.patience(state.round)
 
 
 def lock_until(state: State) -> float:

@@ -33,6 +33,19 @@ def move_on(state: State) -> Step:
     return join(state, round_) if round_ > state.round else still(state)
 
 
+def gather(state: State) -> Step:
+    """Start the clock of the round when a quorum is in it, so that nobody runs ahead alone."""
+    if state.gathered_at is not None or state.commits[state.committee.me] is None:
+        return still(state)
+    present = sum(
+        now is not None or later is not None
+        for now, later in zip(state.commits, state.ahead, strict=True)
+    )
+    if present < state.committee.quorum:
+        return still(state)
+    return replace(state, gathered_at=state.now), ()
+
+
 def join(state: State, round_: int) -> Step:
     """Commit to this member's result in `round_`, and pass on every certificate."""
     if state.result is None:
@@ -46,8 +59,14 @@ def join(state: State, round_: int) -> Step:
 
 def _due_round(state: State) -> int:
     joined = state.commits[state.committee.me] is not None
-    open_ = certificate_of(state, state.round) is None and state.now < lock_until(state)
-    return state.round if joined and open_ else state.round + 1
+    failed = certificate_of(state, state.round) is not None or state.now >= _hope_until(state)
+    return state.round if joined and not failed else state.round + 1
+
+
+def _hope_until(state: State) -> float:
+    """A proposer that has not even committed in time is not waited for any longer."""
+    proposer = state.commits[state.committee.proposer(state.round)]
+    return commit_until(state) if proposer is None else lock_until(state)
 
 
 def _common_round(state: State) -> int:
@@ -79,8 +98,8 @@ def _eligible(state: State) -> tuple[Commit, ...]:
 
 def _is_time(state: State, commits: tuple[Commit, ...] | list[Commit]) -> bool:
     committee = state.committee
-    everybody = set(range(committee.size)) - excluded(state)
-    complete = everybody <= {held.position for held in commits}
+    awaited = state.expected - excluded(state)
+    complete = awaited <= {held.position for held in commits}
     return len(commits) >= committee.quorum and (complete or state.now >= commit_until(state))
 
 

@@ -21,7 +21,7 @@ from nesa_miner.agreement.actions import Journal, Settled
 from nesa_miner.agreement.deadlines import next_inquiry, next_wake
 from nesa_miner.agreement.events import Event, MessageReceived, Restarted, Started, Tick
 from nesa_miner.agreement.inquiries import answer, inquire, known
-from nesa_miner.agreement.locking import lock, move_on, propose
+from nesa_miner.agreement.locking import gather, lock, move_on, propose
 from nesa_miner.agreement.records import Agreed, Certified, Computed, Joined, Locked, Record
 from nesa_miner.agreement.settling import adopt, certify, evidence_of, finish, take
 from nesa_miner.agreement.signing import own_commit, own_reveal, stripped
@@ -70,7 +70,7 @@ def step(state: State, event: Event, now: float) -> Step:
 
 
 def _advance(state: State) -> Step:
-    return follow(state, move_on, propose, lock, certify, inquire, finish)
+    return follow(state, gather, move_on, gather, propose, lock, certify, inquire, finish)
 
 
 def _start(state: State, event: Started) -> Step:
@@ -177,7 +177,7 @@ def _receive_certificate(state: State, sender: int, certificate: Certificate) ->
 
 def _resume(state: State) -> Step:
     """Say again what may not have left, and ask for what was missed."""
-    state = replace(state, started_at=state.now, certified_at=state.now, inquire_at=state.now)
+    state = replace(state, certified_at=state.now, inquire_at=state.now)
     evidence = evidence_of(state)
     if evidence is not None:
         return state, (Settled(evidence),)
@@ -185,7 +185,10 @@ def _resume(state: State) -> Step:
 
 
 def restore(committee: Committee, records: Iterable[Record]) -> State:
-    """The state that a journal holds, records in their order; then `step` it with `Restarted`."""
+    """The state that a journal holds, records in their order; then `step` it with `Restarted`.
+
+    Without a result in the journal it needs a `Started` as well.
+    """
     state = empty(committee)
     for record in records:
         state = _replay(state, record)

@@ -34,7 +34,9 @@ class State:
     `locks` and `proposal` belong to the current round; `ahead` holds a member's newest commit for
     a later one, `early` a reveal whose certificate has not come, `insisted` the round in which this
     member refused a set for leaving that one out, `answered` when it was last sent an answer.
-    `reveals` have been checked and hold no tensors.
+    `reveals` have been checked and hold no tensors. `expected` are the members that were heard in
+    the round before: nobody waits for the others. The clock of a round runs from `gathered_at`,
+    when a quorum was in it.
     """
 
     committee: Committee
@@ -44,11 +46,12 @@ class State:
     early: tuple[Reveal | None, ...]
     insisted: tuple[int | None, ...]
     answered: tuple[float | None, ...]
+    expected: frozenset[int]
     now: float = 0.0
     result: OwnResult | None = None
     entropy: bytes = b""
     round: int = BEFORE
-    started_at: float = 0.0
+    gathered_at: float | None = None
     inquire_at: float = 0.0
     proposal: Propose | None = None
     certificates: tuple[Certificate, ...] = ()
@@ -66,7 +69,8 @@ Rule = Callable[[State], Step]
 def empty(committee: Committee) -> State:
     """The state before anything has happened."""
     nobody = (None,) * committee.size
-    return State(committee, nobody, nobody, nobody, nobody, nobody, nobody)
+    everybody = frozenset(range(committee.size))
+    return State(committee, nobody, nobody, nobody, nobody, nobody, nobody, everybody)
 
 
 def still(state: State) -> Step:
@@ -156,9 +160,18 @@ def enter(state: State, round_: int) -> State:
     return replace(
         state,
         round=round_,
-        started_at=state.now,
+        gathered_at=None,
         commits=commits,
         ahead=ahead,
+        expected=_expected(state),
         locks=nobody,
         proposal=None,
     )
+
+
+def _expected(state: State) -> frozenset[int]:
+    everybody = frozenset(range(state.committee.size))
+    held = [commit for commit in (*state.commits, *state.ahead) if commit is not None]
+    heard = frozenset(commit.position for commit in held)
+    enough = state.round != BEFORE and len(heard) >= state.committee.quorum
+    return heard if enough else everybody

@@ -21,8 +21,9 @@ MOST_DOUBLINGS = 4
 class Timing:
     """Seconds that each part of a round may take; `commit` has to exceed the message delay.
 
-    A committee with a dead member is as fast as `commit`. After each full turn of proposers all
-    of them double (at most four times), so that a slow network is met in the end.
+    They count from when a quorum has committed. With a dead member a round takes `commit`. After
+    each full turn of proposers all of them double (at most four times), so that a slow network is
+    met in the end.
     """
 
     commit: float = 0.6

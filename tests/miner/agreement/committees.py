@@ -148,8 +148,11 @@ class World:
 
     def at(self, delay: float, position: int, event: Event) -> None:
         """Let `event` happen to a member in `delay` seconds."""
+        self._at_time(self.now + delay, position, event)
+
+    def _at_time(self, time: float, position: int, event: Event) -> None:
         self._count += 1
-        heapq.heappush(self._queue, (self.now + delay, self._count, position, event))
+        heapq.heappush(self._queue, (time, self._count, position, event))
 
     def run(self, until: float, enough: Callable[[World], bool] = lambda _: False) -> None:
         """Let everything happen up to `until`, or up to `enough`."""
@@ -171,7 +174,7 @@ class World:
             self._perform(node, action)
         due = next_wake(node.state)
         if due is not None:
-            self.at(max(due - self.now, 0.0), node.me, Tick())
+            self._at_time(max(due, self.now), node.me, Tick())
 
     def _perform(self, node: Node, action: Action) -> None:
         match action:
@@ -198,7 +201,8 @@ class World:
         node.crash_in = None
         records = [decode_record(data) for data in node.journal]
         node.state = replace(restore(node.state.committee, records), now=self.now)
-        self.at(0.2, node.me, Restarted() if records else start(node.me))
+        self.at(0.2, node.me, Restarted())
+        self.at(0.3, node.me, start(node.me))  # ignored when the result was journalled
 
 
 def honest(position: int, size: int = 4, timing: Timing | None = None) -> Node:

@@ -145,8 +145,8 @@ def test_the_proposer_proposes_when_all_have_committed() -> None:
 
 def test_the_proposer_makes_do_with_a_quorum_at_the_commit_deadline() -> None:
     state = feed(started(0), 0.1, *heard(1, 2))[0]
-    assert not sent(step(state, Tick(), 0.59)[1], Propose)
-    assert sent(step(state, Tick(), 0.6)[1], Propose) == [set_of(0, 1, 2)]
+    assert not sent(step(state, Tick(), 0.69)[1], Propose)
+    assert sent(step(state, Tick(), 0.71)[1], Propose) == [set_of(0, 1, 2)]
 
 
 def test_less_than_a_quorum_is_never_proposed() -> None:
@@ -165,7 +165,7 @@ def test_the_proposer_leaves_forged_commits_out() -> None:
     forged = replace(commit_of(3), r=b"\x07" * 32)
     state, actions = feed(started(0), 0.1, *heard(1, 2), (3, forged))
     assert not sent(actions, Propose)
-    assert sent(step(state, Tick(), 0.6)[1], Propose) == [set_of(0, 1, 2)]
+    assert sent(step(state, Tick(), 0.71)[1], Propose) == [set_of(0, 1, 2)]
 
 
 # Locking
@@ -181,7 +181,7 @@ def test_a_partial_set_waits_for_the_commit_deadline() -> None:
     state = feed(started(ME), 0.1, *heard(0, 2))[0]
     state, actions = feed(state, 0.2, (0, set_of(0, 1, 2)))
     assert not sent(actions, Lock)
-    assert sent(step(state, Tick(), 0.6)[1], Lock) == [signed_lock(ME, set_of(0, 1, 2))]
+    assert sent(step(state, Tick(), 0.71)[1], Lock) == [signed_lock(ME, set_of(0, 1, 2))]
 
 
 def test_a_member_locks_once_a_round() -> None:
@@ -434,11 +434,29 @@ def test_a_message_from_outside_the_committee_is_dropped() -> None:
 
 
 def test_a_failed_round_is_followed_by_one_with_the_same_result_and_a_fresh_commitment() -> None:
-    state, actions = step(started(ME), Tick(), 1.2)
+    state, actions = step(with_all_commits(), Tick(), 1.29)
+    assert state.round == 0
+    state, actions = step(with_all_commits(), Tick(), 1.31)
     assert state.round == 1
     (commit,) = sent(actions, Commit)
     assert commit == commit_of(ME, 1)
     assert commit.commitment != commit_of(ME, 0).commitment
+
+
+def test_a_proposer_that_has_not_committed_is_not_waited_for() -> None:
+    state = feed(started(ME), 0.1, *heard(2, 3))[0]
+    assert step(state, Tick(), 0.69)[0].round == 0
+    state, _ = step(state, Tick(), 0.71)
+    assert state.round == 1
+    _, actions = feed(state, 0.72, *heard(2, 3, round_=1))
+    assert sent(actions, Propose) == [set_of(1, 2, 3, round_=1)]
+
+
+def test_nobody_runs_ahead_of_a_quorum() -> None:
+    state = feed(started(ME), 0.1, *heard(3))[0]
+    assert step(state, Tick(), 60.0)[0].round == 0
+    state = feed(state, 60.0, *heard(2))[0]
+    assert step(state, Tick(), 60.61)[0].round == 1
 
 
 def test_a_member_that_is_behind_joins_the_round_that_an_honest_one_is_in() -> None:
