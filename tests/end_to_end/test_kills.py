@@ -54,6 +54,8 @@ async def test_an_oracle_killed_after_signing_answers_once(
     committees = await drawn(client, submitted.query_id)
     oracle = devnet.operator_of(committees.oracles[0].signer)
     async with no_blocks(client):
+        # A report can be simulated once the chain can look back at the seed block.
+        await client.connection.request("evm_mine")
         await until(lambda: observer.journal_count(oracle, "intents", submitted.query_id) > 0)
         await observer.kill(oracle)
         await client.connection.request("anvil_dropAllTransactions")
