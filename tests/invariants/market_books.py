@@ -116,17 +116,13 @@ class Credits:
         """What nobody could say came too early: counted in seconds, not in periods."""
         lots = self.lots[account]
         return sum(
-            lot.amount
-            for lot in lots
-            if lot.earned_at is None or now - lot.earned_at > self.window
+            lot.amount for lot in lots if lot.earned_at is None or now - lot.earned_at > self.window
         )
 
     def take(self, account: str, now: int) -> int:
         """Empties what the account may take."""
         amount = self.matured(account, now)
-        self.lots[account] = [
-            lot for lot in self.lots[account] if not self._is_ripe(lot, now)
-        ]
+        self.lots[account] = [lot for lot in self.lots[account] if not self._is_ripe(lot, now)]
         return amount
 
     @property

@@ -115,12 +115,12 @@ class MarketWorld:
 
     def _circuits(self, shards: int) -> tuple[ShardFacts, ...]:
         code_hash = self.chain.evm.basic(self.verifier.address).code_hash
-        return with_circuits(facts(shards), bytes(code_hash))
+        return with_circuits(facts(shards), bytes(code_hash or b""))
 
     def _register_provable(self, shards: int) -> bytes:
         harness = "tests/contracts/harness/StubVerifier"
         self.verifier = self.chain.deploy(harness, int(Behaviour.CHECKS))
-        verifiers = [self.verifier.address] * shards
+        verifiers = [str(self.verifier.address)] * shards
         operators = bytes([100 + shards]) * 32
         version_id = self._register_shards(operators, self._circuits(shards), verifiers)
         for shard, proof in enumerate(self.proofs(shards)):
