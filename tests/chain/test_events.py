@@ -14,6 +14,7 @@ from nesa.chain.events import (
     CONTRACT_EVENTS,
     AttemptOpened,
     LogKey,
+    OperatorRegistered,
     QueryFulfilled,
     RawLog,
     StakeDeposited,
@@ -98,6 +99,18 @@ def test_a_known_name_with_other_contents_is_incompatible() -> None:
         decode_event(RawLog(KEY, TWO, log.topics[:1], log.data))
     with pytest.raises(Incompatible):
         decode_event(RawLog(KEY, TWO, log.topics, b"\0" * 31))
+
+
+def test_bytes_that_are_no_text_stop_nobody_who_reads_the_chain() -> None:
+    fields = (word(ONE), word(TWO)), ["bytes32", "bytes"], [b"\7" * 32, b"http://\xff\xfe"]
+    event = decode_event(raw("StakeVault", "OperatorRegistered", *fields))
+    assert isinstance(event, OperatorRegistered)
+    assert event.endpoint == "http://\\xff\\xfe"
+    record = encode(
+        ["(address,bytes32,bytes32,uint256,bytes)"], [(TWO, bytes(32), bytes(32), 1, b"\xff")]
+    )
+    (operator,) = interface("StakeVault").function("operators", 1).decode(record)
+    assert operator[-1] == "\\xff"
 
 
 @pytest.mark.parametrize("garbage", [None, [], {}, {"topics": "0x"}, {"topics": []}])

@@ -9,8 +9,11 @@ from functools import cache
 from importlib import resources
 from typing import Any, Final
 
-from eth_abi.abi import decode, encode
+from eth_abi.abi import encode
+from eth_abi.codec import ABIDecoder
+from eth_abi.decoding import StringDecoder
 from eth_abi.exceptions import DecodingError, EncodingError
+from eth_abi.registry import registry
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
@@ -20,6 +23,22 @@ from nesa.protocol.ids import Address
 AbiEntry = Mapping[str, Any]
 
 _FOLDER: Final = "abi"
+
+
+def _decode(kinds: Sequence[str], data: bytes) -> tuple[Any, ...]:
+    """Values of the ABI types `kinds`. Anybody can put bytes that are no text where a contract takes
+    a string, and nobody who reads the chain may stumble over them: they come out escaped."""
+    return tuple(_DECODER.decode(kinds, data))
+
+
+def _forgiving() -> ABIDecoder:
+    kinds = registry.copy()
+    kinds.unregister_decoder("string")
+    kinds.register_decoder("string", StringDecoder("backslashreplace"), "string")
+    return ABIDecoder(kinds)
+
+
+_DECODER: Final = _forgiving()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +82,8 @@ class Function:
             Incompatible: not what the interface promises.
         """
         try:
-            values = decode(self.outputs, data)
-        except (DecodingError, UnicodeDecodeError, OverflowError) as error:
+            values = _decode(self.outputs, data)
+        except (DecodingError, OverflowError) as error:
             raise Incompatible(
                 f"{self.name} answered {len(data)} bytes that do not fit its interface; "
                 "is this another version of the contracts?"
@@ -95,11 +114,11 @@ class EventShape:
         rest = [(name, kind) for name, kind, is_indexed in self.fields if not is_indexed]
         try:
             found = [
-                (name, kind, decode([kind], topic)[0])
+                (name, kind, _decode([kind], topic)[0])
                 for (name, kind), topic in zip(indexed, topics, strict=True)
             ]
-            values = decode([kind for _, kind in rest], data)
-        except (DecodingError, UnicodeDecodeError, OverflowError, ValueError) as error:
+            values = _decode([kind for _, kind in rest], data)
+        except (DecodingError, OverflowError, ValueError) as error:
             raise Incompatible(f"a {self.name} log does not fit its interface") from error
         found += [(*field, value) for field, value in zip(rest, values, strict=True)]
         return {name: _checksummed(kind, value) for name, kind, value in found}
