@@ -17,7 +17,7 @@ from nesa.privacy.envelopes import (
     open_envelope,
     seal_envelope,
 )
-from nesa.privacy.keys import generate_key
+from nesa.privacy.keys import generate_key, public_key
 from nesa.protocol.commitments import ShardContext, sign_digest
 from nesa.protocol.envelopes import (
     MAX_ENVELOPE_BYTES,
@@ -146,14 +146,38 @@ def test_an_envelope_over_the_limit_is_refused_unread() -> None:
         open_(bytes(MAX_ENVELOPE_BYTES + 1))
 
 
-def test_the_window_is_bounded_for_each_sender_and_in_all() -> None:
-    window = ReplayWindow(most_per_sender=2, most_senders=1)
+def test_the_window_is_bounded_for_each_sender() -> None:
+    window = ReplayWindow(most_per_sender=2)
     open_(seal(1), window)
     open_(seal(2), window)
     with pytest.raises(ExhaustedResource):
         open_(seal(3), window)
-    with pytest.raises(ExhaustedResource):
-        open_(seal(1, signer=OUTSIDER), window)
+    open_(seal(1, signer=OUTSIDER), window)
+
+
+def test_strangers_without_number_keep_nobody_out() -> None:
+    window = ReplayWindow(most_senders=2)
+    open_(seal(1), window)
+    for number in range(5):
+        stranger = PrivateKey(bytes([number + 10]) * 32)
+        open_(seal(1, signer=stranger), window)
+        open_(seal(2 + number), window)
+    with pytest.raises(InvalidMessage, match="before"):
+        open_(seal(6), window)
+    assert len(window._seen) == 2
+
+
+def test_a_receiver_with_a_key_of_low_order_gets_nothing() -> None:
+    receiver = Receiver(account(MEMBER), public_key(b"\x01" + bytes(31)))
+    with pytest.raises(InvalidMessage, match="nothing can be encrypted"):
+        seal_envelope(
+            MESSAGE,
+            deployment=DEPLOYMENT,
+            signer=SENDER,
+            receiver=receiver,
+            nonce=bytes(16),
+            deadline=NOW,
+        )
 
 
 def test_the_window_forgets_what_is_over() -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from nesa.privacy.keys import generate_key
+from nesa.privacy.keys import generate_key, public_key
 from nesa.privacy.sealing import (
     OVERHEAD_BYTES,
     WrapContext,
@@ -143,3 +143,8 @@ def test_a_plain_digest_of_two_logits_is_guessed_and_a_blinded_one_is_not() -> N
     assert not {sealed_digest(OTHER_KEY, 1, guess) for guess in guesses} & {
         sealed_digest(KEY, 1, secret)
     }
+
+
+def test_nothing_is_wrapped_to_a_key_of_low_order() -> None:
+    with pytest.raises(InvalidMessage, match="nothing can be encrypted"):
+        wrap_content_key(KEY, public_key(b"\x01" + bytes(31)), CONTEXT)

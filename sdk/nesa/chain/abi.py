@@ -26,15 +26,20 @@ _FOLDER: Final = "abi"
 
 
 def _decode(kinds: Sequence[str], data: bytes) -> tuple[Any, ...]:
-    """Values of the ABI types `kinds`. Anybody can put bytes that are no text where a contract takes
-    a string, and nobody who reads the chain may stumble over them: they come out escaped."""
+    """Values of the ABI types `kinds`.
+
+    Anybody can put bytes that are no text where a contract takes a string, and nobody who reads
+    the chain may stumble over them: they come out escaped.
+    """
     return tuple(_DECODER.decode(kinds, data))
 
 
 def _forgiving() -> ABIDecoder:
-    kinds = registry.copy()
+    untyped: Any = StringDecoder
+    kinds: Any = registry
+    kinds = kinds.copy()
     kinds.unregister_decoder("string")
-    kinds.register_decoder("string", StringDecoder("backslashreplace"), "string")
+    kinds.register_decoder("string", untyped("backslashreplace"), "string")
     return ABIDecoder(kinds)
 
 

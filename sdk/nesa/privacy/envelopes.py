@@ -9,7 +9,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from eth_keys.datatypes import PrivateKey
 
-from nesa.privacy.sealing import SUITE
+from nesa.privacy.sealing import SUITE, seal_to
 from nesa.protocol.commitments import sign_digest
 from nesa.protocol.envelopes import (
     Envelope,
@@ -57,7 +57,9 @@ class Opened:
 class ReplayWindow:
     """Nonces seen, each kept until its envelope's deadline; bounded for each sender.
 
-    It does not outlive the process: what arrives twice after a restart must do no harm.
+    It does not outlive the process: what arrives twice after a restart must do no harm. That is
+    why the sender who was silent longest may make room for a new one: strangers, who can have any
+    number of keys, keep nobody out.
     """
 
     most_per_sender: int = 4096
@@ -69,26 +71,21 @@ class ReplayWindow:
 
         Raises:
             InvalidMessage: seen before.
-            ExhaustedResource: the sender, or all senders, have too many that are still valid.
+            ExhaustedResource: the sender has too many that are still valid.
         """
-        self._forget(envelope.sender, now)
-        if envelope.sender not in self._seen and len(self._seen) >= self.most_senders:
-            for sender in list(self._seen):
-                self._forget(sender, now)
-            if len(self._seen) >= self.most_senders:
-                raise ExhaustedResource("too many senders have envelopes that are still valid")
-        nonces = self._seen.setdefault(envelope.sender, {})
+        nonces = self._valid(envelope.sender, now)
         if envelope.nonce in nonces:
             raise InvalidMessage("the envelope was received before")
         if len(nonces) >= self.most_per_sender:
             raise ExhaustedResource("the sender has too many envelopes that are still valid")
-        nonces[envelope.nonce] = envelope.deadline
+        self._seen.pop(envelope.sender, None)
+        while len(self._seen) >= self.most_senders:
+            del self._seen[next(iter(self._seen))]
+        self._seen[envelope.sender] = {**nonces, envelope.nonce: envelope.deadline}
 
-    def _forget(self, sender: Address, now: Timestamp) -> None:
-        kept = {nonce: until for nonce, until in self._seen.get(sender, {}).items() if until >= now}
-        self._seen[sender] = kept
-        if not kept:
-            del self._seen[sender]
+    def _valid(self, sender: Address, now: Timestamp) -> dict[bytes, Timestamp]:
+        nonces = self._seen.get(sender, {})
+        return {nonce: until for nonce, until in nonces.items() if until >= now}
 
 
 def seal_envelope(
@@ -103,13 +100,13 @@ def seal_envelope(
     """`message` signed by `signer` and sealed to `receiver`; `nonce` is 16 fresh random bytes.
 
     Raises:
-        InvalidMessage: the message or a field is out of its bounds.
+        InvalidMessage: the message or a field is out of its bounds, or the receiver's key is none.
     """
     sender = Address(signer.public_key.to_checksum_address())
     header = envelope_header(
         deployment.chain_id, deployment.market, sender, receiver.address, nonce, deadline
     )
-    ciphertext = SUITE.encrypt(encode_message(message), receiver.key, info=header)
+    ciphertext = seal_to(receiver.key, encode_message(message), header)
     r, vs = sign_digest(signer, envelope_digest(header, ciphertext))
     envelope = Envelope(
         PROTOCOL_VERSION,

@@ -113,8 +113,12 @@ class WrapContext:
 def wrap_content_key(
     content_key: bytes, member_key: X25519PublicKey, context: WrapContext
 ) -> bytes:
-    """`content_key` for one member of one attempt of one query."""
-    return SUITE.encrypt(_checked(content_key), member_key, info=context.info())
+    """`content_key` for one member of one attempt of one query.
+
+    Raises:
+        InvalidMessage: nothing can be encrypted to `member_key`.
+    """
+    return seal_to(member_key, _checked(content_key), context.info())
 
 
 def unwrap_content_key(wrapped: bytes, key: X25519PrivateKey, context: WrapContext) -> bytes:
@@ -130,6 +134,18 @@ def unwrap_content_key(wrapped: bytes, key: X25519PrivateKey, context: WrapConte
     if len(content_key) != CONTENT_KEY_BYTES:
         raise InvalidMessage(f"a content key has {CONTENT_KEY_BYTES} bytes")
     return content_key
+
+
+def seal_to(receiver: X25519PublicKey, data: bytes, context: bytes) -> bytes:
+    """`data` that only `receiver` reads, bound to `context`.
+
+    Raises:
+        InvalidMessage: the key is a point of low order, which anybody may register as its own.
+    """
+    try:
+        return SUITE.encrypt(data, receiver, info=context)
+    except ValueError as error:
+        raise InvalidMessage("nothing can be encrypted to the receiver's key") from error
 
 
 def _checked(content_key: bytes) -> bytes:
