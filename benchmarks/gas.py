@@ -1,9 +1,12 @@
-"""Gas of a query's transactions, as a chain would charge it: `python -m benchmarks.gas`."""
+"""Gas of a query's transactions as a chain would charge it: `python -m benchmarks.gas`.
+
+Runs on titanoboa, whose access lists and original values can be reset between transactions
+(pyrevm keeps both from one call to the next), and adds what a transaction costs before it runs.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -12,16 +15,22 @@ import boa
 from boa.contracts.vyper.vyper_contract import VyperContract
 from eth_utils.address import to_canonical_address
 
-from nesa.protocol.queries import Query
-from tests.deployment import load_harness
-from tests.market import CREDIT_WINDOW, World, build_world, pass_blocks
+from nesa.protocol.ids import ONE_NES
+from tests.market import TENSORS, World, build_world, pass_blocks
 
 RESULTS: Final = Path(__file__).parent / "results" / "gas.md"
 
 TRANSACTION: Final = 21_000
 ZERO_BYTE, OTHER_BYTE, FLOOR_TOKEN = 4, 16, 10
-PRECOMPILES: Final = [bytes(19) + bytes([n]) for n in range(1, 10)]
-MAX_REFUND_SHARE: Final = 5
+PRECOMPILES: Final = [bytes(19) + bytes([number]) for number in range(1, 11)]
+LARGEST_REFUND: Final = 5  # one fifth of what was used, EIP-3529
+
+CALLBACK_GAS: Final = 100_000
+STOP: Final = b"\x00"
+
+SIZES: Final = [(replicas, shards) for shards in (1, 2) for replicas in (3, 4, 7)]
+SEATS: Final = 8
+WARMING_QUERIES: Final = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,39 +44,97 @@ class Row:
     fulfil: int
     callback: int
 
-    @property
-    def total(self) -> int:
-        """All transactions of the query, without what a consumer does with the answer."""
-        return self.request + self.fulfil
+    def __str__(self) -> str:
+        sums = (self.request, self.fulfil, self.request + self.fulfil, self.callback)
+        cells = [str(self.shards), str(self.replicas), self.state, *(f"{s:,}" for s in sums)]
+        return "| " + " | ".join(cells) + " |"
 
 
-def intrinsic(data: bytes) -> tuple[int, int]:
-    """Gas that calldata costs before anything runs, and the floor of EIP-7623."""
-    zeros = data.count(0)
-    others = len(data) - zeros
-    tokens = zeros + 4 * others
-    return TRANSACTION + ZERO_BYTE * zeros + OTHER_BYTE * others, TRANSACTION + FLOOR_TOKEN * tokens
-
-
-@contextmanager
-def cold(sender: str, to: str) -> Iterator[None]:
-    """A transaction begins: nothing is warm but what EIP-2929 and EIP-3651 say."""
+def begin_transaction(sender: str, to: str) -> None:
+    """Makes everything cold but what EIP-2929 and EIP-3651 say is warm."""
     state = boa.env.evm.vm.state
     state.lock_changes()
     boa.env.evm.reset_access_counters()
-    for address in (*PRECOMPILES, to_canonical_address(sender), to_canonical_address(to), state.coinbase):
+    own = (to_canonical_address(sender), to_canonical_address(to), state.coinbase)
+    for address in (*PRECOMPILES, *own):
         state.mark_address_warm(address)
-    yield
 
 
-def gas_of(contract: VyperContract, call: Callable[[], Any], sender: str) -> int:
-    """What the transaction `call` to `contract` costs its sender."""
-    with cold(sender, contract.address):
-        call()
+def transaction_gas(contract: VyperContract, sender: str, call: Callable[[], Any]) -> int:
+    """What the transaction that `call` makes to `contract` costs `sender`."""
+    begin_transaction(sender, contract.address)
+    call()
     computation = contract._computation
-    start, floor = intrinsic(computation.msg.data)
+    start, floor = intrinsic_gas(computation.msg.data)
     used = start + computation.get_gas_used()
-    used -= min(computation.get_gas_refund(), used // MAX_REFUND_SHARE)
+    used -= min(computation.get_gas_refund(), used // LARGEST_REFUND)
     return int(max(used, floor))
 
 
+def intrinsic_gas(data: bytes) -> tuple[int, int]:
+    """Gas that a transaction costs before it runs, and the floor of EIP-7623."""
+    zeros = data.count(0)
+    others = len(data) - zeros
+    start = TRANSACTION + ZERO_BYTE * zeros + OTHER_BYTE * others
+    return start, TRANSACTION + FLOOR_TOKEN * (zeros + 4 * others)
+
+
+def measure(replicas: int, shards: int) -> list[Row]:
+    """The first query ever, and one when everybody has money and credits already."""
+    world = build_world(SEATS, shards=(shards,))
+    client = world.client(amount=100_000 * ONE_NES)
+    first = _query_gas(world, client, replicas, shards)
+    for _ in range(WARMING_QUERIES):
+        world.fulfil(world.request(client, shards, replicas=replicas))
+    steady = _query_gas(world, client, replicas, shards)
+    boa.env.set_code(client, STOP)
+    called = _query_gas(world, client, replicas, shards, CALLBACK_GAS)
+    callback = called[1] - steady[1]
+    return [
+        Row(replicas, shards, "first", *first, callback),
+        Row(replicas, shards, "steady", *steady, callback),
+    ]
+
+
+def _query_gas(
+    world: World, client: str, replicas: int, shards: int, callback_gas: int = 0
+) -> tuple[int, int]:
+    order = world.order(shards, replicas=replicas, callback_gas=callback_gas)
+    data = TENSORS[shards][0]
+    request = transaction_gas(
+        world.market, client, lambda: world.market.request(order, data, sender=client)
+    )
+    query = world.requested()
+    pass_blocks(2)
+    reports, oracle = world.reports(query), world.oracle(query)
+    fulfil = transaction_gas(
+        world.market, oracle, lambda: world.fulfil(query, reports, sender=oracle)
+    )
+    return request, fulfil
+
+
+def table(rows: Iterable[Row]) -> str:
+    """The rows as markdown."""
+    head = "| shards | replicas | state | request | fulfil | both | a callback adds |"
+    return "\n".join([head, "|---:|---:|---|---:|---:|---:|---:|", *map(str, rows)])
+
+
+def main() -> None:
+    """Measures, prints and keeps the table."""
+    rows = [row for size in SIZES for row in measure(*size)]
+    text = f"""# Gas of one AGREED query
+
+Every transaction of it: 30 bytes in, 2 int16 out, all members paid, signed by bare keys, the fee
+pulled by an unlimited allowance. *first*: nobody has credits yet. *steady*: everybody has.
+*A callback adds* is what calling an empty consumer costs the oracle.
+Written by `python -m benchmarks.gas`.
+
+{table(rows)}
+"""
+    print(text)
+    RESULTS.parent.mkdir(exist_ok=True)
+    RESULTS.write_text(text)
+
+
+if __name__ == "__main__":
+    main()

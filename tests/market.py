@@ -230,9 +230,7 @@ class World:
         """What the stand-in verifiers accept."""
         data = tensors or TENSORS[query.shards]
         boundary = edges(query.shards)
-        return [
-            true_proof(boundary[i : i + 2], data[i : i + 2]) for i in range(query.shards)
-        ]
+        return [true_proof(boundary[i : i + 2], data[i : i + 2]) for i in range(query.shards)]
 
     def fulfil_proved(
         self,

@@ -46,9 +46,7 @@ class Work:
     def _commitment(self, position: int) -> Digest:
         member = signer_address(self.members[position])
         salt = self.salt(position)
-        return commitment(
-            self.context, self.round, member, self.in_digest, self.out_digest, salt
-        )
+        return commitment(self.context, self.round, member, self.in_digest, self.out_digest, salt)
 
     def attestation(self, commitments: Sequence[bytes]) -> Attestation:
         """What every member signs."""
@@ -68,9 +66,7 @@ class Work:
     ) -> SignedResult:
         """The member's attestation; `slot` is its position when the set is not the committee."""
         context = self.context
-        digest = attestation_hash(
-            context.chain_id, context.market, self.attestation(commitments)
-        )
+        digest = attestation_hash(context.chain_id, context.market, self.attestation(commitments))
         r, vs = sign_digest(self.members[position], digest)
         place = position if slot is None else slot
         return SignedResult(place, self.salt(position), r, vs)

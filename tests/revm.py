@@ -118,6 +118,7 @@ class RevmChain:
             raise Revert(bytes.fromhex(found[1][2:]) if found else b"") from None
         result = self.evm.result
         assert result is not None
+        assert result is not None
         self.gas_used = result.gas_used
         self.logs = [_raw_log(log) for log in result.logs]
         return bytes(output)

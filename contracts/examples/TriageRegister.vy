@@ -9,8 +9,8 @@
         is pleasing; only a query that was refunded can be asked again.
 @dev An example of a consumer. A register that acts on verdicts should order PROVED, or wait until
      the market says FINAL: an AGREED answer can be overturned within its dispute window.
-@custom:invariant A case has one verdict and never another
-    (tests/contracts/examples/test_triage_register.py::test_a_case_is_asked_about_once).
+@custom:invariant 1. A case has one verdict and never another:
+    tests/contracts/examples/test_triage_register.py::test_a_decided_case_stays_decided
 @custom:kill The clinic stops asking and withdraws the rest of its NES.
 """
 from ethereum.ercs import IERC20

@@ -6,7 +6,8 @@
 @license AGPL-3.0-only
 @notice Judges reports about queries; see `ICommittee`.
 @dev Calls the stake vault only, for the seats that a draw names.
-@custom:invariant Only drawn members are ever payees (test_only_drawn_members_are_paid).
+@custom:invariant 1. Only drawn members are ever payees:
+    tests/invariants/test_query_market.py::QueryMarketMachine.only_drawn_members_are_paid
 @custom:kill No switch and no state; a market without it answers nothing and refunds.
 """
 from ..interfaces import ICommittee
@@ -267,30 +268,18 @@ def _draw(
     drawn: DynArray[IStakeVault.Seat, 8] = []
     seen: uint256 = 0
     for step: uint256 in range(MAX_BATCHES):
-        batch: DynArray[uint256, 16] = self._batch(draw_seed, shard, slots, seen, wanted)
-        if len(batch) == 0:
-            break
+        batch: DynArray[uint256, 16] = []
+        size: uint256 = min(max(seen, wanted), SLOTS_PER_CALL)
+        order: DynArray[uint256, 64] = draw.slot_order(draw_seed, shard, slots, seen + size)
+        for i: uint256 in range(seen, len(order), bound=SLOTS_PER_CALL):
+            batch.append(order[i])
         for seat: IStakeVault.Seat in staticcall VAULT.seats(version_id, shard, batch):
             if len(drawn) < wanted and self._is_active(seat, query.epoch):
                 drawn.append(seat)
-        if len(drawn) == wanted:
+        seen += size
+        if len(drawn) == wanted or len(order) < seen:
             break
-        seen += len(batch)
     return drawn
-
-
-@internal
-@pure
-def _batch(
-    draw_seed: bytes32, shard: uint256, slots: uint256, seen: uint256, wanted: uint256
-) -> DynArray[uint256, 16]:
-    # The slots in draw order after the `seen` first ones.
-    size: uint256 = min(max(seen, wanted), SLOTS_PER_CALL)
-    order: DynArray[uint256, 64] = draw.slot_order(draw_seed, shard, slots, seen + size)
-    batch: DynArray[uint256, 16] = []
-    for i: uint256 in range(seen, len(order), bound=SLOTS_PER_CALL):
-        batch.append(order[i])
-    return batch
 
 
 @internal

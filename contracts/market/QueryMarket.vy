@@ -9,9 +9,10 @@
 @dev There is no re-entrancy lock: a client may ask again from its callback. Every function
      changes its own state before it calls anything that could call back, and the callback is the
      last call of a report.
-@custom:invariant The token balance is `total_owed`, and more only by donations
-                  (test_the_market_is_solvent). A query is answered or refunded, and once
-                  (test_a_query_ends_once).
+@custom:invariant 1. The token balance is `total_owed`, and more only by donations:
+    tests/invariants/test_query_market.py::QueryMarketMachine.the_market_is_solvent
+    2. A query is answered or refunded, and once:
+    tests/invariants/test_query_market.py::QueryMarketMachine.a_query_ends_once
 @custom:kill No switch. Without committees every open query can be refunded.
 """
 from ethereum.ercs import IERC20
@@ -190,8 +191,16 @@ def retry(query: IQueryMarket.Query):
     assert late or self._is_seed_gone(query.seed_block), "market: still answerable"
     assert query.attempt + 1 < MAX_ATTEMPTS, "market: no attempt left"
 
-    again: IQueryMarket.Query = self._scheduled(query, query.attempt + 1)
-    assert self._ends_by(again) <= self._seats_until(query.epoch), "market: too late to retry"
+    rules: IProtocolParameters.QueryParameters = query_terms.rules(query)
+    again: IQueryMarket.Query = query
+    again.attempt += 1
+    again.opened_at = block.timestamp
+    again.answer_deadline = block.timestamp + rules.answer_window
+    again.seed_block = block.number + 1
+    # The last window of an answer in the last moment must close while the seats are still there.
+    ends_by: uint256 = again.answer_deadline + max(rules.claim_window, rules.dispute_window)
+    assert ends_by <= self._seats_until(query.epoch), "market: too late to retry"
+
     self._store(query.query_id, IQueryMarket.QueryStatus.OPEN, 0, query_terms.terms_hash(again))
     log IQueryMarket.AttemptOpened(query_id=query.query_id, query=again)
 
@@ -495,7 +504,8 @@ def _request(order: IQueryMarket.Order, input: Bytes[4096]) -> uint256:
     else:
         length: uint256 = edge_type.byte_length(ordered.input_edge)
         assert len(input) == length, "market: wrong input length"
-        query.input_digest = tensor_digest.boundary_digest(ordered.input_edge, input)
+        root: bytes32 = tensor_digest.bytes_root(input)
+        query.input_digest = self._boundary_digest(ordered.input_edge, root)
     fee: uint256 = query_terms.fee(query)
     assert fee <= order.max_fee, "market: fee too low"
 
@@ -553,13 +563,13 @@ def _ordered(order: IQueryMarket.Order) -> Ordered:
             order.version_id, offer.shards, max(limits.min_seats, order.replicas)
         ),
         parameters=query_terms.with_royalty(parameters, offer.royalty_bps),
-        opened_at=0,
-        answer_deadline=0,
+        opened_at=block.timestamp,
+        answer_deadline=block.timestamp + rules.answer_window,
         attempt=0,
-        seed_block=0,
+        seed_block=block.number + 1,
     )
     self._check_exposure(query, limits)
-    return Ordered(query=self._scheduled(query, 0), input_edge=offer.input_edge)
+    return Ordered(query=query, input_edge=offer.input_edge)
 
 
 @internal
@@ -622,27 +632,6 @@ def _check_exposure(
 
 @internal
 @view
-def _scheduled(query: IQueryMarket.Query, attempt: uint256) -> IQueryMarket.Query:
-    # The same query, opened now.
-    rules: IProtocolParameters.QueryParameters = query_terms.rules(query)
-    scheduled: IQueryMarket.Query = query
-    scheduled.opened_at = block.timestamp
-    scheduled.answer_deadline = block.timestamp + rules.answer_window
-    scheduled.attempt = attempt
-    scheduled.seed_block = block.number + 1
-    return scheduled
-
-
-@internal
-@view
-def _ends_by(query: IQueryMarket.Query) -> uint256:
-    # When the last window of a query closes if it is answered in the last moment.
-    rules: IProtocolParameters.QueryParameters = query_terms.rules(query)
-    return query.answer_deadline + max(rules.claim_window, rules.dispute_window)
-
-
-@internal
-@view
 def _seats_until(epoch: uint256) -> uint256:
     # Until when the vault keeps the seats that queries of this epoch draw from.
     return epoch * EPOCH_SECONDS + MAXIMUM_QUERY_SECONDS
@@ -696,8 +685,17 @@ def _check_output(query: IQueryMarket.Query, out_digest: bytes32, output: Bytes[
         return
     length: uint256 = edge_type.byte_length(query.output_edge)
     assert len(output) == length, "market: wrong output length"
-    digest: bytes32 = tensor_digest.boundary_digest(query.output_edge, output)
+    root: bytes32 = tensor_digest.bytes_root(output)
+    digest: bytes32 = self._boundary_digest(query.output_edge, root)
     assert digest == out_digest, "market: other output"
+
+
+@internal
+@pure
+def _boundary_digest(edge: bytes32, root: bytes32) -> bytes32:
+    # As in `tensor_digest`, but from the root: one copy of the bytes less to pay for.
+    tensor: bytes32 = keccak256(concat(tensor_digest.TENSOR_DOMAIN, edge, root))
+    return keccak256(concat(tensor_digest.EDGES_DOMAIN, tensor))
 
 
 @internal

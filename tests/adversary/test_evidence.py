@@ -387,5 +387,3 @@ def test_a_claim_of_another_shard_does_not_open(world, client):
         world.market.claim_slot(
             query.as_abi(), outcome_as_abi(outcome), 1, second.commitments(), result.as_abi()
         )
-
-

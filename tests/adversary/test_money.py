@@ -149,9 +149,7 @@ def test_a_free_version_can_be_asked(world, client):
 def test_the_price_of_an_open_query_is_fixed(world, client):
     """The developer raises the price while a query is open."""
     query = world.request(client)
-    world.lower.registry.set_price(
-        world.versions[1], 100 * ONE_NES, 0, sender=world.developer
-    )
+    world.lower.registry.set_price(world.versions[1], 100 * ONE_NES, 0, sender=world.developer)
     world.fulfil(query)
     assert query.fee == 4 * ONE_NES
     world.assert_solvent()

@@ -70,4 +70,3 @@ OUTCOMES = st.builds(
     fulfilled_at=TIMES,
     shards=st.lists(SHARD_OUTCOMES, min_size=1, max_size=8).map(tuple),
 )
-

@@ -18,7 +18,7 @@ from nesa.protocol.commitments import (
 from tests.conformance.strategies import ADDRESSES, NUMBERS, WORDS
 from tests.deployment import load_harness
 
-SETTINGS = settings(max_examples=25, deadline=None)
+SETTINGS = settings(max_examples=12, deadline=None)
 
 
 @pytest.fixture(scope="module")
@@ -52,9 +52,7 @@ def test_commitments_agree(harness, work, member, salt):
 @given(work=works(), commitments=st.lists(WORDS, max_size=8))
 def test_set_digests_agree(harness, work, commitments):
     context, round_, _, _ = work
-    assert harness.set_digest(as_abi(work), commitments) == set_digest(
-        context, round_, commitments
-    )
+    assert harness.set_digest(as_abi(work), commitments) == set_digest(context, round_, commitments)
 
 
 @SETTINGS

@@ -1,5 +1,7 @@
 """The committee contract draws the members that the protocol draws, inactive seats included."""
 
+from dataclasses import replace
+
 import boa
 import pytest
 from hypothesis import given, settings
@@ -24,7 +26,7 @@ def committee(seats):
     return deployer("market/Committee").deploy(seats)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(
     query=QUERIES,
     seed=WORDS,
@@ -33,8 +35,6 @@ def committee(seats):
     wanted=st.integers(0, 9),
 )
 def test_members_agree(committee, seats, query, seed, shard, active, wanted):
-    from dataclasses import replace
-
     slots = len(active)
     mask = ((1 << 24) - 1) << 24 * shard
     counts = query.seat_counts & ~mask | slots << 24 * shard

@@ -11,7 +11,7 @@ from nesa.protocol.queries import terms_hash
 from tests.conformance.strategies import OUTCOMES, QUERIES
 from tests.deployment import load_harness
 
-SETTINGS = settings(max_examples=30, deadline=None)
+SETTINGS = settings(max_examples=12, deadline=None)
 
 
 @pytest.fixture(scope="module")

@@ -52,8 +52,9 @@ def outcome_as_abi(outcome: Outcome) -> tuple[Any, ...]:
 
 def outcome_from_abi(values: tuple[Any, ...]) -> Outcome:
     """The outcome in a decoded event or call."""
-    *head, shards = values
-    return Outcome(*head, tuple(ShardOutcome(*shard) for shard in shards))
+    terms, seed, output_hash, oracle, fulfilled_at, shards = values
+    settled = tuple(ShardOutcome(*shard) for shard in shards)
+    return Outcome(terms, seed, output_hash, oracle, fulfilled_at, settled)
 
 
 def members_digest(operators: Sequence[Address]) -> Digest:

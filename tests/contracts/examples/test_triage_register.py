@@ -64,9 +64,7 @@ def logits(malignant, benign):
         (-32768, 32767, BENIGN, 65535),
     ],
 )
-def test_an_answer_becomes_a_verdict(
-    world, register, clinic, malignant, benign, verdict, margin
-):
+def test_an_answer_becomes_a_verdict(world, register, clinic, malignant, benign, verdict, margin):
     query = ask(world, register, clinic)
     answer(world, query, logits(malignant, benign))
     case = register.cases(CASE)

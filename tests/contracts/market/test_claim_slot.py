@@ -29,9 +29,7 @@ def claim(world, query, outcome, shard=0, position=LEFT_OUT, commitments=None, r
     own = work.commitments()
     given = own if commitments is None else commitments
     signed = result or work.result(position, own)
-    world.market.claim_slot(
-        query.as_abi(), outcome_as_abi(outcome), shard, given, signed.as_abi()
-    )
+    world.market.claim_slot(query.as_abi(), outcome_as_abi(outcome), shard, given, signed.as_abi())
     return world.event("SlotClaimed")
 
 

@@ -33,9 +33,7 @@ def test_the_outcome_is_that_of_the_protocol(world, client):
     query = world.request(client, 2)
     works = world.works(query)
     outcome = world.fulfil(query)
-    assert outcome.terms_hash == terms_hash(
-        world.chain_id, Address(world.market.address), query
-    )
+    assert outcome.terms_hash == terms_hash(world.chain_id, Address(world.market.address), query)
     assert outcome.seed == seed_of(query)
     assert outcome.output_hash == keccak(OUTPUT)
     assert outcome.fulfilled_at == boa.env.timestamp

@@ -3,10 +3,12 @@
 import boa
 import pytest
 
+from nesa.protocol.digests import boundary_digest
 from nesa.protocol.fees import split_fee
 from nesa.protocol.queries import Assurance, QueryStatus
+from tests.contracts.verifiers import true_proof
 from tests.deployment import QUERY_PARAMETERS
-from tests.market import TENSORS, go_to
+from tests.market import INPUT_EDGE, OUTPUT_EDGE, TENSORS, go_to, seed_of
 from tests.reports import Work, shard_works, signer_address
 
 TURN = QUERY_PARAMETERS.prover_turn
@@ -97,10 +99,6 @@ def test_a_proof_that_the_verifier_refuses_reverts(world, client):
 def test_a_true_proof_of_another_answer_than_attested_reverts(world, client):
     query = proved(world, client)
     tensors = (TENSORS[1][0], bytes(4))
-    from nesa.protocol.digests import boundary_digest
-    from tests.contracts.verifiers import true_proof
-    from tests.market import INPUT_EDGE, OUTPUT_EDGE, seed_of
-
     # The member attests the honest digest and these four bytes; the proof is of the bytes.
     honest = world.works(query)[0]
     works = shard_works(

@@ -67,9 +67,10 @@ def test_numbers_count_from_one(world, client):
 
 def test_a_quote_is_the_price(world, client):
     order = world.order(2, callback_gas=70_000)
-    assert world.market.quote(order, sender=client) == world.request(
-        client, 2, callback_gas=70_000
-    ).fee
+    assert (
+        world.market.quote(order, sender=client)
+        == world.request(client, 2, callback_gas=70_000).fee
+    )
 
 
 def test_every_shard_costs(world, client):
@@ -152,9 +153,7 @@ def test_without_money_it_reverts(world, outsider):
 
 def test_past_what_the_seats_could_repay_reverts(world, client):
     # 1,000 NES a seat, 3 of them lie in a quorum, half of it may be open: 1,500 NES.
-    world.lower.registry.set_price(
-        world.versions[1], 200 * ONE_NES, 0, sender=world.developer
-    )
+    world.lower.registry.set_price(world.versions[1], 200 * ONE_NES, 0, sender=world.developer)
     world.request(client)
     assert world.market.open_fees(world.versions[1]) == 800 * ONE_NES
     with boa.reverts("market: exposure cap"):
@@ -162,9 +161,7 @@ def test_past_what_the_seats_could_repay_reverts(world, client):
 
 
 def test_an_answer_frees_the_version_again(world, client):
-    world.lower.registry.set_price(
-        world.versions[1], 200 * ONE_NES, 0, sender=world.developer
-    )
+    world.lower.registry.set_price(world.versions[1], 200 * ONE_NES, 0, sender=world.developer)
     for _ in range(2):
         world.fulfil(world.request(client))
     assert world.market.open_fees(world.versions[1]) == 0
