@@ -87,7 +87,7 @@ def test_a_withdrawal_is_made_once(world, client):
 
 def test_two_answers_by_one_oracle_add_up(world, client):
     """An earlier credit is lost when a later one is written."""
-    earned = {}
+    earned: dict[str, int] = {}
     for _ in range(4):
         query = world.request(client)
         oracle = world.owners[world.oracle(query)]

@@ -102,8 +102,9 @@ def test_a_known_name_with_other_contents_is_incompatible() -> None:
 
 
 def test_bytes_that_are_no_text_stop_nobody_who_reads_the_chain() -> None:
-    fields = (word(ONE), word(TWO)), ["bytes32", "bytes"], [b"\7" * 32, b"http://\xff\xfe"]
-    event = decode_event(raw("StakeVault", "OperatorRegistered", *fields))
+    topics, types = [word(ONE), word(TWO)], ["bytes32", "bytes"]
+    values = [b"\7" * 32, b"http://\xff\xfe"]
+    event = decode_event(raw("StakeVault", "OperatorRegistered", topics, types, values))
     assert isinstance(event, OperatorRegistered)
     assert event.endpoint == "http://\\xff\\xfe"
     record = encode(

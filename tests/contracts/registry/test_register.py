@@ -4,7 +4,7 @@ import boa
 import pytest
 
 from nesa.protocol.edges import DType, EdgeType
-from nesa.protocol.ids import ONE_NES, ZERO_DIGEST
+from nesa.protocol.ids import ONE_NES, ZERO_DIGEST, Digest
 from nesa.protocol.versions import ShardFacts, version_id, version_root
 from tests.contracts.verifiers import code_hash
 from tests.deployment import (
@@ -132,7 +132,7 @@ def test_circuits_are_all_or_none(registry, developer, verifier, circuit_shards)
     unbound = (circuit_shards[0], replace(circuit_shards[1], verifier_code_hash=ZERO_DIGEST))
     with boa.reverts("registry: verifiers all or none"):
         register_version(registry, developer, unbound, (verifier, verifier))
-    stray = (SHARDS[0], replace(SHARDS[1], verifier_code_hash=b"\x01" * 32))
+    stray = (SHARDS[0], replace(SHARDS[1], verifier_code_hash=Digest(b"\x01" * 32)))
     with boa.reverts("registry: verifiers all or none"):
         register_version(registry, developer, stray)
 

@@ -15,8 +15,8 @@ ORACLE_SHARD = 8
 
 @pytest.fixture(scope="module")
 def actors():
-    names = ("owner", "holder", "treasury", "reviewer_pool", "setter", "slasher")
-    names += ("operator", "outsider", "beneficiary", "developer")
+    names = ["owner", "holder", "treasury", "reviewer_pool", "setter", "slasher"]
+    names += ["operator", "outsider", "beneficiary", "developer"]
     return SimpleNamespace(**{name: boa.env.generate_address(name) for name in names})
 
 

@@ -11,6 +11,7 @@ from eth_utils.crypto import keccak
 from nesa.models.folder import load
 from nesa.models.proving.artefacts import read_provable_shard
 from nesa.protocol.digests import boundary_digest
+from nesa.protocol.ids import Address
 from nesa.protocol.versions import version_id
 from tests.contracts.verifiers import instances
 from tests.deployment import ROOT
@@ -116,7 +117,7 @@ def test_the_version_becomes_provable(world):
     shards = [shard.as_abi() for shard in model.shards]
     terms = (model.operators_root, model.metadata_digest, shards, world.verifiers, 1, 1, 1)
     registered = registry.register(model.name, "", *terms, sender=DEVELOPER)
-    assert registered == version_id(DEVELOPER, model.root)
+    assert registered == version_id(Address(DEVELOPER), model.root)
     for index, corner in enumerate(world.corners):
         evidence = (corner.input, corner.output, corner.proof)
         registry.prove_corner(registered, index, *evidence, sender=ANYBODY)
