@@ -27,16 +27,11 @@ from nesa.chain.deployment import deployment_path  # noqa: E402
 from nesa.chain.keystore import read_password  # noqa: E402
 from nesa.protocol.errors import NesaError  # noqa: E402
 from nesa.protocol.ids import Address, BlockNumber  # noqa: E402
+from scripts.compile_contracts import compile_if_changed  # noqa: E402
 from scripts.deployment.plan import STEPS, Accounts, deployment  # noqa: E402
 from scripts.deployment.profiles import PROFILES, Profile, choose_profile  # noqa: E402
-from scripts.deployment.sources import (  # noqa: E402
-    is_compiled,
-    mark_compiled,
-    sources_digest,
-)
 
 PASSWORD = "NESA_DEPLOYER_PASSWORD"
-STAMP = ROOT / ".build" / "sources.sha256"
 
 
 @click.command(cls=ConnectedProviderCommand)
@@ -63,7 +58,7 @@ def cli(
         _unlock(account)
     except NesaError as error:
         raise click.ClickException(str(error)) from error
-    _compile()
+    compile_if_changed()
     deployer = Address(account.address)
     accounts = Accounts(
         deployer=deployer,
@@ -83,15 +78,6 @@ def cli(
 def _unlock(account: Any) -> None:
     if isinstance(account, KeyfileAccount) and {PASSWORD, f"{PASSWORD}_FILE"} & os.environ.keys():
         account.set_autosign(True, passphrase=read_password(PASSWORD))
-
-
-def _compile() -> None:
-    """Compile everything anew when any source changed."""
-    contracts = ROOT / "contracts"
-    if not is_compiled(contracts, STAMP):
-        digest = sources_digest(contracts)
-        project.load_contracts(use_cache=False)
-        mark_compiled(contracts, STAMP, digest)
 
 
 def _deploy_all(account: Any, profile: Profile, accounts: Accounts) -> dict[str, Address]:

@@ -7,11 +7,11 @@ from pathlib import Path
 import boa
 import pytest
 
+from nesa.devnet.sources import is_compiled, mark_compiled, sources_digest
 from nesa.protocol.errors import InvalidInput
 from nesa.protocol.ids import Address, BlockNumber
 from scripts.deployment.plan import STEPS, Accounts, deployment
 from scripts.deployment.profiles import DEVNET, PROFILES, PUBLIC, Profile, choose_profile
-from scripts.deployment.sources import is_compiled, mark_compiled, sources_digest
 from tests.deployment import ROOT, deployer
 
 CONTRACTS = ROOT / "contracts"
@@ -29,7 +29,8 @@ def accounts() -> Accounts:
 
 @pytest.mark.parametrize("profile", PROFILES.values(), ids=lambda profile: profile.name)
 def test_every_constructor_accepts_the_profile(profile: Profile) -> None:
-    who, deployed = accounts(), {}
+    who = accounts()
+    deployed: dict[str, Address] = {}
     with boa.env.prank(who.deployer):
         for step in STEPS:
             contract = deployer(PATHS[step.contract])

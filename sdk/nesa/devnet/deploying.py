@@ -13,8 +13,25 @@ from nesa.chain.deployment import Deployment, deployment_path
 from nesa.devnet.accounts import DevnetAccount
 from nesa.devnet.layout import Clone, Layout
 from nesa.devnet.processes import Program, Supervisor, describe_failure
+from nesa.devnet.sources import compiled_stamp, is_compiled
 from nesa.protocol.errors import InvalidConfiguration, Unavailable
 from nesa.protocol.ids import Address
+
+
+async def compile_contracts(supervisor: Supervisor, clone: Clone, log: Path) -> None:
+    """Bring the contracts' bytecode up to date; quick when nothing changed.
+
+    Raises:
+        InvalidConfiguration: ape is not installed.
+        Unavailable: a contract does not compile; the log says why.
+    """
+    if is_compiled(clone.root / "contracts", compiled_stamp(clone.root)):
+        return
+    command = (_script("ape"), "run", "compile_contracts")
+    environment = {"PATH": _path(), "PYTHONWARNINGS": "ignore", "NO_COLOR": "1"}
+    running = await supervisor.start(Program("compile", command, log, environment, clone.root))
+    if await running.process.wait():
+        raise Unavailable(describe_failure(running))
 
 
 async def deploy_contracts(
@@ -55,8 +72,7 @@ def _script(name: str) -> str:
     Raises:
         InvalidConfiguration: it is not installed.
     """
-    folder = sysconfig.get_path("scripts")
-    found = shutil.which(name, path=folder + os.pathsep + os.environ.get("PATH", ""))
+    found = shutil.which(name, path=_path())
     if found is None:
         raise InvalidConfiguration(f"{name} is not installed here; run `make setup` first")
     return found
@@ -70,11 +86,15 @@ def _give_ape_the_key(layout: Layout, deployer: DevnetAccount) -> None:
     target.chmod(0o600)
 
 
+def _path() -> str:
+    """The search path with this Python's own scripts in front, where vyper is."""
+    return sysconfig.get_path("scripts") + os.pathsep + os.environ.get("PATH", "")
+
+
 def _environment(layout: Layout, deployer: DevnetAccount) -> dict[str, str]:
     """ape finds vyper on PATH only, and keeps what it learns in its data folder."""
-    path = sysconfig.get_path("scripts") + os.pathsep + os.environ.get("PATH", "")
     return {
-        "PATH": path,
+        "PATH": _path(),
         "APE_DATA_FOLDER": str(layout.ape),
         "NESA_DEPLOYER_PASSWORD_FILE": str(Path(deployer.files.password_file)),
         "PYTHONWARNINGS": "ignore",

@@ -13,6 +13,7 @@ from typing import Final
 from nesa.chain.connection import Connection
 from nesa.chain.deployment import Network, ServedModel
 from nesa.devnet import lease
+from nesa.devnet.deploying import compile_contracts
 from nesa.devnet.foundation import Foundation, hand_out, lay_foundation
 from nesa.devnet.layout import Layout, find_clone
 from nesa.devnet.models import Progress, PublishedModel, find_models, make_proving_keys
@@ -139,12 +140,15 @@ def check_settings(settings: DevnetSettings) -> None:
 
 
 async def prepare(progress: Progress, seated: tuple[str, ...] = ()) -> None:
-    """Make what is made once per clone: the proving keys of the models that miners will serve.
+    """Make what is made once per clone: bytecode, and proving keys of the models in `seated`.
 
     Raises:
         ExhaustedResource: time, memory or disk is used up.
     """
     clone = find_clone()
+    progress("compiled contracts")
+    async with Supervisor() as supervisor:
+        await compile_contracts(supervisor, clone, clone.root / ".cache" / "compile.log")
     paths = [path for path in find_models(clone.models) if not seated or path.name in seated]
     await make_proving_keys(paths, clone.proving_cache, progress)
 

@@ -15,11 +15,12 @@ from nesa.cli.stages import describe
 from nesa.client.answers import Answer, SubmittedQuery
 from nesa.client.cards import Model
 from nesa.client.client import Client
+from nesa.client.history import find_query
 from nesa.client.watching import Stage
 from nesa.devnet.models import PublishedModel
 from nesa.devnet.network import Devnet
 from nesa.models.reference import run
-from nesa.protocol.ids import QueryId
+from nesa.protocol.ids import Address, QueryId
 
 MLP = "breast-cancer-mlp"
 
@@ -71,14 +72,36 @@ class Cast:
         """The answer, every stage told on the way."""
 
         async def tell(stage: Stage) -> None:
-            self.narrator.say("chain", describe(stage))
+            self.narrator.say("chain", self._named(describe(stage)))
             if on_stage is not None:
                 await on_stage(stage)
 
         answer = await self.client.result(submitted, tell)
         self.answers.append((scene, answer))
         self._tell_answer(answer)
+        await self._tell_balance(answer)
         return answer
+
+    def name_of(self, account: Address) -> str:
+        """An account's name in this network, or the account itself."""
+        for operator in (*self.devnet.miners, *self.devnet.oracles):
+            if account in (operator.owner, operator.signer):
+                return operator.name
+        people = self.devnet.foundation.people.everybody()
+        return next((one.name for one in people if one.address == account), account)
+
+    def _named(self, words: str) -> str:
+        """Words with the addresses of this network replaced by names."""
+        for account in (*self.devnet.miners, *self.devnet.oracles):
+            words = words.replace(account.owner, account.name)
+        return words
+
+    async def _tell_balance(self, answer: Answer) -> None:
+        requester = (await find_query(self.client.connection, answer.query_id)).query.requester
+        balance = await self.client.balance(requester)
+        name = self.name_of(requester)
+        words = "the register" if name == requester else name
+        self.narrator.say("balance", f"{words} holds {nes(balance.nes)} now")
 
     def _tell_answer(self, answer: Answer) -> None:
         score = answer.scores.get(answer.label)

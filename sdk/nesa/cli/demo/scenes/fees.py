@@ -98,9 +98,10 @@ def _check_books(
     claimed: dict[Address, int],
     books: Books,
 ) -> None:
-    for account, amount in sorted(_earned(answers, claimed).items()):
+    earned = _earned(answers, claimed)
+    for account, amount in sorted(earned.items(), key=lambda item: cast.name_of(item[0])):
         found = books.credits[account]
-        recorder.check(f"the market owes {_name(cast, account)}", found == amount, nes(found))
+        recorder.check(f"the market owes {cast.name_of(account)}", found == amount, nes(found))
     for part in ("royalty", "reviewers", "treasury"):
         amount, found = sum(getattr(answer.fee, part) for answer in answers), getattr(books, part)
         recorder.check(f"the market keeps for {part}", found == amount, nes(found))
@@ -109,11 +110,3 @@ def _check_books(
     paid_in = sum(answer.fee.total for answer in answers)
     recorder.check("the market holds all that was paid in", books.held == paid_in, nes(books.held))
     recorder.check("and that is all it owes, to the last unit", owed + open_slots == books.held)
-
-
-def _name(cast: Cast, account: Address) -> str:
-    for operator in (*cast.devnet.miners, *cast.devnet.oracles):
-        if account in (operator.owner, operator.signer):
-            return operator.name
-    people = cast.devnet.foundation.people.everybody()
-    return next((one.name for one in people if one.address == account), account)

@@ -18,6 +18,11 @@ def sources_digest(contracts: Path) -> str:
     return digest.hexdigest()
 
 
+def compiled_stamp(clone: Path) -> Path:
+    """The file that says which sources of a clone ape's bytecode was made from."""
+    return clone / ".build" / "sources.sha256"
+
+
 def is_compiled(contracts: Path, stamp: Path) -> bool:
     """Whether `stamp` was written for these very sources."""
     return stamp.is_file() and stamp.read_text(encoding="ascii") == sources_digest(contracts)
