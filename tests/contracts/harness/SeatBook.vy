@@ -39,3 +39,9 @@ def seats(
                 seat.to_epoch -= 1
         seated.append(seat)
     return seated
+
+
+@external
+@view
+def operator_of(signer: address) -> address:
+    return empty(address)

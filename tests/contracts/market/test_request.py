@@ -1,5 +1,7 @@
 """Asking and paying."""
 
+from dataclasses import astuple, replace
+
 import boa
 import pytest
 
@@ -8,7 +10,7 @@ from nesa.protocol.fees import base_fee
 from nesa.protocol.ids import ONE_NES, Address
 from nesa.protocol.queries import Assurance, Privacy, QueryStatus, terms_hash
 from tests.deployment import EPOCH_SECONDS, QUERY_PARAMETERS, REQUEST_LIMITS
-from tests.market import INPUT_EDGE, TENSORS
+from tests.market import CREDIT_WINDOW, INPUT_EDGE, TENSORS, provable_version
 
 INPUT = TENSORS[1][0]
 
@@ -181,3 +183,17 @@ def test_an_open_query_has_the_status(world, client):
     assert world.market.status_of(1) == QueryStatus.UNKNOWN
     world.request(client)
     assert world.market.status_of(1) == QueryStatus.OPEN
+
+
+def test_a_dispute_longer_than_credits_wait_reverts(world, client):
+    longer = replace(QUERY_PARAMETERS, dispute_window=CREDIT_WINDOW + 1)
+    world.lower.parameters.set_query_parameters(astuple(longer), sender=world.deployer)
+    with boa.reverts("market: dispute outlasts credit"):
+        world.request(client)
+
+
+def test_more_proofs_than_one_transaction_holds_revert(world, client):
+    version_id = provable_version(world, 5)
+    order = world.order(assurance=Assurance.PROVED, version_id=version_id)
+    with boa.reverts("market: too many shards"):
+        world.market.request(order, INPUT, sender=client)
