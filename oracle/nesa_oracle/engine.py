@@ -6,6 +6,7 @@ that comes back with its result.
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
@@ -122,22 +123,20 @@ class Engine:
                 journal.open(event.log, event.query, event.input)
                 self.around.metrics.seen.inc()
             case AttemptOpened():
-                sent = self._end_attempts(event.query_id, event.log)
+                sent = journal.input_of(event.query_id)
+                self._end_attempts(event.query_id, event.log)
                 journal.open(event.log, event.query, sent)
                 self.around.metrics.seen.inc()
             case QueryFulfilled() | QueryRefunded():
                 self._end_attempts(event.query_id, event.log)
+                journal.forget_finished(event.query_id)
             case _:
                 pass
 
-    def _end_attempts(self, query_id: int, log_key: LogKey) -> bytes:
-        """End the open attempts of a query; returns the input that they carried."""
-        sent = b""
+    def _end_attempts(self, query_id: int, log_key: LogKey) -> None:
         for job in self.around.journal.unfinished():
             if job.key[0] == query_id and job.ended_at is None:
                 self.around.journal.end(job.key, log_key)
-                sent = job.input
-        return sent
 
     def _reload(self, *, forget_draws: bool) -> None:
         """Duties as the journal has them now, with what is known of them besides."""
@@ -152,7 +151,7 @@ class Engine:
     def _start(self, duty: Duty, action: Action) -> None:
         match action:
             case Finish(why):
-                self._finish(duty.key, why)
+                self._finish(duty, why)
                 return
             case ReadDraw():
                 work = self._read_draw(duty)
@@ -166,13 +165,20 @@ class Engine:
         self.around.spawn(self._guarded(duty.key, work))
 
     async def _guarded(self, key: JobKey, work: Coroutine[Any, Any, None]) -> None:
-        """Perform an action; whatever goes wrong is tried again after a growing pause."""
+        """Perform an action; whatever goes wrong is tried again after a growing pause.
+
+        That goes for mistakes in this program too: one query may not end the work for all others.
+        """
         try:
             await work
         except NesaError as error:
             self._put_off(key, str(error))
             if isinstance(error, InvalidInput):
                 self._forget_draw(key)
+        except Exception as error:
+            where = "".join(traceback.format_tb(error.__traceback__))
+            log.error("failed", query=key[0], attempt=key[1], where=where)
+            self._put_off(key, type(error).__name__)
         else:
             self._failures.pop(key, None)
         finally:
@@ -232,8 +238,12 @@ class Engine:
 
     # The rest
 
-    def _finish(self, key: JobKey, why: str) -> None:
+    def _finish(self, duty: Duty, why: str) -> None:
+        """Let go of a job; one that nobody answered stays on record, for it may be asked again."""
+        key = duty.key
         self.around.journal.finish(key)
+        if duty.job.ended_at is not None:
+            self.around.journal.forget_finished(key[0])
         self.duties.pop(key, None)
         self._retry_at.pop(key, None)
         self._failures.pop(key, None)

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import math
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Final, Protocol
 from urllib.parse import urlsplit
 
@@ -18,7 +19,7 @@ import structlog
 from aiohttp import ClientError, ClientSession, ClientTimeout
 
 from nesa.chain.committees import Seat
-from nesa.protocol.errors import InvalidMessage, Unavailable
+from nesa.protocol.errors import InvalidInput, Unavailable
 from nesa.protocol.evidence import (
     EVIDENCE_PATH,
     MAX_EVIDENCE_BYTES,
@@ -28,6 +29,7 @@ from nesa.protocol.evidence import (
 from nesa.protocol.ids import ZERO_DIGEST
 from nesa_oracle.checks import Case, check_member_evidence
 from nesa_oracle.observability import Metrics
+from nesa_oracle.proofs.selection import MAX_PROVED_TENSOR_BYTES
 from nesa_oracle.report import Report
 
 MemberKey = tuple[int, int]
@@ -38,6 +40,9 @@ Assemble = Callable[[Mapping[MemberKey, ShardEvidence]], Awaitable[Report | None
 
 LOOK_SECONDS: Final = 1.0
 """How often evidence is looked at again without news: a prover's turn may have come."""
+
+MOST_BODIES: Final = 16
+"""Answers of one member that are looked at; an honest one has less than this to add."""
 
 _CHUNK: Final = 1 << 16
 
@@ -92,7 +97,7 @@ class HttpEvidence:
 
     async def fetch(self, request: Request, wait: float) -> bytes | None:
         """See `EvidenceSource`."""
-        if urlsplit(request.endpoint).scheme not in ("http", "https"):
+        if not _is_web(request.endpoint):
             raise Unavailable("the endpoint is no http or https URL")
         url = request.endpoint.rstrip("/") + request.path
         options = {"wait": f"{wait:g}", "size": str(request.known)}
@@ -109,6 +114,13 @@ class HttpEvidence:
                     return await _read_capped(response.content.iter_chunked(_CHUNK))
         except (ClientError, OSError, TimeoutError, ValueError) as error:
             raise Unavailable(f"the member did not answer: {type(error).__name__}") from error
+
+
+def _is_web(endpoint: str) -> bool:
+    try:
+        return urlsplit(endpoint).scheme in ("http", "https")
+    except ValueError:
+        return False
 
 
 async def _read_capped(chunks: AsyncIterator[bytes]) -> bytes:
@@ -136,29 +148,27 @@ class Gathering:
         self._found: dict[MemberKey, ShardEvidence] = {}
 
     async def report(self, assemble: Assemble) -> Report:
-        """The fullest report that `assemble` makes of the evidence.
+        """The fullest report that `assemble` makes of the evidence; its errors come through.
 
         Raises:
             Unavailable: the members do not show enough within the policy's limit.
         """
-        members = [
-            (shard, position, seat)
+        followers = [
+            asyncio.create_task(self._follow(shard, position, seat))
             for shard, seats in enumerate(self._case.committees.shards)
             for position, seat in enumerate(seats)
         ]
         try:
-            async with asyncio.timeout(self._policy.limit), asyncio.TaskGroup() as tasks:
-                followers = [tasks.create_task(self._follow(*member)) for member in members]
-                report = await self._fullest(assemble)
-                for follower in followers:
-                    follower.cancel()
+            async with asyncio.timeout(self._policy.limit):
+                return await self._fullest(assemble)
         except TimeoutError as error:
             shown = sorted({shard for shard, _ in self._found})
             raise Unavailable(
                 f"no report within {self._policy.limit:g} s; evidence of shards {shown} of "
                 f"{self._case.query.shards} was shown"
             ) from error
-        return report
+        finally:
+            await _stop(followers)
 
     async def _fullest(self, assemble: Assemble) -> Report:
         """Waits a grace after the first report, so that nobody who is a little late is left out."""
@@ -178,34 +188,44 @@ class Gathering:
 
     async def _follow(self, shard: int, position: int, seat: Seat) -> None:
         query, known = self._case.query, -1
-        while not self._is_complete((shard, position)):
+        for _ in range(MOST_BODIES):
             request = Request(seat.endpoint, query.query_id, query.attempt, shard, known)
+            body = await self._body(request)
+            if self._take(shard, position, body):
+                known = len(body)
+            else:
+                await asyncio.sleep(self._policy.pause)
+            if self._is_complete((shard, position)):
+                return
+
+    async def _body(self, request: Request) -> bytes:
+        """What a member shows that it has not shown before, whenever that is."""
+        while True:
             try:
                 body = await self._source.fetch(request, self._policy.wait)
             except Unavailable:
                 self._metrics.silent.inc()
                 body = None
-            if body is None or len(body) == known:
-                await asyncio.sleep(self._policy.pause)
-                continue
-            known = len(body)
-            self._take(shard, position, body)
+            if body is not None and len(body) != request.known:
+                return body
+            await asyncio.sleep(self._policy.pause)
 
-    def _take(self, shard: int, position: int, body: bytes) -> None:
+    def _take(self, shard: int, position: int, body: bytes) -> bool:
         """Check what a member sent; the same bytes from several members are checked once."""
         committee = position if self._case.is_proved else -1
-        key = (shard, committee, body)
+        key = (shard, committee, hashlib.sha256(body).digest())
         try:
             if key not in self._checked:
                 evidence = decode_evidence(body)
                 check_member_evidence(self._case, shard, position, evidence)
-                self._checked[key] = evidence
-        except InvalidMessage as error:
+                self._checked[key] = _without_long_tensors(evidence)
+        except InvalidInput as error:
             self._metrics.refused.inc()
             log.debug("evidence refused", shard=shard, member=position, reason=str(error))
-            return
+            return False
         self._found[shard, position] = self._checked[key]
         self._news.set()
+        return True
 
     def _is_complete(self, member: MemberKey) -> bool:
         """Whether the member has nothing more to show."""
@@ -215,3 +235,21 @@ class Gathering:
         return len(evidence.results) == sum(
             commitment != ZERO_DIGEST for commitment in evidence.commitments
         )
+
+
+def _without_long_tensors(evidence: ShardEvidence) -> ShardEvidence:
+    """Without what no report needs and nobody has checked, so that it is not kept either."""
+    short = [
+        tuple(tensor for tensor in tensors if len(tensor) <= MAX_PROVED_TENSOR_BYTES)
+        for tensors in (evidence.tensors_in, evidence.tensors_out)
+    ]
+    return replace(evidence, tensors_in=short[0], tensors_out=short[1])
+
+
+async def _stop(followers: Sequence[asyncio.Task[None]]) -> None:
+    """End what follows members; one that failed only cost its own member's evidence."""
+    for follower in followers:
+        follower.cancel()
+    for failure in await asyncio.gather(*followers, return_exceptions=True):
+        if isinstance(failure, Exception):
+            log.error("a member could not be followed", error=type(failure).__name__)

@@ -201,6 +201,19 @@ class Journal:
         )
         self._database.execute("DELETE FROM intents WHERE query_id = ? AND attempt = ?", key)
 
+    def forget_finished(self, query_id: int) -> None:
+        """Drop the final jobs of a query that no later attempt will need."""
+        self._database.execute(
+            "DELETE FROM jobs WHERE query_id = ? AND phase = ?", (query_id, Phase.FINAL)
+        )
+
+    def input_of(self, query_id: int) -> bytes:
+        """What the query's request carried; empty when it was never seen."""
+        row = self._database.execute(
+            "SELECT input FROM jobs WHERE query_id = ? ORDER BY attempt DESC LIMIT 1", (query_id,)
+        ).fetchone()
+        return b"" if row is None else bytes(row[0])
+
     def job(self, key: JobKey) -> Job | None:
         """The job of `key`."""
         row = self._database.execute(f"{_SELECT} WHERE query_id = ? AND attempt = ?", key)

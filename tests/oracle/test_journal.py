@@ -125,6 +125,16 @@ def test_only_unfinished_jobs_are_taken_up(journal: Journal) -> None:
     assert journal.unfinished() == []
 
 
+def test_a_later_attempt_finds_the_input_of_one_that_expired(journal: Journal) -> None:
+    journal.finish(KEY)
+    assert journal.input_of(7) == b"input"
+    journal.open(log(3), replace(query_with(), attempt=1), journal.input_of(7))
+    journal.forget_finished(7)
+    assert journal.job(KEY) is None
+    assert journal.input_of(7) == b"input"
+    assert journal.input_of(8) == b""
+
+
 def test_a_journal_belongs_to_one_signer_and_deployment(tmp_path: Path) -> None:
     path = tmp_path / "journal.sqlite"
     Journal(path, "me").close()

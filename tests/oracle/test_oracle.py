@@ -23,6 +23,7 @@ from nesa_oracle.config import OracleSettings
 from nesa_oracle.daemon import Oracle
 from nesa_oracle.journal import JobKey, Journal, Phase
 from tests.oracle.network import (
+    TENSORS,
     Network,
     honest_bodies,
     members,
@@ -272,6 +273,7 @@ async def test_a_retried_query_is_answered_in_its_new_attempt(
     ):
         await answer(connection, again)
         assert journal.sent_hashes(key_of(query)) == []
+        assert journal.input_of(query.query_id) == TENSORS[0]
 
 
 async def test_a_dry_oracle_sends_nothing(

@@ -1,0 +1,137 @@
+"""One bad member costs nobody but itself, and what goes wrong is said by its own name."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import pytest
+from aiohttp import ClientSession
+
+from nesa.protocol.errors import Unavailable
+from nesa.protocol.evidence import ShardEvidence, encode_evidence
+from nesa_oracle.checks import Case
+from nesa_oracle.evidence import (
+    MOST_BODIES,
+    Gathering,
+    GatherPolicy,
+    HttpEvidence,
+    MemberKey,
+    Request,
+)
+from nesa_oracle.observability import Metrics
+from nesa_oracle.report import Report, agreed_report
+from tests.oracle.cases import case_of, works_of
+from tests.oracle.network import evidence_of
+
+POLICY = GatherPolicy(grace=0.05, limit=1.0, wait=0.05, pause=0.001)
+
+
+@dataclass(slots=True)
+class Members:
+    """Honest members, but for the one that answers at `http://a0` as the test says."""
+
+    case: Case
+    asked: int = 0
+    longest: int = 0
+    numbers: itertools.count[int] = field(default_factory=itertools.count)
+
+    async def fetch(self, request: Request, wait: float) -> bytes | None:
+        if request.endpoint == "http://a0":
+            self.asked += 1
+            return await self.bad(request)
+        await asyncio.sleep(0.2)
+        return encode_evidence(self.honest(request.shard))
+
+    async def bad(self, request: Request) -> bytes | None:
+        raise AssertionError
+
+    def honest(self, shard: int, absent: tuple[int, ...] = ()) -> ShardEvidence:
+        work = works_of(self.case)[shard]
+        return evidence_of(work, work.report(absent=absent))
+
+
+class Failing(Members):
+    async def bad(self, request: Request) -> bytes | None:
+        raise ValueError("nobody thought of this")
+
+
+class Endless(Members):
+    """Always has something else to show, all of it signed by a quorum."""
+
+    async def bad(self, request: Request) -> bytes | None:
+        evidence = self.honest(0, absent=(3,))
+        padding = bytes(next(self.numbers) + 1000)
+        shown = ShardEvidence(
+            evidence.round,
+            evidence.in_digest,
+            evidence.out_digest,
+            evidence.commitments,
+            evidence.results,
+            tensors_out=(padding,),
+        )
+        return encode_evidence(shown)
+
+
+class Late(Members):
+    """Shows evidence of another round's work first, then its own, of the same length."""
+
+    async def fetch(self, request: Request, wait: float) -> bytes | None:
+        own = encode_evidence(self.honest(request.shard))
+        if request.shard == 1:
+            return own
+        if request.endpoint != "http://a0" or request.known == len(own):
+            return None
+        self.asked += 1
+        work = works_of(self.case, round_=1)[0]
+        foreign = evidence_of(work, replace(work.report(), round=0))
+        return encode_evidence(foreign) if self.asked == 1 else own
+
+
+async def gather(members: Members) -> Report:
+    async def assemble(found: Mapping[MemberKey, ShardEvidence]) -> Report | None:
+        for evidence in found.values():
+            members.longest = max([members.longest, *map(len, evidence.tensors_out)])
+        by_shard = {
+            shard: [one for (number, _), one in found.items() if number == shard]
+            for shard in range(2)
+        }
+        return agreed_report(members.case.query, by_shard)
+
+    return await Gathering(members.case, members, POLICY, Metrics()).report(assemble)
+
+
+@pytest.mark.parametrize("kind", [Failing, Endless])
+async def test_a_bad_member_costs_nobody_else(kind: type[Members]) -> None:
+    members = kind(case_of())
+    report = await gather(members)
+    assert report.paid == 8
+    assert members.asked <= MOST_BODIES
+    assert members.longest < 1000
+
+
+async def test_evidence_that_changes_without_growing_is_looked_at() -> None:
+    """The only member that answers has not seen a reorganisation at first."""
+    members = Late(case_of())
+    assert (await gather(members)).paid == 8
+
+
+async def test_what_stops_the_assembly_comes_through_as_it_is() -> None:
+    async def assemble(_: Mapping[MemberKey, ShardEvidence]) -> Report | None:
+        raise Unavailable("the node does not answer")
+
+    members = Members(case_of())
+    with pytest.raises(Unavailable, match="the node"):
+        await Gathering(members.case, members, POLICY, Metrics()).report(assemble)
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    ["http://[", "http://", "", "http://:99999", "http://\\xff", "http://a\x00b", "ftp://x"],
+)
+async def test_an_endpoint_that_is_none_is_unavailable(endpoint: str) -> None:
+    async with ClientSession() as session:
+        with pytest.raises(Unavailable):
+            await HttpEvidence(session, POLICY).fetch(Request(endpoint, 1, 0, 0), 0.05)
