@@ -17,9 +17,7 @@ from nesa.protocol.ids import PROTOCOL_VERSION, Address, Digest, QueryId
 COMMITMENT_DOMAIN: Final = keccak(text="nesa.commitment.v1")
 SET_DOMAIN: Final = keccak(text="nesa.commitment-set.v1")
 
-SECP256K1_HALF_ORDER: Final = (
-    0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
-)
+SECP256K1_HALF_ORDER: Final = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
 
 
 def quorum(replicas: int) -> int:
@@ -51,7 +49,7 @@ def commitment(
     out_digest: bytes,
     salt: bytes,
 ) -> Digest:
-    """A member's hidden result; `member` is its signer, `salt` 32 random bytes kept until reveal."""
+    """A member's hidden result: `member` is its signer, `salt` 32 random bytes, kept secret."""
     types = [
         "bytes32",
         "uint256",
@@ -72,9 +70,7 @@ def commitment(
     return Digest(keccak(encode(types, [*head, member, in_digest, out_digest, salt])))
 
 
-def set_digest(
-    context: ShardContext, round_: int, commitments: Sequence[bytes]
-) -> Digest:
+def set_digest(context: ShardContext, round_: int, commitments: Sequence[bytes]) -> Digest:
     """Digest of one set of commitments in draw order, zero for absent members."""
     types = [
         "bytes32",
@@ -146,9 +142,7 @@ def attestation_message(
     return encode_typed_data(domain, _ATTESTATION_TYPES, values)
 
 
-def attestation_hash(
-    chain_id: int, market: Address, attestation: Attestation
-) -> Digest:
+def attestation_hash(chain_id: int, market: Address, attestation: Attestation) -> Digest:
     """The 32 bytes that are signed."""
     message = attestation_message(chain_id, market, attestation)
     return Digest(keccak(b"\x19" + message.version + message.header + message.body))
@@ -173,10 +167,6 @@ def recover_signer(digest: bytes, r: bytes, vs: bytes) -> Address:
         raise InvalidMessage("the signature has a high s")
     try:
         signature = Signature(vrs=(v, int.from_bytes(r, "big"), s))
-        return Address(
-            signature.recover_public_key_from_msg_hash(digest).to_checksum_address()
-        )
-    except (
-        Exception
-    ) as error:  # eth_keys raises several unrelated types on malformed input
+        return Address(signature.recover_public_key_from_msg_hash(digest).to_checksum_address())
+    except Exception as error:  # eth_keys raises several unrelated types on malformed input
         raise InvalidMessage("the signature cannot be recovered") from error

@@ -50,8 +50,7 @@ def merkle_root(leaves: Sequence[bytes]) -> Digest:
 def bytes_root(data: bytes) -> Digest:
     """Merkle root over `data` in 256-byte leaves; the last leaf may be shorter."""
     leaves = [
-        leaf_hash(data[start : start + LEAF_BYTES])
-        for start in range(0, len(data), LEAF_BYTES)
+        leaf_hash(data[start : start + LEAF_BYTES]) for start in range(0, len(data), LEAF_BYTES)
     ]
     return merkle_root(leaves)
 

@@ -71,13 +71,9 @@ class EdgeType:
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.shape) <= MAX_RANK:
-            raise InvalidTensor(
-                f"rank {len(self.shape)} is not between 1 and {MAX_RANK}"
-            )
+            raise InvalidTensor(f"rank {len(self.shape)} is not between 1 and {MAX_RANK}")
         if any(not 1 <= size < 2**32 for size in self.shape):
-            raise InvalidTensor(
-                f"shape {self.shape} has a dimension that is not in [1, 2**32)"
-            )
+            raise InvalidTensor(f"shape {self.shape} has a dimension that is not in [1, 2**32)")
         least, greatest = self.dtype.bounds
         if not least <= self.low <= self.high <= greatest:
             raise InvalidTensor(
@@ -97,9 +93,7 @@ class EdgeType:
     def pack(self) -> bytes:
         """The 32-byte word that contracts store for this edge."""
         head = bytes([EDGE_FORMAT, self.dtype, len(self.shape), 0])
-        span = self.low.to_bytes(4, "big", signed=True) + self.high.to_bytes(
-            4, "big", signed=True
-        )
+        span = self.low.to_bytes(4, "big", signed=True) + self.high.to_bytes(4, "big", signed=True)
         sizes = b"".join(size.to_bytes(4, "big") for size in self.shape)
         return (head + span + sizes).ljust(32, b"\0")
 
@@ -111,14 +105,10 @@ class EdgeType:
             InvalidTensor: not a canonical edge word.
         """
         if len(word) != 32 or word[0] != EDGE_FORMAT or not 1 <= word[2] <= MAX_RANK:
-            raise InvalidTensor(
-                f"0x{word.hex()} is not an edge type of format {EDGE_FORMAT}"
-            )
+            raise InvalidTensor(f"0x{word.hex()} is not an edge type of format {EDGE_FORMAT}")
         if word[1] not in tuple(DType):
             raise InvalidTensor(f"edge type has unknown dtype code {word[1]}")
-        shape = tuple(
-            int.from_bytes(word[12 + 4 * i : 16 + 4 * i], "big") for i in range(word[2])
-        )
+        shape = tuple(int.from_bytes(word[12 + 4 * i : 16 + 4 * i], "big") for i in range(word[2]))
         low = int.from_bytes(word[4:8], "big", signed=True)
         high = int.from_bytes(word[8:12], "big", signed=True)
         edge = cls(DType(word[1]), shape, low, high)

@@ -41,9 +41,7 @@ class QueryParameters:
             InvalidInput: a field does not fit its bits.
         """
         word, offset = 0, 0
-        for field, value, width in zip(
-            fields(self), astuple(self), _WIDTHS, strict=True
-        ):
+        for field, value, width in zip(fields(self), astuple(self), _WIDTHS, strict=True):
             if not 0 <= value < 1 << width:
                 raise InvalidInput(f"{field.name} {value} does not fit {width} bits")
             word |= value << offset

@@ -124,9 +124,7 @@ class Query:
     def from_abi(cls, values: tuple[Any, ...]) -> Query:
         """The query in a decoded event or call."""
         query = cls(*values)
-        return replace(
-            query, assurance=Assurance(query.assurance), privacy=Privacy(query.privacy)
-        )
+        return replace(query, assurance=Assurance(query.assurance), privacy=Privacy(query.privacy))
 
 
 QUERY_ABI: Final = (
@@ -144,9 +142,7 @@ def decode_query(data: bytes) -> Query:
     """The query that `encode_query` took."""
     (values,) = decode([QUERY_ABI], data)
     return Query.from_abi(
-        tuple(
-            to_checksum_address(value) if isinstance(value, str) else value for value in values
-        )
+        tuple(to_checksum_address(value) if isinstance(value, str) else value for value in values)
     )
 
 

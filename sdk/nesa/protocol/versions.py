@@ -55,20 +55,12 @@ def version_root(
     `operators_root` is the Merkle root over the rows of the operator table, `metadata_digest` the
     hash of the model card (scales, accuracies, reference string).
     """
-    shards_hash = keccak(
-        encode([f"{SHARD_ABI}[]"], [[shard.as_abi() for shard in shards]])
-    )
-    return VersionRoot(
-        keccak(VERSION_ROOT_DOMAIN + operators_root + shards_hash + metadata_digest)
-    )
+    shards_hash = keccak(encode([f"{SHARD_ABI}[]"], [[shard.as_abi() for shard in shards]]))
+    return VersionRoot(keccak(VERSION_ROOT_DOMAIN + operators_root + shards_hash + metadata_digest))
 
 
 def version_id(developer: Address, root: VersionRoot) -> VersionId:
     """Key of a version in the registry; holds the developer so that nobody can register first."""
     return VersionId(
-        keccak(
-            encode(
-                ["bytes32", "address", "bytes32"], [VERSION_ID_DOMAIN, developer, root]
-            )
-        )
+        keccak(encode(["bytes32", "address", "bytes32"], [VERSION_ID_DOMAIN, developer, root]))
     )
