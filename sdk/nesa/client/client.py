@@ -27,7 +27,7 @@ from nesa.client.cards import Features, Model, choose, read_model
 from nesa.client.history import QueryHistory, find_query, find_versions, gas_used
 from nesa.client.registering import Developer
 from nesa.client.results import Delivery, read_answer
-from nesa.client.sealing import ENVELOPE_SECONDS, KeySender
+from nesa.client.sealing import KeySender
 from nesa.client.watching import Drawn, Expired, Fulfilled, Refunded, Stage
 from nesa.privacy import sealing
 from nesa.protocol.digests import boundary_digest
@@ -382,10 +382,8 @@ class Client:
         sender = KeySender(
             self._payer, self.connection.deployment, committees.query, asked.content_key
         )
-        head = await self.connection.head()
-        deadline = Timestamp(head.timestamp + ENVELOPE_SECONDS)
         seats = [seat for shard in committees.shards for seat in shard]
-        task = asyncio.create_task(sender.deliver(seats, deadline))
+        task = asyncio.create_task(sender.deliver(seats))
         try:
             yield
         finally:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,7 +19,6 @@ from nesa.privacy import envelopes, sealing
 from nesa.privacy.envelopes import Receiver, seal_envelope
 from nesa.privacy.keys import public_key
 from nesa.protocol.envelopes import MESSAGES_PATH
-from nesa.protocol.errors import InvalidMessage
 from nesa.protocol.ids import Timestamp
 from nesa.protocol.messages import ContentKey
 from nesa.protocol.queries import Query
@@ -30,35 +30,39 @@ RETRY_SECONDS: Final = 0.5
 
 @dataclass(frozen=True, slots=True)
 class KeySender:
-    """Wraps and posts the content key of one query; `account` is whoever asked."""
+    """Wraps and posts the content key of one query; `account` is whoever asked.
+
+    Members judge envelopes by the clock of their machine, so `clock` is that and not the chain's.
+    """
 
     account: LocalAccount
     deployment: Deployment
     query: Query
     content_key: bytes
+    clock: Callable[[], float] = time.time
 
-    async def deliver(self, seats: Sequence[Seat], deadline: Timestamp) -> None:
+    async def deliver(self, seats: Sequence[Seat]) -> None:
         """Post to every seat, again and again to those that do not answer, until all have it.
 
         Runs until cancelled when a member never answers: its replicas go on without it.
         """
         async with aiohttp.ClientSession(timeout=POST_TIMEOUT) as session:
-            await asyncio.gather(*(self._insist(session, seat, deadline) for seat in seats))
+            await asyncio.gather(*(self._insist(session, seat) for seat in seats))
 
-    async def _insist(
-        self, session: aiohttp.ClientSession, seat: Seat, deadline: Timestamp
-    ) -> None:
+    async def _insist(self, session: aiohttp.ClientSession, seat: Seat) -> None:
         while True:
-            if await self._post(session, seat, deadline):
+            if await self._post(session, seat):
                 return
             await asyncio.sleep(RETRY_SECONDS)
 
-    async def _post(self, session: aiohttp.ClientSession, seat: Seat, deadline: Timestamp) -> bool:
+    async def _post(self, session: aiohttp.ClientSession, seat: Seat) -> bool:
         url = f"{seat.endpoint.rstrip('/')}{MESSAGES_PATH}"
+        deadline = Timestamp(int(self.clock()) + ENVELOPE_SECONDS)
         try:
-            async with session.post(url, data=self.envelope(seat, deadline)) as response:
-                return response.status < 300
-        except (aiohttp.ClientError, TimeoutError, OSError, InvalidMessage):
+            envelope = self.envelope(seat, deadline)
+            async with session.post(url, data=envelope, allow_redirects=False) as response:
+                return response.status == 204
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError):
             return False
 
     def envelope(self, seat: Seat, deadline: Timestamp) -> bytes:
