@@ -70,17 +70,20 @@ async def test_a_program_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
 async def test_a_program_that_fails_is_named_with_its_last_words(tmp_path: Path) -> None:
     async with Supervisor() as supervisor:
         source = "print('no space'); raise SystemExit(3)"
-        running = await supervisor.start(python("miner-1", source, tmp_path))
-        await running.process.wait()
         with pytest.raises(Unavailable, match=r"miner-1 ended with code 3 \(no space\)"):
-            supervisor.refuse_failures()
+            await supervisor.complete(python("miner-1", source, tmp_path))
 
 
-async def test_a_killed_program_is_no_failure(tmp_path: Path) -> None:
+async def test_only_what_ends_by_itself_counts_as_ended(tmp_path: Path) -> None:
     async with Supervisor() as supervisor:
-        await supervisor.start(python("miner-1", FAMILY, tmp_path))
-        await supervisor.kill("miner-1")
-        supervisor.refuse_failures()
+        await supervisor.start(python("stopped", FAMILY, tmp_path))
+        await supervisor.start(python("killed", FAMILY, tmp_path))
+        fallen = await supervisor.start(python("fallen", "raise SystemExit(3)", tmp_path))
+        await supervisor.complete(python("finished", "pass", tmp_path))
+        await supervisor.stop("stopped")
+        await supervisor.kill("killed")
+        await fallen.process.wait()
+        assert supervisor.ended() == (fallen,)
 
 
 async def test_a_command_that_is_not_there_says_what_to_do(tmp_path: Path) -> None:

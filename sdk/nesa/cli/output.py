@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar
 import click
 import numpy as np
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 PLAIN_WIDTH: Final = 160
@@ -45,8 +46,13 @@ def pairs(payload: Mapping[str, Any]) -> Table:
     """A table with a row for each entry."""
     table = Table.grid(padding=(0, 2))
     for name, entry in payload.items():
-        table.add_row(f"[bold]{name.replace('_', ' ')}[/]", str(plain(entry)))
+        table.add_row(f"[bold]{name.replace('_', ' ')}[/]", escape(_words(entry)))
     return table
+
+
+def _words(entry: Any) -> str:
+    found = plain(entry)
+    return ", ".join(str(one) for one in found) if isinstance(found, list) else str(found)
 
 
 def plain(value: Any) -> Any:

@@ -12,9 +12,9 @@ from nesa.chain.anvil import CHAIN_ID
 from nesa.chain.deployment import Deployment, deployment_path
 from nesa.devnet.accounts import DevnetAccount
 from nesa.devnet.layout import Clone, Layout
-from nesa.devnet.processes import Program, Supervisor, describe_failure
+from nesa.devnet.processes import Program, Supervisor
 from nesa.devnet.sources import compiled_stamp, is_compiled
-from nesa.protocol.errors import InvalidConfiguration, Unavailable
+from nesa.protocol.errors import InvalidConfiguration
 from nesa.protocol.ids import Address
 
 
@@ -29,9 +29,7 @@ async def compile_contracts(supervisor: Supervisor, clone: Clone, log: Path) -> 
         return
     command = (_script("ape"), "run", "compile_contracts")
     environment = {"PATH": _path(), "PYTHONWARNINGS": "ignore", "NO_COLOR": "1"}
-    running = await supervisor.start(Program("compile", command, log, environment, clone.root))
-    if await running.process.wait():
-        raise Unavailable(describe_failure(running))
+    await supervisor.complete(Program("compile", command, log, environment, clone.root))
 
 
 async def deploy_contracts(
@@ -60,9 +58,7 @@ async def deploy_contracts(
         environment=_environment(layout, deployer),
         directory=clone.root,
     )
-    running = await supervisor.start(program)
-    if await running.process.wait():
-        raise Unavailable(describe_failure(running))
+    await supervisor.complete(program)
     return await asyncio.to_thread(Deployment.read, deployment_path(layout.deployments, CHAIN_ID))
 
 

@@ -25,8 +25,8 @@ from nesa.devnet.operators import (
     seats_of,
     wait_until_ready,
 )
-from nesa.devnet.processes import Supervisor
-from nesa.protocol.errors import InvalidConfiguration, InvalidInput
+from nesa.devnet.processes import Supervisor, describe_failure
+from nesa.protocol.errors import InvalidConfiguration, InvalidInput, Unavailable
 from nesa.protocol.ids import ONE_NES, Address, Amount
 
 STAKE: Final = Amount(10_000 * ONE_NES)
@@ -36,6 +36,7 @@ AT_ONCE: Final = 3
 """Operators that are set up at the same time: a little more than a small machine has cores."""
 
 DOWN_SECONDS: Final = 30.0
+WATCH_SECONDS: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,15 +104,21 @@ async def running_devnet(settings: DevnetSettings, progress: Progress) -> AsyncI
             yield await _populate(supervisor, foundation, settings, progress)
 
 
-async def keep_running(devnet: Devnet) -> None:
-    """Watch over the processes until cancelled.
+async def keep_running(devnet: Devnet, progress: Progress) -> None:
+    """Watch over the processes until cancelled; operators that end are told, not replaced.
 
     Raises:
-        Unavailable: one of them ended that nobody stopped.
+        Unavailable: the chain ended.
     """
+    told: set[int] = set()
     while True:
-        devnet.supervisor.refuse_failures()
-        await asyncio.sleep(0.5)
+        for running in devnet.supervisor.ended():
+            if running is devnet.foundation.chain.running:
+                raise Unavailable(describe_failure(running))
+            if running.pid not in told:
+                told.add(running.pid)
+                progress(f"{describe_failure(running)}; the others go on")
+        await asyncio.sleep(WATCH_SECONDS)
 
 
 def take_down(folder: Path) -> bool:

@@ -117,9 +117,7 @@ class Founder:
         """What a command that ends says as JSON."""
         program = self._program(f"{name}-{words[0]}", command, words, folder)
         program.log.unlink(missing_ok=True)
-        running = await self._supervisor.start(program)
-        if await running.process.wait():
-            raise Unavailable(describe_failure(running))
+        await self._supervisor.complete(program)
         return _last_document(program.log)
 
     def _program(self, name: str, command: str, words: Sequence[str], folder: Path) -> Program:

@@ -65,6 +65,7 @@ class Supervisor:
         self._grace = grace
         self._guard: subprocess.Popen[str] | None = None
         self._running: dict[str, Running] = {}
+        self._stopped: set[int] = set()
 
     async def __aenter__(self) -> Supervisor:
         self._guard = _start_guard()
@@ -96,6 +97,7 @@ class Supervisor:
     async def stop(self, name: str) -> None:
         """End one program: SIGTERM, then SIGKILL for its whole group after the grace."""
         running = self._running[name]
+        self._stopped.add(running.pid)
         _signal_group(running, signal.SIGTERM)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(running.process.wait(), self._grace)
@@ -106,6 +108,7 @@ class Supervisor:
     async def kill(self, name: str) -> None:
         """SIGKILL one program and its group, as a power cut would."""
         running = self._running[name]
+        self._stopped.add(running.pid)
         _signal_group(running, signal.SIGKILL)
         await running.process.wait()
         self._tell_guard(f"-{running.pid}")
@@ -117,18 +120,26 @@ class Supervisor:
         if names:
             await self.stop(names[0])
 
-    def refuse_failures(self) -> None:
-        """Raise when a program has ended that nobody stopped.
+    async def complete(self, program: Program) -> None:
+        """Run a program that ends by itself.
 
         Raises:
-            Unavailable: which one, and the end of its log.
+            Unavailable: it failed; the message has its last words.
         """
-        for running in self._running.values():
-            if not running.is_alive and running.process.returncode not in (
-                -signal.SIGKILL,
-                -signal.SIGTERM,
-            ):
-                raise Unavailable(describe_failure(running))
+        running = await self.start(program)
+        failed = await running.process.wait() != 0
+        self._tell_guard(f"-{running.pid}")
+        del self._running[program.name]
+        if failed:
+            raise Unavailable(describe_failure(running))
+
+    def ended(self) -> tuple[Running, ...]:
+        """Programs that ended although nobody stopped them here."""
+        return tuple(
+            running
+            for running in self._running.values()
+            if not running.is_alive and running.pid not in self._stopped
+        )
 
     def _tell_guard(self, line: str) -> None:
         if self._guard is None or self._guard.stdin is None:

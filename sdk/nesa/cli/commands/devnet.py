@@ -70,7 +70,7 @@ async def _stay_up(settings: DevnetSettings, *, as_json: bool) -> None:
     await prepare(progress)
     async with running_devnet(settings, progress) as running:
         show(_document(running) if as_json else _words(running), as_json=as_json)
-        await keep_running(running)
+        await keep_running(running, progress)
 
 
 def _document(running: Devnet) -> dict[str, object]:
