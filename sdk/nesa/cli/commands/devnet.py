@@ -56,8 +56,12 @@ def up(miners: int, oracles: int, block_time: int, folder: Path, as_json: bool) 
 def down(folder: Path, as_json: bool) -> None:
     """Stop the network that runs from DIR."""
     stopped = take_down(folder)
-    words = f"the network of {folder} is down" if stopped else f"no network runs from {folder}"
-    show({"stopped": stopped, "folder": folder} if as_json else {"": words}, as_json=as_json)
+    if as_json:
+        show({"stopped": stopped, "folder": folder}, as_json=True)
+    else:
+        click.echo(
+            f"the network of {folder} is down" if stopped else f"no network runs there: {folder}"
+        )
 
 
 async def _stay_up(settings: DevnetSettings, *, as_json: bool) -> None:
