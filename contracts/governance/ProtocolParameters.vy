@@ -202,7 +202,7 @@ def _set_query_parameters(new: IProtocolParameters.QueryParameters):
 @pure
 def _check_turns(turn: uint256, turns: uint256, answer_window: uint256):
     assert turn != 0 and turns != 0, "parameters: no turn"
-    assert turn <= MAX_TURN and turns <= MAX_TURNS, "parameters: turns too many or long"
+    assert turn <= MAX_TURN and turns <= MAX_TURNS, "parameters: turns out of bounds"
     assert turn * turns <= answer_window, "parameters: turns outlast answer"
 
 
