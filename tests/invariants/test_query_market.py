@@ -901,18 +901,6 @@ class QueryMarketMachine(RuleBasedStateMachine):
                 assert shard.paid >> len(work.members) == 0
 
 
-def test_the_market_keeps_its_invariants() -> None:
-    quick = settings(max_examples=60, stateful_step_count=60, deadline=None, phases=NO_SHRINKING)
-    run_state_machine_as_test(QueryMarketMachine, settings=quick)
-
-
-@pytest.mark.deep
-@pytest.mark.timeout(7_200)
-def test_the_market_keeps_its_invariants_for_long() -> None:
-    deep = settings(max_examples=1_000, stateful_step_count=150, deadline=None)
-    run_state_machine_as_test(QueryMarketMachine, settings=deep)
-
-
 @pytest.fixture
 def machine() -> Iterator[QueryMarketMachine]:
     """A deployed machine whose invariants are checked in the end."""
@@ -1009,3 +997,15 @@ def test_a_doomed_report_pays_nobody(machine: QueryMarketMachine, doom: Doom) ->
     assert machine.credits.total == 0
     machine.fulfil(0, set(), set(), 0, 0)
     assert machine.books[1].status is QueryStatus.FULFILLED
+
+
+def test_the_market_keeps_its_invariants() -> None:
+    quick = settings(max_examples=60, stateful_step_count=60, deadline=None, phases=NO_SHRINKING)
+    run_state_machine_as_test(QueryMarketMachine, settings=quick)
+
+
+@pytest.mark.deep
+@pytest.mark.timeout(7_200)
+def test_the_market_keeps_its_invariants_for_long() -> None:
+    deep = settings(max_examples=1_000, stateful_step_count=150, deadline=None)
+    run_state_machine_as_test(QueryMarketMachine, settings=deep)

@@ -1,0 +1,92 @@
+"""Which tests judge a mutant, the likeliest judge first."""
+
+from __future__ import annotations
+
+import ast
+import re
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from tests.mutation.mutants import Mutant
+
+STORIES: Final = "tests/invariants/test_query_market.py"
+"""The whole market on pyrevm: the quickest to set up."""
+
+MARKET: Final = ("tests/contracts/market", "tests/adversary/test_*", STORIES)
+CONFORMANCE: Final = "tests/conformance"
+
+AREAS: Final[dict[str, tuple[str, ...]]] = {
+    "token": ("tests/contracts/token", STORIES),
+    "governance": ("tests/contracts/governance", STORIES),
+    "registry": ("tests/contracts/registry", STORIES),
+    "staking": ("tests/contracts/staking", "tests/invariants/test_stake_vault.py", STORIES),
+    "verification": ("tests/contracts/verification", "tests/conformance/test_instances.py"),
+    "market": MARKET,
+    "lib": (CONFORMANCE, *MARKET),
+    "examples": ("tests/contracts/examples", STORIES),
+}
+"""Folders and files of tests by the folder of the contract."""
+
+OWN_AREAS: Final[dict[str, tuple[str, ...]]] = {
+    "nesa_consumer": ("tests/contracts/examples", STORIES),
+    "credit_book": MARKET,
+    "edge_type": ("tests/conformance/test_edge_types.py", "tests/contracts/registry"),
+}
+"""What modules have instead."""
+
+
+def choose_tests(root: Path, mutant: Mutant) -> list[str]:
+    """Tests in the order in which they run until one fails."""
+    source = Path(mutant.path)
+    areas = OWN_AREAS.get(source.stem, AREAS[source.parent.name])
+    files = [file for area in areas for file in _test_files(root, area)]
+    if mutant.reason is None and STORIES in files:
+        files.sort(key=lambda file: file != STORIES)
+    files.sort(key=lambda file: not _is_about(mutant.function, file))
+    named = [test for file in files for test in _tests_that_say(root / file, mutant.reason)]
+    likely = [f"{file}::{test}" for file, test in _split(root, named)]
+    return likely + files
+
+
+def _test_files(root: Path, area: str) -> list[str]:
+    if (root / area).is_dir():
+        found = sorted((root / area).rglob("test_*.py"))
+    else:
+        found = sorted(path for path in root.glob(area) if path.suffix == ".py") or sorted(
+            root.glob(f"{area}.py")
+        )
+    texts = {path: _text(path) for path in found}
+    return [str(p.relative_to(root)) for p, text in texts.items() if _needs_contracts(text)]
+
+
+def _needs_contracts(text: str) -> bool:
+    return bool(re.search(r"\b(boa|world|harness|RevmChain|MarketWorld|vault)\b", text))
+
+
+def _is_about(function: str, file: str) -> bool:
+    return Path(file).stem == f"test_{function.strip('_')}"
+
+
+def _tests_that_say(path: Path, reason: str | None) -> list[tuple[Path, str]]:
+    """Tests whose text has the reason that the mutant no longer gives."""
+    text = _text(path)
+    if reason is None or reason not in text:
+        return []
+    functions = [node for node in _tree(path).body if isinstance(node, ast.FunctionDef)]
+    tests = [node for node in functions if node.name.startswith("test_")]
+    return [(path, t.name) for t in tests if reason in (ast.get_source_segment(text, t) or "")]
+
+
+def _split(root: Path, named: list[tuple[Path, str]]) -> list[tuple[str, str]]:
+    return [(str(path.relative_to(root)), test) for path, test in named]
+
+
+@cache
+def _text(path: Path) -> str:
+    return path.read_text()
+
+
+@cache
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(_text(path))

@@ -1,0 +1,115 @@
+"""A copy of the tree in which contracts lose lines, and a process that tests them there.
+
+The process imports and compiles everything once; each mutant is judged by a fork of it that
+compiles only what the mutant changed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from types import TracebackType
+from typing import Final
+
+ROOT: Final = Path(__file__).parents[2]
+COPIED: Final = ("contracts", "tests", "pyproject.toml")
+LINKED: Final = ("sdk", "miners", "oracle", "models", "scripts", "docs", "benchmarks")
+
+
+class Verdict(StrEnum):
+    """How a mutant ended."""
+
+    KILLED = "killed"
+    SURVIVED = "survived"
+    STILLBORN = "does not compile"
+    TIMED_OUT = "timed out"
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """A verdict and the first test that failed."""
+
+    verdict: Verdict
+    killer: str = ""
+    seconds: float = 0.0
+
+
+class Workshop:
+    """One copy of the tree with its process; a context manager."""
+
+    def __init__(self, folder: Path) -> None:
+        self.tree = folder
+        self._process: subprocess.Popen[str] | None = None
+
+    def __enter__(self) -> Workshop:
+        self._copy()
+        command = [sys.executable, "-m", "tests.mutation.bench"]
+        environment = os.environ | {"PYTHONPATH": str(self.tree), "PYTHONHASHSEED": "0"}
+        self._process = subprocess.Popen(
+            command,
+            cwd=self.tree,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        assert self._process is not None
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+
+    def _copy(self) -> None:
+        self.tree.mkdir(parents=True, exist_ok=True)
+        for name in COPIED:
+            target = self.tree / name
+            if (ROOT / name).is_dir():
+                shutil.rmtree(target, ignore_errors=True)
+                ignored = shutil.ignore_patterns("__pycache__", ".cache")
+                shutil.copytree(ROOT / name, target, ignore=ignored)
+            else:
+                shutil.copy2(ROOT / name, target)
+        for name in LINKED:
+            link = self.tree / name
+            if (ROOT / name).exists() and not link.is_symlink():
+                link.symlink_to(ROOT / name)
+
+    def judge(self, path: str, source: str, tests: Sequence[str], timeout: float) -> Judgement:
+        """Runs the tests until one fails, with `source` in place of the file at `path`."""
+        file = self.tree / path
+        original = file.read_text()
+        file.write_text(source)
+        try:
+            return self._ask({"path": path, "tests": list(tests), "timeout": timeout})
+        finally:
+            file.write_text(original)
+
+    def _ask(self, question: dict[str, object]) -> Judgement:
+        process = self._process
+        assert process is not None
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(json.dumps(question) + "\n")
+        process.stdin.flush()
+        answer = process.stdout.readline()
+        if not answer:
+            raise RuntimeError("the workshop's process ended; its errors are above")
+        values = json.loads(answer)
+        return Judgement(Verdict(values["verdict"]), values["killer"], values["seconds"])
