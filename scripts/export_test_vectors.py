@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, Final
 
@@ -92,6 +93,16 @@ def versions() -> dict[str, Any]:
         "operators_root": _hex(_word("operators")),
         "metadata_digest": _hex(_word("metadata")),
         "edges": [_hex(edge.pack()) for edge in (first, middle, last)],
+        "shards": [
+            {
+                "inputs": [_hex(edge.pack()) for edge in shard.input_edges],
+                "outputs": [_hex(edge.pack()) for edge in shard.output_edges],
+                "file_digest": _hex(shard.file_digest),
+                "circuit_digest": _hex(shard.circuit_digest),
+                "verifier_code_hash": _hex(shard.verifier_code_hash),
+            }
+            for shard in shards
+        ],
         "root": _hex(root),
         "developer": MARKET,
         "version_id": _hex(version_id(MARKET, root)),
@@ -121,13 +132,25 @@ def agreement() -> dict[str, Any]:
     member = Address(MEMBER.public_key.to_checksum_address())
     digests = (_word("in"), _word("out"))
     one = commitment(context, 2, member, *digests, _word("salt"))
-    whole = set_digest(context, 2, [one, bytes(32), one, bytes(32)])
+    commitments = [one, bytes(32), one, bytes(32)]
+    whole = set_digest(context, 2, commitments)
     attestation = Attestation(QueryId(7), 1, 1, 2, *digests, _word("payload"), whole)
     signed = attestation_hash(CHAIN, MARKET, attestation)
     r, vs = sign_digest(MEMBER, signed)
     return {
+        "query_id": context.query_id,
+        "attempt": context.attempt,
+        "seed": _hex(context.seed),
+        "shard": context.shard,
+        "round": 2,
+        "in_digest": _hex(digests[0]),
+        "out_digest": _hex(digests[1]),
+        "payload_hash": _hex(_word("payload")),
+        "salt": _hex(_word("salt")),
         "member": member,
+        "member_key": _hex(MEMBER.to_bytes()),
         "commitment": _hex(one),
+        "commitments": [_hex(word) for word in commitments],
         "set_digest": _hex(whole),
         "attestation_hash": _hex(signed),
         "r": _hex(r),
@@ -161,7 +184,10 @@ def settlement() -> dict[str, Any]:
         BlockNumber(99),
     )
     split = split_fee(query)
+    terms = {f.name: v for f, v in zip(fields(query), query.as_abi(), strict=True)}
+    plain = {name: _hex(v) if isinstance(v, bytes) else v for name, v in terms.items()}
     return {
+        "terms": plain | {"parameters": hex(query.parameters)},
         "parameters": hex(RULES.pack()),
         "terms_hash": _hex(terms_hash(CHAIN, MARKET, query)),
         "fee": query.fee,
