@@ -16,7 +16,7 @@ SOURCES = $(wildcard sdk miners oracle scripts tests benchmarks)
 NATRIX = natrix lint --disable NTX11 --rule-config MemoryExpansion.max_frame_size=49152
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-demo setup-train demo test test-train test-deep bench lint fix abi lock \
+.PHONY: help setup setup-demo setup-train demo test test-train test-deep bench mutation lint fix abi lock \
   clean python
 
 help: ## list the targets
@@ -33,6 +33,9 @@ test-train: setup-train ## the tests that need torch and scikit-learn
 
 test-deep: setup ## the same invariants, searched much further
 	@.venv/bin/pytest -m deep $(ARGS)
+
+mutation: setup ## take safety rules out of the contracts, see whether a test notices; hours
+	@.venv/bin/python -m tests.mutation $(ARGS)
 
 bench: setup ## measure what the README states
 	@.venv/bin/python -m benchmarks $(ARGS)

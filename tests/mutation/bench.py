@@ -24,6 +24,7 @@ import tests.revm as revm
 from tests.mutation.workshop import Verdict
 
 ROOT: Final = Path.cwd()
+Ready = dict[str, dict[Path, Any]]
 PYTEST: Final = ("-x", "-q", "-p", "no:cacheprovider", "--no-header", "--no-summary")
 IMPORT: Final = re.compile(r"^from (\.\.?\w*|contracts)(?:\.(\w+))? import (\w+)", re.MULTILINE)
 
@@ -31,13 +32,13 @@ IMPORT: Final = re.compile(r"^from (\.\.?\w*|contracts)(?:\.(\w+))? import (\w+)
 def main() -> None:
     """Answer until the workshop closes the pipe."""
     boa.interpret.set_cache_dir(str(ROOT / ".cache" / "boa"))
-    ready = _compile_everything()
+    ready: Ready = _compile_everything() if "--warm" in sys.argv else {"boa": {}, "revm": {}}
     for line in sys.stdin:
         question = json.loads(line)
         print(json.dumps(_judge(question, ready)), flush=True)
 
 
-def _compile_everything() -> dict[str, dict[Path, Any]]:
+def _compile_everything() -> Ready:
     contracts = [p for p in ROOT.glob("contracts/*/*.vy") if p.parent.name != "lib"]
     harnesses = list(ROOT.glob("tests/contracts/harness/*.vy"))
     files = contracts + harnesses
@@ -51,7 +52,7 @@ def _stem(file: Path) -> str:
     return str(file.relative_to(ROOT).with_suffix(""))
 
 
-def _judge(question: dict[str, Any], ready: dict[str, dict[Path, Any]]) -> dict[str, Any]:
+def _judge(question: dict[str, Any], ready: Ready) -> dict[str, Any]:
     begin = time.monotonic()
     reading, writing = os.pipe()
     child = os.fork()
@@ -78,7 +79,7 @@ def _wait(child: int, reading: int, deadline: float) -> tuple[str, str]:
     return Verdict.TIMED_OUT, ""
 
 
-def _answer(question: dict[str, Any], ready: dict[str, dict[Path, Any]], writing: int) -> None:
+def _answer(question: dict[str, Any], ready: Ready, writing: int) -> None:
     """In the fork: compile what is affected, run the tests, write the verdict and end."""
     silence = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silence, 1)
@@ -91,7 +92,7 @@ def _answer(question: dict[str, Any], ready: dict[str, dict[Path, Any]], writing
     os._exit(0)
 
 
-def _verdict(question: dict[str, Any], ready: dict[str, dict[Path, Any]]) -> str:
+def _verdict(question: dict[str, Any], ready: Ready) -> str:
     _forget(ROOT / question["path"], ready)
     watcher = Watcher()
     code = pytest.main([*PYTEST, *question["tests"]], plugins=[watcher])
@@ -102,7 +103,7 @@ def _verdict(question: dict[str, Any], ready: dict[str, dict[Path, Any]]) -> str
     return f"{Verdict.KILLED} {watcher.killer}"
 
 
-def _forget(changed: Path, ready: dict[str, dict[Path, Any]]) -> None:
+def _forget(changed: Path, ready: Ready) -> None:
     """Makes the tests compile what imports `changed`, and take the rest from before the fork."""
     kept = {name: dict(files) for name, files in ready.items()}
     for files in kept.values():
@@ -113,9 +114,7 @@ def _forget(changed: Path, ready: dict[str, dict[Path, Any]]) -> None:
     deployment.deployer.cache_clear()
     deployment.harness.cache_clear()
     deployment._load = lambda path: kept["boa"].get(path) or load(path)
-    revm._compiled = cache(
-        lambda path: kept["revm"].get(ROOT / f"{path}.vy") or compiled(path)
-    )
+    revm._compiled = cache(lambda path: kept["revm"].get(ROOT / f"{path}.vy") or compiled(path))
 
 
 def _imports(file: Path) -> set[Path]:
