@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, TypeVar
 
 from nesa.chain.connection import Connection
 from nesa.chain.deployment import Network, ServedModel
@@ -28,6 +28,8 @@ from nesa.devnet.operators import (
 from nesa.devnet.processes import Supervisor, describe_failure
 from nesa.protocol.errors import InvalidConfiguration, InvalidInput, Unavailable
 from nesa.protocol.ids import ONE_NES, Address, Amount
+
+_Result = TypeVar("_Result")
 
 STAKE: Final = Amount(10_000 * ONE_NES)
 """What every operator is given: ten seats at the development profile's stake."""
@@ -119,6 +121,24 @@ async def keep_running(devnet: Devnet, progress: Progress) -> None:
                 told.add(running.pid)
                 progress(f"{describe_failure(running)}; the others go on")
         await asyncio.sleep(WATCH_SECONDS)
+
+
+async def while_all_live(devnet: Devnet, work: Coroutine[Any, Any, _Result]) -> _Result:
+    """What `work` returns, given up as soon as a process ends that nobody stopped.
+
+    Raises:
+        Unavailable: which process ended, and its last words.
+    """
+    task = asyncio.ensure_future(work)
+    try:
+        while not task.done():
+            if ended := devnet.supervisor.ended():
+                raise Unavailable(describe_failure(ended[0]))
+            await asyncio.wait({task}, timeout=WATCH_SECONDS)
+        return task.result()
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 def take_down(folder: Path) -> bool:

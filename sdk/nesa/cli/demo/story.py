@@ -20,7 +20,7 @@ from nesa.cli.demo.narration import Narrator
 from nesa.cli.demo.report import Check, SceneReport, StoryReport
 from nesa.cli.demo.scenes import faults, fees, proved, sealed, triage
 from nesa.client.client import Client
-from nesa.devnet.network import Devnet, DevnetSettings, prepare, running_devnet
+from nesa.devnet.network import Devnet, DevnetSettings, prepare, running_devnet, while_all_live
 from nesa.protocol.errors import NesaError
 
 SCENES: Final[tuple[ModuleType, ...]] = (triage, sealed, proved, faults, fees)
@@ -77,7 +77,7 @@ async def _tell(scene: ModuleType, cast: Cast) -> SceneReport:
     """A scene; one that breaks off is a scene that failed, and the next ones are still told."""
     begun = time.monotonic()
     try:
-        report: SceneReport = await scene.tell(cast)
+        report: SceneReport = await while_all_live(cast.devnet, scene.tell(cast))
     except NesaError as error:
         check = Check("the scene is told to its end", holds=False, seen=str(error))
         cast.narrator.verdict(check)
