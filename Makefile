@@ -11,6 +11,9 @@ ARGS ?=
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.tools/bin:$(PATH)
 
 SETUP = $(PYTHON) -m scripts.setup
+# These start chains, miners and oracles as processes and keep their clocks: one after the other,
+# when nothing else wants the cores.
+PROCESS_TESTS = tests/chain tests/devnet tests/end_to_end tests/miner/operating tests/oracle
 SOURCES = $(wildcard sdk miners oracle scripts tests benchmarks)
 # NTX11 wants every argument to begin with an underscore, which the interfaces do without.
 NATRIX = natrix lint --disable NTX11 --rule-config MemoryExpansion.max_frame_size=49152
@@ -26,7 +29,8 @@ demo: setup-demo ## set up, then ask a network of miners on this machine a quest
 	@.venv/bin/nesa demo $(ARGS)
 
 test: setup ## the tests of every change; minutes
-	@.venv/bin/pytest $(ARGS)
+	@.venv/bin/pytest -n 2 --dist loadfile $(addprefix --ignore=,$(PROCESS_TESTS)) $(ARGS)
+	@.venv/bin/pytest $(PROCESS_TESTS) $(ARGS)
 
 test-train: setup-train ## the tests that need torch and scikit-learn
 	@.venv/bin/pytest -m train $(ARGS)

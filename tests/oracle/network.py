@@ -329,7 +329,7 @@ async def _seat(
         await sender.send(vault.take_seat(version, shard, *circuit))
 
 
-async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 20.0) -> None:
+async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 60.0) -> None:
     """Wait until `condition` holds."""
     limit = time.monotonic() + seconds
     while not await condition():
