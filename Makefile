@@ -1,5 +1,5 @@
 # `make` alone lists the targets. Nothing here needs root, and nothing is installed outside
-# .venv and .tools. Extra words for pytest go into ARGS: make test ARGS="-k draw -x".
+# .venv and .tools. Extra words for pytest go into ARGS: make test ARGS="-x --durations=20".
 
 PYTHON ?= $(shell for name in python3.11 python3.12 python3; do \
   "$$name" -c 'import sys; sys.version_info[:2] in ((3, 11), (3, 12)) or sys.exit(1); \
