@@ -25,12 +25,12 @@ from nesa.client import payment, watching
 from nesa.client.answers import Answer, Balance, SubmittedQuery
 from nesa.client.cards import Features, Model, choose, read_model
 from nesa.client.history import QueryHistory, find_query, find_versions, gas_used
+from nesa.client.ordering import make_order, sealed_order
 from nesa.client.registering import Developer
 from nesa.client.results import Delivery, read_answer
 from nesa.client.sealing import KeySender
 from nesa.client.watching import Drawn, Expired, Fulfilled, Refunded, Stage
 from nesa.privacy import sealing
-from nesa.protocol.digests import boundary_digest
 from nesa.protocol.errors import (
     Incompatible,
     InvalidConfiguration,
@@ -38,8 +38,8 @@ from nesa.protocol.errors import (
     QueryExpired,
     QueryRefunded,
 )
-from nesa.protocol.ids import ZERO_DIGEST, Address, Amount, QueryId, Timestamp
-from nesa.protocol.queries import MAX_INPUT_BYTES, Assurance, Privacy, Query
+from nesa.protocol.ids import Address, Amount, QueryId, Timestamp
+from nesa.protocol.queries import MAX_INPUT_BYTES, Assurance, Query
 
 _Event = TypeVar("_Event")
 
@@ -47,12 +47,6 @@ OnStage = Callable[[Stage], Awaitable[None]]
 """Told of every stage of a query while its answer is awaited."""
 
 DEFAULT_POLICY: Final = RpcPolicy()
-
-DEFAULT_REPLICAS: Final = 4
-"""Members of each shard's committee: four go on when one is wrong or silent."""
-
-PROVED_REPLICAS: Final = 1
-"""A proof needs nobody to agree with it."""
 
 
 class Client:
@@ -160,7 +154,7 @@ class Client:
         Raises:
             Rejected: the market would not take it; the reason says why.
         """
-        order = _order(model, assurance, sealed, replicas)
+        order = make_order(model, assurance, sealed, replicas)
         return await self.contracts.market.quote(order, at="latest")
 
     def developer(self) -> Developer:
@@ -211,13 +205,13 @@ class Client:
         data = model.encode_features(features)
         if len(data) > MAX_INPUT_BYTES:
             raise InvalidInput(f"inputs over {MAX_INPUT_BYTES} bytes are not offered yet")
-        order = _order(model, assurance, sealed, replicas)
+        order = make_order(model, assurance, sealed, replicas)
         price = await self.contracts.market.quote(order, at="latest")
         order = replace(order, max_fee=payment.check_fee(price, max_fee))
         await payment.check_balance(self.contracts, self.address, price)
         content_key = secrets.token_bytes(sealing.CONTENT_KEY_BYTES) if sealed else None
         if content_key is not None:
-            order, data = _sealed_order(order, model, data, content_key)
+            order, data = sealed_order(order, model, data, content_key)
         receipt = await self._send(await self._request_call(order, data))
         requested = _only(QueryRequested, receipt)
         return SubmittedQuery(requested.query, receipt.tx_hash, receipt.gas_used, content_key)
@@ -398,39 +392,6 @@ class Client:
         gas = await gas_used(self.connection, stage.event.log.tx_hash)
         status = await self.contracts.market.status_of(asked.query_id, at="latest")
         return read_answer(asked, model, Delivery(stage.event, committees, status, gas))
-
-
-def _order(model: Model, assurance: Assurance | str, sealed: bool, replicas: int | None) -> Order:
-    kind = _assurance(assurance)
-    usual = PROVED_REPLICAS if kind is Assurance.PROVED else DEFAULT_REPLICAS
-    return Order(
-        version_id=model.version_id,
-        assurance=kind,
-        privacy=Privacy.SEALED if sealed else Privacy.OPEN,
-        replicas=usual if replicas is None else replicas,
-        max_fee=Amount(0),
-        input_digest=ZERO_DIGEST,
-    )
-
-
-def _assurance(assurance: Assurance | str) -> Assurance:
-    if isinstance(assurance, Assurance):
-        return assurance
-    try:
-        return Assurance[assurance.upper()]
-    except KeyError:
-        known = ", ".join(kind.name for kind in Assurance)
-        raise InvalidInput(f"{assurance!r} is no assurance; choose one of {known}") from None
-
-
-def _sealed_order(
-    order: Order, model: Model, data: bytes, content_key: bytes
-) -> tuple[Order, bytes]:
-    """The order that shows only a blinded digest, and the ciphertext that goes with it."""
-    digest = boundary_digest([model.card.input_edge], [data])
-    sealed = sealing.input_digest(content_key, digest)
-    ciphertext = sealing.seal_input(content_key, model.version_id, data)
-    return replace(order, input_digest=sealed), ciphertext
 
 
 def _only(kind: type[_Event], receipt: Receipt) -> _Event:

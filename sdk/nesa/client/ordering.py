@@ -1,0 +1,65 @@
+"""Puts a wish into the market's terms: assurance, privacy, replicas, and the sealed form of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from nesa.chain.contracts import Order
+from nesa.client.cards import Model
+from nesa.privacy import sealing
+from nesa.protocol.digests import boundary_digest
+from nesa.protocol.errors import InvalidInput
+from nesa.protocol.ids import ZERO_DIGEST, Amount
+from nesa.protocol.queries import Assurance, Privacy
+
+DEFAULT_REPLICAS: Final = 4
+"""Members of each shard's committee: four go on when one is wrong or silent."""
+
+PROVED_REPLICAS: Final = 1
+"""A proof needs nobody to agree with it."""
+
+
+def make_order(
+    model: Model, assurance: Assurance | str, sealed: bool, replicas: int | None
+) -> Order:
+    """The order for a model; its fee limit is still to be set.
+
+    Raises:
+        InvalidInput: there is no such assurance.
+    """
+    kind = read_assurance(assurance)
+    usual = PROVED_REPLICAS if kind is Assurance.PROVED else DEFAULT_REPLICAS
+    return Order(
+        version_id=model.version_id,
+        assurance=kind,
+        privacy=Privacy.SEALED if sealed else Privacy.OPEN,
+        replicas=usual if replicas is None else replicas,
+        max_fee=Amount(0),
+        input_digest=ZERO_DIGEST,
+    )
+
+
+def read_assurance(assurance: Assurance | str) -> Assurance:
+    """The assurance of that name.
+
+    Raises:
+        InvalidInput: there is none.
+    """
+    if isinstance(assurance, Assurance):
+        return assurance
+    try:
+        return Assurance[assurance.upper()]
+    except KeyError:
+        known = ", ".join(kind.name for kind in Assurance)
+        raise InvalidInput(f"{assurance!r} is no assurance; choose one of {known}") from None
+
+
+def sealed_order(
+    order: Order, model: Model, data: bytes, content_key: bytes
+) -> tuple[Order, bytes]:
+    """The order that shows only a blinded digest, and the ciphertext that goes with it."""
+    digest = boundary_digest([model.card.input_edge], [data])
+    sealed = sealing.input_digest(content_key, digest)
+    ciphertext = sealing.seal_input(content_key, model.version_id, data)
+    return replace(order, input_digest=sealed), ciphertext
