@@ -5,6 +5,7 @@ Reads one question a line (path of the mutant, tests, timeout) and answers each 
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import re
@@ -25,7 +26,7 @@ from tests.mutation.workshop import Verdict
 
 ROOT: Final = Path.cwd()
 Ready = dict[str, dict[Path, Any]]
-PYTEST: Final = ("-x", "-q", "-p", "no:cacheprovider", "--no-header", "--no-summary")
+PYTEST: Final = ("-x", "-q", "-p", "no:cacheprovider", "-W", "ignore")
 IMPORT: Final = re.compile(r"^from (\.\.?\w*|contracts)(?:\.(\w+))? import (\w+)", re.MULTILINE)
 
 
@@ -33,6 +34,7 @@ def main() -> None:
     """Answer until the workshop closes the pipe."""
     boa.interpret.set_cache_dir(str(ROOT / ".cache" / "boa"))
     ready: Ready = _compile_everything() if "--warm" in sys.argv else {"boa": {}, "revm": {}}
+    gc.freeze()
     for line in sys.stdin:
         question = json.loads(line)
         print(json.dumps(_judge(question, ready)), flush=True)
@@ -70,8 +72,8 @@ def _wait(child: int, reading: int, deadline: float) -> tuple[str, str]:
         ended, _ = os.waitpid(child, os.WNOHANG)
         if ended:
             with os.fdopen(reading) as pipe:
-                verdict, _, killer = pipe.read().partition(" ")
-            return verdict.replace("-", " ") or str(Verdict.KILLED), killer
+                verdict, killer = json.loads(pipe.read() or '["killed", "the process ended"]')
+            return verdict, killer
         time.sleep(0.05)
     os.killpg(child, signal.SIGKILL)
     os.waitpid(child, 0)
@@ -84,23 +86,15 @@ def _answer(question: dict[str, Any], ready: Ready, writing: int) -> None:
     silence = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silence, 1)
     os.dup2(silence, 2)
-    try:
-        verdict = _verdict(question, ready)
-    except VyperException:
-        verdict = "does-not-compile "
-    os.write(writing, verdict.encode())
-    os._exit(0)
-
-
-def _verdict(question: dict[str, Any], ready: Ready) -> str:
     _forget(ROOT / question["path"], ready)
-    watcher = Watcher()
-    code = pytest.main([*PYTEST, *question["tests"]], plugins=[watcher])
-    if code == pytest.ExitCode.OK:
-        return f"{Verdict.SURVIVED} "
-    if watcher.stillborn:
-        return "does-not-compile "
-    return f"{Verdict.KILLED} {watcher.killer}"
+    code = pytest.main([*PYTEST, *question["tests"]], plugins=[Watcher(writing)])
+    _end(writing, Verdict.SURVIVED if code == pytest.ExitCode.OK else Verdict.KILLED)
+
+
+def _end(writing: int, verdict: Verdict, killer: str = "") -> None:
+    """Ends the fork at once: what pytest does in the end takes longer than a test."""
+    os.write(writing, json.dumps([verdict, killer]).encode())
+    os._exit(0)
 
 
 def _forget(changed: Path, ready: Ready) -> None:
@@ -129,16 +123,21 @@ def _imports(file: Path) -> set[Path]:
 
 
 class Watcher:
-    """Sees which test failed first, and whether that was for want of a contract."""
+    """Ends the fork with the first failure, or after the last test."""
 
-    def __init__(self) -> None:
-        self.killer = ""
-        self.stillborn = False
+    def __init__(self, writing: int) -> None:
+        self.writing = writing
 
     def pytest_exception_interact(self, call: Any, report: Any) -> None:
         """Pytest tells of a failure."""
-        self.killer = self.killer or report.nodeid
-        self.stillborn = self.stillborn or call.excinfo.errisinstance(VyperException)
+        is_stillborn = call.excinfo.errisinstance(VyperException)
+        verdict = Verdict.STILLBORN if is_stillborn else Verdict.KILLED
+        _end(self.writing, verdict, report.nodeid)
+
+    def pytest_sessionfinish(self, exitstatus: int) -> None:
+        """Pytest has run everything."""
+        if exitstatus == pytest.ExitCode.OK:
+            _end(self.writing, Verdict.SURVIVED)
 
 
 if __name__ == "__main__":
