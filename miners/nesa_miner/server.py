@@ -21,12 +21,16 @@ CBOR: Final = "application/cbor"
 LONGEST_WAIT: Final = 10.0
 """Seconds that a request for evidence may wait for it."""
 
+MOST_WAITING: Final = 256
+"""Requests that wait at once; one more is answered with what there is."""
+
 
 class Routes:
     """Read-only routes over one engine."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._waiting = 0
 
     def routes(self) -> list[web.RouteDef]:
         """What to add to a server."""
@@ -66,13 +70,16 @@ class Routes:
             body = read()
             return body is not None and len(body) != known
 
-        if wait > 0:
+        if wait > 0 and self._waiting < MOST_WAITING:
             changed = self._engine.evidence_changed
+            self._waiting += 1
             try:
                 async with asyncio.timeout(wait), changed:
                     await changed.wait_for(is_new)
             except TimeoutError:
                 pass
+            finally:
+                self._waiting -= 1
         return read()
 
     async def status(self, _: web.Request) -> web.Response:

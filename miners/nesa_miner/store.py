@@ -10,12 +10,16 @@ from pathlib import Path
 from typing import Final
 
 import fsspec
+import structlog
 
+from nesa.chain.connection import redacted
 from nesa.protocol.digests import bytes_root
 from nesa.protocol.errors import ExhaustedResource, IntegrityError, Unavailable
 from nesa.protocol.ids import Digest
 
 MAX_FILE_BYTES: Final = 1 << 30
+
+log = structlog.get_logger("nesa_miner")
 
 
 class FileStore:
@@ -96,7 +100,8 @@ def _read(url: str) -> bytes | None:
     try:
         with fsspec.open(url, "rb") as file:
             data = bytes(file.read(MAX_FILE_BYTES + 1))
-    except (OSError, ValueError):
+    except Exception as error:  # every kind of store has errors of its own
+        log.debug("not read", url=redacted(url), error=type(error).__name__)
         return None
     if len(data) > MAX_FILE_BYTES:
         raise ExhaustedResource(f"{url} is larger than {MAX_FILE_BYTES} bytes")

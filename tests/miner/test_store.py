@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -74,3 +77,31 @@ def test_a_full_disk_is_said_and_leaves_no_half_file(
     with pytest.raises(ExhaustedResource, match="free some space"):
         files.fetch(DIGEST)
     assert list((tmp_path / "files").iterdir()) == []
+
+
+@pytest.fixture
+def broken_store() -> Iterator[str]:
+    """A store whose server has a fault of its own."""
+
+    class Broken(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_error(500)
+
+        do_HEAD = do_GET
+
+        def log_message(self, *_: object) -> None:
+            return None
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Broken)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_store_in_trouble_is_passed_over(tmp_path: Path, source: Path, broken_store: str) -> None:
+    folder = tmp_path / "files"
+    assert FileStore(folder, [broken_store, "nonsense://x", str(source)]).fetch(DIGEST) == SHARD
+    (folder / DIGEST.hex()).unlink()
+    with pytest.raises(Unavailable):
+        FileStore(folder, [broken_store]).fetch(DIGEST)
