@@ -18,7 +18,8 @@ class MinerSettings(BaseSettings):
     """Everything a miner needs to know besides its keys.
 
     Paths are relative to the miner's folder. Environment variables are called NESA_MINER_<NAME>
-    and win over the file.
+    and win over the file. `retention_seconds` is how long what is over stays in the journal,
+    `max_fee_gwei` what a gas may cost when a slot is claimed that a report left out.
     """
 
     model_config = SettingsConfigDict(env_prefix="NESA_MINER_", extra="forbid")
@@ -41,6 +42,8 @@ class MinerSettings(BaseSettings):
     commit_seconds: float = Field(default=0.6, gt=0)
     lock_seconds: float = Field(default=0.6, gt=0)
     reveal_seconds: float = Field(default=0.6, gt=0)
+    retention_seconds: int = Field(default=86_400, ge=0)
+    max_fee_gwei: float = Field(default=500.0, gt=0)
 
     @classmethod
     def settings_customise_sources(

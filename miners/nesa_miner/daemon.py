@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Final
 
 import structlog
+from eth_account import Account
 
 from nesa.chain.committees import DrawnCommittees, Seat, drawn_committees
 from nesa.chain.connection import Connection
 from nesa.chain.contracts import Contracts
 from nesa.chain.deployment import Deployment
 from nesa.chain.logs import Cursor, LogReader, ReadPolicy
+from nesa.chain.sender import Sender, SendPolicy
 from nesa.privacy.envelopes import Deployment as EnvelopeDeployment
 from nesa.privacy.envelopes import Receiver, ReplayWindow, open_envelope, seal_envelope
 from nesa.privacy.keys import public_key
@@ -31,6 +33,7 @@ from nesa.protocol.messages import Message
 from nesa.protocol.queries import Query
 from nesa_miner.agreement.terms import Timing
 from nesa_miner.at_rest import AtRest
+from nesa_miner.claiming import Claimer
 from nesa_miner.config import MinerSettings
 from nesa_miner.engine import CURSOR, Engine, Library, ReadCommittees, Surroundings
 from nesa_miner.identity import Identity
@@ -47,6 +50,7 @@ TICK_SECONDS: Final = 0.02
 DELIVERIES: Final = 4
 FIRST_PAUSE: Final = 0.2
 OUTAGE_SECONDS: Final = 1.0
+GWEI: Final = 10**9
 LIMITS: Final = Limits(from_peer=64, from_all=256)
 """Several miners may share an address, on one machine or behind one gateway."""
 
@@ -66,23 +70,23 @@ class Post:
     def __post_init__(self) -> None:
         self.transport = HttpTransport(self.endpoints.get, LIMITS)
 
-    async def deliver(self, seat: Seat, message: Message, deadline: Timestamp) -> None:
-        """Deliver to a seat: a few tries with growing pauses, none after `deadline`."""
+    async def deliver(self, seat: Seat, message: Message) -> bool:
+        """Deliver to a seat: a few tries with growing pauses; False when nobody answered."""
         self.endpoints[seat.signer] = seat.endpoint
         pause = FIRST_PAUSE
         for _ in range(DELIVERIES):
             try:
                 await self.transport.send(seat.signer, self._sealed(seat, message))
-                return
+                return True
             except Unavailable:
                 await asyncio.sleep(pause)
                 pause *= 2
             except InvalidInput as error:
                 log.debug("message refused by its receiver", to=seat.signer, reason=str(error))
-                break
-            if time.time() > deadline:
-                break
+                self.metrics.undelivered.inc()
+                return True
         self.metrics.undelivered.inc()
+        return False
 
     def _sealed(self, seat: Seat, message: Message) -> bytes:
         return seal_envelope(
@@ -106,8 +110,8 @@ class Inbox:
         """Take one envelope.
 
         Raises:
-            InvalidMessage: it does not check out.
-            ExhaustedResource: its sender sent too much.
+            InvalidInput: it does not check out.
+            ExhaustedResource, Unavailable: it cannot be taken now; it may be sent again.
         """
         around = self.engine.around
         try:
@@ -251,12 +255,20 @@ def _assembled(
         library,
         _committee_reader(connection),
         post.deliver,
+        _claimer(settings, identity, connection).send,
         tasks.spawn,
         time.monotonic,
         metrics,
         Timing(settings.commit_seconds, settings.lock_seconds, settings.reveal_seconds),
+        settings.retention_seconds,
     )
     return Miner(settings, connection, Engine(surroundings), post)
+
+
+def _claimer(settings: MinerSettings, identity: Identity, connection: Connection) -> Claimer:
+    account = Account.from_key(identity.signer.to_bytes())
+    policy = SendPolicy(max_fee_per_gas=int(settings.max_fee_gwei * GWEI))
+    return Claimer(connection, Sender(connection, account, policy))
 
 
 def _committee_reader(connection: Connection) -> ReadCommittees:

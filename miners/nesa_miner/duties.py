@@ -7,7 +7,7 @@ A duty says what is known; `next_action` says the one thing to do next about it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from nesa.chain.committees import DrawnCommittees, Seat
@@ -60,6 +60,11 @@ class Place:
             signers = (sender,)
         return replace(self.context, shard=self.shard - 1), signers
 
+    def upstream_position(self, sender: Address) -> int:
+        """Where `sender`, one of those who hand over, was drawn."""
+        drawn = self.committees.shards[self.shard - 1]
+        return [seat.signer for seat in drawn].index(sender)
+
     @property
     def downstream(self) -> tuple[Seat, ...]:
         """Everybody drawn for the next shard, spares included; nobody after the last."""
@@ -71,7 +76,9 @@ class Place:
 class Duty:
     """One attempt of one query as far as this miner knows it.
 
-    `tensors_in` is known from a hand-over; `busy` names the actions that are under way.
+    `tensors_in` is known from a hand-over; `busy` names the actions that are under way. `doubts`
+    counts reorganisations since the draw was last compared with the chain. All values of one duty
+    share a `life`; a duty that starts over has another, and late results of the first do not count.
     """
 
     key: JobKey
@@ -84,6 +91,12 @@ class Duty:
     evidence: ShardEvidence | None = None
     handed_over: bool = False
     busy: frozenset[type[Action]] = frozenset()
+    doubts: int = 0
+    life: object = field(default_factory=object, repr=False)
+
+    def anew(self) -> Duty:
+        """The duty as it was before the draw; the content key is for the attempt, not the draw."""
+        return Duty(self.key, self.query, self.sent, content_key=self.content_key)
 
     @property
     def starts_at(self) -> Timestamp:
@@ -109,7 +122,7 @@ class Duty:
 
 @dataclass(frozen=True, slots=True)
 class ReadDraw:
-    """Read the seed and the seats, and see who was drawn."""
+    """Read the seed and the seats, and see who was drawn, or whether it still is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +157,7 @@ def next_action(duty: Duty, head: BlockNumber, now: Timestamp) -> Action | None:
 def _wanted(duty: Duty, head: BlockNumber, now: Timestamp) -> Action | None:
     if now > duty.query.answer_deadline:
         return Expire()
-    if duty.place is None:
+    if duty.place is None or duty.doubts:
         return ReadDraw() if head >= duty.query.seed_block else None
     if duty.agreement is None:
         return Compute() if duty.has_input and now >= duty.starts_at else None

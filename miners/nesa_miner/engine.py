@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import traceback
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol
@@ -22,16 +23,18 @@ from nesa.chain.events import (
     QueryFulfilled,
     QueryRefunded,
     QueryRequested,
+    SlotClaimed,
 )
-from nesa.chain.logs import Batch
+from nesa.chain.logs import Batch, Cursor
 from nesa.models.proving.prover import Prover
 from nesa.privacy.envelopes import Deployment, Opened
 from nesa.privacy.sealing import WrapContext, unwrap_content_key
 from nesa.protocol.commitments import ShardContext
-from nesa.protocol.errors import InvalidInput, InvalidMessage, NesaError
-from nesa.protocol.evidence import ShardEvidence, encode_evidence
+from nesa.protocol.errors import InvalidInput, InvalidMessage, NesaError, Unavailable
+from nesa.protocol.evidence import ShardEvidence, decode_evidence, encode_evidence
 from nesa.protocol.ids import BlockNumber, Digest, Timestamp, VersionId
-from nesa.protocol.messages import ContentKey, Handoff, MemberMessage, Message
+from nesa.protocol.messages import ContentKey, Handoff, Inquiry, MemberMessage, Message
+from nesa.protocol.outcomes import closing_time, prover_begins
 from nesa.protocol.queries import Query, decode_query, encode_query
 from nesa.protocol.versions import ShardFacts
 from nesa.protocol.wire import decode_message, encode_message
@@ -40,6 +43,7 @@ from nesa_miner.agreement.events import Event, MessageReceived, OwnResult, Resta
 from nesa_miner.agreement.machine import begin, next_wake, restore, step
 from nesa_miner.agreement.records import decode_record, encode_record
 from nesa_miner.agreement.terms import Committee, Timing
+from nesa_miner.claiming import Claims, SendClaim
 from nesa_miner.duties import (
     Action,
     Compute,
@@ -52,15 +56,20 @@ from nesa_miner.duties import (
     next_action,
 )
 from nesa_miner.identity import Identity
-from nesa_miner.journal import Job, JobKey, Journal, Phase
+from nesa_miner.journal import CONTENT_KEY, HANDOFF, Job, JobKey, Journal, Phase
 from nesa_miner.observability import Metrics
 from nesa_miner.waiting import WaitingRoom
 from nesa_miner.work import Run, Tensors, compute, handed_input, is_sealed, requested_input
 
 CURSOR: Final = "cursor"
-HANDOFF: Final = "handoff"
-CONTENT_KEY: Final = "content key"
 RETRY_SECONDS: Final = 1.0
+PRUNE_SECONDS: Final = 60
+"""Chain time between two looks for jobs that can be forgotten."""
+
+RETENTION_SECONDS: Final = 86_400
+MOST_QUERIES: Final = 1 << 63
+"""Numbers of queries that the journal can hold; the chain will not get there."""
+
 GENESIS: Final = BlockNumber(0)
 LONG_AGO: Final = Timestamp(0)
 
@@ -88,13 +97,13 @@ class Library(Protocol):
 ReadCommittees = Callable[[Query], Awaitable[DrawnCommittees]]
 """Reads the seed and the seats of an attempt and draws."""
 
-Deliver = Callable[[Seat, Message, Timestamp], Coroutine[Any, Any, None]]
-"""Delivers a message to a seat, trying until a time; losing it is no error."""
+Deliver = Callable[[Seat, Message], Awaitable[bool]]
+"""Delivers a message to a seat with a few tries; False when nobody answered there."""
 
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """Everything outside of the engine."""
+    """Everything outside of the engine. What is over is kept for `retention` seconds."""
 
     identity: Identity
     deployment: Deployment
@@ -102,10 +111,12 @@ class Surroundings:
     library: Library
     read_committees: ReadCommittees
     deliver: Deliver
+    claim: SendClaim
     spawn: Callable[[Coroutine[Any, Any, None]], object]
     clock: Callable[[], float]
     metrics: Metrics
     timing: Timing = field(default_factory=Timing)
+    retention: int = RETENTION_SECONDS
 
 
 @dataclass(slots=True)
@@ -119,55 +130,96 @@ class Engine:
     waiting: WaitingRoom = field(default_factory=WaitingRoom)
     evidence_changed: asyncio.Condition = field(default_factory=asyncio.Condition)
     is_following: bool = False
+    claims: Claims = field(init=False)
+    _cursor: Cursor | None = None
+    _pruned_at: Timestamp = LONG_AGO
     _retry_at: dict[JobKey, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        around = self.around
+        self.claims = Claims(
+            around.identity,
+            around.deployment,
+            around.journal,
+            around.claim,
+            around.spawn,
+            around.clock,
+        )
 
     # What arrives
 
     def restart(self) -> None:
         """Take up what the journal holds; places and agreements come back with the draw."""
-        for job in self.around.journal.open_jobs():
+        journal = self.around.journal
+        stored = journal.fact(CURSOR)
+        self._cursor = None if stored is None else Cursor.from_json(stored.decode())
+        for job in journal.open_jobs():
             self.duties[job.key] = self._restored(job)
+        self.claims.reload()
 
     def apply(self, batch: Batch) -> None:
         """Take in what happened on chain, together with the cursor, in one transaction."""
-        journal = self.around.journal
+        self.head, self.chain_time = batch.cursor.tip.number, batch.head.timestamp
+        if batch.cursor == self._cursor and not batch.events:
+            return
+        journal, is_rewound = self.around.journal, self._is_rewound(batch)
         with journal.transaction():
-            gone = journal.undo([log_bytes(undone.log) for undone in batch.undone])
+            gone, again = journal.undo([log_bytes(undone.log) for undone in batch.undone])
+            if is_rewound:
+                again += journal.reopen_undrawn(self.chain_time + self.around.retention)
             opened = [self._store(event) for event in batch.events]
             journal.set_fact(CURSOR, batch.cursor.to_json().encode())
+            self._prune()
         for key in gone:
             self._drop(key, "undone by a reorganisation")
-        self._redraw_replaced(batch)
+        if is_rewound:
+            self._doubt_draws()
+        self._take_up(again)
         for event, duty in zip(batch.events, opened, strict=True):
             self._remember(event, duty)
-        self.head = batch.cursor.blocks[-1].number if batch.cursor.blocks else self.head
-        self.chain_time = batch.head.timestamp
+        self.claims.reload()
+        self._cursor = batch.cursor
 
-    def _redraw_replaced(self, batch: Batch) -> None:
-        """Start over where a reorganisation replaced the seed block but not the request."""
-        hashes = {block.number: block.hash for block in batch.cursor.blocks}
+    def _is_rewound(self, batch: Batch) -> bool:
+        """Whether blocks that were read may be gone, even if no log was in them."""
+        return self._cursor is not None and self._cursor.tip not in batch.cursor.blocks
+
+    def _prune(self) -> None:
+        if self.chain_time >= self._pruned_at + PRUNE_SECONDS:
+            self._pruned_at = self.chain_time
+            self.around.journal.prune(self.chain_time)
+
+    def _doubt_draws(self) -> None:
+        """The seed block may be another one: look at every draw again, here or under way."""
         for key, duty in self.duties.items():
             if duty.place is None:
-                continue
-            seed_hash = duty.place.committees.seed_hash
-            if hashes.get(duty.query.seed_block, seed_hash) != seed_hash:
-                log.warning("seed block replaced", query=key[0], attempt=key[1])
-                self.around.journal.redraw(key)
-                self.duties[key] = Duty(key, duty.query, duty.sent)
+                self.duties[key] = replace(duty, life=object(), busy=frozenset())
+            else:
+                self.duties[key] = replace(duty, doubts=duty.doubts + 1)
+
+    def _take_up(self, keys: list[JobKey]) -> None:
+        """Owe again what a reorganisation opened again."""
+        for key in keys:
+            job = self.around.journal.job(key)
+            if job is not None and job.phase is not Phase.ENDED:
+                self.duties[key] = self._restored(job)
 
     def receive(self, opened: Opened) -> None:
         """Take in one message whose envelope checked out.
 
         Raises:
-            InvalidMessage: it is for nothing that this miner has to do with.
+            InvalidInput: it is for nothing that this miner has to do with, or not what it says.
+            ExhaustedResource, Unavailable: it cannot be used yet; it may be sent again.
         """
         message = opened.message
         context = message if isinstance(message, ContentKey) else message.context
         key = JobKey((context.query_id, context.attempt))
+        if context.query_id >= MOST_QUERIES:
+            raise InvalidMessage("there is no such query")
         duty = self.duties.get(key)
         if duty is None or duty.place is None:
             if duty is not None or self.around.journal.job(key) is None:
-                self.waiting.keep(key, opened)
+                self.waiting.keep_early(key, opened, self.around.clock(), self.duties)
             return
         match message:
             case ContentKey():
@@ -189,6 +241,7 @@ class Engine:
                 if action is None:
                     break
                 self._start(duty, action)
+        self.claims.advance(self.chain_time)
 
     # Chain events
 
@@ -202,13 +255,27 @@ class Engine:
                 before = journal.job(JobKey((event.query_id, event.query.attempt - 1)))
                 if before is None:
                     return None
-                journal.end(before.key)
+                journal.conclude(event.query_id, log_bytes(event.log), self._kept_until())
                 return self._open(event.log, event.query, before.input)
-            case QueryFulfilled() | QueryRefunded():
-                for job in journal.open_jobs():
-                    if job.key[0] == event.query_id:
-                        journal.end(job.key)
+            case QueryFulfilled():
+                self.claims.note_answer(event, log_bytes(event.log))
+                self._conclude(event)
+            case QueryRefunded():
+                journal.conclude(event.query_id, log_bytes(event.log), self._kept_until())
+            case SlotClaimed():
+                self.claims.note_claimed(event, log_bytes(event.log))
         return None
+
+    def _conclude(self, answer: QueryFulfilled) -> None:
+        """Store that a query is answered; what shows the work is kept until nobody asks for it."""
+        jobs, until = self.around.journal.attempts(answer.query_id), self._kept_until()
+        if jobs:
+            query = decode_query(jobs[-1].query)
+            until = max(until, closing_time(query, answer.outcome.fulfilled_at))
+        self.around.journal.conclude(answer.query_id, log_bytes(answer.log), until)
+
+    def _kept_until(self) -> Timestamp:
+        return Timestamp(self.chain_time + self.around.retention)
 
     def _open(self, log_key: LogKey, query: Query, sent: bytes) -> Duty | None:
         key = JobKey((query.query_id, query.attempt))
@@ -274,8 +341,11 @@ class Engine:
         if duty.tensors_in is not None:
             return
         if is_sealed(duty.query) and duty.content_key is None:
-            self.waiting.keep(duty.key, opened)
+            self.waiting.keep_from_member(duty.key, opened, self.around.clock())
             return
+        begins = prover_begins(duty.query, place.upstream_position(opened.sender))
+        if begins is None or begins > self.chain_time:
+            raise Unavailable("it is not the turn of this prover yet")
         tensors = handed_input(duty.task, place.facts, *upstream, message)
         self.around.journal.keep_message(duty.key, HANDOFF, encode_message(message))
         self._set(replace(duty, tensors_in=tensors))
@@ -287,7 +357,8 @@ class Engine:
         if opened.sender not in place.signers:
             raise InvalidMessage("only members of the committee take part in its agreement")
         if duty.agreement is None:
-            self.waiting.keep(duty.key, opened)
+            if not isinstance(message, Inquiry):
+                self.waiting.keep_from_member(duty.key, opened, self.around.clock())
             return
         position = place.signers.index(opened.sender)
         self._agree(duty, MessageReceived(position, message))
@@ -323,7 +394,7 @@ class Engine:
         match action:
             case agreed.Send(positions, message):
                 for position in positions:
-                    self._send(place.seats[position], message, duty)
+                    self.around.spawn(self._send(place.seats[position], message))
             case agreed.Settled() | agreed.Extended():
                 log.info("settled", query=duty.key[0], shard=place.shard)
                 self.around.spawn(self._announce())
@@ -340,14 +411,24 @@ class Engine:
     def _with_evidence(self, duty: Duty, evidence: ShardEvidence) -> Duty:
         """The duty with its evidence stored; what a sealed query hides is not in what is served."""
         assert duty.place is not None
-        known = duty.evidence.proof if duty.evidence is not None else None
-        evidence = replace(evidence, proof=evidence.proof or known)
+        evidence = replace(evidence, proof=evidence.proof or self._known_proof(duty, evidence))
         served = evidence
         if is_sealed(duty.query):
             served = replace(evidence, tensors_in=(), tensors_out=())
         body = encode_evidence(served)
         self.around.journal.keep_evidence(duty.key, duty.place.shard, body)
         return replace(duty, evidence=evidence)
+
+    def _known_proof(self, duty: Duty, evidence: ShardEvidence) -> bytes | None:
+        """The proof of the same tensors that was made before, also before a restart."""
+        assert duty.place is not None
+        known = duty.evidence
+        stored = self.around.journal.evidence(duty.key, duty.place.shard)
+        if known is None and stored is not None:
+            known = decode_evidence(stored)
+        digests = (evidence.in_digest, evidence.out_digest)
+        is_same = known is not None and (known.in_digest, known.out_digest) == digests
+        return known.proof if known is not None and is_same else None
 
     async def _announce(self) -> None:
         async with self.evidence_changed:
@@ -364,81 +445,123 @@ class Engine:
     # Actions
 
     def _start(self, duty: Duty, action: Action) -> None:
-        match action:
-            case Expire():
-                self.around.journal.end(duty.key)
-                self._drop(duty.key, "the answer deadline passed")
-                return
-            case ReadDraw():
-                work = self._read_draw(duty.key)
-            case Compute():
-                work = self._compute(duty.key)
-            case HandOver():
-                work = self._hand_over(duty.key)
-            case Prove():
-                work = self._prove(duty.key)
+        if isinstance(action, Expire):
+            self._end(duty, "the answer deadline passed")
+            return
         self._set(replace(duty, busy=duty.busy | {type(action)}))
-        self.around.spawn(self._guarded(duty.key, action, work))
+        self.around.spawn(self._guarded(duty, action))
 
-    async def _guarded(self, key: JobKey, action: Action, work: Coroutine[Any, Any, None]) -> None:
-        """Perform an action: bad input ends the duty, anything else is tried again later."""
+    async def _guarded(self, duty: Duty, action: Action) -> None:
+        """Perform an action: bad input ends the duty, anything else is tried again later.
+
+        That goes for mistakes in this program too: one query may not end the work for all others.
+        """
         try:
-            await work
+            await self._perform(duty, action)
         except InvalidInput as error:
-            log.warning("refused", query=key[0], attempt=key[1], reason=str(error))
-            self.around.metrics.refused.inc()
-            self.around.journal.end(key)
-            self._drop(key, "refused")
+            self._refuse(duty, error)
         except NesaError as error:
-            log.warning("put off", query=key[0], attempt=key[1], reason=str(error))
-            self._retry_at[key] = self.around.clock() + RETRY_SECONDS
+            self._put_off(duty, error)
+        except Exception as error:
+            log.error("failed", query=duty.key[0], attempt=duty.key[1], **_mistake(error))
+            self._put_off(duty, error)
         finally:
-            if (duty := self.duties.get(key)) is not None:
-                self._set(replace(duty, busy=duty.busy - {type(action)}))
+            if (current := self._current(duty)) is not None:
+                self._set(replace(current, busy=current.busy - {type(action)}))
         self.advance()
 
-    async def _read_draw(self, key: JobKey) -> None:
-        committees = await self.around.read_committees(self.duties[key].query)
-        if (duty := self.duties.get(key)) is None:
+    async def _perform(self, duty: Duty, action: Action) -> None:
+        match action:
+            case ReadDraw():
+                await self._read_draw(duty)
+            case Compute():
+                await self._compute(duty)
+            case HandOver():
+                self._hand_over(duty)
+            case Prove():
+                await self._prove(duty)
+
+    def _refuse(self, duty: Duty, error: InvalidInput) -> None:
+        if self._current(duty) is not None:
+            log.warning(
+                "refused", query=duty.key[0], attempt=duty.key[1], reason=_said(duty, error)
+            )
+            self.around.metrics.refused.inc()
+            self._end(duty, "refused")
+
+    def _put_off(self, duty: Duty, error: Exception) -> None:
+        if self._current(duty) is not None:
+            log.warning(
+                "put off", query=duty.key[0], attempt=duty.key[1], reason=_said(duty, error)
+            )
+            self._retry_at[duty.key] = self.around.clock() + RETRY_SECONDS
+
+    def _end(self, duty: Duty, why: str) -> None:
+        """Nothing more to do for this attempt, although it is not answered."""
+        self.around.journal.end(duty.key, duty.query.answer_deadline + self.around.retention)
+        self._drop(duty.key, why)
+
+    async def _read_draw(self, asked: Duty) -> None:
+        committees = await self.around.read_committees(asked.query)
+        duty = self._of_this_draw(asked, committees)
+        if duty is None:
             return
         places = committees.places_of(self.around.identity.address)
         if not places:
-            self.around.journal.end(key)
-            self._drop(key, "not drawn")
+            self._end(duty, "not drawn")
             return
-        shard, position = places[0]
-        facts, _ = await self.around.library.runner(duty.query.version_id, shard)
-        context = self._context(duty.query, committees.seed_hash, shard)
+        facts, _ = await self.around.library.runner(duty.query.version_id, places[0][0])
+        if (current := self._current(duty)) is not None and not current.doubts:
+            self._take_place(current, committees, places[0], facts)
+
+    def _of_this_draw(self, asked: Duty, committees: DrawnCommittees) -> Duty | None:
+        """The duty that still needs its place; one that was drawn by another seed starts over."""
+        duty = self._current(asked)
+        job = self.around.journal.job(asked.key)
+        if duty is None or job is None or duty.doubts != asked.doubts:
+            return None
+        if job.seed not in (None, committees.seed_hash):
+            log.warning("seed block replaced", query=duty.key[0], attempt=duty.key[1])
+            self.around.journal.redraw(duty.key)
+            self.duties[duty.key] = duty = duty.anew()
+        if duty.doubts:
+            self._set(replace(duty, doubts=0))
+        return duty if duty.place is None else None
+
+    def _take_place(
+        self, duty: Duty, committees: DrawnCommittees, at: tuple[int, int], facts: ShardFacts
+    ) -> None:
+        key, (shard, position) = duty.key, at
         self.around.journal.draw(key, committees.seed_hash, shard, position)
         self.around.metrics.drawn.inc()
         log.info("drawn", query=key[0], attempt=key[1], shard=shard, position=position)
-        if key in self.duties:
-            place = Place(committees, context, position, facts)
-            self._set(replace(self.duties[key], place=place))
-            self._replay(key)
+        context = self._context(duty.query, committees.seed_hash, shard)
+        self._set(replace(duty, place=Place(committees, context, position, facts)))
+        self._replay(key)
 
     def _replay(self, key: JobKey) -> None:
         """Take in what came too early."""
         for opened in self.waiting.take(key):
             try:
                 self.receive(opened)
-            except InvalidInput as error:
+            except NesaError as error:
                 log.debug("message refused", query=key[0], reason=str(error))
 
-    async def _compute(self, key: JobKey) -> None:
-        duty = self.duties[key]
+    async def _compute(self, duty: Duty) -> None:
         _, runner = await self.around.library.runner(duty.query.version_id, duty.task.shard)
-        records = [decode_record(body) for body in self.around.journal.records(key)]
+        if self._current(duty) is None:
+            return
+        records = [decode_record(body) for body in self.around.journal.records(duty.key)]
         committee = self._committee(duty)
         state = restore(committee, records) if records else begin(committee)
         event: Event = Restarted()
         if state.result is None:
             result = await asyncio.to_thread(_own_result, duty, runner.run)
             event = Started(result, os.urandom(32))
-        if key in self.duties:
-            self._set(replace(self.duties[key], agreement=state))
-            self._agree(self.duties[key], event)
-            self._replay(key)
+        if (current := self._current(duty)) is not None:
+            self._set(replace(current, agreement=state))
+            self._agree(self.duties[duty.key], event)
+            self._replay(duty.key)
 
     def _committee(self, duty: Duty) -> Committee:
         place, task = duty.place, duty.task
@@ -452,17 +575,16 @@ class Engine:
             self.around.timing,
         )
 
-    async def _hand_over(self, key: JobKey) -> None:
-        duty = self.duties[key]
-        assert duty.place is not None
-        assert duty.evidence is not None
+    def _hand_over(self, begun: Duty) -> None:
+        duty = self._current(begun)
+        if duty is None or duty.place is None or duty.evidence is None:
+            return
         message = duty.evidence.handoff(duty.place.context)
         self._set(replace(duty, handed_over=True))
         for seat in duty.place.downstream:
-            self._send(seat, message, duty)
+            self.around.spawn(self._insist(duty, seat, message))
 
-    async def _prove(self, key: JobKey) -> None:
-        duty = self.duties[key]
+    async def _prove(self, duty: Duty) -> None:
         assert duty.place is not None
         assert duty.evidence is not None
         evidence = duty.evidence
@@ -471,20 +593,40 @@ class Engine:
         proof = await prover.prove(evidence.tensors_in[0], evidence.tensors_out[0])
         seconds = self.around.clock() - began
         self.around.metrics.proving.observe(seconds)
-        log.info("proved", query=key[0], shard=duty.place.shard, seconds=round(seconds, 1))
-        duty = self.duties.get(key, duty)
-        self._set(self._with_evidence(duty, replace(evidence, proof=proof.proof)))
-        await self._announce()
+        log.info("proved", query=duty.key[0], shard=duty.place.shard, seconds=round(seconds, 1))
+        if (current := self._current(duty)) is not None:
+            self._set(self._with_evidence(current, replace(evidence, proof=proof.proof)))
+            await self._announce()
 
-    def _send(self, seat: Seat, message: Message, duty: Duty) -> None:
-        deadline = duty.query.answer_deadline
-        self.around.spawn(self.around.deliver(seat, message, deadline))
+    async def _send(self, seat: Seat, message: Message) -> None:
+        """Deliver what its receiver asks for again when it is lost."""
+        await self._delivered(seat, message)
+
+    async def _insist(self, duty: Duty, seat: Seat, message: Message) -> None:
+        """Deliver what its receiver cannot ask for, as long as the duty lasts."""
+        while self._current(duty) is not None:
+            if await self._delivered(seat, message):
+                return
+            await asyncio.sleep(RETRY_SECONDS)
+
+    async def _delivered(self, seat: Seat, message: Message) -> bool:
+        """False when trying again makes sense."""
+        try:
+            return await self.around.deliver(seat, message)
+        except Exception as error:
+            log.error("not delivered", to=seat.signer, **_mistake(error))
+            return True
 
     # The rest
 
     def _set(self, duty: Duty) -> None:
-        if duty.key in self.duties:
+        if self._current(duty) is not None:
             self.duties[duty.key] = duty
+
+    def _current(self, duty: Duty) -> Duty | None:
+        """What became of a duty meanwhile; None when it is over or has started over."""
+        current = self.duties.get(duty.key)
+        return current if current is not None and current.life is duty.life else None
 
     def _context(self, query: Query, seed: Digest, shard: int) -> ShardContext:
         deployment = self.around.deployment
@@ -512,6 +654,17 @@ def _own_result(duty: Duty, run: Run) -> OwnResult:
     if tensors is None:
         tensors = requested_input(duty.task, duty.place.facts, duty.sent)
     return compute(duty.task, duty.place.facts, run, tensors)
+
+
+def _said(duty: Duty, error: Exception) -> str:
+    """An error's words; of a sealed query only its kind, for words may hold values."""
+    return type(error).__name__ if is_sealed(duty.query) else str(error)
+
+
+def _mistake(error: Exception) -> dict[str, str]:
+    """Where an error came from, without its words, which may hold what a sealed query hides."""
+    where = "".join(traceback.format_tb(error.__traceback__)[-3:])
+    return {"error": type(error).__name__, "where": where}
 
 
 def log_bytes(key: LogKey) -> bytes:

@@ -9,7 +9,7 @@ another party has seen.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -19,15 +19,19 @@ from typing import Final, NewType
 from nesa.protocol.errors import ExhaustedResource, Incompatible, InvalidConfiguration
 from nesa_miner.at_rest import AtRest
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
+LOCK_SECONDS: Final = 2.0
+"""How long a miner that is being replaced may take to let go of its journal."""
 
 _SCHEMA: Final = """
 CREATE TABLE facts (name TEXT PRIMARY KEY, body BLOB NOT NULL);
 CREATE TABLE jobs (
     query_id INTEGER, attempt INTEGER, phase TEXT NOT NULL, log_key BLOB NOT NULL,
     query BLOB NOT NULL, input BLOB NOT NULL, seed BLOB, shard INTEGER, position INTEGER,
+    ended_by BLOB, forget_at INTEGER,
     PRIMARY KEY (query_id, attempt)
 );
+CREATE INDEX jobs_to_forget ON jobs (forget_at) WHERE forget_at IS NOT NULL;
 CREATE TABLE records (
     query_id INTEGER, attempt INTEGER, sequence INTEGER, body BLOB NOT NULL,
     PRIMARY KEY (query_id, attempt, sequence)
@@ -40,7 +44,21 @@ CREATE TABLE evidence (
     query_id INTEGER, attempt INTEGER, shard INTEGER, body BLOB NOT NULL,
     PRIMARY KEY (query_id, attempt, shard)
 );
+CREATE TABLE claims (
+    query_id INTEGER, attempt INTEGER, log_key BLOB NOT NULL, body BLOB NOT NULL,
+    PRIMARY KEY (query_id, attempt)
+);
+CREATE TABLE claimed (
+    log_key BLOB PRIMARY KEY, query_id INTEGER, shard INTEGER, paid INTEGER
+);
 """
+
+_WORK: Final = ("records", "messages", "evidence")
+"""Tables of what was done for a job."""
+
+HANDOFF: Final = "handoff"
+CONTENT_KEY: Final = "content key"
+"""Kinds of messages that are kept."""
 
 JobKey = NewType("JobKey", tuple[int, int])
 """(query id, attempt)."""
@@ -69,8 +87,18 @@ class Job:
     position: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class StoredClaim:
+    """A slot to be claimed; `paid` has what later claims added to the masks of paid members."""
+
+    key: JobKey
+    body: bytes
+    paid: Mapping[int, int]
+
+
 class Journal:
-    """The store of one miner; use from one thread.
+    """The store of one miner; use from one thread. While it is open no other miner can open it:
+    two processes that sign with one key would contradict each other.
 
     Raises (any method):
         ExhaustedResource: the disk is full; nothing of the transaction was kept.
@@ -83,16 +111,18 @@ class Journal:
 
         Raises:
             Incompatible: the journal belongs to another deployment or signer.
-            InvalidConfiguration: the file is not a journal.
+            InvalidConfiguration: the file is not a journal, or another process has it open.
         """
         try:
             self._at_rest = at_rest
+            self._lock = _held(path)
             self._database = sqlite3.connect(path, isolation_level=None)
             self._database.execute("PRAGMA journal_mode = WAL")
             self._database.execute("PRAGMA synchronous = FULL")
             self._prepare(path, identity)
         except sqlite3.DatabaseError as error:
-            raise InvalidConfiguration(f"{path} cannot be used as a journal: {error}") from error
+            words = "another miner is using it" if "locked" in str(error) else str(error)
+            raise InvalidConfiguration(f"{path} cannot be used as a journal: {words}") from error
 
     def _prepare(self, path: Path, identity: bytes) -> None:
         version = self._database.execute("PRAGMA user_version").fetchone()[0]
@@ -112,6 +142,7 @@ class Journal:
     def close(self) -> None:
         """Close the file."""
         self._database.close()
+        self._lock.close()
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -153,13 +184,13 @@ class Journal:
             return False
         self._forget(key)
         self._database.execute(
-            "INSERT INTO jobs VALUES (?, ?, ?, ?, ?, ?, NULL, NULL, NULL)",
+            "INSERT INTO jobs VALUES (?, ?, ?, ?, ?, ?, NULL, NULL, NULL, NULL, NULL)",
             (*key, Phase.SEEN, log_key, query, input_),
         )
         return True
 
     def _forget(self, key: JobKey) -> None:
-        for table in ("jobs", "records", "messages", "evidence"):
+        for table in ("jobs", "claims", *_WORK):
             self._delete(table, key)
 
     def _delete(self, table: str, key: JobKey) -> None:
@@ -171,15 +202,20 @@ class Journal:
     def job(self, key: JobKey) -> Job | None:
         """The job of `key`."""
         row = self._database.execute(
-            "SELECT * FROM jobs WHERE query_id = ? AND attempt = ?", key
+            f"{_SELECT} WHERE query_id = ? AND attempt = ?", key
         ).fetchone()
         return None if row is None else _job(row)
 
     def open_jobs(self) -> list[Job]:
         """Jobs that have not ended, oldest first."""
         rows = self._database.execute(
-            "SELECT * FROM jobs WHERE phase != ? ORDER BY query_id, attempt", (Phase.ENDED,)
+            f"{_SELECT} WHERE phase != ? ORDER BY query_id, attempt", (Phase.ENDED,)
         )
+        return [_job(row) for row in rows]
+
+    def attempts(self, query_id: int) -> list[Job]:
+        """All jobs of a query, the first attempt first."""
+        rows = self._database.execute(f"{_SELECT} WHERE query_id = ? ORDER BY attempt", (query_id,))
         return [_job(row) for row in rows]
 
     def move(self, key: JobKey, before: Phase, after: Phase) -> bool:
@@ -200,25 +236,81 @@ class Journal:
         return cursor.rowcount == 1
 
     def redraw(self, key: JobKey) -> None:
-        """Back to SEEN, without anything that was made for the old seed."""
+        """Back to SEEN, without anything that was made for the old seed.
+
+        The content key was not: its client wrapped it for this attempt, whatever the seed.
+        """
         with self.transaction():
-            for table in ("records", "messages", "evidence"):
+            for table in ("records", "evidence"):
                 self._delete(table, key)
+            self._database.execute(
+                "DELETE FROM messages WHERE query_id = ? AND attempt = ? AND kind != ?",
+                (*key, CONTENT_KEY),
+            )
             self._database.execute(
                 "UPDATE jobs SET phase = ?, seed = NULL, shard = NULL, position = NULL"
                 " WHERE query_id = ? AND attempt = ?",
                 (Phase.SEEN, *key),
             )
 
-    def end(self, key: JobKey) -> None:
-        """Whatever the phase was, the job is over."""
+    def end(self, key: JobKey, forget_at: int) -> None:
+        """Whatever the phase was, this miner has no more to do; the query may still be open."""
         self._database.execute(
-            "UPDATE jobs SET phase = ? WHERE query_id = ? AND attempt = ?", (Phase.ENDED, *key)
+            "UPDATE jobs SET phase = ?, forget_at = ? WHERE query_id = ? AND attempt = ?",
+            (Phase.ENDED, forget_at, *key),
         )
 
-    def undo(self, log_keys: Sequence[bytes]) -> list[JobKey]:
-        """Forget the jobs that these logs opened; a reorganisation took them back."""
-        undone = []
+    def conclude(self, query_id: int, log_key: bytes, forget_at: int) -> None:
+        """The chain said in `log_key` that the attempts of a query so far are over."""
+        self._database.execute(
+            "UPDATE jobs SET phase = ?, ended_by = ?, forget_at = ?"
+            " WHERE query_id = ? AND ended_by IS NULL",
+            (Phase.ENDED, log_key, forget_at, query_id),
+        )
+
+    def reopen_undrawn(self, still_kept_at: int) -> list[JobKey]:
+        """Back to SEEN what ended because others were drawn; a reorganisation may change that.
+
+        Only jobs that will still be kept at `still_kept_at`.
+        """
+        where = "phase = ? AND ended_by IS NULL AND shard IS NULL AND forget_at >= ?"
+        return self._reopened(where, (Phase.ENDED, still_kept_at))
+
+    def _reopened(self, where: str, values: tuple[object, ...]) -> list[JobKey]:
+        rows = self._database.execute(
+            "UPDATE jobs SET ended_by = NULL, forget_at = NULL,"  # noqa: S608
+            f" phase = CASE WHEN shard IS NULL THEN ? ELSE ? END WHERE {where}"
+            " RETURNING query_id, attempt",
+            (Phase.SEEN, Phase.DRAWN, *values),
+        )
+        return [JobKey((row[0], row[1])) for row in rows.fetchall()]
+
+    def prune(self, now: int) -> None:
+        """Drop what was done for jobs whose time is over, and the jobs when their query is over.
+
+        The request of a query that can still be asked again stays: nothing else has its input.
+        """
+        over = "SELECT query_id, attempt FROM jobs WHERE forget_at < ?"
+        for table in _WORK:
+            self._database.execute(
+                f"DELETE FROM {table} WHERE (query_id, attempt) IN ({over})",  # noqa: S608
+                (now,),
+            )
+        self._database.execute(
+            "DELETE FROM jobs WHERE forget_at < ? AND ended_by IS NOT NULL", (now,)
+        )
+        self._database.execute("UPDATE jobs SET forget_at = NULL WHERE forget_at < ?", (now,))
+        self._database.execute(
+            "DELETE FROM claimed WHERE query_id NOT IN (SELECT query_id FROM claims)"
+        )
+
+    def undo(self, log_keys: Sequence[bytes]) -> tuple[list[JobKey], list[JobKey]]:
+        """Take back what these logs did, because a reorganisation took them back.
+
+        Returns the jobs that they opened, which are forgotten, and those that are open again.
+        """
+        undone: list[JobKey] = []
+        again: list[JobKey] = []
         for log_key in log_keys:
             row = self._database.execute(
                 "SELECT query_id, attempt FROM jobs WHERE log_key = ?", (log_key,)
@@ -226,7 +318,45 @@ class Journal:
             if row is not None:
                 undone.append(JobKey((row[0], row[1])))
                 self._forget(undone[-1])
-        return undone
+            self._database.execute("DELETE FROM claims WHERE log_key = ?", (log_key,))
+            self._database.execute("DELETE FROM claimed WHERE log_key = ?", (log_key,))
+            again += self._reopened("ended_by = ?", (log_key,))
+        return undone, again
+
+    def add_claim(self, key: JobKey, log_key: bytes, body: bytes) -> None:
+        """Store a slot that the answer in `log_key` left out and this miner is to claim."""
+        self._database.execute(
+            "INSERT OR REPLACE INTO claims VALUES (?, ?, ?, ?)", (*key, log_key, body)
+        )
+
+    def add_claimed(self, log_key: bytes, query_id: int, shard: int, paid: int) -> None:
+        """Store who is paid after a claim of anybody, where this miner has one of its own."""
+        self._database.execute(
+            "INSERT OR REPLACE INTO claimed SELECT ?, ?, ?, ?"
+            " WHERE EXISTS (SELECT 1 FROM claims WHERE query_id = ?)",
+            (log_key, query_id, shard, paid, query_id),
+        )
+
+    def claims(self) -> list[StoredClaim]:
+        """Slots to be claimed, oldest first."""
+        rows = self._database.execute("SELECT query_id, attempt, body FROM claims ORDER BY rowid")
+        return [
+            StoredClaim(JobKey((query_id, attempt)), bytes(body), self._claimed(query_id))
+            for query_id, attempt, body in rows.fetchall()
+        ]
+
+    def _claimed(self, query_id: int) -> dict[int, int]:
+        found: dict[int, int] = {}
+        rows = self._database.execute(
+            "SELECT shard, paid FROM claimed WHERE query_id = ?", (query_id,)
+        )
+        for shard, paid in rows:
+            found[shard] = found.get(shard, 0) | paid
+        return found
+
+    def drop_claim(self, key: JobKey) -> None:
+        """There is nothing more to claim."""
+        self._delete("claims", key)
 
     def add_record(self, key: JobKey, body: bytes) -> None:
         """Append to the agreement's journal of a job."""
@@ -271,6 +401,18 @@ class Journal:
             (*key, shard),
         ).fetchone()
         return None if row is None else bytes(row[0])
+
+
+def _held(path: Path) -> sqlite3.Connection:
+    """A lock beside the journal, free again when this process ends, however it does."""
+    lock = sqlite3.connect(f"{path}.lock", timeout=LOCK_SECONDS, isolation_level=None)
+    lock.execute("BEGIN EXCLUSIVE")
+    return lock
+
+
+_SELECT: Final = (
+    "SELECT query_id, attempt, phase, log_key, query, input, seed, shard, position FROM jobs"
+)
 
 
 def _job(

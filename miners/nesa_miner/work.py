@@ -11,7 +11,7 @@ from nesa.privacy.sealing import open_input, seal_answer, sealed_digest
 from nesa.protocol.commitments import ShardContext
 from nesa.protocol.digests import boundary_digest
 from nesa.protocol.edges import EdgeType
-from nesa.protocol.errors import InvalidMessage
+from nesa.protocol.errors import InvalidMessage, InvalidTensor
 from nesa.protocol.evidence import evidence_of, verify_evidence
 from nesa.protocol.ids import ZERO_DIGEST, Address, Digest
 from nesa.protocol.messages import Handoff
@@ -38,7 +38,13 @@ class Task:
         return self.shard == self.query.shards - 1
 
     def digest(self, boundary: int, edges: Sequence[EdgeType], tensors: Sequence[bytes]) -> Digest:
-        """What is committed to for `tensors` at a boundary; 0 is the input of the first shard."""
+        """What is committed to for `tensors` at a boundary; 0 is the input of the first shard.
+
+        Raises:
+            InvalidTensor: other tensors than the edges are for, by number or length.
+        """
+        if [len(data) for data in tensors] != [edge.nbytes for edge in edges]:
+            raise InvalidTensor("the tensors do not have the lengths of their edges")
         plain = boundary_digest(edges, tensors)
         if self.content_key is None:
             return plain
@@ -78,6 +84,7 @@ def requested_input(task: Task, facts: ShardFacts, sent: bytes) -> Tensors:
     Raises:
         InvalidMessage: the ciphertext does not open with the content key, or holds something else
             than the request's digest names.
+        InvalidTensor: it does not have the length of an input.
     """
     data = sent
     if task.content_key is not None:
@@ -100,12 +107,11 @@ def handed_input(
 
     Raises:
         InvalidMessage: no quorum attested it, or the tensors are not what they attested.
+        InvalidTensor: they do not have the lengths of an input.
     """
     if handoff.context != upstream:
         raise InvalidMessage("the hand-over is for another shard, attempt or seed")
     verify_evidence(upstream, members, len(members), evidence_of(handoff))
-    if len(handoff.tensors) != len(facts.input_edges):
-        raise InvalidMessage(f"{len(handoff.tensors)} tensors for {len(facts.input_edges)} edges")
     if task.digest(task.shard, facts.input_edges, handoff.tensors) != handoff.out_digest:
         raise InvalidMessage("the tensors handed over are not those that were attested")
     return handoff.tensors

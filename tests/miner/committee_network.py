@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from eth_utils.crypto import keccak
 from nesa.chain.committees import DrawnCommittees, Seat
 from nesa.chain.connection import Block
 from nesa.chain.events import ChainEvent, LogKey, QueryFulfilled, QueryRequested
-from nesa.chain.logs import Batch, Cursor, ReadBlock
+from nesa.chain.logs import Batch, Cursor, ReadBlock, Undone
 from nesa.models.folder import CompiledModel, load
 from nesa.models.proving.prover import Prover
 from nesa.models.runtime import ShardRunner
@@ -32,6 +32,7 @@ from nesa.protocol.queries import Assurance, CallbackResult, Outcome, Privacy, Q
 from nesa.protocol.versions import ShardFacts
 from nesa_miner.agreement.terms import Timing
 from nesa_miner.at_rest import AtRest
+from nesa_miner.claims import Claim
 from nesa_miner.engine import Engine, Runner, Surroundings
 from nesa_miner.identity import Identity
 from nesa_miner.journal import JobKey, Journal
@@ -91,7 +92,10 @@ class MemoryMiner:
 
 @dataclass(slots=True)
 class CommitteeNetwork:
-    """Two shards of four miners each; `run` is an async context."""
+    """Two shards of four miners each, unless `lineups` has others for a seed.
+
+    `failures` are what would have ended a daemon.
+    """
 
     folder: Path
     model: CompiledModel = field(default_factory=lambda: load(MODEL))
@@ -99,6 +103,9 @@ class CommitteeNetwork:
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
     seed: Digest = field(default_factory=lambda: Digest(keccak(text="seed block")))
     delivered: list[tuple[Address, Message]] = field(default_factory=list)
+    claimed: list[tuple[Address, Claim]] = field(default_factory=list)
+    failures: list[BaseException] = field(default_factory=list)
+    lineups: dict[Digest, tuple[tuple[int, ...], ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for number in range(8):
@@ -126,6 +133,7 @@ class CommitteeNetwork:
             miner.library,
             self.read_committees,
             self.deliverer(miner),
+            self.claimer(miner),
             self.spawn,
             time.monotonic,
             Metrics(),
@@ -147,41 +155,71 @@ class CommitteeNetwork:
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self.tasks.add(task)
-        task.add_done_callback(self.tasks.discard)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self.tasks.discard(task)
+        if not task.cancelled() and (failure := task.exception()) is not None:
+            self.failures.append(failure)
 
     async def read_committees(self, query: Query) -> DrawnCommittees:
-        seats = [miner.seat for miner in self.miners]
-        shards = (tuple(seats[:4]), tuple(seats[4:]))
-        return DrawnCommittees(query, self.seed, shards, ())
+        seed = self.seed
+        lineup = self.lineups.get(seed, ((0, 1, 2, 3), (4, 5, 6, 7)))
+        shards = tuple(tuple(self.miners[number].seat for number in shard) for shard in lineup)
+        await asyncio.sleep(0)
+        return DrawnCommittees(query, seed, shards, ())
+
+    def claimer(self, miner: MemoryMiner) -> Any:
+        async def claim(claim: Claim) -> None:
+            self.claimed.append((miner.seat.signer, claim))
+
+        return claim
 
     def deliverer(self, miner: MemoryMiner) -> Any:
-        async def deliver(seat: Seat, message: Message, _: Timestamp) -> None:
+        async def deliver(seat: Seat, message: Message) -> bool:
             if not miner.is_up:
-                return
+                return True
             await asyncio.sleep(0)
             self.delivered.append((miner.seat.signer, message))
-            self.post(seat.signer, Opened(miner.identity.address, message))
+            return self.post(seat.signer, Opened(miner.identity.address, message))
 
         return deliver
 
-    def post(self, receiver: Address, opened: Opened) -> None:
+    def post(self, receiver: Address, opened: Opened) -> bool:
+        """Whether the receiver is there to take it."""
         for miner in self.miners:
             if miner.seat.signer == receiver and miner.engine is not None:
                 miner.engine.receive(opened)
                 miner.engine.advance()
+                return True
+        return False
 
-    def tell(self, *events: ChainEvent, head: int = SEED_BLOCK) -> None:
+    def tell(
+        self,
+        *events: ChainEvent,
+        head: int = SEED_BLOCK,
+        time_: int = 1_000,
+        undone: Sequence[ChainEvent] = (),
+    ) -> None:
         """Every miner reads the same batch."""
         for miner in self.miners:
             if miner.engine is not None:
-                self.tell_one(miner, *events, head=head)
+                self.tell_one(miner, *events, head=head, time_=time_, undone=undone)
 
-    def tell_one(self, miner: MemoryMiner, *events: ChainEvent, head: int = SEED_BLOCK) -> None:
+    def tell_one(
+        self,
+        miner: MemoryMiner,
+        *events: ChainEvent,
+        head: int = SEED_BLOCK,
+        time_: int = 1_000,
+        undone: Sequence[ChainEvent] = (),
+    ) -> None:
         assert miner.engine is not None
         number = BlockNumber(head)
         blocks = (ReadBlock(number, self.seed),)
-        tip = Block(number, self.seed, self.seed, Timestamp(1_000), 0)
-        miner.engine.apply(Batch((), events, Cursor(blocks), tip, True))
+        tip = Block(number, self.seed, self.seed, Timestamp(time_), 0)
+        gone = tuple(Undone(event.log) for event in undone)
+        miner.engine.apply(Batch(gone, events, Cursor(blocks), tip, True))
         miner.engine.advance()
 
     async def settle(self, shard: int, wanted: int, seconds: float = 8.0) -> list[ShardEvidence]:
@@ -225,17 +263,18 @@ def log_key(name: str) -> LogKey:
 def open_request(model: CompiledModel, row: int) -> QueryRequested:
     """A request with a test row in the open."""
     data = model.input_edge.encode(model.test_rows().inputs[row].reshape(model.input_edge.shape))
-    return _request(Privacy.OPEN, boundary_digest([model.input_edge], [data]), data)
+    return request_with(Privacy.OPEN, boundary_digest([model.input_edge], [data]), data)
 
 
 def sealed_request(model: CompiledModel, row: int, content_key: bytes) -> QueryRequested:
     """A request with a test row under a content key."""
     data = model.input_edge.encode(model.test_rows().inputs[row].reshape(model.input_edge.shape))
     digest = input_digest(content_key, boundary_digest([model.input_edge], [data]))
-    return _request(Privacy.SEALED, digest, seal_input(content_key, VERSION, data))
+    return request_with(Privacy.SEALED, digest, seal_input(content_key, VERSION, data))
 
 
-def _request(privacy: Privacy, digest: Digest, sent: bytes) -> QueryRequested:
+def request_with(privacy: Privacy, digest: Digest, sent: bytes) -> QueryRequested:
+    """A request with any input, right or wrong."""
     query = Query(
         QueryId(1),
         address_of(REQUESTER),

@@ -18,7 +18,14 @@ from nesa.protocol.errors import (
     InvalidConfiguration,
 )
 from nesa_miner.at_rest import AtRest
-from nesa_miner.journal import JobKey, Journal, Phase
+from nesa_miner.journal import (
+    CONTENT_KEY,
+    HANDOFF,
+    JobKey,
+    Journal,
+    Phase,
+    StoredClaim,
+)
 
 KEY = JobKey((7, 0))
 ENCRYPTION_KEY = X25519PrivateKey.from_private_bytes(bytes(range(32)))
@@ -67,13 +74,97 @@ def test_a_phase_moves_only_from_where_it_was(journal: Journal) -> None:
 
 def test_an_ended_job_is_not_open(journal: Journal) -> None:
     add(journal)
-    journal.end(KEY)
+    journal.end(KEY, 1_000)
     assert journal.open_jobs() == []
+
+
+def test_two_processes_do_not_sign_from_one_journal(
+    journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nesa_miner.journal.LOCK_SECONDS", 0.05)
+    with pytest.raises(InvalidConfiguration, match="another miner"):
+        Journal(tmp_path / "journal.sqlite", b"identity", AT_REST)
+    journal.close()
+    Journal(tmp_path / "journal.sqlite", b"identity", AT_REST).close()
+
+
+def filled(journal: Journal) -> None:
+    add(journal)
+    journal.draw(KEY, b"seed", 0, 2)
+    journal.add_record(KEY, b"lock")
+    journal.keep_message(KEY, CONTENT_KEY, b"key")
+    journal.keep_message(KEY, HANDOFF, b"tensors")
+    journal.keep_evidence(KEY, 0, b"evidence")
+
+
+def test_another_seed_keeps_nothing_but_the_content_key(journal: Journal) -> None:
+    filled(journal)
+    journal.redraw(KEY)
+    assert journal.records(KEY) == []
+    assert journal.evidence(KEY, 0) is None
+    assert journal.message(KEY, HANDOFF) is None
+    assert journal.message(KEY, CONTENT_KEY) == b"key"
+
+
+def test_what_is_answered_is_kept_for_a_while_and_then_forgotten(journal: Journal) -> None:
+    filled(journal)
+    journal.conclude(7, b"answer", 1_000)
+    journal.prune(1_000)
+    assert journal.evidence(KEY, 0) == b"evidence"
+    journal.prune(1_001)
+    assert journal.job(KEY) is None
+    assert journal.records(KEY) == []
+    assert journal.evidence(KEY, 0) is None
+    assert journal.message(KEY, HANDOFF) is None
+
+
+def test_a_query_that_may_be_asked_again_keeps_its_input(journal: Journal) -> None:
+    filled(journal)
+    journal.end(KEY, 1_000)
+    journal.prune(1_001)
+    assert journal.records(KEY) == []
+    job = journal.job(KEY)
+    assert job is not None
+    assert job.input == b"input"
+    journal.conclude(7, b"refund", 2_000)
+    journal.prune(2_001)
+    assert journal.job(KEY) is None
+
+
+def test_an_undone_answer_opens_its_job_again(journal: Journal) -> None:
+    filled(journal)
+    journal.conclude(7, b"answer", 1_000)
+    assert journal.undo([b"answer"]) == ([], [KEY])
+    assert journal.open_jobs()[0].phase is Phase.DRAWN
+    journal.prune(2_000)
+    assert journal.records(KEY) == [b"lock"]
+
+
+def test_only_those_who_were_not_drawn_look_again(journal: Journal) -> None:
+    add(journal)
+    journal.end(KEY, 1_000)
+    assert journal.reopen_undrawn(1_001) == []
+    assert journal.reopen_undrawn(1_000) == [KEY]
+    journal.draw(KEY, b"seed", 0, 2)
+    journal.end(KEY, 1_000)
+    assert journal.reopen_undrawn(1_000) == []
+
+
+def test_claims_of_others_add_up_and_can_be_undone(journal: Journal) -> None:
+    journal.add_claimed(b"nobody's business", 7, 0, 0b1)
+    journal.add_claim(KEY, b"answer", b"claim")
+    journal.add_claimed(b"first", 7, 0, 0b0111)
+    journal.add_claimed(b"second", 7, 1, 0b1111)
+    assert journal.claims() == [StoredClaim(KEY, b"claim", {0: 0b0111, 1: 0b1111})]
+    journal.undo([b"second"])
+    assert journal.claims() == [StoredClaim(KEY, b"claim", {0: 0b0111})]
+    journal.undo([b"answer"])
+    assert journal.claims() == []
 
 
 def test_an_undone_log_takes_its_job_along(journal: Journal) -> None:
     add(journal)
-    assert journal.undo([b"unknown", b"log"]) == [KEY]
+    assert journal.undo([b"unknown", b"log"]) == ([KEY], [])
     assert journal.job(KEY) is None
 
 
@@ -106,6 +197,7 @@ def test_records_and_messages_are_unreadable_on_disk(journal: Journal, tmp_path:
 
 def test_another_encryption_key_cannot_read_the_records(journal: Journal, tmp_path: Path) -> None:
     journal.add_record(KEY, b"a sealed tensor")
+    journal.close()
     stranger = AtRest(X25519PrivateKey.generate())
     other = Journal(tmp_path / "journal.sqlite", b"identity", stranger)
     with pytest.raises(IntegrityError, match="another key"):

@@ -9,7 +9,8 @@ from nesa.protocol.errors import ExhaustedResource, InvalidMessage, Unavailable
 from nesa.protocol.ids import Address
 
 Handler = Callable[[bytes], Awaitable[None]]
-"""Takes one envelope. Raises InvalidMessage for what does not check out."""
+"""Takes one envelope. Raises InvalidInput for what does not check out, ExhaustedResource or
+Unavailable for what may be sent again."""
 
 
 class Transport(Protocol):

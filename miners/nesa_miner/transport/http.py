@@ -11,7 +11,7 @@ import aiohttp
 from aiohttp import web
 
 from nesa.protocol.envelopes import MAX_ENVELOPE_BYTES, MESSAGES_PATH
-from nesa.protocol.errors import ExhaustedResource, InvalidMessage, Unavailable
+from nesa.protocol.errors import ExhaustedResource, InvalidInput, InvalidMessage, Unavailable
 from nesa.protocol.ids import Address
 from nesa_miner.transport.base import Handler
 
@@ -128,7 +128,7 @@ class MessagesEndpoint:
             return web.Response(status=413, text="the envelope is over the size limit")
         try:
             await self.handler(data)
-        except InvalidMessage as error:
+        except InvalidInput as error:
             return web.Response(status=400, text=str(error)[:MOST_REASON_BYTES])
         except (ExhaustedResource, Unavailable):
             return web.Response(status=503, text="try again later")

@@ -1,0 +1,133 @@
+"""Slots that a report left out: found when the answer comes, claimed until the claim window ends.
+
+The report of an oracle may leave out a member that was late, or that the oracle does not like. The
+member's attestation in the settled set is worth its slot all the same, once it shows it itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from eth_abi.abi import decode, encode
+
+from nesa.privacy.envelopes import Deployment
+from nesa.protocol.commitments import ShardContext
+from nesa.protocol.ids import ZERO_DIGEST, Digest, Timestamp
+from nesa.protocol.messages import Reveal
+from nesa.protocol.outcomes import OUTCOME_ABI, closing_time, outcome_as_abi, outcome_from_abi
+from nesa.protocol.queries import (
+    Assurance,
+    Outcome,
+    Query,
+    SignedResult,
+    decode_query,
+    encode_query,
+    terms_hash,
+)
+from nesa_miner.agreement.machine import restore
+from nesa_miner.agreement.records import Record
+from nesa_miner.agreement.state import State, certificate_of, reveal_of
+from nesa_miner.agreement.terms import Committee
+from nesa_miner.identity import Identity
+from nesa_miner.journal import Job
+
+_STORED = ["bytes", OUTCOME_ABI, "uint256", "bytes32[]", "(uint256,bytes32,bytes32,bytes32)"]
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One unpaid slot of an answered query, with what shows that its member worked."""
+
+    query: Query
+    outcome: Outcome
+    shard: int
+    commitments: tuple[Digest, ...]
+    result: SignedResult
+
+    @property
+    def until(self) -> Timestamp:
+        """Last moment of chain time in which it can be claimed."""
+        return closing_time(self.query, self.outcome.fulfilled_at)
+
+    @property
+    def is_paid(self) -> bool:
+        """Whether the slot is paid by now."""
+        return bool(self.outcome.shards[self.shard].paid >> self.result.position & 1)
+
+    def after(self, paid: Mapping[int, int]) -> Claim:
+        """The claim once others were paid; each claim changes the outcome that the next names."""
+        shards = tuple(
+            replace(shard, paid=shard.paid | paid.get(index, 0))
+            for index, shard in enumerate(self.outcome.shards)
+        )
+        return replace(self, outcome=replace(self.outcome, shards=shards))
+
+
+def encode_claim(claim: Claim) -> bytes:
+    """Bytes for the journal."""
+    tail = (claim.shard, claim.commitments, claim.result.as_abi())
+    return encode(_STORED, [encode_query(claim.query), outcome_as_abi(claim.outcome), *tail])
+
+
+def decode_claim(data: bytes) -> Claim:
+    """The claim that `encode_claim` took."""
+    query, outcome, shard, commitments, result = decode(_STORED, data)
+    commitments = tuple(map(Digest, commitments))
+    head = (decode_query(query), outcome_from_abi(outcome), shard, commitments)
+    return Claim(*head, SignedResult(*result))
+
+
+def is_left_out(job: Job, outcome: Outcome, deployment: Deployment) -> bool:
+    """Whether `outcome` answers this job's attempt and does not pay this miner for its shard."""
+    query = decode_query(job.query)
+    if job.shard is None or job.position is None or query.assurance is not Assurance.AGREED:
+        return False
+    terms = terms_hash(deployment.chain_id, deployment.market, query)
+    if (terms, job.seed) != (outcome.terms_hash, outcome.seed):
+        return False
+    return not outcome.shards[job.shard].paid >> job.position & 1
+
+
+def claim_of(
+    job: Job,
+    records: Sequence[Record],
+    outcome: Outcome,
+    identity: Identity,
+    deployment: Deployment,
+) -> Claim | None:
+    """What `outcome` owes for a job that it left out, from the journal of its agreement."""
+    query = decode_query(job.query)
+    committee = _remembered(job, query, identity, deployment)
+    state = restore(committee, records)
+    shard = committee.context.shard
+    certificate = certificate_of(state, outcome.shards[shard].round)
+    own = _paid_for(state, query, outcome, shard)
+    if certificate is None or own is None:
+        return None
+    return Claim(query, outcome, shard, certificate.commitments, own.result)
+
+
+def _paid_for(state: State, query: Query, outcome: Outcome, shard: int) -> Reveal | None:
+    """This member's own result, if the outcome names this very result in this very set."""
+    settled = outcome.shards[shard]
+    own = reveal_of(state, settled.round, state.committee.me)
+    if own is None:
+        return None
+    in_digest = outcome.shards[shard - 1].out_digest if shard else query.input_digest
+    payload_hash = outcome.output_hash if shard + 1 == query.shards else ZERO_DIGEST
+    found = (own.in_digest, own.out_digest, own.payload_hash, own.set_digest)
+    return (
+        own if found == (in_digest, settled.out_digest, payload_hash, settled.set_digest) else None
+    )
+
+
+def _remembered(job: Job, query: Query, identity: Identity, deployment: Deployment) -> Committee:
+    """The committee as far as this miner's own part needs it: the others are not looked at."""
+    assert job.seed is not None
+    assert job.shard is not None
+    assert job.position is not None
+    head = (deployment.chain_id, deployment.market, query.query_id, query.attempt)
+    context = ShardContext(*head, Digest(job.seed), job.shard)
+    members = (identity.address,) * query.replicas
+    return Committee(context, members, job.position, identity.sign, lambda _: ZERO_DIGEST)
