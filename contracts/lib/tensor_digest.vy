@@ -81,7 +81,7 @@ def bytes_root(data: Bytes[4096]) -> bytes32:
 def _root(leaves: bytes32[MAX_LEAVES], count: uint256) -> bytes32:
     level: bytes32[MAX_LEAVES] = leaves
     width: uint256 = count
-    for depth: uint256 in range(4):  # 2**4 is MAX_LEAVES
+    for _: uint256 in range(4):  # 2**4 is MAX_LEAVES
         if width == 1:
             break
         for i: uint256 in range(width // 2, bound=8):

@@ -267,7 +267,7 @@ def _draw(
     slots: uint256 = query_terms.seat_count(query.seat_counts, shard)
     drawn: DynArray[IStakeVault.Seat, 8] = []
     seen: uint256 = 0
-    for step: uint256 in range(MAX_BATCHES):
+    for _: uint256 in range(MAX_BATCHES):
         batch: DynArray[uint256, 16] = []
         size: uint256 = min(max(seen, wanted), SLOTS_PER_CALL)
         order: DynArray[uint256, 64] = draw.slot_order(draw_seed, shard, slots, seen + size)

@@ -162,21 +162,7 @@ def request_with_permit(
     """
     @notice As `request`, with the caller's permit for `order.max_fee` in the same call.
     """
-    # A permit that a front-runner has used already fails here, and the allowance is there.
-    permitted: bool = raw_call(
-        TOKEN.address,
-        abi_encode(
-            msg.sender,
-            self,
-            order.max_fee,
-            permit_deadline,
-            v,
-            r,
-            s,
-            method_id=method_id("permit(address,address,uint256,uint256,uint8,bytes32,bytes32)"),
-        ),
-        revert_on_failure=False,
-    )
+    self._permit(order.max_fee, permit_deadline, v, r, s)
     return self._request(order, input)
 
 
@@ -492,6 +478,25 @@ def quote(order: IQueryMarket.Order) -> uint256:
 
 
 # === Request ===
+
+
+@internal
+def _permit(amount: uint256, deadline: uint256, v: uint8, r: bytes32, s: bytes32) -> bool:
+    # A permit that a front-runner has used already fails here, and the allowance is there.
+    return raw_call(
+        TOKEN.address,
+        abi_encode(
+            msg.sender,
+            self,
+            amount,
+            deadline,
+            v,
+            r,
+            s,
+            method_id=method_id("permit(address,address,uint256,uint256,uint8,bytes32,bytes32)"),
+        ),
+        revert_on_failure=False,
+    )
 
 
 @internal

@@ -852,7 +852,7 @@ def _open_slot(version_id: bytes32, shard: uint256) -> uint256:
     next_active: uint256 = ((count >> 16) & MASK_16) + 1
 
     slot: uint256 = slots
-    for i: uint256 in range(MAX_STEPS):
+    for _: uint256 in range(MAX_STEPS):
         if len(self._vacancies[version_id][shard]) == 0:
             break
         candidate: uint256 = self._vacancies[version_id][shard].pop()
@@ -893,7 +893,7 @@ def _give_slot_back(version_id: bytes32, shard: uint256, slot: uint256):
     count: uint256 = self._count(version_id, shard)
     slots: uint256 = count & MASK_16
     self._vacancies[version_id][shard].append(slot)
-    for i: uint256 in range(MAX_STEPS):
+    for _: uint256 in range(MAX_STEPS):
         if slots == 0 or self._slots[version_id][self._place(shard, slots - 1)].tenure != 0:
             break
         slots -= 1

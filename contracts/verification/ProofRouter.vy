@@ -166,7 +166,7 @@ def _residues(packed_edge: bytes32, data: Bytes[512]) -> Bytes[4096]:
             word = (word & ~unused) | ((least * ones) & unused)
         self._check_range(word, bits, least, greatest)
         self._check_range(word >> bits, bits, least, greatest)
-        for part: uint256 in range(per_word // 8, bound=4):
+        for _: uint256 in range(per_word // 8, bound=4):
             if row * 8 >= edge.elements:
                 break
             rows[row] = [
