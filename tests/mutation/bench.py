@@ -12,6 +12,7 @@ import re
 import signal
 import sys
 import time
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -21,11 +22,16 @@ import pytest
 from vyper.exceptions import VyperException
 
 import tests.deployment as deployment
+import tests.market as market
 import tests.revm as revm
 from tests.mutation.workshop import Verdict
 
 ROOT: Final = Path.cwd()
 Ready = dict[str, dict[Path, Any]]
+ABOVE: Final = {"QueryMarket", "Committee"}
+"""Contracts that a fork binds anew to a world whose operators are seated already."""
+SEATED: Final = boa.Env()
+BOUND: Final[list[Callable[[], market.World]]] = []
 PYTEST: Final = ("-x", "-q", "-p", "no:cacheprovider", "-W", "ignore")
 IMPORT: Final = re.compile(r"^from (\.\.?\w*|contracts)(?:\.(\w+))? import (\w+)", re.MULTILINE)
 
@@ -34,6 +40,8 @@ def main() -> None:
     """Answer until the workshop closes the pipe."""
     boa.interpret.set_cache_dir(str(ROOT / ".cache" / "boa"))
     ready: Ready = _compile_everything() if "--warm" in sys.argv else {"boa": {}, "revm": {}}
+    if "--warm" in sys.argv:
+        _seat_a_world()
     gc.freeze()
     for line in sys.stdin:
         question = json.loads(line)
@@ -48,6 +56,23 @@ def _compile_everything() -> Ready:
         "boa": {file: deployment._load(file) for file in files},
         "revm": {file: revm._compiled(_stem(file)) for file in files},
     }
+
+
+def _seat_a_world() -> None:
+    """Builds the tests' world once, in a chain of its own."""
+    with boa.swap_env(SEATED):
+        world = market.build_world()
+
+    def bound() -> market.World:
+        lower = world.lower
+        world.committee = deployment.deployer("market/Committee").deploy(lower.vault)
+        below = (lower.token, lower.parameters, lower.registry, lower.vault, lower.router)
+        with boa.env.prank(world.deployer):
+            deploy = deployment.deployer("market/QueryMarket").deploy
+            world.market = deploy(*below, world.committee, market.CREDIT_WINDOW)
+        return world
+
+    BOUND.append(bound)
 
 
 def _stem(file: Path) -> str:
@@ -100,10 +125,15 @@ def _end(writing: int, verdict: Verdict, killer: str = "") -> None:
 def _forget(changed: Path, ready: Ready) -> None:
     """Makes the tests compile what imports `changed`, and take the rest from before the fork."""
     kept = {name: dict(files) for name, files in ready.items()}
+    lost = set()
     for files in kept.values():
         for file in list(files):
             if file == changed or changed in _imports(file):
                 del files[file]
+                lost.add(file)
+    if BOUND and {file.stem for file in lost if file.parent.parent.stem == "contracts"} <= ABOVE:
+        boa.set_env(SEATED)
+        market.build_world = BOUND[0]  # type: ignore[assignment]
     load, compiled = deployment._load, revm._compiled.__wrapped__
     deployment.deployer.cache_clear()
     deployment.harness.cache_clear()

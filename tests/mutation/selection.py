@@ -36,8 +36,8 @@ OWN_AREAS: Final[dict[str, tuple[str, ...]]] = {
 """What modules have instead."""
 
 
-def choose_tests(root: Path, mutant: Mutant) -> list[str]:
-    """Tests in the order in which they run until one fails."""
+def choose_tests(root: Path, mutant: Mutant) -> list[list[str]]:
+    """Tests in the order in which they run until one fails: the likeliest, then all."""
     source = Path(mutant.path)
     areas = OWN_AREAS.get(source.stem, AREAS[source.parent.name])
     files = [file for area in areas for file in _test_files(root, area)]
@@ -46,7 +46,7 @@ def choose_tests(root: Path, mutant: Mutant) -> list[str]:
     files.sort(key=lambda file: not _is_about(mutant.function, file))
     named = [test for file in files for test in _tests_that_say(root / file, mutant.reason)]
     likely = [f"{file}::{test}" for file, test in _split(root, named)]
-    return likely + files
+    return [likely or files[:1], files]
 
 
 def _test_files(root: Path, area: str) -> list[str]:

@@ -42,7 +42,7 @@ def test_every_contract_has_mutants() -> None:
 
 def test_the_likeliest_test_comes_first(token_mutants: dict[str, Mutant]) -> None:
     tests = choose_tests(ROOT, token_mutants[MINTER_RULE])
-    assert tests[0].startswith("tests/contracts/token/test_mint.py::")
+    assert tests[0][0].startswith("tests/contracts/token/test_mint.py::")
 
 
 def test_explained_survivors_exist() -> None:
@@ -54,7 +54,7 @@ def test_a_missing_rule_is_noticed_and_a_whole_contract_is_not(
     token_mutants: dict[str, Mutant], tmp_path: Path
 ) -> None:
     mutant, source = token_mutants[MINTER_RULE], (ROOT / TOKEN).read_text()
-    tests = ["tests/contracts/token/test_mint.py"]
+    tests = [["tests/contracts/token/test_mint.py"]]
     with Workshop(tmp_path / "tree", is_warm=False) as workshop:
         whole = workshop.judge(TOKEN, source, tests, 120)
         lacking = workshop.judge(TOKEN, mutant.apply(source), tests, 120)

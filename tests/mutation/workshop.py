@@ -95,13 +95,19 @@ class Workshop:
             if (ROOT / name).exists() and not link.is_symlink():
                 link.symlink_to(ROOT / name)
 
-    def judge(self, path: str, source: str, tests: Sequence[str], timeout: float) -> Judgement:
-        """Runs the tests until one fails, with `source` in place of the file at `path`."""
+    def judge(
+        self, path: str, source: str, stages: Sequence[Sequence[str]], timeout: float
+    ) -> Judgement:
+        """Runs tests until one fails, with `source` in place of the file at `path`."""
         file = self.tree / path
         original = file.read_text()
         file.write_text(source)
         try:
-            return self._ask({"path": path, "tests": list(tests), "timeout": timeout})
+            for tests in stages:
+                judgement = self._ask({"path": path, "tests": list(tests), "timeout": timeout})
+                if judgement.verdict is not Verdict.SURVIVED:
+                    break
+            return judgement
         finally:
             file.write_text(original)
 
