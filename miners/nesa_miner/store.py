@@ -10,16 +10,12 @@ from pathlib import Path
 from typing import Final
 
 import fsspec
-import structlog
 
-from nesa.chain.connection import redacted
 from nesa.protocol.digests import bytes_root
 from nesa.protocol.errors import ExhaustedResource, IntegrityError, Unavailable
 from nesa.protocol.ids import Digest
 
 MAX_FILE_BYTES: Final = 1 << 30
-
-log = structlog.get_logger("nesa_miner")
 
 
 class FileStore:
@@ -100,8 +96,7 @@ def _read(url: str) -> bytes | None:
     try:
         with fsspec.open(url, "rb") as file:
             data = bytes(file.read(MAX_FILE_BYTES + 1))
-    except Exception as error:  # every kind of store has errors of its own
-        log.debug("not read", url=redacted(url), error=type(error).__name__)
+    except Exception:  # every kind of store has errors of its own
         return None
     if len(data) > MAX_FILE_BYTES:
         raise ExhaustedResource(f"{url} is larger than {MAX_FILE_BYTES} bytes")

@@ -59,7 +59,7 @@ class Equivocated:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """Nothing more will be collected; `silent` members had not opened the settled set."""
+    """Nobody is waited for any more; `silent` members have not opened the settled set."""
 
     silent: tuple[int, ...]
 

@@ -71,8 +71,11 @@ def _take_early(state: State, certificate: Certificate) -> Step:
 
 
 def take(state: State, sender: int, reveal: Reveal) -> Step:
-    """Check a reveal against its certificate and count it, or drop it with the reason."""
-    if state.finished or reveal_of(state, reveal.round, reveal.position) is not None:
+    """Check a reveal against its certificate and count it, or drop it with the reason.
+
+    Also one that comes after the time for it: as long as nobody has reported, it can be paid.
+    """
+    if reveal_of(state, reveal.round, reveal.position) is not None:
         return still(state)
     certificate = certificate_of(state, reveal.round)
     if certificate is None:
@@ -224,7 +227,7 @@ def _output(state: State) -> Output:
 
 
 def finish(state: State) -> Step:
-    """Stop collecting when the whole set has opened, or its time is over."""
+    """Stop waiting when the whole set has opened, or its time is over."""
     certificate = certificate_of(state, state.settled.round) if state.settled else None
     if certificate is None or state.finished:
         return still(state)

@@ -344,6 +344,15 @@ def test_a_quorum_of_equal_attestations_settles() -> None:
     assert journalled.index(True) < actions.index(settled)
 
 
+def test_a_reveal_after_the_time_for_it_is_still_collected() -> None:
+    state, _ = settled_state()
+    state, _ = step(state, Tick(), 100.0)
+    assert state.finished
+    _, actions = feed(state, 101.0, (3, opened(3, CERTIFICATE)))
+    (extended,) = [action for action in actions if isinstance(action, Extended)]
+    assert [result.position for result in extended.evidence.results] == [0, 1, 2, 3]
+
+
 def test_a_late_reveal_of_the_set_is_still_collected() -> None:
     state, _ = settled_state()
     state, actions = feed(state, 0.3, (3, opened(3, CERTIFICATE)))
@@ -358,7 +367,6 @@ def test_who_stays_silent_is_named_at_the_end() -> None:
     state, actions = step(state, Tick(), 0.81)
     assert actions == (Finished((3,)),)
     assert next_wake(state) is None
-    assert feed(state, 0.9, (3, opened(3, CERTIFICATE)))[1] == []
 
 
 def test_who_attests_another_result_is_named_with_its_statement() -> None:
