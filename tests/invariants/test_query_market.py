@@ -98,6 +98,8 @@ PROFILES = (
     QueryParameters(8_000, 0, 0, 0, 20, 3, 20, 1, 100, 30, 120),
 )
 
+ENDS = ("claim", "claim", "close", "hold", "release", "withdraw")
+
 picks = st.integers(0, 7)
 counts = st.sampled_from((1, 2))
 prices = st.integers(0, 3 * ONE_NES) | st.sampled_from((1, 7, 90 * ONE_NES))
@@ -354,8 +356,9 @@ class QueryMarketMachine(RuleBasedStateMachine):
         case=st.integers(1, 60),
         temper=st.sampled_from(Temper),
         left_out=st.sets(st.integers(0, 6), max_size=2),
+        ends=st.lists(st.sampled_from(ENDS), max_size=5),
     )
-    def ask_and_fulfil(
+    def live(
         self,
         client: int,
         shards: int,
@@ -363,7 +366,9 @@ class QueryMarketMachine(RuleBasedStateMachine):
         case: int,
         temper: Temper,
         left_out: set[int],
+        ends: list[str],
     ) -> None:
+        """A query's whole life in one step, so that every run has some."""
         before = len(self.books)
         if client == 3:
             self.ask_for_proofs(PERSONS[0], shards)
@@ -373,7 +378,24 @@ class QueryMarketMachine(RuleBasedStateMachine):
             self.ask_by_contract(shards, temper, case)
         self.chain.mine(2, 2)
         if len(self.books) > before:
-            self.report(self.books[before + 1], left_out, set(), 0, 0)
+            book = self.books[before + 1]
+            self.report(book, left_out, set(), 0, 0)
+            for end in ends:
+                self.end(book, end)
+
+    def end(self, book: QueryBook, end: str) -> None:
+        if end == "claim":
+            self.claim(book, len(self.books) % book.query.shards, again=False)
+        elif end == "close":
+            self.wait_until(book.closes_at + 1)
+            self.return_unclaimed(book)
+        elif end == "hold":
+            self.hold_one(book)
+        elif end == "release":
+            self.release_one(book)
+        else:
+            self.wait_until((self.now // CREDIT_WINDOW + 2) * CREDIT_WINDOW)
+            self.withdraw_for(book.outcome.oracle if book.outcome else STRANGER)
 
     @rule(index=picks)
     def fulfil_again(self, index: int) -> None:
@@ -400,8 +422,8 @@ class QueryMarketMachine(RuleBasedStateMachine):
     ) -> tuple[set[int], tuple[int, ...]]:
         """Who is not in the report, and who of them is not even in the set; a quorum is left."""
         bound = query.replicas - quorum(query.replicas)
-        gone = sorted(p for p in absent if p < query.replicas)[:bound]
-        out = sorted(p for p in left_out if p < query.replicas and p not in gone)
+        gone = sorted({p % query.replicas for p in absent})[:bound]
+        out = sorted({p % query.replicas for p in left_out} - set(gone))
         return {*gone, *out[: bound - len(gone)]}, tuple(gone)
 
     def is_answerable(self, book: QueryBook) -> bool:
@@ -592,12 +614,13 @@ class QueryMarketMachine(RuleBasedStateMachine):
 
     # Members and everybody
 
-    @rule(index=picks, shard=st.integers(0, 1), again=st.booleans())
+    @rule(index=picks, shard=st.integers(0, 1), again=st.sampled_from((False, False, True)))
     def claim_slot(self, index: int, shard: int, again: bool) -> None:
         book = self.pick_unsettled(index)
-        if book is None:
-            return
-        at = shard % book.query.shards
+        if book is not None:
+            self.claim(book, shard % book.query.shards, again)
+
+    def claim(self, book: QueryBook, at: int, again: bool) -> None:
         position = self.claimable(book, at, again)
         commitments = book.works[at].commitments(book.absent)
         allowed = self.is_claimable(book, at, position)
@@ -637,6 +660,9 @@ class QueryMarketMachine(RuleBasedStateMachine):
         if book is None:
             return
         self.wait_until(book.closes_at + patient)
+        self.return_unclaimed(book)
+
+    def return_unclaimed(self, book: QueryBook) -> None:
         ended = self.now > book.closes_at and not book.holds
         allowed = book.status is QueryStatus.FULFILLED and ended and bool(book.unpaid)
         call = (book.query.as_abi(), book.outcome_abi())
@@ -729,8 +755,10 @@ class QueryMarketMachine(RuleBasedStateMachine):
     @rule(index=picks)
     def hold_answer(self, index: int) -> None:
         book = self.pick(index)
-        if book is None:
-            return
+        if book is not None:
+            self.hold_one(book)
+
+    def hold_one(self, book: QueryBook) -> None:
         running = book.holds > 0 or self.now <= book.closes_at
         allowed = book.status is QueryStatus.FULFILLED and running
         self.expect(allowed, self.market.hold, book.query.query_id, sender=COURT)
@@ -742,8 +770,10 @@ class QueryMarketMachine(RuleBasedStateMachine):
     def release_answer(self, index: int) -> None:
         held = [book for book in self.books.values() if book.holds]
         book = held[index % len(held)] if held else self.pick(index)
-        if book is None:
-            return
+        if book is not None:
+            self.release_one(book)
+
+    def release_one(self, book: QueryBook) -> None:
         self.expect(book.holds > 0, self.market.release, book.query.query_id, sender=COURT)
         if book.holds:
             book.holds -= 1
@@ -914,7 +944,7 @@ def machine() -> Iterator[QueryMarketMachine]:
 
 def answered(machine: QueryMarketMachine, client: int, temper: Temper = Temper.KIND) -> QueryBook:
     """A query of one shard is asked and answered without the member at position 1."""
-    machine.ask_and_fulfil(client, 1, 4, 2, temper, {1})
+    machine.live(client, 1, 4, 2, temper, {1}, [])
     return machine.books[1]
 
 
@@ -1000,7 +1030,7 @@ def test_a_doomed_report_pays_nobody(machine: QueryMarketMachine, doom: Doom) ->
 
 
 def test_the_market_keeps_its_invariants() -> None:
-    quick = settings(max_examples=60, stateful_step_count=60, deadline=None, phases=NO_SHRINKING)
+    quick = settings(max_examples=90, stateful_step_count=50, deadline=None, phases=NO_SHRINKING)
     run_state_machine_as_test(QueryMarketMachine, settings=quick)
 
 
