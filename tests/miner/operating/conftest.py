@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import structlog
 
 from nesa.chain.anvil import free_port, running_anvil
 from nesa_miner.config import MinerSettings, read_settings, write_settings
@@ -15,13 +14,6 @@ from nesa_miner.founding import Listening, Place, found_miner
 from nesa_miner.keys import PASSWORD_VARIABLE, open_identity, open_owner
 from tests.miner.operating.miner import OwnedMiner
 from tests.miner.operating.network import PASSWORD, PROVING_CACHE, LocalNetwork, build_network
-
-
-@pytest.fixture(autouse=True)
-def own_logs() -> Iterator[None]:
-    """Commands send the process's logs to a stream that ends with their test."""
-    yield
-    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")
