@@ -63,20 +63,20 @@ async def oracle(
 async def answer(connection: Connection, query: Query) -> Outcome:
     """Wait for the answer; returns its outcome."""
     market = Contracts(connection).market
+    wanted = {"fromBlock": hex(query.seed_block), "address": market.address}
+    found: list[Outcome] = []
 
     async def is_answered() -> bool:
-        status = await market.status_of(query.query_id, "latest")
-        return status is QueryStatus.FULFILLED
+        # The node shows a new state a moment before it finds the logs of the same block.
+        logs = [raw_log(log) for log in await connection.request("eth_getLogs", wanted)]
+        for event in map(decode_event, logs):
+            if isinstance(event, QueryFulfilled) and event.query_id == query.query_id:
+                found.append(event.outcome)
+        return bool(found)
 
     await until(is_answered)
-    wanted = {"fromBlock": hex(query.seed_block), "address": market.address}
-    logs = [raw_log(log) for log in await connection.request("eth_getLogs", wanted)]
-    (outcome,) = (
-        event.outcome
-        for event in map(decode_event, logs)
-        if isinstance(event, QueryFulfilled) and event.query_id == query.query_id
-    )
-    return outcome
+    assert await market.status_of(query.query_id, "latest") is QueryStatus.FULFILLED
+    return found[0]
 
 
 def key_of(query: Query) -> JobKey:
