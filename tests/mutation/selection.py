@@ -13,6 +13,11 @@ from tests.mutation.mutants import Mutant
 STORIES: Final = "tests/invariants/test_query_market.py"
 """The whole market on pyrevm: the quickest to set up."""
 
+EXAMPLES: Final = (
+    "tests/contracts/examples",
+    "tests/contracts/market/test_doubtful_token.py",
+    STORIES,
+)
 MARKET: Final = ("tests/contracts/market", "tests/adversary/test_*", STORIES)
 CONFORMANCE: Final = "tests/conformance"
 
@@ -24,12 +29,12 @@ AREAS: Final[dict[str, tuple[str, ...]]] = {
     "verification": ("tests/contracts/verification", "tests/conformance/test_instances.py"),
     "market": MARKET,
     "lib": (CONFORMANCE, *MARKET),
-    "examples": ("tests/contracts/examples", STORIES),
+    "examples": EXAMPLES,
 }
 """Folders and files of tests by the folder of the contract."""
 
 OWN_AREAS: Final[dict[str, tuple[str, ...]]] = {
-    "nesa_consumer": ("tests/contracts/examples", STORIES),
+    "nesa_consumer": EXAMPLES,
     "credit_book": MARKET,
     "edge_type": ("tests/conformance/test_edge_types.py", "tests/contracts/registry"),
 }
