@@ -174,7 +174,6 @@ def settlement() -> dict[str, Any]:
         Amount(0),
         Amount(77),
         100_000,
-        MARKET,
         Epoch(12),
         4 | 4 << 24,
         RULES.pack(),

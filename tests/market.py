@@ -25,6 +25,7 @@ from nesa.protocol.queries import (
     Privacy,
     Query,
     ShardReport,
+    report_words,
 )
 from nesa.protocol.versions import ShardFacts, version_root
 from tests.contracts.verifiers import Behaviour, deploy_verifier, true_proof
@@ -219,7 +220,7 @@ class World:
         answer = TENSORS[query.shards][-1] if output is None else output
         self.market.fulfil(
             query.as_abi(),
-            [report.as_abi() for report in sent],
+            report_words(sent),
             answer,
             sender=sender or self.oracle(query),
             **options,
@@ -245,7 +246,7 @@ class World:
         data = list(tensors or TENSORS[query.shards])
         self.market.fulfil_proved(
             query.as_abi(),
-            [report.as_abi() for report in sent],
+            report_words(sent),
             data[-1],
             data[:-1],
             self.proofs(query) if proofs is None else list(proofs),

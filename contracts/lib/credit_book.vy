@@ -20,7 +20,8 @@ ROYALTY_SHIFT: constant(uint256) = 64
 REVIEWERS_SHIFT: constant(uint256) = 128
 TREASURY_SHIFT: constant(uint256) = 192
 
-# An account's word is matured (72 bits, lowest) | recent (64) | older (64) | period (56). `recent`
+# A payee is an account, by its address, or an operator, by its number above the 160 bits of
+# addresses. A payee's word is matured (72 bits, lowest) | recent (64) | older (64) | period (56). `recent`
 # was earned in `period`, `older` in the one before.
 RECENT_SHIFT: constant(uint256) = 72
 OLDER_SHIFT: constant(uint256) = 136
@@ -31,7 +32,7 @@ CREDIT_WINDOW: immutable(uint256)
 
 _owed: uint256
 _versions: HashMap[bytes32, uint256]
-_credits: HashMap[address, uint256]
+_credits: HashMap[uint256, uint256]
 
 
 @deploy
@@ -85,19 +86,6 @@ def shares_of(version_id: bytes32) -> (uint256, uint256, uint256):
     @return NES units of the developer, of the reviewers and of the treasury.
     """
     return self._shares(version_id)
-
-
-@external
-@view
-def credit_of(account: address) -> (uint256, uint256):
-    """
-    @notice What the market owes to an account.
-    @param account The account.
-    @return NES units that can be withdrawn now, and NES units that still wait.
-    """
-    word: uint256 = self._aged(account)
-    waiting: uint256 = ((word >> RECENT_SHIFT) & MASK_64) + ((word >> OLDER_SHIFT) & MASK_64)
-    return word & MASK_72, waiting
 
 
 # === Queries ===
@@ -157,36 +145,46 @@ def _shares(version_id: bytes32) -> (uint256, uint256, uint256):
     )
 
 
-# === Accounts ===
+# === Payees ===
 
 
 @internal
-def _earn(account: address, amount: uint256):
-    self._credits[account] = self._aged(account) + (amount << RECENT_SHIFT)
+@view
+def _credit(payee: uint256) -> (uint256, uint256):
+    # What may be withdrawn now, and what still waits.
+    word: uint256 = self._aged(payee)
+    waiting: uint256 = ((word >> RECENT_SHIFT) & MASK_64) + ((word >> OLDER_SHIFT) & MASK_64)
+    return word & MASK_72, waiting
 
 
 @internal
-def _return(account: address, amount: uint256):
+def _earn(payee: uint256, amount: uint256):
+    self._credits[payee] = self._aged(payee) + (amount << RECENT_SHIFT)
+
+
+@internal
+def _return(payee: uint256, amount: uint256):
     # A client's own money: it does not wait.
-    self._credits[account] = self._aged(account) + amount
+    self._credits[payee] = self._aged(payee) + amount
 
 
 @internal
-def _take(account: address) -> uint256:
-    # Empties what an account may withdraw; the caller pays it out.
-    word: uint256 = self._aged(account)
+def _take(payee: uint256) -> uint256:
+    # Empties what a payee may withdraw, if anything; the caller pays it out.
+    word: uint256 = self._aged(payee)
     amount: uint256 = word & MASK_72
-    assert amount != 0, "market: nothing to withdraw"
-    self._credits[account] = word - amount
+    if amount == 0:
+        return 0
+    self._credits[payee] = word - amount
     self._owed -= amount
     return amount
 
 
 @internal
 @view
-def _aged(account: address) -> uint256:
-    # The account's word as of now: what was earned two periods ago or earlier has matured.
-    word: uint256 = self._credits[account]
+def _aged(payee: uint256) -> uint256:
+    # The payee's word as of now: what was earned two periods ago or earlier has matured.
+    word: uint256 = self._credits[payee]
     now: uint256 = block.timestamp // CREDIT_WINDOW
     periods: uint256 = now - (word >> PERIOD_SHIFT)
     if periods == 0:

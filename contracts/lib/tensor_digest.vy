@@ -64,9 +64,6 @@ def bytes_root(data: Bytes[4096]) -> bytes32:
     """
     size: uint256 = len(data)
     assert size != 0, "digest: no bytes"
-    if size <= LEAF_BYTES:
-        return keccak256(concat(b"\x00", data))
-
     level: bytes32[MAX_LEAVES] = empty(bytes32[MAX_LEAVES])
     width: uint256 = (size + LEAF_BYTES - 1) // LEAF_BYTES
     for i: uint256 in range(width, bound=MAX_LEAVES):

@@ -20,15 +20,35 @@ implements: ICommittee
 from ..lib import attestation
 from ..lib import draw
 from ..lib import query_terms
+from ..lib import tenure
+
+# Where in a report the words of one shard are, and whom they pay.
+struct Part:
+    paid: uint256  # a bit for each position
+    unpaid: uint256  # index of the first commitment of a member who is not paid
+    results: uint256  # index of the first result
+    end: uint256  # index behind the last
 
 # What one shard's report amounts to.
 struct Judgement:
     outcome: IQueryMarket.ShardOutcome
-    payees: DynArray[address, 8]
+    payees: DynArray[uint256, 8]
 
 # Index that stands for the oracle seats wherever a shard index is asked for.
 ORACLE_SHARD: constant(uint256) = 8
+MAX_SHARDS: constant(uint256) = 8
 MAX_MEMBERS: constant(uint256) = 8
+
+# All slots of a query: shards times replicas.
+MAX_MEMBER_SLOTS: constant(uint256) = 32
+
+# Words of one shard in a report, see `ICommittee`.
+HEAD_WORDS: constant(uint256) = 2
+RESULT_WORDS: constant(uint256) = 3
+MAX_REPORT_WORDS: constant(uint256) = MAX_SHARDS * HEAD_WORDS + MAX_MEMBER_SLOTS * RESULT_WORDS
+PAID_BITS: constant(uint256) = 8
+PAID_MASK: constant(uint256) = 2**8 - 1
+
 # Slots that one call to the vault takes.
 SLOTS_PER_CALL: constant(uint256) = 16
 # 1, 1, 2, 4, 8 and three times 16 slots are the 64 that a draw looks at.
@@ -55,29 +75,31 @@ def check(
     market: address,
     query: IQueryMarket.Query,
     seed: bytes32,
-    reports: DynArray[IQueryMarket.ShardReport, 8],
+    report: DynArray[bytes32, MAX_REPORT_WORDS],
     payload_hash: bytes32,
     reporter: address,
 ) -> ICommittee.Verdict:
     """
-    @notice Checks the reports of all shards and says who earned what; see `ICommittee`.
+    @notice Checks what was reported of all shards and says who earned what; see `ICommittee`.
     """
-    assert len(reports) == query.shards, "committee: wrong report count"
-
     draw_seed: bytes32 = draw.query_seed(market, query.query_id, query.attempt, seed)
     verdict: ICommittee.Verdict = empty(ICommittee.Verdict)
     verdict.oracle = self._oracle(query, draw_seed, reporter)
     work: attestation.Work = self._work(market, query, seed)
-    for report: IQueryMarket.ShardReport in reports:
-        work.round = report.round
-        work.out_digest = report.out_digest
-        payload: bytes32 = self._payload(query, work.shard, payload_hash)
-        judgement: Judgement = self._judge(query, draw_seed, work, report, payload)
+    at: uint256 = 0
+    for shard: uint256 in range(query.shards, bound=MAX_SHARDS):
+        part: Part = self._part(query, report, at)
+        work.shard = shard
+        work.round = convert(report[at], uint256) >> PAID_BITS
+        work.out_digest = report[at + 1]
+        payload: bytes32 = self._payload(query, shard, payload_hash)
+        judgement: Judgement = self._judge(query, draw_seed, work, report, part, payload)
         verdict.shards.append(judgement.outcome)
-        for operator: address in judgement.payees:
-            verdict.payees.append(operator)
-        work.in_digest = report.out_digest
-        work.shard += 1
+        for payee: uint256 in judgement.payees:
+            verdict.payees.append(payee)
+        work.in_digest = work.out_digest
+        at = part.end
+    assert at == len(report), "committee: report too long"
     return verdict
 
 
@@ -90,7 +112,7 @@ def check_claim(
     shard: uint256,
     commitments: DynArray[bytes32, 8],
     result: IQueryMarket.SignedResult,
-) -> address:
+) -> uint256:
     """
     @notice Checks the work of a member that a report left out; see `ICommittee`.
     """
@@ -102,12 +124,14 @@ def check_claim(
     assert set_digest == settled.set_digest, "committee: another set"
 
     draw_seed: bytes32 = draw.query_seed(market, query.query_id, query.attempt, outcome.seed)
-    members: DynArray[IStakeVault.Seat, 8] = self._draw(query, draw_seed, shard, query.replicas)
+    members: DynArray[uint256, 8] = self._draw(query, draw_seed, shard, query.replicas)
     payload: bytes32 = self._payload(query, shard, outcome.output_hash)
     attested: bytes32 = attestation.attestation_hash(work, payload, set_digest)
-    member: IStakeVault.Seat = members[result.position]
-    self._check_result(work, member.signer, commitments[result.position], attested, result)
-    return member.operator
+    member: uint256 = members[result.position]
+    opened: bytes32 = attestation.commitment(work, tenure.signer(member), result.salt)
+    assert opened == commitments[result.position], "committee: not committed"
+    self._check_signed(member, attested, result.r, result.vs)
+    return tenure.operator_number(member)
 
 
 # === Views ===
@@ -122,7 +146,18 @@ def members(
     @notice Seats drawn for a shard; see `ICommittee`.
     """
     draw_seed: bytes32 = draw.query_seed(market, query.query_id, query.attempt, seed)
-    return self._draw(query, draw_seed, shard, min(wanted, MAX_MEMBERS))
+    drawn: DynArray[uint256, 8] = self._draw(query, draw_seed, shard, min(wanted, MAX_MEMBERS))
+    members: DynArray[IStakeVault.Seat, 8] = []
+    for member: uint256 in drawn:
+        members.append(
+            IStakeVault.Seat(
+                operator=staticcall VAULT.operator_at(tenure.operator_number(member)),
+                signer=tenure.signer(member),
+                from_epoch=tenure.from_epoch(member),
+                to_epoch=tenure.to_epoch(member),
+            )
+        )
+    return members
 
 
 # === Reports ===
@@ -168,55 +203,106 @@ def _payload(query: IQueryMarket.Query, shard: uint256, payload_hash: bytes32) -
 
 
 @internal
+@pure
+def _part(
+    query: IQueryMarket.Query, report: DynArray[bytes32, MAX_REPORT_WORDS], at: uint256
+) -> Part:
+    assert at + HEAD_WORDS <= len(report), "committee: shard missing"
+    paid: uint256 = convert(report[at], uint256) & PAID_MASK
+    count: uint256 = 0
+    for position: uint256 in range(MAX_MEMBERS):
+        count += (paid >> position) & 1
+    assert count >= attestation.quorum(query.replicas), "committee: no quorum"
+    assert count <= query.replicas, "committee: too many results"
+
+    part: Part = empty(Part)
+    part.paid = paid
+    part.unpaid = at + HEAD_WORDS
+    part.results = part.unpaid + query.replicas - count
+    part.end = part.results + RESULT_WORDS * count
+    assert part.end <= len(report), "committee: report too short"
+    return part
+
+
+@internal
 @view
 def _judge(
     query: IQueryMarket.Query,
     draw_seed: bytes32,
     work: attestation.Work,
-    report: IQueryMarket.ShardReport,
+    report: DynArray[bytes32, MAX_REPORT_WORDS],
+    part: Part,
     payload: bytes32,
 ) -> Judgement:
-    assert len(report.commitments) == query.replicas, "committee: wrong set size"
-    assert len(report.results) >= attestation.quorum(query.replicas), "committee: no quorum"
-
-    judgement: Judgement = empty(Judgement)
-    judgement.outcome.round = report.round
-    judgement.outcome.out_digest = report.out_digest
-    set_digest: bytes32 = attestation.set_digest(work, report.commitments)
-    judgement.outcome.set_digest = set_digest
-    attested: bytes32 = attestation.attestation_hash(work, payload, set_digest)
-
-    wanted: uint256 = self._wanted(query, report.results[0].position)
-    members: DynArray[IStakeVault.Seat, 8] = self._draw(query, draw_seed, work.shard, wanted)
+    wanted: uint256 = self._wanted(query, part.paid)
+    members: DynArray[uint256, 8] = self._draw(query, draw_seed, work.shard, wanted)
     assert len(members) == wanted, "committee: too few seats"
-    judgement.outcome.members_digest = self._members_digest(members)
-
-    paid: uint256 = 0
-    for result: IQueryMarket.SignedResult in report.results:
-        assert result.position < wanted, "committee: no such member"
-        assert paid >> result.position == 0, "committee: unsorted"
-        index: uint256 = min(result.position, query.replicas - 1)
-        member: IStakeVault.Seat = members[result.position]
-        self._check_result(work, member.signer, report.commitments[index], attested, result)
-        judgement.payees.append(member.operator)
-        paid |= 1 << result.position
-    judgement.outcome.paid = paid
-    return judgement
+    commitments: DynArray[bytes32, 8] = self._set(work, report, part, members)
+    set_digest: bytes32 = attestation.set_digest(work, commitments)
+    attested: bytes32 = attestation.attestation_hash(work, payload, set_digest)
+    return Judgement(
+        outcome=IQueryMarket.ShardOutcome(
+            round=work.round,
+            out_digest=work.out_digest,
+            set_digest=set_digest,
+            members_digest=self._members_digest(members),
+            paid=part.paid,
+        ),
+        payees=self._payees(attested, report, part, members),
+    )
 
 
 @internal
 @view
-def _check_result(
+def _set(
     work: attestation.Work,
-    signer: address,
-    committed: bytes32,
+    report: DynArray[bytes32, MAX_REPORT_WORDS],
+    part: Part,
+    members: DynArray[uint256, 8],
+) -> DynArray[bytes32, 8]:
+    # The commitments in draw order. Members before a lone prover had none.
+    commitments: DynArray[bytes32, 8] = []
+    unpaid: uint256 = part.unpaid
+    result: uint256 = part.results
+    paid: uint256 = part.paid
+    for member: uint256 in members:
+        if paid & 1 == 1:
+            signer: address = tenure.signer(member)
+            commitments.append(attestation.commitment(work, signer, report[result]))
+            result += RESULT_WORDS
+        elif unpaid < part.results:
+            commitments.append(report[unpaid])
+            unpaid += 1
+        paid >>= 1
+    return commitments
+
+
+@internal
+@pure
+def _payees(
     attested: bytes32,
-    result: IQueryMarket.SignedResult,
-):
-    opened: bytes32 = attestation.commitment(work, signer, result.salt)
-    assert opened == committed, "committee: not committed"
-    recovered: address = attestation.signer_of(attested, result.r, result.vs)
-    assert recovered == signer, "committee: not attested"
+    report: DynArray[bytes32, MAX_REPORT_WORDS],
+    part: Part,
+    members: DynArray[uint256, 8],
+) -> DynArray[uint256, 8]:
+    # Whom the paid members work for, once each of them is found to have signed.
+    payees: DynArray[uint256, 8] = []
+    result: uint256 = part.results
+    paid: uint256 = part.paid
+    for member: uint256 in members:
+        if paid & 1 == 1:
+            self._check_signed(member, attested, report[result + 1], report[result + 2])
+            payees.append(tenure.payee(member))
+            result += RESULT_WORDS
+        paid >>= 1
+    return payees
+
+
+@internal
+@pure
+def _check_signed(member: uint256, attested: bytes32, r: bytes32, vs: bytes32):
+    recovered: address = attestation.signer_of(attested, r, vs)
+    assert recovered == tenure.signer(member), "committee: not attested"
 
 
 # === Draw ===
@@ -224,14 +310,19 @@ def _check_result(
 
 @internal
 @view
-def _wanted(query: IQueryMarket.Query, position: uint256) -> uint256:
+def _wanted(query: IQueryMarket.Query, paid: uint256) -> uint256:
     # How many seats to draw. The members of an agreed query are as many as its replicas; behind
     # the one prover stand spares, each of whom may step in once its own turn has come.
     if query.assurance != IQueryMarket.Assurance.PROVED:
+        assert paid >> query.replicas == 0, "committee: no such member"
         return query.replicas
 
+    position: uint256 = 0
+    for higher: uint256 in range(1, MAX_MEMBERS):
+        if paid >> higher == 1:
+            position = higher
     rules: IProtocolParameters.QueryParameters = query_terms.rules(query)
-    assert position < min(rules.prover_turns, MAX_MEMBERS), "committee: no such prover"
+    assert position < rules.prover_turns, "committee: no such prover"
     begins: uint256 = query.opened_at + position * rules.prover_turn
     assert block.timestamp >= begins, "committee: prover out of turn"
     return position + 1
@@ -239,33 +330,33 @@ def _wanted(query: IQueryMarket.Query, position: uint256) -> uint256:
 
 @internal
 @view
-def _oracle(query: IQueryMarket.Query, draw_seed: bytes32, reporter: address) -> address:
+def _oracle(query: IQueryMarket.Query, draw_seed: bytes32, reporter: address) -> uint256:
     # Who earns the oracle's share. After the last turn, or when no further oracle is seated,
     # anybody may report.
     rules: IProtocolParameters.QueryParameters = query_terms.rules(query)
     turn: uint256 = (block.timestamp - query.opened_at) // rules.oracle_turn
     if turn < min(rules.oracle_turns, MAX_MEMBERS):
-        oracles: DynArray[IStakeVault.Seat, 8] = self._draw(
-            query, draw_seed, ORACLE_SHARD, turn + 1
-        )
+        oracles: DynArray[uint256, 8] = self._draw(query, draw_seed, ORACLE_SHARD, turn + 1)
         if len(oracles) > turn:
-            assert oracles[turn].signer == reporter, "committee: not your turn"
-            return oracles[turn].operator
+            assert tenure.signer(oracles[turn]) == reporter, "committee: not your turn"
+            return tenure.payee(oracles[turn])
 
     operator: address = staticcall VAULT.operator_of(reporter)
-    return reporter if operator == empty(address) else operator
+    if operator == empty(address):
+        return convert(reporter, uint256)
+    return tenure.payee_of(staticcall VAULT.operator_number(operator))
 
 
 @internal
 @view
 def _draw(
     query: IQueryMarket.Query, draw_seed: bytes32, shard: uint256, wanted: uint256
-) -> DynArray[IStakeVault.Seat, 8]:
+) -> DynArray[uint256, 8]:
     # The first `wanted` active seats in draw order, fewer when the draw runs out of slots. Asks
     # for as many slots as are wanted first, and doubles what it has seen while some are inactive.
     version_id: bytes32 = query.version_id if shard < ORACLE_SHARD else empty(bytes32)
     slots: uint256 = query_terms.seat_count(query.seat_counts, shard)
-    drawn: DynArray[IStakeVault.Seat, 8] = []
+    drawn: DynArray[uint256, 8] = []
     seen: uint256 = 0
     for _: uint256 in range(MAX_BATCHES):
         batch: DynArray[uint256, 16] = []
@@ -273,8 +364,8 @@ def _draw(
         order: DynArray[uint256, 64] = draw.slot_order(draw_seed, shard, slots, seen + size)
         for i: uint256 in range(seen, len(order), bound=SLOTS_PER_CALL):
             batch.append(order[i])
-        for seat: IStakeVault.Seat in staticcall VAULT.seats(version_id, shard, batch):
-            if len(drawn) < wanted and self._is_active(seat, query.epoch):
+        for seat: uint256 in staticcall VAULT.tenures(version_id, shard, batch):
+            if len(drawn) < wanted and tenure.is_active(seat, query.epoch):
                 drawn.append(seat)
         seen += size
         if len(drawn) == wanted or len(order) < seen:
@@ -284,15 +375,9 @@ def _draw(
 
 @internal
 @pure
-def _is_active(seat: IStakeVault.Seat, epoch: uint256) -> bool:
-    return seat.signer != empty(address) and seat.from_epoch <= epoch and epoch < seat.to_epoch
-
-
-@internal
-@pure
-def _members_digest(members: DynArray[IStakeVault.Seat, 8]) -> bytes32:
-    operators: DynArray[address, 8] = []
-    for member: IStakeVault.Seat in members:
-        operators.append(member.operator)
+def _members_digest(members: DynArray[uint256, 8]) -> bytes32:
+    signers: DynArray[address, 8] = []
+    for member: uint256 in members:
+        signers.append(tenure.signer(member))
     # The first two words of the encoding are offset and length.
-    return keccak256(slice(abi_encode(operators), 64, 32 * len(operators)))
+    return keccak256(slice(abi_encode(signers), 64, 32 * len(signers)))

@@ -31,6 +31,7 @@ from ..lib import credit_book
 from ..lib import edge_type
 from ..lib import parameter_words
 from ..lib import query_terms
+from ..lib import tenure
 from ..lib import tensor_digest
 
 initializes: credit_book
@@ -40,7 +41,6 @@ exports: (
     credit_book.last_query_id,
     credit_book.open_fees,
     credit_book.shares_of,
-    credit_book.credit_of,
 )
 
 # An open query once its terms, its deadline and its seed are found in order.
@@ -66,6 +66,8 @@ BPS: constant(uint256) = 10_000
 GAS_UNIT: constant(uint256) = 1_000
 MIN_REPLICAS: constant(uint256) = 3
 MAX_PROVED_SHARDS: constant(uint256) = 4
+# Shards times replicas; bounds what a report can cost.
+MAX_MEMBER_SLOTS: constant(uint256) = 32
 MAX_ATTEMPTS: constant(uint256) = 3
 # Blocks whose hash the chain remembers.
 HASH_BLOCKS: constant(uint256) = 256
@@ -197,7 +199,7 @@ def retry(query: IQueryMarket.Query):
 @external
 def fulfil(
     query: IQueryMarket.Query,
-    reports: DynArray[IQueryMarket.ShardReport, 8],
+    report: DynArray[bytes32, 112],
     output: Bytes[1024],
 ) -> IQueryMarket.CallbackResult:
     """
@@ -206,7 +208,7 @@ def fulfil(
     assert query.assurance == IQueryMarket.Assurance.AGREED, "market: not an agreed query"
     open: Open = self._answerable(query)
     verdict: ICommittee.Verdict = staticcall COMMITTEE.check(
-        self, query, open.seed, reports, keccak256(output), msg.sender
+        self, query, open.seed, report, keccak256(output), msg.sender
     )
     self._check_output(query, verdict.shards[query.shards - 1].out_digest, output)
     return self._conclude(query, open, verdict, output)
@@ -215,7 +217,7 @@ def fulfil(
 @external
 def fulfil_proved(
     query: IQueryMarket.Query,
-    reports: DynArray[IQueryMarket.ShardReport, 8],
+    report: DynArray[bytes32, 112],
     output: Bytes[512],
     tensors: DynArray[Bytes[512], 4],
     proofs: DynArray[Bytes[8192], 4],
@@ -228,7 +230,7 @@ def fulfil_proved(
     assert len(proofs) == query.shards, "market: wrong proof count"
     open: Open = self._answerable(query)
     verdict: ICommittee.Verdict = staticcall COMMITTEE.check(
-        self, query, open.seed, reports, keccak256(output), msg.sender
+        self, query, open.seed, report, keccak256(output), msg.sender
     )
 
     in_digest: bytes32 = query.input_digest
@@ -261,7 +263,7 @@ def claim_slot(
     assert block.timestamp <= closing, "market: claims are over"
     agreed: bool = query.assurance == IQueryMarket.Assurance.AGREED
     assert agreed, "market: nothing to claim"
-    operator: address = staticcall COMMITTEE.check_claim(
+    number: uint256 = staticcall COMMITTEE.check_claim(
         self, query, outcome, shard, commitments, result
     )
     assert (outcome.shards[shard].paid >> result.position) & 1 == 0, "market: slot is paid"
@@ -275,10 +277,10 @@ def claim_slot(
         query_terms.outcome_hash(settled),
     )
     amount: uint256 = query_terms.split_fee(query).slot
-    credit_book._earn(operator, amount)
+    credit_book._earn(tenure.payee_of(number), amount)
     log IQueryMarket.SlotClaimed(
         query_id=query.query_id,
-        operator=operator,
+        operator=staticcall VAULT.operator_at(number),
         shard=shard,
         amount=amount,
         paid=settled.shards[shard].paid,
@@ -299,7 +301,7 @@ def refund(query: IQueryMarket.Query):
     self._store(query.query_id, IQueryMarket.QueryStatus.REFUNDED, 0, terms_hash)
     amount: uint256 = query_terms.fee(query)
     credit_book._cancel(query.version_id, amount)
-    credit_book._return(query.requester, amount)
+    credit_book._return(convert(query.requester, uint256), amount)
     log IQueryMarket.QueryRefunded(
         query_id=query.query_id, requester=query.requester, amount=amount
     )
@@ -322,7 +324,7 @@ def close(query: IQueryMarket.Query, outcome: IQueryMarket.Outcome):
         query_terms.outcome_hash(outcome),
     )
     amount: uint256 = unpaid * query_terms.split_fee(query).slot
-    credit_book._return(query.requester, amount)
+    credit_book._return(convert(query.requester, uint256), amount)
     log IQueryMarket.QueryClosed(query_id=query.query_id, returned_to_requester=amount)
 
 
@@ -351,9 +353,10 @@ def collect(developer: address, root: bytes32):
     royalty, reviewers, treasury = credit_book._collect(version_id)
     assert royalty + reviewers + treasury != 0, "market: nothing to collect"
 
-    credit_book._earn(developer, royalty)
-    credit_book._earn(staticcall PARAMETERS.reviewer_pool(), reviewers)
-    credit_book._earn(staticcall PARAMETERS.treasury(), treasury)
+    pool: address = staticcall PARAMETERS.reviewer_pool()
+    credit_book._earn(convert(developer, uint256), royalty)
+    credit_book._earn(convert(pool, uint256), reviewers)
+    credit_book._earn(convert(staticcall PARAMETERS.treasury(), uint256), treasury)
     log IQueryMarket.SharesCollected(
         version_id=version_id,
         developer=developer,
@@ -368,7 +371,11 @@ def withdraw(account: address) -> uint256:
     """
     @notice Pays an account what it earned and may take.
     """
-    amount: uint256 = credit_book._take(account)
+    amount: uint256 = credit_book._take(convert(account, uint256))
+    number: uint256 = staticcall VAULT.operator_number(account)
+    if number != 0:
+        amount += credit_book._take(tenure.payee_of(number))
+    assert amount != 0, "market: nothing to withdraw"
     log IQueryMarket.CreditWithdrawn(account=account, amount=amount)
     paid: bool = extcall TOKEN.transfer(account, amount, default_return_value=True)
     assert paid, "market: transfer failed"
@@ -470,6 +477,24 @@ def verify_outcome(query: IQueryMarket.Query, outcome: IQueryMarket.Outcome) -> 
 
 @external
 @view
+def credit_of(account: address) -> (uint256, uint256):
+    """
+    @notice What the market owes to an account.
+    """
+    ready: uint256 = 0
+    waiting: uint256 = 0
+    ready, waiting = credit_book._credit(convert(account, uint256))
+    number: uint256 = staticcall VAULT.operator_number(account)
+    if number == 0:
+        return ready, waiting
+    earned: uint256 = 0
+    waiting_too: uint256 = 0
+    earned, waiting_too = credit_book._credit(tenure.payee_of(number))
+    return ready + earned, waiting + waiting_too
+
+
+@external
+@view
 def quote(order: IQueryMarket.Order) -> uint256:
     """
     @notice What an order would cost now.
@@ -562,7 +587,6 @@ def _ordered(order: IQueryMarket.Order) -> Ordered:
         proof_fee=self._proof_fee(order, offer),
         callback_fee=limits.callback_price * order.callback_gas // GAS_UNIT,
         callback_gas=order.callback_gas,
-        developer=offer.developer,
         epoch=block.timestamp // EPOCH_SECONDS,
         seat_counts=staticcall VAULT.request_snapshot(
             order.version_id, offer.shards, max(limits.min_seats, order.replicas)
@@ -612,6 +636,8 @@ def _check_order(
     else:
         assert order.replicas >= MIN_REPLICAS, "market: too few replicas"
         assert order.replicas <= limits.max_replicas, "market: too many replicas"
+    slots: uint256 = offer.shards * order.replicas
+    assert slots <= MAX_MEMBER_SLOTS, "market: too many member slots"
     assert order.callback_gas <= limits.max_callback_gas, "market: too much callback gas"
 
 
@@ -726,7 +752,7 @@ def _conclude(
         terms_hash=open.terms_hash,
         seed=open.seed,
         output_hash=keccak256(output),
-        oracle=verdict.oracle,
+        reporter=msg.sender,
         fulfilled_at=block.timestamp,
         shards=verdict.shards,
     )
@@ -761,8 +787,8 @@ def _pay(query: IQueryMarket.Query, verdict: ICommittee.Verdict):
         split.reviewers,
         split.treasury,
     )
-    for operator: address in verdict.payees:
-        credit_book._earn(operator, split.slot)
+    for payee: uint256 in verdict.payees:
+        credit_book._earn(payee, split.slot)
     credit_book._earn(verdict.oracle, split.oracle)
 
 

@@ -22,12 +22,10 @@ implements: IModelRegistry
 from ..interfaces import IProofRouter
 from ..lib import edge_type
 
-# What a request reads. `head` is developer (160 bits) | shards (8) | royalty_bps (16) | retired (8)
-# | provable (8) | shards shown by `prove_corner` (8, one bit each); `prices` is price (64) |
-# proof_price (64).
+# What a request reads. `head` is price (64 bits, lowest) | proof_price (64) | shards (8) |
+# royalty_bps (16) | retired (8) | provable (8) | shards shown by `prove_corner` (8, one bit each).
 struct Terms:
     head: uint256
-    prices: uint256
     input_edge: bytes32
     output_edge: bytes32
 
@@ -39,17 +37,21 @@ MAX_ROYALTY_BPS: constant(uint256) = 2_000
 MAX_PRICE: constant(uint256) = 10**16  # NES units; with all shards and replicas below the supply
 MAX_INSTANCES: constant(uint256) = 128  # values that one proof is about
 
-ADDRESS_MASK: constant(uint256) = 2**160 - 1
 MASK_8: constant(uint256) = 2**8 - 1
 MASK_16: constant(uint256) = 2**16 - 1
 MASK_64: constant(uint256) = 2**64 - 1
-SHARDS_OFFSET: constant(uint256) = 160
-ROYALTY_OFFSET: constant(uint256) = 168
-RETIRED: constant(uint256) = 1 << 184
-PROVABLE: constant(uint256) = 1 << 192
-SHOWN_OFFSET: constant(uint256) = 200
+PRICES_MASK: constant(uint256) = 2**128 - 1
+PROOF_PRICE_OFFSET: constant(uint256) = 64
+SHARDS_OFFSET: constant(uint256) = 128
+ROYALTY_OFFSET: constant(uint256) = 136
+RETIRED: constant(uint256) = 1 << 152
+PROVABLE: constant(uint256) = 1 << 160
+SHOWN_OFFSET: constant(uint256) = 168
 
 ROUTER: immutable(IProofRouter)
+
+# Who registered a version; zero for an unknown one.
+developer_of: public(HashMap[bytes32, address])
 
 _terms: HashMap[bytes32, Terms]
 _shards: HashMap[bytes32, DynArray[IModelRegistry.Shard, 8]]
@@ -100,14 +102,13 @@ def register(
         concat(VERSION_ROOT_DOMAIN, operators_root, keccak256(abi_encode(shards)), metadata_digest)
     )
     version_id: bytes32 = keccak256(abi_encode(VERSION_ID_DOMAIN, msg.sender, root))
-    assert self._terms[version_id].head == 0, "registry: already registered"
+    assert self.developer_of[version_id] == empty(address), "registry: already registered"
 
     count: uint256 = len(shards)
-    head: uint256 = convert(msg.sender, uint256)
-    head |= (count << SHARDS_OFFSET) | (royalty_bps << ROYALTY_OFFSET)
+    head: uint256 = (count << SHARDS_OFFSET) | (royalty_bps << ROYALTY_OFFSET)
+    self.developer_of[version_id] = msg.sender
     self._terms[version_id] = Terms(
-        head=head,
-        prices=self._prices(price, proof_price),
+        head=head | self._prices(price, proof_price),
         input_edge=shards[0].input_edges[0],
         output_edge=shards[count - 1].output_edges[0],
     )
@@ -139,7 +140,8 @@ def set_price(version_id: bytes32, price: uint256, proof_price: uint256):
     """
     self._check_developer(version_id)
 
-    self._terms[version_id].prices = self._prices(price, proof_price)
+    head: uint256 = self._terms[version_id].head & ~PRICES_MASK
+    self._terms[version_id].head = head | self._prices(price, proof_price)
 
     log IModelRegistry.PriceChanged(version_id=version_id, price=price, proof_price=proof_price)
 
@@ -213,12 +215,10 @@ def offer(version_id: bytes32) -> IModelRegistry.Offer:
     @return The offer of the moment.
     """
     head: uint256 = self._offered(version_id)
-    prices: uint256 = self._terms[version_id].prices
     return IModelRegistry.Offer(
-        developer=convert(head & ADDRESS_MASK, address),
         shards=(head >> SHARDS_OFFSET) & MASK_8,
-        price=prices & MASK_64,
-        proof_price=prices >> 64,
+        price=head & MASK_64,
+        proof_price=(head >> PROOF_PRICE_OFFSET) & MASK_64,
         royalty_bps=(head >> ROYALTY_OFFSET) & MASK_16,
         provable=head & PROVABLE != 0,
         input_edge=self._terms[version_id].input_edge,
@@ -311,6 +311,7 @@ def allow_list_root(version_id: bytes32) -> bytes32:
 @view
 def _offered(version_id: bytes32) -> uint256:
     head: uint256 = self._terms[version_id].head
+    # Every version has a shard, so its head is not zero.
     assert head != 0, "registry: unknown version"
     assert head & RETIRED == 0, "registry: version is retired"
     return head
@@ -319,8 +320,7 @@ def _offered(version_id: bytes32) -> uint256:
 @internal
 @view
 def _check_developer(version_id: bytes32):
-    developer: uint256 = self._terms[version_id].head & ADDRESS_MASK
-    assert developer == convert(msg.sender, uint256), "registry: not the developer"
+    assert self.developer_of[version_id] == msg.sender, "registry: not the developer"
 
 
 @internal
@@ -334,7 +334,7 @@ def _check_shard(head: uint256, shard: uint256):
 def _prices(price: uint256, proof_price: uint256) -> uint256:
     assert price <= MAX_PRICE, "registry: price too large"
     assert proof_price <= MAX_PRICE, "registry: proof price too large"
-    return price | (proof_price << 64)
+    return price | (proof_price << PROOF_PRICE_OFFSET)
 
 
 @internal

@@ -29,23 +29,19 @@ from ..interfaces import IStakeVault
 implements: IStakeVault
 
 from ..lib import parameter_words
+from ..lib import tenure
 
-# A slot of a seat list in two words, both zero when it is vacant:
-# operator (160 bits) | from_epoch (48) | to_epoch (48), and signer (160) | locked stake (64).
+# A slot of a seat list, all zero when it is vacant. Reports read the first word only.
 struct Slot:
-    tenure: uint256
-    backing: uint256
+    tenure: uint256  # see `lib/tenure.vy`
+    locked: uint256  # NES units
 
 ORACLE_SHARD: constant(uint256) = 8
 MAX_SHARDS: constant(uint256) = 8
 
-ADDRESS_MASK: constant(uint256) = 2**160 - 1
 MASK_16: constant(uint256) = 2**16 - 1
 MASK_48: constant(uint256) = 2**48 - 1
 MASK_64: constant(uint256) = 2**64 - 1
-
-# `to_epoch` of a seat that nobody has left.
-NO_END: constant(uint256) = MASK_48
 
 # A shard's counts, three shards a word: slots (16 bits) | active from the next change on (16) |
 # active up to the epoch of the last change (16) | epoch of the last change (32).
@@ -81,11 +77,16 @@ rewards: public(HashMap[address, uint256])
 
 operators: public(HashMap[address, IStakeVault.Operator])
 
+# Operators are numbered from 1, because a seat has room for a number only.
+operator_count: public(uint256)
+operator_number: public(HashMap[address, uint256])
+operator_at: public(HashMap[uint256, address])
+
 # The operator that a signer belongs to for good.
 operator_of: public(HashMap[address, address])
 
 # The operator that states an endpoint, by the endpoint's hash.
-_operator_at: HashMap[bytes32, address]
+_operator_behind: HashMap[bytes32, address]
 
 # stake (64 bits) | locked (64) | unbonding (64) | withdrawable_at (48) | holds (16).
 _ledgers: HashMap[address, uint256]
@@ -149,6 +150,7 @@ def register_operator(signer: address, encryption_key: bytes32, endpoint: String
 
     self._claim_signer(signer)
     self._claim_endpoint(endpoint)
+    self._number_operator()
     self.operators[msg.sender] = IStakeVault.Operator(
         signer=signer,
         encryption_key=encryption_key,
@@ -170,7 +172,7 @@ def set_endpoint(endpoint: String[128]):
     """
     self._check_operator(msg.sender)
 
-    self._operator_at[keccak256(self.operators[msg.sender].endpoint)] = empty(address)
+    self._operator_behind[keccak256(self.operators[msg.sender].endpoint)] = empty(address)
     self._claim_endpoint(endpoint)
     self.operators[msg.sender].endpoint = endpoint
 
@@ -349,8 +351,8 @@ def take_seat(
     self._store_ledger(msg.sender, ledger)
     self._place_of[version_id][msg.sender] = place + 1
     self._slots[version_id][place] = Slot(
-        tenure=self._tenure(msg.sender, from_epoch, NO_END),
-        backing=convert(signer, uint256) | (stake << 160),
+        tenure=tenure.pack(signer, self.operator_number[msg.sender], from_epoch, tenure.NO_END),
+        locked=stake,
     )
 
     log IStakeVault.SeatTaken(
@@ -407,13 +409,13 @@ def release_seat(version_id: bytes32, shard: uint256, slot: uint256):
     place: uint256 = self._place(shard, slot)
     seat: IStakeVault.Seat = self._seat(version_id, place)
     assert seat.operator != empty(address), "vault: slot is vacant"
-    assert seat.to_epoch != NO_END, "vault: seat not left"
+    assert seat.to_epoch != tenure.NO_END, "vault: seat not left"
     released_at: uint256 = seat.to_epoch * EPOCH_SECONDS + UNBONDING_SECONDS
     assert block.timestamp >= released_at, "vault: seat may be needed"
     ledger: IStakeVault.Ledger = self._ledger(seat.operator)
     assert ledger.holds == 0, "vault: seat is held"
 
-    ledger.locked -= self._slots[version_id][place].backing >> 160
+    ledger.locked -= self._slots[version_id][place].locked
     self._store_ledger(seat.operator, ledger)
     self._place_of[version_id][seat.operator] = 0
     self._slots[version_id][place] = empty(Slot)
@@ -648,6 +650,25 @@ def seats(
 
 @external
 @view
+def tenures(
+    version_id: bytes32, shard: uint256, slots: DynArray[uint256, 16]
+) -> DynArray[uint256, 16]:
+    """
+    @notice Who signs for the seats of `slots`, for whom and when, a word each: signer (160 bits,
+            lowest) | number of the operator (32) | from_epoch (32) | to_epoch (32).
+    @param version_id The version, zero for oracles.
+    @param shard The shard's index, 8 for oracles.
+    @param slots Slot indices.
+    @return One word a slot, zero for vacant and unknown ones.
+    """
+    words: DynArray[uint256, 16] = []
+    for slot: uint256 in slots:
+        words.append(self._slots[version_id][self._place(shard, slot)].tenure)
+    return words
+
+
+@external
+@view
 def seat_lock(version_id: bytes32, shard: uint256, slot: uint256) -> uint256:
     """
     @notice Stake that a seat locks.
@@ -656,7 +677,7 @@ def seat_lock(version_id: bytes32, shard: uint256, slot: uint256) -> uint256:
     @param slot The slot.
     @return NES units.
     """
-    return self._slots[version_id][self._place(shard, slot)].backing >> 160
+    return self._slots[version_id][self._place(shard, slot)].locked
 
 
 @external
@@ -715,12 +736,21 @@ def _claim_signer(signer: address):
 
 
 @internal
+def _number_operator():
+    number: uint256 = self.operator_count + 1
+    assert number <= tenure.MAX_OPERATORS, "vault: too many operators"
+    self.operator_count = number
+    self.operator_number[msg.sender] = number
+    self.operator_at[number] = msg.sender
+
+
+@internal
 def _claim_endpoint(endpoint: String[128]):
     assert len(endpoint) != 0, "vault: no endpoint"
     endpoint_hash: bytes32 = keccak256(endpoint)
-    assert self._operator_at[endpoint_hash] == empty(address), "vault: endpoint is taken"
+    assert self._operator_behind[endpoint_hash] == empty(address), "vault: endpoint is taken"
 
-    self._operator_at[endpoint_hash] = msg.sender
+    self._operator_behind[endpoint_hash] = msg.sender
 
 
 @internal
@@ -798,22 +828,14 @@ def _place(shard: uint256, slot: uint256) -> uint256:
 
 
 @internal
-@pure
-def _tenure(operator: address, from_epoch: uint256, to_epoch: uint256) -> uint256:
-    return convert(operator, uint256) | (from_epoch << 160) | (to_epoch << 208)
-
-
-@internal
 @view
 def _seat(version_id: bytes32, place: uint256) -> IStakeVault.Seat:
-    tenure: uint256 = self._slots[version_id][place].tenure
-    if tenure == 0:
-        return empty(IStakeVault.Seat)
+    word: uint256 = self._slots[version_id][place].tenure
     return IStakeVault.Seat(
-        operator=convert(tenure & ADDRESS_MASK, address),
-        signer=convert(self._slots[version_id][place].backing & ADDRESS_MASK, address),
-        from_epoch=(tenure >> 160) & MASK_48,
-        to_epoch=tenure >> 208,
+        operator=self.operator_at[tenure.operator_number(word)],
+        signer=tenure.signer(word),
+        from_epoch=tenure.from_epoch(word),
+        to_epoch=tenure.to_epoch(word),
     )
 
 
@@ -870,12 +892,12 @@ def _open_slot(version_id: bytes32, shard: uint256) -> uint256:
 
 @internal
 def _end_seat(version_id: bytes32, shard: uint256, slot: uint256, seat: IStakeVault.Seat):
-    assert seat.to_epoch == NO_END, "vault: seat already left"
+    assert seat.to_epoch == tenure.NO_END, "vault: seat already left"
 
     to_epoch: uint256 = self._epoch() + 1
     place: uint256 = self._place(shard, slot)
-    tenure: uint256 = self._tenure(seat.operator, seat.from_epoch, to_epoch)
-    self._slots[version_id][place].tenure = tenure
+    word: uint256 = self._slots[version_id][place].tenure
+    self._slots[version_id][place].tenure = tenure.until(word, to_epoch)
     count: uint256 = self._count(version_id, shard)
     next_active: uint256 = ((count >> 16) & MASK_16) - 1
     self._store_count(version_id, shard, count & MASK_16, next_active)

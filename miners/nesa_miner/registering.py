@@ -26,7 +26,7 @@ from nesa_miner.registrations import find_registration
 from nesa_miner.shards import ShardLibrary, open_library
 
 NOT_SEATED: Final = "vault: not seated"
-NO_END: Final = 2**48 - 1
+NO_END: Final = 2**32 - 1
 """`to_epoch` of a seat that nobody has left."""
 
 STORE_SCHEMES: Final = ("http://", "https://", "s3://", "ipfs://", "file://", "/")

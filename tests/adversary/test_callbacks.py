@@ -11,7 +11,7 @@ from eth_utils.crypto import keccak
 from nesa.protocol.fees import split_fee
 from nesa.protocol.ids import ONE_NES
 from nesa.protocol.outcomes import outcome_as_abi
-from nesa.protocol.queries import CallbackResult, QueryStatus
+from nesa.protocol.queries import CallbackResult, QueryStatus, report_words
 from tests.deployment import load_harness
 from tests.market import TENSORS, go_to
 
@@ -98,7 +98,7 @@ def test_without_callback_gas_nobody_is_called(world, consumer):
 
 def calls_of(world, query, outcome=None):
     """Everything that a client might try again from within."""
-    reports = [report.as_abi() for report in world.reports(query)]
+    reports = report_words(world.reports(query))
     market = world.market
     return [
         market.fulfil.prepare_calldata(query.as_abi(), reports, OUTPUT),

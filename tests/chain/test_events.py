@@ -84,7 +84,7 @@ def test_an_answer_comes_with_its_outcome() -> None:
     event = decode_event(log)
     assert isinstance(event, QueryFulfilled)
     assert event.callback is CallbackResult.SUCCEEDED
-    assert event.outcome.oracle == ONE
+    assert event.outcome.reporter == ONE
     assert outcome_from_abi(outcome_as_abi(event.outcome)) == event.outcome
 
 

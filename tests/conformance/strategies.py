@@ -42,7 +42,6 @@ QUERIES = st.builds(
     proof_fee=SUMS,
     callback_fee=SUMS,
     callback_gas=st.integers(0, 2**32),
-    developer=ADDRESSES,
     epoch=TIMES,
     seat_counts=st.integers(0, 2**216 - 1),
     parameters=RULES.map(QueryParameters.pack),
@@ -66,7 +65,7 @@ OUTCOMES = st.builds(
     terms_hash=WORDS,
     seed=WORDS,
     output_hash=WORDS,
-    oracle=ADDRESSES,
+    reporter=ADDRESSES,
     fulfilled_at=TIMES,
     shards=st.lists(SHARD_OUTCOMES, min_size=1, max_size=8).map(tuple),
 )

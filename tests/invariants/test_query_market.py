@@ -34,6 +34,7 @@ from nesa.protocol.queries import (
     Query,
     QueryStatus,
     ShardReport,
+    report_words,
 )
 from tests.deployment import (
     EPOCH_SECONDS,
@@ -395,7 +396,8 @@ class QueryMarketMachine(RuleBasedStateMachine):
             self.release_one(book)
         else:
             self.wait_until((self.now // CREDIT_WINDOW + 2) * CREDIT_WINDOW)
-            self.withdraw_for(book.outcome.oracle if book.outcome else STRANGER)
+            reporter = book.outcome.reporter if book.outcome else STRANGER
+            self.withdraw_for(self.world.owners.get(reporter, reporter))
 
     @rule(index=picks)
     def fulfil_again(self, index: int) -> None:
@@ -483,7 +485,7 @@ class QueryMarketMachine(RuleBasedStateMachine):
     def send_report(
         self, allowed: bool, query: Query, reports: list[ShardReport], sender: str
     ) -> None:
-        output, sent = self.answer(query), [report.as_abi() for report in reports]
+        output, sent = self.answer(query), report_words(reports)
         if query.assurance is Assurance.PROVED:
             given = (output, [*TENSORS[query.shards][:-1]], self.world.proofs(query.shards))
             call = self.market.fulfil_proved
@@ -498,7 +500,7 @@ class QueryMarketMachine(RuleBasedStateMachine):
         if book.query.requester != hostile.address or self.temper is not Temper.CALLS_BACK:
             return
         query, function = book.query.as_abi(), self.world.interface.function
-        sent = [report.as_abi() for report in reports]
+        sent = report_words(reports)
         again = (query, sent, self.answer(book.query))
         calls = [function("fulfil", 3).encode(again), function("refund", 1).encode([query])]
         calls += [function("retry", 1).encode([query])]
@@ -522,7 +524,7 @@ class QueryMarketMachine(RuleBasedStateMachine):
                     owner = self.world.owners[signer_address(key)]
                     self.credits.earn(owner, split.slot, self.now)
         payee = self.world.owners.get(oracle, oracle)
-        assert outcome.oracle == payee
+        assert outcome.reporter == oracle
         self.credits.earn(payee, split.oracle, self.now)
         shares = self.shares[query.version_id]
         shares.royalty += split.royalty
@@ -564,7 +566,7 @@ class QueryMarketMachine(RuleBasedStateMachine):
         reports, sender = [work.report() for work in works], self.oracle(query)
         at = victim % query.shards
         query, reports, sender, output = self.doomed(doom, query, works, reports, at, sender)
-        sent = [report.as_abi() for report in reports]
+        sent = report_words(reports)
         self.calls[f"doomed {doom.name}"] += 1
         self.expect(False, self.market.fulfil, query.as_abi(), sent, output, sender=sender)
 

@@ -30,7 +30,7 @@ from tests.deployment import (
 from tests.revm import Revert, RevmChain
 
 SEAT_STAKE = REQUEST_LIMITS.seat_stake
-NO_END = 2**48 - 1
+NO_END = 2**32 - 1
 NOBODY = "0x" + "00" * 20
 ORACLE_SHARD = 8
 

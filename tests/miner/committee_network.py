@@ -289,7 +289,6 @@ def request_with(privacy: Privacy, digest: Digest, sent: bytes) -> QueryRequeste
         Amount(0),
         Amount(0),
         0,
-        address_of(REQUESTER),
         3,  # type: ignore[arg-type]
         0,
         RULES.pack(),

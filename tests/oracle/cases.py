@@ -39,7 +39,6 @@ def query_with(rules: QueryParameters = RULES, assurance: Assurance = Assurance.
         Amount(0),
         Amount(0),
         0,
-        NOBODY,
         Epoch(1),
         0,
         rules.pack(),

@@ -99,9 +99,7 @@ async def test_an_agreed_query_is_answered_and_everybody_paid(
     ):
         outcome = await answer(connection, query)
     assert [shard.paid for shard in outcome.shards] == [0b1111, 0b1111]
-    vault = Contracts(connection).vault
-    signer = Address(operator_key(name).address)
-    assert outcome.oracle == await vault.operator_of(signer, "latest")
+    assert outcome.reporter == Address(operator_key(name).address)
 
 
 async def test_the_python_draw_is_the_chains_draw(network: Network, connection: Connection) -> None:

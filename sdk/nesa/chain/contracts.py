@@ -34,6 +34,7 @@ from nesa.protocol.queries import (
     QueryStatus,
     ShardReport,
     SignedResult,
+    report_words,
 )
 from nesa.protocol.versions import ShardFacts
 
@@ -66,7 +67,6 @@ class Order:
 class Offer:
     """What the market needs of a version to price a query."""
 
-    developer: Address
     shards: int
     price: Amount
     proof_price: Amount
@@ -324,6 +324,10 @@ class Registry(BoundContract):
         values = await self._one("offer", version_id, at=at)
         return Offer(*values[:-2], *(EdgeType.unpack(edge) for edge in values[-2:]))
 
+    async def developer_of(self, version_id: VersionId, at: At) -> Address:
+        """Who registered a version, zero for an unknown one."""
+        return Address(await self._one("developer_of", version_id, at=at))
+
     async def shard(self, version_id: VersionId, index: int, at: At) -> ShardFacts:
         """One shard as registered."""
         inputs, outputs, *digests = await self._one("shard", version_id, index, at=at)
@@ -441,7 +445,7 @@ class Market(BoundContract):
 
     def fulfil(self, query: Query, reports: Sequence[ShardReport], output: bytes) -> ContractCall:
         """Bring an answer."""
-        return self.call("fulfil", query.as_abi(), [r.as_abi() for r in reports], output)
+        return self.call("fulfil", query.as_abi(), report_words(reports), output)
 
     def fulfil_proved(
         self,
@@ -452,7 +456,7 @@ class Market(BoundContract):
         proofs: Sequence[bytes],
     ) -> ContractCall:
         """Bring an answer with a proof of every shard; send it with explicit gas."""
-        head = (query.as_abi(), [r.as_abi() for r in reports], output)
+        head = (query.as_abi(), report_words(reports), output)
         return self.call("fulfil_proved", *head, list(tensors), list(proofs))
 
     def claim_slot(

@@ -28,7 +28,7 @@ def describe(stage: Stage) -> str:
             return f"drawn: {sizes} members, {len(committees.oracles)} oracles"
         case Fulfilled(event):
             slots = paid_slots(event.outcome)
-            return f"answered by oracle {event.outcome.oracle}, {slots} slots paid"
+            return f"reported by {event.outcome.reporter}, {slots} slots paid"
         case Expired():
             return "the deadline passed without an answer; the fee can be refunded"
         case Refunded(amount):

@@ -11,7 +11,7 @@ from nesa.client.cards import Model
 from nesa.client.receipts import Member, fee_receipt, is_paid
 from nesa.privacy.sealing import open_answer
 from nesa.protocol.errors import InvalidInput
-from nesa.protocol.ids import Timestamp
+from nesa.protocol.ids import Address, Timestamp
 from nesa.protocol.queries import Outcome, Privacy, Query, QueryStatus
 
 
@@ -69,8 +69,14 @@ def read_answer(submitted: SubmittedQuery, model: Model, delivery: Delivery) -> 
         gas=GasUsed(submitted.request_gas, delivery.fulfil_gas),
         timings=Timings(query.opened_at, Timestamp(event.outcome.fulfilled_at)),
         committee=members(query, event.outcome, delivery.committees),
-        oracle=event.outcome.oracle,
+        oracle=oracle_of(event.outcome, delivery.committees),
     )
+
+
+def oracle_of(outcome: Outcome, committees: DrawnCommittees) -> Address:
+    """The drawn operator whose signer reported, or whoever did after the oracles' turns."""
+    operators = {seat.signer: seat.operator for seat in committees.oracles}
+    return operators.get(outcome.reporter, outcome.reporter)
 
 
 def members(query: Query, outcome: Outcome, committees: DrawnCommittees) -> tuple[Member, ...]:

@@ -46,20 +46,20 @@ def outcome_as_abi(outcome: Outcome) -> tuple[Any, ...]:
         (shard.round, shard.out_digest, shard.set_digest, shard.members_digest, shard.paid)
         for shard in outcome.shards
     ]
-    head = (outcome.terms_hash, outcome.seed, outcome.output_hash, outcome.oracle)
+    head = (outcome.terms_hash, outcome.seed, outcome.output_hash, outcome.reporter)
     return (*head, outcome.fulfilled_at, shards)
 
 
 def outcome_from_abi(values: tuple[Any, ...]) -> Outcome:
     """The outcome in a decoded event or call."""
-    terms, seed, output_hash, oracle, fulfilled_at, shards = values
+    terms, seed, output_hash, reporter, fulfilled_at, shards = values
     settled = tuple(ShardOutcome(*shard) for shard in shards)
-    return Outcome(terms, seed, output_hash, oracle, fulfilled_at, settled)
+    return Outcome(terms, seed, output_hash, reporter, fulfilled_at, settled)
 
 
-def members_digest(operators: Sequence[Address]) -> Digest:
-    """Digest of the operators drawn for a shard, in draw order."""
-    return Digest(keccak(b"".join(encode(["address"], [operator]) for operator in operators)))
+def members_digest(signers: Sequence[Address]) -> Digest:
+    """Digest of the signers drawn for a shard, in draw order."""
+    return Digest(keccak(b"".join(encode(["address"], [signer]) for signer in signers)))
 
 
 def closing_time(query: Query, fulfilled_at: Timestamp) -> Timestamp:

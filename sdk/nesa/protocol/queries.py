@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from enum import IntEnum
+from functools import reduce
+from operator import or_
 from typing import Any, Final
 
 from eth_abi.abi import decode, encode
@@ -31,6 +34,7 @@ MAX_REPLICAS: Final = 8
 MAX_INPUT_BYTES: Final = 4096
 MAX_OUTPUT_BYTES: Final = 1024
 SEAT_COUNT_BITS: Final = 24
+PAID_BITS: Final = 8
 ORACLE_SHARD: Final = MAX_SHARDS
 """Index that stands for the oracle seats wherever a shard index is asked for."""
 
@@ -93,7 +97,6 @@ class Query:
     proof_fee: Amount
     callback_fee: Amount
     callback_gas: int
-    developer: Address
     epoch: Epoch
     seat_counts: int
     parameters: int
@@ -129,7 +132,7 @@ class Query:
 
 QUERY_ABI: Final = (
     "(uint256,address,bytes32,bytes32,bytes32,uint256,uint256,uint256,uint256,uint256,uint256,"
-    "uint256,uint256,address,uint256,uint256,uint256,uint256,uint256,uint256,uint256)"
+    "uint256,uint256,uint256,uint256,uint256,uint256,uint256,uint256,uint256)"
 )
 
 
@@ -181,10 +184,24 @@ class ShardReport:
     commitments: tuple[Digest, ...]
     results: tuple[SignedResult, ...]
 
-    def as_abi(self) -> tuple[Any, ...]:
-        """Fields in the order of the contract's struct `ShardReport`."""
-        results = [result.as_abi() for result in self.results]
-        return (self.round, self.out_digest, list(self.commitments), results)
+    def words(self) -> list[bytes]:
+        """The shard's part of a report, see `report_words`."""
+        paid = reduce(or_, (1 << result.position for result in self.results), 0)
+        # Behind a single prover stand spares, whose positions lie beyond the set of one.
+        opened = {min(r.position, len(self.commitments) - 1) for r in self.results}
+        unpaid = [c for position, c in enumerate(self.commitments) if position not in opened]
+        head = (self.round << PAID_BITS | paid).to_bytes(32, "big")
+        results = [word for result in self.results for word in (result.salt, result.r, result.vs)]
+        return [head, self.out_digest, *unpaid, *results]
+
+
+def report_words(shards: Iterable[ShardReport]) -> list[bytes]:
+    """What `QueryMarket.fulfil` takes.
+
+    For each shard: round << 8 | paid with a bit for each paid position, the digest of the output,
+    the commitments of the unpaid, and salt, r, vs of the paid, whose salts open the rest.
+    """
+    return [word for shard in shards for word in shard.words()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,11 +217,14 @@ class ShardOutcome:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What the market stores (as a hash) once a query is fulfilled."""
+    """What the market stores (as a hash) once a query is fulfilled.
+
+    `reporter` sent the report: a signer of the oracle's, or anybody after the oracles' turns.
+    """
 
     terms_hash: Digest
     seed: Digest
     output_hash: Digest
-    oracle: Address
+    reporter: Address
     fulfilled_at: Timestamp
     shards: tuple[ShardOutcome, ...]

@@ -75,7 +75,7 @@ def test_before_the_answer_reverts(world, query, outcome, client):
 
 
 def test_another_outcome_reverts(world, query, outcome):
-    forged = replace(outcome, oracle=world.treasury)
+    forged = replace(outcome, reporter=world.treasury)
     with boa.reverts("market: other outcome"):
         claim(world, query, forged)
 

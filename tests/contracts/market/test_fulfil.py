@@ -40,8 +40,9 @@ def test_the_outcome_is_that_of_the_protocol(world, client):
     assert world.market.closes_at(query.query_id) == closing_time(query, boa.env.timestamp)
     assert world.market.verify_outcome(query.as_abi(), outcome_as_abi(outcome))
     for shard, work in enumerate(works):
+        signers = [signer_address(key) for key in work.members]
         assert outcome.shards[shard].out_digest == work.out_digest
-        assert outcome.shards[shard].members_digest == members_digest(owners(world, query, shard))
+        assert outcome.shards[shard].members_digest == members_digest(signers)
     assert len(outcome_hash(outcome)) == 32
 
 
@@ -158,10 +159,16 @@ def test_inactive_seats_are_passed_over(world, client):
     assert leaver not in owners(world, later)
 
 
-def test_too_few_tensors_in_the_report_reverts(world, client):
+def test_a_report_without_a_shard_reverts(world, client):
     query = world.request(client, 2)
-    with boa.reverts("committee: wrong report count"):
+    with boa.reverts("committee: shard missing"):
         world.fulfil(query, world.reports(query)[:1])
+
+
+def test_a_report_with_a_shard_too_many_reverts(world, client):
+    query = world.request(client)
+    with boa.reverts("committee: report too long"):
+        world.fulfil(query, world.reports(query) * 2)
 
 
 def test_an_answer_of_another_length_reverts(world, client):

@@ -29,7 +29,6 @@ def test_the_terms_say_what_was_ordered(world, client):
     assert query.base_fee == base_fee(ONE_NES, 1, 4)
     assert query.proof_fee == 0
     assert query.callback_fee == REQUEST_LIMITS.callback_price * 50
-    assert query.developer == world.developer
     assert query.epoch == now // EPOCH_SECONDS
     assert (query.seat_count(0), query.seat_count(8)) == (6, 3)
     assert query.rules.royalty_bps == 1_000
@@ -190,6 +189,12 @@ def test_a_dispute_longer_than_credits_wait_reverts(world, client):
     world.lower.parameters.set_query_parameters(astuple(longer), sender=world.deployer)
     with boa.reverts("market: dispute outlasts credit"):
         world.request(client)
+
+
+def test_more_slots_than_a_report_holds_revert(world, client):
+    order = world.order(version_id=provable_version(world, 5), replicas=7)
+    with boa.reverts("market: too many member slots"):
+        world.market.quote(order, sender=client)
 
 
 def test_more_proofs_than_one_transaction_holds_revert(world, client):

@@ -34,8 +34,9 @@ def test_the_id_is_the_protocols(registry, developer):
 
 
 def test_the_offer_tells_what_a_request_needs(registry, developer):
-    offer = registry.offer(register_version(registry, developer))
-    assert offer.developer == developer
+    registered = register_version(registry, developer)
+    assert registry.developer_of(registered) == developer
+    offer = registry.offer(registered)
     assert (offer.shards, offer.royalty_bps, offer.provable) == (2, 1_000, False)
     assert (offer.price, offer.proof_price) == (ONE_NES, 5 * ONE_NES)
     assert (offer.input_edge, offer.output_edge) == (INPUT_EDGE.pack(), OUTPUT_EDGE.pack())

@@ -7,7 +7,9 @@ def test_later_requests_pay_the_new_price(registry, developer, version_id):
     registry.set_price(version_id, 3, 4, sender=developer)
     offer = registry.offer(version_id)
     assert (offer.price, offer.proof_price) == (3, 4)
-    assert (offer.developer, offer.input_edge) == (developer, INPUT_EDGE.pack())
+    assert (offer.shards, offer.royalty_bps) == (2, 1_000)
+    assert offer.input_edge == INPUT_EDGE.pack()
+    assert registry.developer_of(version_id) == developer
 
 
 def test_others_revert(registry, outsider, version_id):

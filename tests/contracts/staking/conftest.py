@@ -9,7 +9,7 @@ from nesa.protocol.ids import ZERO_DIGEST
 from tests.deployment import REQUEST_LIMITS, deploy_lower, register_version
 
 SEAT_STAKE = REQUEST_LIMITS.seat_stake
-NO_END = 2**48 - 1
+NO_END = 2**32 - 1
 ORACLE_SHARD = 8
 
 

@@ -34,3 +34,12 @@ def test_nothing_may_be_missing(vault, operator):
         vault.register_operator(operator, bytes(32), "https://node", sender=operator)
     with boa.reverts("vault: no endpoint"):
         vault.register_operator(operator, KEY, "", sender=operator)
+
+
+def test_operators_are_numbered_from_one(vault, operator, outsider):
+    assert vault.operator_count() == vault.operator_number(operator) == 0
+    assert vault.operator_at(0) == NOBODY
+    for number, account in enumerate((operator, outsider), 1):
+        vault.register_operator(account, KEY, f"https://{number}", sender=account)
+        assert vault.operator_number(account) == number == vault.operator_count()
+        assert vault.operator_at(number) == account

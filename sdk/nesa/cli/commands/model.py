@@ -149,7 +149,8 @@ def show_model(target: Target, name: str, as_json: bool) -> None:
 
 async def _details(client: Client, name: str) -> Mapping[str, Any]:
     found = await client.model(name)
-    offer = await client.contracts.registry.offer(found.version_id, at="latest")
+    registry = client.contracts.registry
+    offer = await registry.offer(found.version_id, at="latest")
     card = found.card
     return {
         **_line(found),
@@ -162,7 +163,7 @@ async def _details(client: Client, name: str) -> Mapping[str, Any]:
         "price": f"{in_nes(offer.price)} a shard and replica",
         "proof_price": f"{in_nes(offer.proof_price)} a shard",
         "provable": offer.provable,
-        "developer": offer.developer,
+        "developer": await registry.developer_of(found.version_id, at="latest"),
     }
 
 
