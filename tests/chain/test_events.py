@@ -34,7 +34,7 @@ SHAPES = [(contract, shape) for contract in CONTRACT_EVENTS for shape in interfa
 
 def example_query() -> Query:
     head = (1, ONE, b"\3" * 32, b"\4" * 32, b"\5" * 32, Assurance.AGREED, Privacy.OPEN)
-    return Query.from_abi((*head, 1, 4, 10, 0, 0, 0, TWO, 3, 5, 6, 7, 8, 0, 11))
+    return Query.from_abi((*head, 1, 4, 10, 0, 0, 0, 3, 5, 6, 7, 8, 0, 11))
 
 
 def word(value: int | str) -> bytes:
