@@ -12,6 +12,7 @@ from eth_abi.abi import decode
 from eth_keys.datatypes import PrivateKey
 from eth_utils.crypto import keccak
 
+from nesa.protocol.consent import sign_consent
 from nesa.protocol.digests import boundary_digest
 from nesa.protocol.draw import draw, query_seed
 from nesa.protocol.edges import DType, EdgeType
@@ -99,7 +100,9 @@ class World:
         vault = self.lower.vault
         self.lower.token.approve(vault, stake, sender=owner)
         endpoint = f"https://{name}.example"
-        vault.register_operator(signer_address(key), keccak(text=name), endpoint, sender=owner)
+        consent = sign_consent(key, self.chain_id, Address(vault.address), Address(owner))
+        encryption = keccak(text=name)
+        vault.register_operator(signer_address(key), consent, encryption, endpoint, sender=owner)
         vault.deposit(stake, sender=owner)
         for version_id, shard in places:
             digests = (ZERO_DIGEST, ZERO_DIGEST)

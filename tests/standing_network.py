@@ -21,6 +21,7 @@ from pathlib import Path
 
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
+from eth_keys.datatypes import PrivateKey
 
 from nesa.chain.anvil import development_account
 from nesa.chain.connection import Connection
@@ -32,7 +33,9 @@ from nesa.devnet.layout import Layout, find_clone
 from nesa.devnet.models import PublishedModel
 from nesa.devnet.network import describe_network
 from nesa.devnet.processes import Supervisor
+from nesa.protocol.consent import sign_consent
 from nesa.protocol.ids import ONE_NES, Address, Amount
+from tests.reports import signer_address
 
 MINERS = 8
 ORACLES = 1
@@ -108,9 +111,12 @@ async def _seat(
 ) -> None:
     contracts, sender = Contracts(connection), Sender(connection, owner, QUICK)
     vault, stake = contracts.vault, Amount(5_000 * ONE_NES)
-    signer = Address(Account.create().address)
+    signer = PrivateKey(bytes(Account.create().key))
+    chain_id = connection.deployment.chain_id
+    consent = sign_consent(signer, chain_id, vault.address, Address(owner.address))
     endpoint = f"http://127.0.0.1:1/{number}"
-    await sender.send(vault.register_operator(signer, secrets.token_bytes(32), endpoint))
+    given = (signer_address(signer), consent, secrets.token_bytes(32), endpoint)
+    await sender.send(vault.register_operator(*given))
     await sender.send(contracts.token.approve(vault.address, stake))
     await sender.send(vault.deposit(stake))
     if number >= MINERS:

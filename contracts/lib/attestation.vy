@@ -6,6 +6,8 @@
         `nesa.protocol.commitments`.
 """
 
+from . import signature
+
 # Everything that the members of one shard agree on. `seed` is the hash of the seed block.
 struct Work:
     market: address
@@ -22,18 +24,8 @@ PROTOCOL_VERSION: constant(uint256) = 1
 COMMITMENT_DOMAIN: constant(bytes32) = keccak256("nesa.commitment.v1")
 SET_DOMAIN: constant(bytes32) = keccak256("nesa.commitment-set.v1")
 
-EIP712_DOMAIN_TYPE: constant(bytes32) = keccak256(
-    "EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
-)
-NAME_HASH: constant(bytes32) = keccak256("Nesa")
-VERSION_HASH: constant(bytes32) = keccak256("1")
 ATTESTATION_TYPE: constant(bytes32) = keccak256(
     "Attestation(uint256 queryId,uint256 attempt,uint256 shard,uint256 round,bytes32 inDigest,bytes32 outDigest,bytes32 payloadHash,bytes32 setDigest)"
-)
-
-LOW_BITS: constant(uint256) = 2**255 - 1
-SECP256K1_HALF_ORDER: constant(bytes32) = (
-    0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
 )
 
 
@@ -101,9 +93,6 @@ def attestation_hash(work: Work, payload_hash: bytes32, set_digest: bytes32) -> 
     @param set_digest Digest of the set that the shard settled on.
     @return The hash.
     """
-    domain: bytes32 = keccak256(
-        abi_encode(EIP712_DOMAIN_TYPE, NAME_HASH, VERSION_HASH, chain.id, work.market)
-    )
     message: bytes32 = keccak256(
         abi_encode(
             ATTESTATION_TYPE,
@@ -117,23 +106,7 @@ def attestation_hash(work: Work, payload_hash: bytes32, set_digest: bytes32) -> 
             set_digest,
         )
     )
-    return keccak256(concat(x"1901", domain, message))
-
-
-@internal
-@pure
-def signer_of(digest: bytes32, r: bytes32, vs: bytes32) -> address:
-    """
-    @notice Who signed a digest.
-    @param digest The 32 bytes.
-    @param r Signature after EIP-2098.
-    @param vs Signature after EIP-2098.
-    @return The signer, zero when the signature cannot be recovered.
-    """
-    word: uint256 = convert(vs, uint256)
-    s: uint256 = word & LOW_BITS
-    assert s <= convert(SECP256K1_HALF_ORDER, uint256), "committee: high s"
-    return ecrecover(digest, (word >> 255) + 27, convert(r, uint256), s)
+    return signature.typed_hash(work.market, message)
 
 
 @internal

@@ -69,6 +69,9 @@ def _accept_late(
     @param output The answer.
     @return The query's topic.
     """
+    status: IQueryMarket.QueryStatus = staticcall MARKET.status_of(query.query_id)
+    answered: bool = status in (IQueryMarket.QueryStatus.FULFILLED | IQueryMarket.QueryStatus.FINAL)
+    assert answered, "consumer: not answered"
     assert staticcall MARKET.verify_outcome(query, outcome), "consumer: not the outcome"
     assert keccak256(output) == outcome.output_hash, "consumer: not the output"
     return self._resolve(query.query_id)

@@ -20,6 +20,7 @@ implements: ICommittee
 from ..lib import attestation
 from ..lib import draw
 from ..lib import query_terms
+from ..lib import signature
 from ..lib import tenure
 
 # Where in a report the words of one shard are, and whom they pay.
@@ -301,7 +302,7 @@ def _payees(
 @internal
 @pure
 def _check_signed(member: uint256, attested: bytes32, r: bytes32, vs: bytes32):
-    recovered: address = attestation.signer_of(attested, r, vs)
+    recovered: address = signature.signer_of(attested, r, vs)
     assert recovered == tenure.signer(member), "committee: not attested"
 
 

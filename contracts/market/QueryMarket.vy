@@ -62,6 +62,7 @@ struct Boundary:
 VERSION_ID_DOMAIN: constant(bytes32) = keccak256("nesa.version-id.v1")
 
 BPS: constant(uint256) = 10_000
+MAX_OUTPUT_BYTES: constant(uint256) = 1_024
 # Unit of gas that the callback price is for.
 GAS_UNIT: constant(uint256) = 1_000
 MIN_REPLICAS: constant(uint256) = 3
@@ -107,6 +108,8 @@ _queries: HashMap[uint256, uint256]
 pinned_seed: public(HashMap[uint256, bytes32])
 # Open disputes of an answered query, see above.
 _holds: HashMap[uint256, uint256]
+# The query whose callback runs.
+_delivering: transient(uint256)
 
 
 @deploy
@@ -260,6 +263,8 @@ def claim_slot(
     @notice Pays a member of a settled committee whom the report left out.
     """
     closing: uint256 = self._settled(query, outcome)
+    # The report's event, behind its callback, must tell the outcome that is stored.
+    assert self._delivering != query.query_id, "market: in its callback"
     assert block.timestamp <= closing, "market: claims are over"
     agreed: bool = query.assurance == IQueryMarket.Assurance.AGREED
     assert agreed, "market: nothing to claim"
@@ -570,6 +575,10 @@ def _ordered(order: IQueryMarket.Order) -> Ordered:
     rules: IProtocolParameters.QueryParameters = parameter_words.unpack_query_parameters(
         parameters
     )
+    # A sealed answer is a ciphertext, whose length only its members know.
+    if order.privacy == IQueryMarket.Privacy.OPEN:
+        length: uint256 = edge_type.byte_length(offer.output_edge)
+        assert length <= MAX_OUTPUT_BYTES, "market: output too large"
     disputable: bool = rules.dispute_window <= credit_book.CREDIT_WINDOW
     assert disputable, "market: dispute outlasts credit"
 
@@ -597,7 +606,9 @@ def _ordered(order: IQueryMarket.Order) -> Ordered:
         attempt=0,
         seed_block=block.number + 1,
     )
-    self._check_exposure(query, limits)
+    # Nobody can lie in a proof, so nothing of it is ever repaid.
+    if order.assurance != IQueryMarket.Assurance.PROVED:
+        self._check_exposure(query, limits)
     return Ordered(query=query, input_edge=offer.input_edge)
 
 
@@ -808,6 +819,8 @@ def _deliver(query: IQueryMarket.Query, output: Bytes[1024]) -> IQueryMarket.Cal
     # than was ordered and paid for, so the whole report reverts.
     spendable: uint256 = msg.gas - msg.gas // 64
     assert spendable >= query.callback_gas + CALLBACK_MARGIN, "market: gas too low"
+    outer: uint256 = self._delivering
+    self._delivering = query.query_id
     success: bool = False
     response: Bytes[32] = b""
     success, response = raw_call(
@@ -817,6 +830,7 @@ def _deliver(query: IQueryMarket.Query, output: Bytes[1024]) -> IQueryMarket.Cal
         gas=query.callback_gas,
         revert_on_failure=False,
     )
+    self._delivering = outer
     if success:
         return IQueryMarket.CallbackResult.SUCCEEDED
     return IQueryMarket.CallbackResult.REVERTED

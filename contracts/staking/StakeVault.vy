@@ -29,12 +29,16 @@ from ..interfaces import IStakeVault
 implements: IStakeVault
 
 from ..lib import parameter_words
+from ..lib import signature
 from ..lib import tenure
 
 # A slot of a seat list, all zero when it is vacant. Reports read the first word only.
 struct Slot:
     tenure: uint256  # see `lib/tenure.vy`
     locked: uint256  # NES units
+
+# What a signer signs for the operator that takes it.
+CONSENT_TYPE: constant(bytes32) = keccak256("SignerConsent(address operator)")
 
 ORACLE_SHARD: constant(uint256) = 8
 MAX_SHARDS: constant(uint256) = 8
@@ -48,13 +52,11 @@ MASK_64: constant(uint256) = 2**64 - 1
 COUNT_BITS: constant(uint256) = 80
 COUNTS_PER_WORD: constant(uint256) = 3
 COUNT_MASK: constant(uint256) = 2**80 - 1
-MAX_SLOTS: constant(uint256) = 2**16 - 1
+# A draw looks at as many slots, see `lib/draw.vy`: no list may hide an active seat from it.
+MAX_SLOTS: constant(uint256) = 64
 
 # Bits of one shard in what the market receives.
 SEAT_COUNT_BITS: constant(uint256) = 24
-
-# Vacancies that one call looks at, so that nobody can make it run out of gas.
-MAX_STEPS: constant(uint256) = 32
 
 MAX_UNBONDING: constant(uint256) = 2**32 - 1  # seconds
 
@@ -85,9 +87,6 @@ operator_at: public(HashMap[uint256, address])
 # The operator that a signer belongs to for good.
 operator_of: public(HashMap[address, address])
 
-# The operator that states an endpoint, by the endpoint's hash.
-_operator_behind: HashMap[bytes32, address]
-
 # stake (64 bits) | locked (64) | unbonding (64) | withdrawable_at (48) | holds (16).
 _ledgers: HashMap[address, uint256]
 
@@ -97,10 +96,6 @@ _counts: HashMap[bytes32, uint256[3]]
 
 # Where an operator sits in a version: its place plus one.
 _place_of: HashMap[bytes32, HashMap[address, uint256]]
-
-# Stacks of slots that were released, by version and shard. An entry may be stale: its slot was
-# cut off the list, or is taken again.
-_vacancies: HashMap[bytes32, HashMap[uint256, DynArray[uint256, MAX_SLOTS]]]
 
 
 @deploy
@@ -138,18 +133,24 @@ def __init__(
 
 
 @external
-def register_operator(signer: address, encryption_key: bytes32, endpoint: String[128]):
+def register_operator(
+    signer: address,
+    consent: IStakeVault.Consent,
+    encryption_key: bytes32,
+    endpoint: String[128],
+):
     """
     @notice Makes the caller an operator; its address is the operator's id and should be cold.
     @param signer Hot key that signs work. It can never belong to another operator.
+    @param consent The signer's signature, see `IStakeVault`.
     @param encryption_key X25519 public key.
-    @param endpoint Where members and oracles reach the operator; nobody else may state it.
+    @param endpoint Where members and oracles reach the operator.
     """
     assert self.operators[msg.sender].signer == empty(address), "vault: already an operator"
     assert encryption_key != empty(bytes32), "vault: no encryption key"
+    self._check_endpoint(endpoint)
 
-    self._claim_signer(signer)
-    self._claim_endpoint(endpoint)
+    self._claim_signer(signer, consent)
     self._number_operator()
     self.operators[msg.sender] = IStakeVault.Operator(
         signer=signer,
@@ -171,9 +172,8 @@ def set_endpoint(endpoint: String[128]):
     @param endpoint The new endpoint.
     """
     self._check_operator(msg.sender)
+    self._check_endpoint(endpoint)
 
-    self._operator_behind[keccak256(self.operators[msg.sender].endpoint)] = empty(address)
-    self._claim_endpoint(endpoint)
     self.operators[msg.sender].endpoint = endpoint
 
     log IStakeVault.EndpointChanged(operator=msg.sender, endpoint=endpoint)
@@ -201,14 +201,15 @@ def set_encryption_key(encryption_key: bytes32):
 
 
 @external
-def rotate_signer(signer: address):
+def rotate_signer(signer: address, consent: IStakeVault.Consent):
     """
     @notice Changes the signer of seats that the caller takes later; a seat keeps its signer.
     @param signer The new signer; a former signer of the same operator is allowed.
+    @param consent The new signer's signature, see `IStakeVault`.
     """
     self._check_operator(msg.sender)
 
-    self._claim_signer(signer)
+    self._claim_signer(signer, consent)
     self.operators[msg.sender].signer = signer
 
     log IStakeVault.SignerRotated(operator=msg.sender, signer=signer)
@@ -400,7 +401,8 @@ def evict(version_id: bytes32, shard: uint256, slot: uint256):
 @external
 def release_seat(version_id: bytes32, shard: uint256, slot: uint256):
     """
-    @notice Unlocks the stake of a seat that ended so long ago that no query can need it.
+    @notice Unlocks the stake of a seat that ended so long ago that no query can need it, or that
+            was left before it began.
     @dev Anyone may call. Refused while the operator is held.
     @param version_id The version.
     @param shard The shard's index.
@@ -410,8 +412,9 @@ def release_seat(version_id: bytes32, shard: uint256, slot: uint256):
     seat: IStakeVault.Seat = self._seat(version_id, place)
     assert seat.operator != empty(address), "vault: slot is vacant"
     assert seat.to_epoch != tenure.NO_END, "vault: seat not left"
-    released_at: uint256 = seat.to_epoch * EPOCH_SECONDS + UNBONDING_SECONDS
-    assert block.timestamp >= released_at, "vault: seat may be needed"
+    if seat.from_epoch < seat.to_epoch:
+        released_at: uint256 = seat.to_epoch * EPOCH_SECONDS + UNBONDING_SECONDS
+        assert block.timestamp >= released_at, "vault: seat may be needed"
     ledger: IStakeVault.Ledger = self._ledger(seat.operator)
     assert ledger.holds == 0, "vault: seat is held"
 
@@ -419,7 +422,7 @@ def release_seat(version_id: bytes32, shard: uint256, slot: uint256):
     self._store_ledger(seat.operator, ledger)
     self._place_of[version_id][seat.operator] = 0
     self._slots[version_id][place] = empty(Slot)
-    self._give_slot_back(version_id, shard, slot)
+    self._cut_vacant_end(version_id, shard)
 
     log IStakeVault.SeatReleased(
         version_id=version_id, operator=seat.operator, shard=shard, slot=slot
@@ -727,8 +730,14 @@ def _check_slasher():
 
 
 @internal
-def _claim_signer(signer: address):
+def _claim_signer(signer: address, consent: IStakeVault.Consent):
+    # Without consent anybody could take an address that somebody else signs or reports with, and
+    # what that earns.
     assert signer != empty(address), "vault: no signer"
+    message: bytes32 = keccak256(abi_encode(CONSENT_TYPE, msg.sender))
+    digest: bytes32 = signature.typed_hash(self, message)
+    consenting: address = signature.signer_of(digest, consent.r, consent.vs)
+    assert consenting == signer, "vault: signer did not consent"
     holder: address = self.operator_of[signer]
     assert holder == empty(address) or holder == msg.sender, "vault: signer is taken"
 
@@ -745,12 +754,9 @@ def _number_operator():
 
 
 @internal
-def _claim_endpoint(endpoint: String[128]):
+@pure
+def _check_endpoint(endpoint: String[128]):
     assert len(endpoint) != 0, "vault: no endpoint"
-    endpoint_hash: bytes32 = keccak256(endpoint)
-    assert self._operator_behind[endpoint_hash] == empty(address), "vault: endpoint is taken"
-
-    self._operator_behind[endpoint_hash] = msg.sender
 
 
 @internal
@@ -869,24 +875,18 @@ def _store_count(version_id: bytes32, shard: uint256, slots: uint256, next_activ
 
 @internal
 def _open_slot(version_id: bytes32, shard: uint256) -> uint256:
+    # The first vacant slot, or one more.
     count: uint256 = self._count(version_id, shard)
     slots: uint256 = count & MASK_16
+    slot: uint256 = 0
+    for _: uint256 in range(slots, bound=MAX_SLOTS):
+        if self._slots[version_id][self._place(shard, slot)].tenure == 0:
+            break
+        slot += 1
+    assert slot < MAX_SLOTS, "vault: shard is full"
+
     next_active: uint256 = ((count >> 16) & MASK_16) + 1
-
-    slot: uint256 = slots
-    for _: uint256 in range(MAX_STEPS):
-        if len(self._vacancies[version_id][shard]) == 0:
-            break
-        candidate: uint256 = self._vacancies[version_id][shard].pop()
-        place: uint256 = self._place(shard, candidate)
-        if candidate < slots and self._slots[version_id][place].tenure == 0:
-            slot = candidate
-            break
-
-    if slot == slots:
-        assert slots < MAX_SLOTS, "vault: shard is full"
-        slots += 1
-    self._store_count(version_id, shard, slots, next_active)
+    self._store_count(version_id, shard, max(slots, slot + 1), next_active)
     return slot
 
 
@@ -908,14 +908,12 @@ def _end_seat(version_id: bytes32, shard: uint256, slot: uint256, seat: IStakeVa
 
 
 @internal
-def _give_slot_back(version_id: bytes32, shard: uint256, slot: uint256):
-    # Vacant slots at the end are cut off: draws look at 64 slots at most, and somebody who took
-    # and left many seats must not fill them with vacancies. A draw that ran over the longer list
-    # finds the same vacancies there, or seats of later epochs.
+def _cut_vacant_end(version_id: bytes32, shard: uint256):
+    # Every slot of the list costs a draw that meets it. A draw that ran over the longer list finds
+    # the same vacancies there, or seats of later epochs.
     count: uint256 = self._count(version_id, shard)
     slots: uint256 = count & MASK_16
-    self._vacancies[version_id][shard].append(slot)
-    for _: uint256 in range(MAX_STEPS):
+    for _: uint256 in range(MAX_SLOTS):
         if slots == 0 or self._slots[version_id][self._place(shard, slots - 1)].tenure != 0:
             break
         slots -= 1

@@ -16,6 +16,7 @@ from nesa.chain.contracts import ZERO_ADDRESS, Contracts, Operator, SeatRecord
 from nesa.chain.sender import Sender
 from nesa.models.publish import base_of
 from nesa.privacy.keys import public_bytes
+from nesa.protocol.consent import sign_consent
 from nesa.protocol.errors import InvalidConfiguration, InvalidInput, NesaError, Rejected
 from nesa.protocol.ids import Address, Amount, Epoch, VersionId
 from nesa_miner.circuits import Rebuilt, find_solc, rebuild
@@ -126,18 +127,22 @@ class Registrar:
         vault, signer = self.contracts.vault, self.identity.address
         key, endpoint = public_bytes(self.identity.encryption), self.settings.endpoint
         known = await vault.operator(self.operator, at="latest")
+        consent = self._consent()
         if known.signer == ZERO_ADDRESS:
-            await self._send(vault.register_operator(signer, key, endpoint), "registering")
+            call = vault.register_operator(signer, consent, key, endpoint)
+            await self._send(call, "registering")
             return
-        for call in self._corrections(known, signer, key, endpoint):
+        for call in self._corrections(known, key, endpoint):
             await self._send(call, "correcting what the vault knows of this operator")
 
-    def _corrections(
-        self, known: Operator, signer: Address, key: bytes, endpoint: str
-    ) -> list[ContractCall]:
+    def _consent(self) -> tuple[bytes, bytes]:
+        chain_id, vault = self.connection.deployment.chain_id, self.contracts.vault.address
+        return sign_consent(self.identity.signer, chain_id, vault, self.operator)
+
+    def _corrections(self, known: Operator, key: bytes, endpoint: str) -> list[ContractCall]:
         vault, wanted = self.contracts.vault, []
-        if known.signer != signer:
-            wanted.append(vault.call("rotate_signer", signer))
+        if known.signer != self.identity.address:
+            wanted.append(vault.rotate_signer(self.identity.address, self._consent()))
         if known.next_encryption_key != key:
             wanted.append(vault.call("set_encryption_key", key))
         if known.endpoint != endpoint:

@@ -20,7 +20,7 @@ from nesa.chain.connection import Connection
 from nesa.chain.deployment import Deployment, Network, deployment_path
 from nesa.chain.keystore import SCRYPT_COST, read_password
 from nesa.protocol.errors import InvalidConfiguration, NesaError, Rejected
-from nesa.protocol.ids import NES_DECIMALS, Address
+from nesa.protocol.ids import NES_DECIMALS
 from nesa_oracle import daemon
 from nesa_oracle.config import OracleSettings, read_settings, write_settings
 from nesa_oracle.doctor import examine
@@ -235,7 +235,7 @@ async def _register(settings: OracleSettings) -> dict[str, Any]:
     async with await Connection.open(settings.rpc_url, deployment) as connection:
         registration = Registration(connection, owner)
         encryption = encryption_key(settings, password)
-        await registration.register(Address(signer.address), encryption, settings.endpoint)
+        await registration.register(signer, encryption, settings.endpoint)
         slot = await registration.slot()
         deposited = 0
         if slot is None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from eth_account.signers.local import LocalAccount
+from eth_keys.datatypes import PrivateKey
 
 from nesa.chain.connection import Connection
 from nesa.chain.contracts import ORACLE_SEATS, ZERO_ADDRESS, Contracts
 from nesa.chain.sender import Sender
+from nesa.protocol.consent import sign_consent
 from nesa.protocol.errors import Rejected
 from nesa.protocol.ids import Address, Amount
 
@@ -18,18 +20,22 @@ class Registration:
         self._contracts = Contracts(connection)
         self._sender = Sender(connection, owner)
         self._owner = Address(owner.address)
+        self._chain_id = connection.deployment.chain_id
 
-    async def register(self, signer: Address, encryption: bytes, endpoint: str) -> bool:
+    async def register(self, signer: LocalAccount, encryption: bytes, endpoint: str) -> bool:
         """Make the owner an operator; False when it is one already.
 
         Raises:
-            Rejected: the signer or the endpoint belongs to somebody else.
+            Rejected: the signer belongs to somebody else.
         """
         vault = self._contracts.vault
         record = await vault.operator(self._owner, "latest")
         if record.signer != ZERO_ADDRESS:
             return False
-        await self._sender.send(vault.register_operator(signer, encryption, endpoint))
+        key = PrivateKey(bytes(signer.key))
+        consent = sign_consent(key, self._chain_id, vault.address, self._owner)
+        address = Address(signer.address)
+        await self._sender.send(vault.register_operator(address, consent, encryption, endpoint))
         return True
 
     async def stake(self) -> Amount:

@@ -125,16 +125,27 @@ def test_entering_again_gains_nothing(world, consumer, outsider):
 
 
 def test_claims_and_closing_from_within_gain_nothing(world, consumer, outsider):
-    """A client closes its query from within, before anybody can claim a slot."""
+    """A client closes its query from within, before anybody can claim a slot; or it claims for a
+    member, so that the report announces an outcome that is not the one stored any more."""
     query = ask(world, consumer, Temper.CALLS_BACK, 900_000)
     go_to(query.opened_at + 30)
     reports = world.reports(query, signers=[0, 1, 2])
     with boa.env.anchor():
         outcome = outcome_as_abi(world.fulfil(query, reports, sender=outsider))
-    consumer.prepare([world.market.close.prepare_calldata(query.as_abi(), outcome)])
+    work = world.works(query)[0]
+    result = work.result(3, work.commitments())
+    claim = (query.as_abi(), outcome, 0, work.commitments(), result.as_abi())
+    consumer.prepare(
+        [
+            world.market.close.prepare_calldata(query.as_abi(), outcome),
+            world.market.claim_slot.prepare_calldata(*claim),
+        ]
+    )
     assert outcome_as_abi(world.fulfil(query, reports, sender=outsider)) == outcome
     assert consumer.succeeded() == 0
+    assert world.market.verify_outcome(query.as_abi(), outcome)
     world.assert_solvent()
+    world.market.claim_slot(*claim)
 
 
 def test_a_client_may_ask_again_from_within(world, consumer):

@@ -136,7 +136,7 @@ def test_the_other_form_of_a_signature_is_refused(world, query, work):
     flipped = (high | (1 - v) << 255).to_bytes(32, "big") if high < 1 << 255 else first.vs
     if flipped == first.vs:
         flipped = ((SECP256K1_HALF_ORDER + 1) | v << 255).to_bytes(32, "big")
-    with boa.reverts("committee: high s"):
+    with boa.reverts("signature: high s"):
         world.fulfil(query, [with_results(report, replace(first, vs=flipped), *rest)])
 
 

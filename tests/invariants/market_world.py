@@ -11,6 +11,7 @@ from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
 from nesa.chain.abi import Interface
+from nesa.protocol.consent import sign_consent
 from nesa.protocol.draw import draw, query_seed
 from nesa.protocol.ids import ONE_NES, ZERO_DIGEST, Address, Digest, QueryId
 from nesa.protocol.queries import ORACLE_SHARD, Query
@@ -149,7 +150,10 @@ class MarketWorld:
         stake = REQUEST_LIMITS.seat_stake * (len(places) + 2)
         self.token.transfer(owner, stake, sender=OWNER)
         self.token.approve(self.vault.address, 2**256 - 1, sender=owner)
-        self.vault.register_operator(signer_address(key), b"\x01" * 32, name, sender=owner)
+        vault = Address(self.vault.address)
+        consent = sign_consent(key, self.chain.chain_id, vault, Address(owner))
+        given = (signer_address(key), consent, b"\x01" * 32, name)
+        self.vault.register_operator(*given, sender=owner)
         self.vault.deposit(stake, sender=owner)
         self.keys[signer_address(key)], self.owners[signer_address(key)] = key, owner
         self.places[owner] = places

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import astuple, dataclass
 
 import pytest
+from eth_keys.datatypes import PrivateKey
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 from hypothesis import settings
@@ -17,7 +18,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from nesa.protocol.ids import ZERO_DIGEST
+from nesa.protocol.consent import sign_consent
+from nesa.protocol.ids import ZERO_DIGEST, Address
 from tests.deployment import (
     EPOCH_SECONDS,
     GENESIS_SUPPLY,
@@ -27,6 +29,7 @@ from tests.deployment import (
     SHARDS,
     UNBONDING_SECONDS,
 )
+from tests.reports import signer_address
 from tests.revm import Revert, RevmChain
 
 SEAT_STAKE = REQUEST_LIMITS.seat_stake
@@ -105,8 +108,11 @@ class StakeVaultMachine(RuleBasedStateMachine):
         )
         self.token.approve(self.vault.address, 2**256 - 1, sender=OWNER)
         for index, operator in enumerate(OPERATORS):
-            signer = account(f"signer {index}")
-            self.vault.register_operator(signer, b"\x01" * 32, str(index), sender=operator)
+            key = PrivateKey(keccak(text=f"signer {index}"))
+            vault = Address(self.vault.address)
+            consent = sign_consent(key, self.chain.chain_id, vault, Address(operator))
+            given = (signer_address(key), consent, b"\x01" * 32, str(index))
+            self.vault.register_operator(*given, sender=operator)
         self.books = {operator: Book() for operator in OPERATORS}
         self.seats: dict[tuple[int, int], SeatModel] = {}
         self.rewards = 0
@@ -217,7 +223,8 @@ class StakeVaultMachine(RuleBasedStateMachine):
             return
         seat, book = self.seats[place], self.books[operator]
         released_at = seat.to_epoch * EPOCH_SECONDS + UNBONDING_SECONDS
-        allowed = self.chain.timestamp >= released_at and not book.holds
+        unused = seat.from_epoch >= seat.to_epoch or self.chain.timestamp >= released_at
+        allowed = unused and not book.holds
         self.expect(allowed, self.vault.release_seat, self.version(shard), *place, sender=OWNER)
         if allowed:
             del self.seats[place]

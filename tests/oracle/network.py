@@ -28,6 +28,7 @@ from nesa.chain.contracts import ORACLE_SEATS, Contracts, Order
 from nesa.chain.deployment import Deployment
 from nesa.chain.events import AttemptOpened, QueryRequested, decode_event
 from nesa.chain.sender import Receipt, Sender
+from nesa.protocol.consent import sign_consent
 from nesa.protocol.digests import boundary_digest
 from nesa.protocol.edges import DType, EdgeType
 from nesa.protocol.evidence import ShardEvidence, encode_evidence
@@ -311,10 +312,12 @@ async def _seat_everybody(network: Network, connection: Connection) -> None:
 async def _seat(
     network: Network, sender: Sender, name: str, contracts: Contracts, stake: Amount
 ) -> None:
-    vault, signer = contracts.vault, Address(operator_key(name).address)
+    vault, key = contracts.vault, network.key(name)
+    consent = sign_consent(key, network.deployment.chain_id, vault.address, sender.address)
+    signer = Address(operator_key(name).address)
     calls: list[ContractCall] = [
         contracts.token.approve(vault.address, stake),
-        vault.register_operator(signer, keccak(text=name), network.endpoint(name)),
+        vault.register_operator(signer, consent, keccak(text=name), network.endpoint(name)),
         vault.deposit(stake),
     ]
     for call in calls:

@@ -282,10 +282,14 @@ class Vault(BoundContract):
         return int(shard), int(slot)
 
     def register_operator(
-        self, signer: Address, encryption_key: bytes, endpoint: str
+        self, signer: Address, consent: tuple[bytes, bytes], encryption_key: bytes, endpoint: str
     ) -> ContractCall:
-        """Make the sender an operator."""
-        return self.call("register_operator", signer, encryption_key, endpoint)
+        """Make the sender an operator; `consent` is the signer's, see `nesa.protocol.consent`."""
+        return self.call("register_operator", signer, consent, encryption_key, endpoint)
+
+    def rotate_signer(self, signer: Address, consent: tuple[bytes, bytes]) -> ContractCall:
+        """Change the signer of seats that the sender takes later."""
+        return self.call("rotate_signer", signer, consent)
 
     def set_endpoint(self, endpoint: str) -> ContractCall:
         """Move the sending operator."""

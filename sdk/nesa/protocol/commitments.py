@@ -122,13 +122,7 @@ _ATTESTATION_TYPES: Final = {
 def attestation_message(
     chain_id: int, market: Address, attestation: Attestation
 ) -> SignableMessage:
-    """EIP-712 message of `attestation` under the market's domain (name Nesa, version 1)."""
-    domain = {
-        "name": "Nesa",
-        "version": str(PROTOCOL_VERSION),
-        "chainId": chain_id,
-        "verifyingContract": market,
-    }
+    """EIP-712 message of `attestation` under the market's domain."""
     values = {
         "queryId": attestation.query_id,
         "attempt": attestation.attempt,
@@ -139,12 +133,26 @@ def attestation_message(
         "payloadHash": attestation.payload_hash,
         "setDigest": attestation.set_digest,
     }
-    return encode_typed_data(domain, _ATTESTATION_TYPES, values)
+    return encode_typed_data(signing_domain(chain_id, market), _ATTESTATION_TYPES, values)
 
 
 def attestation_hash(chain_id: int, market: Address, attestation: Attestation) -> Digest:
     """The 32 bytes that are signed."""
-    message = attestation_message(chain_id, market, attestation)
+    return typed_hash(attestation_message(chain_id, market, attestation))
+
+
+def signing_domain(chain_id: int, contract: Address) -> dict[str, Any]:
+    """EIP-712 domain of messages that `contract` checks."""
+    return {
+        "name": "Nesa",
+        "version": str(PROTOCOL_VERSION),
+        "chainId": chain_id,
+        "verifyingContract": contract,
+    }
+
+
+def typed_hash(message: SignableMessage) -> Digest:
+    """The 32 bytes that are signed of an EIP-712 message."""
     return Digest(keccak(b"\x19" + message.version + message.header + message.body))
 
 

@@ -2,6 +2,7 @@
 
 import boa
 import pytest
+from eth_utils.crypto import keccak
 
 from nesa.protocol.digests import boundary_digest
 from nesa.protocol.ids import ONE_NES
@@ -170,8 +171,11 @@ def test_another_answer_cannot_be_brought(world, register, clinic, outsider, cli
     outcome = outcome_as_abi(answer(world, query, logits(1, 2)))
     with boa.reverts("consumer: not the output"):
         register.record_answer(query.as_abi(), outcome, logits(2, 1), sender=outsider)
-    with boa.reverts("consumer: not the outcome"):
+    with boa.reverts("consumer: not answered"):
         register.record_answer(other.as_abi(), outcome, logits(1, 2), sender=outsider)
+    with boa.reverts("consumer: not the outcome"):
+        forged = (*outcome[:2], keccak(logits(2, 1)), *outcome[3:])
+        register.record_answer(query.as_abi(), forged, logits(2, 1), sender=outsider)
     with boa.reverts("consumer: not asked"):
         register.record_answer(query.as_abi(), outcome, logits(1, 2), sender=outsider)
 

@@ -7,6 +7,7 @@
 from contracts.interfaces import IQueryMarket
 from contracts.lib import attestation
 from contracts.lib import query_terms
+from contracts.lib import signature
 
 
 @external
@@ -32,7 +33,7 @@ def attestation_hash(
 @external
 @pure
 def signer_of(digest: bytes32, r: bytes32, vs: bytes32) -> address:
-    return attestation.signer_of(digest, r, vs)
+    return signature.signer_of(digest, r, vs)
 
 
 @external

@@ -161,6 +161,17 @@ def test_past_what_the_seats_could_repay_reverts(world, client):
         world.request(client)
 
 
+def test_proved_queries_need_no_seats_to_repay_them(world, client):
+    version_id = world.proved[1]
+    world.lower.registry.set_price(version_id, 200 * ONE_NES, 0, sender=world.developer)
+    agreed = {"version_id": version_id}
+    world.request(client, **agreed)
+    with boa.reverts("market: exposure cap"):
+        world.request(client, **agreed)
+    for _ in range(10):
+        world.request(client, assurance=Assurance.PROVED)
+
+
 def test_an_answer_frees_the_version_again(world, client):
     world.lower.registry.set_price(world.versions[1], 200 * ONE_NES, 0, sender=world.developer)
     for _ in range(2):

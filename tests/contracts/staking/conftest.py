@@ -4,9 +4,13 @@ from types import SimpleNamespace
 
 import boa
 import pytest
+from eth_keys.datatypes import PrivateKey
+from eth_utils.crypto import keccak
 
-from nesa.protocol.ids import ZERO_DIGEST
+from nesa.protocol.consent import sign_consent
+from nesa.protocol.ids import ZERO_DIGEST, Address
 from tests.deployment import REQUEST_LIMITS, deploy_lower, register_version
+from tests.reports import signer_address
 
 SEAT_STAKE = REQUEST_LIMITS.seat_stake
 NO_END = 2**32 - 1
@@ -67,13 +71,31 @@ def version_id(lower, actors):
     return register_version(lower.registry, actors.developer)
 
 
+def new_key():
+    """A key that nobody has yet."""
+    return PrivateKey(keccak(text=f"key of {boa.env.generate_address()}"))
+
+
 @pytest.fixture
-def register(vault):
+def consent(vault):
+    """A key's consent to sign for an operator."""
+
+    def consent(key, operator):
+        chain_id = int(boa.env.evm.patch.chain_id)
+        return sign_consent(key, chain_id, Address(vault.address), Address(operator))
+
+    return consent
+
+
+@pytest.fixture
+def register(vault, consent):
     """Makes an account an operator and returns its signer."""
 
-    def register(account):
-        signer = boa.env.generate_address()
-        vault.register_operator(signer, b"\x11" * 32, f"https://{account}", sender=account)
+    def register(account, key=None, encryption_key=b"\x11" * 32, endpoint="https://node"):
+        key = key or new_key()
+        signer = signer_address(key)
+        given = (signer, consent(key, account), encryption_key, endpoint)
+        vault.register_operator(*given, sender=account)
         return signer
 
     return register

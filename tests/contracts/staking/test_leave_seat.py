@@ -50,7 +50,7 @@ def test_others_revert(vault, sit, operator, outsider, version_id):
 @pytest.mark.parametrize(
     ("shard", "slot", "reason"),
     [
-        (0, 1 << 16, "vault: no such slot"),  # would be the place of shard 1
+        (0, 64, "vault: no such slot"),  # would be the place of shard 1
         (9, 0, "vault: no such shard"),
         (2**240, 0, "vault: no such shard"),
     ],

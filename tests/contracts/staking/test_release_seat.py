@@ -8,6 +8,7 @@ from tests.deployment import EPOCH_SECONDS, UNBONDING_SECONDS
 def left(vault, sit, operator, version_id):
     """A seat that was left, and the moment it can be released."""
     slot = sit(operator, version_id, 0)
+    boa.env.time_travel(seconds=EPOCH_SECONDS)
     vault.leave_seat(version_id, 0, slot, sender=operator)
     return slot, (vault.epoch() + 1) * EPOCH_SECONDS + UNBONDING_SECONDS
 
@@ -75,12 +76,21 @@ def test_vacant_slots_at_the_end_are_cut_off(vault, sit, version_id):
     leave_and_release(vault, accounts[3], version_id, 0, slots[3])
     assert vault.seat_counts(version_id, 1) == 2
 
-    # What is left of the vacancies is stale and does not lead past the end of the list.
     taken = [sit(boa.env.generate_address(), version_id, 0) for _ in range(3)]
     assert taken == [2, 3, 4]
     leave_and_release(vault, accounts[0], version_id, 0, slots[0])
     assert sit(boa.env.generate_address(), version_id, 0) == 0
     assert sit(boa.env.generate_address(), version_id, 0) == 5
+
+
+def test_a_seat_that_never_began_is_released_at_once(vault, sit, operator, outsider, version_id):
+    """No query can have drawn it, so nobody fills a list with such seats."""
+    sit(outsider, version_id, 0)
+    slot = sit(operator, version_id, 0)
+    vault.leave_seat(version_id, 0, slot, sender=operator)
+    vault.release_seat(version_id, 0, slot, sender=outsider)
+    assert vault.ledger(operator).locked == 0
+    assert vault.seat_counts(version_id, 1) == 1
 
 
 def test_other_shards_keep_their_counts(vault, sit, operator, version_id):

@@ -14,7 +14,7 @@ def test_seats_come_in_the_order_asked_for(vault, sit, version_id):
 
 def test_slots_that_no_list_can_hold_revert(vault, version_id):
     with boa.reverts("vault: no such slot"):
-        vault.seats(version_id, 0, [1 << 16])
+        vault.seats(version_id, 0, [64])
     with boa.reverts("vault: no such shard"):
         vault.seats(version_id, 9, [0])
 
@@ -38,4 +38,4 @@ def test_a_tenure_is_the_seat_in_one_word(vault, sit, version_id):
 
 def test_tenures_refuse_the_slots_that_seats_refuse(vault, version_id):
     with boa.reverts("vault: no such slot"):
-        vault.tenures(version_id, 0, [1 << 16])
+        vault.tenures(version_id, 0, [64])

@@ -1,20 +1,10 @@
 import boa
 
 
-def test_the_former_endpoint_is_free_again(vault, register, operator, outsider):
+def test_an_operator_is_reached_elsewhere(vault, register, operator):
     register(operator)
-    register(outsider)
     vault.set_endpoint("https://new", sender=operator)
     assert vault.operators(operator).endpoint == "https://new"
-    vault.set_endpoint(f"https://{operator}", sender=outsider)
-    with boa.reverts("vault: endpoint is taken"):
-        vault.set_endpoint("https://new", sender=outsider)
-
-
-def test_ones_own_endpoint_can_be_stated_again(vault, register, operator):
-    register(operator)
-    vault.set_endpoint(f"https://{operator}", sender=operator)
-    assert vault.operators(operator).endpoint == f"https://{operator}"
 
 
 def test_no_endpoint_reverts(vault, register, operator):
