@@ -70,6 +70,8 @@ def bytes_root(data: Bytes[4096]) -> bytes32:
         start: uint256 = i * LEAF_BYTES
         length: uint256 = min(LEAF_BYTES, size - start)
         level[i] = keccak256(concat(b"\x00", slice(data, start, length)))
+    if width == 1:
+        return level[0]
     return self._root(level, width)
 
 

@@ -223,7 +223,7 @@ def fulfil_proved(
     report: DynArray[bytes32, 112],
     output: Bytes[512],
     tensors: DynArray[Bytes[512], 4],
-    proofs: DynArray[Bytes[8192], 4],
+    proofs: DynArray[Bytes[4608], 4],
 ) -> IQueryMarket.CallbackResult:
     """
     @notice Brings the answer to a PROVED query with a proof of every shard.
@@ -743,7 +743,7 @@ def _boundary_digest(edge: bytes32, root: bytes32) -> bytes32:
 @internal
 @view
 def _verify(
-    version_id: bytes32, shard: uint256, input: Bytes[512], output: Bytes[512], proof: Bytes[8192]
+    version_id: bytes32, shard: uint256, input: Bytes[512], output: Bytes[512], proof: Bytes[4608]
 ) -> Boundary:
     verifier: address = empty(address)
     edges: Boundary = empty(Boundary)

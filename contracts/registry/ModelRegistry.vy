@@ -166,7 +166,7 @@ def retire(version_id: bytes32):
 
 @external
 def prove_corner(
-    version_id: bytes32, shard: uint256, input: Bytes[512], output: Bytes[512], proof: Bytes[8192]
+    version_id: bytes32, shard: uint256, input: Bytes[512], output: Bytes[512], proof: Bytes[4608]
 ):
     """
     @notice Shows that a shard's verifier accepts a true proof and refuses two false ones.
@@ -425,11 +425,11 @@ def _little_endian(bits: uint256) -> bytes32:
 
 @internal
 @pure
-def _broken(proof: Bytes[8192]) -> Bytes[8192]:
+def _broken(proof: Bytes[4608]) -> Bytes[4608]:
     # The last bit turned over.
     assert len(proof) != 0, "registry: no proof"
     body: uint256 = len(proof) - 1
     last: uint256 = convert(slice(proof, body, 1), uint256) ^ 1
     tail: Bytes[32] = slice(convert(last << 248, bytes32), 0, 1)
-    whole: Bytes[8224] = concat(slice(proof, 0, body), tail)
-    return abi_decode(abi_encode(whole), Bytes[8192])  # narrows the type
+    whole: Bytes[4640] = concat(slice(proof, 0, body), tail)
+    return abi_decode(abi_encode(whole), Bytes[4608])  # narrows the type

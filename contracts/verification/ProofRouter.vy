@@ -45,7 +45,7 @@ def verify(
     output_edge: bytes32,
     input: Bytes[512],
     output: Bytes[512],
-    proof: Bytes[8192],
+    proof: Bytes[4608],
 ) -> (bytes32, bytes32):
     """
     @notice Reverts unless `verifier` accepts `proof` for these values.
@@ -58,9 +58,8 @@ def verify(
     @param proof The proof.
     @return Boundary digests of the input and of the output, for the caller to compare.
     """
-    inputs: Bytes[4096] = self._residues(input_edge, input)
-    outputs: Bytes[4096] = self._residues(output_edge, output)
-    assert self._accepts(verifier, proof, inputs, outputs), "router: proof refused"
+    accepted: bool = self._accepts(verifier, input_edge, output_edge, input, output, proof)
+    assert accepted, "router: proof refused"
 
     return (
         tensor_digest.boundary_digest(input_edge, input),
@@ -76,7 +75,7 @@ def try_verify(
     output_edge: bytes32,
     input: Bytes[512],
     output: Bytes[512],
-    proof: Bytes[8192],
+    proof: Bytes[4608],
 ) -> bool:
     """
     @notice Whether `verifier` accepts `proof` for these values. Values that do not fit the edges
@@ -89,17 +88,22 @@ def try_verify(
     @param proof The proof.
     @return True when the verifier accepts.
     """
-    inputs: Bytes[4096] = self._residues(input_edge, input)
-    outputs: Bytes[4096] = self._residues(output_edge, output)
-    return self._accepts(verifier, proof, inputs, outputs)
+    return self._accepts(verifier, input_edge, output_edge, input, output, proof)
 
 
 @internal
 @view
 def _accepts(
-    verifier: address, proof: Bytes[8192], inputs: Bytes[4096], outputs: Bytes[4096]
+    verifier: address,
+    input_edge: bytes32,
+    output_edge: bytes32,
+    input: Bytes[512],
+    output: Bytes[512],
+    proof: Bytes[4608],
 ) -> bool:
-    count: uint256 = (len(inputs) + len(outputs)) // 32
+    entering: edge_type.EdgeType = edge_type.unpack(input_edge)
+    leaving: edge_type.EdgeType = edge_type.unpack(output_edge)
+    count: uint256 = entering.elements + leaving.elements
     assert count <= MAX_INSTANCES, "router: too many values"
     # Proofs are whole words, so that the encoding below pads none.
     if len(proof) % 32 != 0:
@@ -118,8 +122,8 @@ def _accepts(
             convert(len(proof), bytes32),
             proof,
             convert(count, bytes32),
-            inputs,
-            outputs,
+            self._residues(entering, input),
+            self._residues(leaving, output),
         ),
         max_outsize=64,
         gas=VERIFIER_GAS,
@@ -133,11 +137,9 @@ def _accepts(
 
 @internal
 @pure
-def _residues(packed_edge: bytes32, data: Bytes[512]) -> Bytes[4096]:
+def _residues(edge: edge_type.EdgeType, data: Bytes[512]) -> Bytes[4096]:
     # Every value of a tensor as a field element of 32 bytes.
-    edge: edge_type.EdgeType = edge_type.unpack(packed_edge)
     assert len(data) == edge.elements * edge.itemsize, "router: wrong length"
-    assert edge.elements <= MAX_INSTANCES, "router: tensor too large"
     padded: Bytes[544] = concat(data, empty(bytes32))  # so that every word is a whole one
     bits: uint256 = 8 * edge.itemsize
     per_word: uint256 = 256 // bits
@@ -151,6 +153,13 @@ def _residues(packed_edge: bytes32, data: Bytes[512]) -> Bytes[4096]:
     lift: uint256 = FIELD - zero
     least: uint256 = convert(edge.low + convert(zero, int256), uint256)
     greatest: uint256 = convert(edge.high + convert(zero, int256), uint256)
+    # Ranges are checked in every second lane at once. A lane has twice its bits then, so that a
+    # carry or a borrow shows in the bit above the value and reaches no other lane.
+    every_second: uint256 = ALL_BITS // ((1 << (2 * bits)) - 1)
+    carries: uint256 = every_second << bits
+    mask: uint256 = carries - every_second
+    lowest: uint256 = carries - least * every_second
+    highest: uint256 = carries + greatest * every_second
 
     rows: uint256[8][16] = empty(uint256[8][16])  # by eight, because each access costs much
     row: uint256 = 0
@@ -164,38 +173,28 @@ def _residues(packed_edge: bytes32, data: Bytes[512]) -> Bytes[4096]:
             # Lanes behind the last value get one that is in range; they are cut off below.
             unused: uint256 = ALL_BITS >> ((edge.elements - done) * bits)
             word = (word & ~unused) | ((least * ones) & unused)
-        self._check_range(word, bits, least, greatest)
-        self._check_range(word >> bits, bits, least, greatest)
+        even: uint256 = word & mask
+        odd: uint256 = (word >> bits) & mask
+        within: uint256 = (even + lowest) & (highest - even) & (odd + lowest) & (highest - odd)
+        assert within & carries == carries, "router: value out of range"
         for _: uint256 in range(per_word // 8, bound=4):
             if row * 8 >= edge.elements:
                 break
+            # A sum of two numbers below the field's order never overflows.
             rows[row] = [
-                uint256_addmod(word >> down, lift, FIELD),
-                uint256_addmod((word << bits) >> down, lift, FIELD),
-                uint256_addmod((word << unsafe_mul(2, bits)) >> down, lift, FIELD),
-                uint256_addmod((word << unsafe_mul(3, bits)) >> down, lift, FIELD),
-                uint256_addmod((word << unsafe_mul(4, bits)) >> down, lift, FIELD),
-                uint256_addmod((word << unsafe_mul(5, bits)) >> down, lift, FIELD),
-                uint256_addmod((word << unsafe_mul(6, bits)) >> down, lift, FIELD),
-                uint256_addmod((word << unsafe_mul(7, bits)) >> down, lift, FIELD),
+                unsafe_add(word >> down, lift) % FIELD,
+                unsafe_add((word << bits) >> down, lift) % FIELD,
+                unsafe_add((word << unsafe_mul(2, bits)) >> down, lift) % FIELD,
+                unsafe_add((word << unsafe_mul(3, bits)) >> down, lift) % FIELD,
+                unsafe_add((word << unsafe_mul(4, bits)) >> down, lift) % FIELD,
+                unsafe_add((word << unsafe_mul(5, bits)) >> down, lift) % FIELD,
+                unsafe_add((word << unsafe_mul(6, bits)) >> down, lift) % FIELD,
+                unsafe_add((word << unsafe_mul(7, bits)) >> down, lift) % FIELD,
             ]
             row += 1
             word = word << (8 * bits)
 
     return slice(abi_encode(rows), 0, 32 * edge.elements)
-
-
-@internal
-@pure
-def _check_range(word: uint256, bits: uint256, least: uint256, greatest: uint256):
-    # Looks at every second lane at once. A lane has twice its bits then, so that a carry or a
-    # borrow shows in the bit above the value and reaches no other lane.
-    ones: uint256 = ALL_BITS // ((1 << (2 * bits)) - 1)
-    carries: uint256 = ones << bits
-    lanes: uint256 = word & (carries - ones)
-    reached: uint256 = lanes + (carries - least * ones)
-    not_passed: uint256 = carries + greatest * ones - lanes
-    assert reached & not_passed & carries == carries, "router: value out of range"
 
 
 @internal

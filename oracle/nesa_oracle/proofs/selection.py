@@ -14,7 +14,7 @@ from nesa.protocol.outcomes import prover_begins
 from nesa.protocol.queries import Query, ShardReport
 from nesa_oracle.report import Report, chained
 
-MAX_PROOF_BYTES = 8_192
+MAX_PROOF_BYTES = 4_608
 MAX_PROVED_TENSOR_BYTES = 512
 """What the market takes of each."""
 

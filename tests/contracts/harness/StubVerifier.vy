@@ -27,7 +27,7 @@ def __init__(behaviour: Behaviour):
 @external
 @view
 @raw_return
-def verifyProof(proof: Bytes[8192], instances: DynArray[uint256, 128]) -> Bytes[64]:
+def verifyProof(proof: Bytes[4608], instances: DynArray[uint256, 128]) -> Bytes[64]:
     if BEHAVIOUR == Behaviour.ACCEPTS_ALL:
         return abi_encode(True)
     if BEHAVIOUR == Behaviour.ANSWERS_LONG:
