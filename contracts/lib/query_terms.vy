@@ -19,6 +19,8 @@ struct FeeSplit:
     treasury: uint256
 
 PROTOCOL_VERSION: constant(uint256) = 1
+# Shards times replicas; bounds what a report can cost.
+MAX_MEMBER_SLOTS: constant(uint256) = 32
 TERMS_DOMAIN: constant(bytes32) = keccak256("nesa.terms.v1")
 OUTCOME_DOMAIN: constant(bytes32) = keccak256("nesa.outcome.v1")
 

@@ -40,13 +40,12 @@ ORACLE_SHARD: constant(uint256) = 8
 MAX_SHARDS: constant(uint256) = 8
 MAX_MEMBERS: constant(uint256) = 8
 
-# All slots of a query: shards times replicas.
-MAX_MEMBER_SLOTS: constant(uint256) = 32
-
 # Words of one shard in a report, see `ICommittee`.
 HEAD_WORDS: constant(uint256) = 2
 RESULT_WORDS: constant(uint256) = 3
-MAX_REPORT_WORDS: constant(uint256) = MAX_SHARDS * HEAD_WORDS + MAX_MEMBER_SLOTS * RESULT_WORDS
+MAX_REPORT_WORDS: constant(uint256) = (
+    MAX_SHARDS * HEAD_WORDS + query_terms.MAX_MEMBER_SLOTS * RESULT_WORDS
+)
 PAID_BITS: constant(uint256) = 8
 PAID_MASK: constant(uint256) = 2**8 - 1
 

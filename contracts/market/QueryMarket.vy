@@ -26,32 +26,34 @@ from ..interfaces import IStakeVault
 
 implements: IQueryMarket
 
-from ..lib import attestation
 from ..lib import credit_book
 from ..lib import edge_type
-from ..lib import parameter_words
+from ..lib import pricing
+from ..lib import query_book
 from ..lib import query_terms
 from ..lib import tenure
 from ..lib import tensor_digest
 
 initializes: credit_book
+initializes: pricing[credit_book := credit_book]
+initializes: query_book
 
 exports: (
     credit_book.total_owed,
     credit_book.last_query_id,
     credit_book.open_fees,
     credit_book.shares_of,
+    query_book.status_of,
+    query_book.closes_at,
+    query_book.verify_terms,
+    query_book.verify_outcome,
+    query_book.pinned_seed,
 )
 
 # An open query once its terms, its deadline and its seed are found in order.
 struct Open:
     terms_hash: bytes32
     seed: bytes32
-
-# The terms of an order and what is needed of its version to read the input.
-struct Ordered:
-    query: IQueryMarket.Query
-    input_edge: bytes32
 
 # What goes into a shard and what comes out: packed edges, or digests.
 struct Boundary:
@@ -61,30 +63,7 @@ struct Boundary:
 # As in the registry: the version id holds the developer.
 VERSION_ID_DOMAIN: constant(bytes32) = keccak256("nesa.version-id.v1")
 
-BPS: constant(uint256) = 10_000
-MAX_OUTPUT_BYTES: constant(uint256) = 1_024
-# Unit of gas that the callback price is for.
-GAS_UNIT: constant(uint256) = 1_000
-MIN_REPLICAS: constant(uint256) = 3
-MAX_PROVED_SHARDS: constant(uint256) = 4
-# Shards times replicas; bounds what a report can cost.
-MAX_MEMBER_SLOTS: constant(uint256) = 32
 MAX_ATTEMPTS: constant(uint256) = 3
-# Blocks whose hash the chain remembers.
-HASH_BLOCKS: constant(uint256) = 256
-
-# A query's word is status (8 bits, highest) | closes_at (40) | the low 208 bits of the hash of its
-# terms, or of its outcome once it is answered. 208 bits leave 2**104 steps for a collision and
-# 2**208 for the second preimage that changed terms would need.
-CLOSES_SHIFT: constant(uint256) = 208
-STATUS_SHIFT: constant(uint256) = 248
-HASH_MASK: constant(uint256) = 2**208 - 1
-CLOSES_MASK: constant(uint256) = 2**40 - 1
-
-# A query's holds are their number (64 bits, lowest) | since when.
-HELD_SINCE_SHIFT: constant(uint256) = 64
-HOLD_COUNT_MASK: constant(uint256) = 2**64 - 1
-
 # Gas that must be left over beside the callback's own: the call and the event behind it.
 CALLBACK_MARGIN: constant(uint256) = 25_000
 
@@ -95,19 +74,12 @@ VAULT: immutable(IStakeVault)
 ROUTER: immutable(IProofRouter)
 COMMITTEE: immutable(ICommittee)
 DEPLOYER: immutable(address)
-EPOCH_SECONDS: immutable(uint256)
 # From the start of a query's epoch; seats are kept for that long.
 MAXIMUM_QUERY_SECONDS: immutable(uint256)
 
 # Who may hold answered queries.
 court: public(address)
 
-# One word a query, see above.
-_queries: HashMap[uint256, uint256]
-# Block hashes kept beyond what the chain remembers.
-pinned_seed: public(HashMap[uint256, bytes32])
-# Open disputes of an answered query, see above.
-_holds: HashMap[uint256, uint256]
 # The query whose callback runs.
 _delivering: transient(uint256)
 
@@ -139,9 +111,9 @@ def __init__(
     ROUTER = router
     COMMITTEE = committee
     DEPLOYER = msg.sender
-    EPOCH_SECONDS = staticcall vault.epoch_seconds()
     MAXIMUM_QUERY_SECONDS = staticcall parameters.maximum_query_seconds()
     credit_book.__init__(credit_window)
+    pricing.__init__(parameters, registry, vault)
 
 
 # === Clients ===
@@ -176,10 +148,10 @@ def retry(query: IQueryMarket.Query):
     """
     @notice Opens another attempt of a query that nobody answered.
     """
-    self._open_terms(query)
+    query_book._open_terms(query)
     assert msg.sender == query.requester, "market: not the requester"
     late: bool = block.timestamp > query.answer_deadline
-    assert late or self._is_seed_gone(query.seed_block), "market: still answerable"
+    assert late or query_book._is_seed_gone(query.seed_block), "market: still answerable"
     assert query.attempt + 1 < MAX_ATTEMPTS, "market: no attempt left"
 
     rules: IProtocolParameters.QueryParameters = query_terms.rules(query)
@@ -192,7 +164,7 @@ def retry(query: IQueryMarket.Query):
     ends_by: uint256 = again.answer_deadline + max(rules.claim_window, rules.dispute_window)
     assert ends_by <= self._seats_until(query.epoch), "market: too late to retry"
 
-    self._store(query.query_id, IQueryMarket.QueryStatus.OPEN, 0, query_terms.terms_hash(again))
+    query_book._store(query.query_id, IQueryMarket.QueryStatus.OPEN, 0, query_terms.terms_hash(again))
     log IQueryMarket.AttemptOpened(query_id=query.query_id, query=again)
 
 
@@ -237,7 +209,7 @@ def fulfil_proved(
     )
 
     in_digest: bytes32 = query.input_digest
-    for i: uint256 in range(query.shards, bound=MAX_PROVED_SHARDS):
+    for i: uint256 in range(query.shards, bound=pricing.MAX_PROVED_SHARDS):
         result: Bytes[512] = output
         if i + 1 < query.shards:
             result = tensors[i + 1]
@@ -262,7 +234,7 @@ def claim_slot(
     """
     @notice Pays a member of a settled committee whom the report left out.
     """
-    closing: uint256 = self._settled(query, outcome)
+    closing: uint256 = query_book._settled(query, outcome)
     # The report's event, behind its callback, must tell the outcome that is stored.
     assert self._delivering != query.query_id, "market: in its callback"
     assert block.timestamp <= closing, "market: claims are over"
@@ -275,7 +247,7 @@ def claim_slot(
 
     settled: IQueryMarket.Outcome = outcome
     settled.shards[shard].paid |= 1 << result.position
-    self._store(
+    query_book._store(
         query.query_id,
         IQueryMarket.QueryStatus.FULFILLED,
         closing,
@@ -300,10 +272,10 @@ def refund(query: IQueryMarket.Query):
     """
     @notice Credits the whole fee to the requester of a query that was not answered in time.
     """
-    terms_hash: bytes32 = self._open_terms(query)
+    terms_hash: bytes32 = query_book._open_terms(query)
     assert block.timestamp > query.answer_deadline, "market: not yet refundable"
 
-    self._store(query.query_id, IQueryMarket.QueryStatus.REFUNDED, 0, terms_hash)
+    query_book._store(query.query_id, IQueryMarket.QueryStatus.REFUNDED, 0, terms_hash)
     amount: uint256 = query_terms.fee(query)
     credit_book._cancel(query.version_id, amount)
     credit_book._return(convert(query.requester, uint256), amount)
@@ -317,12 +289,12 @@ def close(query: IQueryMarket.Query, outcome: IQueryMarket.Outcome):
     """
     @notice Credits the requester with the slots that nobody claimed.
     """
-    closing: uint256 = self._settled(query, outcome)
+    closing: uint256 = query_book._settled(query, outcome)
     assert block.timestamp > closing, "market: claims are open"
     unpaid: uint256 = query.shards * query.replicas - self._paid_slots(outcome)
     assert unpaid != 0, "market: nothing left"
 
-    self._store(
+    query_book._store(
         query.query_id,
         IQueryMarket.QueryStatus.FINAL,
         closing,
@@ -338,10 +310,7 @@ def pin_seed(seed_block: uint256) -> bytes32:
     """
     @notice Keeps the hash of a recent block.
     """
-    assert seed_block < block.number, "market: no such block yet"
-    assert block.number - seed_block <= HASH_BLOCKS, "market: block is forgotten"
-    seed: bytes32 = blockhash(seed_block)
-    self.pinned_seed[seed_block] = seed
+    seed: bytes32 = query_book._pin_seed(seed_block)
     log IQueryMarket.SeedPinned(seed_block=seed_block, seed=seed)
     return seed
 
@@ -408,12 +377,7 @@ def hold(query_id: uint256):
     @notice Stops the clock of an answered query.
     """
     assert msg.sender == self.court, "market: not the court"
-    status: IQueryMarket.QueryStatus = self._status_of(query_id)
-    assert status == IQueryMarket.QueryStatus.FULFILLED, "market: not to be held"
-    holds: uint256 = self._holds[query_id]
-    if holds == 0:
-        holds = block.timestamp << HELD_SINCE_SHIFT
-    self._holds[query_id] = holds + 1
+    query_book._hold(query_id)
 
 
 @external
@@ -422,14 +386,7 @@ def release(query_id: uint256):
     @notice Ends one hold; after the last one the clock goes on.
     """
     assert msg.sender == self.court, "market: only the court"
-    holds: uint256 = self._holds[query_id]
-    assert holds != 0, "market: not held"
-    if holds & HOLD_COUNT_MASK > 1:
-        self._holds[query_id] = holds - 1
-    else:
-        self._holds[query_id] = 0
-        held: uint256 = block.timestamp - (holds >> HELD_SINCE_SHIFT)
-        self._queries[query_id] += held << CLOSES_SHIFT
+    query_book._release(query_id)
 
 
 @external
@@ -441,43 +398,6 @@ def overturn(query: IQueryMarket.Query, outcome: IQueryMarket.Outcome):
 
 
 # === Views ===
-
-
-@external
-@view
-def status_of(query_id: uint256) -> IQueryMarket.QueryStatus:
-    """
-    @notice Where a query stands now.
-    """
-    return self._status_of(query_id)
-
-
-@external
-@view
-def closes_at(query_id: uint256) -> uint256:
-    """
-    @notice Until when slots can be claimed and the answer disputed.
-    """
-    return (self._queries[query_id] >> CLOSES_SHIFT) & CLOSES_MASK
-
-
-@external
-@view
-def verify_terms(query: IQueryMarket.Query) -> bool:
-    """
-    @notice Whether these are the terms of an open query.
-    """
-    word: uint256 = self._word(IQueryMarket.QueryStatus.OPEN, 0, query_terms.terms_hash(query))
-    return self._queries[query.query_id] == word
-
-
-@external
-@view
-def verify_outcome(query: IQueryMarket.Query, outcome: IQueryMarket.Outcome) -> bool:
-    """
-    @notice Whether this is the outcome that the market keeps for this query.
-    """
-    return self._is_outcome(self._queries[query.query_id], query, outcome)
 
 
 @external
@@ -504,7 +424,7 @@ def quote(order: IQueryMarket.Order) -> uint256:
     """
     @notice What an order would cost now.
     """
-    return query_terms.fee(self._ordered(order).query)
+    return query_terms.fee(pricing._ordered(order).query)
 
 
 # === Request ===
@@ -531,7 +451,8 @@ def _permit(amount: uint256, deadline: uint256, v: uint8, r: bytes32, s: bytes32
 
 @internal
 def _request(order: IQueryMarket.Order, input: Bytes[4096]) -> uint256:
-    ordered: Ordered = self._ordered(order)
+    self._check_caller()
+    ordered: pricing.Ordered = pricing._ordered(order)
     query: IQueryMarket.Query = ordered.query
     if order.privacy == IQueryMarket.Privacy.SEALED:
         assert len(input) != 0, "market: no ciphertext"
@@ -545,7 +466,7 @@ def _request(order: IQueryMarket.Order, input: Bytes[4096]) -> uint256:
     assert fee <= order.max_fee, "market: fee too low"
 
     query.query_id = credit_book._open(query.version_id, fee)
-    self._store(query.query_id, IQueryMarket.QueryStatus.OPEN, 0, query_terms.terms_hash(query))
+    query_book._store(query.query_id, IQueryMarket.QueryStatus.OPEN, 0, query_terms.terms_hash(query))
     log IQueryMarket.QueryRequested(
         query_id=query.query_id,
         requester=msg.sender,
@@ -563,64 +484,7 @@ def _request(order: IQueryMarket.Order, input: Bytes[4096]) -> uint256:
 
 @internal
 @view
-def _ordered(order: IQueryMarket.Order) -> Ordered:
-    # The terms of an order but for its number and its input.
-    self._check_offered(order)
-    offer: IModelRegistry.Offer = staticcall REGISTRY.offer(order.version_id)
-    parameters: uint256 = 0
-    limits_word: uint256 = 0
-    parameters, limits_word = staticcall PARAMETERS.request_terms()
-    limits: IProtocolParameters.RequestLimits = parameter_words.unpack_request_limits(limits_word)
-    self._check_order(order, offer, limits)
-    rules: IProtocolParameters.QueryParameters = parameter_words.unpack_query_parameters(
-        parameters
-    )
-    # A sealed answer is a ciphertext, whose length only its members know.
-    if order.privacy == IQueryMarket.Privacy.OPEN:
-        length: uint256 = edge_type.byte_length(offer.output_edge)
-        assert length <= MAX_OUTPUT_BYTES, "market: output too large"
-    disputable: bool = rules.dispute_window <= credit_book.CREDIT_WINDOW
-    assert disputable, "market: dispute outlasts credit"
-
-    query: IQueryMarket.Query = IQueryMarket.Query(
-        query_id=0,
-        requester=msg.sender,
-        version_id=order.version_id,
-        input_digest=order.input_digest,
-        output_edge=offer.output_edge,
-        assurance=order.assurance,
-        privacy=order.privacy,
-        shards=offer.shards,
-        replicas=order.replicas,
-        base_fee=offer.price * offer.shards * order.replicas,
-        proof_fee=self._proof_fee(order, offer),
-        callback_fee=limits.callback_price * order.callback_gas // GAS_UNIT,
-        callback_gas=order.callback_gas,
-        epoch=block.timestamp // EPOCH_SECONDS,
-        seat_counts=staticcall VAULT.request_snapshot(
-            order.version_id, offer.shards, max(limits.min_seats, order.replicas)
-        ),
-        parameters=query_terms.with_royalty(parameters, offer.royalty_bps),
-        opened_at=block.timestamp,
-        answer_deadline=block.timestamp + rules.answer_window,
-        attempt=0,
-        seed_block=block.number + 1,
-    )
-    # Nobody can lie in a proof, so nothing of it is ever repaid.
-    if order.assurance != IQueryMarket.Assurance.PROVED:
-        self._check_exposure(query, limits)
-    return Ordered(query=query, input_edge=offer.input_edge)
-
-
-@internal
-@view
-def _check_offered(order: IQueryMarket.Order):
-    # Compared one by one, for a caller can set several flags at once.
-    agreed: bool = order.assurance == IQueryMarket.Assurance.AGREED
-    proved: bool = order.assurance == IQueryMarket.Assurance.PROVED
-    open: bool = order.privacy == IQueryMarket.Privacy.OPEN
-    sealed: bool = order.privacy == IQueryMarket.Privacy.SEALED
-    assert (agreed and (open or sealed)) or (proved and open), "market: not offered yet"
+def _check_caller():
     # Nobody can make the market, or what it trusts, the target of a callback.
     assert msg.sender not in [
         self,
@@ -635,48 +499,9 @@ def _check_offered(order: IQueryMarket.Order):
 
 @internal
 @view
-def _check_order(
-    order: IQueryMarket.Order,
-    offer: IModelRegistry.Offer,
-    limits: IProtocolParameters.RequestLimits,
-):
-    if order.assurance == IQueryMarket.Assurance.PROVED:
-        assert order.replicas == 1, "market: one prover"
-        assert offer.provable, "market: not provable"
-        assert offer.shards <= MAX_PROVED_SHARDS, "market: too many shards"
-    else:
-        assert order.replicas >= MIN_REPLICAS, "market: too few replicas"
-        assert order.replicas <= limits.max_replicas, "market: too many replicas"
-    slots: uint256 = offer.shards * order.replicas
-    assert slots <= MAX_MEMBER_SLOTS, "market: too many member slots"
-    assert order.callback_gas <= limits.max_callback_gas, "market: too much callback gas"
-
-
-@internal
-@view
-def _proof_fee(order: IQueryMarket.Order, offer: IModelRegistry.Offer) -> uint256:
-    if order.assurance == IQueryMarket.Assurance.PROVED:
-        return offer.proof_price * offer.shards
-    return 0
-
-
-@internal
-@view
-def _check_exposure(
-    query: IQueryMarket.Query, limits: IProtocolParameters.RequestLimits
-):
-    # What is open never exceeds what the seats of a lying quorum could repay.
-    repayable: uint256 = limits.seat_stake * attestation.quorum(query.replicas)
-    cap: uint256 = repayable * limits.exposure_bps // BPS
-    open: uint256 = credit_book._open_fees(query.version_id) + query_terms.fee(query)
-    assert open <= cap, "market: exposure cap"
-
-
-@internal
-@view
 def _seats_until(epoch: uint256) -> uint256:
     # Until when the vault keeps the seats that queries of this epoch draw from.
-    return epoch * EPOCH_SECONDS + MAXIMUM_QUERY_SECONDS
+    return epoch * pricing.EPOCH_SECONDS + MAXIMUM_QUERY_SECONDS
 
 
 # === Report ===
@@ -685,38 +510,9 @@ def _seats_until(epoch: uint256) -> uint256:
 @internal
 @view
 def _answerable(query: IQueryMarket.Query) -> Open:
-    terms_hash: bytes32 = self._open_terms(query)
+    terms_hash: bytes32 = query_book._open_terms(query)
     assert block.timestamp <= query.answer_deadline, "market: too late"
-    return Open(terms_hash=terms_hash, seed=self._seed(query.seed_block))
-
-
-@internal
-@view
-def _open_terms(query: IQueryMarket.Query) -> bytes32:
-    word: uint256 = self._queries[query.query_id]
-    open: uint256 = convert(IQueryMarket.QueryStatus.OPEN, uint256)
-    assert word >> STATUS_SHIFT == open, "market: not open"
-    terms_hash: bytes32 = query_terms.terms_hash(query)
-    assert word & HASH_MASK == convert(terms_hash, uint256) & HASH_MASK, "market: other terms"
-    return terms_hash
-
-
-@internal
-@view
-def _seed(seed_block: uint256) -> bytes32:
-    assert block.number > seed_block, "market: no seed yet"
-    if block.number - seed_block <= HASH_BLOCKS:
-        return blockhash(seed_block)
-    seed: bytes32 = self.pinned_seed[seed_block]
-    assert seed != empty(bytes32), "market: seed is gone"
-    return seed
-
-
-@internal
-@view
-def _is_seed_gone(seed_block: uint256) -> bool:
-    forgotten: bool = block.number > seed_block + HASH_BLOCKS
-    return forgotten and self.pinned_seed[seed_block] == empty(bytes32)
+    return Open(terms_hash=terms_hash, seed=query_book._seed(query.seed_block))
 
 
 @internal
@@ -768,7 +564,7 @@ def _conclude(
         shards=verdict.shards,
     )
     rules: IProtocolParameters.QueryParameters = query_terms.rules(query)
-    self._store(
+    query_book._store(
         query.query_id,
         IQueryMarket.QueryStatus.FULFILLED,
         block.timestamp + max(rules.claim_window, rules.dispute_window),
@@ -840,28 +636,6 @@ def _deliver(query: IQueryMarket.Query, output: Bytes[1024]) -> IQueryMarket.Cal
 
 
 @internal
-@view
-def _settled(query: IQueryMarket.Query, outcome: IQueryMarket.Outcome) -> uint256:
-    # When the windows of an answered query close, once its outcome is found in order.
-    word: uint256 = self._queries[query.query_id]
-    fulfilled: uint256 = convert(IQueryMarket.QueryStatus.FULFILLED, uint256)
-    assert word >> STATUS_SHIFT == fulfilled, "market: not settled"
-    assert self._is_outcome(word, query, outcome), "market: other outcome"
-    assert self._holds[query.query_id] == 0, "market: held"
-    return (word >> CLOSES_SHIFT) & CLOSES_MASK
-
-
-@internal
-@view
-def _is_outcome(
-    word: uint256, query: IQueryMarket.Query, outcome: IQueryMarket.Outcome
-) -> bool:
-    if outcome.terms_hash != query_terms.terms_hash(query):
-        return False
-    return word & HASH_MASK == convert(query_terms.outcome_hash(outcome), uint256) & HASH_MASK
-
-
-@internal
 @pure
 def _paid_slots(outcome: IQueryMarket.Outcome) -> uint256:
     count: uint256 = 0
@@ -869,35 +643,3 @@ def _paid_slots(outcome: IQueryMarket.Outcome) -> uint256:
         for position: uint256 in range(8):
             count += (shard.paid >> position) & 1
     return count
-
-
-# === State words ===
-
-
-@internal
-def _store(
-    query_id: uint256,
-    status: IQueryMarket.QueryStatus,
-    closing: uint256,
-    content: bytes32,
-):
-    self._queries[query_id] = self._word(status, closing, content)
-
-
-@internal
-@pure
-def _word(status: IQueryMarket.QueryStatus, closing: uint256, content: bytes32) -> uint256:
-    head: uint256 = (convert(status, uint256) << STATUS_SHIFT) | (closing << CLOSES_SHIFT)
-    return head | (convert(content, uint256) & HASH_MASK)
-
-
-@internal
-@view
-def _status_of(query_id: uint256) -> IQueryMarket.QueryStatus:
-    word: uint256 = self._queries[query_id]
-    status: IQueryMarket.QueryStatus = convert(word >> STATUS_SHIFT, IQueryMarket.QueryStatus)
-    if status != IQueryMarket.QueryStatus.FULFILLED or self._holds[query_id] != 0:
-        return status
-    if block.timestamp > (word >> CLOSES_SHIFT) & CLOSES_MASK:
-        return IQueryMarket.QueryStatus.FINAL
-    return status

@@ -36,6 +36,10 @@ AREAS: Final[dict[str, tuple[str, ...]]] = {
 OWN_AREAS: Final[dict[str, tuple[str, ...]]] = {
     "nesa_consumer": EXAMPLES,
     "credit_book": MARKET,
+    "pricing": MARKET,
+    "query_book": MARKET,
+    "tenure": ("tests/contracts/staking", *MARKET),
+    "signature": ("tests/contracts/staking", *MARKET),
     "edge_type": ("tests/conformance/test_edge_types.py", "tests/contracts/registry"),
 }
 """What modules have instead."""
