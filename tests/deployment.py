@@ -11,8 +11,8 @@ import boa
 from boa.contracts.vyper.vyper_contract import VyperContract, VyperDeployer
 
 from nesa.protocol.edges import DType, EdgeType
-from nesa.protocol.ids import ONE_NES, ZERO_DIGEST, Digest
-from nesa.protocol.parameters import QueryParameters
+from nesa.protocol.ids import ONE_NES, ZERO_DIGEST, Amount, Digest
+from nesa.protocol.parameters import QueryParameters, RequestLimits
 from nesa.protocol.versions import ShardFacts
 
 ROOT: Final = Path(__file__).parent.parent
@@ -37,19 +37,14 @@ QUERY_PARAMETERS: Final = QueryParameters(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class RequestLimits:
-    """What requests are held to, in the order of the contract's struct."""
-
-    callback_price: int = 1_000
-    max_callback_gas: int = 1_000_000
-    min_seats: int = 4
-    seat_stake: int = 1_000 * ONE_NES
-    exposure_bps: int = 5_000
-    max_replicas: int = 8
-
-
-REQUEST_LIMITS: Final = RequestLimits()
+REQUEST_LIMITS: Final = RequestLimits(
+    callback_price=Amount(1_000),
+    max_callback_gas=1_000_000,
+    min_seats=4,
+    seat_stake=Amount(1_000 * ONE_NES),
+    exposure_bps=5_000,
+    max_replicas=8,
+)
 
 INPUT_EDGE: Final = EdgeType(DType.INT8, (1, 4), -127, 127)
 MIDDLE_EDGE: Final = EdgeType(DType.INT8, (1, 3), -127, 127)

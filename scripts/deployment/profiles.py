@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from nesa.chain.events import RequestLimits
 from nesa.protocol.errors import InvalidInput
 from nesa.protocol.ids import ONE_NES, Amount
-from nesa.protocol.parameters import QueryParameters
+from nesa.protocol.parameters import QueryParameters, RequestLimits
 
 MINUTE: Final = 60
 HOUR: Final = 60 * MINUTE
@@ -72,7 +71,7 @@ PUBLIC: Final = Profile(
         reviewers_bps=300,
         oracle_turn=5 * MINUTE,
         oracle_turns=4,
-        prover_turn=15 * MINUTE,
+        prover_turn=20 * MINUTE,
         prover_turns=4,
         answer_window=2 * HOUR,
         claim_window=6 * HOUR,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nesa.protocol.parameters import QueryParameters
+from nesa.protocol.parameters import QueryParameters, RequestLimits
 from tests.deployment import load_harness
 
 WIDTHS = (16, 16, 16, 16, 16, 8, 16, 8, 32, 32, 32)
@@ -28,8 +28,10 @@ def test_query_parameters_agree(harness, values):
 
 @settings(max_examples=30, deadline=None)
 @given(values=st.tuples(*(st.integers(0, 2**width - 1) for width in (32, 32, 16, 64, 16, 8))))
-def test_request_limits_come_back(harness, values):
+def test_request_limits_agree(harness, values):
+    limits = RequestLimits(*values)
     word = harness.pack_request_limits(values)
-    assert word < 2**168
+    assert word == limits.pack()
+    assert RequestLimits.unpack(word) == limits
     assert tuple(harness.unpack_request_limits(word)) == values
-    assert harness.seat_stake(word) == values[3]
+    assert harness.seat_stake(word) == limits.seat_stake

@@ -8,7 +8,6 @@ from typing import Any, ClassVar, Final
 
 from nesa.chain.abi import ContractCall, interface
 from nesa.chain.connection import At, Connection
-from nesa.chain.events import RequestLimits
 from nesa.protocol.edges import EdgeType
 from nesa.protocol.ids import (
     ZERO_DIGEST,
@@ -24,7 +23,7 @@ from nesa.protocol.ids import (
     VersionRoot,
 )
 from nesa.protocol.outcomes import outcome_as_abi
-from nesa.protocol.parameters import QueryParameters
+from nesa.protocol.parameters import QueryParameters, RequestLimits
 from nesa.protocol.queries import (
     ORACLE_SHARD,
     Assurance,

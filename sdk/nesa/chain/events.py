@@ -21,7 +21,7 @@ from nesa.protocol.ids import (
     VersionId,
 )
 from nesa.protocol.outcomes import outcome_from_abi
-from nesa.protocol.parameters import QueryParameters
+from nesa.protocol.parameters import QueryParameters, RequestLimits
 from nesa.protocol.queries import CallbackResult, Outcome, Query
 
 
@@ -33,18 +33,6 @@ class LogKey:
     log_index: int
     block_hash: Digest
     tx_hash: Digest
-
-
-@dataclass(frozen=True, slots=True)
-class RequestLimits:
-    """What a request and a new seat are held to, as in the contract's struct."""
-
-    callback_price: Amount
-    max_callback_gas: int
-    min_seats: int
-    seat_stake: Amount
-    exposure_bps: int
-    max_replicas: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,14 +3,16 @@ from dataclasses import astuple, replace
 import boa
 import pytest
 
-from tests.deployment import REQUEST_LIMITS, RequestLimits
+from nesa.protocol.ids import Amount
+from nesa.protocol.parameters import RequestLimits
+from tests.deployment import REQUEST_LIMITS
 
 
 @pytest.mark.parametrize(
     "limits",
     [
-        RequestLimits(2**32 - 1, 5_000_000, 1_024, 10**16, 10_000, 8),
-        RequestLimits(0, 0, 1, 1, 1, 1),
+        RequestLimits(Amount(2**32 - 1), 5_000_000, 1_024, Amount(10**16), 10_000, 8),
+        RequestLimits(Amount(0), 0, 1, Amount(1), 1, 1),
     ],
 )
 def test_the_owner_sets_them_up_to_their_bounds(parameters, owner, limits):

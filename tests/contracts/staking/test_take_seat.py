@@ -3,7 +3,7 @@ from dataclasses import astuple, replace
 import boa
 import pytest
 
-from nesa.protocol.ids import ZERO_DIGEST
+from nesa.protocol.ids import ZERO_DIGEST, Amount
 from tests.contracts.staking.conftest import NO_END, ORACLE_SHARD, SEAT_STAKE
 from tests.contracts.verifiers import Behaviour, code_hash, deploy_verifier
 from tests.deployment import REQUEST_LIMITS, SHARDS, next_epoch, register_version, with_circuits
@@ -38,7 +38,7 @@ def test_one_seat_a_version(vault, sit, operator, version_id):
 
 def test_the_lock_is_that_of_the_moment(lower, vault, sit, stake, actors, operator, version_id):
     sit(operator, version_id, 0)
-    limits = replace(REQUEST_LIMITS, seat_stake=3 * SEAT_STAKE)
+    limits = replace(REQUEST_LIMITS, seat_stake=Amount(3 * SEAT_STAKE))
     lower.parameters.set_request_limits(astuple(limits), sender=actors.owner)
     with boa.reverts("vault: too little stake"):
         sit(operator)
