@@ -28,42 +28,48 @@ from ..interfaces import IStakeVault
 
 implements: IStakeVault
 
+from ..lib import epoch_clock
+from ..lib import operator_book
 from ..lib import parameter_words
-from ..lib import signature
+from ..lib import seat_lists
 from ..lib import tenure
 
-# A slot of a seat list, all zero when it is vacant. Reports read the first word only.
-struct Slot:
-    tenure: uint256  # see `lib/tenure.vy`
-    locked: uint256  # NES units
+initializes: epoch_clock
+initializes: operator_book[epoch_clock := epoch_clock]
+initializes: seat_lists[epoch_clock := epoch_clock, operator_book := operator_book]
 
-# What a signer signs for the operator that takes it.
-CONSENT_TYPE: constant(bytes32) = keccak256("SignerConsent(address operator)")
+exports: (
+    epoch_clock.epoch_seconds,
+    epoch_clock.epoch,
+    operator_book.register_operator,
+    operator_book.set_endpoint,
+    operator_book.set_encryption_key,
+    operator_book.rotate_signer,
+    operator_book.operators,
+    operator_book.operator_count,
+    operator_book.operator_number,
+    operator_book.operator_at,
+    operator_book.operator_of,
+    seat_lists.request_snapshot,
+    seat_lists.seat_counts,
+    seat_lists.active_counts,
+    seat_lists.seats,
+    seat_lists.tenures,
+    seat_lists.seat_lock,
+    seat_lists.seat_of,
+)
 
 ORACLE_SHARD: constant(uint256) = 8
-MAX_SHARDS: constant(uint256) = 8
 
 MASK_16: constant(uint256) = 2**16 - 1
 MASK_48: constant(uint256) = 2**48 - 1
 MASK_64: constant(uint256) = 2**64 - 1
-
-# A shard's counts, three shards a word: slots (16 bits) | active from the next change on (16) |
-# active up to the epoch of the last change (16) | epoch of the last change (32).
-COUNT_BITS: constant(uint256) = 80
-COUNTS_PER_WORD: constant(uint256) = 3
-COUNT_MASK: constant(uint256) = 2**80 - 1
-# A draw looks at as many slots, see `lib/draw.vy`: no list may hide an active seat from it.
-MAX_SLOTS: constant(uint256) = 64
-
-# Bits of one shard in what the market receives.
-SEAT_COUNT_BITS: constant(uint256) = 24
 
 MAX_UNBONDING: constant(uint256) = 2**32 - 1  # seconds
 
 TOKEN: immutable(IERC20)
 REGISTRY: immutable(IModelRegistry)
 PARAMETERS: immutable(IProtocolParameters)
-EPOCH_SECONDS: immutable(uint256)
 UNBONDING_SECONDS: immutable(uint256)
 SLASHER_SETTER: immutable(address)
 
@@ -77,25 +83,8 @@ total_rewards: public(uint256)
 # What slashes rewarded an account with and it did not withdraw yet.
 rewards: public(HashMap[address, uint256])
 
-operators: public(HashMap[address, IStakeVault.Operator])
-
-# Operators are numbered from 1, because a seat has room for a number only.
-operator_count: public(uint256)
-operator_number: public(HashMap[address, uint256])
-operator_at: public(HashMap[uint256, address])
-
-# The operator that a signer belongs to for good.
-operator_of: public(HashMap[address, address])
-
 # stake (64 bits) | locked (64) | unbonding (64) | withdrawable_at (48) | holds (16).
 _ledgers: HashMap[address, uint256]
-
-# Seat lists by version; inside, a place is shard << 16 | slot.
-_slots: HashMap[bytes32, HashMap[uint256, Slot]]
-_counts: HashMap[bytes32, uint256[3]]
-
-# Where an operator sits in a version: its place plus one.
-_place_of: HashMap[bytes32, HashMap[address, uint256]]
 
 
 @deploy
@@ -116,7 +105,7 @@ def __init__(
     @param unbonding_seconds How long exits take; longer than any query.
     @param slasher_setter Who may name the slasher, once.
     """
-    assert epoch_seconds != 0, "vault: no epoch"
+    epoch_clock.__init__(epoch_seconds)
     longest: uint256 = staticcall IProtocolParameters(parameters).maximum_query_seconds()
     assert unbonding_seconds >= longest + epoch_seconds, "vault: unbonding too short"
     assert unbonding_seconds <= MAX_UNBONDING, "vault: unbonding too long"
@@ -124,95 +113,8 @@ def __init__(
     TOKEN = IERC20(token)
     REGISTRY = IModelRegistry(registry)
     PARAMETERS = IProtocolParameters(parameters)
-    EPOCH_SECONDS = epoch_seconds
     UNBONDING_SECONDS = unbonding_seconds
     SLASHER_SETTER = slasher_setter
-
-
-# === Operators ===
-
-
-@external
-def register_operator(
-    signer: address,
-    consent: IStakeVault.Consent,
-    encryption_key: bytes32,
-    endpoint: String[128],
-):
-    """
-    @notice Makes the caller an operator; its address is the operator's id and should be cold.
-    @param signer Hot key that signs work. It can never belong to another operator.
-    @param consent The signer's signature, see `IStakeVault`.
-    @param encryption_key X25519 public key.
-    @param endpoint Where members and oracles reach the operator.
-    """
-    assert self.operators[msg.sender].signer == empty(address), "vault: already an operator"
-    assert encryption_key != empty(bytes32), "vault: no encryption key"
-    self._check_endpoint(endpoint)
-
-    self._claim_signer(signer, consent)
-    self._number_operator()
-    self.operators[msg.sender] = IStakeVault.Operator(
-        signer=signer,
-        encryption_key=encryption_key,
-        next_encryption_key=encryption_key,
-        key_epoch=self._epoch(),
-        endpoint=endpoint,
-    )
-
-    log IStakeVault.OperatorRegistered(
-        operator=msg.sender, signer=signer, encryption_key=encryption_key, endpoint=endpoint
-    )
-
-
-@external
-def set_endpoint(endpoint: String[128]):
-    """
-    @notice Changes where the calling operator is reached.
-    @param endpoint The new endpoint.
-    """
-    self._check_operator(msg.sender)
-    self._check_endpoint(endpoint)
-
-    self.operators[msg.sender].endpoint = endpoint
-
-    log IStakeVault.EndpointChanged(operator=msg.sender, endpoint=endpoint)
-
-
-@external
-def set_encryption_key(encryption_key: bytes32):
-    """
-    @notice Changes the calling operator's encryption key from the next epoch on.
-    @param encryption_key X25519 public key.
-    """
-    self._check_operator(msg.sender)
-    assert encryption_key != empty(bytes32), "vault: encryption key is zero"
-
-    epoch: uint256 = self._epoch()
-    if self.operators[msg.sender].key_epoch <= epoch:
-        current: bytes32 = self.operators[msg.sender].next_encryption_key
-        self.operators[msg.sender].encryption_key = current
-    self.operators[msg.sender].next_encryption_key = encryption_key
-    self.operators[msg.sender].key_epoch = epoch + 1
-
-    log IStakeVault.EncryptionKeyChanged(
-        operator=msg.sender, encryption_key=encryption_key, from_epoch=epoch + 1
-    )
-
-
-@external
-def rotate_signer(signer: address, consent: IStakeVault.Consent):
-    """
-    @notice Changes the signer of seats that the caller takes later; a seat keeps its signer.
-    @param signer The new signer; a former signer of the same operator is allowed.
-    @param consent The new signer's signature, see `IStakeVault`.
-    """
-    self._check_operator(msg.sender)
-
-    self._claim_signer(signer, consent)
-    self.operators[msg.sender].signer = signer
-
-    log IStakeVault.SignerRotated(operator=msg.sender, signer=signer)
 
 
 # === Stake ===
@@ -334,8 +236,8 @@ def take_seat(
     @param verifier_code_hash As `circuit_digest`; both are zero without a circuit.
     @return The slot.
     """
-    self._check_operator(msg.sender)
-    assert self._place_of[version_id][msg.sender] == 0, "vault: already seated"
+    operator_book._check_operator(msg.sender)
+    assert not seat_lists._is_seated(version_id, msg.sender), "vault: already seated"
     self._check_facts(version_id, shard, circuit_digest, verifier_code_hash)
     parameters: uint256 = 0
     limits: uint256 = 0
@@ -344,25 +246,17 @@ def take_seat(
     ledger: IStakeVault.Ledger = self._ledger(msg.sender)
     assert stake <= self._free(ledger), "vault: too little stake"
 
-    signer: address = self.operators[msg.sender].signer
-    from_epoch: uint256 = self._epoch() + 1
-    slot: uint256 = self._open_slot(version_id, shard)
-    place: uint256 = self._place(shard, slot)
     ledger.locked += stake
     self._store_ledger(msg.sender, ledger)
-    self._place_of[version_id][msg.sender] = place + 1
-    self._slots[version_id][place] = Slot(
-        tenure=tenure.pack(signer, self.operator_number[msg.sender], from_epoch, tenure.NO_END),
-        locked=stake,
-    )
+    slot: uint256 = seat_lists._take(version_id, shard, msg.sender, stake)
 
     log IStakeVault.SeatTaken(
         version_id=version_id,
         operator=msg.sender,
         shard=shard,
         slot=slot,
-        signer=signer,
-        from_epoch=from_epoch,
+        signer=operator_book.operators[msg.sender].signer,
+        from_epoch=epoch_clock._epoch() + 1,
         circuit_digest=circuit_digest,
         verifier_code_hash=verifier_code_hash,
     )
@@ -378,9 +272,9 @@ def leave_seat(version_id: bytes32, shard: uint256, slot: uint256):
     @param shard The shard's index.
     @param slot The slot.
     """
-    seat: IStakeVault.Seat = self._seat(version_id, self._place(shard, slot))
+    seat: IStakeVault.Seat = seat_lists._seat(version_id, shard, slot)
     assert seat.operator == msg.sender, "vault: not your seat"
-    self._end_seat(version_id, shard, slot, seat)
+    seat_lists._end(version_id, shard, slot, seat)
 
 
 @external
@@ -392,10 +286,10 @@ def evict(version_id: bytes32, shard: uint256, slot: uint256):
     @param shard The shard's index.
     @param slot The slot.
     """
-    seat: IStakeVault.Seat = self._seat(version_id, self._place(shard, slot))
+    seat: IStakeVault.Seat = seat_lists._seat(version_id, shard, slot)
     ledger: IStakeVault.Ledger = self._ledger(seat.operator)
     assert ledger.stake < ledger.locked, "vault: seats are covered"
-    self._end_seat(version_id, shard, slot, seat)
+    seat_lists._end(version_id, shard, slot, seat)
 
 
 @external
@@ -408,21 +302,17 @@ def release_seat(version_id: bytes32, shard: uint256, slot: uint256):
     @param shard The shard's index.
     @param slot The slot.
     """
-    place: uint256 = self._place(shard, slot)
-    seat: IStakeVault.Seat = self._seat(version_id, place)
+    seat: IStakeVault.Seat = seat_lists._seat(version_id, shard, slot)
     assert seat.operator != empty(address), "vault: slot is vacant"
     assert seat.to_epoch != tenure.NO_END, "vault: seat not left"
     if seat.from_epoch < seat.to_epoch:
-        released_at: uint256 = seat.to_epoch * EPOCH_SECONDS + UNBONDING_SECONDS
+        released_at: uint256 = seat.to_epoch * epoch_clock.EPOCH_SECONDS + UNBONDING_SECONDS
         assert block.timestamp >= released_at, "vault: seat may be needed"
     ledger: IStakeVault.Ledger = self._ledger(seat.operator)
     assert ledger.holds == 0, "vault: seat is held"
 
-    ledger.locked -= self._slots[version_id][place].locked
+    ledger.locked -= seat_lists._vacate(version_id, shard, slot, seat.operator)
     self._store_ledger(seat.operator, ledger)
-    self._place_of[version_id][seat.operator] = 0
-    self._slots[version_id][place] = empty(Slot)
-    self._cut_vacant_end(version_id, shard)
 
     log IStakeVault.SeatReleased(
         version_id=version_id, operator=seat.operator, shard=shard, slot=slot
@@ -544,157 +434,12 @@ def release_hold(operator: address):
 
 @external
 @view
-def epoch_seconds() -> uint256:
-    """
-    @notice Length of an epoch; never changes.
-    @return Seconds.
-    """
-    return EPOCH_SECONDS
-
-
-@external
-@view
 def unbonding_seconds() -> uint256:
     """
     @notice How long stake thaws and how long an ended seat stays locked; never changes.
     @return Seconds.
     """
     return UNBONDING_SECONDS
-
-
-@external
-@view
-def epoch() -> uint256:
-    """
-    @notice The current epoch: block time divided by `epoch_seconds`.
-    @return Its number.
-    """
-    return self._epoch()
-
-
-@external
-@view
-def request_snapshot(version_id: bytes32, shards: uint256, min_seats: uint256) -> uint256:
-    """
-    @notice Slots that the draws of a request made now run over; reverts when a shard has fewer
-            than `min_seats` active seats or there is no active oracle seat.
-    @dev Slots appended later have larger indices, so a draw over these never meets them.
-    @param version_id The version.
-    @param shards Its number of shards.
-    @param min_seats Active seats that every shard must have.
-    @return 24 bits a shard, oracle slots at index 8.
-    """
-    epoch: uint256 = self._epoch()
-    oracles: uint256 = self._counts[empty(bytes32)][2] >> (2 * COUNT_BITS)
-    assert self._active(oracles, epoch) != 0, "vault: no oracle seat"
-
-    counts: uint256 = (oracles & MASK_16) << (ORACLE_SHARD * SEAT_COUNT_BITS)
-    word: uint256 = 0
-    for shard: uint256 in range(shards, bound=MAX_SHARDS):
-        if shard % COUNTS_PER_WORD == 0:
-            word = self._counts[version_id][shard // COUNTS_PER_WORD]
-        assert self._active(word, epoch) >= min_seats, "vault: too few seats"
-        counts |= (word & MASK_16) << (shard * SEAT_COUNT_BITS)
-        word = word >> COUNT_BITS
-    return counts
-
-
-@external
-@view
-def seat_counts(version_id: bytes32, shards: uint256) -> uint256:
-    """
-    @notice Slots of each shard, active or not.
-    @param version_id The version.
-    @param shards Its number of shards.
-    @return 24 bits a shard, oracle slots at index 8.
-    """
-    oracles: uint256 = self._count(empty(bytes32), ORACLE_SHARD)
-    counts: uint256 = (oracles & MASK_16) << (ORACLE_SHARD * SEAT_COUNT_BITS)
-    for shard: uint256 in range(shards, bound=MAX_SHARDS):
-        counts |= (self._count(version_id, shard) & MASK_16) << (shard * SEAT_COUNT_BITS)
-    return counts
-
-
-@external
-@view
-def active_counts(version_id: bytes32, shards: uint256) -> uint256:
-    """
-    @notice Seats of each shard that are active in the current epoch.
-    @param version_id The version.
-    @param shards Its number of shards.
-    @return 24 bits a shard, oracle seats at index 8.
-    """
-    epoch: uint256 = self._epoch()
-    oracles: uint256 = self._active(self._count(empty(bytes32), ORACLE_SHARD), epoch)
-    counts: uint256 = oracles << (ORACLE_SHARD * SEAT_COUNT_BITS)
-    for shard: uint256 in range(shards, bound=MAX_SHARDS):
-        active: uint256 = self._active(self._count(version_id, shard), epoch)
-        counts |= active << (shard * SEAT_COUNT_BITS)
-    return counts
-
-
-@external
-@view
-def seats(
-    version_id: bytes32, shard: uint256, slots: DynArray[uint256, 16]
-) -> DynArray[IStakeVault.Seat, 16]:
-    """
-    @notice Seats in the order of `slots`; vacant and unknown slots give empty seats.
-    @param version_id The version, zero for oracles.
-    @param shard The shard's index, 8 for oracles.
-    @param slots Slot indices.
-    @return One seat a slot.
-    """
-    seated: DynArray[IStakeVault.Seat, 16] = []
-    for slot: uint256 in slots:
-        seated.append(self._seat(version_id, self._place(shard, slot)))
-    return seated
-
-
-@external
-@view
-def tenures(
-    version_id: bytes32, shard: uint256, slots: DynArray[uint256, 16]
-) -> DynArray[uint256, 16]:
-    """
-    @notice Who signs for the seats of `slots`, for whom and when, a word each: signer (160 bits,
-            lowest) | number of the operator (32) | from_epoch (32) | to_epoch (32).
-    @param version_id The version, zero for oracles.
-    @param shard The shard's index, 8 for oracles.
-    @param slots Slot indices.
-    @return One word a slot, zero for vacant and unknown ones.
-    """
-    words: DynArray[uint256, 16] = []
-    for slot: uint256 in slots:
-        words.append(self._slots[version_id][self._place(shard, slot)].tenure)
-    return words
-
-
-@external
-@view
-def seat_lock(version_id: bytes32, shard: uint256, slot: uint256) -> uint256:
-    """
-    @notice Stake that a seat locks.
-    @param version_id The version.
-    @param shard The shard's index.
-    @param slot The slot.
-    @return NES units.
-    """
-    return self._slots[version_id][self._place(shard, slot)].locked
-
-
-@external
-@view
-def seat_of(version_id: bytes32, operator: address) -> (uint256, uint256):
-    """
-    @notice Where an operator sits in a version; reverts when it does not.
-    @param version_id The version, zero for oracles.
-    @param operator The operator.
-    @return The shard and the slot.
-    """
-    place: uint256 = self._place_of[version_id][operator]
-    assert place != 0, "vault: not seated"
-    return (place - 1) >> 16, (place - 1) & MASK_16
 
 
 @external
@@ -713,55 +458,13 @@ def ledger(operator: address) -> IStakeVault.Ledger:
 
 @internal
 @view
-def _epoch() -> uint256:
-    return block.timestamp // EPOCH_SECONDS
-
-
-@internal
-@view
-def _check_operator(operator: address):
-    assert self.operators[operator].signer != empty(address), "vault: not an operator"
-
-
-@internal
-@view
 def _check_slasher():
     assert msg.sender == self.slasher, "vault: not the slasher"
 
 
 @internal
-def _claim_signer(signer: address, consent: IStakeVault.Consent):
-    # Without consent anybody could take an address that somebody else signs or reports with, and
-    # what that earns.
-    assert signer != empty(address), "vault: no signer"
-    message: bytes32 = keccak256(abi_encode(CONSENT_TYPE, msg.sender))
-    digest: bytes32 = signature.typed_hash(self, message)
-    consenting: address = signature.signer_of(digest, consent.r, consent.vs)
-    assert consenting == signer, "vault: signer did not consent"
-    holder: address = self.operator_of[signer]
-    assert holder == empty(address) or holder == msg.sender, "vault: signer is taken"
-
-    self.operator_of[signer] = msg.sender
-
-
-@internal
-def _number_operator():
-    number: uint256 = self.operator_count + 1
-    assert number <= tenure.MAX_OPERATORS, "vault: too many operators"
-    self.operator_count = number
-    self.operator_number[msg.sender] = number
-    self.operator_at[number] = msg.sender
-
-
-@internal
-@pure
-def _check_endpoint(endpoint: String[128]):
-    assert len(endpoint) != 0, "vault: no endpoint"
-
-
-@internal
 def _deposit(operator: address, amount: uint256):
-    self._check_operator(operator)
+    operator_book._check_operator(operator)
     assert amount != 0, "vault: nothing to deposit"
 
     ledger: IStakeVault.Ledger = self._ledger(operator)
@@ -823,99 +526,3 @@ def _check_facts(
         registered_circuit, registered_code = staticcall REGISTRY.facts(version_id, shard)
     assert circuit_digest == registered_circuit, "vault: other circuit"
     assert verifier_code_hash == registered_code, "vault: other verifier"
-
-
-@internal
-@pure
-def _place(shard: uint256, slot: uint256) -> uint256:
-    assert shard <= ORACLE_SHARD, "vault: no such shard"
-    assert slot < MAX_SLOTS, "vault: no such slot"
-    return (shard << 16) | slot
-
-
-@internal
-@view
-def _seat(version_id: bytes32, place: uint256) -> IStakeVault.Seat:
-    word: uint256 = self._slots[version_id][place].tenure
-    return IStakeVault.Seat(
-        operator=self.operator_at[tenure.operator_number(word)],
-        signer=tenure.signer(word),
-        from_epoch=tenure.from_epoch(word),
-        to_epoch=tenure.to_epoch(word),
-    )
-
-
-@internal
-@view
-def _count(version_id: bytes32, shard: uint256) -> uint256:
-    word: uint256 = self._counts[version_id][shard // COUNTS_PER_WORD]
-    return (word >> (shard % COUNTS_PER_WORD * COUNT_BITS)) & COUNT_MASK
-
-
-@internal
-@pure
-def _active(count: uint256, epoch: uint256) -> uint256:
-    # Changes take effect with the epoch after theirs. Higher bits may belong to other shards.
-    if (count >> 48) & (2**32 - 1) == epoch:
-        return (count >> 32) & MASK_16
-    return (count >> 16) & MASK_16
-
-
-@internal
-def _store_count(version_id: bytes32, shard: uint256, slots: uint256, next_active: uint256):
-    epoch: uint256 = self._epoch()
-    active: uint256 = self._active(self._count(version_id, shard), epoch)
-    count: uint256 = slots | (next_active << 16) | (active << 32) | (epoch << 48)
-
-    offset: uint256 = shard % COUNTS_PER_WORD * COUNT_BITS
-    word: uint256 = self._counts[version_id][shard // COUNTS_PER_WORD]
-    word = (word & ~(COUNT_MASK << offset)) | (count << offset)
-    self._counts[version_id][shard // COUNTS_PER_WORD] = word
-
-
-@internal
-def _open_slot(version_id: bytes32, shard: uint256) -> uint256:
-    # The first vacant slot, or one more.
-    count: uint256 = self._count(version_id, shard)
-    slots: uint256 = count & MASK_16
-    slot: uint256 = 0
-    for _: uint256 in range(slots, bound=MAX_SLOTS):
-        if self._slots[version_id][self._place(shard, slot)].tenure == 0:
-            break
-        slot += 1
-    assert slot < MAX_SLOTS, "vault: shard is full"
-
-    next_active: uint256 = ((count >> 16) & MASK_16) + 1
-    self._store_count(version_id, shard, max(slots, slot + 1), next_active)
-    return slot
-
-
-@internal
-def _end_seat(version_id: bytes32, shard: uint256, slot: uint256, seat: IStakeVault.Seat):
-    assert seat.to_epoch == tenure.NO_END, "vault: seat already left"
-
-    to_epoch: uint256 = self._epoch() + 1
-    place: uint256 = self._place(shard, slot)
-    word: uint256 = self._slots[version_id][place].tenure
-    self._slots[version_id][place].tenure = tenure.until(word, to_epoch)
-    count: uint256 = self._count(version_id, shard)
-    next_active: uint256 = ((count >> 16) & MASK_16) - 1
-    self._store_count(version_id, shard, count & MASK_16, next_active)
-
-    log IStakeVault.SeatLeft(
-        version_id=version_id, operator=seat.operator, shard=shard, slot=slot, to_epoch=to_epoch
-    )
-
-
-@internal
-def _cut_vacant_end(version_id: bytes32, shard: uint256):
-    # Every slot of the list costs a draw that meets it. A draw that ran over the longer list finds
-    # the same vacancies there, or seats of later epochs.
-    count: uint256 = self._count(version_id, shard)
-    slots: uint256 = count & MASK_16
-    for _: uint256 in range(MAX_SLOTS):
-        if slots == 0 or self._slots[version_id][self._place(shard, slots - 1)].tenure != 0:
-            break
-        slots -= 1
-    if slots != count & MASK_16:
-        self._store_count(version_id, shard, slots, (count >> 16) & MASK_16)

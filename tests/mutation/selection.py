@@ -19,13 +19,14 @@ EXAMPLES: Final = (
     STORIES,
 )
 MARKET: Final = ("tests/contracts/market", "tests/adversary/test_*", STORIES)
+VAULT: Final = ("tests/contracts/staking", "tests/invariants/test_stake_vault.py", STORIES)
 CONFORMANCE: Final = "tests/conformance"
 
 AREAS: Final[dict[str, tuple[str, ...]]] = {
     "token": ("tests/contracts/token", STORIES),
     "governance": ("tests/contracts/governance", STORIES),
     "registry": ("tests/contracts/registry", STORIES),
-    "staking": ("tests/contracts/staking", "tests/invariants/test_stake_vault.py", STORIES),
+    "staking": VAULT,
     "verification": ("tests/contracts/verification", "tests/conformance/test_instances.py"),
     "market": MARKET,
     "lib": (CONFORMANCE, *MARKET),
@@ -38,8 +39,11 @@ OWN_AREAS: Final[dict[str, tuple[str, ...]]] = {
     "credit_book": MARKET,
     "pricing": MARKET,
     "query_book": MARKET,
-    "tenure": ("tests/contracts/staking", *MARKET),
-    "signature": ("tests/contracts/staking", *MARKET),
+    "epoch_clock": VAULT,
+    "operator_book": VAULT,
+    "seat_lists": VAULT,
+    "signature": (*VAULT, *MARKET),
+    "tenure": (*VAULT, *MARKET),
     "edge_type": ("tests/conformance/test_edge_types.py", "tests/contracts/registry"),
 }
 """What modules have instead."""
