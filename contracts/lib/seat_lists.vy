@@ -8,11 +8,9 @@
 from ..interfaces import IStakeVault
 
 from . import epoch_clock
-from . import operator_book
 from . import tenure
 
 uses: epoch_clock
-uses: operator_book
 
 # A slot of a seat list, all zero when it is vacant. Reports read the first word only.
 struct Slot:
@@ -108,24 +106,6 @@ def active_counts(version_id: bytes32, shards: uint256) -> uint256:
 
 @external
 @view
-def seats(
-    version_id: bytes32, shard: uint256, slots: DynArray[uint256, 16]
-) -> DynArray[IStakeVault.Seat, 16]:
-    """
-    @notice Seats in the order of `slots`; vacant and unknown slots give empty seats.
-    @param version_id The version, zero for oracles.
-    @param shard The shard's index, 8 for oracles.
-    @param slots Slot indices.
-    @return One seat a slot.
-    """
-    seated: DynArray[IStakeVault.Seat, 16] = []
-    for slot: uint256 in slots:
-        seated.append(self._seat(version_id, shard, slot))
-    return seated
-
-
-@external
-@view
 def tenures(
     version_id: bytes32, shard: uint256, slots: DynArray[uint256, 16]
 ) -> DynArray[uint256, 16]:
@@ -139,7 +119,7 @@ def tenures(
     """
     words: DynArray[uint256, 16] = []
     for slot: uint256 in slots:
-        words.append(self._slots[version_id][self._place(shard, slot)].tenure)
+        words.append(self._tenure(version_id, shard, slot))
     return words
 
 
@@ -183,14 +163,8 @@ def _place(shard: uint256, slot: uint256) -> uint256:
 
 @internal
 @view
-def _seat(version_id: bytes32, shard: uint256, slot: uint256) -> IStakeVault.Seat:
-    word: uint256 = self._slots[version_id][self._place(shard, slot)].tenure
-    return IStakeVault.Seat(
-        operator=operator_book.operator_at[tenure.operator_number(word)],
-        signer=tenure.signer(word),
-        from_epoch=tenure.from_epoch(word),
-        to_epoch=tenure.to_epoch(word),
-    )
+def _tenure(version_id: bytes32, shard: uint256, slot: uint256) -> uint256:
+    return self._slots[version_id][self._place(shard, slot)].tenure
 
 
 @internal
@@ -228,20 +202,14 @@ def _store_count(version_id: bytes32, shard: uint256, slots: uint256, next_activ
 
 
 @internal
-def _take(version_id: bytes32, shard: uint256, operator: address, locked: uint256) -> uint256:
-    # Seats an operator in the first vacant slot from the next epoch on.
+def _take(
+    version_id: bytes32, shard: uint256, operator: address, seat: uint256, locked: uint256
+) -> uint256:
+    # Puts an operator's seat into the first vacant slot.
     slot: uint256 = self._open_slot(version_id, shard)
     place: uint256 = self._place(shard, slot)
     self._place_of[version_id][operator] = place + 1
-    self._slots[version_id][place] = Slot(
-        tenure=tenure.pack(
-            operator_book.operators[operator].signer,
-            operator_book.operator_number[operator],
-            epoch_clock._epoch() + 1,
-            tenure.NO_END,
-        ),
-        locked=locked,
-    )
+    self._slots[version_id][place] = Slot(tenure=seat, locked=locked)
     return slot
 
 
@@ -263,19 +231,19 @@ def _open_slot(version_id: bytes32, shard: uint256) -> uint256:
 
 
 @internal
-def _end(version_id: bytes32, shard: uint256, slot: uint256, seat: IStakeVault.Seat):
-    assert seat.to_epoch == tenure.NO_END, "vault: seat already left"
-
-    to_epoch: uint256 = epoch_clock._epoch() + 1
+def _end(version_id: bytes32, shard: uint256, slot: uint256, operator: address):
     place: uint256 = self._place(shard, slot)
     word: uint256 = self._slots[version_id][place].tenure
+    assert tenure.to_epoch(word) == tenure.NO_END, "vault: seat already left"
+
+    to_epoch: uint256 = epoch_clock._epoch() + 1
     self._slots[version_id][place].tenure = tenure.until(word, to_epoch)
     count: uint256 = self._count(version_id, shard)
     next_active: uint256 = ((count >> 16) & MASK_16) - 1
     self._store_count(version_id, shard, count & MASK_16, next_active)
 
     log IStakeVault.SeatLeft(
-        version_id=version_id, operator=seat.operator, shard=shard, slot=slot, to_epoch=to_epoch
+        version_id=version_id, operator=operator, shard=shard, slot=slot, to_epoch=to_epoch
     )
 
 

@@ -36,7 +36,7 @@ from ..lib import tenure
 
 initializes: epoch_clock
 initializes: operator_book[epoch_clock := epoch_clock]
-initializes: seat_lists[epoch_clock := epoch_clock, operator_book := operator_book]
+initializes: seat_lists[epoch_clock := epoch_clock]
 
 exports: (
     epoch_clock.epoch_seconds,
@@ -53,7 +53,6 @@ exports: (
     seat_lists.request_snapshot,
     seat_lists.seat_counts,
     seat_lists.active_counts,
-    seat_lists.seats,
     seat_lists.tenures,
     seat_lists.seat_lock,
     seat_lists.seat_of,
@@ -248,15 +247,19 @@ def take_seat(
 
     ledger.locked += stake
     self._store_ledger(msg.sender, ledger)
-    slot: uint256 = seat_lists._take(version_id, shard, msg.sender, stake)
+    signer: address = operator_book.operators[msg.sender].signer
+    number: uint256 = operator_book.operator_number[msg.sender]
+    from_epoch: uint256 = epoch_clock._epoch() + 1
+    seat: uint256 = tenure.pack(signer, number, from_epoch, tenure.NO_END)
+    slot: uint256 = seat_lists._take(version_id, shard, msg.sender, seat, stake)
 
     log IStakeVault.SeatTaken(
         version_id=version_id,
         operator=msg.sender,
         shard=shard,
         slot=slot,
-        signer=operator_book.operators[msg.sender].signer,
-        from_epoch=epoch_clock._epoch() + 1,
+        signer=signer,
+        from_epoch=from_epoch,
         circuit_digest=circuit_digest,
         verifier_code_hash=verifier_code_hash,
     )
@@ -272,9 +275,9 @@ def leave_seat(version_id: bytes32, shard: uint256, slot: uint256):
     @param shard The shard's index.
     @param slot The slot.
     """
-    seat: IStakeVault.Seat = seat_lists._seat(version_id, shard, slot)
+    seat: IStakeVault.Seat = self._seat(version_id, shard, slot)
     assert seat.operator == msg.sender, "vault: not your seat"
-    seat_lists._end(version_id, shard, slot, seat)
+    seat_lists._end(version_id, shard, slot, seat.operator)
 
 
 @external
@@ -286,10 +289,10 @@ def evict(version_id: bytes32, shard: uint256, slot: uint256):
     @param shard The shard's index.
     @param slot The slot.
     """
-    seat: IStakeVault.Seat = seat_lists._seat(version_id, shard, slot)
+    seat: IStakeVault.Seat = self._seat(version_id, shard, slot)
     ledger: IStakeVault.Ledger = self._ledger(seat.operator)
     assert ledger.stake < ledger.locked, "vault: seats are covered"
-    seat_lists._end(version_id, shard, slot, seat)
+    seat_lists._end(version_id, shard, slot, seat.operator)
 
 
 @external
@@ -302,7 +305,7 @@ def release_seat(version_id: bytes32, shard: uint256, slot: uint256):
     @param shard The shard's index.
     @param slot The slot.
     """
-    seat: IStakeVault.Seat = seat_lists._seat(version_id, shard, slot)
+    seat: IStakeVault.Seat = self._seat(version_id, shard, slot)
     assert seat.operator != empty(address), "vault: slot is vacant"
     assert seat.to_epoch != tenure.NO_END, "vault: seat not left"
     if seat.from_epoch < seat.to_epoch:
@@ -444,6 +447,24 @@ def unbonding_seconds() -> uint256:
 
 @external
 @view
+def seats(
+    version_id: bytes32, shard: uint256, slots: DynArray[uint256, 16]
+) -> DynArray[IStakeVault.Seat, 16]:
+    """
+    @notice Seats in the order of `slots`; vacant and unknown slots give empty seats.
+    @param version_id The version, zero for oracles.
+    @param shard The shard's index, 8 for oracles.
+    @param slots Slot indices.
+    @return One seat a slot.
+    """
+    seated: DynArray[IStakeVault.Seat, 16] = []
+    for slot: uint256 in slots:
+        seated.append(self._seat(version_id, shard, slot))
+    return seated
+
+
+@external
+@view
 def ledger(operator: address) -> IStakeVault.Ledger:
     """
     @notice An operator's stake.
@@ -526,3 +547,15 @@ def _check_facts(
         registered_circuit, registered_code = staticcall REGISTRY.facts(version_id, shard)
     assert circuit_digest == registered_circuit, "vault: other circuit"
     assert verifier_code_hash == registered_code, "vault: other verifier"
+
+
+@internal
+@view
+def _seat(version_id: bytes32, shard: uint256, slot: uint256) -> IStakeVault.Seat:
+    word: uint256 = seat_lists._tenure(version_id, shard, slot)
+    return IStakeVault.Seat(
+        operator=operator_book.operator_at[tenure.operator_number(word)],
+        signer=tenure.signer(word),
+        from_epoch=tenure.from_epoch(word),
+        to_epoch=tenure.to_epoch(word),
+    )
