@@ -26,16 +26,17 @@ from nesa.protocol.evidence import (
     ShardEvidence,
     decode_evidence,
 )
-from nesa.protocol.ids import ZERO_DIGEST
+from nesa.protocol.ids import ZERO_DIGEST, Digest
 from nesa_oracle.checks import Case, check_member_evidence
 from nesa_oracle.observability import Metrics
 from nesa_oracle.proofs.selection import MAX_PROVED_TENSOR_BYTES
 from nesa_oracle.report import Report
 
-MemberKey = tuple[int, int]
-"""(shard, position)."""
+Found = Mapping[tuple[int, int, Digest], ShardEvidence]
+"""Checked evidence by shard, position and the digest that the member worked on: a prover may have
+been handed more than one tensor, and what it made of each is evidence of its own."""
 
-Assemble = Callable[[Mapping[MemberKey, ShardEvidence]], Awaitable[Report | None]]
+Assemble = Callable[[Found], Awaitable[Report | None]]
 """Makes the best report of the evidence at hand, None when there is too little."""
 
 LOOK_SECONDS: Final = 1.0
@@ -145,7 +146,7 @@ class Gathering:
         self._metrics = metrics
         self._news = asyncio.Event()
         self._checked: dict[tuple[int, int, bytes], ShardEvidence] = {}
-        self._found: dict[MemberKey, ShardEvidence] = {}
+        self._found: dict[tuple[int, int, Digest], ShardEvidence] = {}
 
     async def report(self, assemble: Assemble) -> Report:
         """The fullest report that `assemble` makes of the evidence; its errors come through.
@@ -162,7 +163,7 @@ class Gathering:
             async with asyncio.timeout(self._policy.limit):
                 return await self._fullest(assemble)
         except TimeoutError as error:
-            shown = sorted({shard for shard, _ in self._found})
+            shown = sorted({shard for shard, *_ in self._found})
             raise Unavailable(
                 f"no report within {self._policy.limit:g} s; evidence of shards {shown} of "
                 f"{self._case.query.shards} was shown"
@@ -191,11 +192,12 @@ class Gathering:
         for _ in range(MOST_BODIES):
             request = Request(seat.endpoint, query.query_id, query.attempt, shard, known)
             body = await self._body(request)
-            if self._take(shard, position, body):
-                known = len(body)
-            else:
+            evidence = self._taken(shard, position, body)
+            if evidence is None:
                 await asyncio.sleep(self._policy.pause)
-            if self._is_complete((shard, position)):
+                continue
+            known = len(body)
+            if self._is_complete(shard, evidence):
                 return
 
     async def _body(self, request: Request) -> bytes:
@@ -210,7 +212,7 @@ class Gathering:
                 return body
             await asyncio.sleep(self._policy.pause)
 
-    def _take(self, shard: int, position: int, body: bytes) -> bool:
+    def _taken(self, shard: int, position: int, body: bytes) -> ShardEvidence | None:
         """Check what a member sent; the same bytes from several members are checked once."""
         committee = position if self._case.is_proved else -1
         key = (shard, committee, hashlib.sha256(body).digest())
@@ -222,16 +224,19 @@ class Gathering:
         except InvalidInput as error:
             self._metrics.refused.inc()
             log.debug("evidence refused", shard=shard, member=position, reason=str(error))
-            return False
-        self._found[shard, position] = self._checked[key]
+            return None
+        evidence = self._checked[key]
+        self._found[shard, position, evidence.in_digest] = evidence
         self._news.set()
-        return True
+        return evidence
 
-    def _is_complete(self, member: MemberKey) -> bool:
-        """Whether the member has nothing more to show."""
-        evidence = self._found.get(member)
-        if evidence is None or (self._case.is_proved and evidence.proof is None):
-            return False
+    def _is_complete(self, shard: int, evidence: ShardEvidence) -> bool:
+        """Whether the member has nothing more to show.
+
+        A prover of a later shard may be handed another tensor as long as the query is open.
+        """
+        if self._case.is_proved:
+            return shard == 0 and evidence.proof is not None
         return len(evidence.results) == sum(
             commitment != ZERO_DIGEST for commitment in evidence.commitments
         )

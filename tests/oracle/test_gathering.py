@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import pytest
@@ -15,10 +14,10 @@ from nesa.protocol.evidence import ShardEvidence, encode_evidence
 from nesa_oracle.checks import Case
 from nesa_oracle.evidence import (
     MOST_BODIES,
+    Found,
     Gathering,
     GatherPolicy,
     HttpEvidence,
-    MemberKey,
     Request,
 )
 from nesa_oracle.observability import Metrics
@@ -91,11 +90,11 @@ class Late(Members):
 
 
 async def gather(members: Members) -> Report:
-    async def assemble(found: Mapping[MemberKey, ShardEvidence]) -> Report | None:
+    async def assemble(found: Found) -> Report | None:
         for evidence in found.values():
             members.longest = max([members.longest, *map(len, evidence.tensors_out)])
         by_shard = {
-            shard: [one for (number, _), one in found.items() if number == shard]
+            shard: [one for (number, *_), one in found.items() if number == shard]
             for shard in range(2)
         }
         return agreed_report(members.case.query, by_shard)
@@ -119,7 +118,7 @@ async def test_evidence_that_changes_without_growing_is_looked_at() -> None:
 
 
 async def test_what_stops_the_assembly_comes_through_as_it_is() -> None:
-    async def assemble(_: Mapping[MemberKey, ShardEvidence]) -> Report | None:
+    async def assemble(_: Found) -> Report | None:
         raise Unavailable("the node does not answer")
 
     members = Members(case_of())

@@ -10,26 +10,32 @@ from pathlib import Path
 
 import pytest
 from aiohttp import ClientSession, web
+from eth_utils.crypto import keccak
 
 from nesa.chain.anvil import free_port
 from nesa.chain.committees import DrawnCommittees
 from nesa.chain.connection import Connection
 from nesa.chain.contracts import Contracts
 from nesa.chain.events import QueryFulfilled, decode_event, raw_log
+from nesa.protocol.digests import boundary_digest
 from nesa.protocol.evidence import decode_evidence, encode_evidence
-from nesa.protocol.ids import Address
+from nesa.protocol.ids import Address, Digest
 from nesa.protocol.queries import Assurance, Outcome, Query, QueryStatus
 from nesa_oracle.config import OracleSettings
 from nesa_oracle.daemon import Oracle
 from nesa_oracle.journal import JobKey, Journal, Phase
 from tests.oracle.network import (
+    OUTPUT_EDGE,
     TENSORS,
     Network,
+    evidence_of,
     honest_bodies,
     members,
     operator_key,
     proved_bodies,
+    true_proof,
     until,
+    works,
 )
 
 
@@ -325,3 +331,25 @@ async def test_a_false_proof_is_passed_over_for_a_spare(
     ):
         outcome = await answer(connection, query)
     assert [shard.paid for shard in outcome.shards] == [0b10, 1]
+
+
+async def test_a_copied_proof_costs_its_owner_nothing(
+    network: Network, connection: Connection, tmp_path: Path
+) -> None:
+    """The first prover shows an answer of its own beside the proof of the spare."""
+    query = await network.ask(connection, Assurance.PROVED)
+    committees = await network.committees(connection, query)
+    bodies, wrong = proved_bodies(network, committees), bytes(len(TENSORS[-1]))
+    digest = boundary_digest([OUTPUT_EDGE], [wrong])
+    work = works(network, committees, 0)[1]
+    lie = replace(work, out_digest=digest, payload_hash=Digest(keccak(wrong)))
+    shown = replace(evidence_of(lie, lie.report()), payload=wrong, proof=true_proof(1))
+    bodies[network.name_of(committees.shards[1][0].signer)] = encode_evidence(shown)
+    network.anvil.rpc("evm_increaseTime", query.rules.prover_turn)
+    network.anvil.rpc("evm_mine")
+    async with (
+        members(network, bodies),
+        oracle(network, connection, first_oracle(network, committees), tmp_path),
+    ):
+        outcome = await answer(connection, query)
+    assert [shard.paid for shard in outcome.shards] == [1, 0b10]
