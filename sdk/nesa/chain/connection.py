@@ -193,9 +193,10 @@ class Connection:
         """Native coin of `address`, in wei."""
         return quantity(await self.request("eth_getBalance", address, _block_parameter(at)))
 
-    async def mined_nonce(self, address: Address) -> int:
-        """How many transactions of `address` are in blocks."""
-        return quantity(await self.request("eth_getTransactionCount", address, "latest"))
+    async def mined_nonce(self, address: Address, at: At = "latest") -> int:
+        """How many transactions of `address` are in blocks up to `at`."""
+        found = await self.request("eth_getTransactionCount", address, _block_parameter(at))
+        return quantity(found)
 
     async def close(self) -> None:
         """Let go of the sockets."""
