@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable
+from itertools import chain
 
 from nesa.protocol.evidence import ShardEvidence
 from nesa.protocol.ids import Timestamp
@@ -51,14 +52,14 @@ class Assembler:
 
     def _agreed(self, found: Found) -> Report | None:
         by_shard: defaultdict[int, list[ShardEvidence]] = defaultdict(list)
-        for (shard, _, _), evidence in found.items():
-            by_shard[shard].append(evidence)
+        for (shard, _), pieces in found.items():
+            by_shard[shard].extend(pieces)
         return agreed_report(self._case.query, by_shard)
 
     async def _proved(self, found: Found) -> Report | None:
         query = self._case.query
         edges = await self._checker.input_edges(query)
-        inputs = shown_inputs(edges, {self._sent, *tensors_of(found.values())})
+        inputs = shown_inputs(edges, {self._sent, *tensors_of(chain.from_iterable(found.values()))})
         while True:
             path = proved_path(query, self._provers(found), inputs, self._clock())
             if path is None:
@@ -72,8 +73,7 @@ class Assembler:
 
     def _provers(self, found: Found) -> dict[int, list[Proved]]:
         provers: defaultdict[int, list[Proved]] = defaultdict(list)
-        for (shard, position, _), evidence in found.items():
-            proved = Proved(position, evidence)
-            if proved.key(shard) not in self._refused:
-                provers[shard].append(proved)
+        for (shard, position), pieces in found.items():
+            shown = [Proved(position, piece) for piece in pieces]
+            provers[shard] += [one for one in shown if one.key(shard) not in self._refused]
         return provers

@@ -19,22 +19,28 @@ import structlog
 from aiohttp import ClientError, ClientSession, ClientTimeout
 
 from nesa.chain.committees import Seat
-from nesa.protocol.errors import InvalidInput, Unavailable
+from nesa.protocol.errors import InvalidInput, InvalidMessage, Unavailable
 from nesa.protocol.evidence import (
     EVIDENCE_PATH,
     MAX_EVIDENCE_BYTES,
     ShardEvidence,
-    decode_evidence,
+    decode_pieces,
 )
-from nesa.protocol.ids import ZERO_DIGEST, Digest
+from nesa.protocol.ids import ZERO_DIGEST
+from nesa.protocol.outcomes import MAX_TURNS
 from nesa_oracle.checks import Case, check_member_evidence
 from nesa_oracle.observability import Metrics
-from nesa_oracle.proofs.selection import MAX_PROVED_TENSOR_BYTES
+from nesa_oracle.proofs.selection import MAX_PROOF_BYTES, MAX_PROVED_TENSOR_BYTES
 from nesa_oracle.report import Report
 
-Found = Mapping[tuple[int, int, Digest], ShardEvidence]
-"""Checked evidence by shard, position and the digest that the member worked on: a prover may have
-been handed more than one tensor, and what it made of each is evidence of its own."""
+MemberKey = tuple[int, int]
+"""(shard, position)."""
+
+Pieces = tuple[ShardEvidence, ...]
+"""What one member shows: a prover that was handed several tensors shows a piece for each."""
+
+Found = Mapping[MemberKey, Pieces]
+"""Checked evidence of everybody who showed some."""
 
 Assemble = Callable[[Found], Awaitable[Report | None]]
 """Makes the best report of the evidence at hand, None when there is too little."""
@@ -145,8 +151,8 @@ class Gathering:
         self._policy = policy
         self._metrics = metrics
         self._news = asyncio.Event()
-        self._checked: dict[tuple[int, int, bytes], ShardEvidence] = {}
-        self._found: dict[tuple[int, int, Digest], ShardEvidence] = {}
+        self._checked: dict[tuple[int, int, bytes], Pieces] = {}
+        self._found: dict[MemberKey, Pieces] = {}
 
     async def report(self, assemble: Assemble) -> Report:
         """The fullest report that `assemble` makes of the evidence; its errors come through.
@@ -163,7 +169,7 @@ class Gathering:
             async with asyncio.timeout(self._policy.limit):
                 return await self._fullest(assemble)
         except TimeoutError as error:
-            shown = sorted({shard for shard, *_ in self._found})
+            shown = sorted({shard for shard, _ in self._found})
             raise Unavailable(
                 f"no report within {self._policy.limit:g} s; evidence of shards {shown} of "
                 f"{self._case.query.shards} was shown"
@@ -192,12 +198,11 @@ class Gathering:
         for _ in range(MOST_BODIES):
             request = Request(seat.endpoint, query.query_id, query.attempt, shard, known)
             body = await self._body(request)
-            evidence = self._taken(shard, position, body)
-            if evidence is None:
+            if self._take(shard, position, body):
+                known = len(body)
+            else:
                 await asyncio.sleep(self._policy.pause)
-                continue
-            known = len(body)
-            if self._is_complete(shard, evidence):
+            if self._is_complete((shard, position)):
                 return
 
     async def _body(self, request: Request) -> bytes:
@@ -212,43 +217,51 @@ class Gathering:
                 return body
             await asyncio.sleep(self._policy.pause)
 
-    def _taken(self, shard: int, position: int, body: bytes) -> ShardEvidence | None:
+    def _take(self, shard: int, position: int, body: bytes) -> bool:
         """Check what a member sent; the same bytes from several members are checked once."""
         committee = position if self._case.is_proved else -1
         key = (shard, committee, hashlib.sha256(body).digest())
         try:
             if key not in self._checked:
-                evidence = decode_evidence(body)
-                check_member_evidence(self._case, shard, position, evidence)
-                self._checked[key] = _without_long_tensors(evidence)
+                self._checked[key] = self._checked_pieces(shard, position, body)
         except InvalidInput as error:
             self._metrics.refused.inc()
             log.debug("evidence refused", shard=shard, member=position, reason=str(error))
-            return None
-        evidence = self._checked[key]
-        self._found[shard, position, evidence.in_digest] = evidence
+            return False
+        self._found[shard, position] = self._checked[key]
         self._news.set()
-        return evidence
+        return True
 
-    def _is_complete(self, shard: int, evidence: ShardEvidence) -> bool:
-        """Whether the member has nothing more to show.
+    def _checked_pieces(self, shard: int, position: int, body: bytes) -> Pieces:
+        pieces = decode_pieces(body)
+        most = MAX_TURNS if self._case.is_proved else 1
+        if len(pieces) > most:
+            raise InvalidMessage(f"{len(pieces)} pieces of evidence where {most} are enough")
+        for piece in pieces:
+            check_member_evidence(self._case, shard, position, piece)
+        return tuple(map(_without_long_parts, pieces))
 
-        A prover of a later shard may be handed another tensor as long as the query is open.
-        """
+    def _is_complete(self, member: MemberKey) -> bool:
+        """Whether the member has nothing more to show."""
+        pieces = self._found.get(member, ())
         if self._case.is_proved:
-            return shard == 0 and evidence.proof is not None
-        return len(evidence.results) == sum(
-            commitment != ZERO_DIGEST for commitment in evidence.commitments
+            shard, _ = member
+            return shard == 0 and any(piece.proof is not None for piece in pieces)
+        return any(
+            len(piece.results) == sum(entry != ZERO_DIGEST for entry in piece.commitments)
+            for piece in pieces
         )
 
 
-def _without_long_tensors(evidence: ShardEvidence) -> ShardEvidence:
-    """Without what no report needs and nobody has checked, so that it is not kept either."""
+def _without_long_parts(evidence: ShardEvidence) -> ShardEvidence:
+    """Without what no report takes and nobody has checked, so that it is not kept either."""
     short = [
         tuple(tensor for tensor in tensors if len(tensor) <= MAX_PROVED_TENSOR_BYTES)
         for tensors in (evidence.tensors_in, evidence.tensors_out)
     ]
-    return replace(evidence, tensors_in=short[0], tensors_out=short[1])
+    is_usable = evidence.proof is not None and len(evidence.proof) <= MAX_PROOF_BYTES
+    proof = evidence.proof if is_usable else None
+    return replace(evidence, tensors_in=short[0], tensors_out=short[1], proof=proof)
 
 
 async def _stop(followers: Sequence[asyncio.Task[None]]) -> None:

@@ -74,6 +74,13 @@ class Endless(Members):
         return encode_evidence(shown)
 
 
+class Twice(Members):
+    """Shows its one result as two pieces of evidence."""
+
+    async def bad(self, request: Request) -> bytes | None:
+        return encode_evidence(self.honest(0), self.honest(0))
+
+
 class Late(Members):
     """Shows evidence of another round's work first, then its own, of the same length."""
 
@@ -91,12 +98,11 @@ class Late(Members):
 
 async def gather(members: Members) -> Report:
     async def assemble(found: Found) -> Report | None:
-        for evidence in found.values():
-            members.longest = max([members.longest, *map(len, evidence.tensors_out)])
-        by_shard = {
-            shard: [one for (number, *_), one in found.items() if number == shard]
-            for shard in range(2)
-        }
+        by_shard: dict[int, list[ShardEvidence]] = {0: [], 1: []}
+        for (shard, _), pieces in found.items():
+            by_shard[shard] += pieces
+            for piece in pieces:
+                members.longest = max([members.longest, *map(len, piece.tensors_out)])
         return agreed_report(members.case.query, by_shard)
 
     return await Gathering(members.case, members, POLICY, Metrics()).report(assemble)
@@ -109,6 +115,12 @@ async def test_a_bad_member_costs_nobody_else(kind: type[Members]) -> None:
     assert report.paid == 8
     assert members.asked <= MOST_BODIES
     assert members.longest < 1000
+
+
+async def test_a_committees_member_shows_one_piece_of_evidence_only() -> None:
+    members = Twice(case_of())
+    assert (await gather(members)).paid == 8
+    assert members.asked > 1, "it was taken at the first try"
 
 
 async def test_evidence_that_changes_without_growing_is_looked_at() -> None:

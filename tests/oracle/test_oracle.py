@@ -18,16 +18,18 @@ from nesa.chain.connection import Connection
 from nesa.chain.contracts import Contracts
 from nesa.chain.events import QueryFulfilled, decode_event, raw_log
 from nesa.protocol.digests import boundary_digest
-from nesa.protocol.evidence import decode_evidence, encode_evidence
+from nesa.protocol.evidence import ShardEvidence, decode_evidence, encode_evidence
 from nesa.protocol.ids import Address, Digest
 from nesa.protocol.queries import Assurance, Outcome, Query, QueryStatus
 from nesa_oracle.config import OracleSettings
 from nesa_oracle.daemon import Oracle
 from nesa_oracle.journal import JobKey, Journal, Phase
 from tests.oracle.network import (
+    MIDDLE_EDGE,
     OUTPUT_EDGE,
     TENSORS,
     Network,
+    Show,
     evidence_of,
     honest_bodies,
     members,
@@ -353,3 +355,46 @@ async def test_a_copied_proof_costs_its_owner_nothing(
     ):
         outcome = await answer(connection, query)
     assert [shard.paid for shard in outcome.shards] == [1, 0b10]
+
+
+async def test_a_prover_is_paid_for_the_right_one_of_two_tensors_that_it_was_handed(
+    network: Network, connection: Connection, tmp_path: Path
+) -> None:
+    """The first prover of shard 0 lies; those of shard 1 prove its tensor first, then the other."""
+    query = await network.ask(connection, Assurance.PROVED)
+    committees = await network.committees(connection, query)
+    bodies, wrong = proved_bodies(network, committees), bytes(len(TENSORS[1]))
+    digest = boundary_digest([MIDDLE_EDGE], [wrong])
+    lie = replace(works(network, committees, 0)[0], out_digest=digest)
+    shown = replace(evidence_of(lie, lie.report()), tensors_out=(wrong,), proof=b"\1" * 32)
+    bodies[network.name_of(committees.shards[0][0].signer)] = encode_evidence(shown)
+    shows = {}
+    for position, seat in enumerate(committees.shards[1]):
+        work = replace(works(network, committees, position)[1], in_digest=digest)
+        first = replace(evidence_of(work, work.report()), tensors_in=(wrong,), proof=b"\2" * 32)
+        name = network.name_of(seat.signer)
+        shows[name] = in_turn(encode_evidence(first), joined(first, bodies[name]))
+    network.anvil.rpc("evm_increaseTime", query.rules.prover_turn)
+    network.anvil.rpc("evm_mine")
+    async with (
+        members(network, bodies, shows),
+        oracle(network, connection, first_oracle(network, committees), tmp_path),
+    ):
+        outcome = await answer(connection, query)
+    assert [shard.paid for shard in outcome.shards] == [0b10, 1]
+
+
+def joined(piece: ShardEvidence, body: bytes) -> bytes:
+    return encode_evidence(piece, decode_evidence(body))
+
+
+def in_turn(*bodies: bytes) -> Show:
+    """Shows one body after the other, each to whoever has seen the one before."""
+
+    async def show(request: web.Request, _: bytes) -> web.StreamResponse:
+        sizes = [-1, *map(len, bodies)]
+        seen = sizes.index(int(request.query["size"]))
+        await asyncio.sleep(0.05)
+        return web.Response(body=bodies[seen]) if seen < len(bodies) else web.Response(status=404)
+
+    return show
