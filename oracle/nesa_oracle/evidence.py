@@ -16,7 +16,7 @@ from typing import Final, Protocol
 from urllib.parse import urlsplit
 
 import structlog
-from aiohttp import ClientError, ClientSession, ClientTimeout
+from aiohttp import ClientError, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
 
 from nesa.chain.committees import Seat
 from nesa.protocol.errors import InvalidInput, InvalidMessage, Unavailable
@@ -50,6 +50,9 @@ LOOK_SECONDS: Final = 1.0
 
 MOST_BODIES: Final = 16
 """Answers of one member that are looked at; an honest one has less than this to add."""
+
+MOST_CONNECTIONS: Final = 64
+"""Connections to one endpoint at once, over all queries."""
 
 _CHUNK: Final = 1 << 16
 
@@ -92,6 +95,13 @@ class EvidenceSource(Protocol):
         Raises:
             Unavailable: no usable answer.
         """
+
+
+def evidence_session() -> ClientSession:
+    """A session for members' endpoints. No pool is shared, so that nobody who is slow to answer
+    keeps another one waiting; each endpoint has a number of connections of its own."""
+    connector = TCPConnector(limit=0, limit_per_host=MOST_CONNECTIONS)
+    return ClientSession(connector=connector, cookie_jar=DummyCookieJar())
 
 
 class HttpEvidence:

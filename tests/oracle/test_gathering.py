@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
 
 import pytest
-from aiohttp import ClientSession
+from aiohttp import ClientSession, web
 
+from nesa.chain.anvil import free_port
 from nesa.protocol.errors import Unavailable
 from nesa.protocol.evidence import ShardEvidence, encode_evidence
 from nesa_oracle.checks import Case
 from nesa_oracle.evidence import (
     MOST_BODIES,
+    MOST_CONNECTIONS,
     Found,
     Gathering,
     GatherPolicy,
     HttpEvidence,
     Request,
+    evidence_session,
 )
 from nesa_oracle.observability import Metrics
 from nesa_oracle.report import Report, agreed_report
@@ -146,3 +151,48 @@ async def test_an_endpoint_that_is_none_is_unavailable(endpoint: str) -> None:
     async with ClientSession() as session:
         with pytest.raises(Unavailable):
             await HttpEvidence(session, POLICY).fetch(Request(endpoint, 1, 0, 0), 0.05)
+
+
+@contextlib.asynccontextmanager
+async def member(answer: Callable[[web.Request], Awaitable[web.Response]]) -> AsyncIterator[str]:
+    """Endpoint of a member that answers like this."""
+    application, port = web.Application(), free_port()
+    application.router.add_get("/{path:.*}", answer)
+    runner = web.AppRunner(application, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        await runner.cleanup()
+
+
+async def test_members_that_keep_silent_do_not_delay_the_others() -> None:
+    """More requests than the pool of a usual session has connections."""
+    full = asyncio.Event()
+    arrived = itertools.count(1)
+
+    async def silence(_: web.Request) -> web.Response:
+        if next(arrived) == MOST_CONNECTIONS:
+            full.set()
+        await asyncio.sleep(60)
+        raise AssertionError
+
+    async def speech(_: web.Request) -> web.Response:
+        return web.Response(body=b"evidence")
+
+    async with (
+        member(silence) as silent,
+        member(speech) as honest,
+        evidence_session() as session,
+    ):
+        source = HttpEvidence(session, POLICY)
+        asked = [
+            asyncio.create_task(source.fetch(Request(silent, number, 0, 0), 60))
+            for number in range(150)
+        ]
+        await full.wait()
+        assert await source.fetch(Request(honest, 1, 0, 0), 0.05) == b"evidence"
+        for task in asked:
+            task.cancel()
+        await asyncio.gather(*asked, return_exceptions=True)
