@@ -144,7 +144,7 @@ class Engine:
         for job in self.around.journal.unfinished():
             old = before.get(job.key)
             duty = Duty(job) if old is None else replace(old, job=job)
-            self.duties[job.key] = replace(duty, committees=None) if forget_draws else duty
+            self.duties[job.key] = Duty(job, is_busy=duty.is_busy) if forget_draws else duty
 
     # Actions
 
@@ -222,8 +222,8 @@ class Engine:
         self._refresh(duty.key)
 
     async def _pin_seed(self, duty: Duty) -> None:
-        self._update(duty.key, is_pinned=True)
         await self.around.submitter.pin_seed(duty.query)
+        self._update(duty.key, is_pinned=True)
 
     async def _same_draw(self, duty: Duty) -> DrawnCommittees | None:
         """The draw, unless a reorganisation replaced the seed block since it was read."""

@@ -23,6 +23,7 @@ from nesa.protocol.ids import Address, Digest
 from nesa.protocol.queries import Assurance, Outcome, Query, QueryStatus
 from nesa_oracle.config import OracleSettings
 from nesa_oracle.daemon import Oracle
+from nesa_oracle.duties import SEED_BLOCKS
 from nesa_oracle.journal import JobKey, Journal, Phase
 from tests.oracle.network import (
     MIDDLE_EDGE,
@@ -280,6 +281,29 @@ async def test_a_retried_query_is_answered_in_its_new_attempt(
         await answer(connection, again)
         assert journal.sent_hashes(key_of(query)) == []
         assert journal.input_of(query.query_id) == TENSORS[0]
+
+
+async def test_a_pin_that_failed_is_tried_again(
+    network: Network, connection: Connection, tmp_path: Path
+) -> None:
+    query = await network.ask(connection, Assurance.AGREED)
+    committees = await network.committees(connection, query)
+    name = first_oracle(network, committees)
+    signer = operator_key(name).address
+    network.anvil.rpc("anvil_setBalance", signer, "0x0")
+    network.anvil.rpc("anvil_mine", hex(SEED_BLOCKS + 1), "0x0")
+    market = Contracts(connection).market
+
+    async def is_pinned() -> bool:
+        return await market.pinned_seed(query.seed_block, "latest") == committees.seed_hash
+
+    async with (
+        members(network, honest_bodies(network, committees)),
+        oracle(network, connection, name, tmp_path),
+    ):
+        await asyncio.sleep(0.5)
+        network.anvil.rpc("anvil_setBalance", signer, hex(10**20))
+        await until(is_pinned)
 
 
 async def test_a_dry_oracle_sends_nothing(
