@@ -39,6 +39,11 @@ class Duty:
         """The terms."""
         return self.job.query
 
+    def is_drawn(self, signer: Address) -> bool:
+        """Whether `signer` has a turn of its own to report; False also while nobody knows."""
+        drawn = () if self.committees is None else self.committees.oracles
+        return any(seat.signer == signer for seat in drawn)
+
 
 @dataclass(frozen=True, slots=True)
 class Situation:

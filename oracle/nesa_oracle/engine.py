@@ -248,6 +248,10 @@ class Engine:
         self._retry_at.pop(key, None)
         self._failures.pop(key, None)
         log.info("job over", query=key[0], attempt=key[1], why=why)
+        if duty.job.ended_at is None and duty.is_drawn(self.around.me):
+            self.around.metrics.expired.inc()
+            had_report = duty.job.report is not None
+            log.warning("expired unanswered", query=key[0], attempt=key[1], had_report=had_report)
 
     def _forget_draw(self, key: JobKey) -> None:
         self._update(key, committees=None)

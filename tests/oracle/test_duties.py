@@ -87,6 +87,12 @@ def test_an_answer_is_forgotten_when_it_is_deep_enough() -> None:
     assert next_action(ended, at(block=22)) == Finish("ended")
 
 
+def test_an_oracle_knows_the_queries_that_it_was_drawn_for() -> None:
+    assert duty().is_drawn(ME)
+    assert not duty(oracles=(OTHER,)).is_drawn(ME)
+    assert not duty(committees=None).is_drawn(ME)
+
+
 @pytest.mark.parametrize("phase", [Phase.SEEN, Phase.GATHERED, Phase.SENT])
 def test_an_old_seed_is_pinned_before_it_is_forgotten(phase: Phase) -> None:
     old = at(block=QUERY.seed_block + SEED_BLOCKS + 1)

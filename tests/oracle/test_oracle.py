@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from aiohttp import ClientSession, web
 from eth_utils.crypto import keccak
+from structlog.testing import capture_logs
 
 from nesa.chain.anvil import free_port
 from nesa.chain.committees import DrawnCommittees
@@ -281,6 +282,29 @@ async def test_a_retried_query_is_answered_in_its_new_attempt(
         await answer(connection, again)
         assert journal.sent_hashes(key_of(query)) == []
         assert journal.input_of(query.query_id) == TENSORS[0]
+
+
+async def test_an_oracle_says_that_a_query_it_was_drawn_for_expired(
+    network: Network, connection: Connection, tmp_path: Path
+) -> None:
+    query = await network.ask(connection, Assurance.AGREED)
+    committees = await network.committees(connection, query)
+    name = first_oracle(network, committees)
+    with capture_logs() as logs:
+        async with members(network, {}), oracle(network, connection, name, tmp_path):
+            await until_logged(logs, "put off")
+            network.anvil.rpc("evm_increaseTime", query.rules.answer_window + 1)
+            network.anvil.rpc("evm_mine")
+            await until_logged(logs, "job over")
+    told = [entry for entry in logs if entry["event"] == "expired unanswered"]
+    assert [entry["had_report"] for entry in told] == [False]
+
+
+async def until_logged(logs: Sequence[Mapping[str, object]], event: str) -> None:
+    async def is_logged() -> bool:
+        return any(entry["event"] == event for entry in logs)
+
+    await until(is_logged)
 
 
 async def test_a_pin_that_failed_is_tried_again(
