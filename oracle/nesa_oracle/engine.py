@@ -44,6 +44,7 @@ from nesa_oracle.report import Report
 from nesa_oracle.submission import Fate, Submitter
 
 RETRY_SECONDS: Final = 1.0
+EARLY_SECONDS: Final = 0.2
 LONGEST_PAUSE: Final = 15.0
 GENESIS: Final = BlockNumber(0)
 LONG_AGO: Final = Timestamp(0)
@@ -212,13 +213,13 @@ class Engine:
     async def _submit(self, duty: Duty, until: Timestamp) -> None:
         if await self._same_draw(duty) is None:
             return
-        fate = await self.around.submitter.submit(duty.job, self.time, until)
+        fate = await self.around.submitter.submit(duty.job, self.block, self.time, until)
         log.info("submission", query=duty.key[0], attempt=duty.key[1], fate=fate.name)
         if fate is Fate.REFUSED:
             self.around.journal.discard_report(duty.key)
             self._forget_draw(duty.key)
-        pause = LONGEST_PAUSE if fate is Fate.DRY else RETRY_SECONDS
-        self._retry_at[duty.key] = self.around.clock() + pause
+        pauses = {Fate.DRY: LONGEST_PAUSE, Fate.EARLY: EARLY_SECONDS}
+        self._retry_at[duty.key] = self.around.clock() + pauses.get(fate, RETRY_SECONDS)
         self._refresh(duty.key)
 
     async def _pin_seed(self, duty: Duty) -> None:

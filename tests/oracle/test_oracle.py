@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp import ClientSession, web
@@ -26,9 +27,11 @@ from nesa_oracle.config import OracleSettings
 from nesa_oracle.daemon import Oracle
 from nesa_oracle.duties import SEED_BLOCKS
 from nesa_oracle.journal import JobKey, Journal, Phase
+from tests.chain.rpc_stub import stub_node
 from tests.oracle.network import (
     MIDDLE_EDGE,
     OUTPUT_EDGE,
+    QUICK,
     TENSORS,
     Network,
     Show,
@@ -110,6 +113,42 @@ async def test_an_agreed_query_is_answered_and_everybody_paid(
         outcome = await answer(connection, query)
     assert [shard.paid for shard in outcome.shards] == [0b1111, 0b1111]
     assert outcome.reporter == Address(operator_key(name).address)
+
+
+async def test_a_report_is_sent_before_the_seed_block_has_a_successor(
+    network: Network, connection: Connection, tmp_path: Path
+) -> None:
+    query = await network.ask(connection, Assurance.AGREED, blocks=1)
+    committees = await network.committees(connection, query)
+    async with (
+        members(network, honest_bodies(network, committees)),
+        oracle(network, connection, first_oracle(network, committees), tmp_path),
+    ):
+        await answer(connection, query)
+    assert (await connection.head()).number == query.seed_block + 1
+
+
+async def test_a_report_that_comes_too_early_for_the_node_is_kept(
+    network: Network, connection: Connection, tmp_path: Path
+) -> None:
+    """Some nodes know no block after the newest and simulate on that one."""
+
+    async def answers(method: str, params: list[Any]) -> None:
+        params[:] = ["latest" if one == "pending" else one for one in params]
+
+    query = await network.ask(connection, Assurance.AGREED, blocks=1)
+    committees = await network.committees(connection, query)
+    with capture_logs() as logs:
+        async with (
+            stub_node(answers, network.anvil.url) as url,
+            Connection(url, network.deployment, QUICK) as behind,
+            members(network, honest_bodies(network, committees)),
+            oracle(network, behind, first_oracle(network, committees), tmp_path),
+        ):
+            await until_logged(logs, "submission")
+            network.anvil.rpc("evm_mine")
+            await answer(connection, query)
+    assert [entry["event"] for entry in logs].count("report ready") == 1
 
 
 async def test_the_python_draw_is_the_chains_draw(network: Network, connection: Connection) -> None:

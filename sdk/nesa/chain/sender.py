@@ -14,7 +14,7 @@ from eth_account.signers.local import LocalAccount
 from eth_utils.address import to_canonical_address
 
 from nesa.chain.abi import ContractCall
-from nesa.chain.connection import Block, Connection, RpcRefused, data_bytes, quantity
+from nesa.chain.connection import At, Block, Connection, RpcRefused, data_bytes, quantity
 from nesa.chain.events import RawLog, raw_log
 from nesa.protocol.errors import ExhaustedResource, Rejected, Unavailable
 from nesa.protocol.ids import Address, BlockNumber, Digest
@@ -168,10 +168,11 @@ class Sender:
         """Who sends."""
         return Address(self._account.address)
 
-    async def send(self, call: ContractCall, gas: int | None = None) -> Receipt:
+    async def send(self, call: ContractCall, gas: int | None = None, at: At = "latest") -> Receipt:
         """Simulate, sign, broadcast, replace when stuck; returns once it is in a block.
 
-        `gas` is the limit to send with; without it the node's estimate plus a margin.
+        `gas` is the limit to send with; without it the node's estimate plus a margin. `at` is the
+        block of the simulation: "pending" for a call that only the next block can take.
 
         Raises:
             Rejected: the simulation says no, and nothing was sent.
@@ -182,16 +183,18 @@ class Sender:
         limit = time.monotonic() + self._policy.give_up
         async with self._slots:
             while time.monotonic() < limit:
-                receipt = await self._attempt(call, gas, limit)
+                receipt = await self._attempt(call, gas, at, limit)
                 if receipt is not None:
                     return await self._judged(call, receipt)
                 await asyncio.sleep(self._policy.poll)
         raise Unavailable(f"{call.label} was not mined within {self._policy.give_up:g} s")
 
-    async def _attempt(self, call: ContractCall, gas: int | None, limit: float) -> Receipt | None:
+    async def _attempt(
+        self, call: ContractCall, gas: int | None, at: At, limit: float
+    ) -> Receipt | None:
         """The receipt, or None when somebody else used up the nonce."""
         async with self._lock:
-            flight = await self._prepared(call, gas)
+            flight = await self._prepared(call, gas, at)
             self._in_flight.add(flight.nonce)
             try:
                 await self._sign_and_broadcast(flight, flight.fees)
@@ -203,9 +206,9 @@ class Sender:
         finally:
             self._in_flight.discard(flight.nonce)
 
-    async def _prepared(self, call: ContractCall, gas: int | None) -> _Flight:
-        await self._connection.call(call, "latest", self.address, gas)
-        limit = await self._estimated(call) if gas is None else gas
+    async def _prepared(self, call: ContractCall, gas: int | None, at: At) -> _Flight:
+        await self._connection.call(call, at, self.address, gas)
+        limit = await self._estimated(call, at) if gas is None else gas
         nonce = await self._connection.mined_nonce(self.address)
         self._last_fees = {key: fees for key, fees in self._last_fees.items() if key >= nonce}
         while nonce in self._in_flight:
@@ -214,12 +217,9 @@ class Sender:
         since = BlockNumber(max(head.number - _LAG_BLOCKS, 0))
         return _Flight(call, nonce, limit, await self._opening_fees(nonce, head), since)
 
-    async def _estimated(self, call: ContractCall) -> int:
-        transaction = {"from": self.address, "to": call.to, "data": f"0x{call.data.hex()}"}
-        found = await self._connection.request(
-            "eth_estimateGas", {**transaction, "value": hex(call.value)}, "latest"
-        )
-        return quantity(found) * (100 + self._policy.gas_margin_percent) // 100
+    async def _estimated(self, call: ContractCall, at: At) -> int:
+        found = await self._connection.estimated_gas(call, at, self.address)
+        return found * (100 + self._policy.gas_margin_percent) // 100
 
     async def _opening_fees(self, nonce: int, head: Block) -> Fees:
         market = await self._market_fees(head)
