@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from itertools import chain
 
 from nesa.protocol.evidence import ShardEvidence
 from nesa.protocol.ids import Timestamp
 from nesa_oracle.checks import Case, check_report
-from nesa_oracle.evidence import MemberKey
+from nesa_oracle.evidence import Found
 from nesa_oracle.observability import Metrics
 from nesa_oracle.proofs.selection import (
+    ProofKey,
     Proved,
     proved_path,
     proved_report,
-    shard_inputs,
-    shown_tensors,
+    shown_inputs,
+    tensors_of,
 )
 from nesa_oracle.proofs.verification import ProofChecker
 from nesa_oracle.report import Report, agreed_report
@@ -35,9 +37,9 @@ class Assembler:
         self._checker = checker
         self._clock = clock
         self._metrics = metrics
-        self._refused: set[tuple[int, bytes]] = set()
+        self._refused: set[ProofKey] = set()
 
-    async def assemble(self, found: Mapping[MemberKey, ShardEvidence]) -> Report | None:
+    async def assemble(self, found: Found) -> Report | None:
         """The best report of `found`.
 
         Raises:
@@ -48,34 +50,30 @@ class Assembler:
             check_report(self._case, report, self._clock())
         return report
 
-    def _agreed(self, found: Mapping[MemberKey, ShardEvidence]) -> Report | None:
+    def _agreed(self, found: Found) -> Report | None:
         by_shard: defaultdict[int, list[ShardEvidence]] = defaultdict(list)
-        for (shard, _), evidence in found.items():
-            by_shard[shard].append(evidence)
+        for (shard, _), pieces in found.items():
+            by_shard[shard].extend(pieces)
         return agreed_report(self._case.query, by_shard)
 
-    async def _proved(self, found: Mapping[MemberKey, ShardEvidence]) -> Report | None:
+    async def _proved(self, found: Found) -> Report | None:
         query = self._case.query
         edges = await self._checker.input_edges(query)
+        inputs = shown_inputs(edges, {self._sent, *tensors_of(chain.from_iterable(found.values()))})
         while True:
-            provers = self._provers(found)
-            path = proved_path(query, provers, self._clock())
+            path = proved_path(query, self._provers(found), inputs, self._clock())
             if path is None:
                 return None
-            tensors = shard_inputs(edges, path, shown_tensors(provers, self._sent))
-            if tensors is None:
-                return None
-            report = proved_report(path, tensors)
+            report = proved_report(path, inputs)
             refused = await self._checker.refused(query, report)
             if not refused:
                 return report
             self._metrics.proofs_refused.inc(len(refused))
-            self._refused |= {(shard, path[shard].proof) for shard in refused}
+            self._refused |= {path[shard].key(shard) for shard in refused}
 
-    def _provers(self, found: Mapping[MemberKey, ShardEvidence]) -> dict[int, list[Proved]]:
+    def _provers(self, found: Found) -> dict[int, list[Proved]]:
         provers: defaultdict[int, list[Proved]] = defaultdict(list)
-        for (shard, position), evidence in found.items():
-            proved = Proved(position, evidence)
-            if proved.proof and (shard, proved.proof) not in self._refused:
-                provers[shard].append(proved)
+        for (shard, position), pieces in found.items():
+            shown = [Proved(position, piece) for piece in pieces]
+            provers[shard] += [one for one in shown if one.key(shard) not in self._refused]
         return provers

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import structlog
-from aiohttp import ClientSession, DummyCookieJar
+from aiohttp import ClientSession
 from eth_account.signers.local import LocalAccount
 
 from nesa.chain.committees import DrawnCommittees, drawn_committees
@@ -27,7 +27,7 @@ from nesa_oracle.assembly import Assembler
 from nesa_oracle.checks import Case
 from nesa_oracle.config import OracleSettings
 from nesa_oracle.engine import Engine, Surroundings
-from nesa_oracle.evidence import Gathering, GatherPolicy, HttpEvidence
+from nesa_oracle.evidence import Gathering, GatherPolicy, HttpEvidence, evidence_session
 from nesa_oracle.journal import Journal
 from nesa_oracle.observability import Metrics
 from nesa_oracle.proofs.verification import ProofChecker
@@ -67,7 +67,7 @@ async def _serve(settings: OracleSettings, account: LocalAccount | None) -> None
     policy = RpcPolicy(poll=settings.poll_seconds)
     async with (
         await Connection.open(settings.rpc_url, deployment, policy) as connection,
-        ClientSession(cookie_jar=DummyCookieJar()) as session,
+        evidence_session() as session,
     ):
         identity = f"{deployment.chain_id} {deployment.market} {me}"
         with contextlib.closing(Journal(settings.journal, identity)) as journal:

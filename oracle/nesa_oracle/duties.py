@@ -15,7 +15,9 @@ LEAD_SECONDS = 3
 """How long before its chance an oracle begins to gather, when others come first."""
 
 SEED_BLOCKS = 192
-"""Age of a seed block at which it is pinned; the chain forgets it after 256 blocks."""
+LATE_SEED_BLOCKS = 224
+"""Age of a seed block at which it is pinned by whoever has a chance to report, and by those who
+wait for one if nobody did. The chain forgets it after 256 blocks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,11 @@ class Duty:
     def query(self) -> Query:
         """The terms."""
         return self.job.query
+
+    def is_drawn(self, signer: Address) -> bool:
+        """Whether `signer` has a turn of its own to report; False also while nobody knows."""
+        drawn = () if self.committees is None else self.committees.oracles
+        return any(seat.signer == signer for seat in drawn)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,14 +111,13 @@ def _report_step(duty: Duty, committees: DrawnCommittees, at: Situation) -> Acti
     chance = next_chance(duty.query, committees.oracles, at.me, at.time)
     if chance is None:
         return None
+    is_near = at.time >= chance.begins - LEAD_SECONDS
+    if _is_seed_old(duty, at, SEED_BLOCKS if is_near else LATE_SEED_BLOCKS):
+        return PinSeed()
     if duty.job.phase is Phase.SEEN:
-        if at.time >= chance.begins - LEAD_SECONDS:
-            return _pin_if_old(duty, at) or Gather()
-        return None
+        return Gather() if is_near else None
     return Submit(chance.ends) if chance.holds(at.time) else None
 
 
-def _pin_if_old(duty: Duty, at: Situation) -> Action | None:
-    if duty.is_pinned or at.block <= duty.query.seed_block + SEED_BLOCKS:
-        return None
-    return PinSeed()
+def _is_seed_old(duty: Duty, at: Situation, blocks: int) -> bool:
+    return not duty.is_pinned and at.block > duty.query.seed_block + blocks

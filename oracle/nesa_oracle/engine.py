@@ -44,6 +44,7 @@ from nesa_oracle.report import Report
 from nesa_oracle.submission import Fate, Submitter
 
 RETRY_SECONDS: Final = 1.0
+EARLY_SECONDS: Final = 0.2
 LONGEST_PAUSE: Final = 15.0
 GENESIS: Final = BlockNumber(0)
 LONG_AGO: Final = Timestamp(0)
@@ -144,7 +145,7 @@ class Engine:
         for job in self.around.journal.unfinished():
             old = before.get(job.key)
             duty = Duty(job) if old is None else replace(old, job=job)
-            self.duties[job.key] = replace(duty, committees=None) if forget_draws else duty
+            self.duties[job.key] = Duty(job, is_busy=duty.is_busy) if forget_draws else duty
 
     # Actions
 
@@ -212,18 +213,18 @@ class Engine:
     async def _submit(self, duty: Duty, until: Timestamp) -> None:
         if await self._same_draw(duty) is None:
             return
-        fate = await self.around.submitter.submit(duty.job, self.time, until)
+        fate = await self.around.submitter.submit(duty.job, self.block, self.time, until)
         log.info("submission", query=duty.key[0], attempt=duty.key[1], fate=fate.name)
         if fate is Fate.REFUSED:
             self.around.journal.discard_report(duty.key)
             self._forget_draw(duty.key)
-        pause = LONGEST_PAUSE if fate is Fate.DRY else RETRY_SECONDS
-        self._retry_at[duty.key] = self.around.clock() + pause
+        pauses = {Fate.DRY: LONGEST_PAUSE, Fate.EARLY: EARLY_SECONDS}
+        self._retry_at[duty.key] = self.around.clock() + pauses.get(fate, RETRY_SECONDS)
         self._refresh(duty.key)
 
     async def _pin_seed(self, duty: Duty) -> None:
-        self._update(duty.key, is_pinned=True)
         await self.around.submitter.pin_seed(duty.query)
+        self._update(duty.key, is_pinned=True)
 
     async def _same_draw(self, duty: Duty) -> DrawnCommittees | None:
         """The draw, unless a reorganisation replaced the seed block since it was read."""
@@ -248,6 +249,10 @@ class Engine:
         self._retry_at.pop(key, None)
         self._failures.pop(key, None)
         log.info("job over", query=key[0], attempt=key[1], why=why)
+        if duty.job.ended_at is None and duty.is_drawn(self.around.me):
+            self.around.metrics.expired.inc()
+            had_report = duty.job.report is not None
+            log.warning("expired unanswered", query=key[0], attempt=key[1], had_report=had_report)
 
     def _forget_draw(self, key: JobKey) -> None:
         self._update(key, committees=None)

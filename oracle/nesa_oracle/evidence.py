@@ -16,26 +16,33 @@ from typing import Final, Protocol
 from urllib.parse import urlsplit
 
 import structlog
-from aiohttp import ClientError, ClientSession, ClientTimeout
+from aiohttp import ClientError, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
 
 from nesa.chain.committees import Seat
-from nesa.protocol.errors import InvalidInput, Unavailable
+from nesa.protocol.errors import InvalidInput, InvalidMessage, Unavailable
 from nesa.protocol.evidence import (
     EVIDENCE_PATH,
     MAX_EVIDENCE_BYTES,
     ShardEvidence,
-    decode_evidence,
+    decode_pieces,
 )
 from nesa.protocol.ids import ZERO_DIGEST
+from nesa.protocol.outcomes import MAX_TURNS
 from nesa_oracle.checks import Case, check_member_evidence
 from nesa_oracle.observability import Metrics
-from nesa_oracle.proofs.selection import MAX_PROVED_TENSOR_BYTES
+from nesa_oracle.proofs.selection import MAX_PROOF_BYTES, MAX_PROVED_TENSOR_BYTES
 from nesa_oracle.report import Report
 
 MemberKey = tuple[int, int]
 """(shard, position)."""
 
-Assemble = Callable[[Mapping[MemberKey, ShardEvidence]], Awaitable[Report | None]]
+Pieces = tuple[ShardEvidence, ...]
+"""What one member shows: a prover that was handed several tensors shows a piece for each."""
+
+Found = Mapping[MemberKey, Pieces]
+"""Checked evidence of everybody who showed some."""
+
+Assemble = Callable[[Found], Awaitable[Report | None]]
 """Makes the best report of the evidence at hand, None when there is too little."""
 
 LOOK_SECONDS: Final = 1.0
@@ -43,6 +50,9 @@ LOOK_SECONDS: Final = 1.0
 
 MOST_BODIES: Final = 16
 """Answers of one member that are looked at; an honest one has less than this to add."""
+
+MOST_CONNECTIONS: Final = 64
+"""Connections to one endpoint at once, over all queries."""
 
 _CHUNK: Final = 1 << 16
 
@@ -85,6 +95,13 @@ class EvidenceSource(Protocol):
         Raises:
             Unavailable: no usable answer.
         """
+
+
+def evidence_session() -> ClientSession:
+    """A session for members' endpoints. No pool is shared, so that nobody who is slow to answer
+    keeps another one waiting; each endpoint has a number of connections of its own."""
+    connector = TCPConnector(limit=0, limit_per_host=MOST_CONNECTIONS)
+    return ClientSession(connector=connector, cookie_jar=DummyCookieJar())
 
 
 class HttpEvidence:
@@ -144,8 +161,8 @@ class Gathering:
         self._policy = policy
         self._metrics = metrics
         self._news = asyncio.Event()
-        self._checked: dict[tuple[int, int, bytes], ShardEvidence] = {}
-        self._found: dict[MemberKey, ShardEvidence] = {}
+        self._checked: dict[tuple[int, int, bytes], Pieces] = {}
+        self._found: dict[MemberKey, Pieces] = {}
 
     async def report(self, assemble: Assemble) -> Report:
         """The fullest report that `assemble` makes of the evidence; its errors come through.
@@ -216,9 +233,7 @@ class Gathering:
         key = (shard, committee, hashlib.sha256(body).digest())
         try:
             if key not in self._checked:
-                evidence = decode_evidence(body)
-                check_member_evidence(self._case, shard, position, evidence)
-                self._checked[key] = _without_long_tensors(evidence)
+                self._checked[key] = self._checked_pieces(shard, position, body)
         except InvalidInput as error:
             self._metrics.refused.inc()
             log.debug("evidence refused", shard=shard, member=position, reason=str(error))
@@ -227,23 +242,36 @@ class Gathering:
         self._news.set()
         return True
 
+    def _checked_pieces(self, shard: int, position: int, body: bytes) -> Pieces:
+        pieces = decode_pieces(body)
+        most = MAX_TURNS if self._case.is_proved else 1
+        if len(pieces) > most:
+            raise InvalidMessage(f"{len(pieces)} pieces of evidence where {most} are enough")
+        for piece in pieces:
+            check_member_evidence(self._case, shard, position, piece)
+        return tuple(map(_without_long_parts, pieces))
+
     def _is_complete(self, member: MemberKey) -> bool:
         """Whether the member has nothing more to show."""
-        evidence = self._found.get(member)
-        if evidence is None or (self._case.is_proved and evidence.proof is None):
-            return False
-        return len(evidence.results) == sum(
-            commitment != ZERO_DIGEST for commitment in evidence.commitments
+        pieces = self._found.get(member, ())
+        if self._case.is_proved:
+            shard, _ = member
+            return shard == 0 and any(piece.proof is not None for piece in pieces)
+        return any(
+            len(piece.results) == sum(entry != ZERO_DIGEST for entry in piece.commitments)
+            for piece in pieces
         )
 
 
-def _without_long_tensors(evidence: ShardEvidence) -> ShardEvidence:
-    """Without what no report needs and nobody has checked, so that it is not kept either."""
+def _without_long_parts(evidence: ShardEvidence) -> ShardEvidence:
+    """Without what no report takes and nobody has checked, so that it is not kept either."""
     short = [
         tuple(tensor for tensor in tensors if len(tensor) <= MAX_PROVED_TENSOR_BYTES)
         for tensors in (evidence.tensors_in, evidence.tensors_out)
     ]
-    return replace(evidence, tensors_in=short[0], tensors_out=short[1])
+    is_usable = evidence.proof is not None and len(evidence.proof) <= MAX_PROOF_BYTES
+    proof = evidence.proof if is_usable else None
+    return replace(evidence, tensors_in=short[0], tensors_out=short[1], proof=proof)
 
 
 async def _stop(followers: Sequence[asyncio.Task[None]]) -> None:

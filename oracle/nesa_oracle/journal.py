@@ -108,7 +108,11 @@ class Journal:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Everything inside happens together or not at all."""
+        """Everything inside happens together or not at all; part of the one around it."""
+        is_nested = self._database.in_transaction
+        if is_nested:
+            yield
+            return
         try:
             self._database.execute("BEGIN IMMEDIATE")
             try:
@@ -136,16 +140,17 @@ class Journal:
     def open(self, log: LogKey, query: Query, sent: bytes) -> JobKey:
         """Store a job that `log` opened; another log for the same attempt starts it anew."""
         key = JobKey((query.query_id, query.attempt))
-        self._forget(key)
-        self._database.execute(
-            "INSERT INTO jobs VALUES (?, ?, ?, ?, ?, ?, NULL, NULL, NULL)",
-            (*key, Phase.SEEN, encode_query(query), sent, log_bytes(log)),
-        )
+        with self.transaction():
+            self._forget(key)
+            self._write(
+                "INSERT INTO jobs VALUES (?, ?, ?, ?, ?, ?, NULL, NULL, NULL)",
+                (*key, Phase.SEEN, encode_query(query), sent, log_bytes(log)),
+            )
         return key
 
     def end(self, key: JobKey, log: LogKey) -> None:
         """`log` answered or refunded the query, or opened its next attempt."""
-        self._database.execute(
+        self._write(
             "UPDATE jobs SET phase = ?, ended_by = ?, ended_at = ?"
             " WHERE query_id = ? AND attempt = ?",
             (Phase.MINED, log_bytes(log), log.block_number, *key),
@@ -157,13 +162,14 @@ class Journal:
         opened = self._database.execute(
             "SELECT query_id, attempt FROM jobs WHERE opened_by = ?", (raw,)
         ).fetchall()
-        for query_id, attempt in opened:
-            self._forget(JobKey((query_id, attempt)))
-        self._database.execute(
-            "UPDATE jobs SET phase = CASE WHEN report IS NULL THEN ? ELSE ? END,"
-            " ended_by = NULL, ended_at = NULL WHERE ended_by = ?",
-            (Phase.SEEN, Phase.GATHERED, raw),
-        )
+        with self.transaction():
+            for query_id, attempt in opened:
+                self._forget(JobKey((query_id, attempt)))
+            self._write(
+                "UPDATE jobs SET phase = CASE WHEN report IS NULL THEN ? ELSE ? END,"
+                " ended_by = NULL, ended_at = NULL WHERE ended_by = ?",
+                (Phase.SEEN, Phase.GATHERED, raw),
+            )
 
     def gathered(self, key: JobKey, report: bytes) -> bool:
         """SEEN becomes GATHERED; False when the job was elsewhere."""
@@ -176,7 +182,7 @@ class Journal:
     def sending(self, key: JobKey, intent: Intent) -> bool:
         """GATHERED or SENT becomes SENT with what is about to leave; False when elsewhere."""
         with self.transaction():
-            self._database.execute(
+            self._write(
                 "INSERT OR REPLACE INTO intents VALUES (?, ?, ?, ?, ?)",
                 (intent.tx_hash, *key, intent.nonce, intent.raw),
             )
@@ -195,17 +201,16 @@ class Journal:
 
     def finish(self, key: JobKey) -> None:
         """Whatever the phase was, nothing is left to do."""
-        self._database.execute(
-            "UPDATE jobs SET phase = ?, report = NULL WHERE query_id = ? AND attempt = ?",
-            (Phase.FINAL, *key),
-        )
-        self._database.execute("DELETE FROM intents WHERE query_id = ? AND attempt = ?", key)
+        with self.transaction():
+            self._write(
+                "UPDATE jobs SET phase = ?, report = NULL WHERE query_id = ? AND attempt = ?",
+                (Phase.FINAL, *key),
+            )
+            self._write("DELETE FROM intents WHERE query_id = ? AND attempt = ?", key)
 
     def forget_finished(self, query_id: int) -> None:
         """Drop the final jobs of a query that no later attempt will need."""
-        self._database.execute(
-            "DELETE FROM jobs WHERE query_id = ? AND phase = ?", (query_id, Phase.FINAL)
-        )
+        self._write("DELETE FROM jobs WHERE query_id = ? AND phase = ?", (query_id, Phase.FINAL))
 
     def input_of(self, query_id: int) -> bytes:
         """What the query's request carried; empty when it was never seen."""
@@ -236,20 +241,24 @@ class Journal:
 
     def _forget(self, key: JobKey) -> None:
         for table in ("jobs", "intents"):
-            self._database.execute(
+            self._write(
                 f"DELETE FROM {table} WHERE query_id = ? AND attempt = ?",  # noqa: S608
                 key,
             )
 
     def _moved(self, statement: str, values: Sequence[object]) -> bool:
-        return self._database.execute(statement, tuple(values)).rowcount == 1
+        return self._write(statement, values).rowcount == 1
+
+    def _write(self, statement: str, values: Sequence[object]) -> sqlite3.Cursor:
+        with self.transaction():
+            return self._database.execute(statement, tuple(values))
 
     def _fact(self, name: str) -> str | None:
         row = self._database.execute("SELECT body FROM facts WHERE name = ?", (name,)).fetchone()
         return None if row is None else str(row[0])
 
     def _set_fact(self, name: str, body: str) -> None:
-        self._database.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, body))
+        self._write("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, body))
 
 
 def log_bytes(log: LogKey) -> bytes:

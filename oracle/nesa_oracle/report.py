@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol, TypeVar
 
 from nesa.protocol.evidence import ShardEvidence
 from nesa.protocol.ids import ZERO_DIGEST, Digest
@@ -12,6 +13,21 @@ from nesa.protocol.queries import Query, ShardReport
 
 Evidence = Mapping[int, Sequence[ShardEvidence]]
 """Checked evidence by shard."""
+
+
+class FromTo(Protocol):
+    """Anything that leads from one boundary of shards to the next."""
+
+    @property
+    def in_digest(self) -> Digest:
+        """Where it begins."""
+
+    @property
+    def out_digest(self) -> Digest:
+        """Where it ends."""
+
+
+Step = TypeVar("Step", bound=FromTo)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,19 +72,21 @@ def agreed_report(query: Query, found: Evidence) -> Report | None:
     return Report(tuple(one.report() for one in path), path[-1].payload)
 
 
-def chained(
-    in_digest: Digest, candidates: Sequence[Sequence[ShardEvidence]]
-) -> tuple[ShardEvidence, ...] | None:
-    """One candidate a shard, each going on from the one before; the first ones are preferred."""
-    if not candidates:
-        return ()
-    for one in candidates[0]:
-        if one.in_digest != in_digest:
-            continue
-        rest = chained(one.out_digest, candidates[1:])
-        if rest is not None:
-            return (one, *rest)
-    return None
+def chained(in_digest: Digest, candidates: Sequence[Sequence[Step]]) -> tuple[Step, ...] | None:
+    """One candidate a shard, each going on from the one before; the first ones are preferred.
+
+    Built from the last shard backwards, so that no number of dead ends makes it slow.
+    """
+    onward: dict[Digest, tuple[Step, ...]] = {}
+    for shard in reversed(range(len(candidates))):
+        is_last = shard == len(candidates) - 1
+        begun: dict[Digest, tuple[Step, ...]] = {}
+        for one in candidates[shard]:
+            rest = () if is_last else onward.get(one.out_digest)
+            if rest is not None:
+                begun.setdefault(one.in_digest, (one, *rest))
+        onward = begun
+    return onward.get(in_digest)
 
 
 def _united(group: Sequence[ShardEvidence]) -> ShardEvidence:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -16,6 +17,12 @@ from nesa.protocol.errors import InvalidConfiguration
 from nesa_oracle.observability import Metrics
 
 STALE_SECONDS: Final = 30.0
+
+IDLE_SECONDS: Final = 30.0
+"""How long a connection may stay without a request."""
+
+MOST_CONNECTIONS: Final = 64
+"""Open connections; one more is closed at once."""
 
 
 @dataclass(slots=True)
@@ -69,15 +76,37 @@ async def serving(host: str, port: int, health: Health, metrics: Metrics) -> Asy
     app.router.add_get("/healthz", alive)
     app.router.add_get("/readyz", ready)
     app.router.add_get("/metrics", series)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+    runner = web.AppRunner(
+        app, access_log=None, shutdown_timeout=1.0, keepalive_timeout=IDLE_SECONDS
+    )
     await runner.setup()
+    listener: asyncio.Server | None = None
     try:
         try:
-            await web.TCPSite(runner, host, port).start()
+            listener = await _listen(runner, host, port)
         except OSError as error:
             raise InvalidConfiguration(
                 f"cannot listen on {host}:{port} ({error.strerror}); change port in the settings"
             ) from error
         yield
     finally:
+        if listener is not None:
+            listener.close()
         await runner.cleanup()
+
+
+class _Refusal(asyncio.Protocol):
+    """A connection too many."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        transport.close()
+
+
+async def _listen(runner: web.AppRunner, host: str, port: int) -> asyncio.Server:
+    server = runner.server
+    assert server is not None
+
+    def accepted() -> asyncio.Protocol:
+        return server() if len(server.connections) < MOST_CONNECTIONS else _Refusal()
+
+    return await asyncio.get_running_loop().create_server(accepted, host, port)

@@ -10,7 +10,7 @@ import structlog
 from eth_account.signers.local import LocalAccount
 
 from nesa.chain.abi import ContractCall
-from nesa.chain.connection import Connection
+from nesa.chain.connection import At, Connection
 from nesa.chain.contracts import Contracts
 from nesa.chain.sender import Intent, Reverted, Sender, SendPolicy
 from nesa.protocol.errors import Rejected
@@ -26,6 +26,8 @@ GAS_A_PROOF: Final = 2_000_000
 trusted there, because with too little gas a verifier fails in a way that looks like a bad proof."""
 
 NOT_OPEN: Final = "market: not open"
+NO_SEED: Final = "market: no seed yet"
+"""What the market says, word for word."""
 
 log = structlog.get_logger("nesa_oracle")
 
@@ -35,6 +37,7 @@ class Fate(Enum):
 
     MINED = auto()
     ANSWERED = auto()  # by somebody, before this report
+    EARLY = auto()  # the chain does not take it before the next block
     REFUSED = auto()  # the chain does not want this report
     TOO_LATE = auto()  # the chance passed; the transaction may still be mined
     DRY = auto()  # it would have been sent if there were a key
@@ -70,8 +73,11 @@ class Submitter:
             return market.fulfil_proved(query, *parts).data
         return market.fulfil(query, report.shards, report.output).data
 
-    async def submit(self, job: Job, now: Timestamp, until: Timestamp) -> Fate:
+    async def submit(self, job: Job, block: BlockNumber, now: Timestamp, until: Timestamp) -> Fate:
         """Send the job's report; gives up waiting at chain time `until`, seen from `now`.
+
+        `block` is the newest that was read. When it is the seed block itself, only the next one
+        can take a report, and the simulation has to be of that one.
 
         Raises:
             Unavailable: the node does not answer.
@@ -82,9 +88,10 @@ class Submitter:
         if status is not QueryStatus.OPEN:
             return Fate.ANSWERED
         call = ContractCall(self._contracts.market.address, job.report, "QueryMarket.fulfil")
+        at: At = "latest" if block > job.query.seed_block else "pending"
         try:
             async with asyncio.timeout(max(until - now, 1)):
-                return await self._send(job.key, call, gas_limit(job.query))
+                return await self._send(job.key, call, gas_limit(job.query), at)
         except TimeoutError:
             return Fate.TOO_LATE
 
@@ -98,12 +105,12 @@ class Submitter:
         if await market.pinned_seed(query.seed_block, "latest") is None and self._sender:
             await self._sender.send(market.pin_seed(BlockNumber(query.seed_block)))
 
-    async def _send(self, key: JobKey, call: ContractCall, gas: int | None) -> Fate:
+    async def _send(self, key: JobKey, call: ContractCall, gas: int | None, at: At) -> Fate:
         if self._sender is None:
-            return await self._simulated(key, call, gas)
+            return await self._simulated(key, call, gas, at)
         self._keys[call.data] = key
         try:
-            receipt = await self._sender.send(call, gas)
+            receipt = await self._sender.send(call, gas, at)
         except Reverted as error:
             self._metrics.reverted.inc()
             self._metrics.gas_paid.inc(error.receipt.cost)
@@ -118,16 +125,16 @@ class Submitter:
         log.info("report mined", query=key[0], attempt=key[1], gas=receipt.gas_used)
         return Fate.MINED
 
-    async def _simulated(self, key: JobKey, call: ContractCall, gas: int | None) -> Fate:
+    async def _simulated(self, key: JobKey, call: ContractCall, gas: int | None, at: At) -> Fate:
         try:
-            await self._connection.call(call, "latest", gas=gas)
+            await self._connection.call(call, at, gas=gas)
         except Rejected as error:
             return self._refused(key, error.reason)
         return Fate.DRY
 
     def _refused(self, key: JobKey, reason: str) -> Fate:
         log.warning("report refused", query=key[0], attempt=key[1], reason=reason)
-        return Fate.ANSWERED if reason == NOT_OPEN else Fate.REFUSED
+        return {NOT_OPEN: Fate.ANSWERED, NO_SEED: Fate.EARLY}.get(reason, Fate.REFUSED)
 
     async def _write_ahead(self, intent: Intent) -> None:
         """Every signed transaction lies in the journal before it leaves."""

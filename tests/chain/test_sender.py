@@ -14,11 +14,19 @@ from nesa.chain.abi import ContractCall
 from nesa.chain.anvil import Anvil, development_account
 from nesa.chain.connection import Connection, RpcRefused
 from nesa.chain.deployment import Deployment
-from nesa.chain.sender import Fees, Intent, Reverted, Sender, SendPolicy, find_receipt
+from nesa.chain.sender import (
+    Fees,
+    Intent,
+    Reverted,
+    Sender,
+    SendPolicy,
+    find_mined,
+    find_receipt,
+)
 from nesa.protocol.errors import ExhaustedResource, Rejected, Unavailable
-from nesa.protocol.ids import Address
+from nesa.protocol.ids import Address, BlockNumber
 from tests.chain import emitter
-from tests.chain.rpc_stub import error, stub_node
+from tests.chain.rpc_stub import error, result, stub_node
 
 GWEI = 10**9
 IMPATIENT = SendPolicy(patience=0.2, give_up=20, poll=0.02)
@@ -278,6 +286,72 @@ async def test_a_broadcast_that_never_arrived_is_sent_again(
     assert len(tries) == 2
 
 
+async def test_receipts_that_come_late_are_waited_for(anvil: Anvil, deployment: Deployment) -> None:
+    """Nodes behind one URL: some know the nonce as used long before others know the receipt."""
+    asked: list[str] = []
+
+    async def answer(method: str, params: list[Any]) -> web.StreamResponse | None:
+        asked.append(method)
+        is_late = asked.count("eth_getTransactionReceipt") <= 30
+        return result(None) if method == "eth_getTransactionReceipt" and is_late else None
+
+    async with (
+        stub_node(answer, anvil.url) as url,
+        Connection(url, deployment, emitter.QUICK) as connection,
+    ):
+        receipt = await sender(connection).send(emitter.call(deployment, "pin", 1))
+        assert receipt.succeeded
+        assert await events(connection) == 1
+    assert asked.count("eth_sendRawTransaction") == 1
+
+
+async def test_a_used_nonce_alone_is_no_reason_to_send_again(
+    anvil: Anvil, deployment: Deployment
+) -> None:
+    """No block shows what used it, so it may have been the call itself."""
+    sent: list[str] = []
+
+    async def answer(method: str, params: list[Any]) -> web.StreamResponse | None:
+        if method == "eth_sendRawTransaction":
+            sent.append(method)
+            return result("0x" + "11" * 32)
+        return result("0x1") if method == "eth_getTransactionCount" and sent else None
+
+    policy = SendPolicy(patience=60, give_up=0.5, poll=0.01)
+    async with (
+        stub_node(answer, anvil.url) as url,
+        Connection(url, deployment, emitter.QUICK) as connection,
+    ):
+        with pytest.raises(Unavailable, match="not mined within"):
+            await sender(connection, policy).send(emitter.call(deployment, "pin", 1))
+    assert len(sent) == 1
+
+
+async def test_a_count_that_lags_costs_neither_fees_nor_haste(
+    anvil: Anvil, deployment: Deployment
+) -> None:
+    """A node says that the nonce is used, another one does not know it for a while."""
+    emitter.included(anvil, {"from": development_account(0).address, "to": emitter.DEPLOYER})
+    intents: list[Intent] = []
+    stale = ["0x0"] * 20
+
+    async def answer(method: str, params: list[Any]) -> web.StreamResponse | None:
+        is_count = method == "eth_getTransactionCount" and params[1] == "latest"
+        return result(stale.pop()) if is_count and stale else None
+
+    async def remember(intent: Intent) -> None:
+        intents.append(intent)
+
+    async with (
+        stub_node(answer, anvil.url) as url,
+        Connection(url, deployment, emitter.QUICK) as connection,
+    ):
+        mine = sender(connection, on_intent=remember)
+        assert (await mine.send(emitter.call(deployment, "pin", 1))).succeeded
+    assert [intent.nonce for intent in intents] == [0, 1]
+    assert intents[1].fees.tip == intents[0].fees.tip
+
+
 async def test_a_transaction_that_no_node_takes_frees_its_nonce(
     anvil: Anvil, deployment: Deployment
 ) -> None:
@@ -306,6 +380,20 @@ async def test_a_node_that_goes_away_is_waited_for(still: Connection) -> None:
 async def test_an_unknown_transaction_has_no_receipt(connection: Connection) -> None:
     head = await connection.head()
     assert await find_receipt(connection, head.hash) is None
+
+
+async def test_the_transaction_of_a_nonce_is_found_in_its_block(
+    anvil: Anvil, connection: Connection
+) -> None:
+    me, genesis = Address(development_account(0).address), BlockNumber(0)
+    hashes = []
+    for blocks in (20, 1, 30):
+        anvil.rpc("anvil_mine", hex(blocks))
+        receipt = emitter.included(anvil, {"from": me, "to": emitter.DEPLOYER})
+        hashes.append(bytes.fromhex(receipt["transactionHash"][2:]))
+    assert [await find_mined(connection, me, nonce, genesis) for nonce in range(3)] == hashes
+    assert await find_mined(connection, me, 3, genesis) is None
+    assert await find_mined(connection, me, 0, (await connection.head()).number) is None
 
 
 def test_a_bump_raises_both_fees_by_an_eighth_and_respects_the_cap() -> None:

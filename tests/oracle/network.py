@@ -105,8 +105,8 @@ class Network:
         """Key of an operator's signer."""
         return PrivateKey(bytes(operator_key(name).key))
 
-    async def ask(self, connection: Connection, assurance: Assurance) -> Query:
-        """A client's query, two blocks old."""
+    async def ask(self, connection: Connection, assurance: Assurance, blocks: int = 2) -> Query:
+        """A client's query, `blocks` old; with one the seed block is the newest."""
         is_proved = assurance is Assurance.PROVED
         version = self.proved_id if is_proved else self.version_id
         order = Order(
@@ -115,18 +115,19 @@ class Network:
         contracts = Contracts(connection)
         client = Sender(connection, development_account(0))
         await client.send(contracts.token.approve(contracts.market.address, order.max_fee))
-        return self._announced(await client.send(contracts.market.request(order, TENSORS[0])))
+        receipt = await client.send(contracts.market.request(order, TENSORS[0]))
+        return self._announced(receipt, blocks)
 
     async def retry(self, connection: Connection, query: Query) -> Query:
         """The client's next attempt, two blocks old."""
         client = Sender(connection, development_account(0))
-        return self._announced(await client.send(Contracts(connection).market.retry(query)))
+        return self._announced(await client.send(Contracts(connection).market.retry(query)), 2)
 
-    def _announced(self, receipt: Receipt) -> Query:
+    def _announced(self, receipt: Receipt, blocks: int) -> Query:
         for log in receipt.logs:
             event = decode_event(log)
             if isinstance(event, QueryRequested | AttemptOpened):
-                self.anvil.rpc("anvil_mine", "0x2")
+                self.anvil.rpc("anvil_mine", hex(blocks))
                 return event.query
         raise AssertionError("no query was announced")
 

@@ -9,6 +9,7 @@ import pytest
 from nesa.chain.committees import Seat
 from nesa.protocol.ids import Address, BlockNumber, Timestamp
 from nesa_oracle.duties import (
+    LATE_SEED_BLOCKS,
     SEED_BLOCKS,
     Duty,
     Finish,
@@ -86,7 +87,20 @@ def test_an_answer_is_forgotten_when_it_is_deep_enough() -> None:
     assert next_action(ended, at(block=22)) == Finish("ended")
 
 
-def test_an_old_seed_is_pinned_before_it_is_forgotten() -> None:
+def test_an_oracle_knows_the_queries_that_it_was_drawn_for() -> None:
+    assert duty().is_drawn(ME)
+    assert not duty(oracles=(OTHER,)).is_drawn(ME)
+    assert not duty(committees=None).is_drawn(ME)
+
+
+@pytest.mark.parametrize("phase", [Phase.SEEN, Phase.GATHERED, Phase.SENT])
+def test_an_old_seed_is_pinned_before_it_is_forgotten(phase: Phase) -> None:
     old = at(block=QUERY.seed_block + SEED_BLOCKS + 1)
-    assert next_action(duty(), old) == PinSeed()
-    assert next_action(duty(is_pinned=True), old) == Gather()
+    assert next_action(duty(phase), old) == PinSeed()
+    assert isinstance(next_action(duty(phase, is_pinned=True), old), Gather | Submit)
+
+
+def test_a_seed_that_nobody_pins_is_pinned_before_the_turn() -> None:
+    waiting = duty(oracles=(OTHER, ME))
+    assert next_action(waiting, at(block=QUERY.seed_block + SEED_BLOCKS + 1)) is None
+    assert next_action(waiting, at(block=QUERY.seed_block + LATE_SEED_BLOCKS + 1)) == PinSeed()

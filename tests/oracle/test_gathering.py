@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
 
 import pytest
-from aiohttp import ClientSession
+from aiohttp import ClientSession, web
 
+from nesa.chain.anvil import free_port
 from nesa.protocol.errors import Unavailable
 from nesa.protocol.evidence import ShardEvidence, encode_evidence
 from nesa_oracle.checks import Case
 from nesa_oracle.evidence import (
     MOST_BODIES,
+    MOST_CONNECTIONS,
+    Found,
     Gathering,
     GatherPolicy,
     HttpEvidence,
-    MemberKey,
     Request,
+    evidence_session,
 )
 from nesa_oracle.observability import Metrics
 from nesa_oracle.report import Report, agreed_report
@@ -75,6 +79,13 @@ class Endless(Members):
         return encode_evidence(shown)
 
 
+class Twice(Members):
+    """Shows its one result as two pieces of evidence."""
+
+    async def bad(self, request: Request) -> bytes | None:
+        return encode_evidence(self.honest(0), self.honest(0))
+
+
 class Late(Members):
     """Shows evidence of another round's work first, then its own, of the same length."""
 
@@ -91,13 +102,12 @@ class Late(Members):
 
 
 async def gather(members: Members) -> Report:
-    async def assemble(found: Mapping[MemberKey, ShardEvidence]) -> Report | None:
-        for evidence in found.values():
-            members.longest = max([members.longest, *map(len, evidence.tensors_out)])
-        by_shard = {
-            shard: [one for (number, _), one in found.items() if number == shard]
-            for shard in range(2)
-        }
+    async def assemble(found: Found) -> Report | None:
+        by_shard: dict[int, list[ShardEvidence]] = {0: [], 1: []}
+        for (shard, _), pieces in found.items():
+            by_shard[shard] += pieces
+            for piece in pieces:
+                members.longest = max([members.longest, *map(len, piece.tensors_out)])
         return agreed_report(members.case.query, by_shard)
 
     return await Gathering(members.case, members, POLICY, Metrics()).report(assemble)
@@ -112,6 +122,12 @@ async def test_a_bad_member_costs_nobody_else(kind: type[Members]) -> None:
     assert members.longest < 1000
 
 
+async def test_a_committees_member_shows_one_piece_of_evidence_only() -> None:
+    members = Twice(case_of())
+    assert (await gather(members)).paid == 8
+    assert members.asked > 1, "it was taken at the first try"
+
+
 async def test_evidence_that_changes_without_growing_is_looked_at() -> None:
     """The only member that answers has not seen a reorganisation at first."""
     members = Late(case_of())
@@ -119,7 +135,7 @@ async def test_evidence_that_changes_without_growing_is_looked_at() -> None:
 
 
 async def test_what_stops_the_assembly_comes_through_as_it_is() -> None:
-    async def assemble(_: Mapping[MemberKey, ShardEvidence]) -> Report | None:
+    async def assemble(_: Found) -> Report | None:
         raise Unavailable("the node does not answer")
 
     members = Members(case_of())
@@ -135,3 +151,48 @@ async def test_an_endpoint_that_is_none_is_unavailable(endpoint: str) -> None:
     async with ClientSession() as session:
         with pytest.raises(Unavailable):
             await HttpEvidence(session, POLICY).fetch(Request(endpoint, 1, 0, 0), 0.05)
+
+
+@contextlib.asynccontextmanager
+async def member(answer: Callable[[web.Request], Awaitable[web.Response]]) -> AsyncIterator[str]:
+    """Endpoint of a member that answers like this."""
+    application, port = web.Application(), free_port()
+    application.router.add_get("/{path:.*}", answer)
+    runner = web.AppRunner(application, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        await runner.cleanup()
+
+
+async def test_members_that_keep_silent_do_not_delay_the_others() -> None:
+    """More requests than the pool of a usual session has connections."""
+    full = asyncio.Event()
+    arrived = itertools.count(1)
+
+    async def silence(_: web.Request) -> web.Response:
+        if next(arrived) == MOST_CONNECTIONS:
+            full.set()
+        await asyncio.sleep(60)
+        raise AssertionError
+
+    async def speech(_: web.Request) -> web.Response:
+        return web.Response(body=b"evidence")
+
+    async with (
+        member(silence) as silent,
+        member(speech) as honest,
+        evidence_session() as session,
+    ):
+        source = HttpEvidence(session, POLICY)
+        asked = [
+            asyncio.create_task(source.fetch(Request(silent, number, 0, 0), 60))
+            for number in range(150)
+        ]
+        await full.wait()
+        assert await source.fetch(Request(honest, 1, 0, 0), 0.05) == b"evidence"
+        for task in asked:
+            task.cancel()
+        await asyncio.gather(*asked, return_exceptions=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from nesa.chain.abi import ContractCall
 from nesa.chain.events import LogKey
 from nesa.chain.logs import Cursor, ReadBlock
 from nesa.chain.sender import Fees, Intent
-from nesa.protocol.errors import Incompatible, InvalidConfiguration
+from nesa.protocol.errors import ExhaustedResource, Incompatible, InvalidConfiguration
 from nesa.protocol.ids import BlockNumber, Digest
 from nesa_oracle.journal import JobKey, Journal, Phase
 from tests.oracle.cases import MARKET, query_with
@@ -133,6 +134,27 @@ def test_a_later_attempt_finds_the_input_of_one_that_expired(journal: Journal) -
     assert journal.job(KEY) is None
     assert journal.input_of(7) == b"input"
     assert journal.input_of(8) == b""
+
+
+WRITES: dict[str, Callable[[Journal], object]] = {
+    "open": lambda journal: journal.open(log(2), query_with(), b"input"),
+    "end": lambda journal: journal.end(KEY, log(5)),
+    "undo": lambda journal: journal.undo(log(1)),
+    "gathered": lambda journal: journal.gathered(KEY, b"report"),
+    "sending": lambda journal: journal.sending(KEY, intent(1)),
+    "discard_report": lambda journal: journal.discard_report(KEY),
+    "finish": lambda journal: journal.finish(KEY),
+    "forget_finished": lambda journal: journal.forget_finished(7),
+    "set_cursor": lambda journal: journal.set_cursor(Cursor(())),
+}
+
+
+@pytest.mark.parametrize("name", WRITES)
+def test_what_the_disk_does_not_take_is_told_by_its_name(journal: Journal, name: str) -> None:
+    journal._database.execute("PRAGMA query_only = ON")
+    with pytest.raises(ExhaustedResource, match="nothing was lost"):
+        WRITES[name](journal)
+    assert phase(journal) is Phase.SEEN
 
 
 def test_a_journal_belongs_to_one_signer_and_deployment(tmp_path: Path) -> None:

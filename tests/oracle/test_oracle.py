@@ -4,32 +4,45 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp import ClientSession, web
+from eth_utils.crypto import keccak
+from structlog.testing import capture_logs
 
 from nesa.chain.anvil import free_port
 from nesa.chain.committees import DrawnCommittees
 from nesa.chain.connection import Connection
 from nesa.chain.contracts import Contracts
 from nesa.chain.events import QueryFulfilled, decode_event, raw_log
-from nesa.protocol.evidence import decode_evidence, encode_evidence
-from nesa.protocol.ids import Address
+from nesa.protocol.digests import boundary_digest
+from nesa.protocol.evidence import ShardEvidence, decode_evidence, encode_evidence
+from nesa.protocol.ids import Address, Digest
 from nesa.protocol.queries import Assurance, Outcome, Query, QueryStatus
 from nesa_oracle.config import OracleSettings
 from nesa_oracle.daemon import Oracle
+from nesa_oracle.duties import SEED_BLOCKS
 from nesa_oracle.journal import JobKey, Journal, Phase
+from tests.chain.rpc_stub import stub_node
 from tests.oracle.network import (
+    MIDDLE_EDGE,
+    OUTPUT_EDGE,
+    QUICK,
     TENSORS,
     Network,
+    Show,
+    evidence_of,
     honest_bodies,
     members,
     operator_key,
     proved_bodies,
+    true_proof,
     until,
+    works,
 )
 
 
@@ -100,6 +113,42 @@ async def test_an_agreed_query_is_answered_and_everybody_paid(
         outcome = await answer(connection, query)
     assert [shard.paid for shard in outcome.shards] == [0b1111, 0b1111]
     assert outcome.reporter == Address(operator_key(name).address)
+
+
+async def test_a_report_is_sent_before_the_seed_block_has_a_successor(
+    network: Network, connection: Connection, tmp_path: Path
+) -> None:
+    query = await network.ask(connection, Assurance.AGREED, blocks=1)
+    committees = await network.committees(connection, query)
+    async with (
+        members(network, honest_bodies(network, committees)),
+        oracle(network, connection, first_oracle(network, committees), tmp_path),
+    ):
+        await answer(connection, query)
+    assert (await connection.head()).number == query.seed_block + 1
+
+
+async def test_a_report_that_comes_too_early_for_the_node_is_kept(
+    network: Network, connection: Connection, tmp_path: Path
+) -> None:
+    """Some nodes know no block after the newest and simulate on that one."""
+
+    async def answers(method: str, params: list[Any]) -> None:
+        params[:] = ["latest" if one == "pending" else one for one in params]
+
+    query = await network.ask(connection, Assurance.AGREED, blocks=1)
+    committees = await network.committees(connection, query)
+    with capture_logs() as logs:
+        async with (
+            stub_node(answers, network.anvil.url) as url,
+            Connection(url, network.deployment, QUICK) as behind,
+            members(network, honest_bodies(network, committees)),
+            oracle(network, behind, first_oracle(network, committees), tmp_path),
+        ):
+            await until_logged(logs, "submission")
+            network.anvil.rpc("evm_mine")
+            await answer(connection, query)
+    assert [entry["event"] for entry in logs].count("report ready") == 1
 
 
 async def test_the_python_draw_is_the_chains_draw(network: Network, connection: Connection) -> None:
@@ -274,6 +323,52 @@ async def test_a_retried_query_is_answered_in_its_new_attempt(
         assert journal.input_of(query.query_id) == TENSORS[0]
 
 
+async def test_an_oracle_says_that_a_query_it_was_drawn_for_expired(
+    network: Network, connection: Connection, tmp_path: Path
+) -> None:
+    query = await network.ask(connection, Assurance.AGREED)
+    committees = await network.committees(connection, query)
+    name = first_oracle(network, committees)
+    with capture_logs() as logs:
+        async with members(network, {}), oracle(network, connection, name, tmp_path):
+            await until_logged(logs, "put off")
+            network.anvil.rpc("evm_increaseTime", query.rules.answer_window + 1)
+            network.anvil.rpc("evm_mine")
+            await until_logged(logs, "job over")
+    told = [entry for entry in logs if entry["event"] == "expired unanswered"]
+    assert [entry["had_report"] for entry in told] == [False]
+
+
+async def until_logged(logs: Sequence[Mapping[str, object]], event: str) -> None:
+    async def is_logged() -> bool:
+        return any(entry["event"] == event for entry in logs)
+
+    await until(is_logged)
+
+
+async def test_a_pin_that_failed_is_tried_again(
+    network: Network, connection: Connection, tmp_path: Path
+) -> None:
+    query = await network.ask(connection, Assurance.AGREED)
+    committees = await network.committees(connection, query)
+    name = first_oracle(network, committees)
+    signer = operator_key(name).address
+    network.anvil.rpc("anvil_setBalance", signer, "0x0")
+    network.anvil.rpc("anvil_mine", hex(SEED_BLOCKS + 1), "0x0")
+    market = Contracts(connection).market
+
+    async def is_pinned() -> bool:
+        return await market.pinned_seed(query.seed_block, "latest") == committees.seed_hash
+
+    async with (
+        members(network, honest_bodies(network, committees)),
+        oracle(network, connection, name, tmp_path),
+    ):
+        await asyncio.sleep(0.5)
+        network.anvil.rpc("anvil_setBalance", signer, hex(10**20))
+        await until(is_pinned)
+
+
 async def test_a_dry_oracle_sends_nothing(
     network: Network, connection: Connection, tmp_path: Path
 ) -> None:
@@ -325,3 +420,68 @@ async def test_a_false_proof_is_passed_over_for_a_spare(
     ):
         outcome = await answer(connection, query)
     assert [shard.paid for shard in outcome.shards] == [0b10, 1]
+
+
+async def test_a_copied_proof_costs_its_owner_nothing(
+    network: Network, connection: Connection, tmp_path: Path
+) -> None:
+    """The first prover shows an answer of its own beside the proof of the spare."""
+    query = await network.ask(connection, Assurance.PROVED)
+    committees = await network.committees(connection, query)
+    bodies, wrong = proved_bodies(network, committees), bytes(len(TENSORS[-1]))
+    digest = boundary_digest([OUTPUT_EDGE], [wrong])
+    work = works(network, committees, 0)[1]
+    lie = replace(work, out_digest=digest, payload_hash=Digest(keccak(wrong)))
+    shown = replace(evidence_of(lie, lie.report()), payload=wrong, proof=true_proof(1))
+    bodies[network.name_of(committees.shards[1][0].signer)] = encode_evidence(shown)
+    network.anvil.rpc("evm_increaseTime", query.rules.prover_turn)
+    network.anvil.rpc("evm_mine")
+    async with (
+        members(network, bodies),
+        oracle(network, connection, first_oracle(network, committees), tmp_path),
+    ):
+        outcome = await answer(connection, query)
+    assert [shard.paid for shard in outcome.shards] == [1, 0b10]
+
+
+async def test_a_prover_is_paid_for_the_right_one_of_two_tensors_that_it_was_handed(
+    network: Network, connection: Connection, tmp_path: Path
+) -> None:
+    """The first prover of shard 0 lies; those of shard 1 prove its tensor first, then the other."""
+    query = await network.ask(connection, Assurance.PROVED)
+    committees = await network.committees(connection, query)
+    bodies, wrong = proved_bodies(network, committees), bytes(len(TENSORS[1]))
+    digest = boundary_digest([MIDDLE_EDGE], [wrong])
+    lie = replace(works(network, committees, 0)[0], out_digest=digest)
+    shown = replace(evidence_of(lie, lie.report()), tensors_out=(wrong,), proof=b"\1" * 32)
+    bodies[network.name_of(committees.shards[0][0].signer)] = encode_evidence(shown)
+    shows = {}
+    for position, seat in enumerate(committees.shards[1]):
+        work = replace(works(network, committees, position)[1], in_digest=digest)
+        first = replace(evidence_of(work, work.report()), tensors_in=(wrong,), proof=b"\2" * 32)
+        name = network.name_of(seat.signer)
+        shows[name] = in_turn(encode_evidence(first), joined(first, bodies[name]))
+    network.anvil.rpc("evm_increaseTime", query.rules.prover_turn)
+    network.anvil.rpc("evm_mine")
+    async with (
+        members(network, bodies, shows),
+        oracle(network, connection, first_oracle(network, committees), tmp_path),
+    ):
+        outcome = await answer(connection, query)
+    assert [shard.paid for shard in outcome.shards] == [0b10, 1]
+
+
+def joined(piece: ShardEvidence, body: bytes) -> bytes:
+    return encode_evidence(piece, decode_evidence(body))
+
+
+def in_turn(*bodies: bytes) -> Show:
+    """Shows one body after the other, each to whoever has seen the one before."""
+
+    async def show(request: web.Request, _: bytes) -> web.StreamResponse:
+        sizes = [-1, *map(len, bodies)]
+        seen = sizes.index(int(request.query["size"]))
+        await asyncio.sleep(0.05)
+        return web.Response(body=bodies[seen]) if seen < len(bodies) else web.Response(status=404)
+
+    return show

@@ -18,10 +18,10 @@ from nesa_oracle.proofs.selection import (
     Proved,
     proved_path,
     proved_report,
-    shard_inputs,
-    shown_tensors,
+    shown_inputs,
+    tensors_of,
 )
-from nesa_oracle.report import Report, agreed_report, merged
+from nesa_oracle.report import Report, agreed_report, chained, merged
 from tests.oracle.cases import case_of, works_of
 from tests.oracle.network import EDGES, TENSORS, evidence_of
 
@@ -73,6 +73,12 @@ def test_shards_that_do_not_go_on_from_each_other_make_no_report() -> None:
     report = agreed_report(CASE.query, found)
     assert report is not None
     assert report.paid == 7
+
+
+def test_dead_ends_do_not_make_a_path_slow() -> None:
+    """Eight shards with ten candidates each, none of which reaches the last one's beginning."""
+    stuck = replace(evidence(0), out_digest=CASE.query.input_digest)
+    assert chained(CASE.query.input_digest, [[stuck] * 10] * 8 + [[evidence(1)]]) is None
 
 
 def test_a_full_report_has_everybody_who_committed() -> None:
@@ -134,6 +140,9 @@ def test_the_answer_comes_with_the_last_shard_only() -> None:
 # --- PROVED ---
 
 
+SHOWN = shown_inputs(EDGES[:2], TENSORS)
+
+
 def prover(shard: int, position: int, proof: bytes | None = b"\1" * 32) -> Proved:
     work = works_of(PROVED, position)[shard]
     return Proved(position, replace(evidence_of(work, work.report()), proof=proof))
@@ -143,7 +152,7 @@ def proved_at(now: int, *found: tuple[int, int, bytes | None]) -> list[int] | No
     provers: dict[int, list[Proved]] = {}
     for shard, position, proof in found:
         provers.setdefault(shard, []).append(prover(shard, position, proof))
-    path = proved_path(PROVED.query, provers, Timestamp(now))
+    path = proved_path(PROVED.query, provers, SHOWN, Timestamp(now))
     return None if path is None else [one.position for one in path]
 
 
@@ -166,11 +175,7 @@ def test_a_prover_without_a_usable_proof_does_not_count(proof: bytes | None) -> 
 
 
 def proved_full() -> Report:
-    path = (prover(0, 1), prover(1, 0))
-    found = {0: [path[0]], 1: [path[1]]}
-    tensors = shard_inputs(EDGES[:2], path, shown_tensors(found, TENSORS[0]))
-    assert tensors == TENSORS[:2]
-    return proved_report(path, tensors)
+    return proved_report((prover(0, 1), prover(1, 0)), SHOWN)
 
 
 def test_a_proved_report_names_the_provers_real_places() -> None:
@@ -194,10 +199,23 @@ def test_a_proved_report_that_the_chain_would_refuse(change: object, now: int) -
         check_report(PROVED, change(proved_full()), Timestamp(now))  # type: ignore[operator]
 
 
-def test_inputs_are_found_by_digest_or_not_at_all() -> None:
-    path = (prover(0, 0), prover(1, 0))
-    assert shard_inputs(EDGES[:2], path, [TENSORS[0]]) is None
-    assert shard_inputs(EDGES[:2], path, [b"junk", *TENSORS]) == TENSORS[:2]
+def test_inputs_are_found_by_digest_among_what_everybody_shows() -> None:
+    found = tensors_of(prover(shard, 0).evidence for shard in range(2))
+    beyond = b"\x80" * len(TENSORS[0])
+    assert shown_inputs(EDGES[:2], {*found, b"junk", beyond}) == [
+        {prover(shard, 0).in_digest: TENSORS[shard]} for shard in range(2)
+    ]
+
+
+def test_who_worked_on_a_tensor_that_nobody_shows_does_not_count() -> None:
+    """The first provers of both shards, hand in hand, would keep every other away."""
+    hidden = Digest(b"\7" * 32)
+    first, second = prover(0, 0), prover(1, 0)
+    first = replace(first, evidence=replace(first.evidence, out_digest=hidden))
+    second = replace(second, evidence=replace(second.evidence, in_digest=hidden))
+    found = {0: [first, prover(0, 1)], 1: [second, prover(1, 1)]}
+    path = proved_path(PROVED.query, found, SHOWN, Timestamp(1_050))
+    assert path == (prover(0, 1), prover(1, 1))
 
 
 def test_a_report_is_a_plain_value() -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from aiohttp import ClientSession
 
 from nesa.chain.anvil import free_port
 from nesa.protocol.errors import InvalidConfiguration
 from nesa_oracle.observability import Metrics
-from nesa_oracle.server import STALE_SECONDS, Health, serving
+from nesa_oracle.server import MOST_CONNECTIONS, STALE_SECONDS, Health, serving
 
 
 async def read(port: int, path: str) -> tuple[int, str]:
@@ -41,6 +43,18 @@ async def test_metrics_are_in_the_text_format() -> None:
         status, text = await read(port, "/metrics")
     assert status == 200
     assert "nesa_oracle_transactions_sent_total 1.0" in text
+
+
+async def test_idle_connections_do_not_pile_up() -> None:
+    port = free_port()
+    async with serving("127.0.0.1", port, Health(), Metrics()):
+        idle = [await asyncio.open_connection("127.0.0.1", port) for _ in range(MOST_CONNECTIONS)]
+        reader, _ = await asyncio.open_connection("127.0.0.1", port)
+        assert await reader.read() == b""
+        for _, writer in idle:
+            writer.close()
+            await writer.wait_closed()
+        assert (await read(port, "/healthz"))[0] == 200
 
 
 async def test_a_taken_port_is_told() -> None:

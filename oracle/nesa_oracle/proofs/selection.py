@@ -19,6 +19,10 @@ MAX_PROVED_TENSOR_BYTES = 512
 """What the market takes of each."""
 
 
+ProofKey = tuple[int, Digest, Digest, bytes]
+"""(shard, in digest, out digest, proof): what a proof claims is part of what was refused."""
+
+
 @dataclass(frozen=True, slots=True)
 class Proved:
     """Checked evidence of the prover drawn at `position`, whose proof is not looked at yet."""
@@ -27,9 +31,23 @@ class Proved:
     evidence: ShardEvidence
 
     @property
+    def in_digest(self) -> Digest:
+        """What the prover worked on."""
+        return self.evidence.in_digest
+
+    @property
+    def out_digest(self) -> Digest:
+        """What it made of that."""
+        return self.evidence.out_digest
+
+    @property
     def proof(self) -> bytes:
         """The proof, empty when the prover has not made it yet."""
         return self.evidence.proof or b""
+
+    def key(self, shard: int) -> ProofKey:
+        """What the chain is asked when it is asked about the proof."""
+        return (shard, self.in_digest, self.out_digest, self.proof)
 
     def report(self) -> ShardReport:
         """The part for the chain: a set of one, with the prover's real place in the draw."""
@@ -38,49 +56,48 @@ class Proved:
         return replace(self.evidence.report(), results=(placed,))
 
 
+Inputs = Sequence[Mapping[Digest, bytes]]
+"""Of each shard the canonical inputs that somebody showed, by digest."""
+
+
 def proved_path(
-    query: Query, found: Mapping[int, Sequence[Proved]], now: Timestamp
+    query: Query, found: Mapping[int, Sequence[Proved]], inputs: Inputs, now: Timestamp
 ) -> tuple[Proved, ...] | None:
-    """One prover a shard, the earliest in the draw first; None while a shard has none."""
+    """One prover a shard, the earliest in the draw first; None while a shard has none.
+
+    Whoever worked on a tensor that nobody shows does not count: the chain wants to see it.
+    """
     usable = [
-        [one for one in _by_position(found.get(shard, ())) if _may_be_paid(query, one, now)]
+        [
+            one
+            for one in sorted(found.get(shard, ()), key=lambda one: one.position)
+            if one.in_digest in inputs[shard] and _may_be_paid(query, one, now)
+        ]
         for shard in range(query.shards)
     ]
-    path = chained(query.input_digest, [[one.evidence for one in shard] for shard in usable])
-    if path is None:
-        return None
-    pairs = zip(path, usable, strict=True)
-    return tuple(next(one for one in shard if one.evidence is chosen) for chosen, shard in pairs)
+    return chained(query.input_digest, usable)
 
 
-def proved_report(path: Sequence[Proved], tensors: tuple[bytes, ...]) -> Report:
-    """The report along `path`; `tensors` are the inputs of the shards."""
+def proved_report(path: Sequence[Proved], inputs: Inputs) -> Report:
+    """The report along `path`."""
     shards = tuple(one.report() for one in path)
+    tensors = tuple(known[one.in_digest] for known, one in zip(inputs, path, strict=True))
     proofs = tuple(one.proof for one in path)
     return Report(shards, path[-1].evidence.payload, tensors, proofs)
 
 
-def shard_inputs(
-    edges: Sequence[EdgeType], path: Sequence[Proved], shown: Iterable[bytes]
-) -> tuple[bytes, ...] | None:
-    """Canonical input of every shard, found by its digest among the tensors that were shown."""
-    known = tuple(shown)
-    inputs = [
-        _with_digest(edge, one.evidence.in_digest, known)
-        for edge, one in zip(edges, path, strict=True)
+def shown_inputs(edges: Sequence[EdgeType], tensors: Iterable[bytes]) -> Inputs:
+    """Which of `tensors` are inputs of which shard; `edges` are the types of the inputs."""
+    shown = set(tensors)
+    return [
+        {boundary_digest([edge], [data]): data for data in shown if _has_type(edge, data)}
+        for edge in edges
     ]
-    return None if None in inputs else tuple(given for given in inputs if given is not None)
 
 
-def shown_tensors(found: Mapping[int, Sequence[Proved]], sent: bytes) -> set[bytes]:
-    """The query's own input and every tensor in the evidence."""
-    everything = (one.evidence for shard in found.values() for one in shard)
-    tensors = {tensor for one in everything for tensor in (*one.tensors_in, *one.tensors_out)}
-    return tensors | {sent}
-
-
-def _by_position(proved: Sequence[Proved]) -> list[Proved]:
-    return sorted(proved, key=lambda one: one.position)
+def tensors_of(evidence: Iterable[ShardEvidence]) -> set[bytes]:
+    """Every tensor in the evidence."""
+    return {tensor for one in evidence for tensor in (*one.tensors_in, *one.tensors_out)}
 
 
 def _may_be_paid(query: Query, proved: Proved, now: Timestamp) -> bool:
@@ -88,12 +105,9 @@ def _may_be_paid(query: Query, proved: Proved, now: Timestamp) -> bool:
     return begins is not None and begins <= now and 0 < len(proved.proof) <= MAX_PROOF_BYTES
 
 
-def _with_digest(edge: EdgeType, digest: Digest, shown: Iterable[bytes]) -> bytes | None:
-    for data in shown:
-        if len(data) == edge.nbytes and boundary_digest([edge], [data]) == digest:
-            try:
-                edge.decode(data)
-            except InvalidTensor:
-                return None
-            return data
-    return None
+def _has_type(edge: EdgeType, data: bytes) -> bool:
+    try:
+        edge.decode(data)
+    except InvalidTensor:
+        return False
+    return True

@@ -21,8 +21,8 @@ from nesa.chain.reverts import revert_reason
 from nesa.protocol.errors import Incompatible, InvalidConfiguration, Rejected, Unavailable
 from nesa.protocol.ids import PROTOCOL_VERSION, Address, BlockNumber, Digest, Timestamp
 
-At = BlockNumber | Digest | Literal["latest"]
-"""The block that a read names: its number, its hash, or the newest there is."""
+At = BlockNumber | Digest | Literal["latest", "pending"]
+"""The block that a read names: its number, its hash, the newest there is, or the one after that."""
 
 _T = TypeVar("_T")
 
@@ -178,12 +178,20 @@ class Connection:
         Raises:
             Rejected: it reverts.
         """
-        transaction = {"to": call.to, "data": f"0x{call.data.hex()}", "value": hex(call.value)}
-        if sender is not None:
-            transaction["from"] = sender
+        transaction = _transaction(call, sender)
         if gas is not None:
             transaction["gas"] = hex(gas)
         return data_bytes(await self.request("eth_call", transaction, _block_parameter(at)))
+
+    async def estimated_gas(self, call: ContractCall, at: At, sender: Address) -> int:
+        """What the node thinks that `call` needs.
+
+        Raises:
+            Rejected: it reverts.
+        """
+        transaction = _transaction(call, sender)
+        found = await self.request("eth_estimateGas", transaction, _block_parameter(at))
+        return quantity(found)
 
     async def code(self, address: Address, at: At = "latest") -> bytes:
         """Runtime code at `address`; empty when there is none."""
@@ -193,9 +201,10 @@ class Connection:
         """Native coin of `address`, in wei."""
         return quantity(await self.request("eth_getBalance", address, _block_parameter(at)))
 
-    async def mined_nonce(self, address: Address) -> int:
-        """How many transactions of `address` are in blocks."""
-        return quantity(await self.request("eth_getTransactionCount", address, "latest"))
+    async def mined_nonce(self, address: Address, at: At = "latest") -> int:
+        """How many transactions of `address` are in blocks up to `at`."""
+        found = await self.request("eth_getTransactionCount", address, _block_parameter(at))
+        return quantity(found)
 
     async def close(self) -> None:
         """Let go of the sockets."""
@@ -268,6 +277,11 @@ def quantity(value: Any) -> int:
     if not isinstance(value, str) or not _HEX.fullmatch(value) or value == "0x":
         raise Unavailable("the node answered garbage where a number was expected")
     return int(value, 16)
+
+
+def _transaction(call: ContractCall, sender: Address | None) -> dict[str, str]:
+    fields = {"to": str(call.to), "data": f"0x{call.data.hex()}", "value": hex(call.value)}
+    return fields if sender is None else {**fields, "from": sender}
 
 
 def _block(found: Any) -> Block:

@@ -8,13 +8,13 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import Final
+from typing import Any, Final
 
 from eth_account.signers.local import LocalAccount
 from eth_utils.address import to_canonical_address
 
 from nesa.chain.abi import ContractCall
-from nesa.chain.connection import Connection, RpcRefused, data_bytes, quantity
+from nesa.chain.connection import At, Block, Connection, RpcRefused, data_bytes, quantity
 from nesa.chain.events import RawLog, raw_log
 from nesa.protocol.errors import ExhaustedResource, Rejected, Unavailable
 from nesa.protocol.ids import Address, BlockNumber, Digest
@@ -24,8 +24,11 @@ BUMP_DENOMINATOR: Final = 1_000
 """Nodes replace a transaction only when both fees rise by a tenth; 12.5 % leaves room."""
 
 _GWEI: Final = 10**9
-_FOREIGN_AFTER_MISSES: Final = 10
-"""Looks without a receipt after which a used nonce is taken to be somebody else's."""
+_SEARCH_AFTER_MISSES: Final = 10
+"""Looks without a receipt between two searches for the transaction that used the nonce."""
+
+_LAG_BLOCKS: Final = 64
+"""How far behind the others a node may be that is asked behind the same URL."""
 
 _NONCE_USED: Final = re.compile(r"nonce (is )?too low|nonce has already been used", re.IGNORECASE)
 _KNOWN: Final = re.compile(r"already known|already imported|known transaction", re.IGNORECASE)
@@ -119,12 +122,17 @@ async def _forget(_: Intent) -> None:
 
 @dataclass(slots=True)
 class _Flight:
-    """A call on its way under one nonce, with every transaction that was signed for it."""
+    """A call on its way under one nonce, with every transaction that was signed for it.
+
+    `fees` are the opening bid until a node took a dearer one; what uses the nonce does so after
+    block `since`.
+    """
 
     call: ContractCall
     nonce: int
     gas: int
     fees: Fees
+    since: BlockNumber
     sent_at: float = 0.0
     hashes: list[Digest] = field(default_factory=list)
     misses: int = 0
@@ -134,7 +142,9 @@ class Sender:
     """The only one who sends for a key. Several `send` may run at once.
 
     Nonces come from the mined count, never from what is pending: after a restart the first
-    transaction takes the place of whatever was left behind, so that only one of them counts.
+    transaction takes the place of whatever was left behind, so that only one of them counts. A
+    call is sent under another nonce only when a block shows somebody else's transaction under the
+    first one: that a node does not find the receipt says nothing, for it may be behind.
     """
 
     def __init__(
@@ -158,10 +168,11 @@ class Sender:
         """Who sends."""
         return Address(self._account.address)
 
-    async def send(self, call: ContractCall, gas: int | None = None) -> Receipt:
+    async def send(self, call: ContractCall, gas: int | None = None, at: At = "latest") -> Receipt:
         """Simulate, sign, broadcast, replace when stuck; returns once it is in a block.
 
-        `gas` is the limit to send with; without it the node's estimate plus a margin.
+        `gas` is the limit to send with; without it the node's estimate plus a margin. `at` is the
+        block of the simulation: "pending" for a call that only the next block can take.
 
         Raises:
             Rejected: the simulation says no, and nothing was sent.
@@ -172,52 +183,54 @@ class Sender:
         limit = time.monotonic() + self._policy.give_up
         async with self._slots:
             while time.monotonic() < limit:
-                receipt = await self._attempt(call, gas, limit)
+                receipt = await self._attempt(call, gas, at, limit)
                 if receipt is not None:
                     return await self._judged(call, receipt)
+                await asyncio.sleep(self._policy.poll)
         raise Unavailable(f"{call.label} was not mined within {self._policy.give_up:g} s")
 
-    async def _attempt(self, call: ContractCall, gas: int | None, limit: float) -> Receipt | None:
+    async def _attempt(
+        self, call: ContractCall, gas: int | None, at: At, limit: float
+    ) -> Receipt | None:
         """The receipt, or None when somebody else used up the nonce."""
         async with self._lock:
-            flight = await self._prepared(call, gas)
+            flight = await self._prepared(call, gas, at)
             self._in_flight.add(flight.nonce)
             try:
-                accepted = await self._sign_and_broadcast(flight)
+                await self._sign_and_broadcast(flight, flight.fees)
             except BaseException:
                 self._in_flight.discard(flight.nonce)
                 raise
         try:
-            return await self._landed(flight, limit) if accepted else None
+            return await self._landed(flight, limit)
         finally:
             self._in_flight.discard(flight.nonce)
 
-    async def _prepared(self, call: ContractCall, gas: int | None) -> _Flight:
-        await self._connection.call(call, "latest", self.address, gas)
-        limit = await self._estimated(call) if gas is None else gas
+    async def _prepared(self, call: ContractCall, gas: int | None, at: At) -> _Flight:
+        await self._connection.call(call, at, self.address, gas)
+        limit = await self._estimated(call, at) if gas is None else gas
         nonce = await self._connection.mined_nonce(self.address)
         self._last_fees = {key: fees for key, fees in self._last_fees.items() if key >= nonce}
         while nonce in self._in_flight:
             nonce += 1
-        return _Flight(call, nonce, limit, await self._opening_fees(nonce))
+        head = await self._connection.head()
+        since = BlockNumber(max(head.number - _LAG_BLOCKS, 0))
+        return _Flight(call, nonce, limit, await self._opening_fees(nonce, head), since)
 
-    async def _estimated(self, call: ContractCall) -> int:
-        transaction = {"from": self.address, "to": call.to, "data": f"0x{call.data.hex()}"}
-        found = await self._connection.request(
-            "eth_estimateGas", {**transaction, "value": hex(call.value)}, "latest"
-        )
-        return quantity(found) * (100 + self._policy.gas_margin_percent) // 100
+    async def _estimated(self, call: ContractCall, at: At) -> int:
+        found = await self._connection.estimated_gas(call, at, self.address)
+        return found * (100 + self._policy.gas_margin_percent) // 100
 
-    async def _opening_fees(self, nonce: int) -> Fees:
-        market = await self._market_fees()
+    async def _opening_fees(self, nonce: int, head: Block) -> Fees:
+        market = await self._market_fees(head)
         left_behind = self._last_fees.get(nonce)
         if left_behind is None:
             return market
         return self._replacing(left_behind, market)
 
-    async def _market_fees(self) -> Fees:
-        base = (await self._connection.head()).base_fee
-        tip, cap = await self._market_tip(), self._policy.max_fee_per_gas
+    async def _market_fees(self, head: Block) -> Fees:
+        base, tip = head.base_fee, await self._market_tip()
+        cap = self._policy.max_fee_per_gas
         if base + tip > cap:
             raise ExhaustedResource(
                 f"gas costs {base + tip} wei now, more than the cap of {cap} wei; "
@@ -242,24 +255,22 @@ class Sender:
             )
         return bumped.at_least(market)
 
-    async def _sign_and_broadcast(self, flight: _Flight) -> bool:
-        """False when the nonce is used up already."""
+    async def _sign_and_broadcast(self, flight: _Flight, bid: Fees) -> None:
+        """Bid for the flight's nonce, higher while a node finds it too low to replace another."""
         while True:
-            raw = self._signed(flight)
-            self._last_fees[flight.nonce] = flight.fees
+            raw = self._signed(flight, bid)
             flight.sent_at = time.monotonic()
-            await self._on_intent(
-                Intent(flight.call, flight.nonce, flight.hashes[-1], raw, flight.fees)
-            )
+            await self._on_intent(Intent(flight.call, flight.nonce, flight.hashes[-1], raw, bid))
             match await self._broadcast(raw):
                 case _Answer.ACCEPTED:
-                    return True
+                    flight.fees = self._last_fees[flight.nonce] = bid
+                    return
                 case _Answer.NONCE_USED:
-                    return len(flight.hashes) > 1
+                    return
                 case _Answer.UNDERPRICED:
-                    flight.fees = self._replacing(flight.fees, flight.fees)
+                    bid = self._replacing(bid, bid)
 
-    def _signed(self, flight: _Flight) -> bytes:
+    def _signed(self, flight: _Flight, bid: Fees) -> bytes:
         signed = self._account.sign_transaction(
             {
                 "type": 2,
@@ -269,8 +280,8 @@ class Sender:
                 "data": flight.call.data,
                 "value": flight.call.value,
                 "gas": flight.gas,
-                "maxFeePerGas": flight.fees.max_fee,
-                "maxPriorityFeePerGas": flight.fees.tip,
+                "maxFeePerGas": bid.max_fee,
+                "maxPriorityFeePerGas": bid.tip,
             }
         )
         flight.hashes.append(Digest(bytes(signed.hash)))
@@ -288,13 +299,15 @@ class Sender:
         return _Answer.ACCEPTED
 
     async def _landed(self, flight: _Flight, limit: float) -> Receipt | None:
+        """The receipt, or None when somebody else's transaction has the nonce."""
         while time.monotonic() < limit:
             try:
-                receipt = await self._found(flight)
-                if receipt is not None or flight.misses >= _FOREIGN_AFTER_MISSES:
-                    return receipt
-                if time.monotonic() - flight.sent_at > self._policy.patience:
-                    await self._replace(flight)
+                if await self._connection.mined_nonce(self.address) <= flight.nonce:
+                    await self._replace_if_stuck(flight)
+                else:
+                    receipt = await self._receipt(flight)
+                    if receipt is not None or await self._is_taken(flight):
+                        return receipt
             except Unavailable:
                 pass  # the node is away or busy; what was sent stays sent
             await asyncio.sleep(self._policy.poll)
@@ -303,11 +316,7 @@ class Sender:
             f"{self._policy.give_up:g} s"
         )
 
-    async def _found(self, flight: _Flight) -> Receipt | None:
-        mined = await self._connection.mined_nonce(self.address)
-        if mined <= flight.nonce:
-            flight.misses = 0
-            return None
+    async def _receipt(self, flight: _Flight) -> Receipt | None:
         for tx_hash in reversed(flight.hashes):
             receipt = await find_receipt(self._connection, tx_hash)
             if receipt is not None:
@@ -315,9 +324,17 @@ class Sender:
         flight.misses += 1
         return None
 
-    async def _replace(self, flight: _Flight) -> None:
-        flight.fees = self._replacing(flight.fees, await self._market_fees())
-        await self._sign_and_broadcast(flight)
+    async def _is_taken(self, flight: _Flight) -> bool:
+        """Whether a block shows another transaction under the flight's nonce."""
+        if flight.misses % _SEARCH_AFTER_MISSES:
+            return False
+        mined = await find_mined(self._connection, self.address, flight.nonce, flight.since)
+        return mined is not None and mined not in flight.hashes
+
+    async def _replace_if_stuck(self, flight: _Flight) -> None:
+        if time.monotonic() - flight.sent_at > self._policy.patience:
+            market = await self._market_fees(await self._connection.head())
+            await self._sign_and_broadcast(flight, self._replacing(flight.fees, market))
 
     async def _judged(self, call: ContractCall, receipt: Receipt) -> Receipt:
         if receipt.succeeded:
@@ -345,6 +362,35 @@ async def find_receipt(connection: Connection, tx_hash: Digest) -> Receipt | Non
         gas_price=quantity(found.get("effectiveGasPrice", "0x0")),
         logs=tuple(raw_log(log) for log in found["logs"]),
     )
+
+
+async def find_mined(
+    connection: Connection, sender: Address, nonce: int, since: BlockNumber
+) -> Digest | None:
+    """Hash of the transaction that used `nonce` in a block after `since`.
+
+    None when it is not found: no block has it, or the nodes behind the URL contradict each other.
+    """
+    low, high = since, (await connection.head()).number
+    while high - low > 1:
+        middle = BlockNumber((low + high) // 2)
+        if await connection.mined_nonce(sender, middle) > nonce:
+            high = middle
+        else:
+            low = middle
+    block = await connection.request("eth_getBlockByNumber", hex(high), True)
+    for transaction in _transactions(block):
+        is_theirs = str(transaction.get("from")).lower() == sender.lower()
+        if is_theirs and quantity(transaction.get("nonce")) == nonce:
+            return Digest(data_bytes(transaction.get("hash")))
+    return None
+
+
+def _transactions(block: Any) -> list[dict[str, Any]]:
+    found = block.get("transactions") if isinstance(block, dict) else []
+    if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
+        raise Unavailable("the node answered garbage where transactions were expected")
+    return found
 
 
 def _understood(error: RpcRefused) -> _Answer:
