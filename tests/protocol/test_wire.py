@@ -13,7 +13,13 @@ from hypothesis import strategies as st
 from nesa.protocol import cbor
 from nesa.protocol.commitments import ShardContext
 from nesa.protocol.errors import InvalidMessage
-from nesa.protocol.evidence import ShardEvidence, decode_evidence, encode_evidence
+from nesa.protocol.evidence import (
+    MAX_PIECES,
+    ShardEvidence,
+    decode_evidence,
+    decode_pieces,
+    encode_evidence,
+)
 from nesa.protocol.ids import Address, Digest, QueryId
 from nesa.protocol.messages import (
     MAX_MESSAGE_BYTES,
@@ -84,6 +90,20 @@ def test_every_message_comes_back_as_it_went(message: Message) -> None:
 @given(evidences)
 def test_evidence_comes_back_as_it_went(evidence: ShardEvidence) -> None:
     assert decode_evidence(encode_evidence(evidence)) == evidence
+
+
+@given(st.lists(evidences, min_size=1, max_size=3))
+def test_several_pieces_of_evidence_fit_in_one_body(pieces: list[ShardEvidence]) -> None:
+    assert decode_pieces(encode_evidence(*pieces)) == tuple(pieces)
+
+
+@given(evidences)
+def test_a_body_holds_some_evidence_but_not_any_number(evidence: ShardEvidence) -> None:
+    for number in (0, MAX_PIECES + 1):
+        with pytest.raises(InvalidMessage, match="1 to 32 pieces"):
+            decode_pieces(encode_evidence(*[evidence] * number))
+    with pytest.raises(InvalidMessage, match="2 pieces"):
+        decode_evidence(encode_evidence(evidence, evidence))
 
 
 @given(messages)

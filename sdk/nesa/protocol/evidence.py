@@ -28,6 +28,8 @@ from nesa.protocol.wire import COMMITMENTS, PAYLOAD, RESULTS, ROUND, TENSORS
 EVIDENCE_PATH: Final = "/v1/evidence/{query_id}/{attempt}/{shard}"
 MAX_PROOF_BYTES: Final = 64 << 10
 MAX_EVIDENCE_BYTES: Final = 2 * MAX_TENSOR_BYTES + (2 << 20)
+MAX_PIECES: Final = 32
+"""Most pieces of evidence in one body."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,17 +86,31 @@ _EVIDENCE: Final = record(
 )
 
 
-def encode_evidence(evidence: ShardEvidence) -> bytes:
-    """Canonical bytes of `evidence`.
+def encode_evidence(*pieces: ShardEvidence) -> bytes:
+    """Canonical bytes of what one member shows of its shard.
+
+    That is one piece; only a prover that was handed several inputs shows one for each of them.
 
     Raises:
         InvalidMessage: a field is out of its bounds.
     """
-    return cbor.encode([PROTOCOL_VERSION, _EVIDENCE.pack(evidence)])
+    return cbor.encode([PROTOCOL_VERSION, *map(_EVIDENCE.pack, pieces)])
 
 
 def decode_evidence(data: bytes) -> ShardEvidence:
-    """The evidence that `data` is the canonical encoding of.
+    """The only piece of evidence in `data`.
+
+    Raises:
+        InvalidMessage: several pieces, or see `decode_pieces`.
+    """
+    pieces = decode_pieces(data)
+    if len(pieces) != 1:
+        raise InvalidMessage(f"{len(pieces)} pieces of evidence where one is expected")
+    return pieces[0]
+
+
+def decode_pieces(data: bytes) -> tuple[ShardEvidence, ...]:
+    """The pieces of evidence, at least one, that `data` is the canonical encoding of.
 
     Raises:
         InvalidMessage: too long, not canonical, another version, or a field that does not fit.
@@ -102,9 +118,11 @@ def decode_evidence(data: bytes) -> ShardEvidence:
     if len(data) > MAX_EVIDENCE_BYTES:
         raise InvalidMessage(f"{len(data)} bytes are over the limit of {MAX_EVIDENCE_BYTES}")
     item = cbor.decode(data)
-    if not isinstance(item, list) or len(item) != 2 or item[0] != PROTOCOL_VERSION:
+    if not isinstance(item, list) or item[:1] != [PROTOCOL_VERSION]:
         raise InvalidMessage(f"this is not evidence of protocol version {PROTOCOL_VERSION}")
-    return _EVIDENCE.unpack(item[1])
+    if not 1 <= len(item) - 1 <= MAX_PIECES:
+        raise InvalidMessage(f"a body has 1 to {MAX_PIECES} pieces of evidence")
+    return tuple(map(_EVIDENCE.unpack, item[1:]))
 
 
 def evidence_of(handoff: Handoff) -> ShardEvidence:
