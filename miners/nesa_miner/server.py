@@ -7,13 +7,14 @@ query hides, and every answer is bounded.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Final
 
 from aiohttp import web
 from prometheus_client import generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
-from nesa.protocol.evidence import EVIDENCE_PATH
+from nesa.protocol.evidence import EVIDENCE_PATH, decode_evidence, encode_evidence
 from nesa_miner.engine import Engine
 from nesa_miner.journal import JobKey
 
@@ -63,11 +64,15 @@ class Routes:
     async def _await_evidence(
         self, key: JobKey, shard: int, wait: float, known: int
     ) -> bytes | None:
-        def read() -> bytes | None:
-            return self._engine.around.journal.evidence(key, shard)
+        """Every settlement wakes everybody who waits: only what has changed is read again."""
+        journal = self._engine.around.journal
+        body, size = None, 0
 
         def is_new() -> bool:
-            body = read()
+            nonlocal body, size
+            stored = journal.evidence_size(key, shard)
+            if stored != size:
+                body, size = joined(journal.evidence(key, shard)), stored
             return body is not None and len(body) != known
 
         if wait > 0 and self._waiting < MOST_WAITING:
@@ -80,7 +85,8 @@ class Routes:
                 pass
             finally:
                 self._waiting -= 1
-        return read()
+        is_new()
+        return body
 
     async def status(self, _: web.Request) -> web.Response:
         """Head, address and the attempts under way."""
@@ -90,7 +96,7 @@ class Routes:
                 "query": duty.key[0],
                 "attempt": duty.key[1],
                 "shard": None if duty.place is None else duty.place.shard,
-                "settled": duty.evidence is not None,
+                "settled": duty.is_settled,
             }
             for duty in engine.duties.values()
         ]
@@ -114,3 +120,10 @@ class Routes:
         metrics.duties.set(len(self._engine.duties))
         body = generate_latest(metrics.registry)
         return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
+
+
+def joined(pieces: Sequence[bytes]) -> bytes | None:
+    """One body of several pieces of evidence, as it is stored when there is only one."""
+    if len(pieces) <= 1:
+        return pieces[0] if pieces else None
+    return encode_evidence(*map(decode_evidence, pieces))
