@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import os
 import traceback
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 import structlog
 
@@ -59,6 +59,7 @@ from nesa_miner.duties import (
 from nesa_miner.identity import Identity
 from nesa_miner.journal import Job, JobKey, Journal, Phase, WorkKey
 from nesa_miner.observability import Metrics
+from nesa_miner.tasks import KeyedTasks, Spawn
 from nesa_miner.waiting import WaitingRoom
 from nesa_miner.work import (
     Run,
@@ -120,7 +121,7 @@ class Surroundings:
     read_committees: ReadCommittees
     deliver: Deliver
     claim: SendClaim
-    spawn: Callable[[Coroutine[Any, Any, None]], object]
+    spawn: Spawn
     clock: Callable[[], float]
     metrics: Metrics
     timing: Timing = field(default_factory=Timing)
@@ -139,12 +140,15 @@ class Engine:
     evidence_changed: asyncio.Condition = field(default_factory=asyncio.Condition)
     is_following: bool = False
     claims: Claims = field(init=False)
+    tasks: KeyedTasks[JobKey] = field(init=False)
     _cursor: Cursor | None = None
     _pruned_at: Timestamp = LONG_AGO
     _retry_at: dict[JobKey, float] = field(default_factory=dict)
+    _proving: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
 
     def __post_init__(self) -> None:
         around = self.around
+        self.tasks = KeyedTasks(around.spawn)
         self.claims = Claims(
             around.identity,
             around.deployment,
@@ -202,6 +206,7 @@ class Engine:
         """The seed block may be another one: look at every draw again, here or under way."""
         for key, duty in self.duties.items():
             if duty.place is None:
+                self.tasks.cancel(key)
                 self.duties[key] = replace(duty, life=object(), busy=frozenset())
             else:
                 self.duties[key] = replace(duty, doubts=duty.doubts + 1)
@@ -326,6 +331,7 @@ class Engine:
         log.info("query fulfilled", query=event.query_id, shard=place.shard, paid=is_paid)
 
     def _drop(self, key: JobKey, why: str) -> None:
+        self.tasks.cancel(key)
         self.waiting.forget(key)
         self._retry_at.pop(key, None)
         if self.duties.pop(key, None) is not None:
@@ -479,7 +485,7 @@ class Engine:
             self._end(duty, "the answer deadline passed")
             return
         self._set(replace(duty, busy=duty.busy | {action}))
-        self.around.spawn(self._guarded(duty, action))
+        self.tasks.spawn(duty.key, self._guarded(duty, action))
 
     async def _guarded(self, duty: Duty, action: Action) -> None:
         """Perform an action: bad input ends the duty, anything else is tried again later.
@@ -556,6 +562,7 @@ class Engine:
             return None
         if job.seed not in (None, committees.seed_hash):
             log.warning("seed block replaced", query=duty.key[0], attempt=duty.key[1])
+            self.tasks.cancel(duty.key)
             self.around.journal.redraw(duty.key)
             self.duties[duty.key] = duty = duty.anew()
         if duty.doubts:
@@ -627,16 +634,19 @@ class Engine:
         message = computation.evidence.handoff(duty.place.context)
         self._set(duty.having(replace(computation, handed_over=True)))
         for seat in duty.place.downstream:
-            self.around.spawn(self._insist(duty, seat, message))
+            self.tasks.spawn(duty.key, self._insist(duty, seat, message))
 
     async def _prove(self, duty: Duty, in_digest: Digest) -> None:
         assert duty.place is not None
         evidence = duty.computation(in_digest).evidence
         assert evidence is not None
         prover = await self.around.library.prover(duty.query.version_id, duty.place.shard)
-        began = self.around.clock()
-        proof = await prover.prove(evidence.tensors_in[0], evidence.tensors_out[0])
-        seconds = self.around.clock() - began
+        async with self._proving:
+            if self._current(duty) is None:
+                return
+            began = self.around.clock()
+            proof = await prover.prove(evidence.tensors_in[0], evidence.tensors_out[0])
+            seconds = self.around.clock() - began
         self.around.metrics.proving.observe(seconds)
         log.info("proved", query=duty.key[0], shard=duty.place.shard, seconds=round(seconds, 1))
         if (current := self._current(duty)) is not None:

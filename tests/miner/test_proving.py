@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pytest_asyncio
 
+from nesa.chain.events import QueryRefunded, QueryRequested
 from nesa.models.runtime import ShardRunner
 from nesa.protocol.errors import InvalidTensor
 from nesa.protocol.evidence import ShardEvidence, decode_evidence, decode_pieces
-from nesa.protocol.ids import VersionId
+from nesa.protocol.ids import Amount, QueryId, VersionId
 from nesa.protocol.messages import Lock
 from nesa_miner.engine import Engine
 from nesa_miner.journal import JobKey
@@ -22,6 +23,8 @@ from tests.miner.committee_network import (
     CommitteeNetwork,
     MemoryLibrary,
     MemoryMiner,
+    fulfilled,
+    log_key,
     proved_request,
 )
 
@@ -177,3 +180,40 @@ async def test_an_input_that_cannot_be_proved_costs_only_itself(
     await until(lambda: len(shown_by(network.miners[4], 1)) == 2)
     await until(lambda: shown_by(network.miners[4], 1)[1].proof is not None)
     assert shown_by(network.miners[4], 1)[0].proof is None
+
+
+async def test_what_nobody_wants_any_more_is_not_proved(network: CommitteeNetwork) -> None:
+    miner = network.miners[0]
+    library, engine = library_of(miner), engine_of(miner)
+    library.gate = asyncio.Event()
+    first = proved_request(network.model, 5)
+    network.tell_one(miner, first)
+    await until(lambda: len(library.proved) == 1)
+    second = another(proved_request(network.model, 6))
+    network.tell_one(miner, second, head=9)
+    await until(lambda: engine.duties[JobKey((2, 0))].is_settled)
+    refund = QueryRefunded(log_key("refund"), QueryId(2), second.requester, Amount(800))
+    network.tell_one(miner, refund, head=10)
+    library.gate.set()
+    await until(lambda: is_proved_by(miner, 0, 1))
+    await asyncio.sleep(0.1)
+    assert library.proved == [first.input]
+
+
+async def test_a_proof_that_is_under_way_ends_with_its_query(network: CommitteeNetwork) -> None:
+    miner = network.miners[0]
+    library = library_of(miner)
+    library.gate = asyncio.Event()
+    first, second = proved_request(network.model, 5), another(proved_request(network.model, 6))
+    network.tell_one(miner, first)
+    await until(lambda: len(library.proved) == 1)
+    network.tell_one(miner, second, head=9)
+    network.tell_one(miner, fulfilled(), head=10)
+    await until(lambda: library.proved == [first.input, second.input])
+    assert library.given_up == [first.input]
+
+
+def another(request: QueryRequested) -> QueryRequested:
+    """The same request as the second query of all."""
+    query = replace(request.query, query_id=QueryId(2))
+    return replace(request, log=log_key("second"), query_id=QueryId(2), query=query)
