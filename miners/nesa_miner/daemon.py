@@ -26,7 +26,7 @@ from nesa.protocol.errors import (
     InvalidInput,
     Unavailable,
 )
-from nesa.protocol.ids import ZERO_DIGEST, Timestamp
+from nesa.protocol.ids import Timestamp
 from nesa.protocol.queries import Query
 from nesa_miner.agreement.terms import Timing
 from nesa_miner.at_rest import AtRest
@@ -39,9 +39,10 @@ from nesa_miner.observability import Metrics
 from nesa_miner.post import Post
 from nesa_miner.seats import held_seats
 from nesa_miner.server import Routes
-from nesa_miner.shards import open_library
+from nesa_miner.shards import ShardKey, open_library
 from nesa_miner.tasks import TaskPool
 from nesa_miner.transport.http import HttpServer, Limits, MessagesEndpoint
+from nesa_miner.warming import WarmUp
 
 TICK_SECONDS: Final = 0.02
 OUTAGE_SECONDS: Final = 1.0
@@ -92,38 +93,35 @@ class Miner:
     connection: Connection
     engine: Engine
     post: Post
+    warm_up: WarmUp
 
     async def run(self, tasks: TaskPool) -> None:
         """Listen, follow the chain and keep deadlines until told to stop."""
-        await self.warm_up()
+        await self.warm_up.begin(await self.seats())
         self.engine.restart()
         server = self.server()
         url = await server.start()
         log.info("listening", url=url, signer=self.engine.around.identity.address)
         try:
-            await tasks.run_until_told(self.follow(), self.tick())
+            await tasks.run_until_told(self.follow(), self.tick(), self.warm_up.go_on())
         finally:
             log.info("stopping")
             await server.close()
             await self.post.transport.close()
 
-    async def warm_up(self) -> None:
-        """Load and test the shard of every seat, so that the first query need not wait for it.
+    async def seats(self) -> list[ShardKey]:
+        """The shards that this miner may be drawn for.
 
         Raises:
-            IntegrityError: a shard was changed, or this machine computes something else.
+            Unavailable: the node does not answer.
         """
-        around = self.engine.around
-        vault = Contracts(self.connection).vault
-        operator = await vault.operator_of(around.identity.address, "latest")
+        signer = self.engine.around.identity.address
+        operator = await Contracts(self.connection).vault.operator_of(signer, "latest")
         if operator is None:
-            log.warning("not registered", signer=around.identity.address)
-            return
-        for seat in await held_seats(self.connection, operator):
-            facts, _ = await around.library.runner(seat.version_id, seat.shard)
-            if facts.circuit_digest != ZERO_DIGEST:
-                await around.library.prover(seat.version_id, seat.shard)
-            log.info("shard ready", version=seat.version_id.hex(), shard=seat.shard)
+            log.warning("not registered", signer=signer)
+            return []
+        held = await held_seats(self.connection, operator)
+        return [(seat.version_id, seat.shard) for seat in held]
 
     async def follow(self) -> None:
         """Read the chain for ever; what cannot be read now is read later."""
@@ -158,7 +156,7 @@ class Miner:
     def server(self) -> HttpServer:
         """Envelopes, evidence, status and metrics on the configured address."""
         envelopes = MessagesEndpoint(Inbox(self.engine, ReplayWindow()).take, LIMITS)
-        routes = envelopes.routes() + Routes(self.engine).routes()
+        routes = envelopes.routes() + Routes(self.engine, self.warm_up.cold).routes()
         return HttpServer(routes, self.settings.host, self.settings.port, LIMITS)
 
 
@@ -174,8 +172,7 @@ async def run(
     Raises:
         Incompatible: another chain, deployment or journal than expected.
         InvalidConfiguration: a setting that cannot be used.
-        Unavailable: the node or the stores do not answer at the start, or the port is taken.
-        IntegrityError: a shard of a held seat was changed.
+        Unavailable: the node does not answer at the start, or the port is taken.
         ExhaustedResource: the disk is full; nothing that was stored is lost.
     """
     deployment = Deployment.read(folder / settings.deployment)
@@ -215,7 +212,7 @@ def _assembled(
         Timing(settings.commit_seconds, settings.lock_seconds, settings.reveal_seconds),
         settings.retention_seconds,
     )
-    return Miner(settings, connection, Engine(surroundings), post)
+    return Miner(settings, connection, Engine(surroundings), post, WarmUp(library))
 
 
 def _claimer(settings: MinerSettings, identity: Identity, connection: Connection) -> Claimer:

@@ -7,7 +7,7 @@ query hides, and every answer is bounded.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 from aiohttp import web
@@ -17,6 +17,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from nesa.protocol.evidence import EVIDENCE_PATH, decode_evidence, encode_evidence
 from nesa_miner.engine import Engine
 from nesa_miner.journal import JobKey
+from nesa_miner.shards import ShardKey
 
 CBOR: Final = "application/cbor"
 LONGEST_WAIT: Final = 10.0
@@ -27,10 +28,11 @@ MOST_WAITING: Final = 256
 
 
 class Routes:
-    """Read-only routes over one engine."""
+    """Read-only routes over one engine; `cold` are the shards that it cannot use yet."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, cold: Collection[ShardKey] = ()) -> None:
         self._engine = engine
+        self._cold = cold
         self._waiting = 0
 
     def routes(self) -> list[web.RouteDef]:
@@ -108,10 +110,13 @@ class Routes:
         return web.Response(text="ok")
 
     async def ready(self, _: web.Request) -> web.Response:
-        """The chain is followed."""
-        if self._engine.is_following:
-            return web.Response(text="ready")
-        return web.Response(status=503, text="not caught up with the chain")
+        """The chain is followed and the shard of every seat can be used."""
+        if not self._engine.is_following:
+            return web.Response(status=503, text="not caught up with the chain")
+        if self._cold:
+            names = [f"shard {shard} of 0x{version.hex()}" for version, shard in sorted(self._cold)]
+            return web.Response(status=503, text=f"not usable yet: {', '.join(names)}")
+        return web.Response(text="ready")
 
     async def metrics(self, _: web.Request) -> web.Response:
         """Prometheus text format."""
