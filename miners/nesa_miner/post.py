@@ -98,18 +98,11 @@ class Post:
     async def deliver(self, seat: Seat, message: Message) -> bool:
         """Deliver to a seat: a few tries with growing pauses; False when nobody took it."""
         self.endpoints[seat.signer] = seat.endpoint
-        line = self._lines.setdefault(seat.signer, Line(self.limits.to_peer, self.limits.waiting))
-        async with line.turn() as is_turn:
-            if is_turn and await self._deliver(seat, message):
-                return True
-        self.metrics.undelivered.inc()
-        return False
-
-    async def _deliver(self, seat: Seat, message: Message) -> bool:
         pause = FIRST_PAUSE
         for _ in range(DELIVERIES):
             try:
-                await self.transport.send(seat.signer, self._sealed(seat, message))
+                if not await self._try(seat, message):
+                    break
                 return True
             except Unavailable:
                 await asyncio.sleep(pause)
@@ -118,7 +111,16 @@ class Post:
                 log.debug("message refused by its receiver", to=seat.signer, reason=str(error))
                 self.metrics.undelivered.inc()
                 return True
+        self.metrics.undelivered.inc()
         return False
+
+    async def _try(self, seat: Seat, message: Message) -> bool:
+        """One try when its turn comes; False when newer messages took its place in the line."""
+        line = self._lines.setdefault(seat.signer, Line(self.limits.to_peer, self.limits.waiting))
+        async with line.turn() as is_turn:
+            if is_turn:
+                await self.transport.send(seat.signer, self._sealed(seat, message))
+            return is_turn
 
     def _sealed(self, seat: Seat, message: Message) -> bytes:
         return seal_envelope(

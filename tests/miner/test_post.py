@@ -84,6 +84,23 @@ async def test_a_peer_that_does_not_answer_has_a_short_line(post: Post) -> None:
     hole.close()
 
 
+async def test_what_is_to_come_again_holds_up_nothing_else(post: Post) -> None:
+    """Nobody waits for the pause of another message."""
+    inbox = Inbox(refusals=LIMITS.to_peer)
+    server = HttpServer(MessagesEndpoint(inbox).routes())
+    seat = seat_at(await server.start())
+    first = [
+        asyncio.create_task(post.deliver(seat, Inquiry(CONTEXT, round_)))
+        for round_ in range(LIMITS.to_peer)
+    ]
+    while len(inbox.seen) < LIMITS.to_peer:
+        await asyncio.sleep(0.001)
+    assert await post.deliver(seat, Inquiry(CONTEXT, 9))
+    assert not any(send.done() for send in first)
+    assert all(await asyncio.gather(*first))
+    await server.close()
+
+
 async def test_one_peers_line_is_nobody_elses(post: Post) -> None:
     line = Line(0, 3)
     post._lines[RECEIVER.address] = line

@@ -38,7 +38,7 @@ class Limits:
     waiting: int = 128
     from_peer: int = 16
     from_all: int = 64
-    connections: int = 1024
+    connections: int = 512
 
 
 def messages_url(endpoint: str) -> str:
