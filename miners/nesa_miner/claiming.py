@@ -16,7 +16,14 @@ from nesa.privacy.envelopes import Deployment
 from nesa.protocol.errors import ExhaustedResource, NesaError
 from nesa.protocol.ids import Timestamp
 from nesa_miner.agreement.records import decode_record
-from nesa_miner.claims import Claim, claim_of, decode_claim, encode_claim, is_left_out
+from nesa_miner.claims import (
+    Claim,
+    claim_of,
+    decode_claim,
+    encode_claim,
+    is_left_out,
+    settled_work,
+)
 from nesa_miner.identity import Identity
 from nesa_miner.journal import JobKey, Journal
 
@@ -72,7 +79,8 @@ class Claims:
         for job in self.journal.attempts(answer.query_id):
             if not is_left_out(job, outcome, self.deployment):
                 continue
-            records = [decode_record(body) for body in self.journal.records(job.key)]
+            bodies = self.journal.records(settled_work(job, outcome))
+            records = [decode_record(body) for body in bodies]
             claim = claim_of(job, records, outcome, self.identity, self.deployment)
             if claim is not None:
                 self.journal.add_claim(job.key, log_key, encode_claim(claim))

@@ -30,7 +30,7 @@ from nesa_miner.agreement.records import Record
 from nesa_miner.agreement.state import State, certificate_of, reveal_of
 from nesa_miner.agreement.terms import Committee
 from nesa_miner.identity import Identity
-from nesa_miner.journal import Job
+from nesa_miner.journal import Job, WorkKey
 
 _STORED = ["bytes", OUTCOME_ABI, "uint256", "bytes32[]", "(uint256,bytes32,bytes32,bytes32)"]
 
@@ -89,6 +89,13 @@ def is_left_out(job: Job, outcome: Outcome, deployment: Deployment) -> bool:
     return not outcome.shards[job.shard].paid >> job.position & 1
 
 
+def settled_work(job: Job, outcome: Outcome) -> WorkKey:
+    """Under what the journal has the agreement that `outcome` settled; only for a drawn job."""
+    assert job.seed is not None
+    assert job.shard is not None
+    return WorkKey(job.key, job.seed, _in_digest(decode_query(job.query), outcome, job.shard))
+
+
 def claim_of(
     job: Job,
     records: Sequence[Record],
@@ -114,12 +121,16 @@ def _paid_for(state: State, query: Query, outcome: Outcome, shard: int) -> Revea
     own = reveal_of(state, settled.round, state.committee.me)
     if own is None:
         return None
-    in_digest = outcome.shards[shard - 1].out_digest if shard else query.input_digest
+    in_digest = _in_digest(query, outcome, shard)
     payload_hash = outcome.output_hash if shard + 1 == query.shards else ZERO_DIGEST
     found = (own.in_digest, own.out_digest, own.payload_hash, own.set_digest)
     return (
         own if found == (in_digest, settled.out_digest, payload_hash, settled.set_digest) else None
     )
+
+
+def _in_digest(query: Query, outcome: Outcome, shard: int) -> Digest:
+    return outcome.shards[shard - 1].out_digest if shard else query.input_digest
 
 
 def _remembered(job: Job, query: Query, identity: Identity, deployment: Deployment) -> Committee:

@@ -4,32 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import structlog
 from eth_account import Account
 
-from nesa.chain.committees import DrawnCommittees, Seat, drawn_committees
+from nesa.chain.committees import DrawnCommittees, drawn_committees
 from nesa.chain.connection import Connection
 from nesa.chain.contracts import Contracts
 from nesa.chain.deployment import Deployment
 from nesa.chain.logs import Cursor, LogReader, ReadPolicy
 from nesa.chain.sender import Sender, SendPolicy
 from nesa.privacy.envelopes import Deployment as EnvelopeDeployment
-from nesa.privacy.envelopes import Receiver, ReplayWindow, open_envelope, seal_envelope
-from nesa.privacy.keys import public_key
+from nesa.privacy.envelopes import ReplayWindow, open_envelope
 from nesa.protocol.errors import (
     ExhaustedResource,
     InvalidInput,
     Unavailable,
 )
-from nesa.protocol.ids import ZERO_DIGEST, Address, Timestamp
-from nesa.protocol.messages import Message
+from nesa.protocol.ids import Timestamp
 from nesa.protocol.queries import Query
 from nesa_miner.agreement.terms import Timing
 from nesa_miner.at_rest import AtRest
@@ -39,64 +36,21 @@ from nesa_miner.engine import CURSOR, Engine, Library, ReadCommittees, Surroundi
 from nesa_miner.identity import Identity
 from nesa_miner.journal import Journal
 from nesa_miner.observability import Metrics
+from nesa_miner.post import Post
 from nesa_miner.seats import held_seats
 from nesa_miner.server import Routes
-from nesa_miner.shards import open_library
+from nesa_miner.shards import ShardKey, open_library
 from nesa_miner.tasks import TaskPool
-from nesa_miner.transport.http import HttpServer, HttpTransport, Limits, MessagesEndpoint
+from nesa_miner.transport.http import HttpServer, Limits, MessagesEndpoint
+from nesa_miner.warming import WarmUp
 
-ENVELOPE_SECONDS: Final = 60
 TICK_SECONDS: Final = 0.02
-DELIVERIES: Final = 4
-FIRST_PAUSE: Final = 0.2
 OUTAGE_SECONDS: Final = 1.0
 GWEI: Final = 10**9
 LIMITS: Final = Limits(from_peer=64, from_all=256)
 """Several miners may share an address, on one machine or behind one gateway."""
 
 log = structlog.get_logger("nesa_miner")
-
-
-@dataclass(slots=True)
-class Post:
-    """Seals messages and hands them to the transport."""
-
-    identity: Identity
-    deployment: EnvelopeDeployment
-    metrics: Metrics
-    endpoints: dict[Address, str] = field(default_factory=dict)
-    transport: HttpTransport = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.transport = HttpTransport(self.endpoints.get, LIMITS)
-
-    async def deliver(self, seat: Seat, message: Message) -> bool:
-        """Deliver to a seat: a few tries with growing pauses; False when nobody answered."""
-        self.endpoints[seat.signer] = seat.endpoint
-        pause = FIRST_PAUSE
-        for _ in range(DELIVERIES):
-            try:
-                await self.transport.send(seat.signer, self._sealed(seat, message))
-                return True
-            except Unavailable:
-                await asyncio.sleep(pause)
-                pause *= 2
-            except InvalidInput as error:
-                log.debug("message refused by its receiver", to=seat.signer, reason=str(error))
-                self.metrics.undelivered.inc()
-                return True
-        self.metrics.undelivered.inc()
-        return False
-
-    def _sealed(self, seat: Seat, message: Message) -> bytes:
-        return seal_envelope(
-            message,
-            deployment=self.deployment,
-            signer=self.identity.signer,
-            receiver=Receiver(seat.signer, public_key(seat.encryption_key)),
-            nonce=os.urandom(16),
-            deadline=Timestamp(int(time.time()) + ENVELOPE_SECONDS),
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,38 +93,35 @@ class Miner:
     connection: Connection
     engine: Engine
     post: Post
+    warm_up: WarmUp
 
     async def run(self, tasks: TaskPool) -> None:
         """Listen, follow the chain and keep deadlines until told to stop."""
-        await self.warm_up()
+        await self.warm_up.begin(await self.seats())
         self.engine.restart()
         server = self.server()
         url = await server.start()
         log.info("listening", url=url, signer=self.engine.around.identity.address)
         try:
-            await tasks.run_until_told(self.follow(), self.tick())
+            await tasks.run_until_told(self.follow(), self.tick(), self.warm_up.go_on())
         finally:
             log.info("stopping")
             await server.close()
             await self.post.transport.close()
 
-    async def warm_up(self) -> None:
-        """Load and test the shard of every seat, so that the first query need not wait for it.
+    async def seats(self) -> list[ShardKey]:
+        """The shards that this miner may be drawn for.
 
         Raises:
-            IntegrityError: a shard was changed, or this machine computes something else.
+            Unavailable: the node does not answer.
         """
-        around = self.engine.around
-        vault = Contracts(self.connection).vault
-        operator = await vault.operator_of(around.identity.address, "latest")
+        signer = self.engine.around.identity.address
+        operator = await Contracts(self.connection).vault.operator_of(signer, "latest")
         if operator is None:
-            log.warning("not registered", signer=around.identity.address)
-            return
-        for seat in await held_seats(self.connection, operator):
-            facts, _ = await around.library.runner(seat.version_id, seat.shard)
-            if facts.circuit_digest != ZERO_DIGEST:
-                await around.library.prover(seat.version_id, seat.shard)
-            log.info("shard ready", version=seat.version_id.hex(), shard=seat.shard)
+            log.warning("not registered", signer=signer)
+            return []
+        held = await held_seats(self.connection, operator)
+        return [(seat.version_id, seat.shard) for seat in held]
 
     async def follow(self) -> None:
         """Read the chain for ever; what cannot be read now is read later."""
@@ -205,8 +156,8 @@ class Miner:
     def server(self) -> HttpServer:
         """Envelopes, evidence, status and metrics on the configured address."""
         envelopes = MessagesEndpoint(Inbox(self.engine, ReplayWindow()).take, LIMITS)
-        routes = envelopes.routes() + Routes(self.engine).routes()
-        return HttpServer(routes, self.settings.host, self.settings.port)
+        routes = envelopes.routes() + Routes(self.engine, self.warm_up.cold).routes()
+        return HttpServer(routes, self.settings.host, self.settings.port, LIMITS)
 
 
 Wrap = Callable[[Library], Library]
@@ -221,8 +172,7 @@ async def run(
     Raises:
         Incompatible: another chain, deployment or journal than expected.
         InvalidConfiguration: a setting that cannot be used.
-        Unavailable: the node or the stores do not answer at the start, or the port is taken.
-        IntegrityError: a shard of a held seat was changed.
+        Unavailable: the node does not answer at the start, or the port is taken.
         ExhaustedResource: the disk is full; nothing that was stored is lost.
     """
     deployment = Deployment.read(folder / settings.deployment)
@@ -247,7 +197,7 @@ def _assembled(
     on_chain = connection.deployment
     deployment = EnvelopeDeployment(on_chain.chain_id, on_chain.market)
     metrics = Metrics()
-    post = Post(identity, deployment, metrics)
+    post = Post(identity, deployment, metrics, LIMITS)
     surroundings = Surroundings(
         identity,
         deployment,
@@ -262,7 +212,7 @@ def _assembled(
         Timing(settings.commit_seconds, settings.lock_seconds, settings.reveal_seconds),
         settings.retention_seconds,
     )
-    return Miner(settings, connection, Engine(surroundings), post)
+    return Miner(settings, connection, Engine(surroundings), post, WarmUp(library))
 
 
 def _claimer(settings: MinerSettings, identity: Identity, connection: Connection) -> Claimer:

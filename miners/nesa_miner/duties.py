@@ -3,6 +3,9 @@
     requested --(seed block there)--> drawn --(input there)--> computing --> agreeing --> settled
 
 A duty says what is known; `next_action` says the one thing to do next about it.
+
+A committee that agrees hands over one input. Of those who prove, each hands over what it made,
+right or wrong, and nobody can tell before the proofs are there: a prover works on all of them.
 """
 
 from __future__ import annotations
@@ -12,12 +15,14 @@ from typing import TypeAlias
 
 from nesa.chain.committees import DrawnCommittees, Seat
 from nesa.protocol.commitments import ShardContext
-from nesa.protocol.evidence import ShardEvidence
-from nesa.protocol.ids import Address, BlockNumber, Timestamp
+from nesa.protocol.evidence import MAX_PIECES, ShardEvidence
+from nesa.protocol.ids import Address, BlockNumber, Digest, Timestamp
+from nesa.protocol.messages import Handoff
+from nesa.protocol.outcomes import MAX_TURNS
 from nesa.protocol.queries import Assurance, Query
 from nesa.protocol.versions import ShardFacts
 from nesa_miner.agreement.state import State
-from nesa_miner.journal import JobKey
+from nesa_miner.journal import JobKey, WorkKey
 from nesa_miner.work import Task, Tensors, is_sealed
 
 
@@ -73,12 +78,32 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
+class Computation:
+    """One input of a drawn shard and what came of it; `tensors_in` is None for the request's own.
+
+    `number` counts inputs as they came: the agreement about each begins in a round of its own, so
+    that a member locks once a round. `rank` counts those of one sender: the first ones go first,
+    so that nobody who hands over many keeps the others waiting.
+    """
+
+    in_digest: Digest
+    tensors_in: Tensors | None = None
+    number: int = 0
+    rank: int = 0
+    agreement: State | None = None
+    evidence: ShardEvidence | None = None
+    handed_over: bool = False
+    is_refused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Duty:
     """One attempt of one query as far as this miner knows it.
 
-    `tensors_in` is known from a hand-over; `busy` names the actions that are under way. `doubts`
-    counts reorganisations since the draw was last compared with the chain. All values of one duty
-    share a `life`; a duty that starts over has another, and late results of the first do not count.
+    `handed` are the hand-overs that were taken: sender's position and what it had worked on.
+    `busy` are the actions that are under way. `doubts` counts reorganisations since the draw was
+    last compared with the chain. All values of one duty share a `life`; a duty that starts over has
+    another, and late results of the first do not count.
     """
 
     key: JobKey
@@ -86,11 +111,9 @@ class Duty:
     sent: bytes
     place: Place | None = None
     content_key: bytes | None = None
-    tensors_in: Tensors | None = None
-    agreement: State | None = None
-    evidence: ShardEvidence | None = None
-    handed_over: bool = False
-    busy: frozenset[type[Action]] = frozenset()
+    handed: tuple[tuple[int, Digest], ...] = ()
+    computations: tuple[Computation, ...] = ()
+    busy: frozenset[Action] = frozenset()
     doubts: int = 0
     life: object = field(default_factory=object, repr=False)
 
@@ -113,11 +136,64 @@ class Duty:
         return Task(self.query, self.place.shard, self.content_key)
 
     @property
-    def has_input(self) -> bool:
-        """Whether the shard can be run."""
-        if self.place is None or (is_sealed(self.query) and self.content_key is None):
-            return False
-        return self.place.shard == 0 or self.tensors_in is not None
+    def may_get_another_input(self) -> bool:
+        """Whether one input that cannot be used leaves hope for others."""
+        later = self.place is not None and self.place.shard > 0
+        return later and self.query.assurance is Assurance.PROVED
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether there is evidence to show."""
+        return any(one.evidence is not None for one in self.computations)
+
+    def drawn_at(self, place: Place) -> Duty:
+        """The duty once the draw is known; the first shard has its input from the request."""
+        own = (Computation(self.query.input_digest),) if place.shard == 0 else ()
+        return replace(self, place=place, computations=own)
+
+    def work(self, in_digest: Digest) -> WorkKey:
+        """Under what the journal has one of the computations; only for a duty with a place."""
+        assert self.place is not None
+        return WorkKey(self.key, self.place.context.seed, in_digest)
+
+    def computation(self, in_digest: Digest) -> Computation:
+        """The computation on an input that this duty has."""
+        return next(one for one in self.computations if one.in_digest == in_digest)
+
+    def having(self, computation: Computation) -> Duty:
+        """The duty with another state of one computation."""
+        return replace(
+            self,
+            computations=tuple(
+                computation if one.in_digest == computation.in_digest else one
+                for one in self.computations
+            ),
+        )
+
+    def wants(self, position: int, handoff: Handoff) -> bool:
+        """Whether a hand-over of the member at `position` of the shard before is news.
+
+        An honest prover hands over once for each input of its own.
+        """
+        if self.query.assurance is not Assurance.PROVED:
+            return not self.computations
+        known = self._handed_by(position)
+        most = min(self.query.rules.prover_turns, MAX_TURNS)
+        has_room = len(known) < most and len(self.computations) < MAX_PIECES
+        return has_room and handoff.in_digest not in known
+
+    def taking(self, position: int, handoff: Handoff) -> Duty:
+        """The duty with a hand-over that it wants; the same tensors again are no new work."""
+        rank = len(self._handed_by(position))
+        duty = replace(self, handed=(*self.handed, (position, handoff.in_digest)))
+        if handoff.out_digest in {one.in_digest for one in self.computations}:
+            return duty
+        number = len(self.computations)
+        new = Computation(handoff.out_digest, handoff.tensors, number, rank)
+        return replace(duty, computations=(*self.computations, new))
+
+    def _handed_by(self, position: int) -> list[Digest]:
+        return [in_digest for sender, in_digest in self.handed if sender == position]
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,17 +203,23 @@ class ReadDraw:
 
 @dataclass(frozen=True, slots=True)
 class Compute:
-    """Run the shard and start to agree."""
+    """Run the shard on an input and start to agree."""
+
+    in_digest: Digest
 
 
 @dataclass(frozen=True, slots=True)
 class HandOver:
     """Give the settled output to the members of the next shard."""
 
+    in_digest: Digest
+
 
 @dataclass(frozen=True, slots=True)
 class Prove:
     """Prove the shard and add the proof to the evidence."""
+
+    in_digest: Digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,22 +231,41 @@ Action: TypeAlias = ReadDraw | Compute | HandOver | Prove | Expire
 
 
 def next_action(duty: Duty, head: BlockNumber, now: Timestamp) -> Action | None:
-    """The most urgent thing to do about `duty` at block `head` (confirmed) and chain time `now`."""
-    action = _wanted(duty, head, now)
-    return None if action is None or type(action) in duty.busy else action
+    """The most urgent thing to do about `duty` at block `head` (confirmed) and chain time `now`.
+
+    Of one duty one proof is made at a time, so that a better ranked input can still go first.
+    """
+    is_proving = any(isinstance(action, Prove) for action in duty.busy)
+    for action in _wanted(duty, head, now):
+        if action not in duty.busy and not (is_proving and isinstance(action, Prove)):
+            return action
+    return None
 
 
-def _wanted(duty: Duty, head: BlockNumber, now: Timestamp) -> Action | None:
+def _wanted(duty: Duty, head: BlockNumber, now: Timestamp) -> list[Action]:
     if now > duty.query.answer_deadline:
-        return Expire()
+        return [Expire()]
     if duty.place is None or duty.doubts:
-        return ReadDraw() if head >= duty.query.seed_block else None
-    if duty.agreement is None:
-        return Compute() if duty.has_input and now >= duty.starts_at else None
-    if duty.evidence is None:
+        return [ReadDraw()] if head >= duty.query.seed_block else []
+    if now < duty.starts_at or (is_sealed(duty.query) and duty.content_key is None):
+        return []
+    steps = [_step(duty, duty.place, one) for one in sorted(duty.computations, key=_urgency)]
+    return [action for action in steps if action is not None]
+
+
+def _urgency(computation: Computation) -> tuple[int, int]:
+    return computation.rank, computation.number
+
+
+def _step(duty: Duty, place: Place, one: Computation) -> Action | None:
+    if one.is_refused:
         return None
-    if not duty.handed_over and duty.place.downstream:
-        return HandOver()
-    if duty.query.assurance is Assurance.PROVED and duty.evidence.proof is None:
-        return Prove()
+    if one.agreement is None:
+        return Compute(one.in_digest)
+    if one.evidence is None:
+        return None
+    if not one.handed_over and place.downstream:
+        return HandOver(one.in_digest)
+    if duty.query.assurance is Assurance.PROVED and one.evidence.proof is None:
+        return Prove(one.in_digest)
     return None

@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import os
 import traceback
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 import structlog
 
@@ -46,6 +46,7 @@ from nesa_miner.agreement.terms import Committee, Timing
 from nesa_miner.claiming import Claims, SendClaim
 from nesa_miner.duties import (
     Action,
+    Computation,
     Compute,
     Duty,
     Expire,
@@ -56,10 +57,18 @@ from nesa_miner.duties import (
     next_action,
 )
 from nesa_miner.identity import Identity
-from nesa_miner.journal import CONTENT_KEY, HANDOFF, Job, JobKey, Journal, Phase
+from nesa_miner.journal import Job, JobKey, Journal, Phase, WorkKey
 from nesa_miner.observability import Metrics
+from nesa_miner.tasks import KeyedTasks, Spawn
 from nesa_miner.waiting import WaitingRoom
-from nesa_miner.work import Run, Tensors, compute, handed_input, is_sealed, requested_input
+from nesa_miner.work import (
+    Run,
+    Tensors,
+    compute,
+    is_sealed,
+    requested_input,
+    require_handed_input,
+)
 
 CURSOR: Final = "cursor"
 RETRY_SECONDS: Final = 1.0
@@ -112,7 +121,7 @@ class Surroundings:
     read_committees: ReadCommittees
     deliver: Deliver
     claim: SendClaim
-    spawn: Callable[[Coroutine[Any, Any, None]], object]
+    spawn: Spawn
     clock: Callable[[], float]
     metrics: Metrics
     timing: Timing = field(default_factory=Timing)
@@ -131,12 +140,15 @@ class Engine:
     evidence_changed: asyncio.Condition = field(default_factory=asyncio.Condition)
     is_following: bool = False
     claims: Claims = field(init=False)
+    tasks: KeyedTasks[JobKey] = field(init=False)
     _cursor: Cursor | None = None
     _pruned_at: Timestamp = LONG_AGO
     _retry_at: dict[JobKey, float] = field(default_factory=dict)
+    _proving: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
 
     def __post_init__(self) -> None:
         around = self.around
+        self.tasks = KeyedTasks(around.spawn)
         self.claims = Claims(
             around.identity,
             around.deployment,
@@ -164,7 +176,8 @@ class Engine:
             return
         journal, is_rewound = self.around.journal, self._is_rewound(batch)
         with journal.transaction():
-            gone, again = journal.undo([log_bytes(undone.log) for undone in batch.undone])
+            undone = [log_bytes(undone.log) for undone in batch.undone]
+            gone, again = journal.undo(undone, self._kept_until())
             if is_rewound:
                 again += journal.reopen_undrawn(self.chain_time + self.around.retention)
             opened = [self._store(event) for event in batch.events]
@@ -193,6 +206,7 @@ class Engine:
         """The seed block may be another one: look at every draw again, here or under way."""
         for key, duty in self.duties.items():
             if duty.place is None:
+                self.tasks.cancel(key)
                 self.duties[key] = replace(duty, life=object(), busy=frozenset())
             else:
                 self.duties[key] = replace(duty, doubts=duty.doubts + 1)
@@ -217,9 +231,8 @@ class Engine:
         if context.query_id >= MOST_QUERIES:
             raise InvalidMessage("there is no such query")
         duty = self.duties.get(key)
-        if duty is None or duty.place is None:
-            if duty is not None or self.around.journal.job(key) is None:
-                self.waiting.keep_early(key, opened, self.around.clock(), self.duties)
+        if duty is None:
+            self._receive_unexpected(key, opened)
             return
         match message:
             case ContentKey():
@@ -228,6 +241,19 @@ class Engine:
                 self._take_handoff(duty, opened, message)
             case _:
                 self._take_member_message(duty, opened, message)
+
+    def _receive_unexpected(self, key: JobKey, opened: Opened) -> None:
+        """Of what is over nothing is wanted; what may come is kept if it is short, or asked for.
+
+        Members ask each other for what was lost. Content keys and hand-overs come once, so they
+        are taken only where they are stored.
+        """
+        job = self.around.journal.job(key)
+        if job is not None and not job.may_reopen:
+            return
+        if job is not None or isinstance(opened.message, ContentKey | Handoff):
+            raise Unavailable("this miner has no part in the attempt as far as it knows")
+        self.waiting.keep_early(key, opened, self.around.clock(), self.duties)
 
     def advance(self) -> None:
         """Start everything that is due now."""
@@ -280,7 +306,7 @@ class Engine:
     def _open(self, log_key: LogKey, query: Query, sent: bytes) -> Duty | None:
         key = JobKey((query.query_id, query.attempt))
         is_new = self.around.journal.add_job(key, log_bytes(log_key), encode_query(query), sent)
-        return Duty(key, query, sent) if is_new else None
+        return self._begun(key, query, sent) if is_new else None
 
     def _remember(self, event: ChainEvent, duty: Duty | None) -> None:
         match event:
@@ -305,6 +331,7 @@ class Engine:
         log.info("query fulfilled", query=event.query_id, shard=place.shard, paid=is_paid)
 
     def _drop(self, key: JobKey, why: str) -> None:
+        self.tasks.cancel(key)
         self.waiting.forget(key)
         self._retry_at.pop(key, None)
         if self.duties.pop(key, None) is not None:
@@ -318,9 +345,8 @@ class Engine:
         if duty.content_key is not None:
             return
         content_key = self._unwrap(duty.query, message.wrapped)
-        self.around.journal.keep_message(duty.key, CONTENT_KEY, message.wrapped)
+        self.around.journal.keep_content_key(duty.key, duty.query.input_digest, message.wrapped)
         self._set(replace(duty, content_key=content_key))
-        self._replay(duty.key)
 
     def _unwrap(self, query: Query, wrapped: bytes) -> bytes:
         around = self.around
@@ -335,58 +361,65 @@ class Engine:
 
     def _take_handoff(self, duty: Duty, opened: Opened, message: Handoff) -> None:
         place = duty.place
-        upstream = None if place is None else place.upstream(opened.sender)
-        if place is None or upstream is None:
+        if place is None or duty.doubts or message.context.seed != place.context.seed:
+            raise Unavailable("the draw that the hand-over is of is not known here yet")
+        upstream = place.upstream(opened.sender)
+        if upstream is None:
             raise InvalidMessage("only the committee before this one hands over to it")
-        if duty.tensors_in is not None:
+        position = place.upstream_position(opened.sender)
+        if not duty.wants(position, message):
             return
         if is_sealed(duty.query) and duty.content_key is None:
-            self.waiting.keep_from_member(duty.key, opened, self.around.clock())
-            return
-        begins = prover_begins(duty.query, place.upstream_position(opened.sender))
+            raise Unavailable("the content key is not here yet")
+        begins = prover_begins(duty.query, position)
         if begins is None or begins > self.chain_time:
             raise Unavailable("it is not the turn of this prover yet")
-        tensors = handed_input(duty.task, place.facts, *upstream, message)
-        self.around.journal.keep_message(duty.key, HANDOFF, encode_message(message))
-        self._set(replace(duty, tensors_in=tensors))
+        require_handed_input(duty.task, place.facts, *upstream, message)
+        body = encode_message(message)
+        self.around.journal.keep_handoff(duty.key, place.context.seed, position, body)
+        self._set(duty.taking(position, message))
 
     def _take_member_message(self, duty: Duty, opened: Opened, message: MemberMessage) -> None:
         place = duty.place
-        if place is None or message.context != place.context:
+        if place is None:
+            self.waiting.keep_early(duty.key, opened, self.around.clock(), self.duties)
+            return
+        if message.context != place.context:
             raise InvalidMessage("the message is for another shard or seed")
         if opened.sender not in place.signers:
             raise InvalidMessage("only members of the committee take part in its agreement")
-        if duty.agreement is None:
+        begun = [one for one in duty.computations if one.agreement is not None]
+        if not begun:
             if not isinstance(message, Inquiry):
                 self.waiting.keep_from_member(duty.key, opened, self.around.clock())
             return
         position = place.signers.index(opened.sender)
-        self._agree(duty, MessageReceived(position, message))
+        self._agree(duty, begun[0], MessageReceived(position, message))
 
     # Agreement
 
-    def _agree(self, duty: Duty, event: Event) -> None:
-        """One step of the agreement: journalled in one transaction, then told to the others."""
-        if duty.agreement is None:
+    def _agree(self, duty: Duty, computation: Computation, event: Event) -> None:
+        """One step of an agreement: journalled in one transaction, then told to the others."""
+        if computation.agreement is None:
             return
-        state, actions = step(duty.agreement, event, self.around.clock())
-        duty = replace(duty, agreement=state)
+        state, actions = step(computation.agreement, event, self.around.clock())
+        computation = replace(computation, agreement=state)
         with self.around.journal.transaction():
             for action in actions:
-                duty = self._record(duty, action)
-        self._set(duty)
+                computation = self._record(duty, computation, action)
+        self._set(duty.having(computation))
         for action in actions:
             self._tell(duty, action)
 
-    def _record(self, duty: Duty, action: agreed.Action) -> Duty:
+    def _record(self, duty: Duty, computation: Computation, action: agreed.Action) -> Computation:
         journal = self.around.journal
         match action:
             case agreed.Journal(record):
-                journal.add_record(duty.key, encode_record(record))
+                journal.add_record(duty.work(computation.in_digest), encode_record(record))
             case agreed.Settled(evidence) | agreed.Extended(evidence):
                 journal.move(duty.key, Phase.DRAWN, Phase.SETTLED)
-                duty = self._with_evidence(duty, evidence)
-        return duty
+                return self._with_evidence(duty, computation, evidence)
+        return computation
 
     def _tell(self, duty: Duty, action: agreed.Action) -> None:
         place = duty.place
@@ -408,26 +441,29 @@ class Engine:
             case agreed.Dropped(position, reason):
                 log.debug("message dropped", query=duty.key[0], member=position, reason=reason)
 
-    def _with_evidence(self, duty: Duty, evidence: ShardEvidence) -> Duty:
-        """The duty with its evidence stored; what a sealed query hides is not in what is served."""
+    def _with_evidence(
+        self, duty: Duty, computation: Computation, evidence: ShardEvidence
+    ) -> Computation:
+        """The computation with its evidence stored; what is served shows no sealed tensor."""
         assert duty.place is not None
-        evidence = replace(evidence, proof=evidence.proof or self._known_proof(duty, evidence))
+        work = duty.work(computation.in_digest)
+        proof = evidence.proof or self._known_proof(work, computation, evidence)
+        evidence = replace(evidence, proof=proof)
         served = evidence
         if is_sealed(duty.query):
             served = replace(evidence, tensors_in=(), tensors_out=())
-        body = encode_evidence(served)
-        self.around.journal.keep_evidence(duty.key, duty.place.shard, body)
-        return replace(duty, evidence=evidence)
+        self.around.journal.keep_evidence(work, duty.place.shard, encode_evidence(served))
+        return replace(computation, evidence=evidence)
 
-    def _known_proof(self, duty: Duty, evidence: ShardEvidence) -> bytes | None:
-        """The proof of the same tensors that was made before, also before a restart."""
-        assert duty.place is not None
-        known = duty.evidence
-        stored = self.around.journal.evidence(duty.key, duty.place.shard)
+    def _known_proof(
+        self, work: WorkKey, computation: Computation, evidence: ShardEvidence
+    ) -> bytes | None:
+        """The proof of the same output that was made before, also before a restart."""
+        known = computation.evidence
+        stored = self.around.journal.evidence_of(work)
         if known is None and stored is not None:
             known = decode_evidence(stored)
-        digests = (evidence.in_digest, evidence.out_digest)
-        is_same = known is not None and (known.in_digest, known.out_digest) == digests
+        is_same = known is not None and known.out_digest == evidence.out_digest
         return known.proof if known is not None and is_same else None
 
     async def _announce(self) -> None:
@@ -435,12 +471,12 @@ class Engine:
             self.evidence_changed.notify_all()
 
     def _wake(self, key: JobKey, now: float) -> None:
-        duty = self.duties[key]
-        if duty.agreement is None:
-            return
-        due = next_wake(duty.agreement)
-        if due is not None and due <= now:
-            self._agree(duty, Tick())
+        for in_digest in [one.in_digest for one in self.duties[key].computations]:
+            duty = self.duties[key]
+            computation = duty.computation(in_digest)
+            due = None if computation.agreement is None else next_wake(computation.agreement)
+            if due is not None and due <= now:
+                self._agree(duty, computation, Tick())
 
     # Actions
 
@@ -448,8 +484,8 @@ class Engine:
         if isinstance(action, Expire):
             self._end(duty, "the answer deadline passed")
             return
-        self._set(replace(duty, busy=duty.busy | {type(action)}))
-        self.around.spawn(self._guarded(duty, action))
+        self._set(replace(duty, busy=duty.busy | {action}))
+        self.tasks.spawn(duty.key, self._guarded(duty, action))
 
     async def _guarded(self, duty: Duty, action: Action) -> None:
         """Perform an action: bad input ends the duty, anything else is tried again later.
@@ -459,7 +495,7 @@ class Engine:
         try:
             await self._perform(duty, action)
         except InvalidInput as error:
-            self._refuse(duty, error)
+            self._refuse(duty, action, error)
         except NesaError as error:
             self._put_off(duty, error)
         except Exception as error:
@@ -467,26 +503,30 @@ class Engine:
             self._put_off(duty, error)
         finally:
             if (current := self._current(duty)) is not None:
-                self._set(replace(current, busy=current.busy - {type(action)}))
+                self._set(replace(current, busy=current.busy - {action}))
         self.advance()
 
     async def _perform(self, duty: Duty, action: Action) -> None:
         match action:
             case ReadDraw():
                 await self._read_draw(duty)
-            case Compute():
-                await self._compute(duty)
-            case HandOver():
-                self._hand_over(duty)
-            case Prove():
-                await self._prove(duty)
+            case Compute(in_digest):
+                await self._compute(duty, in_digest)
+            case HandOver(in_digest):
+                self._hand_over(duty, in_digest)
+            case Prove(in_digest):
+                await self._prove(duty, in_digest)
 
-    def _refuse(self, duty: Duty, error: InvalidInput) -> None:
-        if self._current(duty) is not None:
-            log.warning(
-                "refused", query=duty.key[0], attempt=duty.key[1], reason=_said(duty, error)
-            )
-            self.around.metrics.refused.inc()
+    def _refuse(self, duty: Duty, action: Action, error: InvalidInput) -> None:
+        current = self._current(duty)
+        if current is None:
+            return
+        log.warning("refused", query=duty.key[0], attempt=duty.key[1], reason=_said(duty, error))
+        self.around.metrics.refused.inc()
+        if current.may_get_another_input and isinstance(action, Compute | Prove):
+            refused = replace(current.computation(action.in_digest), is_refused=True)
+            self._set(current.having(refused))
+        else:
             self._end(duty, "refused")
 
     def _put_off(self, duty: Duty, error: Exception) -> None:
@@ -522,6 +562,7 @@ class Engine:
             return None
         if job.seed not in (None, committees.seed_hash):
             log.warning("seed block replaced", query=duty.key[0], attempt=duty.key[1])
+            self.tasks.cancel(duty.key)
             self.around.journal.redraw(duty.key)
             self.duties[duty.key] = duty = duty.anew()
         if duty.doubts:
@@ -536,7 +577,12 @@ class Engine:
         self.around.metrics.drawn.inc()
         log.info("drawn", query=key[0], attempt=key[1], shard=shard, position=position)
         context = self._context(duty.query, committees.seed_hash, shard)
-        self._set(replace(duty, place=Place(committees, context, position, facts)))
+        duty = duty.drawn_at(Place(committees, context, position, facts))
+        for sender, body in self.around.journal.handoffs(key, committees.seed_hash):
+            message = decode_message(body)
+            assert isinstance(message, Handoff)
+            duty = duty.taking(sender, message)
+        self._set(duty)
         self._replay(key)
 
     def _replay(self, key: JobKey) -> None:
@@ -547,20 +593,23 @@ class Engine:
             except NesaError as error:
                 log.debug("message refused", query=key[0], reason=str(error))
 
-    async def _compute(self, duty: Duty) -> None:
+    async def _compute(self, duty: Duty, in_digest: Digest) -> None:
         _, runner = await self.around.library.runner(duty.query.version_id, duty.task.shard)
         if self._current(duty) is None:
             return
-        records = [decode_record(body) for body in self.around.journal.records(duty.key)]
+        work, computation = duty.work(in_digest), duty.computation(in_digest)
+        records = [decode_record(body) for body in self.around.journal.records(work)]
         committee = self._committee(duty)
-        state = restore(committee, records) if records else begin(committee)
+        begun = begin(committee, computation.number)
+        state = restore(committee, records) if records else begun
         event: Event = Restarted()
         if state.result is None:
-            result = await asyncio.to_thread(_own_result, duty, runner.run)
+            tensors = computation.tensors_in
+            result = await asyncio.to_thread(_own_result, duty, tensors, runner.run)
             event = Started(result, os.urandom(32))
         if (current := self._current(duty)) is not None:
-            self._set(replace(current, agreement=state))
-            self._agree(self.duties[duty.key], event)
+            computation = replace(current.computation(in_digest), agreement=state)
+            self._agree(current.having(computation), computation, event)
             self._replay(duty.key)
 
     def _committee(self, duty: Duty) -> Committee:
@@ -575,27 +624,35 @@ class Engine:
             self.around.timing,
         )
 
-    def _hand_over(self, begun: Duty) -> None:
+    def _hand_over(self, begun: Duty, in_digest: Digest) -> None:
         duty = self._current(begun)
-        if duty is None or duty.place is None or duty.evidence is None:
+        if duty is None or duty.place is None:
             return
-        message = duty.evidence.handoff(duty.place.context)
-        self._set(replace(duty, handed_over=True))
+        computation = duty.computation(in_digest)
+        if computation.evidence is None:
+            return
+        message = computation.evidence.handoff(duty.place.context)
+        self._set(duty.having(replace(computation, handed_over=True)))
         for seat in duty.place.downstream:
-            self.around.spawn(self._insist(duty, seat, message))
+            self.tasks.spawn(duty.key, self._insist(duty, seat, message))
 
-    async def _prove(self, duty: Duty) -> None:
+    async def _prove(self, duty: Duty, in_digest: Digest) -> None:
         assert duty.place is not None
-        assert duty.evidence is not None
-        evidence = duty.evidence
+        evidence = duty.computation(in_digest).evidence
+        assert evidence is not None
         prover = await self.around.library.prover(duty.query.version_id, duty.place.shard)
-        began = self.around.clock()
-        proof = await prover.prove(evidence.tensors_in[0], evidence.tensors_out[0])
-        seconds = self.around.clock() - began
+        async with self._proving:
+            if self._current(duty) is None:
+                return
+            began = self.around.clock()
+            proof = await prover.prove(evidence.tensors_in[0], evidence.tensors_out[0])
+            seconds = self.around.clock() - began
         self.around.metrics.proving.observe(seconds)
         log.info("proved", query=duty.key[0], shard=duty.place.shard, seconds=round(seconds, 1))
         if (current := self._current(duty)) is not None:
-            self._set(self._with_evidence(current, replace(evidence, proof=proof.proof)))
+            proved = replace(evidence, proof=proof.proof)
+            computation = current.computation(in_digest)
+            self._set(current.having(self._with_evidence(current, computation, proved)))
             await self._announce()
 
     async def _send(self, seat: Seat, message: Message) -> None:
@@ -635,22 +692,17 @@ class Engine:
         )
 
     def _restored(self, job: Job) -> Duty:
-        query = decode_query(job.query)
-        duty = Duty(job.key, query, job.input)
-        wrapped = self.around.journal.message(job.key, CONTENT_KEY)
-        if wrapped is not None:
-            duty = replace(duty, content_key=self._unwrap(query, wrapped))
-        stored = self.around.journal.message(job.key, HANDOFF)
-        if stored is not None:
-            message = decode_message(stored)
-            assert isinstance(message, Handoff)
-            duty = replace(duty, tensors_in=message.tensors)
-        return duty
+        return self._begun(job.key, decode_query(job.query), job.input)
+
+    def _begun(self, key: JobKey, query: Query, sent: bytes) -> Duty:
+        """The duty before its draw, with the content key if that was sent already."""
+        wrapped = self.around.journal.content_key(key, query.input_digest)
+        content_key = None if wrapped is None else self._unwrap(query, wrapped)
+        return Duty(key, query, sent, content_key=content_key)
 
 
-def _own_result(duty: Duty, run: Run) -> OwnResult:
+def _own_result(duty: Duty, tensors: Tensors | None, run: Run) -> OwnResult:
     assert duty.place is not None
-    tensors: Tensors | None = duty.tensors_in
     if tensors is None:
         tensors = requested_input(duty.task, duty.place.facts, duty.sent)
     return compute(duty.task, duty.place.facts, run, tensors)

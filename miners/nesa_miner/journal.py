@@ -4,6 +4,9 @@ A job is one shard of one attempt of one query. Its phase only ever moves by com
 and locks are stored before the messages that use them leave, and the chain cursor moves in the same
 transaction as the jobs that its logs opened. A kill at any moment therefore loses nothing that
 another party has seen.
+
+Nor does a reorganisation: what was done for a job is kept under the seed and the input that it was
+done for. When they come back the member goes on where it was and signs nothing twice.
 """
 
 from __future__ import annotations
@@ -14,12 +17,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Final, NewType
+from typing import Any, Final, NamedTuple, NewType
 
 from nesa.protocol.errors import ExhaustedResource, Incompatible, InvalidConfiguration
 from nesa_miner.at_rest import AtRest
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 LOCK_SECONDS: Final = 2.0
 """How long a miner that is being replaced may take to let go of its journal."""
 
@@ -33,16 +36,23 @@ CREATE TABLE jobs (
 );
 CREATE INDEX jobs_to_forget ON jobs (forget_at) WHERE forget_at IS NOT NULL;
 CREATE TABLE records (
-    query_id INTEGER, attempt INTEGER, sequence INTEGER, body BLOB NOT NULL,
-    PRIMARY KEY (query_id, attempt, sequence)
+    query_id INTEGER, attempt INTEGER, seed BLOB, in_digest BLOB, sequence INTEGER,
+    body BLOB NOT NULL,
+    PRIMARY KEY (query_id, attempt, seed, in_digest, sequence)
 );
-CREATE TABLE messages (
-    query_id INTEGER, attempt INTEGER, kind TEXT, body BLOB NOT NULL,
-    PRIMARY KEY (query_id, attempt, kind)
+CREATE TABLE content_keys (
+    query_id INTEGER, attempt INTEGER, input_digest BLOB, body BLOB NOT NULL,
+    PRIMARY KEY (query_id, attempt, input_digest)
+);
+CREATE TABLE handoffs (
+    query_id INTEGER, attempt INTEGER, seed BLOB, sequence INTEGER, position INTEGER,
+    body BLOB NOT NULL,
+    PRIMARY KEY (query_id, attempt, seed, sequence)
 );
 CREATE TABLE evidence (
-    query_id INTEGER, attempt INTEGER, shard INTEGER, body BLOB NOT NULL,
-    PRIMARY KEY (query_id, attempt, shard)
+    query_id INTEGER, attempt INTEGER, seed BLOB, in_digest BLOB, shard INTEGER,
+    body BLOB NOT NULL,
+    PRIMARY KEY (query_id, attempt, seed, in_digest)
 );
 CREATE TABLE claims (
     query_id INTEGER, attempt INTEGER, log_key BLOB NOT NULL, body BLOB NOT NULL,
@@ -53,15 +63,27 @@ CREATE TABLE claimed (
 );
 """
 
-_WORK: Final = ("records", "messages", "evidence")
+_WORK: Final = ("records", "content_keys", "handoffs", "evidence")
 """Tables of what was done for a job."""
 
-HANDOFF: Final = "handoff"
-CONTENT_KEY: Final = "content key"
-"""Kinds of messages that are kept."""
+NO_LOG: Final = b""
+"""The log key of a job whose request is not on chain any more."""
 
 JobKey = NewType("JobKey", tuple[int, int])
 """(query id, attempt)."""
+
+
+class WorkKey(NamedTuple):
+    """What one agreement of this miner is about: a job under one seed, and the input it ran on."""
+
+    job: JobKey
+    seed: bytes
+    in_digest: bytes
+
+    @property
+    def columns(self) -> tuple[int, int, bytes, bytes]:
+        """As the tables have it."""
+        return (*self.job, self.seed, self.in_digest)
 
 
 class Phase(StrEnum):
@@ -85,6 +107,8 @@ class Job:
     seed: bytes | None
     shard: int | None
     position: int | None
+    may_reopen: bool
+    """Whether it ended because others were drawn, which a reorganisation may change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +153,7 @@ class Journal:
         if version == 0:
             with self.transaction():
                 for statement in _SCHEMA.split(";"):
-                    self._database.execute(statement)
+                    self._execute(statement)
                 self.set_fact("identity", identity)
                 self._database.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         elif version != SCHEMA_VERSION:
@@ -147,80 +171,68 @@ class Journal:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Everything inside happens together or not at all."""
-        try:
-            self._database.execute("BEGIN IMMEDIATE")
+        with _full_disk_said():
             try:
+                self._database.execute("BEGIN IMMEDIATE")
                 yield
+                self._database.execute("COMMIT")
             except BaseException:
-                self._database.execute("ROLLBACK")
+                if self._database.in_transaction:
+                    self._database.execute("ROLLBACK")
                 raise
-            self._database.execute("COMMIT")
-        except sqlite3.OperationalError as error:
-            if "full" not in str(error) and "disk I/O" not in str(error):
-                raise
-            if self._database.in_transaction:
-                self._database.execute("ROLLBACK")
-            raise ExhaustedResource(
-                "the disk that holds the journal is full; free some space, nothing was lost"
-            ) from error
+
+    def _execute(self, statement: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
+        with _full_disk_said():
+            return self._database.execute(statement, values)
 
     def fact(self, name: str) -> bytes | None:
         """A named value such as the chain cursor."""
-        row = self._database.execute("SELECT body FROM facts WHERE name = ?", (name,)).fetchone()
+        row = self._execute("SELECT body FROM facts WHERE name = ?", (name,)).fetchone()
         return None if row is None else bytes(row[0])
 
     def set_fact(self, name: str, body: bytes) -> None:
         """Store a named value."""
-        self._database.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, body))
+        self._execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, body))
 
     def add_job(self, key: JobKey, log_key: bytes, query: bytes, input_: bytes) -> bool:
         """Store a job that the log `log_key` opened; False when that very log is known already.
 
-        The same attempt from another log (a reorganisation moved it) starts the job anew: what
-        was signed for the old seed counts for nothing, and the seed is part of every signature.
+        The same attempt from another log (a reorganisation moved it) starts the job anew.
         """
         known = self.job(key)
         if known is not None and known.log_key == log_key:
             return False
-        self._forget(key)
-        self._database.execute(
-            "INSERT INTO jobs VALUES (?, ?, ?, ?, ?, ?, NULL, NULL, NULL, NULL, NULL)",
+        self._delete("claims", key)
+        self._execute(
+            "INSERT OR REPLACE INTO jobs VALUES (?, ?, ?, ?, ?, ?, NULL, NULL, NULL, NULL, NULL)",
             (*key, Phase.SEEN, log_key, query, input_),
         )
         return True
 
-    def _forget(self, key: JobKey) -> None:
-        for table in ("jobs", "claims", *_WORK):
-            self._delete(table, key)
-
     def _delete(self, table: str, key: JobKey) -> None:
-        self._database.execute(
+        self._execute(
             f"DELETE FROM {table} WHERE query_id = ? AND attempt = ?",  # noqa: S608
             key,
         )
 
     def job(self, key: JobKey) -> Job | None:
         """The job of `key`."""
-        row = self._database.execute(
-            f"{_SELECT} WHERE query_id = ? AND attempt = ?", key
-        ).fetchone()
+        row = self._execute(f"{_SELECT} AND query_id = ? AND attempt = ?", key).fetchone()
         return None if row is None else _job(row)
 
     def open_jobs(self) -> list[Job]:
         """Jobs that have not ended, oldest first."""
-        rows = self._database.execute(
-            f"{_SELECT} WHERE phase != ? ORDER BY query_id, attempt", (Phase.ENDED,)
-        )
+        rows = self._execute(f"{_SELECT} AND phase != ? ORDER BY query_id, attempt", (Phase.ENDED,))
         return [_job(row) for row in rows]
 
     def attempts(self, query_id: int) -> list[Job]:
         """All jobs of a query, the first attempt first."""
-        rows = self._database.execute(f"{_SELECT} WHERE query_id = ? ORDER BY attempt", (query_id,))
+        rows = self._execute(f"{_SELECT} AND query_id = ? ORDER BY attempt", (query_id,))
         return [_job(row) for row in rows]
 
     def move(self, key: JobKey, before: Phase, after: Phase) -> bool:
         """Compare-and-set of the phase; False when the job was not in `before`."""
-        cursor = self._database.execute(
+        cursor = self._execute(
             "UPDATE jobs SET phase = ? WHERE query_id = ? AND attempt = ? AND phase = ?",
             (after, *key, before),
         )
@@ -228,7 +240,7 @@ class Journal:
 
     def draw(self, key: JobKey, seed: bytes, shard: int, position: int) -> bool:
         """SEEN becomes DRAWN with the place in the committee."""
-        cursor = self._database.execute(
+        cursor = self._execute(
             "UPDATE jobs SET phase = ?, seed = ?, shard = ?, position = ?"
             " WHERE query_id = ? AND attempt = ? AND phase = ?",
             (Phase.DRAWN, seed, shard, position, *key, Phase.SEEN),
@@ -236,33 +248,23 @@ class Journal:
         return cursor.rowcount == 1
 
     def redraw(self, key: JobKey) -> None:
-        """Back to SEEN, without anything that was made for the old seed.
-
-        The content key was not: its client wrapped it for this attempt, whatever the seed.
-        """
-        with self.transaction():
-            for table in ("records", "evidence"):
-                self._delete(table, key)
-            self._database.execute(
-                "DELETE FROM messages WHERE query_id = ? AND attempt = ? AND kind != ?",
-                (*key, CONTENT_KEY),
-            )
-            self._database.execute(
-                "UPDATE jobs SET phase = ?, seed = NULL, shard = NULL, position = NULL"
-                " WHERE query_id = ? AND attempt = ?",
-                (Phase.SEEN, *key),
-            )
+        """Back to SEEN: another seed draws again. What was done for the old one stays with it."""
+        self._execute(
+            "UPDATE jobs SET phase = ?, seed = NULL, shard = NULL, position = NULL"
+            " WHERE query_id = ? AND attempt = ?",
+            (Phase.SEEN, *key),
+        )
 
     def end(self, key: JobKey, forget_at: int) -> None:
         """Whatever the phase was, this miner has no more to do; the query may still be open."""
-        self._database.execute(
+        self._execute(
             "UPDATE jobs SET phase = ?, forget_at = ? WHERE query_id = ? AND attempt = ?",
             (Phase.ENDED, forget_at, *key),
         )
 
     def conclude(self, query_id: int, log_key: bytes, forget_at: int) -> None:
         """The chain said in `log_key` that the attempts of a query so far are over."""
-        self._database.execute(
+        self._execute(
             "UPDATE jobs SET phase = ?, ended_by = ?, forget_at = ?"
             " WHERE query_id = ? AND ended_by IS NULL",
             (Phase.ENDED, log_key, forget_at, query_id),
@@ -277,7 +279,7 @@ class Journal:
         return self._reopened(where, (Phase.ENDED, still_kept_at))
 
     def _reopened(self, where: str, values: tuple[object, ...]) -> list[JobKey]:
-        rows = self._database.execute(
+        rows = self._execute(
             "UPDATE jobs SET ended_by = NULL, forget_at = NULL,"  # noqa: S608
             f" phase = CASE WHEN shard IS NULL THEN ? ELSE ? END WHERE {where}"
             " RETURNING query_id, attempt",
@@ -292,46 +294,47 @@ class Journal:
         """
         over = "SELECT query_id, attempt FROM jobs WHERE forget_at < ?"
         for table in _WORK:
-            self._database.execute(
+            self._execute(
                 f"DELETE FROM {table} WHERE (query_id, attempt) IN ({over})",  # noqa: S608
                 (now,),
             )
-        self._database.execute(
-            "DELETE FROM jobs WHERE forget_at < ? AND ended_by IS NOT NULL", (now,)
-        )
-        self._database.execute("UPDATE jobs SET forget_at = NULL WHERE forget_at < ?", (now,))
-        self._database.execute(
-            "DELETE FROM claimed WHERE query_id NOT IN (SELECT query_id FROM claims)"
-        )
+        self._execute("DELETE FROM jobs WHERE forget_at < ? AND ended_by IS NOT NULL", (now,))
+        self._execute("UPDATE jobs SET forget_at = NULL WHERE forget_at < ?", (now,))
+        self._execute("DELETE FROM claimed WHERE query_id NOT IN (SELECT query_id FROM claims)")
 
-    def undo(self, log_keys: Sequence[bytes]) -> tuple[list[JobKey], list[JobKey]]:
+    def undo(self, log_keys: Sequence[bytes], forget_at: int) -> tuple[list[JobKey], list[JobKey]]:
         """Take back what these logs did, because a reorganisation took them back.
 
-        Returns the jobs that they opened, which are forgotten, and those that are open again.
+        Returns the jobs that they opened, which are not there any more, and those that are open
+        again. What was done for the first is kept until `forget_at`: their logs may come back.
         """
         undone: list[JobKey] = []
         again: list[JobKey] = []
         for log_key in log_keys:
-            row = self._database.execute(
-                "SELECT query_id, attempt FROM jobs WHERE log_key = ?", (log_key,)
-            ).fetchone()
-            if row is not None:
-                undone.append(JobKey((row[0], row[1])))
-                self._forget(undone[-1])
-            self._database.execute("DELETE FROM claims WHERE log_key = ?", (log_key,))
-            self._database.execute("DELETE FROM claimed WHERE log_key = ?", (log_key,))
+            undone += self._taken_back(log_key, forget_at)
+            self._execute("DELETE FROM claims WHERE log_key = ?", (log_key,))
+            self._execute("DELETE FROM claimed WHERE log_key = ?", (log_key,))
             again += self._reopened("ended_by = ?", (log_key,))
         return undone, again
 
+    def _taken_back(self, log_key: bytes, forget_at: int) -> list[JobKey]:
+        rows = self._execute(
+            "UPDATE jobs SET log_key = ?, phase = ?, ended_by = ?, forget_at = ?, seed = NULL,"
+            " shard = NULL, position = NULL WHERE log_key = ? RETURNING query_id, attempt",
+            (NO_LOG, Phase.ENDED, NO_LOG, forget_at, log_key),
+        )
+        keys = [JobKey((row[0], row[1])) for row in rows.fetchall()]
+        for key in keys:
+            self._delete("claims", key)
+        return keys
+
     def add_claim(self, key: JobKey, log_key: bytes, body: bytes) -> None:
         """Store a slot that the answer in `log_key` left out and this miner is to claim."""
-        self._database.execute(
-            "INSERT OR REPLACE INTO claims VALUES (?, ?, ?, ?)", (*key, log_key, body)
-        )
+        self._execute("INSERT OR REPLACE INTO claims VALUES (?, ?, ?, ?)", (*key, log_key, body))
 
     def add_claimed(self, log_key: bytes, query_id: int, shard: int, paid: int) -> None:
         """Store who is paid after a claim of anybody, where this miner has one of its own."""
-        self._database.execute(
+        self._execute(
             "INSERT OR REPLACE INTO claimed SELECT ?, ?, ?, ?"
             " WHERE EXISTS (SELECT 1 FROM claims WHERE query_id = ?)",
             (log_key, query_id, shard, paid, query_id),
@@ -339,7 +342,7 @@ class Journal:
 
     def claims(self) -> list[StoredClaim]:
         """Slots to be claimed, oldest first."""
-        rows = self._database.execute("SELECT query_id, attempt, body FROM claims ORDER BY rowid")
+        rows = self._execute("SELECT query_id, attempt, body FROM claims ORDER BY rowid")
         return [
             StoredClaim(JobKey((query_id, attempt)), bytes(body), self._claimed(query_id))
             for query_id, attempt, body in rows.fetchall()
@@ -347,9 +350,7 @@ class Journal:
 
     def _claimed(self, query_id: int) -> dict[int, int]:
         found: dict[int, int] = {}
-        rows = self._database.execute(
-            "SELECT shard, paid FROM claimed WHERE query_id = ?", (query_id,)
-        )
+        rows = self._execute("SELECT shard, paid FROM claimed WHERE query_id = ?", (query_id,))
         for shard, paid in rows:
             found[shard] = found.get(shard, 0) | paid
         return found
@@ -358,49 +359,94 @@ class Journal:
         """There is nothing more to claim."""
         self._delete("claims", key)
 
-    def add_record(self, key: JobKey, body: bytes) -> None:
-        """Append to the agreement's journal of a job."""
-        self._database.execute(
-            "INSERT INTO records SELECT ?, ?, 1 + COALESCE(MAX(sequence), 0), ? FROM records"
-            " WHERE query_id = ? AND attempt = ?",
-            (*key, self._at_rest.encrypt(body), *key),
+    def add_record(self, work: WorkKey, body: bytes) -> None:
+        """Append to the journal of one agreement."""
+        self._execute(
+            "INSERT INTO records SELECT ?, ?, ?, ?, 1 + COALESCE(MAX(sequence), 0), ? FROM records"
+            " WHERE query_id = ? AND attempt = ? AND seed = ? AND in_digest = ?",
+            (*work.columns, self._at_rest.encrypt(body), *work.columns),
         )
 
-    def records(self, key: JobKey) -> list[bytes]:
-        """The agreement's journal of a job, in order."""
-        rows = self._database.execute(
-            "SELECT body FROM records WHERE query_id = ? AND attempt = ? ORDER BY sequence", key
+    def records(self, work: WorkKey) -> list[bytes]:
+        """The journal of one agreement, in order."""
+        rows = self._execute(
+            "SELECT body FROM records WHERE query_id = ? AND attempt = ? AND seed = ?"
+            " AND in_digest = ? ORDER BY sequence",
+            work.columns,
         )
         return [self._at_rest.decrypt(row[0]) for row in rows]
 
-    def keep_message(self, key: JobKey, kind: str, body: bytes) -> None:
-        """Keep what somebody sent and a restart will need; the first one of a kind stays."""
-        self._database.execute(
-            "INSERT OR IGNORE INTO messages VALUES (?, ?, ?, ?)",
-            (*key, kind, self._at_rest.encrypt(body)),
+    def keep_content_key(self, key: JobKey, input_digest: bytes, wrapped: bytes) -> None:
+        """Keep the key to the input that `input_digest` names; the first one stays."""
+        self._execute(
+            "INSERT OR IGNORE INTO content_keys VALUES (?, ?, ?, ?)",
+            (*key, input_digest, self._at_rest.encrypt(wrapped)),
         )
 
-    def message(self, key: JobKey, kind: str) -> bytes | None:
-        """The kept message of one kind."""
-        row = self._database.execute(
-            "SELECT body FROM messages WHERE query_id = ? AND attempt = ? AND kind = ?",
-            (*key, kind),
+    def content_key(self, key: JobKey, input_digest: bytes) -> bytes | None:
+        """The wrapped content key to an input."""
+        row = self._execute(
+            "SELECT body FROM content_keys WHERE query_id = ? AND attempt = ? AND input_digest = ?",
+            (*key, input_digest),
         ).fetchone()
         return None if row is None else self._at_rest.decrypt(row[0])
 
-    def keep_evidence(self, key: JobKey, shard: int, body: bytes) -> None:
-        """Store what is served to oracles; newer evidence holds at least as many results."""
-        self._database.execute(
-            "INSERT OR REPLACE INTO evidence VALUES (?, ?, ?, ?)", (*key, shard, body)
+    def keep_handoff(self, key: JobKey, seed: bytes, position: int, body: bytes) -> None:
+        """Keep what the member drawn at `position` of the shard before handed over."""
+        self._execute(
+            "INSERT INTO handoffs SELECT ?, ?, ?, 1 + COALESCE(MAX(sequence), 0), ?, ?"
+            " FROM handoffs WHERE query_id = ? AND attempt = ? AND seed = ?",
+            (*key, seed, position, self._at_rest.encrypt(body), *key, seed),
         )
 
-    def evidence(self, key: JobKey, shard: int) -> bytes | None:
-        """Evidence of one shard, if it settled here."""
-        row = self._database.execute(
-            "SELECT body FROM evidence WHERE query_id = ? AND attempt = ? AND shard = ?",
-            (*key, shard),
+    def handoffs(self, key: JobKey, seed: bytes) -> list[tuple[int, bytes]]:
+        """Position and message of every kept hand-over, in the order of their arrival."""
+        rows = self._execute(
+            "SELECT position, body FROM handoffs WHERE query_id = ? AND attempt = ? AND seed = ?"
+            " ORDER BY sequence",
+            (*key, seed),
+        )
+        return [(position, self._at_rest.decrypt(body)) for position, body in rows]
+
+    def keep_evidence(self, work: WorkKey, shard: int, body: bytes) -> None:
+        """Store what is served to oracles; newer evidence holds at least as many results."""
+        self._execute(
+            "INSERT INTO evidence VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE"
+            " SET body = excluded.body",
+            (*work.columns, shard, body),
+        )
+
+    def evidence_of(self, work: WorkKey) -> bytes | None:
+        """Evidence of one agreement, if it settled here."""
+        row = self._execute(
+            "SELECT body FROM evidence WHERE query_id = ? AND attempt = ? AND seed = ?"
+            " AND in_digest = ?",
+            work.columns,
         ).fetchone()
         return None if row is None else bytes(row[0])
+
+    def evidence(self, key: JobKey, shard: int) -> list[bytes]:
+        """Evidence of one shard under the seed that counts, one piece for every input."""
+        rows = self._execute(f"SELECT body {_SERVED} ORDER BY evidence.rowid", (*key, shard))
+        return [bytes(row[0]) for row in rows]
+
+    def evidence_size(self, key: JobKey, shard: int) -> int:
+        """Bytes of that evidence, 0 when there is none; it is not read for this."""
+        row = self._execute(f"SELECT COALESCE(SUM(LENGTH(body)), 0) {_SERVED}", (*key, shard))
+        return int(row.fetchone()[0])
+
+
+@contextmanager
+def _full_disk_said() -> Iterator[None]:
+    """Turns the database's error for a disk that is full or fails into one of ours."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if "full" not in str(error) and "disk I/O" not in str(error):
+            raise
+        raise ExhaustedResource(
+            "the disk that holds the journal is full; free some space, nothing was lost"
+        ) from error
 
 
 def _held(path: Path) -> sqlite3.Connection:
@@ -411,12 +457,16 @@ def _held(path: Path) -> sqlite3.Connection:
 
 
 _SELECT: Final = (
-    "SELECT query_id, attempt, phase, log_key, query, input, seed, shard, position FROM jobs"
+    "SELECT query_id, attempt, phase, log_key, query, input, seed, shard, position,"
+    " ended_by IS NULL AND shard IS NULL AND forget_at IS NOT NULL FROM jobs WHERE log_key != X''"
+)
+
+_SERVED: Final = (
+    "FROM evidence JOIN jobs USING (query_id, attempt, seed)"
+    " WHERE query_id = ? AND attempt = ? AND evidence.shard = ?"
 )
 
 
-def _job(
-    row: tuple[int, int, str, bytes, bytes, bytes, bytes | None, int | None, int | None],
-) -> Job:
-    key = JobKey((row[0], row[1]))
-    return Job(key, Phase(row[2]), row[3], row[4], row[5], row[6], row[7], row[8])
+def _job(row: tuple[Any, ...]) -> Job:
+    key, phase, drawn = JobKey((row[0], row[1])), Phase(row[2]), (row[6], row[7], row[8])
+    return Job(key, phase, row[3], row[4], row[5], *drawn, bool(row[9]))

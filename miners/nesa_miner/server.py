@@ -7,15 +7,17 @@ query hides, and every answer is bounded.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection, Sequence
 from typing import Final
 
 from aiohttp import web
 from prometheus_client import generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
-from nesa.protocol.evidence import EVIDENCE_PATH
+from nesa.protocol.evidence import EVIDENCE_PATH, decode_evidence, encode_evidence
 from nesa_miner.engine import Engine
 from nesa_miner.journal import JobKey
+from nesa_miner.shards import ShardKey
 
 CBOR: Final = "application/cbor"
 LONGEST_WAIT: Final = 10.0
@@ -26,10 +28,11 @@ MOST_WAITING: Final = 256
 
 
 class Routes:
-    """Read-only routes over one engine."""
+    """Read-only routes over one engine; `cold` are the shards that it cannot use yet."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, cold: Collection[ShardKey] = ()) -> None:
         self._engine = engine
+        self._cold = cold
         self._waiting = 0
 
     def routes(self) -> list[web.RouteDef]:
@@ -63,11 +66,15 @@ class Routes:
     async def _await_evidence(
         self, key: JobKey, shard: int, wait: float, known: int
     ) -> bytes | None:
-        def read() -> bytes | None:
-            return self._engine.around.journal.evidence(key, shard)
+        """Every settlement wakes everybody who waits: only what has changed is read again."""
+        journal = self._engine.around.journal
+        body, size = None, 0
 
         def is_new() -> bool:
-            body = read()
+            nonlocal body, size
+            stored = journal.evidence_size(key, shard)
+            if stored != size:
+                body, size = joined(journal.evidence(key, shard)), stored
             return body is not None and len(body) != known
 
         if wait > 0 and self._waiting < MOST_WAITING:
@@ -80,7 +87,8 @@ class Routes:
                 pass
             finally:
                 self._waiting -= 1
-        return read()
+        is_new()
+        return body
 
     async def status(self, _: web.Request) -> web.Response:
         """Head, address and the attempts under way."""
@@ -90,7 +98,7 @@ class Routes:
                 "query": duty.key[0],
                 "attempt": duty.key[1],
                 "shard": None if duty.place is None else duty.place.shard,
-                "settled": duty.evidence is not None,
+                "settled": duty.is_settled,
             }
             for duty in engine.duties.values()
         ]
@@ -102,10 +110,13 @@ class Routes:
         return web.Response(text="ok")
 
     async def ready(self, _: web.Request) -> web.Response:
-        """The chain is followed."""
-        if self._engine.is_following:
-            return web.Response(text="ready")
-        return web.Response(status=503, text="not caught up with the chain")
+        """The chain is followed and the shard of every seat can be used."""
+        if not self._engine.is_following:
+            return web.Response(status=503, text="not caught up with the chain")
+        if self._cold:
+            names = [f"shard {shard} of 0x{version.hex()}" for version, shard in sorted(self._cold)]
+            return web.Response(status=503, text=f"not usable yet: {', '.join(names)}")
+        return web.Response(text="ready")
 
     async def metrics(self, _: web.Request) -> web.Response:
         """Prometheus text format."""
@@ -114,3 +125,10 @@ class Routes:
         metrics.duties.set(len(self._engine.duties))
         body = generate_latest(metrics.registry)
         return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
+
+
+def joined(pieces: Sequence[bytes]) -> bytes | None:
+    """One body of several pieces of evidence, as it is stored when there is only one."""
+    if len(pieces) <= 1:
+        return pieces[0] if pieces else None
+    return encode_evidence(*map(decode_evidence, pieces))

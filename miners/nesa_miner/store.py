@@ -11,6 +11,7 @@ from typing import Final
 
 import fsspec
 
+from nesa.chain.connection import redacted
 from nesa.protocol.digests import bytes_root
 from nesa.protocol.errors import ExhaustedResource, IntegrityError, Unavailable
 from nesa.protocol.ids import Digest
@@ -68,8 +69,9 @@ class FileStore:
             damaged = True
         if damaged:
             raise IntegrityError(f"no source holds the bytes of file {digest.hex()} unchanged")
+        named = map(_without_secrets, self._sources)
         raise Unavailable(
-            f"file {digest.hex()} is in none of the stores {', '.join(self._sources) or '(none)'}; "
+            f"file {digest.hex()} is in none of the stores {', '.join(named) or '(none)'}; "
             "add one that has it to `stores` in miner.json"
         )
 
@@ -91,6 +93,11 @@ class FileStore:
             ) from error
 
 
+def _without_secrets(source: str) -> str:
+    """How a source may be named: a folder whole, a URL without what may hold a secret."""
+    return redacted(source) if "://" in source else source
+
+
 def _read(url: str) -> bytes | None:
     """Bytes at `url`, or nothing when they cannot be had there."""
     try:
@@ -99,5 +106,6 @@ def _read(url: str) -> bytes | None:
     except Exception:  # every kind of store has errors of its own
         return None
     if len(data) > MAX_FILE_BYTES:
-        raise ExhaustedResource(f"{url} is larger than {MAX_FILE_BYTES} bytes")
+        name = _without_secrets(url)
+        raise ExhaustedResource(f"a file at {name} is larger than {MAX_FILE_BYTES} bytes")
     return data

@@ -1,4 +1,7 @@
-"""Messages that came before this miner could use them: kept for a while, within bounds."""
+"""Messages of members that came before they were of use: kept for a while, within bounds.
+
+Nothing here outlives the process. Whoever takes part in an agreement asks for what it has missed.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,14 @@ from typing import Final
 
 from nesa.privacy.envelopes import Opened
 from nesa.protocol.errors import ExhaustedResource
-from nesa.protocol.messages import Handoff, Message, Reveal
+from nesa.protocol.messages import Message, Reveal
 from nesa_miner.journal import JobKey
 
 MOST_EARLY_BYTES: Final = 4096
 """Bytes of tensors and payload in a message that is kept before its sender can be judged."""
+
+MOST_MEMBER_BYTES: Final = 1 << 20
+"""Bytes of tensors and payload that are kept of one member: more than two honest reveals."""
 
 
 @dataclass(slots=True)
@@ -65,7 +71,10 @@ class WaitingRoom:
     def keep_from_member(self, key: JobKey, opened: Opened, now: float) -> None:
         """Keep what a drawn member sent before it is of use; its newest messages count."""
         senders = self._kept.setdefault(key, _Attempt(now)).senders
-        senders[opened.sender] = [*senders.get(opened.sender, []), opened][-self.most_messages :]
+        messages = [*senders.get(opened.sender, []), opened][-self.most_messages :]
+        while sum(_weight(kept.message) for kept in messages) > MOST_MEMBER_BYTES:
+            messages = messages[1:]
+        senders[opened.sender] = messages
 
     def take(self, key: JobKey) -> list[Opened]:
         """Everything that was kept for an attempt, which is forgotten here."""
@@ -93,10 +102,6 @@ class WaitingRoom:
 
 def _weight(message: Message) -> int:
     """Bytes that make a message long."""
-    match message:
-        case Reveal():
-            return sum(map(len, message.tensors)) + len(message.payload)
-        case Handoff():
-            return sum(map(len, message.tensors))
-        case _:
-            return 0
+    if isinstance(message, Reveal):
+        return sum(map(len, message.tensors)) + len(message.payload)
+    return 0

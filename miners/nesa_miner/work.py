@@ -94,27 +94,29 @@ def requested_input(task: Task, facts: ShardFacts, sent: bytes) -> Tensors:
     return (data,)
 
 
-def handed_input(
+def require_handed_input(
     task: Task,
     facts: ShardFacts,
     upstream: ShardContext,
     members: Sequence[Address],
     handoff: Handoff,
-) -> Tensors:
-    """The input tensors of a later shard, from the committee of the shard before.
+) -> None:
+    """Returns when a hand-over carries input of a later shard, from the shard before.
 
-    `members` are that committee's signers in draw order.
+    `members` are the signers of that shard's committee in draw order.
 
     Raises:
-        InvalidMessage: no quorum attested it, or the tensors are not what they attested.
+        InvalidMessage: no quorum attested it, the tensors are not what they attested, or the first
+            shard did not work on the request.
         InvalidTensor: they do not have the lengths of an input.
     """
     if handoff.context != upstream:
         raise InvalidMessage("the hand-over is for another shard, attempt or seed")
+    if upstream.shard == 0 and handoff.in_digest != task.query.input_digest:
+        raise InvalidMessage("the first shard worked on something else than the request")
     verify_evidence(upstream, members, len(members), evidence_of(handoff))
     if task.digest(task.shard, facts.input_edges, handoff.tensors) != handoff.out_digest:
         raise InvalidMessage("the tensors handed over are not those that were attested")
-    return handoff.tensors
 
 
 def is_sealed(query: Query) -> bool:

@@ -24,6 +24,7 @@ from nesa.privacy.envelopes import Deployment, Opened
 from nesa.privacy.keys import public_bytes, public_key
 from nesa.privacy.sealing import WrapContext, input_digest, seal_input, wrap_content_key
 from nesa.protocol.digests import boundary_digest
+from nesa.protocol.errors import ExhaustedResource, InvalidInput, Unavailable
 from nesa.protocol.evidence import ShardEvidence, decode_evidence
 from nesa.protocol.ids import Address, Amount, BlockNumber, Digest, QueryId, Timestamp, VersionId
 from nesa.protocol.messages import ContentKey, Message
@@ -152,10 +153,11 @@ class CommitteeNetwork:
             miner.engine.duties.clear()
             miner.engine = None
 
-    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
         self.tasks.add(task)
         task.add_done_callback(self._ended)
+        return task
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self.tasks.discard(task)
@@ -181,12 +183,17 @@ class CommitteeNetwork:
                 return True
             await asyncio.sleep(0)
             self.delivered.append((miner.seat.signer, message))
-            return self.post(seat.signer, Opened(miner.identity.address, message))
+            try:
+                return self.post(seat.signer, Opened(miner.identity.address, message))
+            except (Unavailable, ExhaustedResource):
+                return False
+            except InvalidInput:
+                return True
 
         return deliver
 
     def post(self, receiver: Address, opened: Opened) -> bool:
-        """Whether the receiver is there to take it."""
+        """Whether the receiver is there to take it; its errors come through."""
         for miner in self.miners:
             if miner.seat.signer == receiver and miner.engine is not None:
                 miner.engine.receive(opened)
@@ -239,13 +246,12 @@ class CommitteeNetwork:
                 await asyncio.sleep(0.01)
 
     def evidence(self, shard: int) -> list[ShardEvidence]:
-        found = []
+        found: list[ShardEvidence] = []
         for miner in self.miners:
             if miner.engine is None:
                 continue
-            body = miner.engine.around.journal.evidence(JobKey((1, 0)), shard)
-            if body is not None:
-                found.append(decode_evidence(body))
+            bodies = miner.engine.around.journal.evidence(JobKey((1, 0)), shard)
+            found += map(decode_evidence, bodies)
         return found
 
     async def close(self) -> None:
@@ -264,6 +270,13 @@ def open_request(model: CompiledModel, row: int) -> QueryRequested:
     """A request with a test row in the open."""
     data = model.input_edge.encode(model.test_rows().inputs[row].reshape(model.input_edge.shape))
     return request_with(Privacy.OPEN, boundary_digest([model.input_edge], [data]), data)
+
+
+def proved_request(model: CompiledModel, row: int) -> QueryRequested:
+    """A request with a test row in the open, of which every shard is to be proved."""
+    request = open_request(model, row)
+    query = replace(request.query, assurance=Assurance.PROVED, replicas=1)
+    return replace(request, query=query)
 
 
 def sealed_request(model: CompiledModel, row: int, content_key: bytes) -> QueryRequested:

@@ -16,7 +16,7 @@ from nesa.protocol.digests import boundary_digest
 from nesa.protocol.errors import InvalidMessage
 from nesa.protocol.ids import Timestamp
 from nesa.protocol.messages import Commit, Handoff
-from nesa_miner.journal import JobKey, Phase
+from nesa_miner.journal import JobKey, Phase, WorkKey
 from tests.miner.committee_network import (
     VERSION,
     CommitteeNetwork,
@@ -122,21 +122,22 @@ async def test_two_dead_members_of_a_shard_settle_nothing(network: CommitteeNetw
 async def test_a_killed_member_comes_back_and_settles(network: CommitteeNetwork) -> None:
     network.kill(2)
     network.kill(3)
-    network.tell(open_request(network.model, 4))
+    request = open_request(network.model, 4)
+    network.tell(request)
     with pytest.raises(TimeoutError):
         await network.settle(0, 1, seconds=0.5)
-    killed = network.miners[0]
-    before = killed.engine.around.journal.records(KEY)  # type: ignore[union-attr]
+    killed, work = network.miners[0], WorkKey(KEY, network.seed, request.query.input_digest)
+    before = killed.engine.around.journal.records(work)  # type: ignore[union-attr]
     assert before
     network.kill(0)
     for number in (0, 2, 3):
         network.start(number)
-    network.tell_one(network.miners[2], open_request(network.model, 4))
-    network.tell_one(network.miners[3], open_request(network.model, 4))
+    network.tell_one(network.miners[2], request)
+    network.tell_one(network.miners[3], request)
     network.tell_one(killed)
     for evidence in await network.settle(1, 3):
         assert evidence.payload == right_answer(network, 4)
-    after = killed.engine.around.journal.records(KEY)  # type: ignore[union-attr]
+    after = killed.engine.around.journal.records(work)  # type: ignore[union-attr]
     assert after[: len(before)] == before
 
 
@@ -197,7 +198,8 @@ async def test_a_false_hand_over_is_refused_and_the_true_one_taken(
         network.post(late.seat.signer, Opened(late.seat.signer, handoff))
     network.post(late.seat.signer, Opened(sender, handoff))
     assert late.engine is not None
-    assert late.engine.duties[KEY].tensors_in == handoff.tensors
+    (computation,) = late.engine.duties[KEY].computations
+    assert computation.tensors_in == handoff.tensors
 
 
 async def test_outsiders_take_no_part_in_the_agreement(network: CommitteeNetwork) -> None:

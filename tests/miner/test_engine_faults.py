@@ -16,14 +16,14 @@ from nesa.chain.committees import Seat
 from nesa.privacy.envelopes import Opened
 from nesa.privacy.sealing import input_digest, seal_input
 from nesa.protocol.digests import boundary_digest
-from nesa.protocol.errors import ExhaustedResource, InvalidMessage
+from nesa.protocol.errors import InvalidMessage, Unavailable
 from nesa.protocol.evidence import decode_evidence, encode_evidence
-from nesa.protocol.ids import ZERO_DIGEST, Digest, QueryId, Timestamp, VersionId
-from nesa.protocol.messages import Commit, ContentKey, Handoff, Message
+from nesa.protocol.ids import ZERO_DIGEST, Address, Digest, QueryId, Timestamp, VersionId
+from nesa.protocol.messages import Commit, Handoff, Message
 from nesa.protocol.queries import Assurance, Privacy
 from nesa.protocol.versions import ShardFacts
 from nesa_miner.engine import RETENTION_SECONDS, Engine, Runner
-from nesa_miner.journal import JobKey, Phase
+from nesa_miner.journal import JobKey, Phase, WorkKey
 from tests.miner.committee_network import (
     VERSION,
     CommitteeNetwork,
@@ -61,7 +61,8 @@ async def until(condition: Callable[[], bool], seconds: float = 5.0) -> None:
 
 
 def job_seeds(network: CommitteeNetwork) -> set[bytes | None]:
-    jobs = [engine_of(miner).around.journal.job(KEY) for miner in network.miners]
+    engines = [miner.engine for miner in network.miners if miner.engine is not None]
+    jobs = [engine.around.journal.job(KEY) for engine in engines]
     return {job.seed for job in jobs if job is not None}
 
 
@@ -143,20 +144,20 @@ async def test_a_number_that_no_query_has_is_refused(network: CommitteeNetwork) 
         engine_of(network.miners[0]).receive(opened)
 
 
-async def test_strangers_cannot_push_out_a_content_key(network: CommitteeNetwork) -> None:
-    """Everything that was taken before the request is known is still there when it is."""
+async def test_a_content_key_is_taken_only_where_it_is_stored(network: CommitteeNetwork) -> None:
+    """Its client sends it until it is taken, and then never again."""
     miner = network.miners[0]
-    network.post(miner.seat.signer, content_key_for(miner, CONTENT_KEY))
-    for number in range(500):
-        stranger = content_key_for(miner, CONTENT_KEY)
-        assert isinstance(stranger.message, ContentKey)
-        message = replace(stranger.message, query_id=QueryId(number + 2))
-        try:
-            engine_of(miner).receive(Opened(network.miners[1].identity.address, message))
-        except ExhaustedResource:
-            break
-    network.tell(sealed_request(network.model, 7, CONTENT_KEY))
-    await until(lambda: engine_of(miner).duties[KEY].content_key == CONTENT_KEY)
+    with pytest.raises(Unavailable):
+        network.post(miner.seat.signer, content_key_for(miner, CONTENT_KEY))
+    request = sealed_request(network.model, 7, CONTENT_KEY)
+    network.tell(request, head=7)
+    for member in network.miners:
+        network.post(member.seat.signer, content_key_for(member, CONTENT_KEY))
+    for number in range(8):
+        network.kill(number)
+        network.start(number)
+    network.tell(head=8)
+    await network.settle(1, 3)
 
 
 async def test_a_member_of_the_next_shard_that_was_away_still_gets_its_input(
@@ -196,7 +197,7 @@ async def test_a_spare_prover_hands_nothing_over_before_its_turn(
     query = replace(duty.query, assurance=Assurance.PROVED, replicas=1)
     committees = replace(duty.place.committees, query=query)
     place = replace(duty.place, committees=committees)
-    receiver.duties[KEY] = replace(duty, query=query, place=place, tensors_in=None)
+    receiver.duties[KEY] = replace(duty, query=query, place=place, computations=())
     spare = Opened(network.miners[1].identity.address, handoff)
     with pytest.raises(ConnectionError, match="turn"):
         receiver.receive(spare)
@@ -242,16 +243,15 @@ async def test_a_proof_survives_a_restart(network: CommitteeNetwork) -> None:
     network.tell(request)
     await network.settle(0, 4)
     journal = engine_of(network.miners[0]).around.journal
-    body = journal.evidence(KEY, 0)
-    assert body is not None
+    (body,) = journal.evidence(KEY, 0)
     proved = replace(decode_evidence(body), proof=b"proof")
-    journal.keep_evidence(KEY, 0, encode_evidence(proved))
+    work = WorkKey(KEY, network.seed, request.query.input_digest)
+    journal.keep_evidence(work, 0, encode_evidence(proved))
     network.kill(0)
     network.start(0)
     network.tell_one(network.miners[0])
-    await until(lambda: engine_of(network.miners[0]).duties[KEY].evidence is not None)
-    stored = engine_of(network.miners[0]).around.journal.evidence(KEY, 0)
-    assert stored is not None
+    await until(lambda: engine_of(network.miners[0]).duties[KEY].is_settled)
+    (stored,) = engine_of(network.miners[0]).around.journal.evidence(KEY, 0)
     assert decode_evidence(stored).proof == b"proof"
 
 
@@ -313,6 +313,92 @@ async def test_a_seed_block_replaced_while_away_counts_nothing_signed_before(
     await network.settle(1, 4)
 
 
+async def test_a_hand_over_waits_for_a_member_that_lags_behind_a_reorganisation(
+    network: CommitteeNetwork,
+) -> None:
+    for number in (2, 3):
+        network.kill(number)
+    request = open_request(network.model, 5)
+    network.tell(request)
+    await until(lambda: job_seeds(network) == {network.seed})
+    old, network.seed = network.seed, OTHER_SEED
+    for number in (2, 3):
+        network.start(number)
+        network.tell_one(network.miners[number], request, head=9)
+    for number in (0, 1):
+        network.tell_one(network.miners[number], head=9)
+    await network.settle(0, 4)
+    await first_handoff(network)
+    late = network.miners[4]
+    assert engine_of(late).duties[KEY].computations == ()
+    assert engine_of(late).around.journal.job(KEY).seed == old  # type: ignore[union-attr]
+    for miner in network.miners[4:]:
+        network.tell_one(miner, head=9)
+    await network.settle(1, 4)
+
+
+async def test_nobody_is_refused_while_the_draw_is_in_doubt(network: CommitteeNetwork) -> None:
+    network.tell(open_request(network.model, 1))
+    await network.settle(1, 4)
+    handoff, receiver = await first_handoff(network), engine_of(network.miners[4])
+    opened = Opened(network.miners[5].identity.address, handoff)
+    with pytest.raises(InvalidMessage, match="before this one"):
+        receiver.receive(opened)
+    receiver.duties[KEY] = replace(receiver.duties[KEY], doubts=1)
+    with pytest.raises(Unavailable):
+        receiver.receive(opened)
+
+
+async def test_who_may_still_be_drawn_does_not_take_a_content_key_in_vain(
+    network: CommitteeNetwork,
+) -> None:
+    network.lineups[network.seed] = ((0, 1, 2, 3), (4, 5, 6))
+    network.tell(sealed_request(network.model, 7, CONTENT_KEY))
+    await until(lambda: not engine_of(network.miners[7]).duties)
+    key = content_key_for(network.miners[7], CONTENT_KEY)
+    with pytest.raises(Unavailable):
+        engine_of(network.miners[7]).receive(key)
+    network.seed = OTHER_SEED
+    network.tell(head=10)
+    engine_of(network.miners[7]).receive(key)
+    await until(lambda: engine_of(network.miners[7]).duties[KEY].place is not None)
+    assert engine_of(network.miners[7]).duties[KEY].content_key == CONTENT_KEY
+    network.tell(fulfilled(), head=11)
+    engine_of(network.miners[7]).receive(key)
+
+
+async def test_a_seed_that_comes_back_is_not_signed_for_twice(network: CommitteeNetwork) -> None:
+    """Two members are away, so that nothing settles before the first seed is back."""
+    first, me = network.seed, network.miners[0].seat.signer
+    network.lineups = {
+        first: ((0, 1, 2, 3), (4, 5, 6, 7)),
+        OTHER_SEED: ((4, 5, 6, 7), (0, 1, 2, 3)),
+    }
+    for number in (2, 3):
+        network.kill(number)
+    network.tell(open_request(network.model, 5))
+    await until(lambda: commitments_of(network, me, first) != {})
+    before = commitments_of(network, me, first)
+    for head, seed in ((9, OTHER_SEED), (10, first)):
+        network.delivered.clear()
+        network.seed = seed
+        network.tell(head=head)
+        await until(lambda seed=seed: job_seeds(network) == {seed})  # type: ignore[misc]
+    await until(lambda: commitments_of(network, me, first) != {})
+    assert commitments_of(network, me, first) == before
+
+
+def commitments_of(
+    network: CommitteeNetwork, signer: Address, seed: Digest
+) -> dict[int, set[Digest]]:
+    """What a member committed to in each round under a seed."""
+    found: dict[int, set[Digest]] = {}
+    for sender, message in network.delivered:
+        if isinstance(message, Commit) and sender == signer and message.context.seed == seed:
+            found.setdefault(message.round, set()).add(message.commitment)
+    return found
+
+
 async def test_an_undone_answer_is_worked_for_again(network: CommitteeNetwork) -> None:
     network.tell(open_request(network.model, 1))
     await network.settle(1, 4)
@@ -333,9 +419,9 @@ async def test_an_answered_query_is_forgotten_after_a_while(network: CommitteeNe
     network.tell(fulfilled(), head=9, time_=1_010)
     journal = engine_of(network.miners[0]).around.journal
     network.tell(head=10, time_=1_000 + RETENTION_SECONDS)
-    assert journal.evidence(KEY, 0) is not None
+    assert journal.evidence(KEY, 0)
     network.tell(head=11, time_=1_100 + RETENTION_SECONDS)
-    assert journal.evidence(KEY, 0) is None
+    assert not journal.evidence(KEY, 0)
     assert journal.job(KEY) is None
 
 
@@ -348,9 +434,9 @@ async def test_what_shows_the_work_outlives_the_dispute_window(network: Committe
     network.tell(fulfilled(), head=9, time_=1_010)
     journal = engine_of(network.miners[0]).around.journal
     network.tell(head=10, time_=1_010 + 120)
-    assert journal.evidence(KEY, 0) is not None
+    assert journal.evidence(KEY, 0)
     network.tell(head=11, time_=1_010 + 120 + 100)
-    assert journal.evidence(KEY, 0) is None
+    assert not journal.evidence(KEY, 0)
 
 
 async def test_an_expired_attempt_keeps_the_input_for_the_next(network: CommitteeNetwork) -> None:
@@ -364,4 +450,4 @@ async def test_an_expired_attempt_keeps_the_input_for_the_next(network: Committe
     job = journal.job(KEY)
     assert job is not None
     assert (job.phase, job.input) == (Phase.ENDED, request.input)
-    assert journal.evidence(KEY, 0) is None
+    assert not journal.evidence(KEY, 0)

@@ -19,15 +19,16 @@ from nesa.protocol.errors import (
 )
 from nesa_miner.at_rest import AtRest
 from nesa_miner.journal import (
-    CONTENT_KEY,
-    HANDOFF,
     JobKey,
     Journal,
     Phase,
     StoredClaim,
+    WorkKey,
 )
 
 KEY = JobKey((7, 0))
+WORK = WorkKey(KEY, b"seed", b"in digest")
+OTHER_WORK = WorkKey(KEY, b"another seed", b"in digest")
 ENCRYPTION_KEY = X25519PrivateKey.from_private_bytes(bytes(range(32)))
 AT_REST = AtRest(ENCRYPTION_KEY)
 
@@ -55,13 +56,11 @@ def test_the_same_log_opens_a_job_once(journal: Journal) -> None:
 
 
 def test_a_moved_log_starts_the_job_anew(journal: Journal) -> None:
-    add(journal)
-    with journal.transaction():
-        journal.draw(KEY, b"seed", 0, 2)
-        journal.add_record(KEY, b"salt")
+    filled(journal)
     assert add(journal, b"log after a reorganisation")
-    assert journal.records(KEY) == []
-    assert journal.open_jobs()[0].phase is Phase.SEEN
+    (job,) = journal.open_jobs()
+    assert (job.phase, job.seed, job.shard) == (Phase.SEEN, None, None)
+    assert journal.evidence(KEY, 0) == []
 
 
 def test_a_phase_moves_only_from_where_it_was(journal: Journal) -> None:
@@ -91,38 +90,64 @@ def test_two_processes_do_not_sign_from_one_journal(
 def filled(journal: Journal) -> None:
     add(journal)
     journal.draw(KEY, b"seed", 0, 2)
-    journal.add_record(KEY, b"lock")
-    journal.keep_message(KEY, CONTENT_KEY, b"key")
-    journal.keep_message(KEY, HANDOFF, b"tensors")
-    journal.keep_evidence(KEY, 0, b"evidence")
+    journal.add_record(WORK, b"lock")
+    journal.keep_content_key(KEY, b"input", b"key")
+    journal.keep_handoff(KEY, b"seed", 1, b"tensors")
+    journal.keep_evidence(WORK, 0, b"evidence")
 
 
-def test_another_seed_keeps_nothing_but_the_content_key(journal: Journal) -> None:
+def test_another_seed_has_nothing_but_the_content_key(journal: Journal) -> None:
     filled(journal)
     journal.redraw(KEY)
-    assert journal.records(KEY) == []
-    assert journal.evidence(KEY, 0) is None
-    assert journal.message(KEY, HANDOFF) is None
-    assert journal.message(KEY, CONTENT_KEY) == b"key"
+    journal.draw(KEY, b"another seed", 0, 1)
+    assert journal.records(OTHER_WORK) == []
+    assert journal.evidence(KEY, 0) == []
+    assert journal.handoffs(KEY, b"another seed") == []
+    assert journal.content_key(KEY, b"input") == b"key"
+
+
+def test_a_seed_that_comes_back_finds_everything_as_it_was(journal: Journal) -> None:
+    filled(journal)
+    journal.redraw(KEY)
+    journal.undo([b"log"], 1_000)
+    journal.prune(1_000)
+    add(journal, b"another log")
+    journal.undo([b"another log"], 1_000)
+    add(journal)
+    journal.draw(KEY, b"seed", 0, 2)
+    assert journal.records(WORK) == [b"lock"]
+    assert journal.evidence(KEY, 0) == [b"evidence"]
+    assert journal.handoffs(KEY, b"seed") == [(1, b"tensors")]
+
+
+def test_what_was_undone_and_stays_so_is_forgotten_in_the_end(journal: Journal) -> None:
+    filled(journal)
+    journal.undo([b"log"], 1_000)
+    assert journal.reopen_undrawn(0) == []
+    journal.prune(1_001)
+    add(journal)
+    journal.draw(KEY, b"seed", 0, 2)
+    assert journal.records(WORK) == []
+    assert journal.content_key(KEY, b"input") is None
 
 
 def test_what_is_answered_is_kept_for_a_while_and_then_forgotten(journal: Journal) -> None:
     filled(journal)
     journal.conclude(7, b"answer", 1_000)
     journal.prune(1_000)
-    assert journal.evidence(KEY, 0) == b"evidence"
+    assert journal.evidence(KEY, 0) == [b"evidence"]
     journal.prune(1_001)
     assert journal.job(KEY) is None
-    assert journal.records(KEY) == []
-    assert journal.evidence(KEY, 0) is None
-    assert journal.message(KEY, HANDOFF) is None
+    assert journal.records(WORK) == []
+    assert journal.evidence(KEY, 0) == []
+    assert journal.handoffs(KEY, b"seed") == []
 
 
 def test_a_query_that_may_be_asked_again_keeps_its_input(journal: Journal) -> None:
     filled(journal)
     journal.end(KEY, 1_000)
     journal.prune(1_001)
-    assert journal.records(KEY) == []
+    assert journal.records(WORK) == []
     job = journal.job(KEY)
     assert job is not None
     assert job.input == b"input"
@@ -134,10 +159,10 @@ def test_a_query_that_may_be_asked_again_keeps_its_input(journal: Journal) -> No
 def test_an_undone_answer_opens_its_job_again(journal: Journal) -> None:
     filled(journal)
     journal.conclude(7, b"answer", 1_000)
-    assert journal.undo([b"answer"]) == ([], [KEY])
+    assert journal.undo([b"answer"], 2_000) == ([], [KEY])
     assert journal.open_jobs()[0].phase is Phase.DRAWN
     journal.prune(2_000)
-    assert journal.records(KEY) == [b"lock"]
+    assert journal.records(WORK) == [b"lock"]
 
 
 def test_only_those_who_were_not_drawn_look_again(journal: Journal) -> None:
@@ -156,52 +181,72 @@ def test_claims_of_others_add_up_and_can_be_undone(journal: Journal) -> None:
     journal.add_claimed(b"first", 7, 0, 0b0111)
     journal.add_claimed(b"second", 7, 1, 0b1111)
     assert journal.claims() == [StoredClaim(KEY, b"claim", {0: 0b0111, 1: 0b1111})]
-    journal.undo([b"second"])
+    journal.undo([b"second"], 1_000)
     assert journal.claims() == [StoredClaim(KEY, b"claim", {0: 0b0111})]
-    journal.undo([b"answer"])
+    journal.undo([b"answer"], 1_000)
     assert journal.claims() == []
 
 
 def test_an_undone_log_takes_its_job_along(journal: Journal) -> None:
     add(journal)
-    assert journal.undo([b"unknown", b"log"]) == ([KEY], [])
+    assert journal.undo([b"unknown", b"log"], 1_000) == ([KEY], [])
     assert journal.job(KEY) is None
 
 
 def test_records_come_back_in_order(journal: Journal) -> None:
     for body in (b"salt", b"lock", b"certificate"):
-        journal.add_record(KEY, body)
-    assert journal.records(KEY) == [b"salt", b"lock", b"certificate"]
-    assert journal.records(JobKey((7, 1))) == []
+        journal.add_record(WORK, body)
+    assert journal.records(WORK) == [b"salt", b"lock", b"certificate"]
+    assert journal.records(WORK._replace(in_digest=b"another input")) == []
+    assert journal.records(WORK._replace(job=JobKey((7, 1)))) == []
 
 
-def test_the_first_message_of_a_kind_stays(journal: Journal) -> None:
-    journal.keep_message(KEY, "content-key", b"first")
-    journal.keep_message(KEY, "content-key", b"second")
-    assert journal.message(KEY, "content-key") == b"first"
+def test_the_first_content_key_of_an_input_stays(journal: Journal) -> None:
+    journal.keep_content_key(KEY, b"input", b"first")
+    journal.keep_content_key(KEY, b"input", b"second")
+    journal.keep_content_key(KEY, b"another input", b"third")
+    assert journal.content_key(KEY, b"input") == b"first"
+    assert journal.content_key(KEY, b"another input") == b"third"
+
+
+def test_hand_overs_come_back_in_the_order_of_their_arrival(journal: Journal) -> None:
+    for position in (1, 0, 1):
+        journal.keep_handoff(KEY, b"seed", position, b"from %d" % position)
+    assert journal.handoffs(KEY, b"seed") == [(1, b"from 1"), (0, b"from 0"), (1, b"from 1")]
 
 
 def test_newer_evidence_replaces_older(journal: Journal) -> None:
-    journal.keep_evidence(KEY, 0, b"three results")
-    journal.keep_evidence(KEY, 0, b"four results")
-    assert journal.evidence(KEY, 0) == b"four results"
+    filled(journal)
+    journal.keep_evidence(WORK, 0, b"four results")
+    assert journal.evidence(KEY, 0) == [b"four results"]
+
+
+def test_every_input_has_evidence_of_its_own(journal: Journal) -> None:
+    filled(journal)
+    second = WORK._replace(in_digest=b"another")
+    journal.keep_evidence(second, 0, b"more")
+    journal.keep_evidence(WORK, 0, b"proved")
+    assert journal.evidence(KEY, 0) == [b"proved", b"more"]
+    assert journal.evidence_size(KEY, 0) == len(b"proved" + b"more")
+    assert journal.evidence_of(second) == b"more"
+    assert journal.evidence_size(KEY, 1) == 0
 
 
 def test_records_and_messages_are_unreadable_on_disk(journal: Journal, tmp_path: Path) -> None:
-    journal.add_record(KEY, b"a sealed tensor")
-    journal.keep_message(KEY, "handoff", b"another sealed tensor")
+    journal.add_record(WORK, b"a sealed tensor")
+    journal.keep_handoff(KEY, b"seed", 0, b"another sealed tensor")
     journal.close()
     stored = b"".join(path.read_bytes() for path in tmp_path.iterdir())
     assert b"sealed tensor" not in stored
 
 
 def test_another_encryption_key_cannot_read_the_records(journal: Journal, tmp_path: Path) -> None:
-    journal.add_record(KEY, b"a sealed tensor")
+    journal.add_record(WORK, b"a sealed tensor")
     journal.close()
     stranger = AtRest(X25519PrivateKey.generate())
     other = Journal(tmp_path / "journal.sqlite", b"identity", stranger)
     with pytest.raises(IntegrityError, match="another key"):
-        other.records(KEY)
+        other.records(WORK)
 
 
 def test_a_failed_transaction_leaves_nothing(journal: Journal) -> None:
@@ -230,8 +275,10 @@ def test_a_full_disk_is_said_and_loses_nothing(journal: Journal) -> None:
     pages = journal._database.execute("PRAGMA page_count").fetchone()[0]
     journal._database.execute(f"PRAGMA max_page_count = {pages}")
     with pytest.raises(ExhaustedResource, match="disk"), journal.transaction():
-        journal.add_record(KEY, bytes(1 << 20))
-    assert journal.records(KEY) == []
+        journal.add_record(WORK, bytes(1 << 20))
+    assert journal.records(WORK) == []
+    with pytest.raises(ExhaustedResource, match="disk"):
+        journal.add_record(WORK, bytes(1 << 20))
     assert journal.job(KEY) is not None
 
 
@@ -240,12 +287,12 @@ import sys
 from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from nesa_miner.at_rest import AtRest
-from nesa_miner.journal import JobKey, Journal
+from nesa_miner.journal import JobKey, Journal, WorkKey
 key = X25519PrivateKey.from_private_bytes(bytes(range(32)))
 journal = Journal(Path(sys.argv[1]), b"identity", AtRest(key))
 for number in range(10_000):
     with journal.transaction():
-        journal.add_record(JobKey((7, 0)), b"%d" % number)
+        journal.add_record(WorkKey(JobKey((7, 0)), b"seed", b"in digest"), b"%d" % number)
     print(number, flush=True)
 """
 
@@ -259,6 +306,6 @@ def test_what_was_stored_before_a_kill_is_there_after_it(tmp_path: Path) -> None
     seen = [int(writer.stdout.readline()) for _ in range(20)]
     os.kill(writer.pid, signal.SIGKILL)
     writer.wait()
-    stored = [int(body) for body in Journal(path, b"identity", AT_REST).records(KEY)]
+    stored = [int(body) for body in Journal(path, b"identity", AT_REST).records(WORK)]
     assert stored[: len(seen)] == seen
     assert stored == list(range(len(stored)))

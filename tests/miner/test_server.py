@@ -10,9 +10,14 @@ import pytest
 import pytest_asyncio
 from aiohttp.test_utils import make_mocked_request
 
+from nesa.protocol.evidence import decode_pieces, encode_evidence
 from nesa_miner import server
+from nesa_miner.journal import JobKey, WorkKey
 from nesa_miner.server import Routes
-from tests.miner.committee_network import CommitteeNetwork
+from nesa_miner.shards import ShardKey
+from tests.miner.committee_network import VERSION, CommitteeNetwork, open_request
+
+KEY = JobKey((1, 0))
 
 
 @pytest_asyncio.fixture
@@ -51,3 +56,41 @@ async def test_only_so_many_may_wait(
     await asyncio.sleep(0.05)
     assert not third.done()
     assert await third == 404
+
+
+async def test_a_shard_that_cannot_be_used_shows(network: CommitteeNetwork) -> None:
+    engine = network.miners[0].engine
+    assert engine is not None
+    cold: set[ShardKey] = {(VERSION, 1)}
+    routes = Routes(engine, cold)
+
+    async def ready() -> tuple[int, str | None]:
+        response = await routes.ready(make_mocked_request("GET", "/readyz"))
+        return response.status, response.text
+
+    assert await ready() == (503, "not caught up with the chain")
+    engine.is_following = True
+    assert await ready() == (503, f"not usable yet: shard 1 of 0x{VERSION.hex()}")
+    cold.clear()
+    assert await ready() == (200, "ready")
+
+
+async def test_who_waits_gets_what_is_added(network: CommitteeNetwork) -> None:
+    engine = network.miners[0].engine
+    assert engine is not None
+    network.tell(open_request(network.model, 1))
+    (piece, *_) = await network.settle(0, 4)
+    journal, body = engine.around.journal, encode_evidence(piece)
+    journal.keep_evidence(WorkKey(KEY, network.seed, piece.in_digest), 0, body)
+    names = {"query_id": "1", "attempt": "0", "shard": "0"}
+    url = f"/v1/evidence/1/0/0?wait=5&size={len(body)}"
+    request = make_mocked_request("GET", url, match_info=names)
+    waiting = asyncio.create_task(Routes(engine).evidence(request))
+    await asyncio.sleep(0.05)
+    assert not waiting.done()
+    journal.keep_evidence(WorkKey(KEY, network.seed, b"another input"), 0, body)
+    async with engine.evidence_changed:
+        engine.evidence_changed.notify_all()
+    shown = (await waiting).body
+    assert isinstance(shown, bytes)
+    assert decode_pieces(shown) == (piece, piece)

@@ -57,6 +57,14 @@ def test_a_missing_file_names_the_stores(tmp_path: Path) -> None:
         store(tmp_path, tmp_path / "nowhere").fetch(DIGEST)
 
 
+def test_an_error_names_no_password_of_a_store(tmp_path: Path, broken_store: str) -> None:
+    url = broken_store.replace("http://", "http://someone:secret@") + "/token"
+    with pytest.raises(Unavailable, match=r"http://127\.0\.0\.1:\d+/\.\.\.; add") as failure:
+        FileStore(tmp_path / "files", [url]).fetch(DIGEST)
+    assert "secret" not in str(failure.value)
+    assert "token" not in str(failure.value)
+
+
 def test_a_damaged_local_copy_is_fetched_again(tmp_path: Path, source: Path) -> None:
     files = store(tmp_path, source)
     files.fetch(DIGEST)

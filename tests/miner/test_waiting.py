@@ -8,24 +8,26 @@ from nesa.privacy.envelopes import Opened
 from nesa.protocol.commitments import ShardContext
 from nesa.protocol.errors import ExhaustedResource
 from nesa.protocol.ids import ZERO_DIGEST, Address, Digest, QueryId
-from nesa.protocol.messages import ContentKey, Handoff
+from nesa.protocol.messages import Commit, Reveal
 from nesa_miner.journal import JobKey
-from nesa_miner.waiting import MOST_EARLY_BYTES, WaitingRoom
+from nesa_miner.waiting import MOST_EARLY_BYTES, MOST_MEMBER_BYTES, WaitingRoom
 
 MARKET = Address("0x" + "11" * 20)
 KEY = JobKey((1, 0))
 
 
+CONTEXT = ShardContext(31337, MARKET, QueryId(1), 0, Digest(bytes(32)), 0)
+
+
 def opened(number: int, sender: int = 0) -> Opened:
-    message = ContentKey(31337, MARKET, QueryId(1), 0, number.to_bytes(2, "big"))
-    return Opened(Address(f"0x{sender:040x}"), message)
+    commit = Commit(CONTEXT, number, 0, ZERO_DIGEST, b"", b"")
+    return Opened(Address(f"0x{sender:040x}"), commit)
 
 
-def long() -> Opened:
-    context = ShardContext(31337, MARKET, QueryId(1), 0, Digest(bytes(32)), 0)
-    tensors = (bytes(MOST_EARLY_BYTES), b"\0")
-    digests = (ZERO_DIGEST, ZERO_DIGEST, (ZERO_DIGEST,))
-    return Opened(Address(f"0x{9:040x}"), Handoff(context, 0, *digests, (), tensors))
+def long(size: int, round_: int = 0) -> Opened:
+    digests = (ZERO_DIGEST,) * 4
+    reveal = Reveal(CONTEXT, round_, 0, b"", *digests, b"", b"", (bytes(size),), b"\0")
+    return Opened(Address(f"0x{9:040x}"), reveal)
 
 
 def test_what_was_kept_is_taken_once() -> None:
@@ -69,7 +71,7 @@ def test_what_nobody_ever_hears_of_makes_room_after_a_while() -> None:
 
 def test_strangers_leave_no_tensors_here() -> None:
     with pytest.raises(ExhaustedResource, match="too long"):
-        WaitingRoom().keep_early(KEY, long(), 0.0, {KEY})
+        WaitingRoom().keep_early(KEY, long(MOST_EARLY_BYTES), 0.0, {KEY})
 
 
 def test_of_a_member_the_newest_messages_count() -> None:
@@ -77,3 +79,13 @@ def test_of_a_member_the_newest_messages_count() -> None:
     for number in range(4):
         room.keep_from_member(KEY, opened(number), 0.0)
     assert room.take(KEY) == [opened(2), opened(3)]
+
+
+def test_of_a_member_only_so_many_bytes_are_kept() -> None:
+    room = WaitingRoom()
+    third = MOST_MEMBER_BYTES // 3
+    for number in range(4):
+        room.keep_from_member(KEY, long(third - 1, number), 0.0)
+    assert room.take(KEY) == [long(third - 1, number) for number in (1, 2, 3)]
+    room.keep_from_member(KEY, long(MOST_MEMBER_BYTES), 0.0)
+    assert room.take(KEY) == []

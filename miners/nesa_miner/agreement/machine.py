@@ -46,9 +46,9 @@ MOST_AHEAD: Final = 1024
 __all__ = ["begin", "next_wake", "restore", "step"]
 
 
-def begin(committee: Committee) -> State:
+def begin(committee: Committee, first_round: int = 0) -> State:
     """The state before anything has happened; messages of others may arrive before `Started`."""
-    return empty(committee)
+    return replace(empty(committee), round=first_round - 1)
 
 
 def step(state: State, event: Event, now: float) -> Step:

@@ -17,6 +17,11 @@ from nesa_miner.transport.base import Handler
 
 MOST_REASON_BYTES: Final = 512
 CONTENT_TYPE: Final = "application/cbor"
+IDLE_SECONDS: Final = 30.0
+"""How long a connection may be silent, also before its first request."""
+
+MADE_ROOM: Final = 64
+"""A full server lets go of one in so many of its connections."""
 
 EndpointOf = Callable[[Address], str | None]
 """The base URL that a signer has on chain, if any."""
@@ -24,12 +29,16 @@ EndpointOf = Callable[[Address], str | None]
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Seconds for one exchange, envelopes under way to one peer, and from one and all addresses."""
+    """Seconds for one exchange; envelopes under way to one peer and waiting to be; envelopes under
+    way from one and all addresses; connections that others may hold open here.
+    """
 
     timeout: float = 5.0
     to_peer: int = 8
+    waiting: int = 128
     from_peer: int = 16
     from_all: int = 64
+    connections: int = 512
 
 
 def messages_url(endpoint: str) -> str:
@@ -44,7 +53,6 @@ class HttpTransport:
     endpoint_of: EndpointOf
     limits: Limits = Limits()
     _session: aiohttp.ClientSession | None = None
-    _gates: dict[Address, asyncio.Semaphore] = field(default_factory=dict)
 
     async def send(self, receiver: Address, envelope: bytes) -> None:
         """Deliver `envelope` once.
@@ -58,9 +66,7 @@ class HttpTransport:
         endpoint = self.endpoint_of(receiver)
         if endpoint is None:
             raise Unavailable(f"{receiver} has no endpoint")
-        gate = self._gates.setdefault(receiver, asyncio.Semaphore(self.limits.to_peer))
-        async with gate:
-            await self._post(receiver, messages_url(endpoint), envelope)
+        await self._post(receiver, messages_url(endpoint), envelope)
 
     async def _post(self, receiver: Address, url: str, envelope: bytes) -> None:
         headers = {"Content-Type": CONTENT_TYPE}
@@ -80,8 +86,12 @@ class HttpTransport:
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
             timeout = aiohttp.ClientTimeout(total=self.limits.timeout)
+            # Peers share no limit: those who do not answer would take it all.
             self._session = aiohttp.ClientSession(
-                timeout=timeout, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False
+                connector=aiohttp.TCPConnector(limit=0, limit_per_host=self.limits.to_peer),
+                timeout=timeout,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                auto_decompress=False,
             )
         return self._session
 
@@ -146,6 +156,14 @@ async def _bounded_body(request: web.Request) -> bytes | None:
     return bytes(data)
 
 
+class _Refusal(asyncio.Protocol):
+    """Ends a connection at once."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if isinstance(transport, asyncio.Transport):
+            transport.abort()
+
+
 @dataclass(slots=True)
 class HttpServer:
     """A server for one member. It binds to this machine alone unless told otherwise."""
@@ -153,7 +171,9 @@ class HttpServer:
     routes: list[web.RouteDef]
     host: str = "127.0.0.1"
     port: int = 0
+    limits: Limits = Limits()
     _runner: web.AppRunner | None = None
+    _listener: asyncio.Server | None = None
 
     async def start(self) -> str:
         """Listen; returns the base URL.
@@ -163,19 +183,37 @@ class HttpServer:
         """
         application = web.Application(client_max_size=MAX_ENVELOPE_BYTES)
         application.add_routes(self.routes)
-        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
+        self._runner = web.AppRunner(
+            application, access_log=None, shutdown_timeout=1.0, keepalive_timeout=IDLE_SECONDS
+        )
         await self._runner.setup()
+        loop = asyncio.get_running_loop()
         try:
-            site = web.TCPSite(self._runner, self.host, self.port)
-            await site.start()
+            self._listener = await loop.create_server(self._accept, self.host, self.port)
         except OSError as error:
             await self.close()
             raise Unavailable(f"cannot listen on {self.host}:{self.port}: {error}") from error
-        host, port = self._runner.addresses[0][:2]
+        host, port = self._listener.sockets[0].getsockname()[:2]
         return f"http://{host}:{port}"
+
+    def _accept(self) -> asyncio.BaseProtocol:
+        """A full server refuses, and lets go of its oldest connections: the next finds room."""
+        server = None if self._runner is None else self._runner.server
+        if server is None:
+            return _Refusal()
+        held = server.connections
+        if len(held) < self.limits.connections:
+            return server()
+        for connection in held[: 1 + self.limits.connections // MADE_ROOM]:
+            if connection.transport is not None:
+                connection.transport.abort()
+        return _Refusal()
 
     async def close(self) -> None:
         """Stop listening."""
+        if self._listener is not None:
+            self._listener.close()
+            self._listener = None
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None

@@ -20,7 +20,7 @@ from nesa.protocol.envelopes import (
     header_of,
     verify_sender,
 )
-from nesa.protocol.errors import ExhaustedResource, InvalidMessage
+from nesa.protocol.errors import ExhaustedResource, InvalidMessage, Unavailable
 from nesa.protocol.ids import PROTOCOL_VERSION, Address, Timestamp
 from nesa.protocol.messages import Message
 from nesa.protocol.wire import decode_message, encode_message
@@ -135,13 +135,14 @@ def open_envelope(
     """The message in `data` and who signed it; whether that sender may say it is another question.
 
     Raises:
-        InvalidMessage: not for this deployment or receiver, late, forged, seen before, or garbage.
+        InvalidMessage: not for this deployment or receiver, forged, seen before, or garbage.
+        Unavailable: late, or clocks differ; sealed again it may be in time.
         ExhaustedResource: the sender has too many envelopes that are still valid.
     """
     envelope = decode_envelope(data)
     _check_addressing(envelope, deployment, me)
     if not now <= envelope.deadline <= now + MAX_LIFETIME:
-        raise InvalidMessage("the envelope's deadline has passed or is too far away")
+        raise Unavailable("the envelope's deadline has passed or is too far away")
     verify_sender(envelope)
     window.admit(envelope, now)
     try:

@@ -13,6 +13,7 @@ import pytest
 from nesa.protocol.envelopes import MAX_ENVELOPE_BYTES, MESSAGES_PATH
 from nesa.protocol.errors import ExhaustedResource, InvalidMessage, Unavailable
 from nesa.protocol.ids import Address
+from nesa_miner.transport import http
 from nesa_miner.transport.base import Transport
 from nesa_miner.transport.http import HttpServer, HttpTransport, Limits, MessagesEndpoint
 from nesa_miner.transport.memory import Conditions, MemoryNetwork
@@ -216,6 +217,66 @@ async def test_one_peer_cannot_take_all_the_room(endpoint: str, inbox: Inbox) ->
     outcomes = await asyncio.gather(*sends, return_exceptions=True)
     assert sum(isinstance(outcome, Unavailable) for outcome in outcomes) == 4
     await transport.close()
+
+
+async def test_peers_that_do_not_answer_keep_nobody_else_waiting(
+    endpoint: str, inbox: Inbox
+) -> None:
+    async def swallow(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        await reader.read()
+
+    holes = [await asyncio.start_server(swallow, "127.0.0.1", 0) for _ in range(13)]
+    ports = [hole.sockets[0].getsockname()[1] for hole in holes]
+    silent = {
+        Address(f"0x{number:040x}"): f"http://127.0.0.1:{port}" for number, port in enumerate(ports)
+    }
+    transport = HttpTransport({**silent, RECEIVER: endpoint}.get, Limits(timeout=60))
+    sends = [
+        asyncio.create_task(transport.send(peer, b"lost")) for peer in silent for _ in range(8)
+    ]
+    await asyncio.sleep(0.1)
+    async with asyncio.timeout(10):
+        await transport.send(RECEIVER, b"hello")
+    assert inbox.taken == [b"hello"]
+    for send in sends:
+        send.cancel()
+    await asyncio.gather(*sends, return_exceptions=True)
+    await transport.close()
+    for hole in holes:
+        hole.close()
+
+
+async def test_a_full_server_lets_go_of_its_oldest_connections(inbox: Inbox) -> None:
+    server = HttpServer(MessagesEndpoint(inbox).routes(), limits=Limits(connections=4))
+    url = await server.start()
+    host, port = url.removeprefix("http://").split(":")
+    idle = [await asyncio.open_connection(host, int(port)) for _ in range(4)]
+    refused, _ = await asyncio.open_connection(host, int(port))
+    assert await ended(refused)
+    assert await ended(idle[0][0])
+    transport = HttpTransport({RECEIVER: url}.get, LIMITS)
+    await transport.send(RECEIVER, b"hello")
+    assert not idle[3][0].at_eof()
+    await transport.close()
+    await server.close()
+
+
+async def test_a_silent_connection_is_closed(inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "IDLE_SECONDS", 0.1)
+    server = HttpServer(MessagesEndpoint(inbox).routes())
+    host, port = (await server.start()).removeprefix("http://").split(":")
+    reader, _ = await asyncio.open_connection(host, int(port))
+    assert await ended(reader)
+    await server.close()
+
+
+async def ended(reader: asyncio.StreamReader) -> bool:
+    """Whether the other side closes the connection."""
+    async with asyncio.timeout(3):
+        try:
+            return await reader.read(1) == b""
+        except ConnectionError:
+            return True
 
 
 async def test_a_server_listens_on_this_machine_only(endpoint: str) -> None:

@@ -106,6 +106,19 @@ async def test_only_abandoned_working_folders_are_swept(set_up: SetUp, tmp_path:
     assert (tmp_path / "another").exists()
 
 
+async def test_working_folders_are_swept_also_when_the_keys_are_there(
+    set_up: SetUp, tmp_path: Path
+):
+    await provide_keys(CIRCUIT, tmp_path)
+    left = tmp_path / "nesa-proving-old"
+    left.mkdir()
+    os.utime(left, (0, 0))
+
+    await provide_keys(CIRCUIT, tmp_path)
+
+    assert not left.exists()
+
+
 async def test_keys_that_another_process_made_meanwhile_are_kept(set_up: SetUp, tmp_path: Path):
     await provide_keys(CIRCUIT, tmp_path / "other")
     set_up.meanwhile = lambda: shutil.copytree(home(tmp_path / "other"), home(tmp_path / "own"))

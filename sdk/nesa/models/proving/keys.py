@@ -49,6 +49,8 @@ async def provide_keys(
 ) -> ProvingKeys:
     """Keys of `circuit` from the folder `cache`, made there first when they are not intact.
 
+    What killed processes left behind in `cache` is removed.
+
     Raises:
         IntegrityError: set-up gives another verifying key than the circuit's.
         InvalidModel: the circuit breaks a rule.
@@ -56,6 +58,7 @@ async def provide_keys(
         ExhaustedResource: time, memory or disk is used up.
     """
     home = cache / circuit.digest.hex()
+    _sweep(cache)
     if not _is_intact(home):
         _prepare(cache, home)
         _require_space(cache, circuit)
@@ -117,7 +120,6 @@ def _prepare(cache: Path, home: Path) -> None:
             shutil.rmtree(home)
     except OSError as error:
         raise InvalidConfiguration(f"proving cache {cache}: {error.strerror}") from None
-    _sweep(cache)
     if not os.access(cache, os.W_OK):
         raise InvalidConfiguration(f"proving cache {cache} cannot be written")
 
