@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -137,6 +137,52 @@ def shrunk(chunk: int) -> int:
     return max(chunk // 2, 1)
 
 
+class LogWindow:
+    """Asks a node for logs, for as many blocks at once as it is ready to answer for."""
+
+    def __init__(self, connection: Connection, largest: int) -> None:
+        self._connection = connection
+        self._largest = largest
+        self.blocks = largest
+
+    async def read(
+        self, wanted: Mapping[str, object], first: BlockNumber, last: BlockNumber
+    ) -> list[RawLog] | None:
+        """Logs of a filter in order; None when the node wants to be asked for fewer `blocks`.
+
+        Raises:
+            Unavailable: no answer, or garbage.
+        """
+        span = {"fromBlock": hex(first), "toBlock": hex(last)}
+        try:
+            found = await self._connection.request("eth_getLogs", {**wanted, **span})
+        except RpcRefused as error:
+            if self.blocks == 1 or not _TOO_MANY.search(error.message):
+                raise
+            self.blocks = shrunk(min(self.blocks, last - first + 1))
+            return None
+        if not isinstance(found, list):
+            raise Unavailable("the node answered garbage where logs were expected")
+        logs = sorted((raw_log(log) for log in found), key=lambda log: log.key)
+        if any(not first <= log.key.block_number <= last for log in logs):
+            raise Unavailable("the node answered logs of blocks that it was not asked for")
+        self.blocks = grown(self.blocks, self._largest)
+        return logs
+
+    async def read_all(
+        self, wanted: Mapping[str, object], first: BlockNumber, last: BlockNumber
+    ) -> list[RawLog]:
+        """Logs of a filter in order, however many requests that takes; see `read`."""
+        found: list[RawLog] = []
+        while first <= last:
+            end = BlockNumber(min(last, first + self.blocks - 1))
+            logs = await self.read(wanted, first, end)
+            if logs is not None:
+                found += logs
+                first = BlockNumber(end + 1)
+        return found
+
+
 class LogReader:
     """Pulls batches from a connection: `batch = await reader.read(cursor)`."""
 
@@ -149,7 +195,7 @@ class LogReader:
         self._connection = connection
         self._policy = policy
         self._decode = decode
-        self._chunk = policy.largest_chunk
+        self._window = LogWindow(connection, policy.largest_chunk)
         deployment = connection.deployment
         self._addresses: list[Address] = [
             deployment.market,
@@ -183,13 +229,13 @@ class LogReader:
         common = await self._common(cursor, head)
         cursor, undone = cursor.rewound(common)
         policy = self._policy
-        span = next_range(common.number, head.number, policy.confirmations, self._chunk)
+        span = next_range(common.number, head.number, policy.confirmations, self._window.blocks)
         if span is None:
             return Batch(undone, (), cursor, head, True)
         end = head if span[1] == head.number else await self._connection.find_block(span[1])
         if end is None:
             return None
-        logs = await self._logs(*span)
+        logs = await self._window.read({"address": self._addresses}, *span)
         if logs is None or not await self._is_unchanged(common, end):
             return None
         events = tuple(event for event in map(self._decode, logs) if event is not None)
@@ -216,24 +262,6 @@ class LogReader:
 
     async def _at(self, number: BlockNumber, head: Block) -> Block | None:
         return None if number > head.number else await self._connection.find_block(number)
-
-    async def _logs(self, first: BlockNumber, last: BlockNumber) -> list[RawLog] | None:
-        """Logs in order; None when the node wants to be asked for less."""
-        wanted = {"address": self._addresses, "fromBlock": hex(first), "toBlock": hex(last)}
-        try:
-            found = await self._connection.request("eth_getLogs", wanted)
-        except RpcRefused as error:
-            if self._chunk == 1 or not _TOO_MANY.search(error.message):
-                raise
-            self._chunk = shrunk(min(self._chunk, last - first + 1))
-            return None
-        if not isinstance(found, list):
-            raise Unavailable("the node answered garbage where logs were expected")
-        logs = sorted((raw_log(log) for log in found), key=lambda log: log.key)
-        if any(not first <= log.key.block_number <= last for log in logs):
-            raise Unavailable("the node answered logs of blocks that it was not asked for")
-        self._chunk = grown(self._chunk, self._policy.largest_chunk)
-        return logs
 
     async def _is_unchanged(self, common: ReadBlock, end: Block) -> bool:
         """Whether both ends of what was read are still on the chain."""
