@@ -29,23 +29,10 @@ from nesa import (
     Unavailable,
 )
 from nesa.chain.deployment import KeyFile
-from nesa.models.folder import load
 from nesa.protocol.digests import boundary_digest
 from nesa.protocol.ids import Amount, QueryId
+from tests.client.conftest import MLP
 from tests.standing_network import StandingNetwork, rich_account
-
-MLP = "breast-cancer-mlp"
-
-
-@pytest.fixture
-async def model(client: Client) -> Model:
-    return await client.model(MLP)
-
-
-@pytest.fixture(scope="session")
-def features(network: StandingNetwork) -> np.ndarray:
-    folder = next(model.folder for model in network.network.models if model.name == MLP)
-    return load(folder).test_rows().features[0]
 
 
 async def let_time_pass(client: Client, seconds: int) -> None:

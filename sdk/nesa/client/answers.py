@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nesa.client.receipts import FeeReceipt, Member
 from nesa.protocol.edges import EdgeType
+from nesa.protocol.errors import InvalidInput
 from nesa.protocol.ids import Address, Amount, Digest, QueryId, Timestamp, VersionId
 from nesa.protocol.queries import Assurance, CallbackResult, Privacy, Query, QueryStatus
 
@@ -81,8 +83,9 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class SubmittedQuery:
-    """A query on its way. Keep `content_key` of a sealed one: without it nobody can read the
-    answer, and it is stored nowhere else. It is not part of what is printed.
+    """A query on its way, asked by transaction `tx_hash`. Keep `content_key` of a sealed one:
+    without it nobody can read the answer, and it is stored nowhere else. It is not part of what is
+    printed.
     """
 
     query: Query
@@ -98,6 +101,22 @@ class SubmittedQuery:
     def query_id(self) -> QueryId:
         """Number of the query in its market."""
         return self.query.query_id
+
+
+AnyQuery: TypeAlias = SubmittedQuery | Query | QueryId
+"""How a query may be named: as `submit` returned it, by its terms, or by its number."""
+
+
+def number_of(query: AnyQuery) -> QueryId:
+    """The number of a query.
+
+    Raises:
+        InvalidInput: it is none.
+    """
+    number: Any = getattr(query, "query_id", query)
+    if not isinstance(number, int) or not 0 < number < 2**256:
+        raise InvalidInput(f"{query!r} is no query; give what `submit` returned, or its number")
+    return QueryId(number)
 
 
 @dataclass(frozen=True, slots=True)

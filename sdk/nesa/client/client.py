@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self, TypeVar
@@ -14,17 +15,18 @@ from typing import Final, Self, TypeVar
 from eth_account.signers.local import LocalAccount
 
 from nesa.chain.abi import ContractCall
-from nesa.chain.committees import DrawnCommittees, drawn_committees
-from nesa.chain.connection import Block, Connection, RpcPolicy
+from nesa.chain.committees import DrawnCommittees
+from nesa.chain.connection import Connection, RpcPolicy
 from nesa.chain.contracts import Contracts, Order
 from nesa.chain.deployment import KeyFile, Network
 from nesa.chain.events import AttemptOpened, QueryRequested, VersionRegistered, decode_event
 from nesa.chain.keystore import load_keystore, read_password_file
 from nesa.chain.sender import Receipt, Sender, SendPolicy
-from nesa.client import payment, watching
-from nesa.client.answers import Answer, Balance, SubmittedQuery
+from nesa.client import payment
+from nesa.client.answers import Answer, AnyQuery, Balance, SubmittedQuery, number_of
 from nesa.client.cards import Features, Model, choose, read_model
-from nesa.client.history import QueryHistory, find_query, find_versions, gas_used
+from nesa.client.following import Following
+from nesa.client.history import find_query, find_versions, gas_used
 from nesa.client.ordering import make_order, sealed_order
 from nesa.client.registering import Developer
 from nesa.client.results import Delivery, read_answer
@@ -37,9 +39,10 @@ from nesa.protocol.errors import (
     InvalidInput,
     QueryExpired,
     QueryRefunded,
+    Unavailable,
 )
 from nesa.protocol.ids import Address, Amount, QueryId, Timestamp
-from nesa.protocol.queries import MAX_INPUT_BYTES, Assurance, Query
+from nesa.protocol.queries import MAX_INPUT_BYTES, Assurance
 
 _Event = TypeVar("_Event")
 
@@ -216,70 +219,73 @@ class Client:
         requested = _only(QueryRequested, receipt)
         return SubmittedQuery(requested.query, receipt.tx_hash, receipt.gas_used, content_key)
 
-    async def result(
-        self, submitted: SubmittedQuery | QueryId, on_stage: OnStage | None = None
-    ) -> Answer:
+    async def result(self, submitted: AnyQuery, on_stage: OnStage | None = None) -> Answer:
         """Wait until a query is answered; a sealed one's key is given to its committees meanwhile.
 
-        `on_stage` is awaited at every stage of the query's life.
+        Reorganisations of the chain are followed, and a node that is away is waited for until the
+        answer deadline. `on_stage` is awaited at every stage of the query's life.
 
         Raises:
             QueryExpired: nobody answered in time; `refund` takes the fee back.
             QueryRefunded: the fee went back already.
+            QueryFailed: a reorganisation undid the request for good.
+            Unavailable: the node is away for too long; `result(error.submitted)` goes on.
         """
-        asked = await self._submitted(submitted)
-        committees: DrawnCommittees | None = None
-        async with contextlib.AsyncExitStack() as keys:
-            async for stage in self.watch(asked):
-                if on_stage is not None:
-                    await on_stage(stage)
-                if isinstance(stage, Drawn):
-                    committees = stage.committees
-                    asked = replace(asked, query=committees.query)
-                    await keys.enter_async_context(self._handing_out_keys(asked, committees))
-                elif isinstance(stage, Fulfilled) and committees is not None:
-                    return await self._answer(asked, stage, committees)
-                else:
-                    _refuse_failure(asked.query_id, stage)
-        raise QueryExpired(f"query {asked.query_id} ended without an answer")
+        following = await self._following(submitted)
+        with following.naming_it():
+            async with contextlib.AsyncExitStack() as delivery:
+                async for stage in following.stages():
+                    if on_stage is not None:
+                        await on_stage(stage)
+                    if isinstance(stage, Drawn):
+                        committees = stage.committees
+                        await delivery.aclose()
+                        handing_out = self._handing_out_keys(following.submitted, committees)
+                        await delivery.enter_async_context(handing_out)
+                    elif isinstance(stage, Fulfilled):
+                        read = partial(self._answer, following.submitted, stage, committees)
+                        return await following.patiently(read)
+                    else:
+                        _refuse_failure(following.submitted.query_id, stage)
+            raise QueryExpired(f"query {following.submitted.query_id} ended without an answer")
 
-    async def watch(self, submitted: SubmittedQuery | QueryId) -> AsyncIterator[Stage]:
+    async def watch(self, submitted: AnyQuery) -> AsyncGenerator[Stage, None]:
         """Every stage of a query's life as it happens, from its request to its end.
 
         Raises:
             InvalidInput: the market knows no such query.
+            QueryFailed, Unavailable: see `result`.
         """
-        query_id = submitted if isinstance(submitted, int) else submitted.query_id
-        told: tuple[Stage, ...] = ()
-        head: Block | None = None
-        while not watching.is_over(told):
-            head = await self._next_block(head)
-            history = await find_query(self.connection, query_id)
-            while stage := await self._stage(history, told, head):
-                told = (*told, stage)
+        following = await self._following(submitted)
+        async with contextlib.aclosing(following.stages()) as stages:
+            async for stage in stages:
                 yield stage
 
-    async def refund(self, query_id: QueryId) -> Amount:
+    async def refund(self, submitted: AnyQuery) -> Amount:
         """Take back the fee of a query that nobody answered in time, and pay it out.
+
+        The fee of somebody else's query becomes that account's credit, and is not paid out.
 
         Raises:
             Rejected: it can still be answered, or is answered, or was refunded.
         """
-        history = await find_query(self.connection, query_id)
-        await self._send(self.contracts.market.refund(history.query))
-        await self.withdraw()
-        return history.query.fee
+        query = (await self._newest(submitted)).query
+        await self._send(self.contracts.market.refund(query))
+        if query.requester == self.address:
+            await self.withdraw()
+        return query.fee
 
-    async def retry(self, submitted: SubmittedQuery) -> SubmittedQuery:
+    async def retry(self, submitted: AnyQuery) -> SubmittedQuery:
         """Open another attempt, with another draw, of an unanswered query of this client's own.
+
+        A sealed query must be given as `submit` returned it, with its content key.
 
         Raises:
             Rejected: too early, too often, or it is answered.
         """
-        history = await find_query(self.connection, submitted.query_id)
-        receipt = await self._send(self.contracts.market.retry(history.query))
-        opened = _only(AttemptOpened, receipt)
-        return replace(submitted, query=opened.query, tx_hash=receipt.tx_hash)
+        newest = await self._newest(submitted)
+        receipt = await self._send(self.contracts.market.retry(newest.query))
+        return replace(newest, query=_only(AttemptOpened, receipt).query)
 
     # === Money ===
 
@@ -336,34 +342,23 @@ class Client:
         signature = payment.sign_permit(self._payer, deployment, order, nonce, deadline)
         return market.request_with_permit(order, data, deadline, signature)
 
-    async def _submitted(self, submitted: SubmittedQuery | QueryId) -> SubmittedQuery:
+    async def _following(self, submitted: AnyQuery) -> Following:
+        return Following(self.connection, await self._submitted(submitted))
+
+    async def _submitted(self, submitted: AnyQuery) -> SubmittedQuery:
         if isinstance(submitted, SubmittedQuery):
             return submitted
-        history = await find_query(self.connection, submitted)
+        history = await find_query(self.connection, number_of(submitted))
         gas = await gas_used(self.connection, history.requested.log.tx_hash)
         return SubmittedQuery(history.query, history.requested.log.tx_hash, gas)
 
-    async def _next_block(self, last: Block | None) -> Block:
-        while True:
-            head = await self.connection.head()
-            if last is None or head.hash != last.hash:
-                return head
-            await asyncio.sleep(self.connection.policy.poll)
-
-    async def _stage(
-        self, history: QueryHistory, told: tuple[Stage, ...], head: Block
-    ) -> Stage | None:
-        if watching.is_draw_due(told, head) and told:
-            return Drawn(await self._draw(history.query))
-        return watching.next_stage(history, told, head)
-
-    async def _draw(self, query: Query) -> DrawnCommittees:
-        seed = await self.connection.block(query.seed_block)
-        market = self.connection.deployment.market
-        chain_id = self.connection.deployment.chain_id
-        return await drawn_committees(
-            self.contracts.vault, chain_id, market, query, seed.hash, at=seed.number
-        )
+    async def _newest(self, submitted: AnyQuery) -> SubmittedQuery:
+        """The query with the terms that it has on chain now."""
+        following = await self._following(submitted)
+        if await following.history() is None:
+            number = following.submitted.query_id
+            raise Unavailable(f"query {number} is in no block at the moment; try again")
+        return following.submitted
 
     @contextlib.asynccontextmanager
     async def _handing_out_keys(

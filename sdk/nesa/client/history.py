@@ -18,14 +18,14 @@ from nesa.chain.events import (
     SlotClaimed,
     VersionRegistered,
     decode_event,
-    raw_log,
 )
+from nesa.chain.logs import LogWindow
 from nesa.protocol.errors import Incompatible, InvalidInput
 from nesa.protocol.ids import Address, BlockNumber, Digest, QueryId
 from nesa.protocol.queries import Query
 
 LARGEST_CHUNK: Final = 10_000
-"""Blocks that one request for logs covers; many nodes refuse more."""
+"""Blocks that one request for logs covers at most; it is asked for fewer when a node refuses."""
 
 _Event = TypeVar("_Event")
 
@@ -44,30 +44,33 @@ class QueryHistory:
     refunded: QueryRefunded | None = None
 
 
-async def find_query(
-    connection: Connection, query_id: QueryId, since: BlockNumber | None = None
-) -> QueryHistory:
-    """The history of a query; `since` saves looking at older blocks.
+async def find_query(connection: Connection, query_id: QueryId) -> QueryHistory:
+    """The history of a query.
 
     Raises:
         InvalidInput: the market knows no such query.
     """
+    found = await look_up_query(connection, query_id, connection.deployment.block)
+    if found is None:
+        raise InvalidInput(f"there is no query {query_id} on this market; check the number")
+    return found
+
+
+async def look_up_query(
+    connection: Connection, query_id: QueryId, since: BlockNumber
+) -> QueryHistory | None:
+    """The history of a query that was asked in block `since` or later, None without one."""
     topic = f"0x{query_id.to_bytes(32, 'big').hex()}"
     names = [kind.__name__ for kind in (*_LIFE, SlotClaimed)]
     topics = [[_topic("QueryMarket", name) for name in names], topic]
-    market = connection.deployment.market
-    return fold(query_id, await _events(connection, market, topics, since))
+    return fold(await _events(connection, connection.deployment.market, topics, since))
 
 
-def fold(query_id: QueryId, events: list[ChainEvent]) -> QueryHistory:
-    """The history that a query's events, in chain order, add up to.
-
-    Raises:
-        InvalidInput: they do not begin with its request.
-    """
+def fold(events: list[ChainEvent]) -> QueryHistory | None:
+    """The history that a query's events, in chain order, add up to; None without its request."""
     requested = _last(events, QueryRequested)
     if requested is None:
-        raise InvalidInput(f"there is no query {query_id} on this market; check the number")
+        return None
     opened = _last(events, AttemptOpened)
     return QueryHistory(
         requested=requested,
@@ -82,7 +85,8 @@ def fold(query_id: QueryId, events: list[ChainEvent]) -> QueryHistory:
 async def find_versions(connection: Connection) -> tuple[VersionRegistered, ...]:
     """Every version that was ever registered, oldest first."""
     topics = [_topic("ModelRegistry", VersionRegistered.__name__)]
-    found = await _events(connection, connection.deployment.registry, topics, None)
+    deployment = connection.deployment
+    found = await _events(connection, deployment.registry, topics, deployment.block)
     return tuple(event for event in found if isinstance(event, VersionRegistered))
 
 
@@ -95,19 +99,13 @@ async def gas_used(connection: Connection, tx_hash: Digest) -> int:
 
 
 async def _events(
-    connection: Connection, address: Address, topics: Sequence[object], since: BlockNumber | None
+    connection: Connection, address: Address, topics: Sequence[object], since: BlockNumber
 ) -> list[ChainEvent]:
     head = (await connection.head()).number
-    first = connection.deployment.block if since is None else since
-    found: list[ChainEvent] = []
-    for start in range(first, head + 1, LARGEST_CHUNK):
-        window = {"fromBlock": hex(start), "toBlock": hex(min(head, start + LARGEST_CHUNK - 1))}
-        logs = await connection.request(
-            "eth_getLogs", {"address": address, "topics": topics, **window}
-        )
-        events = [decode_event(raw_log(log)) for log in logs]
-        found += [event for event in events if event is not None]
-    return found
+    wanted = {"address": address, "topics": topics}
+    logs = await LogWindow(connection, LARGEST_CHUNK).read_all(wanted, since, head)
+    events = [decode_event(log) for log in logs]
+    return [event for event in events if event is not None]
 
 
 def _topic(contract: str, event: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -15,14 +16,16 @@ from nesa.protocol.queries import Query, QueryStatus
 
 @dataclass(frozen=True, slots=True)
 class Requested:
-    """The query is on chain and paid for; also said again when a new attempt is opened."""
+    """The query is on chain and paid for; also said again when a new attempt is opened, and when
+    a reorganisation of the chain changed the terms: its number, its times or its seed block."""
 
     query: Query
 
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """The seed block is there: who works on the query is known to everybody."""
+    """The seed block is there: who works on the query is known to everybody. Also said again when
+    a reorganisation replaced the seed block, for then others are drawn."""
 
     committees: DrawnCommittees
 
@@ -59,31 +62,22 @@ class Closed:
 Stage: TypeAlias = Requested | Drawn | Fulfilled | Expired | Refunded | Closed
 
 
-def next_stage(history: QueryHistory, told: tuple[Stage, ...], head: Block) -> Stage | None:
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What one look at the chain shows of a query; `committees` is None before the draw."""
+
+    head: Block
+    history: QueryHistory
+    committees: DrawnCommittees | None
+
+
+def next_stage(sight: Sight, told: tuple[Stage, ...]) -> Stage | None:
     """What is to be told next of a query; None when nothing new happened.
 
-    `Drawn` is not found here: it needs reads of its own, see `is_draw_due`.
+    A stage is told again when the chain has it otherwise than it was told last.
     """
-    if not told or _newest_query(told) != history.query:
-        return Requested(history.query)
-    kinds = {type(stage) for stage in told}
-    if history.fulfilled and Fulfilled not in kinds:
-        return Fulfilled(history.fulfilled)
-    if history.refunded and Refunded not in kinds:
-        return Refunded(history.refunded.amount)
-    if history.closed and Closed not in kinds:
-        return Closed(QueryStatus.FINAL, history.closed.returned_to_requester)
-    late = head.timestamp > history.query.answer_deadline
-    if late and not history.fulfilled and not history.refunded and _expired_of(told) is None:
-        return Expired(history.query.answer_deadline)
-    return None
-
-
-def is_draw_due(told: tuple[Stage, ...], head: Block) -> bool:
-    """Whether the committees of the newest attempt can be drawn and were not told yet."""
-    if not told or not isinstance(told[-1], Requested):
-        return False
-    return head.number >= told[-1].query.seed_block
+    last = {type(stage): stage for stage in told}
+    return next((stage for stage in _life(sight) if last.get(type(stage)) != stage), None)
 
 
 def is_over(told: tuple[Stage, ...]) -> bool:
@@ -91,16 +85,20 @@ def is_over(told: tuple[Stage, ...]) -> bool:
     return any(isinstance(stage, Refunded | Closed) for stage in told)
 
 
-def _newest_query(told: tuple[Stage, ...]) -> Query | None:
-    queries = [stage.query for stage in told if isinstance(stage, Requested)]
-    return queries[-1] if queries else None
-
-
-def _expired_of(told: tuple[Stage, ...]) -> Expired | None:
-    """The expiry that was told since the newest attempt began."""
-    for stage in reversed(told):
-        if isinstance(stage, Requested):
-            return None
-        if isinstance(stage, Expired):
-            return stage
-    return None
+def _life(sight: Sight) -> Iterator[Stage]:
+    """Every stage that the newest attempt is through, in order."""
+    history, committees = sight.history, sight.committees
+    yield Requested(history.query)
+    if committees is not None:
+        yield Drawn(committees)
+    # Log and seed block are read one after the other: they may be of two branches of the chain.
+    answer = history.fulfilled
+    if answer and committees and answer.outcome.seed == committees.seed_hash:
+        yield Fulfilled(answer)
+    if history.refunded:
+        yield Refunded(history.refunded.amount)
+    if history.closed:
+        yield Closed(QueryStatus.FINAL, history.closed.returned_to_requester)
+    late = sight.head.timestamp > history.query.answer_deadline
+    if late and not history.fulfilled and not history.refunded:
+        yield Expired(history.query.answer_deadline)

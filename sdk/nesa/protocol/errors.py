@@ -18,9 +18,16 @@ NesaError
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class NesaError(Exception):
-    """Base of everything that Nesa raises on purpose."""
+    """Base of everything that Nesa raises on purpose.
+
+    `submitted` is the `nesa.SubmittedQuery` that was paid for when it was raised; None without one.
+    """
+
+    submitted: Any = None
 
 
 class InvalidInput(NesaError, ValueError):

@@ -1,0 +1,73 @@
+"""What is told of a query follows from what one look at the chain shows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from nesa import Drawn, Expired, Fulfilled, Refunded, Requested
+from nesa.chain.connection import Block
+from nesa.chain.events import LogKey, QueryFulfilled, QueryRefunded, QueryRequested
+from nesa.client.history import QueryHistory
+from nesa.client.watching import Sight, Stage, next_stage
+from nesa.protocol.ids import ZERO_DIGEST, Amount, BlockNumber, Digest, Timestamp
+from nesa.protocol.queries import CallbackResult, Outcome
+from tests.oracle.cases import NOBODY, SEED, committees_of, query_with
+
+QUERY = query_with()
+LOG = LogKey(BlockNumber(9), 0, Digest(b"\1" * 32), Digest(b"\2" * 32))
+HISTORY = QueryHistory(
+    QueryRequested(LOG, QUERY.query_id, NOBODY, QUERY.version_id, QUERY, b""), QUERY
+)
+COMMITTEES = committees_of(QUERY, ["a", "b"])
+OUTCOME = Outcome(ZERO_DIGEST, SEED, ZERO_DIGEST, NOBODY, Timestamp(1_010), ())
+ANSWER = QueryFulfilled(LOG, QUERY.query_id, NOBODY, CallbackResult.SKIPPED, b"", OUTCOME)
+REFUND = QueryRefunded(LOG, QUERY.query_id, NOBODY, Amount(100))
+
+
+def at(time: int) -> Block:
+    return Block(BlockNumber(12), ZERO_DIGEST, ZERO_DIGEST, Timestamp(time), 0)
+
+
+SIGHT = Sight(at(1_010), HISTORY, COMMITTEES)
+
+
+def told_of(*sights: Sight) -> tuple[Stage, ...]:
+    told: tuple[Stage, ...] = ()
+    for sight in sights:
+        while stage := next_stage(sight, told):
+            told = (*told, stage)
+    return told
+
+
+def kinds(*sights: Sight) -> list[type[Stage]]:
+    return [type(stage) for stage in told_of(*sights)]
+
+
+def test_nothing_is_told_twice() -> None:
+    answered = replace(SIGHT, history=replace(HISTORY, fulfilled=ANSWER))
+    seen = kinds(replace(SIGHT, committees=None), SIGHT, SIGHT, answered, answered)
+    assert seen == [Requested, Drawn, Fulfilled]
+
+
+def test_another_draw_is_told_again() -> None:
+    other = replace(COMMITTEES, seed_hash=Digest(b"\7" * 32))
+    seen = told_of(SIGHT, replace(SIGHT, committees=other))
+    assert seen[1:] == (Drawn(COMMITTEES), Drawn(other))
+
+
+def test_an_answer_of_another_draw_is_not_told() -> None:
+    stale = replace(ANSWER, outcome=replace(OUTCOME, seed=Digest(b"\7" * 32)))
+    seen = kinds(replace(SIGHT, history=replace(HISTORY, fulfilled=stale)))
+    assert seen == [Requested, Drawn]
+
+
+def test_each_attempt_expires_on_its_own() -> None:
+    again = replace(QUERY, attempt=1, answer_deadline=Timestamp(1_200))
+    retried = replace(HISTORY, query=again)
+    sights = [
+        Sight(at(1_061), HISTORY, COMMITTEES),
+        Sight(at(1_100), retried, None),
+        Sight(at(1_201), retried, None),
+        Sight(at(1_210), replace(retried, refunded=REFUND), None),
+    ]
+    assert kinds(*sights) == [Requested, Drawn, Expired, Requested, Expired, Refunded]
