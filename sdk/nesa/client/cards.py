@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import warnings
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import fsspec
+import aiohttp
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,10 +20,20 @@ from nesa.models.folder import INDEX
 from nesa.models.index import decode_index
 from nesa.models.publish import index_digest
 from nesa.protocol.digests import bytes_root
-from nesa.protocol.errors import IntegrityError, InvalidInput, InvalidTensor, Unavailable
+from nesa.protocol.errors import (
+    IntegrityError,
+    InvalidInput,
+    InvalidModel,
+    InvalidTensor,
+    NesaError,
+    Unavailable,
+)
 from nesa.protocol.ids import VersionId
 
 MAX_INDEX_BYTES: Final = 8 << 20
+READ_BYTES: Final = 1 << 16
+READ_TIMEOUT: Final = aiohttp.ClientTimeout(total=10)
+READS_AT_ONCE: Final = 16
 
 Features = Sequence[float] | NDArray[np.generic]
 """What a person gives: real numbers in the order of the card's features."""
@@ -77,35 +88,86 @@ async def read_model(event: VersionRegistered, folder: Path | None = None) -> Mo
     """The model of a registration, its card from a folder at hand or from where it is published.
 
     Raises:
+        InvalidModel: its location is none that a card is read from.
         Unavailable: there is no card to be had.
         IntegrityError: the card is not the registered one.
     """
-    data = await asyncio.to_thread(_from_folder if folder else _from_store, event, folder)
+    data = await read_store(event.location) if folder is None else await _read_file(folder / INDEX)
     card = decode_index(data).card
     if card.digest != event.metadata_digest:
         raise IntegrityError(f"the card of {event.name} is not the registered one")
     return Model(event.version_id, event.name, event.location, card)
 
 
+async def read_models(
+    registered: Sequence[VersionRegistered], read: Callable[[VersionRegistered], Awaitable[Model]]
+) -> tuple[Model, ...]:
+    """The models that can be read, in order; warns of each that is left out.
+
+    Anybody may register anything: one bad location must not hide everybody's models.
+    """
+    turns = asyncio.Semaphore(READS_AT_ONCE)
+
+    async def attempt(event: VersionRegistered) -> Model | None:
+        try:
+            async with turns:
+                return await read(event)
+        except NesaError as error:
+            warnings.warn(f"model {event.name} is left out: {error}", stacklevel=2)
+            return None
+
+    found = await asyncio.gather(*(attempt(event) for event in registered))
+    return tuple(model for model in found if model is not None)
+
+
+async def read_store(location: str) -> bytes:
+    """The index at a registered location: an http or https URL, or a path on this machine.
+
+    Strangers choose locations, so nothing else is opened for them, and neither much nor for long.
+
+    Raises:
+        InvalidModel: another kind of location, or one that does not end in a digest.
+        Unavailable: nothing is there, or it takes too long.
+        IntegrityError: something else is there.
+    """
+    digest = index_digest(location)
+    scheme, _, path = location.partition("://") if "://" in location else ("file", "", location)
+    if scheme not in ("file", "http", "https") or "::" in location:
+        raise InvalidModel(f"{location!r} is neither an http or https URL nor a path")
+    data = await (_read_file(Path(path)) if scheme == "file" else _read_url(location))
+    if len(data) > MAX_INDEX_BYTES or bytes_root(data) != digest:
+        raise IntegrityError(f"{location} holds something else than its name says")
+    return data
+
+
 def _words(event: VersionRegistered) -> tuple[str, str]:
     return event.name, f"0x{event.version_id.hex()}"
 
 
-def _from_folder(event: VersionRegistered, folder: Path | None) -> bytes:
-    path = (folder or Path()) / INDEX
+async def _read_file(path: Path) -> bytes:
+    def read() -> bytes:
+        if not path.is_file():
+            raise FileNotFoundError(path)
+        with path.open("rb") as file:
+            return file.read(MAX_INDEX_BYTES + 1)
+
     try:
-        return path.read_bytes()
+        return await asyncio.to_thread(read)
     except OSError as error:
-        raise Unavailable(f"cannot read the card of {event.name} at {path}") from error
+        raise Unavailable(f"cannot read the card at {path}") from error
 
 
-def _from_store(event: VersionRegistered, _: Path | None) -> bytes:
-    digest = index_digest(event.location)
+async def _read_url(url: str) -> bytes:
+    data = bytearray()
     try:
-        with fsspec.open(event.location, "rb") as file:
-            data = bytes(file.read(MAX_INDEX_BYTES + 1))
-    except (OSError, ValueError, ImportError) as error:
-        raise Unavailable(f"cannot read the card of {event.name} at {event.location}") from error
-    if len(data) > MAX_INDEX_BYTES or bytes_root(data) != digest:
-        raise IntegrityError(f"{event.location} holds something else than its name says")
-    return data
+        async with (
+            aiohttp.ClientSession(timeout=READ_TIMEOUT, raise_for_status=True) as session,
+            session.get(url) as response,
+        ):
+            async for chunk in response.content.iter_chunked(READ_BYTES):
+                data += chunk
+                if len(data) > MAX_INDEX_BYTES:
+                    break
+    except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
+        raise Unavailable(f"cannot read the card at {url}") from error
+    return bytes(data)

@@ -1,0 +1,33 @@
+"""What a stranger may put on chain: any name, any location."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+from nesa import Client, Network
+from nesa.models.folder import load
+from nesa.protocol.ids import ZERO_DIGEST
+
+
+@asynccontextmanager
+async def chain_put_back(client: Client) -> AsyncIterator[None]:
+    """What the block puts on chain is gone behind it."""
+    snapshot = await client.connection.request("evm_snapshot")
+    yield
+    await client.connection.request("evm_revert", snapshot)
+
+
+async def register_anything(client: Client, network: Network, name: str, location: str) -> None:
+    """Register the first model of the network anew, without circuits."""
+    model = load(network.models[0].folder)
+    bare = [
+        replace(shard, circuit_digest=ZERO_DIGEST, verifier_code_hash=ZERO_DIGEST).as_abi()
+        for shard in model.shards
+    ]
+    digests = (model.operators_root, model.metadata_digest)
+    call = client.contracts.registry.call(
+        "register", name, location, *digests, bare, [], 10**6, 0, 0
+    )
+    await client._own_sender.send(call)
