@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,6 +30,7 @@ from nesa import (
     Unavailable,
 )
 from nesa.chain.deployment import KeyFile
+from nesa.client.answers import AnyQuery
 from nesa.protocol.digests import boundary_digest
 from nesa.protocol.ids import Amount, QueryId
 from tests.client.conftest import MLP
@@ -130,6 +132,52 @@ async def test_a_retry_draws_again(client: Client, model: Model, features: np.nd
     )
 
 
+@pytest.mark.parametrize("named", ["submitted", "terms", "number"])
+async def test_a_query_may_be_named_in_three_ways(
+    client: Client, model: Model, features: np.ndarray, named: str
+) -> None:
+    submitted = await client.submit(model, features)
+    ways: dict[str, AnyQuery] = {
+        "submitted": submitted,
+        "terms": submitted.query,
+        "number": submitted.query_id,
+    }
+    await let_time_pass(client, 61)
+    again = await client.retry(ways[named])
+    assert (again.query.attempt, again.tx_hash) == (1, submitted.tx_hash)
+    await let_time_pass(client, 61)
+    assert await client.refund(ways[named]) == submitted.query.fee
+
+
+@pytest.mark.parametrize("wrong", ["7", None, -1, 2**256, 1.5])
+async def test_what_is_no_query_is_refused(client: Client, wrong: Any) -> None:
+    with pytest.raises(InvalidInput, match="is no query"):
+        await client.refund(wrong)
+
+
+async def test_a_stranger_refunds_to_whoever_asked(
+    client: Client, network: StandingNetwork, model: Model, features: np.ndarray
+) -> None:
+    submitted = await client.submit(model, features)
+    await let_time_pass(client, 61)
+    async with Client.connect(network.file, key=rich_account()) as stranger:
+        assert await stranger.refund(submitted.query_id) == submitted.query.fee
+        assert (await stranger.balance()).nes == 0
+    before = await client.balance()
+    assert before.credit_ready == submitted.query.fee
+    assert await client.withdraw() == submitted.query.fee
+    assert (await client.balance()).nes - before.nes == submitted.query.fee
+    assert await client.withdraw() == 0
+
+
+async def test_a_query_is_found_again_with_its_key(
+    client: Client, model: Model, features: np.ndarray
+) -> None:
+    submitted = await client.submit(model, features, sealed=True)
+    found = await client.find(submitted.query_id, content_key=submitted.content_key)
+    assert found == submitted
+
+
 async def test_an_early_refund_is_refused(
     client: Client, model: Model, features: np.ndarray
 ) -> None:
@@ -184,6 +232,13 @@ async def test_a_fee_limit_below_the_price_is_refused(
     price = await client.quote(model)
     with pytest.raises(InvalidInput, match="more than the limit"):
         await client.submit(model, features, max_fee=Amount(price - 1))
+
+
+async def test_a_fee_limit_in_nes_is_told_from_units(
+    client: Client, model: Model, features: np.ndarray
+) -> None:
+    with pytest.raises(InvalidInput, match=r"round\(0.5 \* nesa.ONE_NES\)"):
+        await client.submit(model, features, max_fee=0.5)  # type: ignore[arg-type]
 
 
 async def test_an_empty_purse_is_told_what_it_lacks(

@@ -19,15 +19,22 @@ from nesa.chain.committees import DrawnCommittees
 from nesa.chain.connection import Connection, RpcPolicy
 from nesa.chain.contracts import Contracts, Order
 from nesa.chain.deployment import KeyFile, Network
-from nesa.chain.events import AttemptOpened, QueryRequested, VersionRegistered, decode_event
+from nesa.chain.events import (
+    AttemptOpened,
+    CreditWithdrawn,
+    QueryRequested,
+    VersionRegistered,
+    decode_event,
+)
 from nesa.chain.keystore import load_keystore, read_password_file
 from nesa.chain.sender import Receipt, Sender, SendPolicy
 from nesa.client import payment
 from nesa.client.answers import Answer, AnyQuery, Balance, SubmittedQuery, number_of
-from nesa.client.cards import Features, Model, choose, read_model
+from nesa.client.cards import Features, Model, choose, read_model, read_models
 from nesa.client.following import Following
 from nesa.client.history import find_query, find_versions, gas_used
 from nesa.client.ordering import make_order, sealed_order
+from nesa.client.refusals import explained
 from nesa.client.registering import Developer
 from nesa.client.results import Delivery, read_answer
 from nesa.client.sealing import KeySender
@@ -130,9 +137,9 @@ class Client:
     # === Models ===
 
     async def models(self) -> tuple[Model, ...]:
-        """Every registered version whose card can be read and is the registered one."""
-        registered = await find_versions(self.connection)
-        return tuple([await self._read_model(event) for event in registered])
+        """Every registered version whose card can be read and is the registered one; warns of
+        each that is left out."""
+        return await read_models(await find_versions(self.connection), self._read_model)
 
     async def model(self, name: str) -> Model:
         """A version by its name or its 0x-prefixed id.
@@ -146,7 +153,7 @@ class Client:
 
     async def quote(
         self,
-        model: Model,
+        model: Model | str,
         *,
         assurance: Assurance | str = Assurance.AGREED,
         sealed: bool = False,
@@ -157,8 +164,8 @@ class Client:
         Raises:
             Rejected: the market would not take it; the reason says why.
         """
-        order = make_order(model, assurance, sealed, replicas)
-        return await self.contracts.market.quote(order, at="latest")
+        order = make_order(await self._offered(model), assurance, sealed, replicas)
+        return await self._price(order)
 
     def developer(self) -> Developer:
         """Registers models with this client's key."""
@@ -168,7 +175,7 @@ class Client:
 
     async def ask(
         self,
-        model: Model,
+        model: Model | str,
         features: Features,
         *,
         assurance: Assurance | str = Assurance.AGREED,
@@ -176,7 +183,10 @@ class Client:
         replicas: int | None = None,
         max_fee: Amount | None = None,
     ) -> Answer:
-        """Ask, pay, and wait for the answer; see `submit` and `result`."""
+        """Ask, pay, and wait for the answer; see `submit` and `result`.
+
+        An error after the payment has the query in `submitted`: `result(error.submitted)` goes on.
+        """
         submitted = await self.submit(
             model,
             features,
@@ -189,7 +199,7 @@ class Client:
 
     async def submit(
         self,
-        model: Model,
+        model: Model | str,
         features: Features,
         *,
         assurance: Assurance | str = Assurance.AGREED,
@@ -199,17 +209,20 @@ class Client:
     ) -> SubmittedQuery:
         """Ask and pay; returns as soon as the query is on chain.
 
+        `model` may be a name or an id, see `model`. `max_fee` is in NES units, see `ONE_NES`.
+
         Raises:
             InvalidTensor: the features are not what the model takes.
             InvalidInput: the price exceeds `max_fee`, or the input is too long.
             ExhaustedResource: the account does not hold the price.
             Rejected: the market refuses, e.g. a retired model; nothing was paid.
         """
+        model = await self._offered(model)
         data = model.encode_features(features)
         if len(data) > MAX_INPUT_BYTES:
             raise InvalidInput(f"inputs over {MAX_INPUT_BYTES} bytes are not offered yet")
         order = make_order(model, assurance, sealed, replicas)
-        price = await self.contracts.market.quote(order, at="latest")
+        price = await self._price(order)
         order = replace(order, max_fee=payment.check_fee(price, max_fee))
         await payment.check_balance(self.contracts, self.address, price)
         content_key = secrets.token_bytes(sealing.CONTENT_KEY_BYTES) if sealed else None
@@ -218,6 +231,15 @@ class Client:
         receipt = await self._send(await self._request_call(order, data))
         requested = _only(QueryRequested, receipt)
         return SubmittedQuery(requested.query, receipt.tx_hash, receipt.gas_used, content_key)
+
+    async def find(self, query: AnyQuery, *, content_key: bytes | None = None) -> SubmittedQuery:
+        """A query that was asked before, with the key that a sealed one was asked with.
+
+        Raises:
+            InvalidInput: the market knows no such query.
+        """
+        submitted = await self._submitted(query)
+        return submitted if content_key is None else replace(submitted, content_key=content_key)
 
     async def result(self, submitted: AnyQuery, on_stage: OnStage | None = None) -> Answer:
         """Wait until a query is answered; a sealed one's key is given to its committees meanwhile.
@@ -297,11 +319,15 @@ class Client:
         coins = await self.connection.balance(address)
         return Balance(address, coins, nes, credit.ready, credit.waiting)
 
-    async def withdraw(self) -> None:
-        """Have the market pay out what it owes to this client, if anything is ready."""
-        credit = await self.contracts.market.credit_of(self.address, at="latest")
-        if credit.ready:
-            await self._send(self.contracts.market.withdraw(self.address))
+    async def withdraw(self, account: Address | None = None) -> Amount:
+        """Have the market pay out what is ready of what it owes to an account, by default to this
+        client; returns how much that was, zero without a transaction."""
+        address = self.address if account is None else account
+        credit = await self.contracts.market.credit_of(address, at="latest")
+        if not credit.ready:
+            return Amount(0)
+        receipt = await self._send(self.contracts.market.withdraw(address))
+        return _only(CreditWithdrawn, receipt).amount
 
     # === Internals ===
 
@@ -327,8 +353,16 @@ class Client:
         password = read_password_file(self._key.password_file)
         return await asyncio.to_thread(load_keystore, self._key.keystore, password)
 
+    async def _offered(self, model: Model | str) -> Model:
+        return model if isinstance(model, Model) else await self.model(model)
+
+    async def _price(self, order: Order) -> Amount:
+        with explained():
+            return await self.contracts.market.quote(order, at="latest")
+
     async def _send(self, call: ContractCall) -> Receipt:
-        return await self._own_sender.send(call)
+        with explained():
+            return await self._own_sender.send(call)
 
     async def _request_call(self, order: Order, data: bytes) -> ContractCall:
         """A request paid by the standing allowance where it is enough, else by a permit."""

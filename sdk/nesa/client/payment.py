@@ -10,7 +10,7 @@ from eth_account.signers.local import LocalAccount
 from nesa.chain.contracts import Contracts, Order
 from nesa.chain.deployment import Deployment
 from nesa.protocol.errors import ExhaustedResource, InvalidInput
-from nesa.protocol.ids import NES_DECIMALS, Address, Amount, Timestamp
+from nesa.protocol.ids import NES_DECIMALS, ONE_NES, Address, Amount, Timestamp
 
 PERMIT_SECONDS: Final = 600
 """How long a signed permit may wait for its block."""
@@ -47,18 +47,23 @@ def sign_permit(
     return signed.v, signed.r.to_bytes(32, "big"), signed.s.to_bytes(32, "big")
 
 
-def check_fee(price: Amount, max_fee: Amount | None) -> Amount:
+def check_fee(price: Amount, max_fee: float | None) -> Amount:
     """What the order allows: the caller's limit, or exactly the price of the moment.
 
     Raises:
-        InvalidInput: the limit is below the price.
+        InvalidInput: the limit is below the price, or no number of units.
     """
+    if max_fee is not None and not isinstance(max_fee, int):
+        raise InvalidInput(
+            f"max_fee is a whole number of units, {ONE_NES} to the NES; for {max_fee} NES give "
+            f"round({max_fee} * nesa.ONE_NES)"
+        )
     if max_fee is not None and max_fee < price:
         raise InvalidInput(
-            f"the query costs {in_nes(price)}, more than the limit of {in_nes(max_fee)}; "
+            f"the query costs {in_nes(price)}, more than the limit of {in_nes(Amount(max_fee))}; "
             "raise the limit or ask fewer replicas"
         )
-    return price if max_fee is None else max_fee
+    return price if max_fee is None else Amount(max_fee)
 
 
 async def check_balance(contracts: Contracts, payer: Address, price: Amount) -> None:

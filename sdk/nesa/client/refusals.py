@@ -1,0 +1,56 @@
+"""What a refusal of the chain means for whoever asked, and what to do about it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from nesa.protocol.errors import Rejected
+
+MEANINGS: Final[Mapping[str, str]] = {
+    "market: exposure cap": (
+        "open queries of this model hold as much in fees as its seats stand for; wait until some "
+        "are answered"
+    ),
+    "market: fee too low": "the price rose meanwhile; ask again, or with a higher limit",
+    "market: no attempt left": "a query has three attempts at most; take its fee back and ask anew",
+    "market: not offered yet": (
+        "this assurance is not offered in this privacy yet; ask for AGREED, or PROVED without "
+        "sealing"
+    ),
+    "market: not open": "the query is answered or refunded already; see `nesa watch`",
+    "market: not provable": "this model has no circuits; ask for AGREED instead of PROVED",
+    "market: not the requester": "only the account that asked may open another attempt",
+    "market: not yet refundable": "the query can still be answered; wait for its deadline",
+    "market: nothing to withdraw": "nothing is ready to be paid yet; see `nesa balance`",
+    "market: one prover": "a PROVED query has one prover a shard; leave out the replicas",
+    "market: other terms": "the query has begun another attempt; look it up by its number",
+    "market: output too large": "an answer of this model does not fit on chain; choose another",
+    "market: still answerable": "the query can still be answered; wait for its deadline",
+    "market: too few replicas": "an AGREED query needs at least 3 replicas",
+    "market: too late to retry": "its seats need not stay any longer; take its fee back, ask anew",
+    "market: too many member slots": (
+        "a query has at most 32 members, shards times replicas; ask for fewer replicas"
+    ),
+    "market: too many replicas": "that is more than this network allows; ask for fewer replicas",
+    "market: too many shards": "a proof of this many shards does not fit; ask for AGREED",
+    "registry: unknown version": "no such model is registered; see `nesa model list`",
+    "registry: version is retired": "its developer retired the model; choose another version",
+    "vault: too few seats": (
+        "too few operators serve this model now; ask for fewer replicas, or wait until more do"
+    ),
+}
+"""By the contract's own reason."""
+
+
+@contextlib.contextmanager
+def explained() -> Iterator[None]:
+    """Refusals that are raised meanwhile say what to do; `reason` stays the contract's own."""
+    try:
+        yield
+    except Rejected as error:
+        meaning = MEANINGS.get(error.reason)
+        if meaning is not None:
+            error.args = (f"{meaning} ({error.reason})",)
+        raise
