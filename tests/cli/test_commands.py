@@ -81,9 +81,12 @@ REFUSALS = {
     "file": (["query", MLP, "nowhere.csv"], "nowhere.csv"),
     "model": (["query", "gpt-9", "1"], "registered are"),
     "fee": (["query", MLP, "FEATURES", "--max-fee", "0.1"], "more than the limit"),
-    "replicas": (["query", MLP, "FEATURES", "--replicas", "2"], "the chain refused"),
+    "replicas": (["query", MLP, "FEATURES", "--replicas", "2"], "refused: an AGREED query needs"),
     "query": (["watch", "999999"], "no query 999999"),
     "account": (["balance", "0x12"], "40 hexadecimal digits"),
+    "payee": (["withdraw", "0x12"], "40 hexadecimal digits"),
+    "answer": (["answer", "999999"], "no query 999999"),
+    "key": (["answer", "1", "--content-key", "nowhere.key"], "as a content key"),
 }
 
 

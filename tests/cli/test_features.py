@@ -50,6 +50,10 @@ def test_what_is_no_row_of_numbers_is_refused(tmp_path: Path, name: str, content
         read_features(written(tmp_path, name, content))
 
 
+def test_a_list_may_be_longer_than_the_name_of_a_file() -> None:
+    assert read_features(",".join(["17.990000"] * 512)) == [17.99] * 512
+
+
 @pytest.mark.parametrize("text", ["nowhere.csv", "one,two", ""])
 def test_what_is_neither_file_nor_numbers_is_refused(text: str) -> None:
     with pytest.raises(InvalidInput):

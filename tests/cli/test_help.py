@@ -27,12 +27,14 @@ LEAVES = sorted(leaves(cli))
 
 def test_the_promised_commands_are_there() -> None:
     assert {path[0] for path in LEAVES} == {
+        "answer",
         "balance",
         "demo",
         "devnet",
         "model",
         "query",
         "watch",
+        "withdraw",
     }
     assert {path[1] for path in LEAVES if path[0] == "model"} == {
         "check",

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import traceback
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 import click
 
+from nesa.cli.resuming import command_after
+from nesa.cli.text import printable
 from nesa.protocol.errors import (
     ExhaustedResource,
     Incompatible,
     IntegrityError,
     NesaError,
-    QueryExpired,
     Rejected,
     Unavailable,
 )
@@ -25,18 +28,16 @@ ADVICE: Final[Mapping[type[NesaError], str]] = {
     Incompatible: "use the network file that belongs to this chain",
     IntegrityError: "fetch the file again from somebody you trust",
     ExhaustedResource: "make room and try again",
-    QueryExpired: "ask again; the fee can be taken back with `nesa watch QUERY_ID --refund`",
 }
 """What to do about each kind of error whose own text does not say it."""
 
 
 def sentence(error: BaseException) -> str:
     """What went wrong and what to do, for a person."""
-    if isinstance(error, Rejected):
-        return f"the chain refused: {error.reason}"
     if isinstance(error, NesaError):
-        advice = next((text for kind, text in ADVICE.items() if isinstance(error, kind)), "")
-        return f"{error}; {advice}" if advice and ";" not in str(error) else str(error)
+        command = command_after(error)
+        paid = f"; query {error.submitted.query_id} is paid for: `{command}`" if command else ""
+        return f"{_cause(error)}{paid}"
     if isinstance(error, BaseExceptionGroup):
         return sentence(error.exceptions[0])
     if isinstance(error, OSError) and error.filename:
@@ -45,12 +46,38 @@ def sentence(error: BaseException) -> str:
     return f"nesa met a fault of its own ({kind}: {error}); set NESA_TRACEBACK=1 to see where"
 
 
+def document(error: BaseException) -> dict[str, object]:
+    """The same for a program; with the query that was paid for and the command that goes on."""
+    found: dict[str, object] = {"kind": type(error).__name__, "message": sentence(error)}
+    if isinstance(error, NesaError) and error.submitted is not None:
+        found["query"] = error.submitted.query_id
+        found["transaction"] = f"0x{error.submitted.tx_hash.hex()}"
+        found["resume"] = command_after(error)
+    return {"error": found}
+
+
 def report(error: BaseException, *, as_json: bool) -> None:
     """Write the sentence, and where it happened when the environment asks for it."""
     if as_json:
-        payload = {"error": {"kind": type(error).__name__, "message": sentence(error)}}
-        click.echo(json.dumps(payload))
+        click.echo(json.dumps(document(error)))
     else:
-        click.echo(f"Error: {sentence(error)}", err=True)
+        click.echo(f"Error: {printable(sentence(error))}", err=True)
     if os.environ.get("NESA_TRACEBACK"):
         traceback.print_exception(error)
+
+
+@contextlib.contextmanager
+def warnings_in_words() -> Iterator[None]:
+    """Warnings are written as a person reads them while the block runs."""
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_, **__: click.echo(
+            f"Warning: {printable(str(message))}", err=True
+        )
+        yield
+
+
+def _cause(error: NesaError) -> str:
+    if isinstance(error, Rejected):
+        return f"the chain refused: {error}"
+    advice = next((text for kind, text in ADVICE.items() if isinstance(error, kind)), "")
+    return f"{error}; {advice}" if advice and ";" not in str(error) else str(error)

@@ -19,9 +19,16 @@ def read_features(text: str) -> Any:
         InvalidInput: there is no such file, or it holds no numbers.
     """
     path = Path(text)
-    if path.suffix in (".csv", ".json") or path.is_file():
+    if path.suffix in (".csv", ".json") or _is_file(path):
         return _from_file(path)
     return _numbers(text.strip().strip("[]").split(","), text)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a long list of numbers is too long for the name of a file
+        return False
 
 
 def _from_file(path: Path) -> Any:

@@ -12,12 +12,14 @@ import click
 from nesa.cli import failures
 
 COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
+    "answer": ("nesa.cli.commands.answer:answer", "Wait for the answer of a query asked before."),
     "balance": ("nesa.cli.commands.balance:balance", "Show what an account holds."),
     "demo": ("nesa.cli.commands.demo:demo", "Run the whole network and tell its story."),
     "devnet": ("nesa.cli.commands.devnet:devnet", "Run a network on this machine."),
     "model": ("nesa.cli.commands.model:model", "Compile, check and register models."),
     "query": ("nesa.cli.commands.query:query", "Ask a model and wait for the answer."),
     "watch": ("nesa.cli.commands.watch:watch", "Follow a query through its life."),
+    "withdraw": ("nesa.cli.commands.withdraw:withdraw", "Have the market pay what it owes."),
 }
 """Name of each command, where it is, and its line in `nesa --help`; imported when it runs."""
 
@@ -55,7 +57,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; 0 when it worked, 1 with a sentence when it did not, 2 for wrong usage."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        code: Any = cli.main(args=words, prog_name="nesa", standalone_mode=False)
+        with failures.warnings_in_words():
+            code: Any = cli.main(args=words, prog_name="nesa", standalone_mode=False)
     except click.exceptions.Exit as stop:
         return stop.exit_code
     except click.ClickException as wrong:

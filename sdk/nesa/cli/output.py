@@ -16,6 +16,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from nesa.cli.text import printable
+
 PLAIN_WIDTH: Final = 160
 """Columns of what goes into a file or a pipe, where nobody wraps lines."""
 
@@ -46,8 +48,13 @@ def pairs(payload: Mapping[str, Any]) -> Table:
     """A table with a row for each entry."""
     table = Table.grid(padding=(0, 2))
     for name, entry in payload.items():
-        table.add_row(f"[bold]{name.replace('_', ' ')}[/]", escape(_words(entry)))
+        table.add_row(f"[bold]{name.replace('_', ' ')}[/]", safe(_words(entry)))
     return table
+
+
+def safe(text: str) -> str:
+    """`text` for a table or a console, whoever wrote it: it is neither markup nor control codes."""
+    return escape(printable(text))
 
 
 def _words(entry: Any) -> str:

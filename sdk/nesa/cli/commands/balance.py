@@ -22,7 +22,7 @@ _WEI: int = 10**18
 @json_option
 def balance(target: Target, account: str | None, as_json: bool) -> None:
     """Show what ACCOUNT holds and what the market owes it; by default your own key's account."""
-    address = None if account is None else _address(account)
+    address = None if account is None else read_account(account)
 
     async def read(client: Client) -> Balance:
         return await client.balance(address)
@@ -43,7 +43,12 @@ def balance(target: Target, account: str | None, as_json: bool) -> None:
     )
 
 
-def _address(text: str) -> Address:
+def read_account(text: str) -> Address:
+    """An account in a command.
+
+    Raises:
+        InvalidInput: it is none.
+    """
     if not is_address(text):
         raise InvalidInput(f"{text} is no account; give 0x and 40 hexadecimal digits")
     return Address(to_checksum_address(text))

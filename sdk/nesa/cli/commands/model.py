@@ -9,7 +9,7 @@ from typing import Any, Final
 import click
 from rich.table import Table
 
-from nesa.cli.output import console, json_option, plain, show
+from nesa.cli.output import console, json_option, plain, safe, show
 from nesa.cli.session import Target, connected, network_options
 from nesa.client.cards import Model
 from nesa.client.client import Client
@@ -127,14 +127,15 @@ def register(
 @network_options
 @json_option
 def list_models(target: Target, as_json: bool) -> None:
-    """List every registered version."""
+    """List every registered version whose card can be read."""
     found = connected(target, lambda client: client.models())
     if as_json:
         show({"models": [_line(one) for one in found]}, as_json=True)
         return
     table = Table("name", "answers", "version", box=None)
     for one in found:
-        table.add_row(one.name, " / ".join(one.card.labels), f"0x{one.version_id.hex()}")
+        labels = " / ".join(one.card.labels)
+        table.add_row(safe(one.name), safe(labels), f"0x{one.version_id.hex()}")
     console().print(table)
 
 

@@ -10,6 +10,7 @@ import click
 
 from nesa.cli.features import read_features
 from nesa.cli.output import console, json_option, plain, show
+from nesa.cli.resuming import keeping
 from nesa.cli.session import Target, connected, network_options
 from nesa.client.answers import Answer
 from nesa.client.client import Client
@@ -64,11 +65,13 @@ def query(
     """Ask MODEL (a name or a 0x-prefixed id) about INPUT and wait for the answer.
 
     INPUT is a csv or json file with the model's features, or the numbers themselves: 1.5,2,3
+
+    When the wait is interrupted, `nesa answer` goes on with it.
     """
     limit = None if max_fee is None else Amount(round(max_fee * ONE_NES))
     wish = Wish(model, read_features(input_), assurance, sealed, replicas, limit)
     answer = connected(target, lambda client: _ask(client, wish, quiet=as_json))
-    show({"answer": plain(answer)} if as_json else summary(answer), as_json=as_json)
+    show_answer(answer, as_json=as_json)
 
 
 async def _ask(client: Client, wish: Wish, *, quiet: bool) -> Answer:
@@ -85,10 +88,16 @@ async def _ask(client: Client, wish: Wish, *, quiet: bool) -> Answer:
         console().print(
             f"query {submitted.query_id} is on chain, paid {in_nes(submitted.query.fee)}"
         )
-    return await client.result(submitted)
+    with keeping(submitted):
+        return await client.result(submitted)
 
 
-def summary(answer: Answer) -> Mapping[str, Any]:
+def show_answer(answer: Answer, *, as_json: bool) -> None:
+    """Print an answer."""
+    show({"answer": plain(answer)} if as_json else _summary(answer), as_json=as_json)
+
+
+def _summary(answer: Answer) -> Mapping[str, Any]:
     """An answer in a few lines."""
     scores = ", ".join(f"{name} {score:.3f}" for name, score in answer.scores.items())
     return {

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from typing import Any
 
 import click
+from rich.console import RenderableType
 
-from nesa.cli.output import console, json_option, plain, show
+from nesa.cli.output import console, json_option, pairs, plain
 from nesa.cli.session import Target, connected, network_options
 from nesa.cli.stages import describe
+from nesa.client.answers import SubmittedQuery
 from nesa.client.client import Client
 from nesa.client.payment import in_nes
 from nesa.client.watching import Expired, Fulfilled, Stage
@@ -18,27 +22,39 @@ from nesa.protocol.ids import QueryId
 @click.command(epilog="Example: nesa watch 7 --to-the-end")
 @click.argument("query_id", type=click.IntRange(min=1))
 @click.option("--to-the-end", is_flag=True, help="Go on after the answer, until the query closes.")
-@click.option("--refund", is_flag=True, help="Take back the fee once the deadline has passed.")
+@click.option("--refund", is_flag=True, help="Have the fee go back once the deadline has passed.")
 @network_options
 @json_option
 def watch(target: Target, query_id: int, to_the_end: bool, refund: bool, as_json: bool) -> None:
     """Follow query QUERY_ID through its life; with --json one document a line."""
 
     async def follow(client: Client) -> None:
-        async for stage in client.watch(QueryId(query_id)):
+        submitted = await client.find(QueryId(query_id))
+        async for stage in client.watch(submitted):
             _tell(stage, as_json=as_json)
             if isinstance(stage, Expired) and refund:
-                amount = await client.refund(QueryId(query_id))
-                show({"refunded": in_nes(amount)}, as_json=as_json)
+                told = await _refund(client, submitted)
+                _print(told, pairs(told), as_json=as_json)
             if isinstance(stage, Fulfilled | Expired) and not to_the_end:
                 return
 
     connected(target, follow)
 
 
+async def _refund(client: Client, submitted: SubmittedQuery) -> dict[str, str]:
+    """What came of it: only one's own fee is paid out, others' becomes their credit."""
+    amount, to = await client.refund(submitted), submitted.query.requester
+    told = {"refunded": in_nes(amount), "to": str(to)}
+    return told if to == client.address else {**told, "paid_out_by": f"nesa withdraw {to}"}
+
+
 def _tell(stage: Stage, *, as_json: bool) -> None:
+    document = {"stage": type(stage).__name__, **plain(stage)}
+    _print(document, describe(stage), as_json=as_json)
+
+
+def _print(document: Mapping[str, Any], words: RenderableType, *, as_json: bool) -> None:
     if as_json:
-        document = {"stage": type(stage).__name__, **plain(stage)}
         click.echo(json.dumps(document))
     else:
-        console().print(describe(stage))
+        console().print(words)

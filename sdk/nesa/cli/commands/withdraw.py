@@ -1,0 +1,43 @@
+"""`nesa withdraw`"""
+
+from __future__ import annotations
+
+import click
+
+from nesa.cli.commands.balance import read_account
+from nesa.cli.output import json_option, show
+from nesa.cli.session import Target, connected, network_options
+from nesa.client.answers import Balance
+from nesa.client.client import Client
+from nesa.client.payment import in_nes
+from nesa.protocol.ids import Amount
+
+
+@click.command(epilog="Example: nesa withdraw 0x70997970C51812dc3A010C7d01b50e0d17dc79C8 --json")
+@click.argument("account", required=False)
+@network_options
+@json_option
+def withdraw(target: Target, account: str | None, as_json: bool) -> None:
+    """Have the market pay ACCOUNT what is ready of refunds and earnings, and show what waits.
+
+    The money goes to ACCOUNT, by default your own key's; your key pays the gas. An operator's
+    earnings go to its owner's account. With --json sums are units, 1000000000 to the NES.
+    """
+    address = None if account is None else read_account(account)
+
+    async def pay(client: Client) -> tuple[Amount, Balance]:
+        return await client.withdraw(address), await client.balance(address)
+
+    paid, left = connected(target, pay)
+    if as_json:
+        show({"paid": paid, "balance": left}, as_json=True)
+        return
+    show(
+        {
+            "account": left.address,
+            "paid": in_nes(paid),
+            "NES": in_nes(left.nes),
+            "credit waiting": in_nes(left.credit_waiting),
+        },
+        as_json=False,
+    )

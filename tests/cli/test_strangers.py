@@ -1,0 +1,107 @@
+"""Names, numbers and money of strangers, as the commands show them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+
+import pytest
+from eth_account import Account
+
+from nesa import Client, SubmittedQuery
+from nesa.chain.connection import RpcPolicy
+from tests.cli.conftest import Nesa
+from tests.client.strangers import register_anything
+from tests.standing_network import StandingNetwork, rich_account
+
+MLP = "breast-cancer-mlp"
+EVIL = "[/x]\x1b[2J"
+
+
+def on_chain(network: StandingNetwork, work: Callable[[Client], Awaitable[object]]) -> object:
+    async def run() -> object:
+        async with Client.connect(network.file, policy=RpcPolicy(poll=0.02)) as client:
+            return await work(client)
+
+    return asyncio.run(run())
+
+
+@pytest.fixture
+def _evil_models(network: StandingNetwork) -> Iterator[None]:
+    """A model with a good card and a bad name."""
+
+    async def register(client: Client) -> object:
+        snapshot = await client.connection.request("evm_snapshot")
+        good = await client.model(MLP)
+        await register_anything(client, network.network, EVIL, good.location)
+        return snapshot
+
+    async def restore(client: Client) -> None:
+        await client.connection.request("evm_revert", snapshot)
+
+    snapshot = on_chain(network, register)
+    yield
+    on_chain(network, restore)
+
+
+@pytest.mark.usefixtures("_evil_models")
+def test_a_name_is_neither_markup_nor_control_codes(nesa: Nesa, network: StandingNetwork) -> None:
+    listed = nesa("model", "list", "--network", network.file)
+    unknown = nesa("model", "show", "gpt-9", "--network", network.file)
+    assert (listed.code, unknown.code) == (0, 1)
+    assert "[/x]\ufffd[2J" in listed.out
+    assert "[/x]\ufffd[2J" in unknown.err
+    assert "\x1b" not in listed.out + unknown.err
+
+
+@pytest.fixture
+def expired(network: StandingNetwork) -> SubmittedQuery:
+    """A query of the network's client that nobody answered in time."""
+
+    async def ask(client: Client) -> SubmittedQuery:
+        submitted = await client.submit(MLP, [1.0] * 30)
+        await client.connection.request("evm_increaseTime", 61)
+        await client.connection.request("evm_mine")
+        return submitted
+
+    found = on_chain(network, ask)
+    assert isinstance(found, SubmittedQuery)
+    return found
+
+
+@pytest.fixture
+def stranger(tmp_path: Path) -> list[object]:
+    """Options of somebody else's key."""
+    (tmp_path / "key.json").write_text(_keystore())
+    (tmp_path / "password").write_text("secret\n")
+    return ["--keystore", tmp_path / "key.json", "--password-file", tmp_path / "password"]
+
+
+def _keystore() -> str:
+    return json.dumps(Account.encrypt(rich_account().key, "secret", iterations=2))
+
+
+def test_a_strangers_refund_is_not_told_as_ones_own(
+    nesa: Nesa, network: StandingNetwork, expired: SubmittedQuery, stranger: list[object]
+) -> None:
+    owner = expired.query.requester
+    watch = ("watch", expired.query_id, "--refund", "--network", network.file)
+    found = nesa(*watch, *stranger)
+    assert found.code == 0, found.err
+    assert f"nesa withdraw {owner}" in found.out
+    paid = nesa("withdraw", owner, "--network", network.file, *stranger, "--json").document
+    assert (paid["paid"], paid["balance"]["address"]) == (expired.query.fee, owner)
+    again = nesa("withdraw", "--network", network.file)
+    assert "0 NES" in again.out
+
+
+def test_ones_own_refund_is_paid_out(
+    nesa: Nesa, network: StandingNetwork, expired: SubmittedQuery
+) -> None:
+    found = nesa("watch", expired.query_id, "--refund", "--network", network.file)
+    assert (found.code, "nesa withdraw" in found.out) == (0, False)
+    assert "0.4 NES" in found.out
+    paid = nesa("withdraw", "--network", network.file, "--json").document
+    assert (paid["paid"], paid["balance"]["credit_ready"]) == (0, 0)
