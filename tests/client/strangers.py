@@ -6,9 +6,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
-from nesa import Client, Network
+from eth_account import Account
+
+from nesa import ONE_NES, Client, Network
+from nesa.chain.connection import RpcPolicy
 from nesa.models.folder import load
-from nesa.protocol.ids import ZERO_DIGEST
+from nesa.protocol.ids import ZERO_DIGEST, Address, Amount
+
+QUICK = RpcPolicy(poll=0.02, retries=0)
 
 
 @asynccontextmanager
@@ -17,6 +22,19 @@ async def chain_put_back(client: Client) -> AsyncIterator[None]:
     snapshot = await client.connection.request("evm_snapshot")
     yield
     await client.connection.request("evm_revert", snapshot)
+
+
+@asynccontextmanager
+async def other_requester(client: Client, network: Network) -> AsyncIterator[Client]:
+    """Somebody else with money."""
+    account = Account.create()
+    await client.connection.request("anvil_setBalance", account.address, hex(10**18))
+    gift = client.contracts.token.transfer(Address(account.address), Amount(10 * ONE_NES))
+    await client._own_sender.send(gift)
+    async with Client.connect(
+        network, key=account, policy=RpcPolicy(poll=0.02, retries=0)
+    ) as stranger:
+        yield stranger
 
 
 async def register_anything(client: Client, network: Network, name: str, location: str) -> None:

@@ -34,6 +34,7 @@ from nesa.client.answers import AnyQuery
 from nesa.protocol.digests import boundary_digest
 from nesa.protocol.ids import Amount, QueryId
 from tests.client.conftest import MLP
+from tests.client.strangers import other_requester
 from tests.standing_network import StandingNetwork, rich_account
 
 
@@ -159,10 +160,13 @@ async def test_a_stranger_refunds_to_whoever_asked(
     client: Client, network: StandingNetwork, model: Model, features: np.ndarray
 ) -> None:
     submitted = await client.submit(model, features)
-    await let_time_pass(client, 61)
-    async with Client.connect(network.file, key=rich_account()) as stranger:
+    async with other_requester(client, network.network) as stranger:
+        theirs = await stranger.submit(model, features)
+        await let_time_pass(client, 61)
+        await client._own_sender.send(client.contracts.market.refund(theirs.query))
+        owed = await stranger.balance()
         assert await stranger.refund(submitted.query_id) == submitted.query.fee
-        assert (await stranger.balance()).nes == 0
+        assert (await stranger.balance()).credit_ready == owed.credit_ready == theirs.query.fee
     before = await client.balance()
     assert before.credit_ready == submitted.query.fee
     assert await client.withdraw() == submitted.query.fee

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -72,8 +73,8 @@ async def test_nothing_but_the_named_bytes_is_taken(store: str, tmp_path: Path) 
             await read_store(f"{base}/{other}")
 
 
-async def test_what_is_not_there_is_unavailable(tmp_path: Path) -> None:
-    (tmp_path / NAME).mkdir()
+async def test_what_is_no_file_is_unavailable(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / NAME)
     for base in ("http://127.0.0.1:9", "http://[", "http://", str(tmp_path), "/nowhere"):
         with pytest.raises(Unavailable):
             await read_store(f"{base}/{NAME}")

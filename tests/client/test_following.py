@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import pytest
 from aiohttp import web
-from eth_account import Account
 
 from nesa import (
-    ONE_NES,
     Client,
     Drawn,
     Model,
     NesaError,
-    Network,
     QueryFailed,
     Requested,
     SubmittedQuery,
@@ -33,8 +30,9 @@ from nesa.client.following import Following
 from nesa.client.history import find_query, find_versions
 from nesa.client.watching import Stage
 from nesa.protocol.envelopes import MESSAGES_PATH
-from nesa.protocol.ids import Address, Amount, Digest
+from nesa.protocol.ids import Address, Digest
 from tests.chain.rpc_stub import error, stub_node
+from tests.client.strangers import other_requester
 from tests.standing_network import StandingNetwork
 
 QUICK = RpcPolicy(poll=0.02, retries=0)
@@ -42,17 +40,6 @@ QUICK = RpcPolicy(poll=0.02, retries=0)
 
 async def rpc(client: Client, method: str, *params: object) -> Any:
     return await client.connection.request(method, *params)
-
-
-@asynccontextmanager
-async def other_requester(client: Client, network: Network) -> AsyncIterator[Client]:
-    """Somebody else with money."""
-    account = Account.create()
-    await rpc(client, "anvil_setBalance", account.address, hex(10**18))
-    gift = client.contracts.token.transfer(Address(account.address), Amount(10 * ONE_NES))
-    await client._own_sender.send(gift)
-    async with Client.connect(network, key=account, policy=QUICK) as stranger:
-        yield stranger
 
 
 @dataclass
@@ -272,6 +259,23 @@ async def test_an_outage_beyond_the_deadline_names_what_was_paid(
             await anext(following.stages())
     assert failure.value.submitted is submitted
     assert next(clock, None) is None
+
+
+async def test_patience_begins_anew_with_every_answer(client: Client, model: Model) -> None:
+    submitted = await client.submit(model, [1.0] * 30)
+    clock = iter([0.0, 100.0, 150.0, 161.0])
+    following = Following(client.connection, submitted, lambda: next(clock))
+    node = iter([True, False, False])
+
+    async def ask() -> str:
+        if not next(node):
+            raise Unavailable("away")
+        return "here"
+
+    assert await following.patiently(ask) == "here"
+    with pytest.raises(Unavailable):
+        await following.patiently(ask)
+    assert next(clock, None) is next(node, None) is None
 
 
 async def test_errors_before_a_payment_name_no_query(client: Client) -> None:

@@ -49,9 +49,8 @@ class Following:
         self._clock = clock
         self._committees: DrawnCommittees | None = None
         query = submitted.query
-        self._patient_until = self._clock() + max(
-            query.answer_deadline - query.opened_at, GRACE_SECONDS
-        )
+        self._patience = max(query.answer_deadline - query.opened_at, GRACE_SECONDS)
+        self._patient_until = self._clock() + self._patience
 
     async def stages(self) -> AsyncGenerator[Stage, None]:
         """Every stage of the query's life as it happens.
@@ -61,10 +60,14 @@ class Following:
             Unavailable: the node is away for longer than an answer can be waited for.
         """
         told: tuple[Stage, ...] = ()
-        head: Block | None = None
+        last: Block | None = None
         with self.naming_it():
             while not is_over(told):
-                head = await self.patiently(partial(self._next_block, head))
+                head = await self.patiently(self._connection.head)
+                if last is not None and head.hash == last.hash:
+                    await asyncio.sleep(self._connection.policy.poll)
+                    continue
+                last = head
                 sight = await self.patiently(partial(self._look, head))
                 while sight is not None and (stage := next_stage(sight, told)):
                     told = (*told, stage)
@@ -92,11 +95,14 @@ class Following:
         """
         while True:
             try:
-                return await ask()
+                found = await ask()
             except Unavailable:
                 if self._clock() > self._patient_until:
                     raise
-            await asyncio.sleep(self._connection.policy.poll)
+                await asyncio.sleep(self._connection.policy.poll)
+            else:
+                self._patient_until = self._clock() + self._patience
+                return found
 
     @contextlib.contextmanager
     def naming_it(self) -> Iterator[None]:
@@ -107,18 +113,11 @@ class Following:
             error.submitted = self.submitted
             raise
 
-    async def _next_block(self, last: Block | None) -> Block:
-        while True:
-            head = await self._connection.head()
-            if last is None or head.hash != last.hash:
-                return head
-            await asyncio.sleep(self._connection.policy.poll)
-
     async def _look(self, head: Block) -> Sight | None:
         history = await self.history()
         query = self.submitted.query
         left = 0 if history and history.fulfilled else query.answer_deadline - head.timestamp
-        self._patient_until = self._clock() + max(left, GRACE_SECONDS)
+        self._patience = max(left, GRACE_SECONDS)
         if history is not None:
             return Sight(head, history, await self._drawn(query, head))
         if left < 0:
