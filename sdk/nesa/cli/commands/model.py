@@ -15,6 +15,7 @@ from nesa.client.cards import Model
 from nesa.client.client import Client
 from nesa.client.payment import in_nes
 from nesa.client.registering import Terms
+from nesa.models.card import Accuracy
 from nesa.protocol.errors import IntegrityError
 from nesa.protocol.ids import ONE_NES, Amount
 
@@ -159,7 +160,7 @@ async def _details(client: Client, name: str) -> Mapping[str, Any]:
         "description": card.description,
         "labels": list(card.labels),
         "features": [f"{feature.name} [{feature.unit}]" for feature in card.features],
-        "accuracy": f"{card.accuracy.integer_model:.4f} of {card.accuracy.test_rows} test rows",
+        "accuracy": _said(card.accuracy),
         "shards": offer.shards,
         "price": f"{in_nes(offer.price)} a shard and replica",
         "proof_price": f"{in_nes(offer.proof_price)} a shard",
@@ -171,6 +172,13 @@ async def _details(client: Client, name: str) -> Mapping[str, Any]:
 def _line(found: Model) -> dict[str, Any]:
     version = f"0x{found.version_id.hex()}"
     return {"name": found.name, "version": version, "location": found.location}
+
+
+def _said(accuracy: Accuracy) -> str:
+    measured = f"{accuracy.integer_model:.4f} of {accuracy.test_rows} test rows"
+    if accuracy.proved is None:
+        return measured
+    return f"{measured}, {accuracy.proved:.4f} of {accuracy.proved_rows} proved on a chain"
 
 
 def _facts(compiled: Any) -> dict[str, Any]:
