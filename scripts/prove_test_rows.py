@@ -60,7 +60,7 @@ class Chain:
 
     def accepts(self, verifier: str, proof: Proof) -> bool:
         """Whether the verifier says yes."""
-        call: TxParams = {"to": verifier, "data": HexBytes(call_data(proof)), "gas": GAS}  # type: ignore[typeddict-item]
+        call: TxParams = {"to": verifier, "data": HexBytes(call_data(proof)), "gas": GAS}
         return bytes(self._web3.eth.call(call)) == TRUE
 
 
