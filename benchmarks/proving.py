@@ -24,6 +24,8 @@ from typing import Final
 
 import numpy as np
 import pyrevm
+from eth_abi.abi import encode
+from eth_utils.crypto import keccak
 from hexbytes import HexBytes
 from web3 import HTTPProvider, Web3
 from web3.types import TxParams, Wei
@@ -37,6 +39,7 @@ from nesa.models.proving.process import DEFAULT_LIMITS
 from nesa.models.proving.prover import Prover
 from nesa.models.proving.verifier import call_data, runtime_of
 from nesa.models.runtime import ShardRunner
+from tests.revm import RevmChain
 
 ROOT: Final = Path(__file__).parents[1]
 MODELS: Final = ROOT / "models"
@@ -44,6 +47,8 @@ CACHE: Final = ROOT / ".cache" / "proving"
 RESULTS: Final = Path(__file__).parent / "results" / "proving.md"
 
 CALLER: Final = "0x" + "11" * 20
+VERIFY_TYPES: Final = ("address", "bytes32", "bytes32", "bytes", "bytes", "bytes")
+VERIFY: Final = keccak(text=f"verify({','.join(VERIFY_TYPES)})")[:4]
 GAS: Final = 10_000_000
 RUNTIME_CALLS: Final = 2000
 MEBIBYTE: Final = 2**20
@@ -63,6 +68,7 @@ class Figures:
     proof: int
     verifier: int
     gas_revm: int
+    gas_router: int
     gas_anvil: int
     witness: float
     runtime: float
@@ -98,6 +104,7 @@ async def figures(name: str, number: int, runs: int) -> Figures:
         proof=shard.proof_bytes,
         verifier=len(runtime_of(shard.creation)),
         gas_revm=gas_in_revm(shard),
+        gas_router=gas_through_router(shard),
         gas_anvil=gas_on_anvil(shard),
         witness=await timed(runs, lambda: prover.witness(row)),
         runtime=seconds_in_onnx_runtime(model, number, shard),
@@ -132,6 +139,19 @@ def gas_in_revm(shard: ProvableShard) -> int:
     evm.message_call(caller=CALLER, to=address, calldata=call_data(shard.corner_proof), gas=GAS)
     assert evm.result is not None
     return int(evm.result.gas_used)
+
+
+def gas_through_router(shard: ProvableShard) -> int:
+    """Gas of a transaction that sends the same proof to the proof router."""
+    chain = RevmChain()
+    verifier = chain.evm.deploy(deployer=CALLER, code=shard.creation)
+    router = chain.deploy("contracts/verification/ProofRouter")
+    edges = (shard.circuit.source.pack(), shard.circuit.result.pack())
+    corner = shard.corner
+    asked = [verifier, *edges, corner.input, corner.output, corner.proof]
+    chain.cool()
+    chain.send(CALLER, router.address, VERIFY + encode(list(VERIFY_TYPES), asked))
+    return int(chain.gas_used)
 
 
 def gas_on_anvil(shard: ProvableShard) -> int:
@@ -182,9 +202,9 @@ def table(measured: dict[str, Figures], runs: int) -> str:
         "small.",
         "",
         "| shard | rows | instances | set-up | prove | processor | peak memory | proving key "
-        "| proof | verifier (limit 24,576) | gas at Osaka prices (Prague) | ezkl witness "
-        "| ONNX Runtime |",
-        "|---|" + "---:|" * 12,
+        "| proof | verifier (limit 24,576) | gas at Osaka prices (Prague) "
+        "| through the router (Prague) | ezkl witness | ONNX Runtime |",
+        "|---|" + "---:|" * 13,
     ]
     return "\n".join([*head, *(line(name, found) for name, found in measured.items())]) + "\n"
 
@@ -203,6 +223,7 @@ def line(name: str, found: Figures) -> str:
         f"{found.proof:,} B",
         f"{found.verifier:,} B",
         f"{found.gas_anvil:,} ({found.gas_revm:,})",
+        f"{found.gas_router:,}, × {found.gas_router / found.gas_revm:.3f}",
         f"{found.witness * 1e3:.0f} ms",
         f"{found.runtime * 1e6:.0f} us",
     ]
