@@ -22,6 +22,7 @@ from nesa.protocol.commitments import (
     set_digest,
     sign_digest,
 )
+from nesa.protocol.consent import consent_hash, sign_consent
 from nesa.protocol.digests import blinded_digest, boundary_digest, bytes_root, tensor_digest
 from nesa.protocol.draw import query_seed, slot_order
 from nesa.protocol.edges import DType, EdgeType
@@ -29,7 +30,15 @@ from nesa.protocol.fees import split_fee
 from nesa.protocol.ids import Address, Amount, BlockNumber, Digest, Epoch, QueryId, Timestamp
 from nesa.protocol.ids import VersionId as Version
 from nesa.protocol.parameters import QueryParameters
-from nesa.protocol.queries import Assurance, Privacy, Query, terms_hash
+from nesa.protocol.queries import (
+    Assurance,
+    Privacy,
+    Query,
+    ShardReport,
+    SignedResult,
+    report_words,
+    terms_hash,
+)
 from nesa.protocol.versions import ShardFacts, version_id, version_root
 
 PATH: Final = Path(__file__).parents[1] / "docs" / "test-vectors.json"
@@ -137,6 +146,8 @@ def agreement() -> dict[str, Any]:
     attestation = Attestation(QueryId(7), 1, 1, 2, *digests, _word("payload"), whole)
     signed = attestation_hash(CHAIN, MARKET, attestation)
     r, vs = sign_digest(MEMBER, signed)
+    result = SignedResult(0, _word("salt"), r, vs)
+    report = ShardReport(2, digests[1], tuple(map(Digest, commitments)), (result,))
     return {
         "query_id": context.query_id,
         "attempt": context.attempt,
@@ -153,6 +164,21 @@ def agreement() -> dict[str, Any]:
         "commitments": [_hex(word) for word in commitments],
         "set_digest": _hex(whole),
         "attestation_hash": _hex(signed),
+        "r": _hex(r),
+        "vs": _hex(vs),
+        "report": [_hex(word) for word in report_words([report])],
+    }
+
+
+def consent() -> dict[str, Any]:
+    """A signer's consent to work for an operator; the market's address stands for the vault."""
+    operator = Address("0x" + "22" * 20)
+    r, vs = sign_consent(MEMBER, CHAIN, MARKET, operator)
+    return {
+        "vault": MARKET,
+        "operator": operator,
+        "signer": MEMBER.public_key.to_checksum_address(),
+        "hash": _hex(consent_hash(CHAIN, MARKET, operator)),
         "r": _hex(r),
         "vs": _hex(vs),
     }
@@ -208,6 +234,7 @@ def document() -> str:
         "versions": versions(),
         "draws": draws(),
         "agreement": agreement(),
+        "consent": consent(),
         "settlement": settlement(),
     }
     return json.dumps(vectors, indent=2) + "\n"

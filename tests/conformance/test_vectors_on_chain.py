@@ -89,6 +89,13 @@ def test_attestation(market):
     assert to_checksum_address(signer) == AGREEMENT["member"]
 
 
+def test_consent(market):
+    """The vault's own check of it is in tests/contracts/staking/test_register_operator.py."""
+    consent = VECTORS["consent"]
+    signer = market.signer_of(word(consent["hash"]), word(consent["r"]), word(consent["vs"]))
+    assert to_checksum_address(signer) == consent["signer"]
+
+
 def terms() -> tuple[Any, ...]:
     """The vectors' terms, in the order of the contract's struct."""
     values = dict(SETTLEMENT["terms"])
