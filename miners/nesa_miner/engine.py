@@ -57,7 +57,8 @@ from nesa_miner.duties import (
     next_action,
 )
 from nesa_miner.identity import Identity
-from nesa_miner.journal import Job, JobKey, Journal, Phase, WorkKey
+from nesa_miner.jobs import Job, JobKey, Phase, WorkKey
+from nesa_miner.journal import Journal
 from nesa_miner.observability import Metrics
 from nesa_miner.tasks import KeyedTasks, Spawn
 from nesa_miner.waiting import WaitingRoom

@@ -36,7 +36,8 @@ from nesa_miner.at_rest import AtRest
 from nesa_miner.claims import Claim
 from nesa_miner.engine import Engine, Runner, Surroundings
 from nesa_miner.identity import Identity
-from nesa_miner.journal import JobKey, Journal
+from nesa_miner.jobs import JobKey
+from nesa_miner.journal import Journal
 from nesa_miner.observability import Metrics
 
 MODEL = Path(__file__).parents[2] / "models" / "breast-cancer-mlp"

@@ -23,7 +23,7 @@ from nesa.protocol.messages import Commit, Handoff, Message
 from nesa.protocol.queries import Assurance, Privacy
 from nesa.protocol.versions import ShardFacts
 from nesa_miner.engine import RETENTION_SECONDS, Engine, Runner
-from nesa_miner.journal import JobKey, Phase, WorkKey
+from nesa_miner.jobs import JobKey, Phase, WorkKey
 from tests.miner.committee_network import (
     VERSION,
     CommitteeNetwork,
