@@ -19,9 +19,9 @@ from nesa.protocol.ids import VersionId
 from nesa.protocol.versions import ShardFacts
 from nesa_miner import daemon
 from nesa_miner.config import read_settings
-from nesa_miner.engine import Library, Runner
 from nesa_miner.keys import PASSWORD_VARIABLE, open_identity
 from nesa_miner.log_format import configure_logging
+from nesa_miner.surroundings import Library, Runner
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,8 @@ from nesa_miner.claims import (
     settled_work,
 )
 from nesa_miner.identity import Identity
-from nesa_miner.journal import JobKey, Journal
+from nesa_miner.jobs import JobKey
+from nesa_miner.journal import Journal
 
 FIRST_PAUSE: Final = 1.0
 LONGEST_PAUSE: Final = 60.0

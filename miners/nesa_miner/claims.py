@@ -30,7 +30,7 @@ from nesa_miner.agreement.records import Record
 from nesa_miner.agreement.state import State, certificate_of, reveal_of
 from nesa_miner.agreement.terms import Committee
 from nesa_miner.identity import Identity
-from nesa_miner.journal import Job, WorkKey
+from nesa_miner.jobs import Job, WorkKey
 
 _STORED = ["bytes", OUTCOME_ABI, "uint256", "bytes32[]", "(uint256,bytes32,bytes32,bytes32)"]
 

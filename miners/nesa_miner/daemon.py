@@ -29,10 +29,11 @@ from nesa.protocol.errors import (
 from nesa.protocol.ids import Timestamp
 from nesa.protocol.queries import Query
 from nesa_miner.agreement.terms import Timing
+from nesa_miner.applying import CURSOR
 from nesa_miner.at_rest import AtRest
 from nesa_miner.claiming import Claimer
 from nesa_miner.config import MinerSettings
-from nesa_miner.engine import CURSOR, Engine, Library, ReadCommittees, Surroundings
+from nesa_miner.engine import Engine
 from nesa_miner.identity import Identity
 from nesa_miner.journal import Journal
 from nesa_miner.observability import Metrics
@@ -40,6 +41,7 @@ from nesa_miner.post import Post
 from nesa_miner.seats import held_seats
 from nesa_miner.server import Routes
 from nesa_miner.shards import ShardKey, open_library
+from nesa_miner.surroundings import Library, ReadCommittees, Surroundings
 from nesa_miner.tasks import TaskPool
 from nesa_miner.transport.http import HttpServer, Limits, MessagesEndpoint
 from nesa_miner.warming import WarmUp

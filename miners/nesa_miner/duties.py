@@ -22,7 +22,7 @@ from nesa.protocol.outcomes import MAX_TURNS
 from nesa.protocol.queries import Assurance, Query
 from nesa.protocol.versions import ShardFacts
 from nesa_miner.agreement.state import State
-from nesa_miner.journal import JobKey, WorkKey
+from nesa_miner.jobs import JobKey, WorkKey
 from nesa_miner.work import Task, Tensors, is_sealed
 
 

@@ -7,8 +7,11 @@ from dataclasses import dataclass, field
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from eth_keys.datatypes import PrivateKey
 
+from nesa.privacy.envelopes import Deployment
+from nesa.privacy.sealing import WrapContext, unwrap_content_key
 from nesa.protocol.commitments import sign_digest
 from nesa.protocol.ids import Address
+from nesa.protocol.queries import Query
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,3 +29,12 @@ class Identity:
     def sign(self, digest: bytes) -> tuple[bytes, bytes]:
         """Compact signature (r, vs) of 32 bytes."""
         return sign_digest(self.signer, digest)
+
+    def unwrap(self, wrapped: bytes, deployment: Deployment, query: Query) -> bytes:
+        """The content key of `query`, from what its requester wrapped for this miner.
+
+        Raises:
+            InvalidMessage: it was wrapped for something or somebody else.
+        """
+        ids = (deployment.chain_id, deployment.market, query.query_id, query.attempt)
+        return unwrap_content_key(wrapped, self.encryption, WrapContext(*ids, self.address))

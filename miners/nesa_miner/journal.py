@@ -11,113 +11,20 @@ done for. When they come back the member goes on where it was and signs nothing 
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, Final, NamedTuple, NewType
+from typing import Any, Final
 
-from nesa.protocol.errors import ExhaustedResource, Incompatible, InvalidConfiguration
 from nesa_miner.at_rest import AtRest
-
-SCHEMA_VERSION: Final = 3
-LOCK_SECONDS: Final = 2.0
-"""How long a miner that is being replaced may take to let go of its journal."""
-
-_SCHEMA: Final = """
-CREATE TABLE facts (name TEXT PRIMARY KEY, body BLOB NOT NULL);
-CREATE TABLE jobs (
-    query_id INTEGER, attempt INTEGER, phase TEXT NOT NULL, log_key BLOB NOT NULL,
-    query BLOB NOT NULL, input BLOB NOT NULL, seed BLOB, shard INTEGER, position INTEGER,
-    ended_by BLOB, forget_at INTEGER,
-    PRIMARY KEY (query_id, attempt)
-);
-CREATE INDEX jobs_to_forget ON jobs (forget_at) WHERE forget_at IS NOT NULL;
-CREATE TABLE records (
-    query_id INTEGER, attempt INTEGER, seed BLOB, in_digest BLOB, sequence INTEGER,
-    body BLOB NOT NULL,
-    PRIMARY KEY (query_id, attempt, seed, in_digest, sequence)
-);
-CREATE TABLE content_keys (
-    query_id INTEGER, attempt INTEGER, input_digest BLOB, body BLOB NOT NULL,
-    PRIMARY KEY (query_id, attempt, input_digest)
-);
-CREATE TABLE handoffs (
-    query_id INTEGER, attempt INTEGER, seed BLOB, sequence INTEGER, position INTEGER,
-    body BLOB NOT NULL,
-    PRIMARY KEY (query_id, attempt, seed, sequence)
-);
-CREATE TABLE evidence (
-    query_id INTEGER, attempt INTEGER, seed BLOB, in_digest BLOB, shard INTEGER,
-    body BLOB NOT NULL,
-    PRIMARY KEY (query_id, attempt, seed, in_digest)
-);
-CREATE TABLE claims (
-    query_id INTEGER, attempt INTEGER, log_key BLOB NOT NULL, body BLOB NOT NULL,
-    PRIMARY KEY (query_id, attempt)
-);
-CREATE TABLE claimed (
-    log_key BLOB PRIMARY KEY, query_id INTEGER, shard INTEGER, paid INTEGER
-);
-"""
+from nesa_miner.jobs import Job, JobKey, Phase, StoredClaim, WorkKey
+from nesa_miner.journal_file import JournalFile
 
 _WORK: Final = ("records", "content_keys", "handoffs", "evidence")
 """Tables of what was done for a job."""
 
 NO_LOG: Final = b""
 """The log key of a job whose request is not on chain any more."""
-
-JobKey = NewType("JobKey", tuple[int, int])
-"""(query id, attempt)."""
-
-
-class WorkKey(NamedTuple):
-    """What one agreement of this miner is about: a job under one seed, and the input it ran on."""
-
-    job: JobKey
-    seed: bytes
-    in_digest: bytes
-
-    @property
-    def columns(self) -> tuple[int, int, bytes, bytes]:
-        """As the tables have it."""
-        return (*self.job, self.seed, self.in_digest)
-
-
-class Phase(StrEnum):
-    """How far a job has come."""
-
-    SEEN = "seen"  # requested; the seed block is not there yet
-    DRAWN = "drawn"  # this miner is a member; agreement runs
-    SETTLED = "settled"  # a quorum agreed; evidence is served
-    ENDED = "ended"  # fulfilled, refunded, expired, undone, or not drawn
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One attempt of one query as stored; `shard` and `position` are known from DRAWN on."""
-
-    key: JobKey
-    phase: Phase
-    log_key: bytes
-    query: bytes
-    input: bytes
-    seed: bytes | None
-    shard: int | None
-    position: int | None
-    may_reopen: bool
-    """Whether it ended because others were drawn, which a reorganisation may change."""
-
-
-@dataclass(frozen=True, slots=True)
-class StoredClaim:
-    """A slot to be claimed; `paid` has what later claims added to the masks of paid members."""
-
-    key: JobKey
-    body: bytes
-    paid: Mapping[int, int]
 
 
 class Journal:
@@ -137,62 +44,24 @@ class Journal:
             Incompatible: the journal belongs to another deployment or signer.
             InvalidConfiguration: the file is not a journal, or another process has it open.
         """
-        try:
-            self._at_rest = at_rest
-            self._lock = _held(path)
-            self._database = sqlite3.connect(path, isolation_level=None)
-            self._database.execute("PRAGMA journal_mode = WAL")
-            self._database.execute("PRAGMA synchronous = FULL")
-            self._prepare(path, identity)
-        except sqlite3.DatabaseError as error:
-            words = "another miner is using it" if "locked" in str(error) else str(error)
-            raise InvalidConfiguration(f"{path} cannot be used as a journal: {words}") from error
-
-    def _prepare(self, path: Path, identity: bytes) -> None:
-        version = self._database.execute("PRAGMA user_version").fetchone()[0]
-        if version == 0:
-            with self.transaction():
-                for statement in _SCHEMA.split(";"):
-                    self._execute(statement)
-                self.set_fact("identity", identity)
-                self._database.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-        elif version != SCHEMA_VERSION:
-            raise Incompatible(f"{path} has journal format {version}, this is {SCHEMA_VERSION}")
-        if self.fact("identity") != identity:
-            raise Incompatible(
-                f"{path} belongs to another deployment or signer; use another --dir for this one"
-            )
+        self._at_rest = at_rest
+        self._file = JournalFile(path, identity)
 
     def close(self) -> None:
         """Close the file."""
-        self._database.close()
-        self._lock.close()
+        self._file.close()
 
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
+    def transaction(self) -> AbstractContextManager[None]:
         """Everything inside happens together or not at all."""
-        with _full_disk_said():
-            try:
-                self._database.execute("BEGIN IMMEDIATE")
-                yield
-                self._database.execute("COMMIT")
-            except BaseException:
-                if self._database.in_transaction:
-                    self._database.execute("ROLLBACK")
-                raise
-
-    def _execute(self, statement: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
-        with _full_disk_said():
-            return self._database.execute(statement, values)
+        return self._file.transaction()
 
     def fact(self, name: str) -> bytes | None:
         """A named value such as the chain cursor."""
-        row = self._execute("SELECT body FROM facts WHERE name = ?", (name,)).fetchone()
-        return None if row is None else bytes(row[0])
+        return self._file.fact(name)
 
     def set_fact(self, name: str, body: bytes) -> None:
         """Store a named value."""
-        self._execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, body))
+        self._file.set_fact(name, body)
 
     def add_job(self, key: JobKey, log_key: bytes, query: bytes, input_: bytes) -> bool:
         """Store a job that the log `log_key` opened; False when that very log is known already.
@@ -203,36 +72,38 @@ class Journal:
         if known is not None and known.log_key == log_key:
             return False
         self._delete("claims", key)
-        self._execute(
+        self._file.execute(
             "INSERT OR REPLACE INTO jobs VALUES (?, ?, ?, ?, ?, ?, NULL, NULL, NULL, NULL, NULL)",
             (*key, Phase.SEEN, log_key, query, input_),
         )
         return True
 
     def _delete(self, table: str, key: JobKey) -> None:
-        self._execute(
+        self._file.execute(
             f"DELETE FROM {table} WHERE query_id = ? AND attempt = ?",  # noqa: S608
             key,
         )
 
     def job(self, key: JobKey) -> Job | None:
         """The job of `key`."""
-        row = self._execute(f"{_SELECT} AND query_id = ? AND attempt = ?", key).fetchone()
+        row = self._file.execute(f"{_SELECT} AND query_id = ? AND attempt = ?", key).fetchone()
         return None if row is None else _job(row)
 
     def open_jobs(self) -> list[Job]:
         """Jobs that have not ended, oldest first."""
-        rows = self._execute(f"{_SELECT} AND phase != ? ORDER BY query_id, attempt", (Phase.ENDED,))
+        rows = self._file.execute(
+            f"{_SELECT} AND phase != ? ORDER BY query_id, attempt", (Phase.ENDED,)
+        )
         return [_job(row) for row in rows]
 
     def attempts(self, query_id: int) -> list[Job]:
         """All jobs of a query, the first attempt first."""
-        rows = self._execute(f"{_SELECT} AND query_id = ? ORDER BY attempt", (query_id,))
+        rows = self._file.execute(f"{_SELECT} AND query_id = ? ORDER BY attempt", (query_id,))
         return [_job(row) for row in rows]
 
     def move(self, key: JobKey, before: Phase, after: Phase) -> bool:
         """Compare-and-set of the phase; False when the job was not in `before`."""
-        cursor = self._execute(
+        cursor = self._file.execute(
             "UPDATE jobs SET phase = ? WHERE query_id = ? AND attempt = ? AND phase = ?",
             (after, *key, before),
         )
@@ -240,7 +111,7 @@ class Journal:
 
     def draw(self, key: JobKey, seed: bytes, shard: int, position: int) -> bool:
         """SEEN becomes DRAWN with the place in the committee."""
-        cursor = self._execute(
+        cursor = self._file.execute(
             "UPDATE jobs SET phase = ?, seed = ?, shard = ?, position = ?"
             " WHERE query_id = ? AND attempt = ? AND phase = ?",
             (Phase.DRAWN, seed, shard, position, *key, Phase.SEEN),
@@ -249,7 +120,7 @@ class Journal:
 
     def redraw(self, key: JobKey) -> None:
         """Back to SEEN: another seed draws again. What was done for the old one stays with it."""
-        self._execute(
+        self._file.execute(
             "UPDATE jobs SET phase = ?, seed = NULL, shard = NULL, position = NULL"
             " WHERE query_id = ? AND attempt = ?",
             (Phase.SEEN, *key),
@@ -257,14 +128,14 @@ class Journal:
 
     def end(self, key: JobKey, forget_at: int) -> None:
         """Whatever the phase was, this miner has no more to do; the query may still be open."""
-        self._execute(
+        self._file.execute(
             "UPDATE jobs SET phase = ?, forget_at = ? WHERE query_id = ? AND attempt = ?",
             (Phase.ENDED, forget_at, *key),
         )
 
     def conclude(self, query_id: int, log_key: bytes, forget_at: int) -> None:
         """The chain said in `log_key` that the attempts of a query so far are over."""
-        self._execute(
+        self._file.execute(
             "UPDATE jobs SET phase = ?, ended_by = ?, forget_at = ?"
             " WHERE query_id = ? AND ended_by IS NULL",
             (Phase.ENDED, log_key, forget_at, query_id),
@@ -279,7 +150,7 @@ class Journal:
         return self._reopened(where, (Phase.ENDED, still_kept_at))
 
     def _reopened(self, where: str, values: tuple[object, ...]) -> list[JobKey]:
-        rows = self._execute(
+        rows = self._file.execute(
             "UPDATE jobs SET ended_by = NULL, forget_at = NULL,"  # noqa: S608
             f" phase = CASE WHEN shard IS NULL THEN ? ELSE ? END WHERE {where}"
             " RETURNING query_id, attempt",
@@ -294,13 +165,15 @@ class Journal:
         """
         over = "SELECT query_id, attempt FROM jobs WHERE forget_at < ?"
         for table in _WORK:
-            self._execute(
+            self._file.execute(
                 f"DELETE FROM {table} WHERE (query_id, attempt) IN ({over})",  # noqa: S608
                 (now,),
             )
-        self._execute("DELETE FROM jobs WHERE forget_at < ? AND ended_by IS NOT NULL", (now,))
-        self._execute("UPDATE jobs SET forget_at = NULL WHERE forget_at < ?", (now,))
-        self._execute("DELETE FROM claimed WHERE query_id NOT IN (SELECT query_id FROM claims)")
+        self._file.execute("DELETE FROM jobs WHERE forget_at < ? AND ended_by IS NOT NULL", (now,))
+        self._file.execute("UPDATE jobs SET forget_at = NULL WHERE forget_at < ?", (now,))
+        self._file.execute(
+            "DELETE FROM claimed WHERE query_id NOT IN (SELECT query_id FROM claims)"
+        )
 
     def undo(self, log_keys: Sequence[bytes], forget_at: int) -> tuple[list[JobKey], list[JobKey]]:
         """Take back what these logs did, because a reorganisation took them back.
@@ -312,13 +185,13 @@ class Journal:
         again: list[JobKey] = []
         for log_key in log_keys:
             undone += self._taken_back(log_key, forget_at)
-            self._execute("DELETE FROM claims WHERE log_key = ?", (log_key,))
-            self._execute("DELETE FROM claimed WHERE log_key = ?", (log_key,))
+            self._file.execute("DELETE FROM claims WHERE log_key = ?", (log_key,))
+            self._file.execute("DELETE FROM claimed WHERE log_key = ?", (log_key,))
             again += self._reopened("ended_by = ?", (log_key,))
         return undone, again
 
     def _taken_back(self, log_key: bytes, forget_at: int) -> list[JobKey]:
-        rows = self._execute(
+        rows = self._file.execute(
             "UPDATE jobs SET log_key = ?, phase = ?, ended_by = ?, forget_at = ?, seed = NULL,"
             " shard = NULL, position = NULL WHERE log_key = ? RETURNING query_id, attempt",
             (NO_LOG, Phase.ENDED, NO_LOG, forget_at, log_key),
@@ -330,11 +203,13 @@ class Journal:
 
     def add_claim(self, key: JobKey, log_key: bytes, body: bytes) -> None:
         """Store a slot that the answer in `log_key` left out and this miner is to claim."""
-        self._execute("INSERT OR REPLACE INTO claims VALUES (?, ?, ?, ?)", (*key, log_key, body))
+        self._file.execute(
+            "INSERT OR REPLACE INTO claims VALUES (?, ?, ?, ?)", (*key, log_key, body)
+        )
 
     def add_claimed(self, log_key: bytes, query_id: int, shard: int, paid: int) -> None:
         """Store who is paid after a claim of anybody, where this miner has one of its own."""
-        self._execute(
+        self._file.execute(
             "INSERT OR REPLACE INTO claimed SELECT ?, ?, ?, ?"
             " WHERE EXISTS (SELECT 1 FROM claims WHERE query_id = ?)",
             (log_key, query_id, shard, paid, query_id),
@@ -342,7 +217,7 @@ class Journal:
 
     def claims(self) -> list[StoredClaim]:
         """Slots to be claimed, oldest first."""
-        rows = self._execute("SELECT query_id, attempt, body FROM claims ORDER BY rowid")
+        rows = self._file.execute("SELECT query_id, attempt, body FROM claims ORDER BY rowid")
         return [
             StoredClaim(JobKey((query_id, attempt)), bytes(body), self._claimed(query_id))
             for query_id, attempt, body in rows.fetchall()
@@ -350,7 +225,7 @@ class Journal:
 
     def _claimed(self, query_id: int) -> dict[int, int]:
         found: dict[int, int] = {}
-        rows = self._execute("SELECT shard, paid FROM claimed WHERE query_id = ?", (query_id,))
+        rows = self._file.execute("SELECT shard, paid FROM claimed WHERE query_id = ?", (query_id,))
         for shard, paid in rows:
             found[shard] = found.get(shard, 0) | paid
         return found
@@ -361,7 +236,7 @@ class Journal:
 
     def add_record(self, work: WorkKey, body: bytes) -> None:
         """Append to the journal of one agreement."""
-        self._execute(
+        self._file.execute(
             "INSERT INTO records SELECT ?, ?, ?, ?, 1 + COALESCE(MAX(sequence), 0), ? FROM records"
             " WHERE query_id = ? AND attempt = ? AND seed = ? AND in_digest = ?",
             (*work.columns, self._at_rest.encrypt(body), *work.columns),
@@ -369,7 +244,7 @@ class Journal:
 
     def records(self, work: WorkKey) -> list[bytes]:
         """The journal of one agreement, in order."""
-        rows = self._execute(
+        rows = self._file.execute(
             "SELECT body FROM records WHERE query_id = ? AND attempt = ? AND seed = ?"
             " AND in_digest = ? ORDER BY sequence",
             work.columns,
@@ -378,14 +253,14 @@ class Journal:
 
     def keep_content_key(self, key: JobKey, input_digest: bytes, wrapped: bytes) -> None:
         """Keep the key to the input that `input_digest` names; the first one stays."""
-        self._execute(
+        self._file.execute(
             "INSERT OR IGNORE INTO content_keys VALUES (?, ?, ?, ?)",
             (*key, input_digest, self._at_rest.encrypt(wrapped)),
         )
 
     def content_key(self, key: JobKey, input_digest: bytes) -> bytes | None:
         """The wrapped content key to an input."""
-        row = self._execute(
+        row = self._file.execute(
             "SELECT body FROM content_keys WHERE query_id = ? AND attempt = ? AND input_digest = ?",
             (*key, input_digest),
         ).fetchone()
@@ -393,7 +268,7 @@ class Journal:
 
     def keep_handoff(self, key: JobKey, seed: bytes, position: int, body: bytes) -> None:
         """Keep what the member drawn at `position` of the shard before handed over."""
-        self._execute(
+        self._file.execute(
             "INSERT INTO handoffs SELECT ?, ?, ?, 1 + COALESCE(MAX(sequence), 0), ?, ?"
             " FROM handoffs WHERE query_id = ? AND attempt = ? AND seed = ?",
             (*key, seed, position, self._at_rest.encrypt(body), *key, seed),
@@ -401,7 +276,7 @@ class Journal:
 
     def handoffs(self, key: JobKey, seed: bytes) -> list[tuple[int, bytes]]:
         """Position and message of every kept hand-over, in the order of their arrival."""
-        rows = self._execute(
+        rows = self._file.execute(
             "SELECT position, body FROM handoffs WHERE query_id = ? AND attempt = ? AND seed = ?"
             " ORDER BY sequence",
             (*key, seed),
@@ -410,7 +285,7 @@ class Journal:
 
     def keep_evidence(self, work: WorkKey, shard: int, body: bytes) -> None:
         """Store what is served to oracles; newer evidence holds at least as many results."""
-        self._execute(
+        self._file.execute(
             "INSERT INTO evidence VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE"
             " SET body = excluded.body",
             (*work.columns, shard, body),
@@ -418,7 +293,7 @@ class Journal:
 
     def evidence_of(self, work: WorkKey) -> bytes | None:
         """Evidence of one agreement, if it settled here."""
-        row = self._execute(
+        row = self._file.execute(
             "SELECT body FROM evidence WHERE query_id = ? AND attempt = ? AND seed = ?"
             " AND in_digest = ?",
             work.columns,
@@ -427,33 +302,13 @@ class Journal:
 
     def evidence(self, key: JobKey, shard: int) -> list[bytes]:
         """Evidence of one shard under the seed that counts, one piece for every input."""
-        rows = self._execute(f"SELECT body {_SERVED} ORDER BY evidence.rowid", (*key, shard))
+        rows = self._file.execute(f"SELECT body {_SERVED} ORDER BY evidence.rowid", (*key, shard))
         return [bytes(row[0]) for row in rows]
 
     def evidence_size(self, key: JobKey, shard: int) -> int:
         """Bytes of that evidence, 0 when there is none; it is not read for this."""
-        row = self._execute(f"SELECT COALESCE(SUM(LENGTH(body)), 0) {_SERVED}", (*key, shard))
+        row = self._file.execute(f"SELECT COALESCE(SUM(LENGTH(body)), 0) {_SERVED}", (*key, shard))
         return int(row.fetchone()[0])
-
-
-@contextmanager
-def _full_disk_said() -> Iterator[None]:
-    """Turns the database's error for a disk that is full or fails into one of ours."""
-    try:
-        yield
-    except sqlite3.OperationalError as error:
-        if "full" not in str(error) and "disk I/O" not in str(error):
-            raise
-        raise ExhaustedResource(
-            "the disk that holds the journal is full; free some space, nothing was lost"
-        ) from error
-
-
-def _held(path: Path) -> sqlite3.Connection:
-    """A lock beside the journal, free again when this process ends, however it does."""
-    lock = sqlite3.connect(f"{path}.lock", timeout=LOCK_SECONDS, isolation_level=None)
-    lock.execute("BEGIN EXCLUSIVE")
-    return lock
 
 
 _SELECT: Final = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import traceback
 from collections.abc import MutableMapping
 from typing import Any, Final, TextIO
 
@@ -55,6 +56,12 @@ def without_content(_: Any, __: str, fields: _Fields) -> _Fields:
         limit = MAX_TRACEBACK if name == "exception" else MAX_TEXT
         fields[name] = "withheld" if name in WITHHELD else _shown(fields[name], limit)
     return fields
+
+
+def origin_of(error: Exception) -> dict[str, str]:
+    """Where an error came from, without its words, which may hold what a sealed query hides."""
+    where = "".join(traceback.format_tb(error.__traceback__)[-3:])
+    return {"error": type(error).__name__, "where": where}
 
 
 def _shown(value: Any, limit: int = MAX_TEXT) -> Any:

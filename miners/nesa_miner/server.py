@@ -16,7 +16,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from nesa.protocol.evidence import EVIDENCE_PATH, decode_evidence, encode_evidence
 from nesa_miner.engine import Engine
-from nesa_miner.journal import JobKey
+from nesa_miner.jobs import JobKey
 from nesa_miner.shards import ShardKey
 
 CBOR: Final = "application/cbor"

@@ -13,7 +13,7 @@ import aiohttp
 
 from nesa.protocol.errors import InvalidConfiguration, Unavailable
 from nesa_miner.config import MinerSettings
-from nesa_miner.journal import Phase
+from nesa_miner.jobs import Phase
 
 TIMEOUT_SECONDS: Final = 3.0
 MAX_BYTES: Final = 1 << 20

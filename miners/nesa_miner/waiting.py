@@ -12,7 +12,7 @@ from typing import Final
 from nesa.privacy.envelopes import Opened
 from nesa.protocol.errors import ExhaustedResource
 from nesa.protocol.messages import Message, Reveal
-from nesa_miner.journal import JobKey
+from nesa_miner.jobs import JobKey
 
 MOST_EARLY_BYTES: Final = 4096
 """Bytes of tensors and payload in a message that is kept before its sender can be judged."""

@@ -11,8 +11,8 @@ import structlog
 
 from nesa.protocol.errors import NesaError
 from nesa.protocol.ids import ZERO_DIGEST
-from nesa_miner.engine import Library
 from nesa_miner.shards import ShardKey
+from nesa_miner.surroundings import Library
 
 FIRST_PAUSE: Final = 5.0
 LONGEST_PAUSE: Final = 300.0

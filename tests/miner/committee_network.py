@@ -34,10 +34,12 @@ from nesa.protocol.versions import ShardFacts
 from nesa_miner.agreement.terms import Timing
 from nesa_miner.at_rest import AtRest
 from nesa_miner.claims import Claim
-from nesa_miner.engine import Engine, Runner, Surroundings
+from nesa_miner.engine import Engine
 from nesa_miner.identity import Identity
-from nesa_miner.journal import JobKey, Journal
+from nesa_miner.jobs import JobKey
+from nesa_miner.journal import Journal
 from nesa_miner.observability import Metrics
+from nesa_miner.surroundings import Runner, Surroundings
 
 MODEL = Path(__file__).parents[2] / "models" / "breast-cancer-mlp"
 DEPLOYMENT = Deployment(31337, Address("0x" + "11" * 20))
@@ -123,8 +125,8 @@ class CommitteeNetwork:
         path = self.folder / f"journal-{number}.sqlite"
         return MemoryMiner(identity, seat, path, MemoryLibrary(self.model))
 
-    def start(self, number: int) -> None:
-        """Start a miner from its journal."""
+    def start(self, number: int, **changed: Any) -> None:
+        """Start a miner from its journal, with some of its surroundings `changed`."""
         miner = self.miners[number]
         journal = Journal(miner.journal_path, b"identity", AtRest(miner.identity.encryption))
         surroundings = Surroundings(
@@ -140,7 +142,7 @@ class CommitteeNetwork:
             Metrics(),
             QUICK,
         )
-        miner.engine = Engine(surroundings)
+        miner.engine = Engine(replace(surroundings, **changed))
         miner.engine.restart()
         miner.is_up = True
 

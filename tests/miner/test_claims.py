@@ -20,7 +20,7 @@ from nesa.protocol.ids import Amount, Digest, Timestamp
 from nesa.protocol.queries import Query, terms_hash
 from nesa_miner.claims import Claim, decode_claim, encode_claim
 from nesa_miner.engine import Engine
-from nesa_miner.journal import JobKey
+from nesa_miner.jobs import JobKey
 from tests.miner.committee_network import (
     DEPLOYMENT,
     CommitteeNetwork,

@@ -16,7 +16,7 @@ from nesa.protocol.queries import Assurance, Query
 from nesa_miner.agreement.machine import begin
 from nesa_miner.agreement.terms import Committee
 from nesa_miner.duties import Action, Compute, Duty, Place, Prove, next_action
-from nesa_miner.journal import JobKey
+from nesa_miner.jobs import JobKey
 from tests.miner.committee_network import DEPLOYMENT, MODEL, proved_request
 
 QUERY = proved_request(load(MODEL), 0).query

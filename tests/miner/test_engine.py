@@ -16,7 +16,7 @@ from nesa.protocol.digests import boundary_digest
 from nesa.protocol.errors import InvalidMessage
 from nesa.protocol.ids import Timestamp
 from nesa.protocol.messages import Commit, Handoff
-from nesa_miner.journal import JobKey, Phase, WorkKey
+from nesa_miner.jobs import JobKey, Phase, WorkKey
 from tests.miner.committee_network import (
     VERSION,
     CommitteeNetwork,

@@ -22,8 +22,9 @@ from nesa.protocol.ids import ZERO_DIGEST, Address, Digest, QueryId, Timestamp, 
 from nesa.protocol.messages import Commit, Handoff, Message
 from nesa.protocol.queries import Assurance, Privacy
 from nesa.protocol.versions import ShardFacts
-from nesa_miner.engine import RETENTION_SECONDS, Engine, Runner
-from nesa_miner.journal import JobKey, Phase, WorkKey
+from nesa_miner.engine import Engine
+from nesa_miner.jobs import JobKey, Phase, WorkKey
+from nesa_miner.surroundings import RETENTION_SECONDS, Runner
 from tests.miner.committee_network import (
     VERSION,
     CommitteeNetwork,
@@ -85,11 +86,11 @@ class WatchedLibrary(MemoryLibrary):
 
 
 def use_library(
-    miner: MemoryMiner, told: Callable[[int], None], gate: asyncio.Event | None = None
+    network: CommitteeNetwork, told: Callable[[int], None], gate: asyncio.Event | None = None
 ) -> WatchedLibrary:
-    library = WatchedLibrary(miner.library.model, told=told, gate=gate)
-    engine = engine_of(miner)
-    engine.around = replace(engine.around, library=library)
+    library = WatchedLibrary(network.model, told=told, gate=gate)
+    network.kill(0)
+    network.start(0, library=library)
     return library
 
 
@@ -176,9 +177,9 @@ async def test_a_message_that_cannot_be_delivered_ends_nothing(network: Committe
     async def refuse(seat: Seat, message: Message) -> bool:
         raise ValueError("nobody thought of this")
 
-    for miner in network.miners:
-        engine = engine_of(miner)
-        engine.around = replace(engine.around, deliver=refuse)
+    for number in range(8):
+        network.kill(number)
+        network.start(number, deliver=refuse)
     network.tell(open_request(network.model, 1))
     with pytest.raises(TimeoutError):
         await network.settle(0, 1, seconds=0.5)
@@ -201,7 +202,7 @@ async def test_a_spare_prover_hands_nothing_over_before_its_turn(
     spare = Opened(network.miners[1].identity.address, handoff)
     with pytest.raises(ConnectionError, match="turn"):
         receiver.receive(spare)
-    receiver.chain_time = Timestamp(query.opened_at + query.rules.prover_turn)
+    receiver.roster.chain_time = Timestamp(query.opened_at + query.rules.prover_turn)
     with pytest.raises(InvalidMessage):
         receiver.receive(spare)
 
@@ -224,7 +225,7 @@ async def test_a_mistake_in_one_duty_is_tried_again(network: CommitteeNetwork) -
         if call == 1:
             raise RuntimeError("a library failed")
 
-    use_library(network.miners[0], fail)
+    use_library(network, fail)
     network.tell(open_request(network.model, 1))
     await network.settle(0, 4)
 
@@ -275,7 +276,7 @@ async def test_a_replaced_seed_block_under_a_running_computation(
 ) -> None:
     calls: list[int] = []
     gate = asyncio.Event()
-    library = use_library(network.miners[0], calls.append, gate)
+    library = use_library(network, calls.append, gate)
     network.tell(open_request(network.model, 1))
     await until(lambda: calls == [1, 2])
     network.seed = OTHER_SEED
@@ -426,9 +427,9 @@ async def test_an_answered_query_is_forgotten_after_a_while(network: CommitteeNe
 
 
 async def test_what_shows_the_work_outlives_the_dispute_window(network: CommitteeNetwork) -> None:
-    for miner in network.miners:
-        engine = engine_of(miner)
-        engine.around = replace(engine.around, retention=0)
+    for number in range(8):
+        network.kill(number)
+        network.start(number, retention=0)
     network.tell(open_request(network.model, 1))
     await network.settle(1, 4)
     network.tell(fulfilled(), head=9, time_=1_010)

@@ -18,13 +18,8 @@ from nesa.protocol.errors import (
     InvalidConfiguration,
 )
 from nesa_miner.at_rest import AtRest
-from nesa_miner.journal import (
-    JobKey,
-    Journal,
-    Phase,
-    StoredClaim,
-    WorkKey,
-)
+from nesa_miner.jobs import JobKey, Phase, StoredClaim, WorkKey
+from nesa_miner.journal import Journal
 
 KEY = JobKey((7, 0))
 WORK = WorkKey(KEY, b"seed", b"in digest")
@@ -80,7 +75,7 @@ def test_an_ended_job_is_not_open(journal: Journal) -> None:
 def test_two_processes_do_not_sign_from_one_journal(
     journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nesa_miner.journal.LOCK_SECONDS", 0.05)
+    monkeypatch.setattr("nesa_miner.journal_file.LOCK_SECONDS", 0.05)
     with pytest.raises(InvalidConfiguration, match="another miner"):
         Journal(tmp_path / "journal.sqlite", b"identity", AT_REST)
     journal.close()
@@ -272,8 +267,8 @@ def test_a_file_that_is_no_journal_is_refused(tmp_path: Path) -> None:
 
 def test_a_full_disk_is_said_and_loses_nothing(journal: Journal) -> None:
     add(journal)
-    pages = journal._database.execute("PRAGMA page_count").fetchone()[0]
-    journal._database.execute(f"PRAGMA max_page_count = {pages}")
+    pages = journal._file.execute("PRAGMA page_count").fetchone()[0]
+    journal._file.execute(f"PRAGMA max_page_count = {pages}")
     with pytest.raises(ExhaustedResource, match="disk"), journal.transaction():
         journal.add_record(WORK, bytes(1 << 20))
     assert journal.records(WORK) == []
@@ -287,7 +282,8 @@ import sys
 from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from nesa_miner.at_rest import AtRest
-from nesa_miner.journal import JobKey, Journal, WorkKey
+from nesa_miner.jobs import JobKey, WorkKey
+from nesa_miner.journal import Journal
 key = X25519PrivateKey.from_private_bytes(bytes(range(32)))
 journal = Journal(Path(sys.argv[1]), b"identity", AtRest(key))
 for number in range(10_000):

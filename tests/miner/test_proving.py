@@ -17,7 +17,7 @@ from nesa.protocol.evidence import ShardEvidence, decode_evidence, decode_pieces
 from nesa.protocol.ids import Amount, QueryId, VersionId
 from nesa.protocol.messages import Lock
 from nesa_miner.engine import Engine
-from nesa_miner.journal import JobKey
+from nesa_miner.jobs import JobKey
 from nesa_miner.server import joined
 from tests.miner.committee_network import (
     CommitteeNetwork,

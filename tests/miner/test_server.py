@@ -12,7 +12,7 @@ from aiohttp.test_utils import make_mocked_request
 
 from nesa.protocol.evidence import decode_pieces, encode_evidence
 from nesa_miner import server
-from nesa_miner.journal import JobKey, WorkKey
+from nesa_miner.jobs import JobKey, WorkKey
 from nesa_miner.server import Routes
 from nesa_miner.shards import ShardKey
 from tests.miner.committee_network import VERSION, CommitteeNetwork, open_request

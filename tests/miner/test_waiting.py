@@ -9,7 +9,7 @@ from nesa.protocol.commitments import ShardContext
 from nesa.protocol.errors import ExhaustedResource
 from nesa.protocol.ids import ZERO_DIGEST, Address, Digest, QueryId
 from nesa.protocol.messages import Commit, Reveal
-from nesa_miner.journal import JobKey
+from nesa_miner.jobs import JobKey
 from nesa_miner.waiting import MOST_EARLY_BYTES, MOST_MEMBER_BYTES, WaitingRoom
 
 MARKET = Address("0x" + "11" * 20)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self, TypeVar
@@ -15,46 +14,29 @@ from typing import Final, Self, TypeVar
 from eth_account.signers.local import LocalAccount
 
 from nesa.chain.abi import ContractCall
-from nesa.chain.committees import DrawnCommittees
 from nesa.chain.connection import Connection, RpcPolicy
 from nesa.chain.contracts import Contracts, Order
 from nesa.chain.deployment import KeyFile, Network
-from nesa.chain.events import (
-    AttemptOpened,
-    CreditWithdrawn,
-    QueryRequested,
-    VersionRegistered,
-    decode_event,
-)
+from nesa.chain.events import AttemptOpened, CreditWithdrawn, QueryRequested, decode_event
 from nesa.chain.keystore import load_keystore, read_password_file
 from nesa.chain.sender import Receipt, Sender, SendPolicy
 from nesa.client import payment
-from nesa.client.answers import Answer, AnyQuery, Balance, SubmittedQuery, number_of
-from nesa.client.cards import Features, Model, choose, read_model, read_models
+from nesa.client.answers import Answer, AnyQuery, Balance, SubmittedQuery
+from nesa.client.awaiting import Awaiting, OnStage
+from nesa.client.cards import Features, Model
+from nesa.client.catalogue import Catalogue
 from nesa.client.following import Following
-from nesa.client.history import find_query, find_versions, gas_used
+from nesa.client.history import find_submitted
 from nesa.client.ordering import make_order, sealed_order
 from nesa.client.refusals import explained
 from nesa.client.registering import Developer
-from nesa.client.results import Delivery, read_answer
-from nesa.client.sealing import KeySender
-from nesa.client.watching import Drawn, Expired, Fulfilled, Refunded, Stage
+from nesa.client.watching import Stage
 from nesa.privacy import sealing
-from nesa.protocol.errors import (
-    Incompatible,
-    InvalidConfiguration,
-    InvalidInput,
-    QueryExpired,
-    QueryRefunded,
-    Unavailable,
-)
-from nesa.protocol.ids import Address, Amount, QueryId, Timestamp
+from nesa.protocol.errors import Incompatible, InvalidConfiguration, InvalidInput
+from nesa.protocol.ids import Address, Amount
 from nesa.protocol.queries import MAX_INPUT_BYTES, Assurance
 
 _Event = TypeVar("_Event")
-
-OnStage = Callable[[Stage], Awaitable[None]]
-"""Told of every stage of a query while its answer is awaited."""
 
 DEFAULT_POLICY: Final = RpcPolicy()
 
@@ -139,7 +121,7 @@ class Client:
     async def models(self) -> tuple[Model, ...]:
         """Every registered version whose card can be read and is the registered one; warns of
         each that is left out."""
-        return await read_models(await find_versions(self.connection), self._read_model)
+        return await self._catalogue.models()
 
     async def model(self, name: str) -> Model:
         """A version by its name or its 0x-prefixed id.
@@ -148,8 +130,7 @@ class Client:
             InvalidInput: there is no such model, or more than one of that name.
             IntegrityError: its card is not the registered one.
         """
-        event = choose(name, await find_versions(self.connection), self._network.models)
-        return await self._read_model(event)
+        return await self._catalogue.model(name)
 
     async def quote(
         self,
@@ -228,7 +209,8 @@ class Client:
         content_key = secrets.token_bytes(sealing.CONTENT_KEY_BYTES) if sealed else None
         if content_key is not None:
             order, data = sealed_order(order, model, data, content_key)
-        receipt = await self._send(await self._request_call(order, data))
+        call = await payment.paid_request(self.connection, self._payer, order, data)
+        receipt = await self._send(call)
         requested = _only(QueryRequested, receipt)
         return SubmittedQuery(requested.query, receipt.tx_hash, receipt.gas_used, content_key)
 
@@ -238,7 +220,7 @@ class Client:
         Raises:
             InvalidInput: the market knows no such query.
         """
-        submitted = await self._submitted(query)
+        submitted = await find_submitted(self.connection, query)
         return submitted if content_key is None else replace(submitted, content_key=content_key)
 
     async def result(self, submitted: AnyQuery, on_stage: OnStage | None = None) -> Answer:
@@ -254,22 +236,8 @@ class Client:
             Unavailable: the node is away for too long; `result(error.submitted)` goes on.
         """
         following = await self._following(submitted)
-        with following.naming_it():
-            async with contextlib.AsyncExitStack() as delivery:
-                async for stage in following.stages():
-                    if on_stage is not None:
-                        await on_stage(stage)
-                    if isinstance(stage, Drawn):
-                        committees = stage.committees
-                        await delivery.aclose()
-                        handing_out = self._handing_out_keys(following.submitted, committees)
-                        await delivery.enter_async_context(handing_out)
-                    elif isinstance(stage, Fulfilled):
-                        read = partial(self._answer, following.submitted, stage, committees)
-                        return await following.patiently(read)
-                    else:
-                        _refuse_failure(following.submitted.query_id, stage)
-            raise QueryExpired(f"query {following.submitted.query_id} ended without an answer")
+        awaiting = Awaiting(self.connection, self._catalogue, following, lambda: self._payer)
+        return await awaiting.answer(on_stage)
 
     async def watch(self, submitted: AnyQuery) -> AsyncGenerator[Stage, None]:
         """Every stage of a query's life as it happens, from its request to its end.
@@ -343,9 +311,9 @@ class Client:
             raise InvalidConfiguration("this client has no key: connect with `key=`")
         return self._sender
 
-    async def _read_model(self, event: VersionRegistered) -> Model:
-        folders = {model.id: model.folder for model in self._network.models}
-        return await read_model(event, folders.get(event.version_id))
+    @property
+    def _catalogue(self) -> Catalogue:
+        return Catalogue(self.connection, self._network.models)
 
     async def _unlock(self) -> LocalAccount | None:
         if not isinstance(self._key, KeyFile):
@@ -364,63 +332,11 @@ class Client:
         with explained():
             return await self._own_sender.send(call)
 
-    async def _request_call(self, order: Order, data: bytes) -> ContractCall:
-        """A request paid by the standing allowance where it is enough, else by a permit."""
-        market, token = self.contracts.market, self.contracts.token
-        if await token.allowance(self.address, market.address, at="latest") >= order.max_fee:
-            return market.request(order, data)
-        head = await self.connection.head()
-        deadline = Timestamp(head.timestamp + payment.PERMIT_SECONDS)
-        nonce = await token.permit_nonce(self.address, at="latest")
-        deployment = self.connection.deployment
-        signature = payment.sign_permit(self._payer, deployment, order, nonce, deadline)
-        return market.request_with_permit(order, data, deadline, signature)
-
     async def _following(self, submitted: AnyQuery) -> Following:
-        return Following(self.connection, await self._submitted(submitted))
-
-    async def _submitted(self, submitted: AnyQuery) -> SubmittedQuery:
-        if isinstance(submitted, SubmittedQuery):
-            return submitted
-        history = await find_query(self.connection, number_of(submitted))
-        gas = await gas_used(self.connection, history.requested.log.tx_hash)
-        return SubmittedQuery(history.query, history.requested.log.tx_hash, gas)
+        return Following(self.connection, await find_submitted(self.connection, submitted))
 
     async def _newest(self, submitted: AnyQuery) -> SubmittedQuery:
-        """The query with the terms that it has on chain now."""
-        following = await self._following(submitted)
-        if await following.history() is None:
-            number = following.submitted.query_id
-            raise Unavailable(f"query {number} is in no block at the moment; try again")
-        return following.submitted
-
-    @contextlib.asynccontextmanager
-    async def _handing_out_keys(
-        self, asked: SubmittedQuery, committees: DrawnCommittees
-    ) -> AsyncIterator[None]:
-        """Deliver the content key in the background while the block runs."""
-        if asked.content_key is None:
-            yield
-            return
-        sender = KeySender(
-            self._payer, self.connection.deployment, committees.query, asked.content_key
-        )
-        seats = [seat for shard in committees.shards for seat in shard]
-        task = asyncio.create_task(sender.deliver(seats))
-        try:
-            yield
-        finally:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
-
-    async def _answer(
-        self, asked: SubmittedQuery, stage: Fulfilled, committees: DrawnCommittees
-    ) -> Answer:
-        model = await self.model(f"0x{asked.query.version_id.hex()}")
-        gas = await gas_used(self.connection, stage.event.log.tx_hash)
-        status = await self.contracts.market.status_of(asked.query_id, at="latest")
-        return read_answer(asked, model, Delivery(stage.event, committees, status, gas))
+        return await (await self._following(submitted)).newest()
 
 
 def _only(kind: type[_Event], receipt: Receipt) -> _Event:
@@ -429,13 +345,3 @@ def _only(kind: type[_Event], receipt: Receipt) -> _Event:
         if isinstance(event, kind):
             return event
     raise Incompatible(f"the market did not say {kind.__name__}; is this another release?")
-
-
-def _refuse_failure(query_id: QueryId, stage: Stage) -> None:
-    if isinstance(stage, Expired):
-        raise QueryExpired(
-            f"nobody answered query {query_id} in time; take the fee back with "
-            f"`await client.refund({query_id})`"
-        )
-    if isinstance(stage, Refunded):
-        raise QueryRefunded(f"the fee of query {query_id} went back to whoever asked")

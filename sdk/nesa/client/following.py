@@ -87,6 +87,18 @@ class Following:
         self.submitted = replace(self.submitted, query=found.query, tx_hash=tx_hash)
         return found
 
+    async def newest(self) -> SubmittedQuery:
+        """The query with the terms that it has on chain now.
+
+        Raises:
+            QueryFailed: the request was mined again and refused.
+            Unavailable: the request is in no block that the node knows.
+        """
+        if await self.history() is None:
+            number = self.submitted.query_id
+            raise Unavailable(f"query {number} is in no block at the moment; try again")
+        return self.submitted
+
     async def patiently(self, ask: Callable[[], Awaitable[_T]]) -> _T:
         """What `ask` returns, asked again while the node is away and there is time left.
 

@@ -20,6 +20,7 @@ from nesa.chain.events import (
     decode_event,
 )
 from nesa.chain.logs import LogWindow
+from nesa.client.answers import AnyQuery, SubmittedQuery, number_of
 from nesa.protocol.errors import Incompatible, InvalidInput
 from nesa.protocol.ids import Address, BlockNumber, Digest, QueryId
 from nesa.protocol.queries import Query
@@ -54,6 +55,19 @@ async def find_query(connection: Connection, query_id: QueryId) -> QueryHistory:
     if found is None:
         raise InvalidInput(f"there is no query {query_id} on this market; check the number")
     return found
+
+
+async def find_submitted(connection: Connection, query: AnyQuery) -> SubmittedQuery:
+    """A query as `submit` returned it; one that is known otherwise is found, without its key.
+
+    Raises:
+        InvalidInput: the market knows no such query.
+    """
+    if isinstance(query, SubmittedQuery):
+        return query
+    history = await find_query(connection, number_of(query))
+    tx_hash = history.requested.log.tx_hash
+    return SubmittedQuery(history.query, tx_hash, await gas_used(connection, tx_hash))
 
 
 async def look_up_query(

@@ -7,6 +7,8 @@ from typing import Final
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
+from nesa.chain.abi import ContractCall
+from nesa.chain.connection import Connection
 from nesa.chain.contracts import Contracts, Order
 from nesa.chain.deployment import Deployment
 from nesa.protocol.errors import ExhaustedResource, InvalidInput
@@ -45,6 +47,21 @@ def sign_permit(
     }
     signed = Account.sign_typed_data(account.key, domain, PERMIT_TYPES, message)
     return signed.v, signed.r.to_bytes(32, "big"), signed.s.to_bytes(32, "big")
+
+
+async def paid_request(
+    connection: Connection, payer: LocalAccount, order: Order, data: bytes
+) -> ContractCall:
+    """A request paid by the standing allowance where it is enough, else by a permit."""
+    contracts, address = Contracts(connection), Address(payer.address)
+    market, token = contracts.market, contracts.token
+    if await token.allowance(address, market.address, at="latest") >= order.max_fee:
+        return market.request(order, data)
+    head = await connection.head()
+    deadline = Timestamp(head.timestamp + PERMIT_SECONDS)
+    nonce = await token.permit_nonce(address, at="latest")
+    signature = sign_permit(payer, connection.deployment, order, nonce, deadline)
+    return market.request_with_permit(order, data, deadline, signature)
 
 
 def check_fee(price: Amount, max_fee: float | None) -> Amount:

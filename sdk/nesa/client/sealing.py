@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -48,6 +49,17 @@ class KeySender:
         """
         async with aiohttp.ClientSession(timeout=POST_TIMEOUT) as session:
             await asyncio.gather(*(self._insist(session, seat) for seat in seats))
+
+    @contextlib.asynccontextmanager
+    async def delivering(self, seats: Sequence[Seat]) -> AsyncIterator[None]:
+        """Deliver in the background while the block runs."""
+        task = asyncio.create_task(self.deliver(seats))
+        try:
+            yield
+        finally:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
 
     async def _insist(self, session: aiohttp.ClientSession, seat: Seat) -> None:
         while True:

@@ -1,0 +1,83 @@
+"""Takes agreements a step further: journalled in one transaction, then told to the others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import structlog
+
+from nesa_miner.agreement import actions as agreed
+from nesa_miner.agreement import machine
+from nesa_miner.agreement.events import Event, Tick
+from nesa_miner.agreement.machine import next_wake
+from nesa_miner.agreement.records import encode_record
+from nesa_miner.delivering import Deliveries
+from nesa_miner.duties import Computation, Duty
+from nesa_miner.evidence import EvidenceStore
+from nesa_miner.jobs import JobKey, Phase
+from nesa_miner.roster import Roster
+from nesa_miner.surroundings import Surroundings
+
+log = structlog.get_logger("nesa_miner")
+
+
+@dataclass(frozen=True, slots=True)
+class Agreements:
+    """The agreements of the duties' computations."""
+
+    around: Surroundings
+    roster: Roster
+    evidence: EvidenceStore
+    deliveries: Deliveries
+
+    def step(self, duty: Duty, computation: Computation, event: Event) -> None:
+        """Give an event to an agreement and do what it answers; nothing if it has not begun."""
+        if computation.agreement is None:
+            return
+        state, actions = machine.step(computation.agreement, event, self.around.clock())
+        computation = replace(computation, agreement=state)
+        with self.around.journal.transaction():
+            for action in actions:
+                computation = self._record(duty, computation, action)
+        self.roster.update(duty.having(computation))
+        for action in actions:
+            self._tell(duty, action)
+
+    def wake(self, key: JobKey, now: float) -> None:
+        """Tell the agreements of one duty whose time has come that it has."""
+        for in_digest in [one.in_digest for one in self.roster.duties[key].computations]:
+            duty = self.roster.duties[key]
+            computation = duty.computation(in_digest)
+            due = None if computation.agreement is None else next_wake(computation.agreement)
+            if due is not None and due <= now:
+                self.step(duty, computation, Tick())
+
+    def _record(self, duty: Duty, computation: Computation, action: agreed.Action) -> Computation:
+        journal = self.around.journal
+        match action:
+            case agreed.Journal(record):
+                journal.add_record(duty.work(computation.in_digest), encode_record(record))
+            case agreed.Settled(evidence) | agreed.Extended(evidence):
+                journal.move(duty.key, Phase.DRAWN, Phase.SETTLED)
+                return self.evidence.keep(duty, computation, evidence)
+        return computation
+
+    def _tell(self, duty: Duty, action: agreed.Action) -> None:
+        place = duty.place
+        assert place is not None
+        match action:
+            case agreed.Send(positions, message):
+                for position in positions:
+                    self.around.spawn(self.deliveries.send(place.seats[position], message))
+            case agreed.Settled() | agreed.Extended():
+                log.info("settled", query=duty.key[0], shard=place.shard)
+                self.around.spawn(self.evidence.announce())
+            case agreed.Dissent(position, _):
+                operator = place.seats[position].operator
+                self.around.metrics.dissents.inc()
+                log.warning("dissent", query=duty.key[0], shard=place.shard, operator=operator)
+            case agreed.Finished(silent) if silent:
+                operators = [place.seats[position].operator for position in silent]
+                log.warning("silent", query=duty.key[0], shard=place.shard, operators=operators)
+            case agreed.Dropped(position, reason):
+                log.debug("message dropped", query=duty.key[0], member=position, reason=reason)

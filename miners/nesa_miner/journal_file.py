@@ -1,0 +1,144 @@
+"""The file under the journal: SQLite of one format, one owner, and one process at a time."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from nesa.protocol.errors import ExhaustedResource, Incompatible, InvalidConfiguration
+
+SCHEMA_VERSION: Final = 3
+LOCK_SECONDS: Final = 2.0
+"""How long a miner that is being replaced may take to let go of its journal."""
+
+_SCHEMA: Final = """
+CREATE TABLE facts (name TEXT PRIMARY KEY, body BLOB NOT NULL);
+CREATE TABLE jobs (
+    query_id INTEGER, attempt INTEGER, phase TEXT NOT NULL, log_key BLOB NOT NULL,
+    query BLOB NOT NULL, input BLOB NOT NULL, seed BLOB, shard INTEGER, position INTEGER,
+    ended_by BLOB, forget_at INTEGER,
+    PRIMARY KEY (query_id, attempt)
+);
+CREATE INDEX jobs_to_forget ON jobs (forget_at) WHERE forget_at IS NOT NULL;
+CREATE TABLE records (
+    query_id INTEGER, attempt INTEGER, seed BLOB, in_digest BLOB, sequence INTEGER,
+    body BLOB NOT NULL,
+    PRIMARY KEY (query_id, attempt, seed, in_digest, sequence)
+);
+CREATE TABLE content_keys (
+    query_id INTEGER, attempt INTEGER, input_digest BLOB, body BLOB NOT NULL,
+    PRIMARY KEY (query_id, attempt, input_digest)
+);
+CREATE TABLE handoffs (
+    query_id INTEGER, attempt INTEGER, seed BLOB, sequence INTEGER, position INTEGER,
+    body BLOB NOT NULL,
+    PRIMARY KEY (query_id, attempt, seed, sequence)
+);
+CREATE TABLE evidence (
+    query_id INTEGER, attempt INTEGER, seed BLOB, in_digest BLOB, shard INTEGER,
+    body BLOB NOT NULL,
+    PRIMARY KEY (query_id, attempt, seed, in_digest)
+);
+CREATE TABLE claims (
+    query_id INTEGER, attempt INTEGER, log_key BLOB NOT NULL, body BLOB NOT NULL,
+    PRIMARY KEY (query_id, attempt)
+);
+CREATE TABLE claimed (
+    log_key BLOB PRIMARY KEY, query_id INTEGER, shard INTEGER, paid INTEGER
+);
+"""
+
+
+class JournalFile:
+    """An open file; use from one thread. While it is open no other process can open it.
+
+    Raises (any method):
+        ExhaustedResource: the disk is full; nothing of the transaction was kept.
+    """
+
+    def __init__(self, path: Path, identity: bytes) -> None:
+        """Open or make the file at `path` for the owner `identity`.
+
+        Raises:
+            Incompatible: the file has another format or belongs to somebody else.
+            InvalidConfiguration: the file is no journal, or another process has it open.
+        """
+        try:
+            self._lock = _held(path)
+            self._database = sqlite3.connect(path, isolation_level=None)
+            self._database.execute("PRAGMA journal_mode = WAL")
+            self._database.execute("PRAGMA synchronous = FULL")
+            self._prepare(path, identity)
+        except sqlite3.DatabaseError as error:
+            words = "another miner is using it" if "locked" in str(error) else str(error)
+            raise InvalidConfiguration(f"{path} cannot be used as a journal: {words}") from error
+
+    def _prepare(self, path: Path, identity: bytes) -> None:
+        version = self._database.execute("PRAGMA user_version").fetchone()[0]
+        if version == 0:
+            with self.transaction():
+                for statement in _SCHEMA.split(";"):
+                    self.execute(statement)
+                self.set_fact("identity", identity)
+                self._database.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        elif version != SCHEMA_VERSION:
+            raise Incompatible(f"{path} has journal format {version}, this is {SCHEMA_VERSION}")
+        if self.fact("identity") != identity:
+            raise Incompatible(
+                f"{path} belongs to another deployment or signer; use another --dir for this one"
+            )
+
+    def close(self) -> None:
+        """Close the file."""
+        self._database.close()
+        self._lock.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Everything inside happens together or not at all."""
+        with _full_disk_said():
+            try:
+                self._database.execute("BEGIN IMMEDIATE")
+                yield
+                self._database.execute("COMMIT")
+            except BaseException:
+                if self._database.in_transaction:
+                    self._database.execute("ROLLBACK")
+                raise
+
+    def execute(self, statement: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
+        """Run one statement."""
+        with _full_disk_said():
+            return self._database.execute(statement, values)
+
+    def fact(self, name: str) -> bytes | None:
+        """A named value such as the chain cursor."""
+        row = self.execute("SELECT body FROM facts WHERE name = ?", (name,)).fetchone()
+        return None if row is None else bytes(row[0])
+
+    def set_fact(self, name: str, body: bytes) -> None:
+        """Store a named value."""
+        self.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, body))
+
+
+@contextmanager
+def _full_disk_said() -> Iterator[None]:
+    """Turns the database's error for a disk that is full or fails into one of ours."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if "full" not in str(error) and "disk I/O" not in str(error):
+            raise
+        raise ExhaustedResource(
+            "the disk that holds the journal is full; free some space, nothing was lost"
+        ) from error
+
+
+def _held(path: Path) -> sqlite3.Connection:
+    """A lock beside the journal, free again when this process ends, however it does."""
+    lock = sqlite3.connect(f"{path}.lock", timeout=LOCK_SECONDS, isolation_level=None)
+    lock.execute("BEGIN EXCLUSIVE")
+    return lock

@@ -1,0 +1,67 @@
+"""What an engine stands among: identity, journal, shards, the ways to peers and chain, the time."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+from nesa.chain.committees import DrawnCommittees, Seat
+from nesa.models.proving.prover import Prover
+from nesa.privacy.envelopes import Deployment
+from nesa.protocol.ids import VersionId
+from nesa.protocol.messages import Message
+from nesa.protocol.queries import Query
+from nesa.protocol.versions import ShardFacts
+from nesa_miner.agreement.terms import Timing
+from nesa_miner.claiming import SendClaim
+from nesa_miner.identity import Identity
+from nesa_miner.journal import Journal
+from nesa_miner.observability import Metrics
+from nesa_miner.tasks import Spawn
+from nesa_miner.work import Run
+
+RETENTION_SECONDS: Final = 86_400
+
+
+class Runner(Protocol):
+    """Runs one shard."""
+
+    @property
+    def run(self) -> Run:
+        """Canonical bytes in, canonical bytes out."""
+
+
+class Library(Protocol):
+    """The shards that this miner can run and prove."""
+
+    async def runner(self, version_id: VersionId, shard: int) -> tuple[ShardFacts, Runner]:
+        """A warm shard and what the chain knows of it."""
+
+    async def prover(self, version_id: VersionId, shard: int) -> Prover:
+        """Something that proves the shard."""
+
+
+ReadCommittees = Callable[[Query], Awaitable[DrawnCommittees]]
+"""Reads the seed and the seats of an attempt and draws."""
+
+Deliver = Callable[[Seat, Message], Awaitable[bool]]
+"""Delivers a message to a seat with a few tries; False when nobody answered there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """Everything outside of the engine. What is over is kept for `retention` seconds."""
+
+    identity: Identity
+    deployment: Deployment
+    journal: Journal
+    library: Library
+    read_committees: ReadCommittees
+    deliver: Deliver
+    claim: SendClaim
+    spawn: Spawn
+    clock: Callable[[], float]
+    metrics: Metrics
+    timing: Timing = field(default_factory=Timing)
+    retention: int = RETENTION_SECONDS

@@ -1,0 +1,89 @@
+"""Waits for a query's answer, and gives a sealed one's key to its committees meanwhile."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
+
+from eth_account.signers.local import LocalAccount
+
+from nesa.chain.committees import DrawnCommittees
+from nesa.chain.connection import Connection
+from nesa.chain.contracts import Contracts
+from nesa.client.answers import Answer
+from nesa.client.catalogue import Catalogue
+from nesa.client.following import Following
+from nesa.client.history import gas_used
+from nesa.client.results import Delivery, read_answer
+from nesa.client.sealing import KeySender
+from nesa.client.watching import Drawn, Expired, Fulfilled, Refunded, Stage
+from nesa.protocol.errors import QueryExpired, QueryRefunded
+from nesa.protocol.ids import QueryId
+
+OnStage = Callable[[Stage], Awaitable[None]]
+"""Told of every stage of a query while its answer is awaited."""
+
+
+@dataclass(frozen=True, slots=True)
+class Awaiting:
+    """The wait for one query; `payer` is whoever asked, needed only to hand out a content key."""
+
+    connection: Connection
+    catalogue: Catalogue
+    following: Following
+    payer: Callable[[], LocalAccount]
+
+    async def answer(self, on_stage: OnStage | None = None) -> Answer:
+        """The answer, as soon as it is on chain; `on_stage` is awaited at every stage until then.
+
+        Raises:
+            QueryExpired: nobody answered in time.
+            QueryRefunded: the fee went back already.
+            QueryFailed: a reorganisation undid the request for good.
+            Unavailable: the node is away for too long.
+        """
+        following = self.following
+        with following.naming_it():
+            async with contextlib.AsyncExitStack() as delivery:
+                async for stage in following.stages():
+                    if on_stage is not None:
+                        await on_stage(stage)
+                    if isinstance(stage, Drawn):
+                        committees = stage.committees
+                        await delivery.aclose()
+                        await delivery.enter_async_context(self._handing_out_keys(committees))
+                    elif isinstance(stage, Fulfilled):
+                        return await following.patiently(partial(self._read, stage, committees))
+                    else:
+                        _refuse_failure(following.submitted.query_id, stage)
+            raise QueryExpired(f"query {following.submitted.query_id} ended without an answer")
+
+    def _handing_out_keys(
+        self, committees: DrawnCommittees
+    ) -> contextlib.AbstractAsyncContextManager[None]:
+        """Hands out the content key in the background; nothing to do for an open query."""
+        content_key = self.following.submitted.content_key
+        if content_key is None:
+            return contextlib.nullcontext()
+        deployment = self.connection.deployment
+        sender = KeySender(self.payer(), deployment, committees.query, content_key)
+        return sender.delivering([seat for shard in committees.shards for seat in shard])
+
+    async def _read(self, stage: Fulfilled, committees: DrawnCommittees) -> Answer:
+        asked, market = self.following.submitted, Contracts(self.connection).market
+        model = await self.catalogue.model(f"0x{asked.query.version_id.hex()}")
+        gas = await gas_used(self.connection, stage.event.log.tx_hash)
+        status = await market.status_of(asked.query_id, at="latest")
+        return read_answer(asked, model, Delivery(stage.event, committees, status, gas))
+
+
+def _refuse_failure(query_id: QueryId, stage: Stage) -> None:
+    if isinstance(stage, Expired):
+        raise QueryExpired(
+            f"nobody answered query {query_id} in time; take the fee back with "
+            f"`await client.refund({query_id})`"
+        )
+    if isinstance(stage, Refunded):
+        raise QueryRefunded(f"the fee of query {query_id} went back to whoever asked")
