@@ -131,7 +131,7 @@ def draws() -> list[dict[str, Any]]:
             "slots": slots,
             "order": list(slot_order(seed, shard, slots)),
         }
-        for shard, slots in ((0, 1), (0, 4), (1, 4), (8, 13), (2, 70))
+        for shard, slots in ((0, 1), (0, 4), (1, 4), (8, 13), (2, 64))
     ]
 
 

@@ -45,7 +45,7 @@ MAX_QUERY_SECONDS: constant(uint256) = 90 * 86_400
 # Requests.
 MAX_CALLBACK_PRICE: constant(uint256) = 2**32 - 1  # 4.3 NES for 1,000 gas
 MAX_CALLBACK_GAS: constant(uint256) = 5_000_000
-MAX_MIN_SEATS: constant(uint256) = 1_024
+MAX_MIN_SEATS: constant(uint256) = 64  # as many as a list holds
 MAX_SEAT_STAKE: constant(uint256) = 10**16  # 10**7 NES
 MAX_EXPOSURE_BPS: constant(uint256) = 10_000
 MAX_REPLICAS: constant(uint256) = 8

@@ -15,7 +15,8 @@ MASK_72: constant(uint256) = 2**72 - 1
 QUERY_UNIT: constant(uint256) = 2**128
 OWED_MASK: constant(uint256) = 2**128 - 1
 
-# A version's word is open_fees (64 bits, lowest) | royalty (64) | reviewers (64) | treasury (64).
+# A version's word is open_fees (64 bits, lowest) | royalty (64) | reviewers (64) | treasury (64);
+# fees of proved queries are not among the open ones, for nobody can lie in a proof.
 ROYALTY_SHIFT: constant(uint256) = 64
 REVIEWERS_SHIFT: constant(uint256) = 128
 TREASURY_SHIFT: constant(uint256) = 192
@@ -70,7 +71,7 @@ def last_query_id() -> uint256:
 @view
 def open_fees(version_id: bytes32) -> uint256:
     """
-    @notice Fees of all unanswered queries to a version.
+    @notice Fees of a version's unanswered queries, but for proved ones.
     @param version_id The version.
     @return NES units.
     """
@@ -98,29 +99,29 @@ def _open_fees(version_id: bytes32) -> uint256:
 
 
 @internal
-def _open(version_id: bytes32, fee: uint256) -> uint256:
-    # Takes the fee of a new query into the book and numbers it.
+def _open(version_id: bytes32, fee: uint256, exposed: uint256) -> uint256:
+    # Takes the fee of a new query into the book and numbers it; `exposed` of it is open.
     owed: uint256 = self._owed + fee + QUERY_UNIT
     self._owed = owed
-    self._versions[version_id] += fee
+    self._versions[version_id] += exposed
     return owed // QUERY_UNIT
 
 
 @internal
 def _share(
-    version_id: bytes32, fee: uint256, royalty: uint256, reviewers: uint256, treasury: uint256
+    version_id: bytes32, exposed: uint256, royalty: uint256, reviewers: uint256, treasury: uint256
 ):
     # An answered query leaves the version's open fees, and its shares to those who collect.
     shares: uint256 = (
         (royalty << ROYALTY_SHIFT) | (reviewers << REVIEWERS_SHIFT) | (treasury << TREASURY_SHIFT)
     )
-    self._versions[version_id] = self._versions[version_id] + shares - fee
+    self._versions[version_id] = self._versions[version_id] + shares - exposed
 
 
 @internal
-def _cancel(version_id: bytes32, fee: uint256):
+def _cancel(version_id: bytes32, exposed: uint256):
     # An unanswered query leaves the version's open fees.
-    self._versions[version_id] -= fee
+    self._versions[version_id] -= exposed
 
 
 @internal

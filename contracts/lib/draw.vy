@@ -9,7 +9,7 @@
 DRAW_DOMAIN: constant(bytes32) = keccak256("nesa.draw.v1")
 PROTOCOL_VERSION: constant(uint256) = 1
 
-# Slots that one draw looks at before it gives up; bounds the gas of a report.
+# Slots of a list, see `seat_lists.vy`: a draw can look at all of them.
 MAX_DRAW: constant(uint256) = 64
 
 
@@ -35,35 +35,43 @@ def query_seed(
 
 @internal
 @pure
-def slot_order(
-    seed: bytes32, shard: uint256, slots: uint256, count: uint256
-) -> DynArray[uint256, 64]:
+def slots_in_order(slots: uint256) -> DynArray[uint256, MAX_DRAW]:
     """
-    @notice The first slots in draw order: a Fisher-Yates shuffle that only remembers its moves.
-    @dev A longer order starts with every shorter one. Costs grow with the square of `count`,
-         so ask for few first.
+    @notice A list's slots before a draw.
+    @param slots How many, at most 64.
+    @return 0, 1, 2, ...
+    """
+    order: DynArray[uint256, MAX_DRAW] = []
+    for slot: uint256 in range(slots, bound=MAX_DRAW):
+        order.append(slot)
+    return order
+
+
+@internal
+@pure
+def shuffled(
+    seed: bytes32,
+    shard: uint256,
+    order: DynArray[uint256, MAX_DRAW],
+    done: uint256,
+    upto: uint256,
+) -> DynArray[uint256, MAX_DRAW]:
+    """
+    @notice Further steps of a Fisher-Yates shuffle.
     @param seed The query's seed.
     @param shard The shard's index.
-    @param slots How many slots the draw runs over.
-    @param count How many to return; no more than `slots` and 64 come back.
-    @return Slot indices.
+    @param order `slots_in_order`, or what an earlier call for this draw returned.
+    @param done Steps that were taken already.
+    @param upto Steps that are taken afterwards, at most as many as there are slots.
+    @return The slots, the first `upto` of them in draw order.
     """
-    order: DynArray[uint256, 64] = []
-    picked: uint256[MAX_DRAW] = empty(uint256[MAX_DRAW])  # where step j took its slot from
-    moved: uint256[MAX_DRAW] = empty(uint256[MAX_DRAW])  # and what it put there instead
-    for step: uint256 in range(min(min(count, slots), MAX_DRAW), bound=64):
+    mixed: DynArray[uint256, MAX_DRAW] = order
+    for step: uint256 in range(done, upto, bound=MAX_DRAW):
         entropy: uint256 = convert(
             keccak256(concat(seed, convert(shard, bytes32), convert(step, bytes32))), uint256
         )
-        pick: uint256 = step + entropy % (slots - step)
-        taken: uint256 = pick
-        left: uint256 = step
-        for j: uint256 in range(step, bound=64):  # later moves win
-            if picked[j] == pick:
-                taken = moved[j]
-            if picked[j] == step:
-                left = moved[j]
-        order.append(taken)
-        picked[step] = pick
-        moved[step] = left
-    return order
+        pick: uint256 = step + entropy % (len(order) - step)
+        taken: uint256 = mixed[pick]
+        mixed[pick] = mixed[step]
+        mixed[step] = taken
+    return mixed

@@ -94,9 +94,7 @@ def _ordered(order: IQueryMarket.Order) -> Ordered:
         attempt=0,
         seed_block=block.number + 1,
     )
-    # Nobody can lie in a proof, so nothing of it is ever repaid.
-    if order.assurance != IQueryMarket.Assurance.PROVED:
-        self._check_exposure(query, limits)
+    self._check_exposure(query, limits)
     return Ordered(query=query, input_edge=offer.input_edge)
 
 
@@ -143,8 +141,9 @@ def _proof_fee(order: IQueryMarket.Order, offer: IModelRegistry.Offer) -> uint25
 def _check_exposure(
     query: IQueryMarket.Query, limits: IProtocolParameters.RequestLimits
 ):
-    # What is open never exceeds what the seats of a lying quorum could repay.
+    # What is exposed never exceeds what the seats of a lying quorum could repay.
     repayable: uint256 = limits.seat_stake * attestation.quorum(query.replicas)
     cap: uint256 = repayable * limits.exposure_bps // BPS
-    open: uint256 = credit_book._open_fees(query.version_id) + query_terms.fee(query)
-    assert open <= cap, "market: exposure cap"
+    exposed: uint256 = query_terms.exposed(query)
+    fits: bool = credit_book._open_fees(query.version_id) + exposed <= cap
+    assert exposed == 0 or fits, "market: exposure cap"

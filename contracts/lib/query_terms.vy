@@ -100,6 +100,19 @@ def fee(query: IQueryMarket.Query) -> uint256:
 
 
 @internal
+@view
+def exposed(query: IQueryMarket.Query) -> uint256:
+    """
+    @notice The part of a query's fee that a lying quorum could take: nobody can lie in a proof.
+    @param query The terms.
+    @return NES units.
+    """
+    if query.assurance == IQueryMarket.Assurance.PROVED:
+        return 0
+    return self.fee(query)
+
+
+@internal
 @pure
 def split_fee(query: IQueryMarket.Query) -> FeeSplit:
     """

@@ -26,7 +26,7 @@ MASK_16: constant(uint256) = 2**16 - 1
 COUNT_BITS: constant(uint256) = 80
 COUNTS_PER_WORD: constant(uint256) = 3
 COUNT_MASK: constant(uint256) = 2**80 - 1
-# A draw looks at as many slots, see `lib/draw.vy`: no list may hide an active seat from it.
+# A draw looks at as many slots, see `draw.vy`: no list may hide an active seat from it.
 MAX_SLOTS: constant(uint256) = 64
 
 # Bits of one shard in what the market receives.
@@ -115,7 +115,7 @@ def tenures(
     @param version_id The version, zero for oracles.
     @param shard The shard's index, 8 for oracles.
     @param slots Slot indices.
-    @return One word a slot, zero for vacant and unknown ones.
+    @return One word a slot, zero for vacant ones; slots that no list can have revert.
     """
     words: DynArray[uint256, 16] = []
     for slot: uint256 in slots:

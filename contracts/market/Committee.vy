@@ -356,19 +356,20 @@ def _draw(
     # for as many slots as are wanted first, and doubles what it has seen while some are inactive.
     version_id: bytes32 = query.version_id if shard < ORACLE_SHARD else empty(bytes32)
     slots: uint256 = query_terms.seat_count(query.seat_counts, shard)
+    order: DynArray[uint256, 64] = draw.slots_in_order(slots)
     drawn: DynArray[uint256, 8] = []
     seen: uint256 = 0
     for _: uint256 in range(MAX_BATCHES):
+        upto: uint256 = min(seen + min(max(seen, wanted), SLOTS_PER_CALL), slots)
+        order = draw.shuffled(draw_seed, shard, order, seen, upto)
         batch: DynArray[uint256, 16] = []
-        size: uint256 = min(max(seen, wanted), SLOTS_PER_CALL)
-        order: DynArray[uint256, 64] = draw.slot_order(draw_seed, shard, slots, seen + size)
-        for i: uint256 in range(seen, len(order), bound=SLOTS_PER_CALL):
+        for i: uint256 in range(seen, upto, bound=SLOTS_PER_CALL):
             batch.append(order[i])
         for seat: uint256 in staticcall VAULT.tenures(version_id, shard, batch):
             if len(drawn) < wanted and tenure.is_active(seat, query.epoch):
                 drawn.append(seat)
-        seen += size
-        if len(drawn) == wanted or len(order) < seen:
+        seen = upto
+        if len(drawn) == wanted or seen == slots:
             break
     return drawn
 

@@ -80,8 +80,8 @@ MAXIMUM_QUERY_SECONDS: immutable(uint256)
 # Who may hold answered queries.
 court: public(address)
 
-# The query whose callback runs.
-_delivering: transient(uint256)
+# Whether a callback runs.
+_delivering: transient(bool)
 
 
 @deploy
@@ -235,8 +235,8 @@ def claim_slot(
     @notice Pays a member of a settled committee whom the report left out.
     """
     closing: uint256 = query_book._settled(query, outcome)
-    # The report's event, behind its callback, must tell the outcome that is stored.
-    assert self._delivering != query.query_id, "market: in its callback"
+    # A report's event, behind its callback, must tell the outcome that is stored.
+    assert not self._delivering, "market: in a callback"
     assert block.timestamp <= closing, "market: claims are over"
     agreed: bool = query.assurance == IQueryMarket.Assurance.AGREED
     assert agreed, "market: nothing to claim"
@@ -277,7 +277,7 @@ def refund(query: IQueryMarket.Query):
 
     query_book._store(query.query_id, IQueryMarket.QueryStatus.REFUNDED, 0, terms_hash)
     amount: uint256 = query_terms.fee(query)
-    credit_book._cancel(query.version_id, amount)
+    credit_book._cancel(query.version_id, query_terms.exposed(query))
     credit_book._return(convert(query.requester, uint256), amount)
     log IQueryMarket.QueryRefunded(
         query_id=query.query_id, requester=query.requester, amount=amount
@@ -465,7 +465,7 @@ def _request(order: IQueryMarket.Order, input: Bytes[4096]) -> uint256:
     fee: uint256 = query_terms.fee(query)
     assert fee <= order.max_fee, "market: fee too low"
 
-    query.query_id = credit_book._open(query.version_id, fee)
+    query.query_id = credit_book._open(query.version_id, fee, query_terms.exposed(query))
     query_book._store(query.query_id, IQueryMarket.QueryStatus.OPEN, 0, query_terms.terms_hash(query))
     log IQueryMarket.QueryRequested(
         query_id=query.query_id,
@@ -589,7 +589,7 @@ def _pay(query: IQueryMarket.Query, verdict: ICommittee.Verdict):
     split: query_terms.FeeSplit = query_terms.split_fee(query)
     credit_book._share(
         query.version_id,
-        query_terms.fee(query),
+        query_terms.exposed(query),
         split.royalty,
         split.reviewers,
         split.treasury,
@@ -615,8 +615,8 @@ def _deliver(query: IQueryMarket.Query, output: Bytes[1024]) -> IQueryMarket.Cal
     # than was ordered and paid for, so the whole report reverts.
     spendable: uint256 = msg.gas - msg.gas // 64
     assert spendable >= query.callback_gas + CALLBACK_MARGIN, "market: gas too low"
-    outer: uint256 = self._delivering
-    self._delivering = query.query_id
+    outer: bool = self._delivering
+    self._delivering = True
     success: bool = False
     response: Bytes[32] = b""
     success, response = raw_call(

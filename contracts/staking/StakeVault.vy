@@ -451,7 +451,8 @@ def seats(
     version_id: bytes32, shard: uint256, slots: DynArray[uint256, 16]
 ) -> DynArray[IStakeVault.Seat, 16]:
     """
-    @notice Seats in the order of `slots`; vacant and unknown slots give empty seats.
+    @notice Seats in the order of `slots`; vacant slots give empty seats, slots that no list can
+            have revert.
     @param version_id The version, zero for oracles.
     @param shard The shard's index, 8 for oracles.
     @param slots Slot indices.

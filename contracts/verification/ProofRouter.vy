@@ -29,10 +29,10 @@ FIELD: constant(uint256) = (
 
 MAX_INSTANCES: constant(uint256) = 128
 
-# What a verifier may use, and what must be there when it is called: one 64th stays behind, and
-# the call itself costs something.
+# What a verifier may use, and what must be there before it is called: one 64th stays behind, and
+# writing down the instances and the call itself cost something.
 VERIFIER_GAS: constant(uint256) = 2_000_000
-GAS_FLOOR: constant(uint256) = VERIFIER_GAS * 64 // 63 + 20_000
+GAS_FLOOR: constant(uint256) = VERIFIER_GAS * 64 // 63 + 100_000
 
 ALL_BITS: constant(uint256) = max_value(uint256)
 

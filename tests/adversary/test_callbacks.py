@@ -29,11 +29,15 @@ class Temper(IntEnum):
     ASKS_AGAIN = 16
 
 
-@pytest.fixture
-def consumer(world):
+def new_consumer(world):
     contract = load_harness("HostileConsumer", world.market.address, world.lower.token.address)
     world.give(contract.address, 1_000 * ONE_NES)
     return contract
+
+
+@pytest.fixture
+def consumer(world):
+    return new_consumer(world)
 
 
 def ask(world, consumer, temper, callback_gas=GAS):
@@ -146,6 +150,29 @@ def test_claims_and_closing_from_within_gain_nothing(world, consumer, outsider):
     assert world.market.verify_outcome(query.as_abi(), outcome)
     world.assert_solvent()
     world.market.claim_slot(*claim)
+
+
+def test_a_claim_from_a_callback_inside_a_callback_gains_nothing(world, consumer):
+    """The client reports another query from within, whose callback claims in the first."""
+    accomplice = new_consumer(world)
+    inner = ask(world, accomplice, Temper.CALLS_BACK, 420_000)
+    go_to(inner.opened_at + 28)
+    query = ask(world, consumer, Temper.CALLS_BACK, 1_000_000)
+    go_to(inner.opened_at + 31)  # anybody may report the inner one
+    reports, oracle = world.reports(query, signers=[0, 1, 2]), world.oracle(query)
+    with boa.env.anchor():
+        outcome = outcome_as_abi(world.fulfil(query, reports, sender=oracle))
+    work = world.works(query)[0]
+    result = work.result(3, work.commitments())
+    claim = (query.as_abi(), outcome, 0, work.commitments(), result.as_abi())
+    accomplice.prepare([world.market.claim_slot.prepare_calldata(*claim)])
+    report = (inner.as_abi(), report_words(world.reports(inner)), OUTPUT)
+    consumer.prepare([world.market.fulfil.prepare_calldata(*report)])
+    assert outcome_as_abi(world.fulfil(query, reports, sender=oracle)) == outcome
+    assert (consumer.succeeded(), accomplice.succeeded()) == (1, 0)
+    assert world.market.verify_outcome(query.as_abi(), outcome)
+    world.market.claim_slot(*claim)
+    world.assert_solvent()
 
 
 def test_a_client_may_ask_again_from_within(world, consumer):

@@ -36,6 +36,15 @@ def test_left_seats_starve_no_committee(crowded, client):
         assert crowded.market.status_of(query.query_id) == QueryStatus.FULFILLED
 
 
+def test_left_seats_make_no_report_too_dear(crowded, client):
+    """The attacker wants reports to cost more than they earn: 58 of 64 slots are inactive."""
+    costs = []
+    for _ in range(4):
+        crowded.fulfil(crowded.request(client))
+        costs.append(crowded.market._computation.get_gas_used())
+    assert max(costs) < 300_000  # slots are warm here, each costs 2,000 more in a transaction
+
+
 def test_left_seats_give_nobody_the_oracles_turn(world, client, outsider):
     """The attacker fills the oracles' list, so that a draw runs out and anybody may report."""
     counts = world.lower.vault.seat_counts(ZERO_DIGEST, 1) >> 24 * ORACLE_SHARD & 0xFFFFFF

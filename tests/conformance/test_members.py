@@ -31,7 +31,7 @@ def committee(seats):
     query=QUERIES,
     seed=WORDS,
     shard=st.sampled_from([0, 3, ORACLE_SHARD]),
-    active=st.lists(st.booleans(), max_size=70) | st.just([False] * 63 + [True]),
+    active=st.lists(st.booleans(), max_size=64) | st.just([False] * 63 + [True]),
     wanted=st.integers(0, 9),
 )
 def test_members_agree(committee, seats, query, seed, shard, active, wanted):

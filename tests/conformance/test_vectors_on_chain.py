@@ -62,7 +62,7 @@ def test_draws(chain, vector):
     asked = (VECTORS["market"], vector["query_id"], vector["attempt"], word(vector["block_hash"]))
     seed = harness.query_seed(*asked)
     assert seed == word(vector["seed"])
-    order = harness.slot_order(seed, vector["shard"], vector["slots"], 64)
+    order = harness.slot_order(seed, vector["shard"], vector["slots"], vector["slots"])
     assert list(order) == vector["order"]
 
 

@@ -28,6 +28,7 @@ class Behaviour(IntEnum):
     BURNS_GAS = 32
     ANSWERS_LONG = 64
     ANSWERS_TWO = 128
+    NEEDS_ALL_GAS = 256
 
 
 def deploy_verifier(behaviour: Behaviour) -> VyperContract:

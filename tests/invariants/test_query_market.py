@@ -146,7 +146,8 @@ class QueryMarketMachine(RuleBasedStateMachine):
 
     def open_fees(self, version_id: bytes) -> int:
         books = (b for b in self.books.values() if b.query.version_id == version_id)
-        return sum(b.query.fee for b in books if b.status is QueryStatus.OPEN)
+        exposed = (b for b in books if b.query.assurance is not Assurance.PROVED)
+        return sum(b.query.fee for b in exposed if b.status is QueryStatus.OPEN)
 
     def pick(self, index: int, *statuses: QueryStatus) -> QueryBook | None:
         """One of the latest queries that stand so, or of all."""
@@ -282,6 +283,8 @@ class QueryMarketMachine(RuleBasedStateMachine):
         seated = [counts >> 24 * shard & 0xFFFFFF for shard in range(shards)]
         if min(seated) < max(REQUEST_LIMITS.min_seats, replicas) or not counts >> 192:
             return False
+        if proved:
+            return True
         repayable = REQUEST_LIMITS.seat_stake * quorum(replicas)
         fee = self.price(order, shards)
         cap = repayable * REQUEST_LIMITS.exposure_bps // 10_000

@@ -11,7 +11,7 @@ from tests.deployment import REQUEST_LIMITS
 @pytest.mark.parametrize(
     "limits",
     [
-        RequestLimits(Amount(2**32 - 1), 5_000_000, 1_024, Amount(10**16), 10_000, 8),
+        RequestLimits(Amount(2**32 - 1), 5_000_000, 64, Amount(10**16), 10_000, 8),
         RequestLimits(Amount(0), 0, 1, Amount(1), 1, 1),
     ],
 )

@@ -20,4 +20,12 @@ def query_seed(
 def slot_order(
     seed: bytes32, shard: uint256, slots: uint256, count: uint256
 ) -> DynArray[uint256, 64]:
-    return draw.slot_order(seed, shard, slots, count)
+    # In two calls, as the committee continues a draw.
+    half: uint256 = count // 2
+    order: DynArray[uint256, 64] = draw.slots_in_order(slots)
+    order = draw.shuffled(seed, shard, order, 0, half)
+    order = draw.shuffled(seed, shard, order, half, count)
+    drawn: DynArray[uint256, 64] = []
+    for i: uint256 in range(count, bound=64):
+        drawn.append(order[i])
+    return drawn

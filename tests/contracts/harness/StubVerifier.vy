@@ -15,6 +15,7 @@ flag Behaviour:
     BURNS_GAS
     ANSWERS_LONG        # returns two words, the first of them one
     ANSWERS_TWO         # returns one word, but two
+    NEEDS_ALL_GAS       # accepts when it gets nearly all that a verifier may use
 
 BEHAVIOUR: immutable(Behaviour)
 
@@ -30,6 +31,8 @@ def __init__(behaviour: Behaviour):
 def verifyProof(proof: Bytes[4608], instances: DynArray[uint256, 128]) -> Bytes[64]:
     if BEHAVIOUR == Behaviour.ACCEPTS_ALL:
         return abi_encode(True)
+    if BEHAVIOUR == Behaviour.NEEDS_ALL_GAS:
+        return abi_encode(msg.gas > 1_970_000)
     if BEHAVIOUR == Behaviour.ANSWERS_LONG:
         return abi_encode(True, True)
     if BEHAVIOUR == Behaviour.ANSWERS_TWO:

@@ -10,7 +10,7 @@ from nesa.protocol.fees import base_fee
 from nesa.protocol.ids import ONE_NES, Address
 from nesa.protocol.queries import Assurance, Privacy, QueryStatus, terms_hash
 from tests.deployment import EPOCH_SECONDS, QUERY_PARAMETERS, REQUEST_LIMITS
-from tests.market import CREDIT_WINDOW, INPUT_EDGE, TENSORS, provable_version
+from tests.market import CREDIT_WINDOW, INPUT_EDGE, TENSORS, go_to, provable_version
 
 INPUT = TENSORS[1][0]
 
@@ -170,6 +170,19 @@ def test_proved_queries_need_no_seats_to_repay_them(world, client):
         world.request(client, **agreed)
     for _ in range(10):
         world.request(client, assurance=Assurance.PROVED)
+    assert world.market.open_fees(version_id) == 800 * ONE_NES
+
+
+def test_proved_queries_use_nothing_of_the_cap_up(world, client):
+    version_id = world.proved[1]
+    world.lower.registry.set_price(version_id, 200 * ONE_NES, 0, sender=world.developer)
+    proved = [world.request(client, assurance=Assurance.PROVED) for _ in range(10)]
+    assert world.market.open_fees(version_id) == 0
+    world.request(client, version_id=version_id)
+    go_to(proved[0].answer_deadline + 1)
+    world.market.refund(proved[0].as_abi())
+    assert world.market.open_fees(version_id) == 800 * ONE_NES
+    assert world.market.total_owed() == 9 * 200 * ONE_NES + 800 * ONE_NES + proved[0].fee
 
 
 def test_an_answer_frees_the_version_again(world, client):

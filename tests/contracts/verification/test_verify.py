@@ -96,7 +96,7 @@ def test_as_many_values_as_fit(router, verifier):
         router.verify(verifier, widest.pack(), full.pack(), bytes(129), data, proof)
 
 
-@pytest.mark.parametrize("gas", [*range(200_000, 2_000_001, 200_000), 2_050_000])
+@pytest.mark.parametrize("gas", [*range(200_000, 2_000_001, 200_000), 2_130_000])
 def test_too_little_gas_reverts_at_every_limit(router, verifier, gas):
     # Never false: a low limit says nothing of the proof.
     with boa.reverts("router: too little gas"):
@@ -104,7 +104,21 @@ def test_too_little_gas_reverts_at_every_limit(router, verifier, gas):
 
 
 def test_enough_gas_is_found_not_far_above_the_floor(router, verifier):
-    assert router.try_verify(verifier, *PACKED, *DATA, PROOF, gas=2_100_000)
+    assert router.try_verify(verifier, *PACKED, *DATA, PROOF, gas=2_160_000)
+
+
+def test_just_above_the_floor_a_verifier_gets_all_its_gas(router):
+    """As many and as long values as fit cost most before the verifier is called."""
+    full = EdgeType(DType.INT32, (64,), -(2**31), 2**31 - 1)
+    needy, data, proof = deploy_verifier(Behaviour.NEEDS_ALL_GAS), bytes(256), bytes(4608)
+    answers = set()
+    for gas in range(2_100_000, 2_300_000, 2_003):
+        try:
+            asked = (full.pack(), full.pack(), data, data, proof)
+            answers.add(router.try_verify(needy, *asked, gas=gas))
+        except boa.BoaError:
+            answers.add("reverted")
+    assert answers == {"reverted", True}
 
 
 def test_a_verifier_gets_no_more_than_its_gas(router):
