@@ -65,6 +65,25 @@ async def test_an_oracle_killed_after_signing_answers_once(
     assert await count_fulfilments(client, submitted.query_id) == 1
 
 
+@pytest.mark.deep
+@pytest.mark.timeout(300)
+async def test_a_lying_prover_costs_a_turn_and_not_the_answer(
+    client: Client, devnet: Devnet, observer: Observer, model: Model, question: Question
+) -> None:
+    """The first prover of the first shard hands over a wrong tensor before anybody else does."""
+    with observer.frozen(*devnet.miners):
+        submitted = await client.submit(model, question.features, assurance="PROVED")
+        committees = await drawn(client, submitted.query_id)
+        first, spare = (devnet.operator_of(seat.signer) for seat in committees.shards[0])
+        liar = await replace_by_liar(devnet, first.name)
+    answer = await client.result(submitted)
+    assert is_right(answer, question)
+    paid = {devnet.operator_of(m.signer).name for m in answer.committee if m.paid}
+    assert spare.name in paid
+    assert liar.name not in paid
+    await devnet.supervisor.stop(liar.name)
+
+
 async def test_a_liar_and_a_dead_miner_are_the_only_ones_unpaid(
     client: Client, devnet: Devnet, observer: Observer, model: Model, question: Question
 ) -> None:
