@@ -90,14 +90,23 @@ def rescale(draw: Draw) -> Table:
     return builder.table([builder.add(Opcode.RESCALE, [0], attributes, [factors], declared)])
 
 
+PAIRED_SHAPES: tuple[tuple[tuple[int, ...], tuple[int, ...]], ...] = (
+    ((1, 4, 2, 2), (1, 4, 2, 2)),
+    ((1, 8), (1, 1)),
+    ((1, 3, 1), (1, 3, 4)),
+    ((3, 1), (1, 2)),
+)
+
+
 @st.composite
 def add_rescale(draw: Draw) -> Table:
-    """One AddRescale row over two tensors of any types."""
-    shape = draw(st.sampled_from([(1, 8), (1, 4, 2, 2)]))
-    factors = Parameter(ParameterKind.MULTIPLIERS, draw(numbers(64, 8191, (2,))))
-    builder = TableBuilder([draw(edges(shape)), draw(edges(shape))])
+    """One AddRescale row over two tensors of any types, one of them perhaps in one column."""
+    first, second = draw(st.sampled_from(PAIRED_SHAPES))
+    signs = draw(numbers(0, 1, (2,))) * 2 - 1
+    factors = Parameter(ParameterKind.MULTIPLIERS, signs * draw(numbers(64, 8191, (2,))))
+    builder = TableBuilder([draw(edges(first)), draw(edges(second))])
     halves = draw(st.integers(1, 4))
-    declared = draw(edges(shape))
+    declared = draw(edges(first))
     return builder.table([builder.add(Opcode.ADD_RESCALE, [0, 1], (halves,), [factors], declared)])
 
 
