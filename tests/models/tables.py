@@ -184,7 +184,7 @@ def row_max(draw: Draw) -> Table:
 @st.composite
 def search(draw: Draw, opcode: Opcode) -> Table:
     """One DivideSearch or RootSearch row."""
-    low, high = draw(st.sampled_from([(0, 3), (0, 255), (200, 3000), (1, 2**24 - 1)]))
+    low, high = draw(st.sampled_from([(0, 3), (0, 255), (200, 3000), (1 - 2**24, 2**24 - 1)]))
     builder = TableBuilder([EdgeType(DType.INT32, (2, 2), low, high)])
     attributes = (draw(st.integers(0, 52)), draw(st.integers(1, 24)))
     return builder.table([builder.add(opcode, [0], attributes)])

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from nesa.models.graph import Integers, Opcode, Row
-from nesa.models.opcodes.interface import NodeWriter
+from nesa.models.opcodes.interface import NodeWriter, largest_magnitude
 from nesa.models.opcodes.search import (
     ROWS_PER_BIT,
     SearchAttributes,
@@ -18,9 +18,9 @@ from nesa.protocol.edges import EdgeType
 
 
 class DivideSearch:
-    """`floor(2**k / x)`, at most `2**bits - 1`, which is also the result for x = 0.
+    """`floor(2**k / x)`, at most `2**bits - 1`, which is also the result for x <= 0.
 
-    Attributes (k, bits) with k in [0, 52] and bits in [1, 24]; `x >= 0` of any shape. Output
+    Attributes (k, bits) with k in [0, 52] and bits in [1, 24]; `x` of any shape. Output
     int32. One element is judged by `y*x <= 2**k`, and `(y + 1)*x > 2**k` or `y = 2**bits - 1`.
     """
 
@@ -35,7 +35,7 @@ class DivideSearch:
         """See the head of the module."""
         search, divisor = SearchAttributes(*row.attributes), tensors[0]
         quotient = np.minimum(search.limit // np.maximum(divisor, 1), search.largest)
-        return np.where(divisor == 0, search.largest, quotient)
+        return np.where(divisor <= 0, search.largest, quotient)
 
     def lower_ort(
         self, row: Row, inputs: tuple[EdgeType, ...], names: Sequence[str], writer: NodeWriter
@@ -52,7 +52,7 @@ class DivideSearch:
     def largest_decomposed(self, row: Row, inputs: tuple[EdgeType, ...]) -> int:
         """Differences between the product of a trial and the limit."""
         search = SearchAttributes(*row.attributes)
-        return max(search.largest * inputs[0].high, search.limit + 1)
+        return max(search.largest * largest_magnitude(inputs[0]), search.limit + 1)
 
     def circuit_rows(self, row: Row, inputs: tuple[EdgeType, ...]) -> int:
         """Those of one step, times bits and elements."""

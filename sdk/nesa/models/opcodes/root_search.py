@@ -8,7 +8,7 @@ from math import isqrt
 import numpy as np
 
 from nesa.models.graph import Integers, Opcode, Row
-from nesa.models.opcodes.interface import NodeWriter
+from nesa.models.opcodes.interface import NodeWriter, largest_magnitude
 from nesa.models.opcodes.search import (
     ROWS_PER_BIT,
     SearchAttributes,
@@ -19,9 +19,9 @@ from nesa.protocol.edges import EdgeType
 
 
 class RootSearch:
-    """`floor(sqrt(2**k / x))`, at most `2**bits - 1`, which is also the result for x = 0.
+    """`floor(sqrt(2**k / x))`, at most `2**bits - 1`, which is also the result for x <= 0.
 
-    Attributes (k, bits) with k in [0, 52] and bits in [1, 24]; `x >= 0` of any shape. Output
+    Attributes (k, bits) with k in [0, 52] and bits in [1, 24]; `x` of any shape. Output
     int32. One element is judged by `y**2 * x <= 2**k`, and `(y + 1)**2 * x > 2**k` or
     `y = 2**bits - 1`.
     """
@@ -38,7 +38,7 @@ class RootSearch:
         search, radicand = SearchAttributes(*row.attributes), tensors[0]
         quotients = (search.limit // np.maximum(radicand, 1)).reshape(-1).tolist()
         roots = np.array([isqrt(number) for number in quotients]).reshape(radicand.shape)
-        return np.where(radicand == 0, search.largest, np.minimum(roots, search.largest))
+        return np.where(radicand <= 0, search.largest, np.minimum(roots, search.largest))
 
     def lower_ort(
         self, row: Row, inputs: tuple[EdgeType, ...], names: Sequence[str], writer: NodeWriter
@@ -55,7 +55,7 @@ class RootSearch:
     def largest_decomposed(self, row: Row, inputs: tuple[EdgeType, ...]) -> int:
         """Differences between the product of a squared trial and the limit."""
         search = SearchAttributes(*row.attributes)
-        return max(search.largest**2 * inputs[0].high, search.limit + 1)
+        return max(search.largest**2 * largest_magnitude(inputs[0]), search.limit + 1)
 
     def circuit_rows(self, row: Row, inputs: tuple[EdgeType, ...]) -> int:
         """Those of one step, times bits and elements."""

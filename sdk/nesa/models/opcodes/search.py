@@ -32,7 +32,7 @@ class SearchAttributes(NamedTuple):
 
     @property
     def largest(self) -> int:
-        """The largest result, which is also that for x = 0."""
+        """The largest result, which is also that for every x <= 0."""
         return (1 << self.bits) - 1
 
 
@@ -42,13 +42,12 @@ def searched_type(
     """int32 type with the results at both ends of the input's range, since `find` never rises.
 
     Raises:
-        InvalidModel: attributes out of range, or an input that may be negative.
+        InvalidModel: attributes out of range.
     """
     expect_shape(row, inputs, arity=1, attributes=2, parameters=0)
     search, edge = SearchAttributes(*row.attributes), inputs[0]
     expect(0 <= search.power <= POWER_HIGH, row, f"k must be in [0, {POWER_HIGH}]")
     expect(1 <= search.bits <= BITS_HIGH, row, f"the bits must be in [1, {BITS_HIGH}]")
-    expect(edge.low >= 0, row, "the input must not be negative")
     low, high = find(np.array([edge.high, edge.low])).tolist()
     return EdgeType(DType.INT32, edge.shape, low, high)
 
