@@ -162,6 +162,14 @@ def test_a_row_without_deviation_has_a_norm_near_zero(kind, value):
     assert np.abs(found - expected).max() <= 0.02
 
 
+@pytest.mark.parametrize("kind", NORMS)
+@pytest.mark.parametrize("least", [0.0, -1.0])
+def test_a_smallest_deviation_that_is_not_positive_is_refused(kind, least):
+    builder = TableBuilder([of_width(BYTES, 4)])
+    with pytest.raises(InvalidModel, match="must be positive"):
+        NORMS[kind](builder, 0, least, Scaling(DType.INT8, -127, 127, 1 / 40))
+
+
 def test_no_value_of_a_norm_leaves_the_range_of_its_row():
     edge = of_width(STREAM, 384)
     builder = TableBuilder([edge])

@@ -223,6 +223,8 @@ def _normalised(
     builder: TableBuilder, fine: Written, coarse: Written, least: float, scaling: Scaling
 ) -> Written:
     """`fine` divided by the root of the mean square of `coarse`."""
+    if least <= 0:
+        raise InvalidModel(f"the smallest deviation must be positive, not {least}")
     shape = builder.type_of(fine.value).shape
     size = shape[-1]
     squares = _squares(builder, coarse.value)
