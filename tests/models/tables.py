@@ -21,6 +21,7 @@ ACTIVATIONS = (
     (DType.INT16, -300, 200),
 )
 BYTES = ACTIVATIONS[:4]
+FACTORS = (*ACTIVATIONS, (DType.INT16, -20000, 20000), (DType.INT32, 0, 20000))
 
 
 def edges(shape: tuple[int, ...], kinds: tuple[tuple[DType, int, int], ...] = ACTIVATIONS):
@@ -90,14 +91,23 @@ def rescale(draw: Draw) -> Table:
     return builder.table([builder.add(Opcode.RESCALE, [0], attributes, [factors], declared)])
 
 
+PAIRED_SHAPES: tuple[tuple[tuple[int, ...], tuple[int, ...]], ...] = (
+    ((1, 4, 2, 2), (1, 4, 2, 2)),
+    ((1, 8), (1, 1)),
+    ((1, 3, 1), (1, 3, 4)),
+    ((3, 1), (1, 2)),
+)
+
+
 @st.composite
 def add_rescale(draw: Draw) -> Table:
-    """One AddRescale row over two tensors of any types."""
-    shape = draw(st.sampled_from([(1, 8), (1, 4, 2, 2)]))
-    factors = Parameter(ParameterKind.MULTIPLIERS, draw(numbers(64, 8191, (2,))))
-    builder = TableBuilder([draw(edges(shape)), draw(edges(shape))])
+    """One AddRescale row over two tensors of any types, one of them perhaps in one column."""
+    first, second = draw(st.sampled_from(PAIRED_SHAPES))
+    signs = draw(numbers(0, 1, (2,))) * 2 - 1
+    factors = Parameter(ParameterKind.MULTIPLIERS, signs * draw(numbers(64, 8191, (2,))))
+    builder = TableBuilder([draw(edges(first)), draw(edges(second))])
     halves = draw(st.integers(1, 4))
-    declared = draw(edges(shape))
+    declared = draw(edges(first))
     return builder.table([builder.add(Opcode.ADD_RESCALE, [0, 1], (halves,), [factors], declared)])
 
 
@@ -134,6 +144,63 @@ def arg_max(draw: Draw) -> Table:
 
 
 @st.composite
+def mat_mul(draw: Draw) -> Table:
+    """One MatMul row, its sums small or beyond 2**24, with a Rescale behind it."""
+    batch = draw(st.sampled_from([(), (2,), (1, 2)]))
+    height, operands, width = (draw(st.integers(1, 5)) for _ in range(3))
+    shapes = (*batch, height, operands), (*batch, operands, width)
+    builder = TableBuilder([draw(edges(shape, FACTORS)) for shape in shapes])
+    product = builder.add(Opcode.MATMUL, [0, 1], (height, operands, width))
+    return builder.table([rescaled(draw, builder, product)])
+
+
+@st.composite
+def row_sum(draw: Draw) -> Table:
+    """One RowSum row, its sums small or beyond 2**24, with a Rescale behind it."""
+    size = draw(st.integers(1, 20))
+    shape = (*draw(st.sampled_from([(), (3,), (1, 2)])), size)
+    builder = TableBuilder([draw(edges(shape, (*FACTORS, (DType.INT32, -(2**23), 2**24 - 1))))])
+    return builder.table([rescaled(draw, builder, builder.add(Opcode.ROW_SUM, [0], (size,)))])
+
+
+def rescaled(draw: Draw, builder: TableBuilder, value: int) -> int:
+    """A Rescale row behind a value that may be too wide for an output."""
+    factors = Parameter(ParameterKind.MULTIPLIERS, draw(numbers(64, 8191, (1,))))
+    shape = builder.type_of(value).shape
+    declared = EdgeType(DType.INT32, shape, -(2**24) + 1, 2**24 - 1)
+    return builder.add(Opcode.RESCALE, [value], (draw(st.integers(2, 3)), -1), [factors], declared)
+
+
+@st.composite
+def row_max(draw: Draw) -> Table:
+    """One RowMax row, its range narrow enough for ties or as wide as a byte."""
+    size = draw(st.integers(1, 9))
+    low = draw(st.sampled_from([-300, -128, -1]))
+    shape = (*draw(st.sampled_from([(), (2,), (1, 3)])), size)
+    builder = TableBuilder([EdgeType(DType.INT16, shape, low, draw(st.integers(low, 1)))])
+    return builder.table([builder.add(Opcode.ROW_MAX, [0], (size,))])
+
+
+@st.composite
+def search(draw: Draw, opcode: Opcode) -> Table:
+    """One DivideSearch or RootSearch row."""
+    low, high = draw(st.sampled_from([(0, 3), (0, 255), (200, 3000), (1 - 2**24, 2**24 - 1)]))
+    builder = TableBuilder([EdgeType(DType.INT32, (2, 2), low, high)])
+    attributes = (draw(st.integers(0, 52)), draw(st.integers(1, 24)))
+    return builder.table([builder.add(opcode, [0], attributes)])
+
+
+@st.composite
+def embedding(draw: Draw) -> Table:
+    """One Embedding row."""
+    entries, width = draw(st.integers(1, 300)), draw(st.integers(1, 5))
+    shape = draw(st.sampled_from([(4,), (1, 3), (2, 1, 2)]))
+    weights = Parameter(ParameterKind.WEIGHTS, draw(numbers(-127, 127, (entries, width))))
+    builder = TableBuilder([EdgeType(DType.INT16, shape, 0, entries - 1)])
+    return builder.table([builder.add(Opcode.EMBEDDING, [0], (entries, width), [weights])])
+
+
+@st.composite
 def view(draw: Draw) -> Table:
     """A Reshape, Transpose, Slice and Concat behind each other."""
     builder = TableBuilder([draw(edges((1, 4, 6)))])
@@ -148,6 +215,26 @@ def view(draw: Draw) -> Table:
     return builder.table([builder.add(Opcode.CONCAT, [turned, part, turned], (axis,))])
 
 
+@st.composite
+def wide(draw: Draw) -> Table:
+    """Views, maxima and differences of products beyond 2**24, joined with narrow values."""
+    high = draw(st.sampled_from([130, 20000]))
+    factor = EdgeType(DType.INT16, (1, 3, 1), -high, high)
+    narrow = EdgeType(DType.INT32, (1, 3, 2), -(2**24) + 1, 2**24 - 1)
+    builder = TableBuilder([factor, EdgeType(DType.INT16, (1, 1, 4), -high, high), narrow])
+    product = builder.add(Opcode.MATMUL, [0, 1], (3, 1, 4))
+    turned = builder.add(Opcode.TRANSPOSE, [product], (0, 2, 1))
+    flat = builder.add(Opcode.RESHAPE, [turned], (1, 3, 4))
+    part = builder.add(Opcode.SLICE, [flat], (2, 1, 3))
+    joined = builder.add(Opcode.CONCAT, [part, 2], (2,))
+    largest = builder.add(Opcode.ROW_MAX, [joined], (4,))
+    factors = Parameter(ParameterKind.MULTIPLIERS, np.array([64, -64]))
+    declared = EdgeType(DType.INT32, (1, 3, 4), 0, 2**24 - 1)
+    halves = draw(st.integers(1, 2))
+    below = builder.add(Opcode.ADD_RESCALE, [largest, joined], (halves,), [factors], declared)
+    return builder.table([below, builder.add(Opcode.ARG_MAX, [joined], (4,))])
+
+
 TABLES: dict[str, Callable[[], st.SearchStrategy[Table]]] = {
     "linear": linear,
     "conv": conv,
@@ -157,7 +244,14 @@ TABLES: dict[str, Callable[[], st.SearchStrategy[Table]]] = {
     "max_pool": lambda: pool(Opcode.MAX_POOL),
     "sum_pool": lambda: pool(Opcode.SUM_POOL),
     "arg_max": arg_max,
+    "mat_mul": mat_mul,
+    "row_sum": row_sum,
+    "row_max": row_max,
+    "divide_search": lambda: search(Opcode.DIVIDE_SEARCH),
+    "root_search": lambda: search(Opcode.ROOT_SEARCH),
+    "embedding": embedding,
     "view": view,
+    "wide": wide,
 }
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
 
 from nesa.models.build import TableBuilder
-from nesa.models.cut import boundary_bytes, cut, good_positions, legal_positions, row_costs
-from nesa.models.graph import Opcode, Table
+from nesa.models.cut import boundary_bytes, cut, cut_at, good_positions, legal_positions, row_costs
+from nesa.models.graph import Opcode, Parameter, ParameterKind, Table
 from nesa.models.reference import run, run_shard
 from nesa.protocol.edges import DType, EdgeType
 from nesa.protocol.errors import InvalidModel
@@ -75,6 +76,26 @@ def branches(width: int) -> Table:
 def test_where_more_than_four_values_cross_no_cut_is_legal():
     assert legal_positions(branches(4)) == (1, 2, 3, 4)
     assert legal_positions(branches(5)) == (1, 2, 3)
+
+
+def wide_product() -> Table:
+    """A product beyond 2**24 and its way back below."""
+    edge = EdgeType(DType.INT16, (2, 2), -5000, 5000)
+    builder = TableBuilder([edge])
+    product = builder.add(Opcode.MATMUL, [0, 0], (2, 2, 2))
+    factors = [Parameter(ParameterKind.MULTIPLIERS, np.array([64]))]
+    return builder.table([builder.add(Opcode.RESCALE, [product], (2, -1), factors, edge)])
+
+
+def test_a_value_beyond_2_to_the_24_stays_inside_its_shard():
+    table = wide_product()
+    assert legal_positions(table) == ()
+    with pytest.raises(InvalidModel, match=r"beyond 2\*\*24 crosses in front of row 1"):
+        cut_at(table, [1])
+    with pytest.raises(InvalidModel, match=r"beyond 2\*\*24 crosses in front of row 2"):
+        replace(table, outputs=(1,))
+    with pytest.raises(InvalidModel, match=r"beyond 2\*\*24 crosses in front of row 0"):
+        replace(table, inputs=(EdgeType(DType.INT32, (2, 2), -(2**24), 0),))
 
 
 def test_a_value_that_skips_a_shard_travels_through_it():

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import cache
 from itertools import accumulate
 
-from nesa.models.graph import Table
+from nesa.models.graph import Table, is_narrow
 from nesa.models.opcodes import operator
 from nesa.protocol.edges import DType
 from nesa.protocol.errors import InvalidModel
@@ -15,14 +15,13 @@ from nesa.protocol.versions import MAX_EDGES, MAX_SHARDS
 
 
 def legal_positions(table: Table) -> tuple[int, ...]:
-    """Rows in front of which the table may be cut: at most four values cross."""
-    positions = range(1, len(table.rows))
-    return tuple(place for place in positions if len(table.crossing(place)) <= MAX_EDGES)
+    """Rows in front of which the table may be cut: at most four values cross, none of them wide."""
+    return tuple(place for place in range(1, len(table.rows)) if _is_legal(table, place))
 
 
 def good_positions(table: Table) -> tuple[int, ...]:
     """Legal positions where one tensor crosses and it is narrower than an accumulator."""
-    return tuple(place for place in legal_positions(table) if _is_narrow(table, place))
+    return tuple(place for place in legal_positions(table) if _crosses_once(table, place))
 
 
 def cut_at(table: Table, positions: Sequence[int]) -> Table:
@@ -65,7 +64,12 @@ def boundary_bytes(table: Table, position: int) -> int:
     return sum(edge.nbytes for edge in table.types_of(table.crossing(position)))
 
 
-def _is_narrow(table: Table, position: int) -> bool:
+def _is_legal(table: Table, position: int) -> bool:
+    edges = table.types_of(table.crossing(position))
+    return len(edges) <= MAX_EDGES and all(is_narrow(edge) for edge in edges)
+
+
+def _crosses_once(table: Table, position: int) -> bool:
     edges = table.types_of(table.crossing(position))
     return len(edges) == 1 and edges[0].dtype is not DType.INT32
 

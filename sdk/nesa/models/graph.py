@@ -26,6 +26,9 @@ from nesa.protocol.versions import MAX_EDGES, MAX_SHARDS
 
 FORMAT: Final = "int-v1"
 
+EXACT_FLOAT32: Final = 2**24
+"""Below this magnitude every integer sum is exact in float32, in whatever order it is added."""
+
 Integers = NDArray[np.int64]
 
 ROW_ABI: Final = (
@@ -172,7 +175,8 @@ class Shard:
 class Table:
     """A whole model: types of the inputs, rows, numbers of the outputs, and where it is cut.
 
-    `cuts` holds the row in front of which each further shard begins, strictly ascending.
+    `cuts` holds the row in front of which each further shard begins, strictly ascending. Values
+    that cross the ends of a shard travel as float32, so they stay below 2**24.
 
     Raises:
         InvalidModel: values read before they are written, or cuts that are not legal.
@@ -232,6 +236,11 @@ class Table:
         return merkle_root(leaves)
 
 
+def is_narrow(edge: EdgeType) -> bool:
+    """Whether float32 holds every value of `edge`, and every sum on the way to it."""
+    return edge.low > -EXACT_FLOAT32 and edge.high < EXACT_FLOAT32
+
+
 def _check_values(table: Table) -> None:
     if not table.inputs or not table.rows or not table.outputs:
         raise InvalidModel("a table needs an input, a row and an output")
@@ -250,5 +259,8 @@ def _check_cuts(table: Table) -> None:
     if len(ends) - 1 > MAX_SHARDS:
         raise InvalidModel(f"{len(ends) - 1} shards where {MAX_SHARDS} are allowed")
     for position in ends:
-        if len(table.crossing(position)) > MAX_EDGES:
+        crossing = table.crossing(position)
+        if len(crossing) > MAX_EDGES:
             raise InvalidModel(f"more than {MAX_EDGES} values cross in front of row {position}")
+        if not all(is_narrow(edge) for edge in table.types_of(crossing)):
+            raise InvalidModel(f"a value beyond 2**24 crosses in front of row {position}")

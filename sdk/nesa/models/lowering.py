@@ -16,8 +16,9 @@ OPSET: Final = 13
 IR_VERSION: Final = 8
 
 RUNTIME_NODES: Final = frozenset(
-    {"Add", "ArgMax", "Cast", "Clip", "Concat", "Conv", "Floor", "Gather", "Identity", "MatMul"}
-    | {"MaxPool", "Mul", "Reshape", "Slice", "Transpose"}
+    {"Add", "ArgMax", "Cast", "Clip", "Concat", "Conv", "Floor", "Gather", "Identity", "Less"}
+    | {"MatMul", "MaxPool", "Mul", "ReduceMax", "ReduceSum", "Reshape", "Slice", "Transpose"}
+    | {"Where"}
 )
 """Every node that ONNX Runtime may be given: all of them exact on the integers of a table."""
 
@@ -52,7 +53,7 @@ def runtime_model(table: Table, shard: Shard) -> bytes:
     of the shard's edges.
 
     Raises:
-        InvalidModel: an operator that is not offered yet.
+        InvalidModel: a row whose number is not that of an operator.
     """
     return _serialise(_lower(table, shard, for_circuit=False), RUNTIME_NODES)
 

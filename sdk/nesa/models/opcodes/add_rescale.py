@@ -11,6 +11,7 @@ from nesa.models.graph import Integers, Opcode, ParameterKind, Row
 from nesa.models.opcodes.interface import (
     EXACT_FLOAT64,
     NodeWriter,
+    carrier,
     expect,
     expect_shape,
     largest_magnitude,
@@ -27,12 +28,14 @@ from nesa.protocol.edges import EdgeType
 
 
 class AddRescale:
-    """Brings two tensors of one shape to a common scale and adds them, rounding once.
+    """Brings two tensors to a common scale and adds or subtracts them, rounding once.
 
-    Multipliers int32 [2] in [64, 8191], one for each input. Attributes (h) with h in [1, 4].
-    `low` and `high` are those of the declared output type.
+    Multipliers int32 [2], one for each input, of either sign and with a magnitude in [64, 8191].
+    Attributes (h) with h in [1, 4]. Both inputs have one rank, and every axis one size or, in one
+    of them, size 1, which then counts for every place of the other. `low` and `high` are those of
+    the declared output type.
 
-    Bound: `max|a| * m0 + max|b| * m1 + 2**(7h-1) < 2**53`, so every step is exact in float64.
+    Bound: `max|a| * |m0| + max|b| * |m1| + 2**(7h-1) < 2**53`, so every step is exact in float64.
     """
 
     code = Opcode.ADD_RESCALE
@@ -41,16 +44,17 @@ class AddRescale:
     def infer(self, row: Row, inputs: tuple[EdgeType, ...]) -> EdgeType:
         """The declared type; see `Operator.infer`."""
         expect_shape(row, inputs, arity=2, attributes=1, parameters=1)
-        factors, shape = row.parameter(ParameterKind.MULTIPLIERS), inputs[0].shape
+        factors = row.parameter(ParameterKind.MULTIPLIERS)
         expect(1 <= row.attributes[0] <= HALVES_HIGH, row, f"h must be in [1, {HALVES_HIGH}]")
         expect(factors.shape == (2,), row, "2 multipliers are needed")
-        within = factors.min() >= MULTIPLIER_LOW and factors.max() <= MULTIPLIER_HIGH
-        expect(bool(within), row, f"multipliers must be in [{MULTIPLIER_LOW}, {MULTIPLIER_HIGH}]")
-        expect(inputs[1].shape == shape, row, "both inputs must have one shape")
+        sizes = np.abs(factors)
+        within = sizes.min() >= MULTIPLIER_LOW and sizes.max() <= MULTIPLIER_HIGH
+        rule = f"magnitudes of multipliers must be in [{MULTIPLIER_LOW}, {MULTIPLIER_HIGH}]"
+        expect(bool(within), row, rule)
         worst = self.largest_decomposed(row, inputs)
         expect(worst < EXACT_FLOAT64, row, f"worst-case sum {worst} is not below 2**53")
         declared = row.output_type
-        return EdgeType(declared.dtype, shape, declared.low, declared.high)
+        return EdgeType(declared.dtype, _joint_shape(row, inputs), declared.low, declared.high)
 
     def reference(self, row: Row, tensors: tuple[Integers, ...]) -> Integers:
         """See the head of the module."""
@@ -64,7 +68,7 @@ class AddRescale:
         self, row: Row, inputs: tuple[EdgeType, ...], names: Sequence[str], writer: NodeWriter
     ) -> str:
         """Products by `m / 128**h` in float64, their sum and a half, Floor: no step rounds."""
-        total = _weighted_sum(row, names, writer, 128.0 ** row.attributes[0])
+        total = _weighted_sum(row, inputs, names, writer, 128.0 ** row.attributes[0])
         shifted = writer.node("Add", [total, writer.constant(np.array(0.5))])
         return clipped(row, writer.node("Floor", [shifted]), writer)
 
@@ -72,14 +76,14 @@ class AddRescale:
         self, row: Row, inputs: tuple[EdgeType, ...], names: Sequence[str], writer: NodeWriter
     ) -> str:
         """Whole products, their sum and the half, then h times Div by 128 and Floor."""
-        total = _weighted_sum(row, names, writer, 1.0)
+        total = _weighted_sum(row, inputs, names, writer, 1.0)
         return clipped(row, floor_by_halves(total, row.attributes[0], writer), writer)
 
     def largest_decomposed(self, row: Row, inputs: tuple[EdgeType, ...]) -> int:
         """The worst-case sum of the two products and the half that is added."""
         factors = row.parameter(ParameterKind.MULTIPLIERS)
         pairs = zip(inputs, factors, strict=True)
-        reach = sum(largest_magnitude(edge) * int(factor) for edge, factor in pairs)
+        reach = sum(largest_magnitude(edge) * abs(int(factor)) for edge, factor in pairs)
         return reach + (1 << (7 * row.attributes[0] - 1))
 
     def circuit_rows(self, row: Row, inputs: tuple[EdgeType, ...]) -> int:
@@ -87,10 +91,26 @@ class AddRescale:
         return row.output_type.elements * (CIRCUIT_ROWS[row.attributes[0]] + 3)
 
 
-def _weighted_sum(row: Row, names: Sequence[str], writer: NodeWriter, divisor: float) -> str:
+def _joint_shape(row: Row, inputs: tuple[EdgeType, ...]) -> tuple[int, ...]:
+    first, second = (edge.shape for edge in inputs)
+    expect(len(first) == len(second), row, "both inputs must have one rank")
+    pairs = list(zip(first, second, strict=True))
+    fits = all(one == other or min(one, other) == 1 for one, other in pairs)
+    expect(fits, row, f"shapes {first} and {second} do not fit each other")
+    return tuple(max(pair) for pair in pairs)
+
+
+def _weighted_sum(
+    row: Row,
+    inputs: tuple[EdgeType, ...],
+    names: Sequence[str],
+    writer: NodeWriter,
+    divisor: float,
+) -> str:
     products = []
-    for name, factor in zip(names, row.parameter(ParameterKind.MULTIPLIERS), strict=True):
-        wide = writer.node("Cast", [name], to=TensorProto.DOUBLE)
+    factors = row.parameter(ParameterKind.MULTIPLIERS)
+    for name, edge, factor in zip(names, inputs, factors, strict=True):
+        wide = writer.cast(name, carrier(edge), TensorProto.DOUBLE)
         scale = writer.constant(np.array(float(factor) / divisor))
         products.append(writer.node("Mul", [wide, scale]))
     return writer.node("Add", products)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from nesa.models.graph import Integers, Opcode, Row
-from nesa.models.opcodes.interface import NodeWriter, expect
+from nesa.models.opcodes.interface import NodeWriter, carrier, expect
 from nesa.protocol.edges import EdgeType
 
 
@@ -39,7 +39,10 @@ class Concat:
         self, row: Row, inputs: tuple[EdgeType, ...], names: Sequence[str], writer: NodeWriter
     ) -> str:
         """Concat."""
-        return writer.node("Concat", names, axis=row.attributes[0])
+        wanted = carrier(row.output_type)
+        pairs = zip(names, inputs, strict=True)
+        alike = [writer.cast(name, carrier(edge), wanted) for name, edge in pairs]
+        return writer.node("Concat", alike, axis=row.attributes[0])
 
     lower_ezkl = lower_ort
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from nesa.models.graph import Integers, ParameterKind, Row
-from nesa.models.opcodes.interface import EXACT_FLOAT32, expect, largest_magnitude
+from nesa.models.graph import EXACT_FLOAT32, Integers, ParameterKind, Row, is_narrow
+from nesa.models.opcodes.interface import expect, largest_magnitude
 from nesa.protocol.edges import DType, EdgeType
 
 WEIGHT_LIMIT = 127
@@ -17,8 +17,9 @@ def expect_exact_sums(row: Row, edge: EdgeType) -> None:
     The bound holds for every partial sum too, so float32 adds exactly in any order.
 
     Raises:
-        InvalidModel: it does not hold, or a weight is -128.
+        InvalidModel: it does not hold, a weight is -128, or an operand is no float32.
     """
+    expect(is_narrow(edge), row, "operands must be below 2**24")
     weights, biases = row.parameter(ParameterKind.WEIGHTS), row.parameter(ParameterKind.BIASES)
     expect(bool(np.abs(weights).max() <= WEIGHT_LIMIT), row, "weights must be in [-127, 127]")
     sums = np.abs(biases) + np.abs(weights).sum(axis=1) * largest_magnitude(edge)

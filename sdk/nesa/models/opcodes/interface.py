@@ -10,12 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
-from nesa.models.graph import Integers, Opcode, Row
+from nesa.models.graph import Integers, Opcode, Row, is_narrow
 from nesa.protocol.edges import EdgeType
 from nesa.protocol.errors import InvalidModel
-
-EXACT_FLOAT32: Final = 2**24
-"""Below this magnitude every integer sum is exact in float32, in whatever order it is added."""
 
 EXACT_FLOAT64: Final = 2**53
 
@@ -42,6 +39,10 @@ class NodeWriter:
         )
         self.nodes.append(node)
         return name
+
+    def cast(self, name: str, held: int, wanted: int) -> str:
+        """A tensor of element type `held` as one of type `wanted`, which may be the same."""
+        return name if held == wanted else self.node("Cast", [name], to=wanted)
 
 
 class Operator(Protocol):
@@ -73,7 +74,10 @@ class Operator(Protocol):
     def lower_ort(
         self, row: Row, inputs: tuple[EdgeType, ...], names: Sequence[str], writer: NodeWriter
     ) -> str:
-        """Writes nodes for ONNX Runtime and returns the name of their output."""
+        """Writes nodes for ONNX Runtime and returns the name of their output.
+
+        Every tensor, in and out, has the element type that `carrier` gives for its edge.
+        """
 
     def lower_ezkl(
         self, row: Row, inputs: tuple[EdgeType, ...], names: Sequence[str], writer: NodeWriter
@@ -108,6 +112,11 @@ def expect_shape(
         row,
         f"{len(row.parameters)} parameters where {parameters} are needed",
     )
+
+
+def carrier(edge: EdgeType) -> int:
+    """ONNX element type of a value inside a shard: float32, or float64 from 2**24 on."""
+    return int(TensorProto.FLOAT if is_narrow(edge) else TensorProto.DOUBLE)
 
 
 def largest_magnitude(edge: EdgeType) -> int:

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
-from onnx import TensorProto
+from onnx import TensorProto, helper
 
 from nesa.models.graph import Integers, Opcode, ParameterKind, Row
 from nesa.models.opcodes.interface import (
     EXACT_FLOAT64,
     NodeWriter,
+    carrier,
     expect,
     expect_shape,
     largest_magnitude,
@@ -67,7 +68,7 @@ class Rescale:
     ) -> str:
         """`Floor(x * (m / 128**h) + 0.5)` in float64: the same integer, since no step rounds."""
         halves, _ = row.attributes
-        wide = writer.node("Cast", [names[0]], to=TensorProto.DOUBLE)
+        wide = writer.cast(names[0], carrier(inputs[0]), TensorProto.DOUBLE)
         factors = writer.constant(_aligned(row).astype(np.float64) / 128.0**halves)
         product = writer.node("Mul", [wide, factors])
         shifted = writer.node("Add", [product, writer.constant(np.array(0.5))])
@@ -78,7 +79,7 @@ class Rescale:
     ) -> str:
         """h times Div by 128 with a Floor right behind it: the only division ezkl gets right."""
         halves, _ = row.attributes
-        wide = writer.node("Cast", [names[0]], to=TensorProto.DOUBLE)
+        wide = writer.cast(names[0], carrier(inputs[0]), TensorProto.DOUBLE)
         factors = writer.constant(_aligned(row).astype(np.float64))
         product = writer.node("Mul", [wide, factors])
         return clipped(row, floor_by_halves(product, halves, writer), writer)
@@ -115,11 +116,13 @@ def floor_by_halves(name: str, halves: int, writer: NodeWriter) -> str:
 
 
 def clipped(row: Row, name: str, writer: NodeWriter) -> str:
-    """Back to float32 and into the declared range.
+    """Float64 `name` in the element type of the output and in the declared range.
 
     The cast may round a value beyond 2**24, but never across a bound of the range.
     """
-    narrow = writer.node("Cast", [name], to=TensorProto.FLOAT)
-    low = writer.constant(np.array(row.output_type.low, np.float32))
-    high = writer.constant(np.array(row.output_type.high, np.float32))
-    return writer.node("Clip", [narrow, low, high])
+    kind = carrier(row.output_type)
+    held = writer.cast(name, TensorProto.DOUBLE, kind)
+    bounds = np.array([row.output_type.low, row.output_type.high]).astype(
+        helper.tensor_dtype_to_np_dtype(kind)
+    )
+    return writer.node("Clip", [held, *(writer.constant(bound) for bound in bounds)])

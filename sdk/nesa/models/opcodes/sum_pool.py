@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from nesa.models.graph import Integers, Opcode, Row
-from nesa.models.opcodes.interface import EXACT_FLOAT32, NodeWriter, expect, largest_magnitude
+from nesa.models.graph import EXACT_FLOAT32, Integers, Opcode, Row
+from nesa.models.opcodes.interface import NodeWriter, expect, largest_magnitude
 from nesa.models.opcodes.window import PoolAttributes, pooled_shape, windows
 from nesa.protocol.edges import DType, EdgeType
 

@@ -1,0 +1,60 @@
+"""MatMul: `y[.., i, j] = sum_k x[.., i, k] * z[.., k, j]`, a product of two activations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from nesa.models.graph import Integers, Opcode, Row
+from nesa.models.opcodes.interface import NodeWriter, carrier, expect, expect_shape
+from nesa.models.opcodes.wide_sum import sum_of
+from nesa.protocol.edges import EdgeType
+
+
+class MatMul:
+    """Batched matrix product; every axis in front of the last two must be the same in both.
+
+    Inputs `x` [.., M, K] and `z` [.., K, N] of rank >= 2. Attributes (M, K, N). Output int32
+    [.., M, N]; element `(b, i, j)` reads `x` at `(b*M + i)*K + k` and `z` at `(b*K + k)*N + j`.
+    With K = 1 it is the product of every pair, which serves to scale rows.
+
+    Bound: `K * max|x| * max|z| < 2**31`; from 2**24 on the sums are float64.
+    """
+
+    code = Opcode.MATMUL
+    unprovable = ""
+
+    def infer(self, row: Row, inputs: tuple[EdgeType, ...]) -> EdgeType:
+        """int32 with the worst-case range; see `Operator.infer`."""
+        expect_shape(row, inputs, arity=2, attributes=3, parameters=0)
+        (first, second), (height, operands, width) = inputs, row.attributes
+        expect(min(len(first.shape), len(second.shape)) >= 2, row, "the rank must be 2 or more")
+        expect(first.shape[-2:] == (height, operands), row, "the first input must end in [M, K]")
+        expect(second.shape[-2:] == (operands, width), row, "the second input must end in [K, N]")
+        batch = first.shape[:-2]
+        expect(second.shape[:-2] == batch, row, "both inputs must have the same axes in front")
+        ends = [x * z for x in (first.low, first.high) for z in (second.low, second.high)]
+        return sum_of(row, operands, min(ends), max(ends), (*batch, height, width))
+
+    def reference(self, row: Row, tensors: tuple[Integers, ...]) -> Integers:
+        """See the head of the module."""
+        product: Integers = tensors[0] @ tensors[1]
+        return product
+
+    def lower_ort(
+        self, row: Row, inputs: tuple[EdgeType, ...], names: Sequence[str], writer: NodeWriter
+    ) -> str:
+        """MatMul in the element type of the sums; one product each needs no more than Mul."""
+        wanted = carrier(row.output_type)
+        pairs = zip(names, inputs, strict=True)
+        factors = [writer.cast(name, carrier(edge), wanted) for name, edge in pairs]
+        return writer.node("Mul" if row.attributes[1] == 1 else "MatMul", factors)
+
+    lower_ezkl = lower_ort
+
+    def largest_decomposed(self, row: Row, inputs: tuple[EdgeType, ...]) -> int:
+        """Nothing is split into digits."""
+        return 0
+
+    def circuit_rows(self, row: Row, inputs: tuple[EdgeType, ...]) -> int:
+        """One row for two products, and one for every sum."""
+        return row.output_type.elements * (row.attributes[1] // 2 + 2)
