@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import sys
+from pathlib import Path
+
 import pytest
 
 from nesa import Client, Model, Privacy, QueryStatus
@@ -10,6 +14,8 @@ from nesa.client.answers import Answer
 from nesa.devnet.network import Devnet
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+ROOT = Path(__file__).parents[2]
 
 
 def is_right(answer: Answer, question: Question) -> bool:
@@ -48,6 +54,22 @@ async def test_a_proved_query_is_verified_on_chain(
     answer = await client.ask(model, question.features, assurance="PROVED")
     assert is_right(answer, question)
     assert {member.shard for member in answer.committee if member.paid} == {0, 1}
+
+
+async def test_the_example_asks_as_the_readme_shows(devnet: Devnet) -> None:
+    program = ROOT / "examples" / "ask.py"
+    asked = await asyncio.create_subprocess_exec(
+        sys.executable,
+        str(program),
+        str(devnet.layout.network),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    printed, _ = await asked.communicate()
+    assert asked.returncode == 0
+    assert printed.decode().startswith("malignant {")
+    heart = (ROOT / "README.md").read_text().split("```python\n")[1].split("```")[0]
+    lines = [line.strip() for line in heart.splitlines()[1:]]
+    assert "\n".join(lines) in "\n".join(line.strip() for line in program.read_text().splitlines())
 
 
 async def test_two_queries_at_once_do_not_meet(
