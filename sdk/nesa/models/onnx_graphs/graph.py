@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
@@ -17,8 +17,9 @@ from nesa.models.onnx_graphs.checking import check_model
 from nesa.models.onnx_graphs.nodes import (
     described,
     graph_tensors,
+    in_order,
     initialisers,
-    needed_in_order,
+    needed,
     node_tensors,
     reads,
     writes,
@@ -34,8 +35,8 @@ EXACT: Final = frozenset(
 )
 """Types that may cross a boundary.
 
-Half precision may not: on a CPU ONNX Runtime computes it in float32 and leaves the rounding out
-between two nodes, but not at the edge of a graph, so a cut there changes the answer.
+Half precision may not: on a CPU ONNX Runtime computes much of it in float32 and leaves out the
+rounding between two nodes, but not at the edge of a graph, so a cut there changes the answer.
 """
 
 
@@ -80,13 +81,8 @@ class CuttableGraph:
         A tensor is alive from where it is made to its last reader, an output of the model to the
         end, which is numbered like one more step.
         """
-        first = dict.fromkeys(self.inputs, 0)
-        last: dict[str, int] = {}
-        for index, step in enumerate(self.steps):
-            first.update(dict.fromkeys(step.writes, index + 1))
-            last.update(dict.fromkeys(step.reads, index))
-        last.update(dict.fromkeys(first.keys() & set(self.outputs), len(self.steps)))
-        return {name: (first[name], place) for name, place in last.items()}
+        given = self._made.keys() & set(self.outputs)
+        return self._read | {name: (self._made[name], len(self.steps)) for name in given}
 
     def alive(self, position: int) -> frozenset[str]:
         """Tensors that exist in front of step `position` and are needed from it on."""
@@ -95,10 +91,10 @@ class CuttableGraph:
 
     @cached_property
     def legal_positions(self) -> tuple[int, ...]:
-        """Steps in front of which the graph may be cut: all that crosses has an exact type."""
-        inexact = {name: int(not self._is_exact(name)) for name in self.spans}
-        inexact.update(dict.fromkeys(self.inputs, 0))
-        crossing = self._sums(inexact)
+        """Steps in front of which the graph may be cut: all that is read across is exact."""
+        made = self._read.keys() - set(self.inputs)
+        inexact = {name: 1 for name in made if not is_exact(self.types.get(name))}
+        crossing = _sums(inexact, self._read, len(self.steps))
         return tuple(place for place in range(1, len(self.steps)) if crossing[place] == 0)
 
     def boundary_bytes(self, dims: Mapping[str, int]) -> tuple[int, ...]:
@@ -106,19 +102,24 @@ class CuttableGraph:
 
         Dimensions of which nothing is known count as 1.
         """
-        return self._sums({name: _value_bytes(self.types.get(name), dims) for name in self.spans})
+        sizes = {name: _value_bytes(self.types.get(name), dims) for name in self.spans}
+        return _sums(sizes, self.spans, len(self.steps))
 
-    def _sums(self, amounts: Mapping[str, int]) -> tuple[int, ...]:
-        """Sum of the amounts of all that is alive in front of each step."""
-        changes = [0] * (len(self.steps) + 2)
-        for name, (first, last) in self.spans.items():
-            changes[first] += amounts[name]
-            changes[last + 1] -= amounts[name]
-        return tuple(accumulate(changes))[:-2]
+    @cached_property
+    def _made(self) -> dict[str, int]:
+        """First step in front of which each tensor exists."""
+        made = dict.fromkeys(self.inputs, 0)
+        for index, step in enumerate(self.steps):
+            made.update(dict.fromkeys(step.writes, index + 1))
+        return made
 
-    def _is_exact(self, name: str) -> bool:
-        info = self.types.get(name)
-        return info is not None and info.type.tensor_type.elem_type in EXACT
+    @cached_property
+    def _read(self) -> dict[str, tuple[int, int]]:
+        """First and last step in front of which each tensor waits for a reader."""
+        last: dict[str, int] = {}
+        for index, step in enumerate(self.steps):
+            last.update(dict.fromkeys(step.reads, index))
+        return {name: (self._made[name], place) for name, place in last.items()}
 
 
 def read_graph(path: Path) -> CuttableGraph:
@@ -130,36 +131,55 @@ def read_graph(path: Path) -> CuttableGraph:
     model = _parse(path)
     check_model(model, path)
     _take_short_weights(model, path)
+    _sort(model)
     return analyse(model, path)
 
 
 def analyse(model: ModelProto, path: Path) -> CuttableGraph:
-    """The graph of a checked model whose file is at `path`.
+    """The graph of a checked model whose file is at `path` and whose nodes are in order.
 
     Raises:
-        InvalidModel: nodes in a circle, nothing to cut, or constants without end.
+        InvalidModel: nothing to cut, or constants without end.
     """
-    nodes = needed_in_order(model.graph)
+    types = _types(model)
+    outputs = tuple(info.name for info in model.graph.output)
+    made = frozenset[str]().union(*map(writes, model.graph.node))
+    inexact = frozenset(name for name in made if not is_exact(types.get(name)))
+    nodes = needed(model.graph.node, outputs, inexact)
     sizes = _weight_sizes(model.graph, nodes)
-    constants, steps = _split(model.graph, nodes, sizes)
+    constants, steps = _split(model.graph, nodes, sizes, inexact)
     if not steps:
         raise InvalidModel(f"{path.name} computes nothing from its inputs")
     inputs = tuple(info.name for info in model.graph.input if info.name not in sizes)
-    outputs = tuple(info.name for info in model.graph.output)
-    return CuttableGraph(path, model, inputs, outputs, constants, steps, sizes, _types(model))
+    return CuttableGraph(path, model, inputs, outputs, constants, steps, sizes, types)
+
+
+def is_exact(info: ValueInfoProto | None) -> bool:
+    """Whether a tensor of this type may cross a boundary."""
+    return info is not None and info.type.tensor_type.elem_type in EXACT
 
 
 def _weight_sizes(graph: GraphProto, nodes: Sequence[NodeProto]) -> dict[str, int]:
     """Bytes of each initialiser, and of all constants in a node by the name of an output."""
     sizes = {name: sum(map(tensor_bytes, tensors)) for name, tensors in initialisers(graph)}
-    held = {min(writes(node)): sum(map(tensor_bytes, node_tensors([node]))) for node in nodes}
+    held = {
+        min(writes(node), default=""): sum(map(tensor_bytes, node_tensors([node])))
+        for node in nodes
+    }
     return sizes | {name: size for name, size in held.items() if size}
 
 
 def _split(
-    graph: GraphProto, nodes: Sequence[NodeProto], sizes: Mapping[str, int]
+    graph: GraphProto,
+    nodes: Sequence[NodeProto],
+    sizes: Mapping[str, int],
+    inexact: Set[str],
 ) -> tuple[tuple[NodeProto, ...], tuple[Step, ...]]:
-    """The nodes that depend on no input, and the others with all the weights that they need."""
+    """The nodes that every shard can compute itself, and the others with the weights they need.
+
+    What is inexact depends on its other readers too, so it is computed in one place; the values of
+    Constant nodes are weights to ONNX Runtime and depend on nothing.
+    """
     held = {name: frozenset({name}) for name, _ in initialisers(graph)}
     constants, steps, kept = [], [], 0
     for node in nodes:
@@ -169,7 +189,9 @@ def _split(
         kept += len(weights)
         if kept > MAX_WEIGHT_USES:
             raise InvalidModel(f"{described(node)} depends on too many constants")
-        if read <= held.keys():
+        constant = node.op_type == "Constant" and not node.domain
+        given = constant or not writes(node) & inexact
+        if given and read <= held.keys():
             constants.append(node)
             held.update(dict.fromkeys(writes(node), frozenset(weights)))
         else:
@@ -187,6 +209,12 @@ def _parse(path: Path) -> ModelProto:
     if not model.graph.node or not model.graph.output:
         raise InvalidModel(f"{path.name} holds no graph with nodes and outputs")
     return model
+
+
+def _sort(model: ModelProto) -> None:
+    nodes = in_order(model.graph)
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
 
 
 def _take_short_weights(model: ModelProto, path: Path) -> None:
@@ -209,6 +237,18 @@ def _types(model: ModelProto) -> dict[str, ValueInfoProto]:
     except Exception as error:  # onnx raises its own, and those of its C++ side
         raise InvalidModel(f"the types of the graph contradict each other: {error}") from error
     return {info.name: info for info in (*graph.value_info, *graph.input, *graph.output)}
+
+
+def _sums(
+    amounts: Mapping[str, int], spans: Mapping[str, tuple[int, int]], steps: int
+) -> tuple[int, ...]:
+    """Sum of the amounts of all tensors whose span holds a step, for each step."""
+    changes = [0] * (steps + 2)
+    for name, amount in amounts.items():
+        first, last = spans[name]
+        changes[first] += amount
+        changes[last + 1] -= amount
+    return tuple(accumulate(changes))[:steps]
 
 
 def _value_bytes(info: ValueInfoProto | None, dims: Mapping[str, int]) -> int:

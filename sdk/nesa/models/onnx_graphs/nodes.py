@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 
 from onnx import GraphProto, NodeProto, TensorProto
 
@@ -77,10 +77,8 @@ def graph_tensors(graph: GraphProto) -> Iterator[TensorProto]:
     yield from node_tensors(graph.node)
 
 
-def needed_in_order(graph: GraphProto) -> tuple[NodeProto, ...]:
-    """The nodes that an output depends on, each behind those that it reads from.
-
-    Nodes that may be computed at the same time keep the order of the file.
+def in_order(graph: GraphProto) -> tuple[NodeProto, ...]:
+    """All nodes, each behind those that it reads from; otherwise in the order of the file.
 
     Raises:
         InvalidModel: nodes that read from each other in a circle, or from nowhere.
@@ -88,14 +86,34 @@ def needed_in_order(graph: GraphProto) -> tuple[NodeProto, ...]:
     nodes = list(graph.node)
     makers = {name: index for index, node in enumerate(nodes) for name in writes(node)}
     given = {info.name for info in graph.input} | {name for name, _ in initialisers(graph)}
+    for output in graph.output:
+        if output.name not in makers and output.name not in given:
+            raise InvalidModel(f"nothing makes the output {output.name!r}")
     sources = [_sources(node, makers, given) for node in nodes]
-    order = _sorted(nodes, sources)
-    _sources(NodeProto(input=[info.name for info in graph.output]), makers, given)
-    wanted = {makers[info.name] for info in graph.output if info.name in makers}
-    for index in reversed(order):
-        if index in wanted:
-            wanted |= sources[index]
-    return tuple(nodes[index] for index in order if index in wanted)
+    return tuple(nodes[index] for index in _sorted(nodes, sources))
+
+
+def needed(
+    nodes: Sequence[NodeProto], outputs: Iterable[str], inseparable: Set[str]
+) -> tuple[NodeProto, ...]:
+    """The nodes that outputs depend on, in the order given.
+
+    All readers of the tensors in `inseparable` stay with the node that makes them.
+    """
+    makers = {name: index for index, node in enumerate(nodes) for name in writes(node)}
+    readers = defaultdict(list)
+    for index, node in enumerate(nodes):
+        for name in reads(node) & inseparable:
+            readers[name].append(index)
+    waiting = [makers[name] for name in outputs if name in makers]
+    kept = set(waiting)
+    while waiting:
+        node = nodes[waiting.pop()]
+        found = {makers[name] for name in reads(node) if name in makers}
+        found.update(reader for name in writes(node) for reader in readers.get(name, ()))
+        waiting.extend(found - kept)
+        kept |= found
+    return tuple(nodes[index] for index in sorted(kept))
 
 
 def _sources(node: NodeProto, makers: dict[str, int], given: set[str]) -> set[int]:
@@ -129,8 +147,6 @@ def _sorted(nodes: Sequence[NodeProto], sources: Sequence[set[int]]) -> list[int
 
 def described(node: NodeProto) -> str:
     """How messages name a node."""
-    if not node.op_type:
-        return "the graph's output"
     return f"the {node.op_type} {node.name or '/'.join(node.output)!r}"
 
 
