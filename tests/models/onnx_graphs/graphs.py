@@ -57,12 +57,16 @@ def saved(model: ModelProto, folder: Path, name: str = "model.onnx") -> Path:
     return path
 
 
-def with_external_data(
-    model: ModelProto, folder: Path, location: str = "model.data", threshold: int = 0
-) -> Path:
+def with_external_data(model: ModelProto, folder: Path, threshold: int = 0) -> Path:
+    """The model in a file, weights of at least `threshold` bytes in `model.data` beside it."""
     path = folder / "model.onnx"
     onnx.save_model(
-        model, path, save_as_external_data=True, location=location, size_threshold=threshold
+        model,
+        path,
+        save_as_external_data=True,
+        location="model.data",
+        size_threshold=threshold,
+        convert_attribute=True,
     )
     return path
 

@@ -235,7 +235,7 @@ def _types(model: ModelProto) -> dict[str, ValueInfoProto]:
     try:
         graph = onnx.shape_inference.infer_shapes(model).graph
     except Exception as error:  # onnx raises its own, and those of its C++ side
-        raise InvalidModel(f"the types of the graph contradict each other: {error}") from error
+        raise InvalidModel(f"the types of the graph cannot be worked out: {error}") from error
     return {info.name: info for info in (*graph.value_info, *graph.input, *graph.output)}
 
 
