@@ -232,6 +232,7 @@ FILES: dict[str, Callable[[bytes], bytes]] = {
     "archive": lambda data: b"PK\x03\x04" + bytes(1000),
     "endless length": lambda data: b"\x3a" + b"\xff" * 20 + data,
     "length beyond the end": lambda data: b"\x3a\xff\xff\xff\xff\x0f" + data,
+    "text that is none": lambda data: data.replace(b"t0", b"\xff0"),
     "groups": lambda data: b"\x3b" * 1000,
 }
 

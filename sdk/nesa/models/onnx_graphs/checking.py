@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto
 
@@ -41,6 +41,7 @@ def check_model(model: ModelProto, path: Path) -> None:
     Raises:
         InvalidModel: the message names the node, tensor or name that breaks a rule.
     """
+    _check_text(model)
     functions = {(one.domain, one.name): list(one.node) for one in model.functions}
     if len(functions) < len(model.functions):
         raise InvalidModel("two functions have one name")
@@ -54,6 +55,18 @@ def check_model(model: ModelProto, path: Path) -> None:
     for tensor in node_tensors(node for nodes in functions.values() for node in nodes):
         if is_external(tensor):
             raise InvalidModel("a function holds external data")
+
+
+def _check_text(message: Any) -> None:
+    """Protocol buffers of this version let any bytes through as text."""
+    for field, value in message.ListFields():
+        if field.type == field.TYPE_MESSAGE:
+            for one in value if hasattr(value, "__len__") else (value,):
+                _check_text(one)
+        elif field.type == field.TYPE_STRING:
+            texts = (value,) if isinstance(value, str | bytes) else value
+            if not all(isinstance(text, str) for text in texts):
+                raise InvalidModel(f"the model holds a text that is none: {field.name}")
 
 
 def _check_operator(node: NodeProto, functions: Iterable[tuple[str, str]]) -> None:

@@ -39,6 +39,8 @@ CHUNK_BYTES: Final = 2**20
 ALIGNMENT: Final = 64
 """Weights begin at multiples of this, so that a mapped file can be computed with in place."""
 
+_TYPES: Final = {number: name.lower() for name, number in TensorProto.DataType.items() if number}
+
 
 def write_cut(graph: CuttableGraph, cuts: Sequence[int], folder: Path) -> Manifest:
     """Writes every shard and then the manifest; files that it does not name are left alone.
@@ -176,8 +178,7 @@ def _entry(name: str, info: ValueInfoProto | None, maker: int | None) -> TensorE
     shape = None
     if tensor.HasField("shape"):
         shape = tuple(_size(size) for size in tensor.shape.dim)
-    elem_type = TensorProto.DataType.Name(tensor.elem_type).lower()
-    return TensorEntry(name=name, type=elem_type, shape=shape, maker=maker)
+    return TensorEntry(name=name, type=_TYPES.get(tensor.elem_type), shape=shape, maker=maker)
 
 
 def _size(dimension: TensorShapeProto.Dimension) -> int | str | None:

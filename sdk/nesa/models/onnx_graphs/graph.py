@@ -195,7 +195,7 @@ def _split(
             constants.append(node)
             held.update(dict.fromkeys(writes(node), frozenset(weights)))
         else:
-            moving = read - held.keys()
+            moving = frozenset(name for name in read if name not in held)
             steps.append(Step(node, moving, writes(node), frozenset(weights)))
     return tuple(constants), tuple(steps)
 

@@ -10,6 +10,7 @@ from pydantic import Field, ValidationError
 from nesa.models.canonical import canonical_json
 from nesa.models.card import Part
 from nesa.models.index import Word
+from nesa.models.onnx_graphs.weights import stays_inside
 from nesa.protocol.digests import merkle_root
 from nesa.protocol.errors import IntegrityError, InvalidModel
 
@@ -92,7 +93,8 @@ def read_manifest(folder: Path) -> Manifest:
     """The manifest in the folder of a cut, consistent in itself; no other file is read.
 
     Raises:
-        InvalidModel: it is missing, breaks the format, or a shard reads what nobody made before.
+        InvalidModel: it is missing, breaks the format, places weights where they cannot be, or has
+            a shard read what nobody made before.
         IntegrityError: a shard's digest is not that of its parts.
     """
     try:
@@ -106,8 +108,19 @@ def read_manifest(folder: Path) -> Manifest:
     for number, shard in enumerate(manifest.shards):
         if shard.digest != shard_digest(shard.file_digest, shard.weights):
             raise IntegrityError(f"the digest of shard {number} is not that of its parts")
+        _check_weights(number, shard)
     _check_makers(manifest)
     return manifest
+
+
+def _check_weights(number: int, shard: ShardEntry) -> None:
+    end = 0
+    for weight in shard.weights:
+        if weight.offset < end or not stays_inside(weight.source):
+            raise InvalidModel(f"{MANIFEST}: the weights of shard {number} overlap or lie outside")
+        end = weight.offset + weight.nbytes
+    if end != shard.weight_bytes:
+        raise InvalidModel(f"{MANIFEST}: the weights of shard {number} have another size")
 
 
 def _check_makers(manifest: Manifest) -> None:

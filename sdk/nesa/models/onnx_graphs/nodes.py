@@ -118,9 +118,9 @@ def needed(
 
 def _sources(node: NodeProto, makers: dict[str, int], given: set[str]) -> set[int]:
     names = reads(node) - given
-    missing = sorted(names - makers.keys())
-    if missing:
-        raise InvalidModel(f"{described(node)} reads {missing[0]!r}, which nothing makes")
+    for name in sorted(names):
+        if name not in makers:
+            raise InvalidModel(f"{described(node)} reads {name!r}, which nothing makes")
     return {makers[name] for name in names}
 
 

@@ -108,15 +108,22 @@ def byte_range(tensor: TensorProto, model: Path) -> ByteRange:
     return ByteRange(path, offset, length)
 
 
+def stays_inside(location: str) -> bool:
+    """Whether a path is relative and leads to no place outside the folder that it starts from."""
+    path = PurePosixPath(location)
+    absolute = path.is_absolute() or PureWindowsPath(location).drive
+    return bool(path.parts) and not (
+        absolute or ".." in path.parts or "\\" in location or "\0" in location
+    )
+
+
 def _inside(model: Path, location: str, name: str) -> Path:
     if location == model.name:
         return model
-    parts = PurePosixPath(location).parts
-    absolute = PurePosixPath(location).is_absolute() or PureWindowsPath(location).drive
-    if not parts or absolute or ".." in parts or "\\" in location or "\0" in location:
+    if not stays_inside(location):
         raise InvalidModel(f"the tensor {name!r} lies outside the model's folder: {location!r}")
     path = model.parent
-    for part in parts:
+    for part in PurePosixPath(location).parts:
         path = path / part
         if path.is_symlink():
             raise InvalidModel(f"the tensor {name!r} lies behind a link: {location!r}")
