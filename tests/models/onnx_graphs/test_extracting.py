@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import subprocess
@@ -16,7 +17,7 @@ import onnx
 import pytest
 from onnx import GraphProto, ModelProto, TensorProto, helper
 
-from nesa.models.onnx_graphs.extracting import ALIGNMENT, write_cut
+from nesa.models.onnx_graphs.extracting import ALIGNMENT, digest_of, write_cut
 from nesa.models.onnx_graphs.graph import read_graph
 from nesa.models.onnx_graphs.manifest import MANIFEST, Manifest, read_manifest
 from nesa.models.onnx_graphs.planning import plan
@@ -133,6 +134,19 @@ def test_weights_inside_the_file_are_not_read_with_its_structure(tmp_path: Path)
     path = saved(layers(4, WIDE), tmp_path)
     assert path.stat().st_size > 4 * MEBIBYTE
     assert len(read_structure(path)) < 2048
+
+
+def test_a_range_is_read_a_piece_at_a_time():
+    class Counted(io.BytesIO):
+        reads = 0
+
+        def read(self, size: int | None = -1) -> bytes:
+            self.reads += 1
+            return super().read(size)
+
+    file = Counted(bytes(3 * MEBIBYTE))
+    digest_of(file, 0, 3 * MEBIBYTE)
+    assert file.reads == 3
 
 
 def test_a_cut_is_the_same_bytes_again(tmp_path: Path):
