@@ -197,6 +197,20 @@ def test_a_reader_in_half_precision_stays_though_no_output_needs_it(tmp_path: Pa
     expect_same_bytes(saved(simple(nodes), tmp_path), (), {"x": feeds()["x"]})
 
 
+def test_constants_in_half_precision_are_computed_in_one_shard(tmp_path: Path):
+    nodes = [
+        helper.make_node("Cast", ["w"], ["a"], to=TensorProto.FLOAT16),
+        helper.make_node("Add", ["a", "a"], ["b"]),
+        helper.make_node("Add", ["b", "a"], ["c"]),
+        helper.make_node("Cast", ["c"], ["d"], to=TensorProto.FLOAT),
+        helper.make_node("Add", ["d", "x"], ["e"]),
+        helper.make_node("Cast", ["a"], ["f"], to=TensorProto.FLOAT),
+        helper.make_node("Add", ["e", "f"], ["y"]),
+    ]
+    path = saved(simple(nodes, [weight("w")]), tmp_path)
+    assert expect_same_everywhere(path, {"x": feeds()["x"]}) == 1
+
+
 def test_a_sequence_does_not_cross(tmp_path: Path):
     nodes = [
         helper.make_node("SequenceConstruct", ["x", "x"], ["s"]),
