@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -87,9 +88,9 @@ class ShardRunner:
 
 
 def session(
-    onnx: bytes, optimisation: ort.GraphOptimizationLevel = OPTIMISATION
+    onnx: bytes | Path, optimisation: ort.GraphOptimizationLevel = OPTIMISATION
 ) -> ort.InferenceSession:
-    """Session with one thread, in order, on the CPU.
+    """Session with one thread, in order, on the CPU, for an ONNX file or its contents.
 
     Raises:
         InvalidModel: ONNX Runtime cannot load the file.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,7 +16,7 @@ from nesa.client.client import Client
 from nesa.client.payment import in_nes
 from nesa.client.registering import Terms
 from nesa.models.card import Accuracy
-from nesa.protocol.errors import IntegrityError
+from nesa.protocol.errors import IntegrityError, InvalidInput
 from nesa.protocol.ids import ONE_NES, Amount
 
 FILE: Final = click.Path(path_type=Path, exists=True, dir_okay=False)
@@ -56,19 +56,38 @@ def compile(
     show({"folder": output, **_facts(compiled)}, as_json=as_json)
 
 
-@model.command(epilog="Example: nesa model cut models/net --shards 3 --output models/net-3")
-@click.argument("folder", type=FOLDER)
+@model.command(epilog="Example: nesa model cut net.onnx --shards 3 --out net-3 --check")
+@click.argument("model", type=click.Path(path_type=Path, exists=True))
 @click.option("--shards", type=click.IntRange(1, 8), required=True)
-@click.option("--output", type=FOLDER, required=True, help="Folder of the new model.")
+@click.option("--output", "--out", type=FOLDER, required=True, help="Folder of the shards.")
+@click.option("--dim", "dims", multiple=True, help="NAME=SIZE of an open dimension, 1 without.")
+@click.option("--check", is_flag=True, help="Run the ONNX file whole and cut, compare all bytes.")
 @json_option
-def cut(folder: Path, shards: int, output: Path, as_json: bool) -> None:
-    """Cut the compiled model in FOLDER into another number of shards; its circuits are gone."""
-    from nesa.cli.compiling import recut
-    from nesa.models.folder import load, save
+def cut(
+    model: Path, shards: int, output: Path, dims: tuple[str, ...], check: bool, as_json: bool
+) -> None:
+    """Cut a model into shards: any ONNX file, or the folder of a compiled model.
 
-    compiled = recut(load(folder), shards)
-    save(compiled, output)
-    show({"folder": output, **_facts(compiled)}, as_json=as_json)
+    The weights of an ONNX file are never loaded: they are copied, each shard's own, from where
+    they lie. A compiled model is cut into another number of shards; its circuits are gone.
+    """
+    if model.is_dir():
+        if dims or check:
+            raise InvalidInput("--dim and --check are for ONNX files; see `nesa model check`")
+        show({"folder": output, **_recut(model, shards, output)}, as_json=as_json)
+        return
+    from nesa.cli import cutting
+
+    sizes = _sizes(dims)
+    report = cutting.cut_file(model, shards, sizes, output)
+    if check:
+        cutting.check_cut(report, sizes, output)
+    facts = report.facts(output) | ({"same_bytes": True} if check else {})
+    if as_json:
+        show({**facts, "cuts": report.cuts, "shards": report.shards()}, as_json=True)
+        return
+    show(facts, as_json=False)
+    console().print(_shard_table(report.shards()))
 
 
 @model.command(epilog="Example: nesa model check models/breast-cancer-mlp")
@@ -190,6 +209,34 @@ def _facts(compiled: Any) -> dict[str, Any]:
         "provable": all(any(shard.circuit_digest) for shard in compiled.shards),
         "accuracies": plain(card.accuracy.model_dump()),
     }
+
+
+def _recut(folder: Path, shards: int, output: Path) -> dict[str, Any]:
+    from nesa.cli.compiling import recut
+    from nesa.models.folder import load, save
+
+    compiled = recut(load(folder), shards)
+    save(compiled, output)
+    return _facts(compiled)
+
+
+def _sizes(dims: Sequence[str]) -> dict[str, int]:
+    sizes = {}
+    for text in dims:
+        name, _, size = text.rpartition("=")
+        if not (name and size.isascii() and size.isdigit() and 0 < int(size[:19]) < 2**31):
+            raise InvalidInput(f"--dim takes NAME=SIZE, such as batch=8, not {text}")
+        sizes[name] = int(size)
+    return sizes
+
+
+def _shard_table(shards: Sequence[Mapping[str, Any]]) -> Table:
+    table = Table("shard", "nodes", "weight bytes", "bytes in front", "reads", "makes", box=None)
+    for number, shard in enumerate(shards):
+        counts = (number, shard["nodes"], shard["weight_bytes"], shard["boundary_bytes"])
+        names = (", ".join(shard["inputs"]), ", ".join(shard["outputs"]))
+        table.add_row(*map(str, counts), *map(safe, names))
+    return table
 
 
 def _units(amount: float) -> Amount:

@@ -1,0 +1,101 @@
+"""`nesa model cut` on ONNX files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from onnx import ModelProto, TensorProto, helper
+
+from nesa.cli.cutting import same_bytes
+from tests.cli.conftest import Nesa
+from tests.models.onnx_graphs.graphs import info, layers, model_of, saved
+
+MLP = Path(__file__).parents[2] / "models" / "breast-cancer-mlp"
+
+
+def test_a_file_is_cut_and_checked(nesa: Nesa, tmp_path: Path) -> None:
+    path = saved(layers(6), tmp_path)
+    words = ("model", "cut", path, "--shards", 3, "--out", tmp_path / "cut", "--check", "--json")
+    found = nesa(*words).document
+    assert found["same_bytes"] is True
+    assert found["optimisation"] == "ORT_DISABLE_ALL"
+    assert [shard["inputs"] for shard in found["shards"]] == [["x"], ["m1"], ["m3", "t0"]]
+    assert (tmp_path / "cut" / "manifest.json").is_file()
+    assert len(found["cuts"]) == 2
+
+
+def test_people_read_a_table_of_shards(nesa: Nesa, tmp_path: Path) -> None:
+    path = saved(layers(6), tmp_path)
+    found = nesa("model", "cut", path, "--shards", 2, "--out", tmp_path / "cut")
+    assert found.code == 0
+    assert "weight bytes" in found.out
+    assert "same bytes" not in found.out
+
+
+def open_model() -> ModelProto:
+    """Two inputs with open dimensions, one of them integers that choose rows."""
+    nodes = [
+        helper.make_node("Gather", ["x", "ids"], ["rows"]),
+        helper.make_node("Tanh", ["rows"], ["y"]),
+    ]
+    inputs = [info("x", shape=("rows", 4)), info("ids", TensorProto.INT64, ("batch",))]
+    return model_of(helper.make_graph(nodes, "g", inputs, [info("y", shape=("batch", 4))]))
+
+
+def test_open_dimensions_have_the_sizes_that_are_given(nesa: Nesa, tmp_path: Path) -> None:
+    path = saved(open_model(), tmp_path)
+    words = ["model", "cut", path, "--shards", 2, "--out", tmp_path / "cut", "--check", "--json"]
+    found = nesa(*words, "--dim", "batch=5", "--dim", "rows=2").document
+    assert found["shards"][1]["boundary_bytes"] == 4 * 4 * 5
+    assert found["same_bytes"] is True
+
+
+@pytest.mark.parametrize("text", ["batch", "batch=", "=5", "batch=0", "batch=-1", "batch=x"])
+def test_a_size_that_is_none_is_refused(text: str, nesa: Nesa, tmp_path: Path) -> None:
+    path = saved(layers(2), tmp_path)
+    found = nesa("model", "cut", path, "--shards", 2, "--out", tmp_path / "cut", "--dim", text)
+    assert found.code != 0
+    assert "--dim takes NAME=SIZE" in found.err
+
+
+def test_a_hostile_file_is_named(nesa: Nesa, tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    path.write_bytes(b"nothing")
+    found = nesa("model", "cut", path, "--shards", 2, "--out", tmp_path / "cut")
+    assert found.code != 0
+    assert "model.onnx is not an ONNX file" in found.err
+    assert not (tmp_path / "cut").exists()
+
+
+def test_an_input_that_cannot_be_made_up_is_told(nesa: Nesa, tmp_path: Path) -> None:
+    path = saved(open_model(), tmp_path)
+    words = ["model", "cut", path, "--shards", 2, "--out", tmp_path / "cut", "--check"]
+    found = nesa(*words, "--dim", "batch=2000000000")
+    assert found.code != 0
+    assert "'ids' is too large to be made up" in found.err
+
+
+def test_the_switches_of_files_are_not_for_folders(nesa: Nesa, tmp_path: Path) -> None:
+    found = nesa("model", "cut", MLP, "--shards", 2, "--out", tmp_path / "cut", "--check")
+    assert found.code != 0
+    assert "--dim and --check are for ONNX files" in found.err
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "same"),
+    [
+        (np.zeros(2), np.zeros(2), True),
+        (np.array([0.0]), np.array([-0.0]), False),
+        (np.array([np.nan]), np.array([np.nan]), True),
+        (np.zeros(2), np.zeros((2, 1)), False),
+        (np.zeros(2), np.zeros(2, np.float32), False),
+        ([np.zeros(2)], [np.zeros(2)], True),
+        ([np.zeros(2)], [], False),
+        (np.array(["a"], object), np.array(["a"], object), True),
+        (np.array(["a"], object), np.array(["b"], object), False),
+    ],
+)
+def test_values_are_compared_to_the_byte(left: object, right: object, same: bool) -> None:
+    assert same_bytes(left, right) is same
