@@ -85,7 +85,7 @@ def init(
     as_json: bool,
 ) -> None:
     """Make a miner: three encrypted keys and miner.json. Nothing is overwritten."""
-    from nesa_miner.founding import Listening, find_place, found_miner
+    from nesa_miner.founding import Listening, find_place, found_miner, next_steps
 
     password = read_password(PASSWORD_VARIABLE)
     place = find_place(deployment, network, rpc_url)
@@ -94,10 +94,7 @@ def init(
     document = {"folder": folder.absolute(), **asdict(keys), "endpoint": listening.endpoint}
     show(document, as_json=as_json)
     if not as_json:
-        click.echo(
-            f"Next: send coin for gas and NES for the stake to the owner {keys.owner}, then\n"
-            f"nesa-miner register --dir {folder} --version VERSION_ID --shard N"
-        )
+        click.echo(next_steps(folder, place, keys.owner))
 
 
 @cli.command(epilog="Example: NESA_PASSWORD_FILE=password nesa-miner doctor --dir miner")

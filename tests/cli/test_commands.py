@@ -166,3 +166,11 @@ def test_up_in_a_folder_of_something_else_is_refused(nesa: Nesa, tmp_path: Path)
     assert found.code == 1
     assert "choose another --dir" in found.err
     assert (tmp_path / "thesis.txt").exists()
+
+
+def test_an_account_is_funded_on_a_devnet(nesa: Nesa, network: StandingNetwork) -> None:
+    account = "0x00000000000000000000000000000000000F00d1"
+    words = ("devnet", "fund", account.lower(), "--nes", 3, "--coin", 2, "--dir", network.folder)
+    assert "3 NES" in nesa(*words).out
+    found = nesa(*words, "--json").document["funded"]
+    assert (found["nes"], found["wei"]) == (6 * 10**9, 4 * 10**18)
