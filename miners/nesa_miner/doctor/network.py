@@ -138,11 +138,13 @@ class Contacts:
         """The stake covers the seats."""
         operator = await self._operator()
         if operator is None:
-            return Check("stake", Verdict.SKIPPED, "needs a registered operator")
+            text = f"needs a registered operator; a seat locks {await self._seat_stake()}"
+            return Check("stake", Verdict.SKIPPED, text)
         ledger: Ledger = await self.contracts.vault.ledger(operator.address, at="latest")
         text = f"{nes(ledger.stake)}, {nes(ledger.locked)} of it locked by seats"
         if not ledger.stake:
-            return failed("stake", "no stake; run `nesa-miner register`")
+            text = f"no stake; a seat locks {await self._seat_stake()}"
+            return failed("stake", f"{text}; run `nesa-miner register`")
         if ledger.stake < ledger.locked:
             missing = nes(ledger.locked - ledger.stake)
             return failed("stake", f"{text}; deposit {missing} or anybody can end the seats")
@@ -187,6 +189,10 @@ class Contacts:
             return await held_seats(self.connection, operator.address)
         except NesaError:
             return ()
+
+    async def _seat_stake(self) -> str:
+        limits = await self.contracts.parameters.request_limits(at="latest")
+        return nes(limits.seat_stake)
 
     async def _operator(self) -> Operator | None:
         if self.identity is None:
