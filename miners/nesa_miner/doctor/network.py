@@ -10,6 +10,8 @@ from typing import Final
 from nesa.chain.connection import Block, Connection, RpcPolicy, quantity
 from nesa.chain.contracts import Contracts, Ledger, Operator
 from nesa.chain.deployment import Deployment
+from nesa.chain.leaving import HeldSeat
+from nesa.chain.owner import nes
 from nesa.models.proving.reference_string import LOCAL_CHAIN_IDS
 from nesa.privacy.keys import public_bytes
 from nesa.protocol.errors import InvalidConfiguration, NesaError
@@ -17,8 +19,7 @@ from nesa.protocol.ids import PROTOCOL_VERSION
 from nesa_miner.config import CONFIG_FILE, MinerSettings
 from nesa_miner.doctor.checks import Check, Patient, Verdict, failed, guarded
 from nesa_miner.identity import Identity
-from nesa_miner.output import nes
-from nesa_miner.seats import HeldSeat, held_seats
+from nesa_miner.seats import held_seats
 
 MAX_AHEAD_SECONDS: Final = 5
 """How far the newest block may be ahead of this machine's clock."""
