@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +25,7 @@ from nesa.devnet.network import (
     running_devnet,
     take_down,
 )
+from nesa.protocol.errors import InvalidInput
 from nesa.protocol.ids import ONE_NES, Amount
 
 COINS: Final = 100
@@ -53,7 +55,9 @@ def devnet() -> None:
 @FOLDER
 @json_option
 def up(miners: int, oracles: int, block_time: int, folder: Path, as_json: bool) -> None:
-    """Start the network and keep it running until Ctrl-C or `nesa devnet down`.
+    """Start the network and keep it running until Ctrl-C or `nesa devnet down --dir DIR`.
+
+    A chain is never taken up again: in a folder that was used before a new one begins.
 
     Once it is ready, DIR/network.json says where everything is.
     """
@@ -65,14 +69,15 @@ def up(miners: int, oracles: int, block_time: int, folder: Path, as_json: bool) 
 @FOLDER
 @json_option
 def down(folder: Path, as_json: bool) -> None:
-    """Stop the network that runs from DIR."""
-    stopped = take_down(folder)
-    if as_json:
-        show({"stopped": stopped, "folder": folder}, as_json=True)
-    else:
-        click.echo(
-            f"the network of {folder} is down" if stopped else f"no network runs there: {folder}"
+    """Stop the network that runs from DIR; exit 1 when none does."""
+    if not take_down(folder):
+        raise InvalidInput(
+            f"no network runs from {folder}; name the folder of the one to stop with --dir"
         )
+    if as_json:
+        show({"stopped": True, "folder": folder}, as_json=True)
+    else:
+        click.echo(f"the network of {folder} is down")
 
 
 @devnet.command(
@@ -127,5 +132,10 @@ def _words(running: Devnet) -> dict[str, object]:
         "chain": f"{running.network.rpc_url}, id {running.network.chain_id}",
         "models": ", ".join(model.name for model in running.network.models),
         "logs": running.layout.logs,
-        "stop": "Ctrl-C, or `nesa devnet down` from another shell",
+        "stop": f"Ctrl-C, or `{down_command(running.layout.root)}` from another shell",
     }
+
+
+def down_command(folder: Path) -> str:
+    """What stops the network of `folder` from anywhere, ready to be pasted into a shell."""
+    return f"nesa devnet down --dir {shlex.quote(str(folder.resolve()))}"
