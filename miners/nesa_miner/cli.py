@@ -28,7 +28,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 Result = TypeVar("Result")
 
 DEFAULT_PORT: Final = 8701
-WIDE: Final = {"max_content_width": 100}
+CONTEXT: Final = {"max_content_width": 100, "help_option_names": ["-h", "--help"]}
 
 
 def json_option(command: Command) -> Command:
@@ -50,7 +50,7 @@ def folder_option(command: Command) -> Command:
 
 
 @click.group(
-    context_settings=WIDE, epilog="Example: nesa-miner init --dir miner --network network.json"
+    context_settings=CONTEXT, epilog="Example: nesa-miner init --dir miner --network network.json"
 )
 @click.version_option(package_name="nesa")
 def cli() -> None:

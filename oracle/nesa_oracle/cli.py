@@ -19,6 +19,8 @@ from eth_account.signers.local import LocalAccount
 from nesa.chain.connection import Connection
 from nesa.chain.deployment import Deployment, Network, deployment_path
 from nesa.chain.keystore import SCRYPT_COST, read_password
+from nesa.chain.owner import Owner
+from nesa.models.proving.reference_string import LOCAL_CHAIN_IDS
 from nesa.protocol.errors import InvalidConfiguration, NesaError, Rejected
 from nesa.protocol.ids import NES_DECIMALS
 from nesa_oracle import daemon
@@ -26,6 +28,7 @@ from nesa_oracle.config import OracleSettings, read_settings, write_settings
 from nesa_oracle.doctor import examine
 from nesa_oracle.keys import (
     PASSWORD_VARIABLE,
+    PublicKeys,
     create_keys,
     encryption_key,
     open_owner,
@@ -115,6 +118,8 @@ def init(
     cost = LIGHT_COST if light_keys else SCRYPT_COST
     keys = create_keys(settings.in_folder(folder), password, cost)
     _show({"settings": str(path), "owner": keys.owner, "signer": keys.signer}, as_json=as_json)
+    if not as_json:
+        click.echo(_next_steps(folder, keys, Deployment.read(contracts).chain_id))
 
 
 @cli.command()
@@ -216,6 +221,16 @@ def _chain(network: Path | None, rpc_url: str | None, deployment: Path | None) -
     return rpc_url, deployment.resolve()
 
 
+def _next_steps(folder: Path, keys: PublicKeys, chain_id: int) -> str:
+    local = chain_id in LOCAL_CHAIN_IDS
+    how = "  (a devnet gives both: nesa devnet fund ADDRESS --dir DIR)\n" if local else ""
+    return (
+        f"Next: send NES for the stake and coin for gas to the owner {keys.owner},\n"
+        f"and coin for gas to the signer {keys.signer}, then\n{how}"
+        f"nesa-oracle register --dir {folder}"
+    )
+
+
 def _local_url(port: int) -> str:
     return f"http://127.0.0.1:{port}"
 
@@ -233,7 +248,7 @@ async def _register(settings: OracleSettings) -> dict[str, Any]:
         raise InvalidConfiguration("owner and signer must be different keys")
     deployment = Deployment.read(settings.deployment)
     async with await Connection.open(settings.rpc_url, deployment) as connection:
-        registration = Registration(connection, owner)
+        registration = Registration(Owner(connection, owner, _progress))
         encryption = encryption_key(settings, password)
         await registration.register(signer, encryption, settings.endpoint)
         slot = await registration.slot()
@@ -243,6 +258,10 @@ async def _register(settings: OracleSettings) -> dict[str, Any]:
             slot = await registration.take_seat()
     nes = deposited / 10**NES_DECIMALS
     return {"operator": owner.address, "signer": signer.address, "deposited": nes, "slot": slot}
+
+
+def _progress(line: str) -> None:
+    click.echo(line, err=True)
 
 
 def _show(values: dict[str, Any], *, as_json: bool) -> None:

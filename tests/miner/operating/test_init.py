@@ -179,3 +179,11 @@ def test_only_on_a_local_chain_does_a_devnet_fund_the_owner(
     words = founding.next_steps(tmp_path, place, owner)
     assert (f"nesa devnet fund {owner} --dir" in words) is is_named
     assert "nesa-miner register" in words
+
+
+@pytest.mark.parametrize("words", [(), ("init",), ("leave",)])
+def test_help_has_a_short_form(capsys: Capture, words: tuple[str, ...]) -> None:
+    assert cli.main([*words, "-h"]) == 0
+    short = capsys.readouterr().out
+    assert cli.main([*words, "--help"]) == 0
+    assert capsys.readouterr().out == short
