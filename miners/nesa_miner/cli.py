@@ -15,7 +15,7 @@ import click
 from nesa.chain.connection import Connection
 from nesa.chain.deployment import Deployment
 from nesa.chain.keystore import read_password
-from nesa.chain.leaving import Exit
+from nesa.chain.leaving import Exit, in_words
 from nesa.chain.owner import Owner
 from nesa.protocol.errors import InvalidConfiguration, InvalidInput
 from nesa.protocol.ids import VersionId
@@ -171,7 +171,7 @@ def leave(folder: Path, version: str, shard: int, as_json: bool) -> None:
     version_id = _version_id(version)
     settings = read_settings(folder)
     left = _as_owner(folder, settings, lambda owner: leaving.leave(Exit(owner), version_id, shard))
-    show(asdict(left) if as_json else leaving.in_words(left), as_json=as_json)
+    show(asdict(left) if as_json else in_words(left), as_json=as_json)
 
 
 @cli.command(epilog="Example: NESA_PASSWORD_FILE=password nesa-miner unstake 500 --dir miner")
@@ -189,7 +189,7 @@ def unstake(amount: str | None, folder: Path, as_json: bool) -> None:
     wanted = None if amount is None else read_nes(amount)
     settings = read_settings(folder)
     outcome = _as_owner(folder, settings, lambda owner: leaving.unstake(Exit(owner), wanted))
-    show(asdict(outcome) if as_json else leaving.in_words(outcome), as_json=as_json)
+    show(asdict(outcome) if as_json else in_words(outcome), as_json=as_json)
 
 
 @cli.command(epilog="Example: NESA_PASSWORD_FILE=password nesa-miner withdraw --dir miner")
@@ -205,7 +205,7 @@ def withdraw(folder: Path, as_json: bool) -> None:
 
     settings = read_settings(folder)
     outcome = _as_owner(folder, settings, lambda owner: leaving.withdraw(Exit(owner)))
-    show(asdict(outcome) if as_json else leaving.in_words(outcome), as_json=as_json)
+    show(asdict(outcome) if as_json else in_words(outcome), as_json=as_json)
 
 
 @cli.command(epilog="Example: NESA_PASSWORD_FILE=password nesa-miner run --dir miner")

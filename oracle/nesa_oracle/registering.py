@@ -8,9 +8,10 @@ from eth_account.signers.local import LocalAccount
 from eth_keys.datatypes import PrivateKey
 
 from nesa.chain.contracts import ORACLE_SEATS, ZERO_ADDRESS, Contracts
+from nesa.chain.leaving import HeldSeat
 from nesa.chain.owner import Owner
 from nesa.protocol.consent import sign_consent
-from nesa.protocol.errors import Rejected
+from nesa.protocol.errors import InvalidInput, Rejected
 from nesa.protocol.ids import Address, Amount
 
 
@@ -62,6 +63,22 @@ class Registration:
         except Rejected:
             return None
         return slot
+
+    async def seat(self) -> HeldSeat:
+        """The oracle seat, to leave it or to release it.
+
+        Raises:
+            InvalidInput: the owner has none.
+        """
+        slot = await self.slot()
+        if slot is None:
+            raise InvalidInput(f"the owner {self.owner.address} has no oracle seat")
+        (record,) = await self._contracts.vault.seats(*ORACLE_SEATS, (slot,), "latest")
+        return HeldSeat(*ORACLE_SEATS, slot, record)
+
+    async def seats(self) -> tuple[HeldSeat, ...]:
+        """The seat if the owner has it."""
+        return () if await self.slot() is None else (await self.seat(),)
 
     async def take_seat(self) -> int:
         """Take an oracle seat, active from the next epoch on; returns its slot.

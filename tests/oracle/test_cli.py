@@ -55,7 +55,9 @@ def folder(network: Network, tmp_path: Path) -> Path:
     return tmp_path / "o"
 
 
-@pytest.mark.parametrize("command", ["init", "doctor", "register", "run"])
+@pytest.mark.parametrize(
+    "command", ["init", "doctor", "register", "leave", "unstake", "withdraw", "run"]
+)
 def test_every_command_shows_an_example(command: str) -> None:
     shown = invoke(command, "--help")
     assert shown.exit_code == 0
@@ -143,6 +145,30 @@ def test_an_owner_without_funds_is_told_its_address(network: Network, folder: Pa
     network.anvil.rpc("anvil_setBalance", owner, hex(10**18))
     lacking = str(invoke("register", "--dir", str(folder)).exception)
     assert f"the owner {owner} holds 0 NES and the stake lacks 1000 NES" in lacking
+
+
+def test_an_oracle_leaves_and_gets_its_stake_back(network: Network, folder: Path) -> None:
+    def run(*words: str) -> dict[str, Any]:
+        found = invoke(words[0], "--dir", str(folder), "--json", *words[1:])
+        assert found.exit_code == 0, found.exception
+        document: dict[str, Any] = json.loads(found.output)
+        return document
+
+    def wait(seconds: int = DEVNET.unbonding_seconds + 2 * DEVNET.epoch_seconds) -> None:
+        network.anvil.rpc("evm_increaseTime", seconds)
+        network.anvil.rpc("evm_mine")
+
+    asyncio.run(fund(network, read_settings(folder)))
+    assert "has no oracle seat" in str(invoke("leave", "--dir", str(folder)).exception)
+    run("register")
+    wait(DEVNET.epoch_seconds)
+    left = run("leave")
+    assert run("withdraw")["locked"] == DEVNET.limits.seat_stake
+    assert left["locked_until"] == left["drawn_until"] + DEVNET.unbonding_seconds
+    wait()
+    assert run("unstake")["unbonding"] == DEVNET.limits.seat_stake
+    wait()
+    assert run("withdraw")["paid"] == DEVNET.limits.seat_stake
 
 
 async def fund(network: Network, settings: OracleSettings) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
 
 from nesa.chain.contracts import Contracts, Ledger, SeatRecord, Vault
 from nesa.chain.owner import Owner, nes
@@ -13,6 +14,9 @@ from nesa.protocol.ids import Amount, Seconds, Timestamp, VersionId
 
 NO_END: Final = 2**32 - 1
 """`to_epoch` of a seat that nobody has left."""
+
+_SUMS: Final = ("paid", "stake", "locked", "free", "unbonding")
+_TIMES: Final = ("drawn_until", "locked_until", "withdrawable_at", "next_release")
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,3 +174,23 @@ class Exit:
     @property
     def _vault(self) -> Vault:
         return Contracts(self.owner.connection).vault
+
+
+def in_words(found: Left | Outcome) -> Mapping[str, Any]:
+    """Sums in NES and times in UTC, for people."""
+    return {name: _word(name, value) for name, value in asdict(found).items()}
+
+
+def _word(name: str, value: Any) -> Any:
+    if name in _SUMS:
+        return nes(value)
+    if name in _TIMES:
+        return _time(value)
+    return value
+
+
+def _time(moment: Timestamp | None) -> str:
+    """A time of the chain as people read it; nothing waits for the time zero."""
+    if not moment:
+        return "-"
+    return f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M:%S} UTC"
