@@ -37,16 +37,17 @@ class Terms:
     unbonding: Seconds
 
     def drawn_until(self, seat: SeatRecord) -> Timestamp:
-        """When queries stop drawing a seat that was left."""
+        """When queries stop drawing a seat that was left; zero for one that never began."""
+        if seat.from_epoch >= seat.to_epoch:
+            return Timestamp(0)
         return Timestamp(seat.to_epoch * self.epoch)
 
     def released_at(self, seat: SeatRecord) -> Timestamp | None:
         """From when on a seat's stake can be unlocked; None while nobody has left it."""
         if seat.to_epoch == NO_END:
             return None
-        if seat.from_epoch >= seat.to_epoch:
-            return Timestamp(0)
-        return Timestamp(self.drawn_until(seat) + self.unbonding)
+        drawn_until = self.drawn_until(seat)
+        return Timestamp(drawn_until + self.unbonding) if drawn_until else drawn_until
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,12 @@ def test_a_seat_is_released_after_its_last_query(
     assert Terms(Seconds(10), Seconds(7)).released_at(seat) == released
 
 
+@pytest.mark.parametrize(("ends", "drawn_until"), [(5, 50), (3, 0)])
+def test_a_seat_that_never_began_is_never_drawn(ends: int, drawn_until: int) -> None:
+    seat = SeatRecord(ZERO_ADDRESS, ZERO_ADDRESS, Epoch(3), Epoch(ends))
+    assert Terms(Seconds(10), Seconds(7)).drawn_until(seat) == drawn_until
+
+
 def test_a_seat_is_left_and_its_stake_comes_back(seated: OwnedMiner, capsys: Capture) -> None:
     left = run(seated, capsys, "leave", *place(seated))
     assert left["locked_until"] == left["drawn_until"] + DEVNET.unbonding_seconds
