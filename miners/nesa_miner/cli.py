@@ -15,6 +15,8 @@ import click
 from nesa.chain.connection import Connection
 from nesa.chain.deployment import Deployment
 from nesa.chain.keystore import read_password
+from nesa.chain.leaving import Exit, in_words
+from nesa.chain.owner import Owner
 from nesa.protocol.errors import InvalidConfiguration, InvalidInput
 from nesa.protocol.ids import VersionId
 from nesa_miner.config import MinerSettings, read_settings
@@ -23,9 +25,10 @@ from nesa_miner.log_format import configure_logging
 from nesa_miner.output import read_nes, report, show
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+Result = TypeVar("Result")
 
 DEFAULT_PORT: Final = 8701
-WIDE: Final = {"max_content_width": 100}
+CONTEXT: Final = {"max_content_width": 100, "help_option_names": ["-h", "--help"]}
 
 
 def json_option(command: Command) -> Command:
@@ -47,7 +50,7 @@ def folder_option(command: Command) -> Command:
 
 
 @click.group(
-    context_settings=WIDE, epilog="Example: nesa-miner init --dir miner --network network.json"
+    context_settings=CONTEXT, epilog="Example: nesa-miner init --dir miner --network network.json"
 )
 @click.version_option(package_name="nesa")
 def cli() -> None:
@@ -85,7 +88,7 @@ def init(
     as_json: bool,
 ) -> None:
     """Make a miner: three encrypted keys and miner.json. Nothing is overwritten."""
-    from nesa_miner.founding import Listening, find_place, found_miner
+    from nesa_miner.founding import Listening, find_place, found_miner, next_steps
 
     password = read_password(PASSWORD_VARIABLE)
     place = find_place(deployment, network, rpc_url)
@@ -94,10 +97,7 @@ def init(
     document = {"folder": folder.absolute(), **asdict(keys), "endpoint": listening.endpoint}
     show(document, as_json=as_json)
     if not as_json:
-        click.echo(
-            f"Next: send coin for gas and NES for the stake to the owner {keys.owner}, then\n"
-            f"nesa-miner register --dir {folder} --version VERSION_ID --shard N"
-        )
+        click.echo(next_steps(folder, place, keys.owner))
 
 
 @cli.command(epilog="Example: NESA_PASSWORD_FILE=password nesa-miner doctor --dir miner")
@@ -143,17 +143,69 @@ def register(folder: Path, version: str, shard: int, stake: str, as_json: bool) 
 
     settings = read_settings(folder)
     wish = Wish(_version_id(version), shard, read_nes(stake))
-    password = read_password(PASSWORD_VARIABLE)
-    keys = (open_identity(folder, settings, password), open_owner(folder, settings, password))
+    identity = open_identity(folder, settings, read_password(PASSWORD_VARIABLE))
 
-    async def work() -> Seated:
-        deployment = Deployment.read(folder / settings.deployment)
-        async with await Connection.open(settings.rpc_url, deployment) as connection:
-            return await bring_about(folder, settings, connection, keys, wish, _progress)
+    async def work(owner: Owner) -> Seated:
+        return await bring_about(folder, settings, identity, owner, wish)
 
-    seated = asyncio.run(work())
+    seated = _as_owner(folder, settings, work)
     document = {name: value for name, value in asdict(seated).items() if name != "rebuilt"}
     show({**document, **asdict(seated.rebuilt)}, as_json=as_json)
+
+
+@cli.command(
+    epilog="Example: NESA_PASSWORD_FILE=password nesa-miner leave --dir miner --version 0x5f1c…9a "
+    "--shard 0"
+)
+@folder_option
+@click.option("--version", "version", required=True, help="Version id, 0x and 64 hex digits.")
+@click.option("--shard", type=click.IntRange(0, 7), required=True, help="Index of the shard.")
+@json_option
+def leave(folder: Path, version: str, shard: int, as_json: bool) -> None:
+    """Leave a seat at the end of this epoch, and say how long its stake stays locked.
+
+    Queries that drew the seat before still count on it: keep the miner running until then.
+    """
+    from nesa_miner import leaving
+
+    version_id = _version_id(version)
+    settings = read_settings(folder)
+    left = _as_owner(folder, settings, lambda owner: leaving.leave(Exit(owner), version_id, shard))
+    show(asdict(left) if as_json else in_words(left), as_json=as_json)
+
+
+@cli.command(epilog="Example: NESA_PASSWORD_FILE=password nesa-miner unstake 500 --dir miner")
+@click.argument("amount", required=False)
+@folder_option
+@json_option
+def unstake(amount: str | None, folder: Path, as_json: bool) -> None:
+    """Let AMOUNT NES of free stake thaw, by default all of it; `withdraw` pays it when it is due.
+
+    Stake that thaws already starts its time again. With --json sums are units, 1000000000 to the
+    NES.
+    """
+    from nesa_miner import leaving
+
+    wanted = None if amount is None else read_nes(amount)
+    settings = read_settings(folder)
+    outcome = _as_owner(folder, settings, lambda owner: leaving.unstake(Exit(owner), wanted))
+    show(asdict(outcome) if as_json else in_words(outcome), as_json=as_json)
+
+
+@cli.command(epilog="Example: NESA_PASSWORD_FILE=password nesa-miner withdraw --dir miner")
+@folder_option
+@json_option
+def withdraw(folder: Path, as_json: bool) -> None:
+    """Release ended seats, pay thawed stake to the owner, and show what waits until when.
+
+    Earnings are paid with `nesa withdraw OWNER`. With --json sums are units, 1000000000 to the
+    NES.
+    """
+    from nesa_miner import leaving
+
+    settings = read_settings(folder)
+    outcome = _as_owner(folder, settings, lambda owner: leaving.withdraw(Exit(owner)))
+    show(asdict(outcome) if as_json else in_words(outcome), as_json=as_json)
 
 
 @cli.command(epilog="Example: NESA_PASSWORD_FILE=password nesa-miner run --dir miner")
@@ -194,6 +246,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         report(error, as_json="--json" in words)
         return 1
     return code if isinstance(code, int) else 0
+
+
+def _as_owner(
+    folder: Path, settings: MinerSettings, work: Callable[[Owner], Coroutine[Any, Any, Result]]
+) -> Result:
+    """What `work` returns, run with the unlocked owner on the chain."""
+    account = open_owner(folder, settings, read_password(PASSWORD_VARIABLE))
+
+    async def connected() -> Result:
+        deployment = Deployment.read(folder / settings.deployment)
+        async with await Connection.open(settings.rpc_url, deployment) as connection:
+            return await work(Owner(connection, account, _progress))
+
+    return asyncio.run(connected())
 
 
 def _working(folder: Path, settings: MinerSettings, dry: bool) -> Coroutine[Any, Any, None]:

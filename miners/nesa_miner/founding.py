@@ -14,6 +14,7 @@ from nesa.chain.deployment import Deployment, Network
 from nesa.chain.keystore import SCRYPT_COST
 from nesa.models.proving.reference_string import LOCAL_CHAIN_IDS
 from nesa.protocol.errors import InvalidConfiguration
+from nesa.protocol.ids import Address
 from nesa_miner.config import CONFIG_FILE, MinerSettings, write_settings
 from nesa_miner.keys import PublicKeys, create_keys, refuse_existing
 
@@ -93,6 +94,16 @@ def found_miner(
             f"{CONFIG_FILE} by hand or remove the folder and start again"
         ) from error
     return keys
+
+
+def next_steps(folder: Path, place: Place, owner: Address) -> str:
+    """What a person does after `found_miner`, for that person to read."""
+    local = place.deployment.chain_id in LOCAL_CHAIN_IDS
+    how = f"  (a devnet gives both: nesa devnet fund {owner} --dir DIR)\n" if local else ""
+    return (
+        f"Next: send coin for gas and NES for the stake to the owner {owner}, then\n{how}"
+        f"nesa-miner register --dir {folder} --version VERSION_ID --shard N"
+    )
 
 
 def check_endpoint(endpoint: str) -> None:

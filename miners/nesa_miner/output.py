@@ -83,11 +83,6 @@ def plain(value: Any) -> Any:
     return str(value) if isinstance(value, Path) else value
 
 
-def nes(amount: int) -> str:
-    """A sum of NES units as people write it."""
-    return f"{Decimal(amount) / ONE_NES:f} NES"
-
-
 def read_nes(text: str) -> Amount:
     """NES units of a sum as people write it.
 

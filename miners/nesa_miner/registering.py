@@ -3,38 +3,28 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from eth_account.signers.local import LocalAccount
-
 from nesa.chain.abi import ContractCall
-from nesa.chain.connection import Connection
 from nesa.chain.contracts import ZERO_ADDRESS, Contracts, Operator, SeatRecord
-from nesa.chain.sender import Sender
+from nesa.chain.leaving import NO_END
+from nesa.chain.owner import Owner, Progress
 from nesa.models.publish import base_of
 from nesa.privacy.keys import public_bytes
 from nesa.protocol.consent import sign_consent
-from nesa.protocol.errors import InvalidConfiguration, InvalidInput, NesaError, Rejected
+from nesa.protocol.errors import InvalidInput, NesaError, Rejected
 from nesa.protocol.ids import Address, Amount, Epoch, VersionId
 from nesa_miner.circuits import Rebuilt, find_solc, rebuild
 from nesa_miner.config import CONFIG_FILE, MinerSettings
 from nesa_miner.identity import Identity
-from nesa_miner.output import nes
 from nesa_miner.registrations import find_registration
 from nesa_miner.shards import ShardLibrary, open_library
 
 NOT_SEATED: Final = "vault: not seated"
-NO_END: Final = 2**32 - 1
-"""`to_epoch` of a seat that nobody has left."""
-
 STORE_SCHEMES: Final = ("http://", "https://", "s3://", "ipfs://", "file://", "/")
 """Locations whose store a miner takes over from a registration."""
-
-Progress = Callable[[str], None]
-"""Takes one line a step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,20 +51,18 @@ class Seated:
 
 @dataclass(frozen=True, slots=True)
 class Registrar:
-    """Everything that registering needs; `owner` pays and sends."""
+    """Everything that registering needs."""
 
-    connection: Connection
     contracts: Contracts
     library: ShardLibrary
     settings: MinerSettings
     identity: Identity
-    owner: LocalAccount
-    progress: Progress
+    owner: Owner
 
     @property
     def operator(self) -> Address:
         """The operator's id."""
-        return Address(self.owner.address)
+        return self.owner.address
 
     async def seat(self, wish: Wish) -> Seated:
         """Bring about what is wished for, step by step; each may have been done before.
@@ -87,9 +75,9 @@ class Registrar:
             Unavailable: node or store do not answer; run it again.
         """
         await self.library.facts(wish.version_id, wish.shard)
-        await self._require_coins()
+        await self.owner.require_coins()
         held = await self._place(wish)
-        self.progress("fetching the shard and rebuilding its circuit")
+        self.owner.progress("fetching the shard and rebuilding its circuit")
         rebuilt = await rebuild(self.library, wish.version_id, wish.shard, find_solc())
         await self._state_operator()
         if held is None:
@@ -116,12 +104,6 @@ class Registrar:
             )
         return slot
 
-    async def _require_coins(self) -> None:
-        if not await self.connection.balance(self.operator):
-            raise InvalidConfiguration(
-                f"the owner {self.operator} cannot pay for gas; send it some of the chain's coin"
-            )
-
     async def _state_operator(self) -> None:
         """Signer, encryption key and endpoint on chain are those of this miner."""
         vault, signer = self.contracts.vault, self.identity.address
@@ -130,13 +112,13 @@ class Registrar:
         consent = self._consent()
         if known.signer == ZERO_ADDRESS:
             call = vault.register_operator(signer, consent, key, endpoint)
-            await self._send(call, "registering")
+            await self.owner.send(call, "registering")
             return
         for call in self._corrections(known, key, endpoint):
-            await self._send(call, "correcting what the vault knows of this operator")
+            await self.owner.send(call, "correcting what the vault knows of this operator")
 
     def _consent(self) -> tuple[bytes, bytes]:
-        chain_id, vault = self.connection.deployment.chain_id, self.contracts.vault.address
+        chain_id, vault = self.owner.connection.deployment.chain_id, self.contracts.vault.address
         return sign_consent(self.identity.signer, chain_id, vault, self.operator)
 
     def _corrections(self, known: Operator, key: bytes, endpoint: str) -> list[ContractCall]:
@@ -151,37 +133,23 @@ class Registrar:
 
     async def _fund(self, wish: Wish) -> None:
         """Deposit what the seat and the wish need beyond what is there."""
-        vault, token = self.contracts.vault, self.contracts.token
+        vault = self.contracts.vault
         limits = await self.contracts.parameters.request_limits(at="latest")
         ledger = await vault.ledger(self.operator, at="latest")
         missing = Amount(max(limits.seat_stake - ledger.free, wish.stake - ledger.stake, 0))
-        if not missing:
-            return
-        held = await token.balance_of(self.operator, at="latest")
-        if held < missing:
-            raise InvalidConfiguration(
-                f"the owner {self.operator} holds {nes(held)} and the stake lacks {nes(missing)}; "
-                "send it the difference"
-            )
-        allowed = await token.allowance(self.operator, vault.address, at="latest")
-        if allowed < missing:
-            await self._send(token.approve(vault.address, missing), "approving the stake")
-        await self._send(vault.deposit(missing), f"depositing {nes(missing)}")
+        if missing:
+            await self.owner.deposit(missing)
 
     async def _take(self, wish: Wish, rebuilt: Rebuilt) -> None:
         call = self.contracts.vault.take_seat(
             wish.version_id, wish.shard, rebuilt.circuit_digest, rebuilt.verifier_code_hash
         )
-        await self._send(call, "taking the seat")
-
-    async def _send(self, call: ContractCall, what: str) -> None:
-        self.progress(what)
-        await Sender(self.connection, self.owner).send(call)
+        await self.owner.send(call, "taking the seat")
 
     async def _seated(self, wish: Wish, slot: int, rebuilt: Rebuilt) -> Seated:
         vault = self.contracts.vault
         seats = await vault.seats(wish.version_id, wish.shard, (slot,), at="latest")
-        head, length = await self.connection.head(), await vault.epoch_seconds(at="latest")
+        head, length = await self.owner.connection.head(), await vault.epoch_seconds(at="latest")
         seat: SeatRecord = seats[0]
         if seat.to_epoch != NO_END:
             raise InvalidInput(
@@ -196,18 +164,16 @@ class Registrar:
 async def register(
     folder: Path,
     settings: MinerSettings,
-    connection: Connection,
-    keys: tuple[Identity, LocalAccount],
+    identity: Identity,
+    owner: Owner,
     wish: Wish,
-    progress: Progress,
 ) -> Seated:
     """Register the miner in `folder`; errors as `Registrar.seat`."""
-    contracts = Contracts(connection)
+    connection = owner.connection
     location = (await find_registration(connection, wish.version_id)).location
-    settings = add_store(folder, settings, location, progress)
+    settings = add_store(folder, settings, location, owner.progress)
     library = open_library(folder, settings, connection)
-    identity, owner = keys
-    registrar = Registrar(connection, contracts, library, settings, identity, owner, progress)
+    registrar = Registrar(Contracts(connection), library, settings, identity, owner)
     return await registrar.seat(wish)
 
 

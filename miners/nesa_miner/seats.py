@@ -2,23 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from nesa.chain.connection import Connection
-from nesa.chain.contracts import SeatRecord, Vault
+from nesa.chain.contracts import Vault
+from nesa.chain.leaving import HeldSeat
 from nesa.protocol.errors import Rejected
-from nesa.protocol.ids import Address, VersionId
+from nesa.protocol.ids import Address
 from nesa_miner.registrations import versions_of
-
-
-@dataclass(frozen=True, slots=True)
-class HeldSeat:
-    """One seat and where it is."""
-
-    version_id: VersionId
-    shard: int
-    slot: int
-    record: SeatRecord
 
 
 async def held_seats(connection: Connection, operator: Address) -> tuple[HeldSeat, ...]:

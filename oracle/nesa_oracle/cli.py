@@ -8,7 +8,8 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -19,13 +20,17 @@ from eth_account.signers.local import LocalAccount
 from nesa.chain.connection import Connection
 from nesa.chain.deployment import Deployment, Network, deployment_path
 from nesa.chain.keystore import SCRYPT_COST, read_password
+from nesa.chain.leaving import Exit, Left, Outcome, in_words
+from nesa.chain.owner import Owner
+from nesa.models.proving.reference_string import LOCAL_CHAIN_IDS
 from nesa.protocol.errors import InvalidConfiguration, NesaError, Rejected
-from nesa.protocol.ids import NES_DECIMALS
+from nesa.protocol.ids import ONE_NES, Address, Amount
 from nesa_oracle import daemon
 from nesa_oracle.config import OracleSettings, read_settings, write_settings
 from nesa_oracle.doctor import examine
 from nesa_oracle.keys import (
     PASSWORD_VARIABLE,
+    PublicKeys,
     create_keys,
     encryption_key,
     open_owner,
@@ -38,6 +43,7 @@ LIGHT_COST: Final = 2**12
 FAULT: Final = 70
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+Result = TypeVar("Result")
 
 
 def _folder_option(command: Command) -> Command:
@@ -115,6 +121,8 @@ def init(
     cost = LIGHT_COST if light_keys else SCRYPT_COST
     keys = create_keys(settings.in_folder(folder), password, cost)
     _show({"settings": str(path), "owner": keys.owner, "signer": keys.signer}, as_json=as_json)
+    if not as_json:
+        click.echo(_next_steps(folder, keys, Deployment.read(contracts).chain_id))
 
 
 @cli.command()
@@ -152,7 +160,64 @@ def register(folder: Path, as_json: bool) -> None:
       NESA_PASSWORD_FILE=secret nesa-oracle register --dir my-oracle
     """
     settings = read_settings(folder)
-    _show(asyncio.run(_register(settings)), as_json=as_json)
+    _show(_register(settings), as_json=as_json)
+
+
+@cli.command()
+@_folder_option
+@_json_option
+def leave(folder: Path, as_json: bool) -> None:
+    """Leave the oracle seat at the end of this epoch, and say how long its stake stays locked.
+
+    \b
+    Example:
+      NESA_PASSWORD_FILE=secret nesa-oracle leave --dir my-oracle
+    """
+
+    async def work(owner: Owner) -> Left:
+        return await Exit(owner).leave(await Registration(owner).seat())
+
+    _show_exit(_as_owner(read_settings(folder), work), as_json=as_json)
+
+
+@cli.command()
+@click.argument("amount", type=click.IntRange(1), required=False)
+@_folder_option
+@_json_option
+def unstake(amount: int | None, folder: Path, as_json: bool) -> None:
+    """Let AMOUNT NES of free stake thaw, by default all of it; `withdraw` pays it when it is due.
+
+    Stake that thaws already starts its time again. With --json sums are units.
+
+    \b
+    Example:
+      NESA_PASSWORD_FILE=secret nesa-oracle unstake 500 --dir my-oracle
+    """
+    wanted = None if amount is None else Amount(amount * ONE_NES)
+
+    async def work(owner: Owner) -> Outcome:
+        return await Exit(owner).unstake(await Registration(owner).seats(), wanted)
+
+    _show_exit(_as_owner(read_settings(folder), work), as_json=as_json)
+
+
+@cli.command()
+@_folder_option
+@_json_option
+def withdraw(folder: Path, as_json: bool) -> None:
+    """Release the seat and pay the stake to the owner, as far as they are due.
+
+    Earnings are paid with `nesa withdraw OWNER`. With --json sums are units.
+
+    \b
+    Example:
+      NESA_PASSWORD_FILE=secret nesa-oracle withdraw --dir my-oracle
+    """
+
+    async def work(owner: Owner) -> Outcome:
+        return await Exit(owner).withdraw(await Registration(owner).seats())
+
+    _show_exit(_as_owner(read_settings(folder), work), as_json=as_json)
 
 
 @cli.command()
@@ -216,6 +281,16 @@ def _chain(network: Path | None, rpc_url: str | None, deployment: Path | None) -
     return rpc_url, deployment.resolve()
 
 
+def _next_steps(folder: Path, keys: PublicKeys, chain_id: int) -> str:
+    local = chain_id in LOCAL_CHAIN_IDS
+    how = "  (a devnet gives both: nesa devnet fund ADDRESS --dir DIR)\n" if local else ""
+    return (
+        f"Next: send NES for the stake and coin for gas to the owner {keys.owner},\n"
+        f"and coin for gas to the signer {keys.signer}, then\n{how}"
+        f"nesa-oracle register --dir {folder}"
+    )
+
+
 def _local_url(port: int) -> str:
     return f"http://127.0.0.1:{port}"
 
@@ -226,23 +301,46 @@ def _signer_if_any(settings: OracleSettings) -> LocalAccount | None:
     return open_signer(settings, read_password(PASSWORD_VARIABLE))
 
 
-async def _register(settings: OracleSettings) -> dict[str, Any]:
+def _as_owner(
+    settings: OracleSettings, work: Callable[[Owner], Coroutine[Any, Any, Result]]
+) -> Result:
+    """What `work` returns, run with the unlocked owner on the chain."""
+    account = open_owner(settings, read_password(PASSWORD_VARIABLE))
+
+    async def connected() -> Result:
+        deployment = Deployment.read(settings.deployment)
+        async with await Connection.open(settings.rpc_url, deployment) as connection:
+            return await work(Owner(connection, account, _progress))
+
+    return asyncio.run(connected())
+
+
+def _register(settings: OracleSettings) -> dict[str, Any]:
     password = read_password(PASSWORD_VARIABLE)
-    owner, signer = open_owner(settings, password), open_signer(settings, password)
-    if owner.address == signer.address:
-        raise InvalidConfiguration("owner and signer must be different keys")
-    deployment = Deployment.read(settings.deployment)
-    async with await Connection.open(settings.rpc_url, deployment) as connection:
-        registration = Registration(connection, owner)
-        encryption = encryption_key(settings, password)
+    signer, encryption = open_signer(settings, password), encryption_key(settings, password)
+
+    async def work(owner: Owner) -> dict[str, Any]:
+        if owner.address == Address(signer.address):
+            raise InvalidConfiguration("owner and signer must be different keys")
+        registration = Registration(owner)
         await registration.register(signer, encryption, settings.endpoint)
         slot = await registration.slot()
         deposited = 0
         if slot is None:
             deposited = await registration.stake()
             slot = await registration.take_seat()
-    nes = deposited / 10**NES_DECIMALS
-    return {"operator": owner.address, "signer": signer.address, "deposited": nes, "slot": slot}
+        nes = deposited / ONE_NES
+        return {"operator": owner.address, "signer": signer.address, "deposited": nes, "slot": slot}
+
+    return _as_owner(settings, work)
+
+
+def _progress(line: str) -> None:
+    click.echo(line, err=True)
+
+
+def _show_exit(found: Left | Outcome, *, as_json: bool) -> None:
+    _show(asdict(found) if as_json else dict(in_words(found)), as_json=as_json)
 
 
 def _show(values: dict[str, Any], *, as_json: bool) -> None:

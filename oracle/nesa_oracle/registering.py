@@ -2,64 +2,83 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from eth_account.signers.local import LocalAccount
 from eth_keys.datatypes import PrivateKey
 
-from nesa.chain.connection import Connection
 from nesa.chain.contracts import ORACLE_SEATS, ZERO_ADDRESS, Contracts
-from nesa.chain.sender import Sender
+from nesa.chain.leaving import HeldSeat
+from nesa.chain.owner import Owner
 from nesa.protocol.consent import sign_consent
-from nesa.protocol.errors import Rejected
+from nesa.protocol.errors import InvalidInput, Rejected
 from nesa.protocol.ids import Address, Amount
 
 
+@dataclass(frozen=True, slots=True)
 class Registration:
     """One owner's way to an oracle seat; every step can be repeated."""
 
-    def __init__(self, connection: Connection, owner: LocalAccount) -> None:
-        self._contracts = Contracts(connection)
-        self._sender = Sender(connection, owner)
-        self._owner = Address(owner.address)
-        self._chain_id = connection.deployment.chain_id
+    owner: Owner
 
     async def register(self, signer: LocalAccount, encryption: bytes, endpoint: str) -> bool:
         """Make the owner an operator; False when it is one already.
 
         Raises:
+            InvalidConfiguration: the owner has no coin for gas.
             Rejected: the signer belongs to somebody else.
         """
         vault = self._contracts.vault
-        record = await vault.operator(self._owner, "latest")
+        record = await vault.operator(self.owner.address, "latest")
         if record.signer != ZERO_ADDRESS:
             return False
+        await self.owner.require_coins()
         key = PrivateKey(bytes(signer.key))
-        consent = sign_consent(key, self._chain_id, vault.address, self._owner)
+        chain_id = self.owner.connection.deployment.chain_id
+        consent = sign_consent(key, chain_id, vault.address, self.owner.address)
         address = Address(signer.address)
-        await self._sender.send(vault.register_operator(address, consent, encryption, endpoint))
+        call = vault.register_operator(address, consent, encryption, endpoint)
+        await self.owner.send(call, "registering")
         return True
 
     async def stake(self) -> Amount:
         """Deposit what a seat still lacks; returns what was deposited.
 
         Raises:
-            Rejected: the owner does not have that much NES.
+            InvalidConfiguration: the owner does not have that much NES, or no coin for gas.
         """
-        vault, token = self._contracts.vault, self._contracts.token
         limits = await self._contracts.parameters.request_limits("latest")
-        free = (await vault.ledger(self._owner, "latest")).free
+        free = (await self._contracts.vault.ledger(self.owner.address, "latest")).free
         missing = Amount(max(limits.seat_stake - free, 0))
         if missing:
-            await self._sender.send(token.approve(vault.address, missing))
-            await self._sender.send(vault.deposit(missing))
+            await self.owner.require_coins()
+            await self.owner.deposit(missing)
         return missing
 
     async def slot(self) -> int | None:
         """The oracle seat that the owner has."""
+        vault = self._contracts.vault
         try:
-            _, slot = await self._contracts.vault.seat_of(ORACLE_SEATS[0], self._owner, "latest")
+            _, slot = await vault.seat_of(ORACLE_SEATS[0], self.owner.address, "latest")
         except Rejected:
             return None
         return slot
+
+    async def seat(self) -> HeldSeat:
+        """The oracle seat, to leave it or to release it.
+
+        Raises:
+            InvalidInput: the owner has none.
+        """
+        slot = await self.slot()
+        if slot is None:
+            raise InvalidInput(f"the owner {self.owner.address} has no oracle seat")
+        (record,) = await self._contracts.vault.seats(*ORACLE_SEATS, (slot,), "latest")
+        return HeldSeat(*ORACLE_SEATS, slot, record)
+
+    async def seats(self) -> tuple[HeldSeat, ...]:
+        """The seat if the owner has it."""
+        return () if await self.slot() is None else (await self.seat(),)
 
     async def take_seat(self) -> int:
         """Take an oracle seat, active from the next epoch on; returns its slot.
@@ -67,8 +86,12 @@ class Registration:
         Raises:
             Rejected: too little stake.
         """
-        await self._sender.send(self._contracts.vault.take_seat(*ORACLE_SEATS))
+        await self.owner.send(self._contracts.vault.take_seat(*ORACLE_SEATS), "taking the seat")
         slot = await self.slot()
         if slot is None:
             raise Rejected("the seat was taken and is not there")
         return slot
+
+    @property
+    def _contracts(self) -> Contracts:
+        return Contracts(self.owner.connection)

@@ -11,6 +11,7 @@ from nesa.chain.keystore import (
     create_keystore,
     load_keystore,
     read_password,
+    read_password_file,
 )
 from nesa.protocol.errors import InvalidConfiguration
 
@@ -84,3 +85,16 @@ def test_without_a_password_the_variables_are_named(tmp_path: Path) -> None:
     (tmp_path / "empty").write_text("\n")
     with pytest.raises(InvalidConfiguration, match="is empty"):
         read_password("NESA_PASSWORD", {"NESA_PASSWORD_FILE": str(tmp_path / "empty")})
+
+
+@pytest.mark.parametrize(("mode", "is_told"), [(0o600, False), (0o640, False), (0o644, True)])
+def test_a_password_file_that_everybody_can_read_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], mode: int, is_told: bool
+) -> None:
+    path = tmp_path / "password"
+    path.write_text("secret\n")
+    path.chmod(mode)
+    assert read_password_file(path) == "secret"
+    out, err = capsys.readouterr()
+    assert (out, f"can read {path}; chmod 600" in err) == ("", is_told)
+    assert "secret" not in err

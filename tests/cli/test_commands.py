@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from nesa.cli.commands.devnet import down_command
 from nesa.models.folder import load
 from tests.cli.conftest import Nesa
 from tests.standing_network import StandingNetwork
@@ -155,9 +156,16 @@ def test_a_missing_network_says_how_to_start_one(nesa: Nesa, tmp_path: Path) -> 
     assert "nesa devnet up" in found.err
 
 
-def test_down_without_a_network_is_no_error(nesa: Nesa, tmp_path: Path) -> None:
+def test_down_without_a_network_says_so(nesa: Nesa, tmp_path: Path) -> None:
+    found = nesa("devnet", "down", "--dir", tmp_path)
+    assert (found.code, found.out) == (1, "")
+    assert f"no network runs from {tmp_path}" in found.err
     found = nesa("devnet", "down", "--dir", tmp_path, "--json")
-    assert (found.code, found.document["stopped"]) == (0, False)
+    assert found.document["error"]["kind"] == "InvalidInput"
+
+
+def test_the_command_that_stops_a_network_can_be_pasted(tmp_path: Path) -> None:
+    assert down_command(tmp_path / "my net") == f"nesa devnet down --dir '{tmp_path}/my net'"
 
 
 def test_up_in_a_folder_of_something_else_is_refused(nesa: Nesa, tmp_path: Path) -> None:
@@ -166,3 +174,11 @@ def test_up_in_a_folder_of_something_else_is_refused(nesa: Nesa, tmp_path: Path)
     assert found.code == 1
     assert "choose another --dir" in found.err
     assert (tmp_path / "thesis.txt").exists()
+
+
+def test_an_account_is_funded_on_a_devnet(nesa: Nesa, network: StandingNetwork) -> None:
+    account = "0x00000000000000000000000000000000000F00d1"
+    words = ("devnet", "fund", account.lower(), "--nes", 3, "--coin", 2, "--dir", network.folder)
+    assert "3 NES" in nesa(*words).out
+    found = nesa(*words, "--json").document["funded"]
+    assert (found["nes"], found["wei"]) == (6 * 10**9, 4 * 10**18)

@@ -75,3 +75,7 @@ def test_wrong_usage_is_exit_code_two(nesa: Nesa, words: list[str]) -> None:
     found = nesa(*words)
     assert found.code == 2
     assert "Traceback" not in found.err
+
+
+def test_help_has_a_short_form(nesa: Nesa) -> None:
+    assert nesa("devnet", "up", "-h").out == nesa("devnet", "up", "--help").out

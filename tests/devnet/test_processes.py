@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from nesa.devnet.guard import surviving
-from nesa.devnet.processes import Program, Supervisor
+from nesa.devnet.processes import Program, Supervisor, describe_failure, end_in_words
 from nesa.protocol.errors import InvalidConfiguration, Unavailable
 
 FAMILY = "import subprocess, sys; subprocess.run(['sleep', '600'])"
@@ -72,6 +72,28 @@ async def test_a_program_that_fails_is_named_with_its_last_words(tmp_path: Path)
         source = "print('no space'); raise SystemExit(3)"
         with pytest.raises(Unavailable, match=r"miner-1 ended with code 3 \(no space\)"):
             await supervisor.complete(python("miner-1", source, tmp_path))
+
+
+async def test_a_program_that_is_killed_is_named_with_the_signal_and_no_words(
+    tmp_path: Path,
+) -> None:
+    async with Supervisor() as supervisor:
+        source = "print('all is well', flush=True); import time; time.sleep(600)"
+        running = await supervisor.start(python("miner-1", source, tmp_path))
+        while "all is well" not in running.program.log.read_text():
+            await asyncio.sleep(0.02)
+        os.kill(running.pid, signal.SIGKILL)
+        await running.process.wait()
+    log = running.program.log
+    assert describe_failure(running) == f"miner-1 was killed by SIGKILL; see {log}"
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [(0, "ended with code 0"), (-15, "was killed by SIGTERM"), (-63, "was killed by signal 63")],
+)
+def test_an_exit_code_in_words(code: int, words: str) -> None:
+    assert end_in_words(code) == words
 
 
 async def test_only_what_ends_by_itself_counts_as_ended(tmp_path: Path) -> None:

@@ -29,7 +29,9 @@ PASSWORD = {"NESA_PASSWORD": "for a test"}
 
 
 def invoke(*arguments: str, env: dict[str, str] | None = None) -> Result:
-    return CliRunner().invoke(cli.cli, list(arguments), env=PASSWORD if env is None else env)
+    return CliRunner(mix_stderr=False).invoke(
+        cli.cli, list(arguments), env=PASSWORD if env is None else env
+    )
 
 
 @pytest.fixture
@@ -53,7 +55,9 @@ def folder(network: Network, tmp_path: Path) -> Path:
     return tmp_path / "o"
 
 
-@pytest.mark.parametrize("command", ["init", "doctor", "register", "run"])
+@pytest.mark.parametrize(
+    "command", ["init", "doctor", "register", "leave", "unstake", "withdraw", "run"]
+)
 def test_every_command_shows_an_example(command: str) -> None:
     shown = invoke(command, "--help")
     assert shown.exit_code == 0
@@ -84,7 +88,10 @@ def test_init_takes_a_devnets_network(network: Network, tmp_path: Path) -> None:
         client=KeyFile(keystore=tmp_path, password_file=tmp_path),
     ).write(tmp_path / "network.json")
     words = ["--dir", str(tmp_path / "o"), "--network", str(tmp_path / "network.json")]
-    assert invoke("init", *words, "--light-keys").exit_code == 0
+    made = invoke("init", *words, "--light-keys")
+    assert made.exit_code == 0
+    assert f"nesa-oracle register --dir {tmp_path / 'o'}" in made.output
+    assert "nesa devnet fund" in made.output
     assert findings(tmp_path / "o")["node"]["ok"]
 
 
@@ -127,6 +134,41 @@ def test_doctor_names_what_is_missing_and_register_mends_it(network: Network, fo
     assert invoke("doctor", "--dir", str(folder)).exit_code == 0
     again = json.loads(invoke("register", "--dir", str(folder), "--json").output)
     assert (again["slot"], again["deposited"]) == (2, 0)
+
+
+def test_an_owner_without_funds_is_told_its_address(network: Network, folder: Path) -> None:
+    owner = keys.open_owner(read_settings(folder), PASSWORD["NESA_PASSWORD"]).address
+    network.anvil.rpc("anvil_setBalance", owner, "0x0")
+    assert f"the owner {owner} cannot pay for gas" in str(
+        invoke("register", "--dir", str(folder)).exception
+    )
+    network.anvil.rpc("anvil_setBalance", owner, hex(10**18))
+    lacking = str(invoke("register", "--dir", str(folder)).exception)
+    assert f"the owner {owner} holds 0 NES and the stake lacks 1000 NES" in lacking
+
+
+def test_an_oracle_leaves_and_gets_its_stake_back(network: Network, folder: Path) -> None:
+    def run(*words: str) -> dict[str, Any]:
+        found = invoke(words[0], "--dir", str(folder), "--json", *words[1:])
+        assert found.exit_code == 0, found.exception
+        document: dict[str, Any] = json.loads(found.output)
+        return document
+
+    def wait(seconds: int = DEVNET.unbonding_seconds + 2 * DEVNET.epoch_seconds) -> None:
+        network.anvil.rpc("evm_increaseTime", seconds)
+        network.anvil.rpc("evm_mine")
+
+    asyncio.run(fund(network, read_settings(folder)))
+    assert "has no oracle seat" in str(invoke("leave", "--dir", str(folder)).exception)
+    run("register")
+    wait(DEVNET.epoch_seconds)
+    left = run("leave")
+    assert run("withdraw")["locked"] == DEVNET.limits.seat_stake
+    assert left["locked_until"] == left["drawn_until"] + DEVNET.unbonding_seconds
+    wait()
+    assert run("unstake")["unbonding"] == DEVNET.limits.seat_stake
+    wait()
+    assert run("withdraw")["paid"] == DEVNET.limits.seat_stake
 
 
 async def fund(network: Network, settings: OracleSettings) -> None:

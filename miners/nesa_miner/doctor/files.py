@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
+from nesa.chain.leaving import HeldSeat
 from nesa_miner.doctor.checks import Check, Verdict, guarded
-from nesa_miner.seats import HeldSeat
 from nesa_miner.shards import ShardLibrary
 
 

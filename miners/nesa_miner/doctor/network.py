@@ -10,6 +10,8 @@ from typing import Final
 from nesa.chain.connection import Block, Connection, RpcPolicy, quantity
 from nesa.chain.contracts import Contracts, Ledger, Operator
 from nesa.chain.deployment import Deployment
+from nesa.chain.leaving import HeldSeat
+from nesa.chain.owner import nes
 from nesa.models.proving.reference_string import LOCAL_CHAIN_IDS
 from nesa.privacy.keys import public_bytes
 from nesa.protocol.errors import InvalidConfiguration, NesaError
@@ -17,8 +19,7 @@ from nesa.protocol.ids import PROTOCOL_VERSION
 from nesa_miner.config import CONFIG_FILE, MinerSettings
 from nesa_miner.doctor.checks import Check, Patient, Verdict, failed, guarded
 from nesa_miner.identity import Identity
-from nesa_miner.output import nes
-from nesa_miner.seats import HeldSeat, held_seats
+from nesa_miner.seats import held_seats
 
 MAX_AHEAD_SECONDS: Final = 5
 """How far the newest block may be ahead of this machine's clock."""
@@ -138,11 +139,13 @@ class Contacts:
         """The stake covers the seats."""
         operator = await self._operator()
         if operator is None:
-            return Check("stake", Verdict.SKIPPED, "needs a registered operator")
+            text = f"needs a registered operator; a seat locks {await self._seat_stake()}"
+            return Check("stake", Verdict.SKIPPED, text)
         ledger: Ledger = await self.contracts.vault.ledger(operator.address, at="latest")
         text = f"{nes(ledger.stake)}, {nes(ledger.locked)} of it locked by seats"
         if not ledger.stake:
-            return failed("stake", "no stake; run `nesa-miner register`")
+            text = f"no stake; a seat locks {await self._seat_stake()}"
+            return failed("stake", f"{text}; run `nesa-miner register`")
         if ledger.stake < ledger.locked:
             missing = nes(ledger.locked - ledger.stake)
             return failed("stake", f"{text}; deposit {missing} or anybody can end the seats")
@@ -187,6 +190,10 @@ class Contacts:
             return await held_seats(self.connection, operator.address)
         except NesaError:
             return ()
+
+    async def _seat_stake(self) -> str:
+        limits = await self.contracts.parameters.request_limits(at="latest")
+        return nes(limits.seat_stake)
 
     async def _operator(self) -> Operator | None:
         if self.identity is None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import stat
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -68,17 +70,21 @@ def read_password(variable: str, environment: Mapping[str, str] = os.environ) ->
 
 
 def read_password_file(path: Path) -> str:
-    """First line of a password file.
+    """First line of a password file; standard error warns of one that everybody can read.
 
     Raises:
         InvalidConfiguration: it cannot be read or is empty.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        with path.open(encoding="utf-8") as file:
+            is_public = bool(os.fstat(file.fileno()).st_mode & stat.S_IROTH)
+            lines = file.read().splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidConfiguration(f"cannot read the password file {path}") from error
     if not lines or not lines[0]:
         raise InvalidConfiguration(f"the password file {path} is empty")
+    if is_public:
+        print(f"Warning: everybody on this machine can read {path}; chmod 600 it", file=sys.stderr)
     return lines[0]
 
 

@@ -47,7 +47,10 @@ class LazyGroup(click.Group):
             formatter.write_dl([(name, COMMANDS[name][1]) for name in sorted(COMMANDS)])
 
 
-@click.group(cls=LazyGroup, epilog=EPILOG, context_settings={"max_content_width": 100})
+CONTEXT: Final = {"max_content_width": 100, "help_option_names": ["-h", "--help"]}
+
+
+@click.group(cls=LazyGroup, epilog=EPILOG, context_settings=CONTEXT)
 @click.version_option(package_name="nesa")
 def cli() -> None:
     """Ask models that a network of miners runs, agrees on and proves; pay in NES."""

@@ -11,7 +11,7 @@ from typing import Final
 from eth_account.signers.local import LocalAccount
 
 from nesa.chain.deployment import KeyFile
-from nesa.chain.keystore import create_keystore
+from nesa.chain.keystore import create_keystore, load_keystore, read_password_file
 from nesa.protocol.errors import ExhaustedResource
 from nesa.protocol.ids import Address
 
@@ -43,10 +43,21 @@ def create_account(folder: Path, name: str) -> DevnetAccount:
         InvalidConfiguration: the folder holds such an account already.
     """
     password = secrets.token_urlsafe(24)
-    files = KeyFile(keystore=folder / f"{name}.json", password_file=folder / f"{name}.password")
+    files = _files(folder, name)
     account = create_keystore(files.keystore, password, cost=DEVELOPMENT_COST)
     write_password(files.password_file, password)
     return DevnetAccount(name, account, files)
+
+
+def open_account(folder: Path, name: str) -> DevnetAccount:
+    """An account that `create_account` made.
+
+    Raises:
+        InvalidConfiguration: the folder holds none of that name.
+    """
+    files = _files(folder, name)
+    password = read_password_file(files.password_file)
+    return DevnetAccount(name, load_keystore(files.keystore, password), files)
 
 
 def write_password(path: Path, password: str) -> None:
@@ -62,3 +73,7 @@ def write_password(path: Path, password: str) -> None:
             file.write(password + "\n")
     except OSError as error:
         raise ExhaustedResource(f"cannot write {path}: {error.strerror}") from error
+
+
+def _files(folder: Path, name: str) -> KeyFile:
+    return KeyFile(keystore=folder / f"{name}.json", password_file=folder / f"{name}.password")

@@ -22,6 +22,9 @@ from nesa.protocol.ids import ONE_NES, Address, Amount
 
 ROLES: Final = ("deployer", "developer", "client", "clinic", "treasury", "reviewers")
 
+SUPPLIER: Final = "deployer"
+"""Holds what is left of the genesis supply of NES."""
+
 GIFTS: Final = {
     "client": Amount(10_000 * ONE_NES),
     "clinic": Amount(100 * ONE_NES),

@@ -66,7 +66,7 @@ async def make_proving_keys(paths: Sequence[Path], cache: Path, progress: Progre
         model = folder.load(path)
         for shard, facts in enumerate(model.shards):
             if any(facts.circuit_digest):
-                progress(f"proving keys of {model.name}, shard {shard + 1}")
+                progress(f"proving keys of {model.name}, shard {shard}")
                 await provide_keys(read_provable_shard(path, model, shard).circuit, cache)
 
 

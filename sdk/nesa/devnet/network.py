@@ -100,7 +100,11 @@ async def running_devnet(settings: DevnetSettings, progress: Progress) -> AsyncI
     layout = Layout(settings.folder.resolve())
     clone = find_clone()
     with lease.hold(layout.lease):
-        clear_remains(layout)
+        if clear_remains(layout):
+            progress(
+                f"a new chain begins in {layout.root}; addresses, keys and versions of the earlier "
+                "one are void"
+            )
         async with Supervisor() as supervisor:
             foundation = await lay_foundation(supervisor, layout, clone, progress)
             yield await _populate(supervisor, foundation, settings, progress)
@@ -180,11 +184,16 @@ async def prepare(progress: Progress, seated: tuple[str, ...] = ()) -> None:
     await make_proving_keys(paths, clone.proving_cache, progress)
 
 
-def clear_remains(layout: Layout) -> None:
-    """Remove what an earlier network of this folder left; its chain ended with it."""
+def clear_remains(layout: Layout) -> bool:
+    """Remove what an earlier network of this folder left; its chain ended with it.
+
+    False when there was none.
+    """
+    found = any(path.exists() for path in (layout.network, *layout.folders))
     layout.network.unlink(missing_ok=True)
     for folder in layout.folders:
         shutil.rmtree(folder, ignore_errors=True)
+    return found
 
 
 async def _populate(

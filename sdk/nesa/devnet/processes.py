@@ -150,11 +150,21 @@ class Supervisor:
 
 
 def describe_failure(running: Running) -> str:
-    """One sentence about a program that ended, with the last line of its log."""
-    program = running.program
-    words = f"{program.name} ended with code {running.process.returncode}"
-    said = last_line(program.log)
+    """One sentence about a program that ended: why, and its last words when it gave up itself."""
+    program, code = running.program, running.process.returncode or 0
+    said = last_line(program.log) if code > 0 else ""
+    words = f"{program.name} {end_in_words(code)}"
     return f"{words} ({said}); see {program.log}" if said else f"{words}; see {program.log}"
+
+
+def end_in_words(code: int) -> str:
+    """What an exit code says of an end; a negative one is the signal that caused it."""
+    if code >= 0:
+        return f"ended with code {code}"
+    try:
+        return f"was killed by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"was killed by signal {-code}"
 
 
 def last_line(log: Path) -> str:

@@ -54,6 +54,7 @@ def test_a_miner_before_registration_is_told_to_register(
     assert code == 1
     assert checks["operator"]["verdict"] == "failed"
     assert "run `nesa-miner register`" in checks["operator"]["text"]
+    assert "a seat locks 1000 NES" in checks["stake"]["text"]
     assert checks["store"]["verdict"] == "skipped"
 
 

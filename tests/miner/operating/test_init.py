@@ -11,6 +11,7 @@ import pytest
 
 from nesa.chain.deployment import Deployment, KeyFile, Network
 from nesa.protocol.errors import InvalidConfiguration
+from nesa.protocol.ids import Address
 from nesa_miner import cli, founding, keys
 from nesa_miner.config import read_settings
 from nesa_miner.keys import PASSWORD_VARIABLE, open_identity, open_owner
@@ -166,3 +167,23 @@ def test_light_keys_are_refused_on_a_real_chain(tmp_path: Path, capsys: Capture)
     deployment_at("0x" + "22" * 20, 1, chain_id=1).write(path)  # type: ignore[arg-type]
     assert from_deployment(tmp_path, path) == 1
     assert "light keys are for local chains only" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("chain_id", "is_named"), [(31337, True), (11155111, False)])
+def test_only_on_a_local_chain_does_a_devnet_fund_the_owner(
+    tmp_path: Path, chain_id: int, is_named: bool
+) -> None:
+    contracts = CONTRACTS.model_copy(update={"chain_id": chain_id})
+    place = founding.Place("http://127.0.0.1:8545", contracts)
+    owner = Address("0x" + "11" * 20)
+    words = founding.next_steps(tmp_path, place, owner)
+    assert (f"nesa devnet fund {owner} --dir" in words) is is_named
+    assert "nesa-miner register" in words
+
+
+@pytest.mark.parametrize("words", [(), ("init",), ("leave",)])
+def test_help_has_a_short_form(capsys: Capture, words: tuple[str, ...]) -> None:
+    assert cli.main([*words, "-h"]) == 0
+    short = capsys.readouterr().out
+    assert cli.main([*words, "--help"]) == 0
+    assert capsys.readouterr().out == short

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from nesa.chain.committees import DrawnCommittees
@@ -15,12 +16,12 @@ from nesa.devnet.operators import Operator
 
 TITLE: Final = "A liar and a dead miner"
 WORDS: Final = (
-    "A miner of the first shard now runs a program that lies, under its own key and stake. A miner "
-    "of the second shard is killed with SIGKILL in the middle of the query."
+    "A miner of shard 0 now runs a program that lies, under its own key and stake. A miner of "
+    "shard 1 is killed with SIGKILL in the middle of the query."
 )
 ROW: Final = 11
 LIAR: Final = "miner-3"
-"""Sits in the first shard: its number is odd."""
+"""Sits in shard 0: its number is odd."""
 
 
 async def tell(cast: Cast) -> SceneReport:
@@ -36,7 +37,7 @@ async def tell(cast: Cast) -> SceneReport:
             victim = _victim(cast, stage.committees)
             await cast.devnet.supervisor.kill(victim.name)
             killed.append(victim)
-            cast.narrator.say("kill -9", f"{victim.name}, drawn for shard 2, is dead")
+            cast.narrator.say("kill -9", f"{victim.name}, drawn for shard 1, is dead")
 
     submitted = await cast.client.submit(await cast.model(), question.features)
     cast.narrator.say("client", f"query {submitted.query_id} is on chain")
@@ -47,7 +48,7 @@ async def tell(cast: Cast) -> SceneReport:
 
 
 def _victim(cast: Cast, committees: DrawnCommittees) -> Operator:
-    """The member of the second shard that would propose the first set."""
+    """The member of shard 1 that would propose the first set."""
     return cast.devnet.operator_of(committees.shards[1][0].signer)
 
 
@@ -58,10 +59,15 @@ def _check_culprits(
         cast.devnet.operator_of(member.signer).name: member.shard
         for member in unpaid_members(answer.committee)
     }
-    names = ", ".join(f"{name} (shard {shard + 1})" for name, shard in sorted(unpaid.items()))
+    names = in_words(unpaid)
     cast.narrator.say("unpaid", names)
-    recorder.check("the liar of the first shard is not paid", unpaid.get(liar.name) == 0)
+    recorder.check("the liar of shard 0 is not paid", unpaid.get(liar.name) == 0)
     dead = killed[0].name if killed else "nobody"
-    recorder.check("the killed miner of the second is not paid", unpaid.get(dead) == 1, dead)
-    recorder.check("everybody else is paid", set(unpaid) == {liar.name, dead}, names)
+    recorder.check("the killed miner of shard 1 is not paid", unpaid.get(dead) == 1, dead)
+    recorder.check(f"unpaid are only {names}", set(unpaid) == {liar.name, dead})
     recorder.note(liar=liar.name, killed=dead, unpaid=sorted(unpaid))
+
+
+def in_words(unpaid: Mapping[str, int]) -> str:
+    """Who was not paid, each with the index of its shard."""
+    return ", ".join(f"{name} (shard {shard})" for name, shard in sorted(unpaid.items())) or "none"

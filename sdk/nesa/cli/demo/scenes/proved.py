@@ -34,5 +34,5 @@ async def tell(cast: Cast) -> SceneReport:
     for member in answer.committee:
         if member.paid:
             name = cast.devnet.operator_of(member.signer).name
-            cast.narrator.say("proof", f"shard {member.shard + 1} was proved by {name}")
+            cast.narrator.say("proof", f"shard {member.shard} was proved by {name}")
     return recorder.report()
