@@ -11,6 +11,7 @@ from typing import Any, Final, TypeVar
 import click
 
 from nesa.chain.deployment import KeyFile
+from nesa.chain.sender import OnIntent, forget
 from nesa.client.client import Client
 from nesa.protocol.errors import InvalidConfiguration
 
@@ -29,8 +30,8 @@ class Target:
     keystore: Path | None
     password_file: Path | None
 
-    def client(self) -> Client:
-        """A client that is not connected yet.
+    def client(self, on_intent: OnIntent = forget) -> Client:
+        """A client that is not connected yet; `on_intent` is told of what it sends.
 
         Raises:
             InvalidConfiguration: no network file, or a key without its password file.
@@ -40,7 +41,7 @@ class Target:
                 f"there is no network file {self.network}: start a network with `nesa devnet up`, "
                 "or name a file with --network"
             )
-        return Client.connect(self.network, key=self._key())
+        return Client.connect(self.network, key=self._key(), on_intent=on_intent)
 
     def _key(self) -> KeyFile | None:
         if self.keystore is None:
@@ -85,11 +86,13 @@ _OPTIONS: Final = (
 )
 
 
-def connected(target: Target, work: Callable[[Client], Awaitable[_Result]]) -> _Result:
-    """What `work` returns, run with a connected client."""
+def connected(
+    target: Target, work: Callable[[Client], Awaitable[_Result]], on_intent: OnIntent = forget
+) -> _Result:
+    """What `work` returns, run with a connected client; `on_intent` is told of what it sends."""
 
     async def run() -> _Result:
-        async with target.client() as client:
+        async with target.client(on_intent) as client:
             return await work(client)
 
     return asyncio.run(run())

@@ -10,10 +10,11 @@ import click
 
 from nesa.cli.features import read_features
 from nesa.cli.output import console, json_option, plain, show
-from nesa.cli.resuming import keeping
+from nesa.cli.resuming import Departure, keeping
 from nesa.cli.session import Target, connected, network_options
 from nesa.client.answers import Answer
 from nesa.client.client import Client
+from nesa.client.ordering import choose_content_key
 from nesa.client.payment import in_nes
 from nesa.protocol.ids import ONE_NES, Amount
 from nesa.protocol.queries import Assurance
@@ -70,11 +71,16 @@ def query(
     """
     limit = None if max_fee is None else Amount(round(max_fee * ONE_NES))
     wish = Wish(model, read_features(input_), assurance, sealed, replicas, limit)
-    answer = connected(target, lambda client: _ask(client, wish, quiet=as_json))
+    departure = Departure(choose_content_key(None, sealed))
+    with departure.watched():
+        answer = connected(
+            target, lambda client: ask(client, wish, departure, quiet=as_json), departure.note
+        )
     show_answer(answer, as_json=as_json)
 
 
-async def _ask(client: Client, wish: Wish, *, quiet: bool) -> Answer:
+async def ask(client: Client, wish: Wish, departure: Departure, *, quiet: bool) -> Answer:
+    """Ask and wait; `departure` learns how far it came."""
     model = await client.model(wish.model)
     submitted = await client.submit(
         model,
@@ -83,7 +89,9 @@ async def _ask(client: Client, wish: Wish, *, quiet: bool) -> Answer:
         sealed=wish.sealed,
         replicas=wish.replicas,
         max_fee=wish.max_fee,
+        content_key=departure.content_key,
     )
+    departure.arrived(submitted)
     if not quiet:
         console().print(
             f"query {submitted.query_id} is on chain, paid {in_nes(submitted.query.fee)}"
