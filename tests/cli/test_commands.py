@@ -16,11 +16,19 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
-def features(tmp_path: Path) -> Path:
-    row = load(ROOT / "models" / MLP).test_rows().features[0]
-    path = tmp_path / "row.csv"
-    path.write_text(",".join(str(number) for number in row))
-    return path
+def files(tmp_path: Path) -> dict[str, Path]:
+    """Inputs by what the tables below call them."""
+    model = load(ROOT / "models" / MLP)
+    numbers = [str(number) for number in model.test_rows().features[0]]
+    names = [feature.name for feature in model.card.features]
+    contents = {
+        "FEATURES": [numbers],
+        "HEADED": [["weight", *names[1:]], numbers],
+    }
+    found = {name: tmp_path / f"{name}.csv" for name in contents}
+    for name, rows in contents.items():
+        found[name].write_text("\n".join(",".join(row) for row in rows))
+    return found
 
 
 def test_balance_shows_sums_in_nes(nesa: Nesa, network: StandingNetwork) -> None:
@@ -78,6 +86,7 @@ REFUSALS = {
     "shape": (["query", MLP, "1,2,3"], "shape"),
     "NaN": (["query", MLP, ",".join(["nan"] * 30)], "finite"),
     "text": (["query", MLP, "one,two"], "list of numbers"),
+    "heading": (["query", MLP, "HEADED"], "no feature 'weight'"),
     "file": (["query", MLP, "nowhere.csv"], "nowhere.csv"),
     "model": (["query", "gpt-9", "1"], "registered are"),
     "fee": (["query", MLP, "FEATURES", "--max-fee", "0.1"], "more than the limit"),
@@ -92,10 +101,10 @@ REFUSALS = {
 
 @pytest.mark.parametrize("case", REFUSALS)
 def test_bad_input_is_one_sentence_and_exit_code_one(
-    nesa: Nesa, network: StandingNetwork, features: Path, case: str
+    nesa: Nesa, network: StandingNetwork, files: dict[str, Path], case: str
 ) -> None:
     words, said = REFUSALS[case]
-    given = [str(features) if word == "FEATURES" else word for word in words]
+    given = [files.get(word, word) for word in words]
     found = nesa(*given, "--network", network.file)
     assert (found.code, found.out) == (1, "")
     assert said in found.err
@@ -105,10 +114,10 @@ def test_bad_input_is_one_sentence_and_exit_code_one(
 
 @pytest.mark.parametrize("case", REFUSALS)
 def test_bad_input_in_json_is_a_document(
-    nesa: Nesa, network: StandingNetwork, features: Path, case: str
+    nesa: Nesa, network: StandingNetwork, files: dict[str, Path], case: str
 ) -> None:
     words, said = REFUSALS[case]
-    given = [str(features) if word == "FEATURES" else word for word in words]
+    given = [files.get(word, word) for word in words]
     found = nesa(*given, "--network", network.file, "--json")
     assert found.code == 1
     assert said in found.document["error"]["message"]

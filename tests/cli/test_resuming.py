@@ -24,6 +24,7 @@ from nesa.chain.abi import ContractCall
 from nesa.chain.connection import RpcPolicy
 from nesa.chain.sender import Fees, Intent, OnIntent
 from nesa.cli.commands.query import Wish, ask
+from nesa.cli.features import Given
 from nesa.cli.main import main
 from nesa.cli.resuming import Departure, keeping, key_file, read_content_key
 from nesa.models.folder import load
@@ -95,7 +96,7 @@ async def test_a_query_whose_key_cannot_be_kept_stays_here(network: StandingNetw
         await departure.note(intent)
 
     departure = Departure(KEY)
-    wish = Wish("breast-cancer-mlp", EXAMPLE, "AGREED", True, None, None)
+    wish = Wish("breast-cancer-mlp", Given(EXAMPLE), "AGREED", True, None, None)
     async with Client.connect(network.file, on_intent=note) as client:
         before = await client.balance()
         with pytest.raises(InvalidConfiguration, match="cannot write the content key"):
@@ -134,7 +135,7 @@ async def test_a_query_that_is_interrupted_before_its_block_is_found_again(
     network: StandingNetwork, capsys: pytest.CaptureFixture[str]
 ) -> None:
     departure = Departure(KEY)
-    wish = Wish("breast-cancer-mlp", EXAMPLE, "AGREED", True, None, None)
+    wish = Wish("breast-cancer-mlp", Given(EXAMPLE), "AGREED", True, None, None)
     async with without_blocks(network, departure.note) as client, asyncio.timeout(30):
         asking = asyncio.create_task(ask(client, wish, departure, quiet=True))
         await sent(client, departure)

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from nesa.cli.features import read_features
+from nesa.cli.features import Given, read_features
 from nesa.cli.output import console, json_option, plain, show
 from nesa.cli.resuming import Departure, keeping
 from nesa.cli.session import Target, connected, network_options
@@ -31,7 +31,7 @@ class Wish:
     """What the command line asks for."""
 
     model: str
-    features: Any
+    given: Given
     assurance: str
     sealed: bool
     replicas: int | None
@@ -65,7 +65,10 @@ def query(
 ) -> None:
     """Ask MODEL (a name or a 0x-prefixed id) about INPUT and wait for the answer.
 
-    INPUT is a csv or json file with the model's features, or the numbers themselves: 1.5,2,3
+    INPUT is a csv file with one row of numbers, a json file, or the numbers themselves: 1.5,2,3.
+    Where a heading or the keys of a json object name the features, they may stand in any order;
+    otherwise their order is that of `nesa model show`. A json file may also hold a list, or
+    {"features": [1.5, 2, 3]}.
 
     When the wait is interrupted, `nesa answer` goes on with it.
     """
@@ -84,7 +87,7 @@ async def ask(client: Client, wish: Wish, departure: Departure, *, quiet: bool) 
     model = await client.model(wish.model)
     submitted = await client.submit(
         model,
-        wish.features,
+        wish.given.ordered([feature.name for feature in model.card.features]),
         assurance=wish.assurance,
         sealed=wish.sealed,
         replicas=wish.replicas,
