@@ -23,6 +23,8 @@ def files(tmp_path: Path) -> dict[str, Path]:
     names = [feature.name for feature in model.card.features]
     contents = {
         "FEATURES": [numbers],
+        "ABSURD": [["1e9", *numbers[1:]]],
+        "BEYOND": [["100", *numbers[1:]]],
         "HEADED": [["weight", *names[1:]], numbers],
     }
     found = {name: tmp_path / f"{name}.csv" for name in contents}
@@ -86,6 +88,7 @@ REFUSALS = {
     "shape": (["query", MLP, "1,2,3"], "shape"),
     "NaN": (["query", MLP, ",".join(["nan"] * 30)], "finite"),
     "text": (["query", MLP, "one,two"], "list of numbers"),
+    "range": (["query", MLP, "ABSURD"], "mean radius is 1e+09 micrometre, outside"),
     "heading": (["query", MLP, "HEADED"], "no feature 'weight'"),
     "file": (["query", MLP, "nowhere.csv"], "nowhere.csv"),
     "model": (["query", "gpt-9", "1"], "registered are"),
@@ -110,6 +113,16 @@ def test_bad_input_is_one_sentence_and_exit_code_one(
     assert said in found.err
     assert found.err.startswith("Error: ")
     assert found.err.count("\n") == 1
+
+
+def test_a_clipped_number_is_warned_of_before_it_is_paid_for(
+    nesa: Nesa, network: StandingNetwork, files: dict[str, Path]
+) -> None:
+    found = nesa("query", MLP, files["BEYOND"], "--max-fee", "0.1", "--network", network.file)
+    warning, refusal = found.err.splitlines()
+    assert warning.startswith("Warning: ")
+    assert "mean radius is 100 micrometre" in warning
+    assert "more than the limit" in refusal
 
 
 @pytest.mark.parametrize("case", REFUSALS)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from nesa.chain.deployment import ServedModel
 from nesa.chain.events import VersionRegistered
+from nesa.client.ranges import check_ranges
 from nesa.models.card import ModelCard
 from nesa.models.folder import INDEX
 from nesa.models.index import decode_index
@@ -49,16 +50,20 @@ class Model:
     card: ModelCard
 
     def encode_features(self, features: Features) -> bytes:
-        """Canonical bytes of the input tensor.
+        """Canonical bytes of the input tensor; warns of numbers outside of their feature's range.
 
         Raises:
-            InvalidTensor: wrong shape, or something that is not a finite number.
+            InvalidTensor: wrong shape, something that is not a finite number, or one that is far
+                out of range.
         """
         try:
             numbers = np.asarray(features, dtype=np.float64)
         except (TypeError, ValueError) as error:
             raise InvalidTensor("features must be numbers, all rows of the same length") from error
-        return self.card.input_edge.encode(self.card.quantise_input(numbers))
+        with np.errstate(over="ignore"):
+            whole = self.card.quantise_input(numbers)
+        check_ranges(self.card, numbers)
+        return self.card.input_edge.encode(whole)
 
 
 def choose(

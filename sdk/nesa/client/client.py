@@ -199,12 +199,13 @@ class Client:
     ) -> SubmittedQuery:
         """Ask and pay; returns as soon as the query is on chain.
 
+        A feature outside of its range is clipped, with a UserWarning that names it.
         `model` may be a name or an id, see `model`. `max_fee` is in NES units, see `ONE_NES`.
         A sealed query is sealed with `content_key`, by default with a new one: who stores one of
         32 secret random bytes beforehand can read the answer whatever happens in between.
 
         Raises:
-            InvalidTensor: the features are not what the model takes.
+            InvalidTensor: the features are not what the model takes, or far out of their range.
             InvalidInput: the price exceeds `max_fee`, the input is too long, or the content key is
                 none.
             ExhaustedResource: the account does not hold the price.
