@@ -95,6 +95,7 @@ REFUSALS = {
     "fee": (["query", MLP, "FEATURES", "--max-fee", "0.1"], "more than the limit"),
     "replicas": (["query", MLP, "FEATURES", "--replicas", "2"], "refused: an AGREED query needs"),
     "query": (["watch", "999999"], "no query 999999"),
+    "password": (["balance", "--password-file", "nowhere"], "nowhere needs --keystore"),
     "account": (["balance", "0x12"], "40 hexadecimal digits"),
     "payee": (["withdraw", "0x12"], "40 hexadecimal digits"),
     "answer": (["answer", "999999"], "no query 999999"),
@@ -169,6 +170,13 @@ def test_a_wrong_password_is_refused(nesa: Nesa, network: StandingNetwork, tmp_p
     )
     assert found.code == 1
     assert "password" in found.err
+
+
+def test_a_password_file_of_the_environment_does_nothing_without_a_keystore(
+    nesa: Nesa, network: StandingNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NESA_PASSWORD_FILE", "nowhere")
+    assert nesa("balance", "--network", network.file).code == 0
 
 
 def test_a_missing_network_says_how_to_start_one(nesa: Nesa, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from nesa.chain.deployment import KeyFile
 from nesa.chain.sender import OnIntent, forget
@@ -34,7 +35,7 @@ class Target:
         """A client that is not connected yet; `on_intent` is told of what it sends.
 
         Raises:
-            InvalidConfiguration: no network file, or a key without its password file.
+            InvalidConfiguration: no network file, or only one of a key and its password file.
         """
         if not self.network.is_file():
             raise InvalidConfiguration(
@@ -45,6 +46,10 @@ class Target:
 
     def _key(self) -> KeyFile | None:
         if self.keystore is None:
+            if self.password_file is not None:
+                raise InvalidConfiguration(
+                    f"--password-file {self.password_file} needs --keystore, the key that it opens"
+                )
             return None
         if self.password_file is None:
             raise InvalidConfiguration("--keystore needs --password-file, a file with its password")
@@ -57,6 +62,9 @@ def network_options(command: Command) -> Command:
     def call(
         network: Path, keystore: Path | None, password_file: Path | None, **others: Any
     ) -> Any:
+        source = click.get_current_context().get_parameter_source("password_file")
+        if keystore is None and source is ParameterSource.ENVIRONMENT:
+            password_file = None  # the variable is also the miners', and says nothing by itself
         return command(target=Target(network, keystore, password_file), **others)
 
     call.__name__, call.__doc__ = command.__name__, command.__doc__
