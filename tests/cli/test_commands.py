@@ -7,8 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from nesa import Fulfilled, Requested
+from nesa.cli.commands.watch import nothing_to_refund
 from nesa.models.folder import load
 from tests.cli.conftest import Nesa
+from tests.client.test_watching import ANSWER
+from tests.client.test_watching import QUERY as ANSWERED
 from tests.standing_network import StandingNetwork
 
 MLP = "breast-cancer-mlp"
@@ -54,6 +58,11 @@ def test_a_model_is_shown_with_its_price_and_features(nesa: Nesa, network: Stand
     assert found["provable"] is True
 
 
+def test_an_answered_query_has_nothing_to_refund() -> None:
+    assert "nothing to refund" in str(nothing_to_refund(Fulfilled(ANSWER)))
+    assert nothing_to_refund(Requested(ANSWERED)) is None
+
+
 def test_a_model_folder_is_checked_to_its_accuracy(nesa: Nesa) -> None:
     found = nesa("model", "check", ROOT / "models" / MLP, "--json").document
     assert found["intact"] is True
@@ -85,7 +94,8 @@ def test_a_model_is_cut_anew(nesa: Nesa, tmp_path: Path) -> None:
 
 
 REFUSALS = {
-    "shape": (["query", MLP, "1,2,3"], "shape"),
+    "shape": (["query", MLP, "1,2,3"], "needs 30 numbers, got 3"),
+    "minus": (["query", MLP, "-1,2,3"], "needs 30 numbers, got 3"),
     "NaN": (["query", MLP, ",".join(["nan"] * 30)], "finite"),
     "text": (["query", MLP, "one,two"], "list of numbers"),
     "range": (["query", MLP, "ABSURD"], "mean radius is 1e+09 micrometre, outside"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -26,9 +27,9 @@ from nesa.chain.sender import Fees, Intent, OnIntent
 from nesa.cli.commands.query import Wish, ask
 from nesa.cli.features import Given
 from nesa.cli.main import main
-from nesa.cli.resuming import Departure, keeping, key_file, read_content_key
+from nesa.cli.resuming import Departure, keeping, key_file, read_content_key, time_left
 from nesa.models.folder import load
-from nesa.protocol.ids import Address, Digest
+from nesa.protocol.ids import Address, Digest, Timestamp
 from tests.oracle.cases import query_with
 from tests.standing_network import StandingNetwork
 
@@ -55,7 +56,25 @@ def test_the_content_key_is_kept_for_its_owner_alone(error: BaseException) -> No
 def test_an_interruption_says_how_to_go_on(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(KeyboardInterrupt), keeping(SEALED):
         raise KeyboardInterrupt
-    assert f"`nesa answer 7 --content-key {FILE}`" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert f"`nesa answer 7 --content-key {FILE}`" in said
+    assert time_left(SEALED.query.answer_deadline, time.time()) in said
+
+
+def test_the_deadline_is_told_with_what_is_left_of_it() -> None:
+    noon = Timestamp(1_767_268_800)
+    assert time_left(noon, noon - 41.5) == " and can be answered until 12:00:00 UTC, for 41 s more"
+    assert time_left(noon, noon + 0.5) == " and its deadline passed at 12:00:00 UTC"
+
+
+async def test_a_sealed_query_without_its_key_is_told_the_option(
+    network: StandingNetwork, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with Client.connect(network.file, policy=RpcPolicy(poll=0.02)) as client:
+        submitted = await client.submit("breast-cancer-mlp", EXAMPLE, sealed=True)
+    command = ["answer", str(submitted.query_id), "--network", str(network.file)]
+    assert await asyncio.to_thread(main, command) == 1
+    assert f"--content-key {key_file(submitted.query_id)}" in capsys.readouterr().err
 
 
 def test_no_key_is_kept_of_what_is_over() -> None:

@@ -90,7 +90,7 @@ async def test_an_unanswered_query_expires_and_its_fee_comes_back(
     before = (await client.balance()).nes
     submitted = await client.submit(model, features)
     await let_time_pass(client, 61)
-    with pytest.raises(QueryExpired, match=f"client.refund\\({submitted.query_id}\\)"):
+    with pytest.raises(QueryExpired, match=f"query {submitted.query_id} in time; its fee"):
         await client.result(submitted)
     assert await client.refund(submitted.query_id) == submitted.query.fee
     assert (await client.balance()).nes == before

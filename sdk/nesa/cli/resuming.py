@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +20,7 @@ from nesa.protocol.errors import (
     QueryFailed,
     Rejected,
 )
-from nesa.protocol.ids import Digest, QueryId
+from nesa.protocol.ids import Digest, QueryId, Timestamp
 
 if TYPE_CHECKING:
     from nesa.chain.sender import Intent
@@ -118,8 +119,18 @@ def keeping(submitted: SubmittedQuery) -> Iterator[None]:
         raise
     except BaseException:
         _keep_key(submitted)
-        click.echo(f"query {submitted.query_id} is paid for; {go_on(submitted)}", err=True)
+        left = time_left(submitted.query.answer_deadline, time.time())
+        click.echo(f"query {submitted.query_id} is paid for{left}; {go_on(submitted)}", err=True)
         raise
+
+
+def time_left(deadline: Timestamp, now: float) -> str:
+    """How long an answer may still come, with the hour; both in seconds since 1970."""
+    hour = time.strftime("%H:%M:%S UTC", time.gmtime(deadline))
+    left = int(deadline - now)
+    if left <= 0:
+        return f" and its deadline passed at {hour}"
+    return f" and can be answered until {hour}, for {left} s more"
 
 
 def go_on(submitted: SubmittedQuery) -> str:

@@ -36,6 +36,8 @@ from nesa.protocol.queries import MAX_INPUT_BYTES, Assurance
 
 _Event = TypeVar("_Event")
 
+NO_KEY: Final = "there is no key to pay with; connect with a keystore and its password"
+
 DEFAULT_POLICY: Final = RpcPolicy()
 
 
@@ -315,13 +317,13 @@ class Client:
     @property
     def _payer(self) -> LocalAccount:
         if self._account is None:
-            raise InvalidConfiguration("this client has no key: connect with `key=`")
+            raise InvalidConfiguration(NO_KEY)
         return self._account
 
     @property
     def _own_sender(self) -> Sender:
         if self._sender is None:
-            raise InvalidConfiguration("this client has no key: connect with `key=`")
+            raise InvalidConfiguration(NO_KEY)
         return self._sender
 
     @property

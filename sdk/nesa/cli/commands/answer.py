@@ -10,11 +10,13 @@ import click
 
 from nesa.cli.commands.query import show_answer
 from nesa.cli.output import json_option
-from nesa.cli.resuming import keeping, read_content_key
+from nesa.cli.resuming import keeping, key_file, read_content_key
 from nesa.cli.session import Target, connected, network_options
 from nesa.client.answers import Answer
 from nesa.client.client import Client
+from nesa.protocol.errors import InvalidInput
 from nesa.protocol.ids import Digest, QueryId
+from nesa.protocol.queries import Privacy
 
 
 class QueryName(click.ParamType):
@@ -53,6 +55,11 @@ def answer(
 
     async def wait(client: Client) -> Answer:
         submitted = await client.find(query, content_key=key)
+        if submitted.query.privacy is Privacy.SEALED and key is None:
+            raise InvalidInput(
+                f"query {submitted.query_id} is sealed; name the file with its key, such as "
+                f"--content-key {key_file(submitted.query_id)}"
+            )
         with keeping(submitted):
             return await client.result(submitted)
 

@@ -10,6 +10,7 @@ import click
 from rich.table import Table
 
 from nesa.cli.output import console, json_option, plain, safe, show
+from nesa.cli.quantities import Nes
 from nesa.cli.session import Target, connected, network_options
 from nesa.client.cards import Model
 from nesa.client.client import Client
@@ -17,7 +18,7 @@ from nesa.client.payment import in_nes
 from nesa.client.registering import Terms
 from nesa.models.card import Accuracy
 from nesa.protocol.errors import IntegrityError
-from nesa.protocol.ids import ONE_NES, Amount
+from nesa.protocol.ids import Amount
 
 FILE: Final = click.Path(path_type=Path, exists=True, dir_okay=False)
 FOLDER: Final = click.Path(path_type=Path, file_okay=False)
@@ -95,8 +96,8 @@ def check(folder: Path, as_json: bool) -> None:
     "--base-url https://models.example.org"
 )
 @click.argument("folder", type=FOLDER)
-@click.option("--price", type=click.FloatRange(min=0), required=True, help="NES a shard, replica.")
-@click.option("--proof-price", type=click.FloatRange(min=0), default=0.5, show_default=True)
+@click.option("--price", type=Nes(), required=True, help="NES a shard, replica.")
+@click.option("--proof-price", type=Nes(), default=0.5, show_default=True)
 @click.option("--royalty", type=click.IntRange(0, 2000), default=1000, help="Basis points.")
 @click.option("--store", type=FOLDER, required=True, help="Folder that you serve to miners.")
 @click.option("--base-url", help="Where the store answers; by default its path.")
@@ -105,8 +106,8 @@ def check(folder: Path, as_json: bool) -> None:
 def register(
     target: Target,
     folder: Path,
-    price: float,
-    proof_price: float,
+    price: Amount,
+    proof_price: Amount,
     royalty: int,
     store: Path,
     base_url: str | None,
@@ -116,7 +117,7 @@ def register(
     from nesa.models.publish import publish
 
     location = publish(folder, store, base_url or str(store.resolve()))
-    terms = Terms(_units(price), _units(proof_price), royalty, location)
+    terms = Terms(price, proof_price, royalty, location)
 
     async def send(client: Client) -> str:
         return f"0x{(await client.developer().register(folder, terms)).hex()}"
@@ -190,7 +191,3 @@ def _facts(compiled: Any) -> dict[str, Any]:
         "provable": all(any(shard.circuit_digest) for shard in compiled.shards),
         "accuracies": plain(card.accuracy.model_dump()),
     }
-
-
-def _units(amount: float) -> Amount:
-    return Amount(round(amount * ONE_NES))
