@@ -54,8 +54,34 @@ def test_models_are_listed_with_their_versions(nesa: Nesa, network: StandingNetw
 def test_a_model_is_shown_with_its_price_and_features(nesa: Nesa, network: StandingNetwork) -> None:
     found = nesa("model", "show", MLP, "--network", network.file, "--json").document
     assert found["price"] == "0.05 NES a shard and replica"
-    assert len(found["features"]) == 30
+    assert (found["inputs"], len(found["features"])) == (30, 30)
+    radius = found["features"][0]
+    assert (radius["name"], radius["unit"]) == ("mean radius", "micrometre")
+    assert (radius["high"] - radius["low"]) / radius["step"] == pytest.approx(254)
+    assert radius["low"] < radius["offset"] < radius["high"]
+    row = load(ROOT / "models" / MLP).test_rows().features[0].tolist()
+    assert found["sample"] == row
     assert found["provable"] is True
+
+
+def test_a_sample_is_shown_as_a_query_takes_it(nesa: Nesa, network: StandingNetwork) -> None:
+    found = nesa("model", "show", MLP, "--network", network.file)
+    first = load(ROOT / "models" / MLP).test_rows().features[0].tolist()
+    assert ",".join(f"{number:.12g}" for number in first[:3]) in found.out
+    assert "mean radius [micrometre]" in found.out
+
+
+def test_a_model_is_shown_without_a_sample_that_is_not_to_be_had(
+    nesa: Nesa, network: StandingNetwork, tmp_path: Path
+) -> None:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "model.json").write_bytes((ROOT / "models" / MLP / "model.json").read_bytes())
+    models = json.loads(network.file.read_text())["models"]
+    served = [{**one, "folder": str(folder)} if one["name"] == MLP else one for one in models]
+    path = changed_network(network, tmp_path, models=served)
+    assert nesa("model", "show", MLP, "--network", path, "--json").document["sample"] is None
+    assert "not to be had" in nesa("model", "show", MLP, "--network", path).out
 
 
 def test_an_answered_query_has_nothing_to_refund() -> None:

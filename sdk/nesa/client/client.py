@@ -142,6 +142,14 @@ class Client:
         """
         return await self._catalogue.model(name)
 
+    async def sample(self, model: Model | str) -> list[float]:
+        """One of the rows of features that a model was measured on, to try it with.
+
+        Raises:
+            InvalidModel, Unavailable, IntegrityError: its test rows are not to be had.
+        """
+        return await self._catalogue.sample(await self._offered(model))
+
     async def quote(
         self,
         model: Model | str,

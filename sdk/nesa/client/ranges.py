@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from nesa.models.card import ModelCard
+from nesa.models.card import Feature, ModelCard
 from nesa.protocol.errors import InvalidTensor
 
 ABSURD_WIDTHS: Final = 10
@@ -36,6 +36,12 @@ class Outlier:
         return f"{self.name} is {given}, outside {self.low:g} to {self.high:g}"
 
 
+def representable(card: ModelCard, feature: Feature) -> tuple[float, float]:
+    """The least and the greatest number of a feature that the model's input can hold."""
+    edge = card.input_edge
+    return feature.offset + feature.step * edge.low, feature.offset + feature.step * edge.high
+
+
 def outliers(card: ModelCard, numbers: NDArray[np.float64]) -> tuple[Outlier, ...]:
     """The numbers that the model's input clips, in the order of the features.
 
@@ -46,7 +52,7 @@ def outliers(card: ModelCard, numbers: NDArray[np.float64]) -> tuple[Outlier, ..
         steps = (number - feature.offset) / feature.step
         beyond = max(edge.low - steps, steps - edge.high)
         if beyond > 0.5:  # less is rounded to the end of the range, which is not clipping
-            low, high = (feature.offset + feature.step * end for end in (edge.low, edge.high))
+            low, high = representable(card, feature)
             widths = beyond / max(edge.high - edge.low, 1)
             found.append(Outlier(feature.name, feature.unit, number, low, high, widths))
     return tuple(found)

@@ -15,9 +15,10 @@ from nesa.cli.session import Target, connected, network_options
 from nesa.client.cards import Model
 from nesa.client.client import Client
 from nesa.client.payment import in_nes
+from nesa.client.ranges import representable
 from nesa.client.registering import Terms
 from nesa.models.card import Accuracy
-from nesa.protocol.errors import IntegrityError
+from nesa.protocol.errors import IntegrityError, NesaError
 from nesa.protocol.ids import Amount
 
 FILE: Final = click.Path(path_type=Path, exists=True, dir_okay=False)
@@ -147,10 +148,20 @@ def list_models(target: Target, as_json: bool) -> None:
 @json_option
 def show_model(target: Target, name: str, as_json: bool) -> None:
     """Show one registered version: what it takes, what it costs, how good it is."""
-    show(connected(target, lambda client: _details(client, name)), as_json=as_json)
+    details = connected(target, lambda client: _details(client, name))
+    show(details if as_json else _for_people(details), as_json=as_json)
+
+
+def _for_people(details: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The details with short features, and a sample in the form that `nesa query` takes."""
+    named = [f"{feature['name']} [{feature['unit']}]" for feature in details["features"]]
+    row = details["sample"]
+    sample = "not to be had" if row is None else ",".join(f"{number:.12g}" for number in row)
+    return {**details, "features": named, "sample": sample}
 
 
 async def _details(client: Client, name: str) -> Mapping[str, Any]:
+    """What is known of a version, its features with the range that the model tells apart."""
     found = await client.model(name)
     registry = client.contracts.registry
     offer = await registry.offer(found.version_id, at="latest")
@@ -160,7 +171,13 @@ async def _details(client: Client, name: str) -> Mapping[str, Any]:
         "title": card.title,
         "description": card.description,
         "labels": list(card.labels),
-        "features": [f"{feature.name} [{feature.unit}]" for feature in card.features],
+        "inputs": len(card.features),
+        "features": [
+            {**feature.model_dump(), "low": low, "high": high}
+            for feature in card.features
+            for low, high in [representable(card, feature)]
+        ],
+        "sample": await _sample(client, found),
         "accuracy": _said(card.accuracy),
         "shards": offer.shards,
         "price": f"{in_nes(offer.price)} a shard and replica",
@@ -168,6 +185,13 @@ async def _details(client: Client, name: str) -> Mapping[str, Any]:
         "provable": offer.provable,
         "developer": await registry.developer_of(found.version_id, at="latest"),
     }
+
+
+async def _sample(client: Client, found: Model) -> list[float] | None:
+    try:
+        return await client.sample(found)
+    except NesaError:
+        return None  # a model may be asked without its test rows
 
 
 def _line(found: Model) -> dict[str, Any]:
