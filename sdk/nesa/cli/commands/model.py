@@ -12,6 +12,7 @@ from rich.table import Table
 from nesa.cli.output import console, json_option, plain, safe, show
 from nesa.cli.quantities import Nes
 from nesa.cli.session import Target, connected, network_options
+from nesa.cli.text import printable
 from nesa.client.cards import Model
 from nesa.client.client import Client
 from nesa.client.payment import in_nes
@@ -148,16 +149,17 @@ def list_models(target: Target, as_json: bool) -> None:
 @json_option
 def show_model(target: Target, name: str, as_json: bool) -> None:
     """Show one registered version: what it takes, what it costs, how good it is."""
-    details = connected(target, lambda client: _details(client, name))
-    show(details if as_json else _for_people(details), as_json=as_json)
-
-
-def _for_people(details: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The details with short features, and a sample in the form that `nesa query` takes."""
-    named = [f"{feature['name']} [{feature['unit']}]" for feature in details["features"]]
-    row = details["sample"]
-    sample = "not to be had" if row is None else ",".join(f"{number:.12g}" for number in row)
-    return {**details, "features": named, "sample": sample}
+    details = dict(connected(target, lambda client: _details(client, name)))
+    if as_json:
+        show(details, as_json=True)
+        return
+    sample = details.pop("sample")
+    details["features"] = [f"{one['name']} [{one['unit']}]" for one in details["features"]]
+    show(details, as_json=False)
+    if sample is not None:
+        # Outside of the table, which would wrap a line that is there to be copied.
+        row = ",".join(f"{number:.12g}" for number in sample)
+        click.echo(f"\nTo try it: nesa query {printable(name)} {row}")
 
 
 async def _details(client: Client, name: str) -> Mapping[str, Any]:
