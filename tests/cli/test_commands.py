@@ -7,9 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from nesa import Fulfilled, Requested
 from nesa.cli.commands.devnet import down_command
+from nesa.cli.commands.watch import nothing_to_refund
 from nesa.models.folder import load
 from tests.cli.conftest import Nesa
+from tests.client.test_watching import ANSWER
+from tests.client.test_watching import QUERY as ANSWERED
 from tests.standing_network import StandingNetwork
 
 MLP = "breast-cancer-mlp"
@@ -17,11 +21,21 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
-def features(tmp_path: Path) -> Path:
-    row = load(ROOT / "models" / MLP).test_rows().features[0]
-    path = tmp_path / "row.csv"
-    path.write_text(",".join(str(number) for number in row))
-    return path
+def files(tmp_path: Path) -> dict[str, Path]:
+    """Inputs by what the tables below call them."""
+    model = load(ROOT / "models" / MLP)
+    numbers = [str(number) for number in model.test_rows().features[0]]
+    names = [feature.name for feature in model.card.features]
+    contents = {
+        "FEATURES": [numbers],
+        "ABSURD": [["1e9", *numbers[1:]]],
+        "BEYOND": [["100", *numbers[1:]]],
+        "HEADED": [["weight", *names[1:]], numbers],
+    }
+    found = {name: tmp_path / f"{name}.csv" for name in contents}
+    for name, rows in contents.items():
+        found[name].write_text("\n".join(",".join(row) for row in rows))
+    return found
 
 
 def test_balance_shows_sums_in_nes(nesa: Nesa, network: StandingNetwork) -> None:
@@ -41,8 +55,41 @@ def test_models_are_listed_with_their_versions(nesa: Nesa, network: StandingNetw
 def test_a_model_is_shown_with_its_price_and_features(nesa: Nesa, network: StandingNetwork) -> None:
     found = nesa("model", "show", MLP, "--network", network.file, "--json").document
     assert found["price"] == "0.05 NES a shard and replica"
-    assert len(found["features"]) == 30
+    assert (found["inputs"], len(found["features"])) == (30, 30)
+    radius = found["features"][0]
+    assert (radius["name"], radius["unit"]) == ("mean radius", "micrometre")
+    assert (radius["high"] - radius["low"]) / radius["step"] == pytest.approx(254)
+    assert radius["low"] < radius["offset"] < radius["high"]
+    row = load(ROOT / "models" / MLP).test_rows().features[0].tolist()
+    assert found["sample"] == row
     assert found["provable"] is True
+
+
+def test_a_sample_is_shown_as_a_query_takes_it(nesa: Nesa, network: StandingNetwork) -> None:
+    found = nesa("model", "show", MLP, "--network", network.file)
+    first = load(ROOT / "models" / MLP).test_rows().features[0].tolist()
+    row = ",".join(f"{number:.12g}" for number in first)
+    assert f"nesa query {MLP} {row}\n" in found.out
+    assert "mean radius [micrometre]" in found.out
+
+
+def test_a_model_is_shown_without_a_sample_that_is_not_to_be_had(
+    nesa: Nesa, network: StandingNetwork, tmp_path: Path
+) -> None:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "model.json").write_bytes((ROOT / "models" / MLP / "model.json").read_bytes())
+    models = json.loads(network.file.read_text())["models"]
+    served = [{**one, "folder": str(folder)} if one["name"] == MLP else one for one in models]
+    path = changed_network(network, tmp_path, models=served)
+    assert nesa("model", "show", MLP, "--network", path, "--json").document["sample"] is None
+    shown = nesa("model", "show", MLP, "--network", path)
+    assert (shown.code, "nesa query" in shown.out) == (0, False)
+
+
+def test_an_answered_query_has_nothing_to_refund() -> None:
+    assert "nothing to refund" in str(nothing_to_refund(Fulfilled(ANSWER)))
+    assert nothing_to_refund(Requested(ANSWERED)) is None
 
 
 def test_a_model_folder_is_checked_to_its_accuracy(nesa: Nesa) -> None:
@@ -76,14 +123,18 @@ def test_a_model_is_cut_anew(nesa: Nesa, tmp_path: Path) -> None:
 
 
 REFUSALS = {
-    "shape": (["query", MLP, "1,2,3"], "shape"),
+    "shape": (["query", MLP, "1,2,3"], "needs 30 numbers, got 3"),
+    "minus": (["query", MLP, "-1,2,3"], "needs 30 numbers, got 3"),
     "NaN": (["query", MLP, ",".join(["nan"] * 30)], "finite"),
     "text": (["query", MLP, "one,two"], "list of numbers"),
+    "range": (["query", MLP, "ABSURD"], "mean radius is 1e+09 micrometre, outside"),
+    "heading": (["query", MLP, "HEADED"], "no feature 'weight'"),
     "file": (["query", MLP, "nowhere.csv"], "nowhere.csv"),
     "model": (["query", "gpt-9", "1"], "registered are"),
     "fee": (["query", MLP, "FEATURES", "--max-fee", "0.1"], "more than the limit"),
     "replicas": (["query", MLP, "FEATURES", "--replicas", "2"], "refused: an AGREED query needs"),
     "query": (["watch", "999999"], "no query 999999"),
+    "password": (["balance", "--password-file", "nowhere"], "nowhere needs --keystore"),
     "account": (["balance", "0x12"], "40 hexadecimal digits"),
     "payee": (["withdraw", "0x12"], "40 hexadecimal digits"),
     "answer": (["answer", "999999"], "no query 999999"),
@@ -93,10 +144,10 @@ REFUSALS = {
 
 @pytest.mark.parametrize("case", REFUSALS)
 def test_bad_input_is_one_sentence_and_exit_code_one(
-    nesa: Nesa, network: StandingNetwork, features: Path, case: str
+    nesa: Nesa, network: StandingNetwork, files: dict[str, Path], case: str
 ) -> None:
     words, said = REFUSALS[case]
-    given = [str(features) if word == "FEATURES" else word for word in words]
+    given = [files.get(word, word) for word in words]
     found = nesa(*given, "--network", network.file)
     assert (found.code, found.out) == (1, "")
     assert said in found.err
@@ -104,12 +155,22 @@ def test_bad_input_is_one_sentence_and_exit_code_one(
     assert found.err.count("\n") == 1
 
 
+def test_a_clipped_number_is_warned_of_before_it_is_paid_for(
+    nesa: Nesa, network: StandingNetwork, files: dict[str, Path]
+) -> None:
+    found = nesa("query", MLP, files["BEYOND"], "--max-fee", "0.1", "--network", network.file)
+    warning, refusal = found.err.splitlines()
+    assert warning.startswith("Warning: ")
+    assert "mean radius is 100 micrometre" in warning
+    assert "more than the limit" in refusal
+
+
 @pytest.mark.parametrize("case", REFUSALS)
 def test_bad_input_in_json_is_a_document(
-    nesa: Nesa, network: StandingNetwork, features: Path, case: str
+    nesa: Nesa, network: StandingNetwork, files: dict[str, Path], case: str
 ) -> None:
     words, said = REFUSALS[case]
-    given = [str(features) if word == "FEATURES" else word for word in words]
+    given = [files.get(word, word) for word in words]
     found = nesa(*given, "--network", network.file, "--json")
     assert found.code == 1
     assert said in found.document["error"]["message"]
@@ -148,6 +209,13 @@ def test_a_wrong_password_is_refused(nesa: Nesa, network: StandingNetwork, tmp_p
     )
     assert found.code == 1
     assert "password" in found.err
+
+
+def test_a_password_file_of_the_environment_does_nothing_without_a_keystore(
+    nesa: Nesa, network: StandingNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NESA_PASSWORD_FILE", "nowhere")
+    assert nesa("balance", "--network", network.file).code == 0
 
 
 def test_a_missing_network_says_how_to_start_one(nesa: Nesa, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import click
 import pytest
 
 from nesa.cli.main import cli
+from nesa.cli.quantities import Nes
 from tests.cli.conftest import Nesa
 
 
@@ -67,9 +68,10 @@ def test_the_list_of_commands_matches_their_names(nesa: Nesa) -> None:
         ["nope"],
         ["query"],
         ["query", "m", "1", "--assurance", "SURE"],
+        ["query", "m", "1", "--assurance", "CHALLENGED"],
         ["devnet", "up", "--miners", "1"],
     ],
-    ids=["command", "argument", "choice", "range"],
+    ids=["command", "argument", "choice", "not offered", "range"],
 )
 def test_wrong_usage_is_exit_code_two(nesa: Nesa, words: list[str]) -> None:
     found = nesa(*words)
@@ -79,3 +81,26 @@ def test_wrong_usage_is_exit_code_two(nesa: Nesa, words: list[str]) -> None:
 
 def test_help_has_a_short_form(nesa: Nesa) -> None:
     assert nesa("devnet", "up", "-h").out == nesa("devnet", "up", "--help").out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--replicas", "abc"], "'abc' is not a valid whole number"),
+        (["--max-fee", "abc"], "'abc' is no sum in NES"),
+        (["--max-fee", "-1"], "give a number from 0 up"),
+        (["--max-fee", "nan"], "give a number from 0 up"),
+        (["--max-fee", "1e99"], "give a number from 0 up"),
+        (["--max-fee", "0.0000000001"], "NES has 9 decimals"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_wrong_quantity_is_told_in_words(nesa: Nesa, words: list[str], said: str) -> None:
+    found = nesa("query", "m", "1", *words)
+    assert found.code == 2
+    assert said in found.err
+
+
+def test_a_sum_is_exact() -> None:
+    assert Nes().convert("0.000000001", None, None) == 1
+    assert Nes().convert("1234567.123456789", None, None) == 1234567123456789

@@ -12,11 +12,13 @@ from eth_account import Account
 
 from nesa import Client, SubmittedQuery
 from nesa.chain.connection import RpcPolicy
+from nesa.models.folder import load
 from tests.cli.conftest import Nesa
 from tests.client.strangers import register_anything
 from tests.standing_network import StandingNetwork, rich_account
 
 MLP = "breast-cancer-mlp"
+EXAMPLE = load(Path(__file__).parents[2] / "models" / MLP).test_rows().features[0]
 EVIL = "[/x]\x1b[2J"
 
 
@@ -61,7 +63,7 @@ def expired(network: StandingNetwork) -> SubmittedQuery:
     """A query of the network's client that nobody answered in time."""
 
     async def ask(client: Client) -> SubmittedQuery:
-        submitted = await client.submit(MLP, [1.0] * 30)
+        submitted = await client.submit(MLP, EXAMPLE)
         await client.connection.request("evm_increaseTime", 61)
         await client.connection.request("evm_mine")
         return submitted

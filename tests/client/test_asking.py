@@ -32,7 +32,7 @@ from nesa import (
 from nesa.chain.deployment import KeyFile
 from nesa.client.answers import AnyQuery
 from nesa.protocol.digests import boundary_digest
-from nesa.protocol.ids import Amount, QueryId
+from nesa.protocol.ids import Amount, Digest, QueryId
 from tests.client.conftest import MLP
 from tests.client.strangers import other_requester
 from tests.standing_network import StandingNetwork, rich_account
@@ -90,7 +90,7 @@ async def test_an_unanswered_query_expires_and_its_fee_comes_back(
     before = (await client.balance()).nes
     submitted = await client.submit(model, features)
     await let_time_pass(client, 61)
-    with pytest.raises(QueryExpired, match=f"client.refund\\({submitted.query_id}\\)"):
+    with pytest.raises(QueryExpired, match=f"query {submitted.query_id} in time; its fee"):
         await client.result(submitted)
     assert await client.refund(submitted.query_id) == submitted.query.fee
     assert (await client.balance()).nes == before
@@ -180,6 +180,36 @@ async def test_a_query_is_found_again_with_its_key(
     submitted = await client.submit(model, features, sealed=True)
     found = await client.find(submitted.query_id, content_key=submitted.content_key)
     assert found == submitted
+
+
+async def test_a_query_is_found_by_the_transaction_that_asked_it(
+    client: Client, model: Model, features: np.ndarray
+) -> None:
+    submitted = await client.submit(model, features)
+    assert await client.find(submitted.tx_hash) == submitted
+    with pytest.raises(Unavailable, match="in no block"):
+        await client.find(Digest(bytes(32)))
+    paid = await client._own_sender.send(
+        client.contracts.token.approve(client.contracts.market.address, Amount(0))
+    )
+    with pytest.raises(InvalidInput, match="asked nothing"):
+        await client.find(paid.tx_hash)
+
+
+async def test_a_content_key_may_be_chosen_beforehand(
+    client: Client, model: Model, features: np.ndarray
+) -> None:
+    chosen = bytes(range(32))
+    submitted = await client.submit(model, features, sealed=True, content_key=chosen)
+    assert submitted.content_key == chosen
+
+
+@pytest.mark.parametrize(("sealed", "key"), [(False, bytes(32)), (True, bytes(31))])
+async def test_what_is_no_content_key_is_refused(
+    client: Client, model: Model, features: np.ndarray, sealed: bool, key: bytes
+) -> None:
+    with pytest.raises(InvalidInput, match="content key"):
+        await client.submit(model, features, sealed=sealed, content_key=key)
 
 
 async def test_an_early_refund_is_refused(

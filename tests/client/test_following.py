@@ -261,8 +261,10 @@ async def test_an_outage_beyond_the_deadline_names_what_was_paid(
     assert next(clock, None) is None
 
 
-async def test_patience_begins_anew_with_every_answer(client: Client, model: Model) -> None:
-    submitted = await client.submit(model, [1.0] * 30)
+async def test_patience_begins_anew_with_every_answer(
+    client: Client, model: Model, features: np.ndarray
+) -> None:
+    submitted = await client.submit(model, features)
     clock = iter([0.0, 100.0, 150.0, 161.0])
     following = Following(client.connection, submitted, lambda: next(clock))
     node = iter([True, False, False])

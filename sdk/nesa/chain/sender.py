@@ -116,8 +116,8 @@ class Reverted(Rejected):
 OnIntent = Callable[[Intent], Awaitable[None]]
 
 
-async def _forget(_: Intent) -> None:
-    return None
+async def forget(_: Intent) -> None:
+    """Keeps no intent."""
 
 
 @dataclass(slots=True)
@@ -152,7 +152,7 @@ class Sender:
         connection: Connection,
         account: LocalAccount,
         policy: SendPolicy = SendPolicy(),
-        on_intent: OnIntent = _forget,
+        on_intent: OnIntent = forget,
     ) -> None:
         self._connection = connection
         self._account = account

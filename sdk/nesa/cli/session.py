@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from nesa.chain.deployment import KeyFile
+from nesa.chain.sender import OnIntent, forget
 from nesa.client.client import Client
 from nesa.protocol.errors import InvalidConfiguration
 
@@ -29,21 +31,25 @@ class Target:
     keystore: Path | None
     password_file: Path | None
 
-    def client(self) -> Client:
-        """A client that is not connected yet.
+    def client(self, on_intent: OnIntent = forget) -> Client:
+        """A client that is not connected yet; `on_intent` is told of what it sends.
 
         Raises:
-            InvalidConfiguration: no network file, or a key without its password file.
+            InvalidConfiguration: no network file, or only one of a key and its password file.
         """
         if not self.network.is_file():
             raise InvalidConfiguration(
                 f"there is no network file {self.network}: start a network with `nesa devnet up`, "
                 "or name a file with --network"
             )
-        return Client.connect(self.network, key=self._key())
+        return Client.connect(self.network, key=self._key(), on_intent=on_intent)
 
     def _key(self) -> KeyFile | None:
         if self.keystore is None:
+            if self.password_file is not None:
+                raise InvalidConfiguration(
+                    f"--password-file {self.password_file} needs --keystore, the key that it opens"
+                )
             return None
         if self.password_file is None:
             raise InvalidConfiguration("--keystore needs --password-file, a file with its password")
@@ -56,6 +62,9 @@ def network_options(command: Command) -> Command:
     def call(
         network: Path, keystore: Path | None, password_file: Path | None, **others: Any
     ) -> Any:
+        source = click.get_current_context().get_parameter_source("password_file")
+        if keystore is None and source is ParameterSource.ENVIRONMENT:
+            password_file = None  # the variable is also the miners', and says nothing by itself
         return command(target=Target(network, keystore, password_file), **others)
 
     call.__name__, call.__doc__ = command.__name__, command.__doc__
@@ -85,11 +94,13 @@ _OPTIONS: Final = (
 )
 
 
-def connected(target: Target, work: Callable[[Client], Awaitable[_Result]]) -> _Result:
-    """What `work` returns, run with a connected client."""
+def connected(
+    target: Target, work: Callable[[Client], Awaitable[_Result]], on_intent: OnIntent = forget
+) -> _Result:
+    """What `work` returns, run with a connected client; `on_intent` is told of what it sends."""
 
     async def run() -> _Result:
-        async with target.client() as client:
+        async with target.client(on_intent) as client:
             return await work(client)
 
     return asyncio.run(run())

@@ -103,8 +103,9 @@ class SubmittedQuery:
         return self.query.query_id
 
 
-AnyQuery: TypeAlias = SubmittedQuery | Query | QueryId
-"""How a query may be named: as `submit` returned it, by its terms, or by its number."""
+AnyQuery: TypeAlias = SubmittedQuery | Query | QueryId | Digest
+"""How a query may be named: as `submit` returned it, by its terms, by its number, or by the hash of
+the transaction that asked it."""
 
 
 def number_of(query: AnyQuery) -> QueryId:

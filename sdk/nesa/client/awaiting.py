@@ -81,9 +81,6 @@ class Awaiting:
 
 def _refuse_failure(query_id: QueryId, stage: Stage) -> None:
     if isinstance(stage, Expired):
-        raise QueryExpired(
-            f"nobody answered query {query_id} in time; take the fee back with "
-            f"`await client.refund({query_id})`"
-        )
+        raise QueryExpired(f"nobody answered query {query_id} in time; its fee can be refunded")
     if isinstance(stage, Refunded):
         raise QueryRefunded(f"the fee of query {query_id} went back to whoever asked")

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from nesa.chain.deployment import ServedModel
 from nesa.chain.events import VersionRegistered
+from nesa.client.ranges import check_ranges
 from nesa.models.card import ModelCard
 from nesa.models.folder import INDEX
 from nesa.models.index import decode_index
@@ -49,16 +50,20 @@ class Model:
     card: ModelCard
 
     def encode_features(self, features: Features) -> bytes:
-        """Canonical bytes of the input tensor.
+        """Canonical bytes of the input tensor; warns of numbers outside of their feature's range.
 
         Raises:
-            InvalidTensor: wrong shape, or something that is not a finite number.
+            InvalidTensor: wrong shape, something that is not a finite number, or one that is far
+                out of range.
         """
         try:
             numbers = np.asarray(features, dtype=np.float64)
         except (TypeError, ValueError) as error:
             raise InvalidTensor("features must be numbers, all rows of the same length") from error
-        return self.card.input_edge.encode(self.card.quantise_input(numbers))
+        with np.errstate(over="ignore"):
+            whole = self.card.quantise_input(numbers)
+        check_ranges(self.card, numbers)
+        return self.card.input_edge.encode(whole)
 
 
 def choose(
@@ -92,7 +97,7 @@ async def read_model(event: VersionRegistered, folder: Path | None = None) -> Mo
         Unavailable: there is no card to be had.
         IntegrityError: the card is not the registered one.
     """
-    data = await read_store(event.location) if folder is None else await _read_file(folder / INDEX)
+    data = await read_store(event.location) if folder is None else await read_file(folder / INDEX)
     card = decode_index(data).card
     if card.digest != event.metadata_digest:
         raise IntegrityError(f"the card of {event.name} is not the registered one")
@@ -134,7 +139,7 @@ async def read_store(location: str) -> bytes:
     scheme, _, path = location.partition("://") if "://" in location else ("file", "", location)
     if scheme not in ("file", "http", "https") or "::" in location:
         raise InvalidModel(f"{location!r} is neither an http or https URL nor a path")
-    data = await (_read_file(Path(path)) if scheme == "file" else _read_url(location))
+    data = await (read_file(Path(path)) if scheme == "file" else _read_url(location))
     if len(data) > MAX_INDEX_BYTES or bytes_root(data) != digest:
         raise IntegrityError(f"{location} holds something else than its name says")
     return data
@@ -144,7 +149,13 @@ def _words(event: VersionRegistered) -> tuple[str, str]:
     return event.name, f"0x{event.version_id.hex()}"
 
 
-async def _read_file(path: Path) -> bytes:
+async def read_file(path: Path) -> bytes:
+    """A file of a model's folder.
+
+    Raises:
+        Unavailable: it cannot be read.
+    """
+
     def read() -> bytes:
         if not path.is_file():
             raise FileNotFoundError(path)
@@ -154,7 +165,7 @@ async def _read_file(path: Path) -> bytes:
     try:
         return await asyncio.to_thread(read)
     except OSError as error:
-        raise Unavailable(f"cannot read the card at {path}") from error
+        raise Unavailable(f"cannot read {path}") from error
 
 
 async def _read_url(url: str) -> bytes:
@@ -169,5 +180,5 @@ async def _read_url(url: str) -> bytes:
                 if len(data) > MAX_INDEX_BYTES:
                     break
     except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
-        raise Unavailable(f"cannot read the card at {url}") from error
+        raise Unavailable(f"cannot read {url}") from error
     return bytes(data)

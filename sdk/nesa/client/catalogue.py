@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from nesa.chain.connection import Connection
 from nesa.chain.deployment import ServedModel
 from nesa.chain.events import VersionRegistered
 from nesa.client.cards import Model, choose, read_model, read_models
 from nesa.client.history import find_versions
+from nesa.client.samples import read_sample
+from nesa.protocol.ids import VersionId
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,12 @@ class Catalogue:
         event = choose(name, await find_versions(self.connection), self.served)
         return await self._read(event)
 
+    async def sample(self, model: Model) -> list[float]:
+        """A row of features that the model was measured on; errors as of `read_sample`."""
+        return await read_sample(model, self._folder(model.version_id))
+
     async def _read(self, event: VersionRegistered) -> Model:
-        folders = {model.id: model.folder for model in self.served}
-        return await read_model(event, folders.get(event.version_id))
+        return await read_model(event, self._folder(event.version_id))
+
+    def _folder(self, version_id: VersionId) -> Path | None:
+        return {model.id: model.folder for model in self.served}.get(version_id)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import secrets
 from collections.abc import AsyncGenerator
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +18,7 @@ from nesa.chain.contracts import Contracts, Order
 from nesa.chain.deployment import KeyFile, Network
 from nesa.chain.events import AttemptOpened, CreditWithdrawn, QueryRequested, decode_event
 from nesa.chain.keystore import load_keystore, read_password_file
-from nesa.chain.sender import Receipt, Sender, SendPolicy
+from nesa.chain.sender import OnIntent, Receipt, Sender, SendPolicy, forget
 from nesa.client import payment
 from nesa.client.answers import Answer, AnyQuery, Balance, SubmittedQuery
 from nesa.client.awaiting import Awaiting, OnStage
@@ -27,16 +26,17 @@ from nesa.client.cards import Features, Model
 from nesa.client.catalogue import Catalogue
 from nesa.client.following import Following
 from nesa.client.history import find_submitted
-from nesa.client.ordering import make_order, sealed_order
+from nesa.client.ordering import choose_content_key, make_order, sealed_order
 from nesa.client.refusals import explained
 from nesa.client.registering import Developer
 from nesa.client.watching import Stage
-from nesa.privacy import sealing
 from nesa.protocol.errors import Incompatible, InvalidConfiguration, InvalidInput
 from nesa.protocol.ids import Address, Amount
 from nesa.protocol.queries import MAX_INPUT_BYTES, Assurance
 
 _Event = TypeVar("_Event")
+
+NO_KEY: Final = "there is no key to pay with; connect with a keystore and its password"
 
 DEFAULT_POLICY: Final = RpcPolicy()
 
@@ -45,11 +45,16 @@ class Client:
     """A person's or a program's door to Nesa; an async context manager. Make one with `connect`."""
 
     def __init__(
-        self, network: Network, key: KeyFile | LocalAccount | None, policy: RpcPolicy
+        self,
+        network: Network,
+        key: KeyFile | LocalAccount | None,
+        policy: RpcPolicy,
+        on_intent: OnIntent = forget,
     ) -> None:
         self._network = network
         self._key = key
         self._policy = policy
+        self._on_intent = on_intent
         self._stack = contextlib.AsyncExitStack()
         self._connection: Connection | None = None
         self._sender: Sender | None = None
@@ -62,14 +67,18 @@ class Client:
         *,
         key: KeyFile | LocalAccount | None = None,
         policy: RpcPolicy = DEFAULT_POLICY,
+        on_intent: OnIntent = forget,
     ) -> Self:
         """A client of the network in a file; it pays with `key`, or with the file's own client key.
+
+        `on_intent` is awaited with every signed transaction before it leaves; what it raises keeps
+        the transaction here.
 
         Raises:
             InvalidConfiguration: the file is not there or says nothing useful.
         """
         read = network if isinstance(network, Network) else Network.read(Path(network))
-        return cls(read, read.client if key is None else key, policy)
+        return cls(read, read.client if key is None else key, policy, on_intent)
 
     async def __aenter__(self) -> Self:
         account = await self._unlock()
@@ -80,7 +89,8 @@ class Client:
         self._connection = await self._stack.enter_async_context(connection)
         self._account = account
         if account is not None:
-            self._sender = Sender(connection, account, SendPolicy(poll=self._policy.poll))
+            patience = SendPolicy(poll=self._policy.poll)
+            self._sender = Sender(connection, account, patience, self._on_intent)
         return self
 
     async def __aexit__(
@@ -131,6 +141,14 @@ class Client:
             IntegrityError: its card is not the registered one.
         """
         return await self._catalogue.model(name)
+
+    async def sample(self, model: Model | str) -> list[float]:
+        """One of the rows of features that a model was measured on, to try it with.
+
+        Raises:
+            InvalidModel, Unavailable, IntegrityError: its test rows are not to be had.
+        """
+        return await self._catalogue.sample(await self._offered(model))
 
     async def quote(
         self,
@@ -187,18 +205,24 @@ class Client:
         sealed: bool = False,
         replicas: int | None = None,
         max_fee: Amount | None = None,
+        content_key: bytes | None = None,
     ) -> SubmittedQuery:
         """Ask and pay; returns as soon as the query is on chain.
 
+        A feature outside of its range is clipped, with a UserWarning that names it.
         `model` may be a name or an id, see `model`. `max_fee` is in NES units, see `ONE_NES`.
+        A sealed query is sealed with `content_key`, by default with a new one: who stores one of
+        32 secret random bytes beforehand can read the answer whatever happens in between.
 
         Raises:
-            InvalidTensor: the features are not what the model takes.
-            InvalidInput: the price exceeds `max_fee`, or the input is too long.
+            InvalidTensor: the features are not what the model takes, or far out of their range.
+            InvalidInput: the price exceeds `max_fee`, the input is too long, or the content key is
+                none.
             ExhaustedResource: the account does not hold the price.
             Rejected: the market refuses, e.g. a retired model; nothing was paid.
         """
         model = await self._offered(model)
+        content_key = choose_content_key(content_key, sealed)
         data = model.encode_features(features)
         if len(data) > MAX_INPUT_BYTES:
             raise InvalidInput(f"inputs over {MAX_INPUT_BYTES} bytes are not offered yet")
@@ -206,7 +230,6 @@ class Client:
         price = await self._price(order)
         order = replace(order, max_fee=payment.check_fee(price, max_fee))
         await payment.check_balance(self.contracts, self.address, price)
-        content_key = secrets.token_bytes(sealing.CONTENT_KEY_BYTES) if sealed else None
         if content_key is not None:
             order, data = sealed_order(order, model, data, content_key)
         call = await payment.paid_request(self.connection, self._payer, order, data)
@@ -302,13 +325,13 @@ class Client:
     @property
     def _payer(self) -> LocalAccount:
         if self._account is None:
-            raise InvalidConfiguration("this client has no key: connect with `key=`")
+            raise InvalidConfiguration(NO_KEY)
         return self._account
 
     @property
     def _own_sender(self) -> Sender:
         if self._sender is None:
-            raise InvalidConfiguration("this client has no key: connect with `key=`")
+            raise InvalidConfiguration(NO_KEY)
         return self._sender
 
     @property

@@ -20,8 +20,9 @@ from nesa.chain.events import (
     decode_event,
 )
 from nesa.chain.logs import LogWindow
+from nesa.chain.sender import find_receipt
 from nesa.client.answers import AnyQuery, SubmittedQuery, number_of
-from nesa.protocol.errors import Incompatible, InvalidInput
+from nesa.protocol.errors import Incompatible, InvalidInput, Unavailable
 from nesa.protocol.ids import Address, BlockNumber, Digest, QueryId
 from nesa.protocol.queries import Query
 
@@ -62,10 +63,15 @@ async def find_submitted(connection: Connection, query: AnyQuery) -> SubmittedQu
 
     Raises:
         InvalidInput: the market knows no such query.
+        Unavailable: the transaction that names it is in no block.
     """
     if isinstance(query, SubmittedQuery):
         return query
-    history = await find_query(connection, number_of(query))
+    if isinstance(query, bytes):
+        number = await _number_in(connection, query)
+    else:
+        number = number_of(query)
+    history = await find_query(connection, number)
     tx_hash = history.requested.log.tx_hash
     return SubmittedQuery(history.query, tx_hash, await gas_used(connection, tx_hash))
 
@@ -110,6 +116,21 @@ async def gas_used(connection: Connection, tx_hash: Digest) -> int:
     if not isinstance(receipt, dict):
         raise InvalidInput(f"there is no transaction 0x{tx_hash.hex()}")
     return quantity(receipt.get("gasUsed"))
+
+
+async def _number_in(connection: Connection, tx_hash: Digest) -> QueryId:
+    receipt = await find_receipt(connection, tx_hash)
+    if receipt is None:
+        raise Unavailable(
+            f"transaction 0x{tx_hash.hex()} is in no block; it may still be mined, and what never "
+            "is costs nothing"
+        )
+    market = connection.deployment.market.lower()
+    logs = (log for log in receipt.logs if log.address.lower() == market)
+    for event in map(decode_event, logs):
+        if isinstance(event, QueryRequested):
+            return event.query_id
+    raise InvalidInput(f"transaction 0x{tx_hash.hex()} asked nothing; nothing was paid by it")
 
 
 async def _events(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import replace
 from typing import Final
 
@@ -53,6 +54,22 @@ def read_assurance(assurance: Assurance | str) -> Assurance:
     except KeyError:
         known = ", ".join(kind.name for kind in Assurance)
         raise InvalidInput(f"{assurance!r} is no assurance; choose one of {known}") from None
+
+
+def choose_content_key(given: bytes | None, sealed: bool) -> bytes | None:
+    """The key that a query is sealed with: the caller's, else a new one; None for an open query.
+
+    Raises:
+        InvalidInput: it is no key, or there is nothing to seal.
+    """
+    if not sealed:
+        if given is not None:
+            raise InvalidInput("a content key is for sealed queries; ask a sealed one")
+        return None
+    key = secrets.token_bytes(sealing.CONTENT_KEY_BYTES) if given is None else given
+    if len(key) != sealing.CONTENT_KEY_BYTES:
+        raise InvalidInput(f"a content key has {sealing.CONTENT_KEY_BYTES} bytes, not {len(key)}")
+    return key
 
 
 def sealed_order(

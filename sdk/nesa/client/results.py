@@ -37,7 +37,8 @@ def plain_output(submitted: SubmittedQuery, output: bytes) -> bytes:
         return output
     if submitted.content_key is None:
         raise InvalidInput(
-            f"query {query.query_id} is sealed; only the program that asked it can read the answer"
+            f"query {query.query_id} is sealed; its answer is read with the content key that it "
+            "was asked with"
         )
     return open_answer(submitted.content_key, query.version_id, query.input_digest, output)
 

@@ -149,6 +149,8 @@ class ModelCard(Part):
         """Whole steps of every feature, flat and not clipped."""
         edge = self.input_edge
         if features.shape not in (edge.shape, edge.shape[1:], (edge.elements,)):
+            if features.size != edge.elements:
+                raise InvalidTensor(f"the model needs {edge.elements} numbers, got {features.size}")
             raise InvalidTensor(f"features have shape {features.shape}, not {edge.shape}")
         if features.dtype.kind not in "iuf" or not np.isfinite(features.astype(np.float64)).all():
             raise InvalidTensor("features must be finite numbers")

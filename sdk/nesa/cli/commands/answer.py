@@ -2,21 +2,41 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import Any
 
 import click
 
 from nesa.cli.commands.query import show_answer
 from nesa.cli.output import json_option
-from nesa.cli.resuming import keeping, read_content_key
+from nesa.cli.resuming import keeping, key_file, read_content_key
 from nesa.cli.session import Target, connected, network_options
 from nesa.client.answers import Answer
 from nesa.client.client import Client
-from nesa.protocol.ids import QueryId
+from nesa.protocol.errors import InvalidInput
+from nesa.protocol.ids import Digest, QueryId
+from nesa.protocol.queries import Privacy
+
+
+class QueryName(click.ParamType):
+    """A query's number, or the 0x-prefixed hash of the transaction that asked it."""
+
+    name = "query"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> QueryId | Digest:
+        """The number or the hash; anything else is wrong usage."""
+        if value.isascii() and value.isdigit() and int(value) > 0:
+            return QueryId(int(value))
+        if re.fullmatch("0x[0-9a-fA-F]{64}", value):
+            return Digest(bytes.fromhex(value[2:]))
+        self.fail(f"{value!r} is neither a query's number nor a transaction's hash", param, ctx)
 
 
 @click.command(epilog="Example: nesa answer 7 --content-key nesa-query-7.key")
-@click.argument("query_id", type=click.IntRange(min=1))
+@click.argument("query", type=QueryName())
 @click.option(
     "--content-key",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -24,12 +44,22 @@ from nesa.protocol.ids import QueryId
 )
 @network_options
 @json_option
-def answer(target: Target, query_id: int, content_key: Path | None, as_json: bool) -> None:
-    """Wait for the answer of QUERY_ID, which was asked before, and show it."""
+def answer(
+    target: Target, query: QueryId | Digest, content_key: Path | None, as_json: bool
+) -> None:
+    """Wait for the answer of QUERY, which was asked before, and show it.
+
+    QUERY is its number, or the hash of the transaction that asked it.
+    """
     key = None if content_key is None else read_content_key(content_key)
 
     async def wait(client: Client) -> Answer:
-        submitted = await client.find(QueryId(query_id), content_key=key)
+        submitted = await client.find(query, content_key=key)
+        if submitted.query.privacy is Privacy.SEALED and key is None:
+            raise InvalidInput(
+                f"query {submitted.query_id} is sealed; name the file with its key, such as "
+                f"--content-key {key_file(submitted.query_id)}"
+            )
         with keeping(submitted):
             return await client.result(submitted)
 

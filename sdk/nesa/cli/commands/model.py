@@ -10,14 +10,17 @@ import click
 from rich.table import Table
 
 from nesa.cli.output import console, json_option, plain, safe, show
+from nesa.cli.quantities import Nes
 from nesa.cli.session import Target, connected, network_options
+from nesa.cli.text import printable
 from nesa.client.cards import Model
 from nesa.client.client import Client
 from nesa.client.payment import in_nes
+from nesa.client.ranges import representable
 from nesa.client.registering import Terms
 from nesa.models.card import Accuracy
-from nesa.protocol.errors import IntegrityError, InvalidInput
-from nesa.protocol.ids import ONE_NES, Amount
+from nesa.protocol.errors import IntegrityError, InvalidInput, NesaError
+from nesa.protocol.ids import Amount
 
 FILE: Final = click.Path(path_type=Path, exists=True, dir_okay=False)
 FOLDER: Final = click.Path(path_type=Path, file_okay=False)
@@ -114,8 +117,8 @@ def check(folder: Path, as_json: bool) -> None:
     "--base-url https://models.example.org"
 )
 @click.argument("folder", type=FOLDER)
-@click.option("--price", type=click.FloatRange(min=0), required=True, help="NES a shard, replica.")
-@click.option("--proof-price", type=click.FloatRange(min=0), default=0.5, show_default=True)
+@click.option("--price", type=Nes(), required=True, help="NES a shard, replica.")
+@click.option("--proof-price", type=Nes(), default=0.5, show_default=True)
 @click.option("--royalty", type=click.IntRange(0, 2000), default=1000, help="Basis points.")
 @click.option("--store", type=FOLDER, required=True, help="Folder that you serve to miners.")
 @click.option("--base-url", help="Where the store answers; by default its path.")
@@ -124,8 +127,8 @@ def check(folder: Path, as_json: bool) -> None:
 def register(
     target: Target,
     folder: Path,
-    price: float,
-    proof_price: float,
+    price: Amount,
+    proof_price: Amount,
     royalty: int,
     store: Path,
     base_url: str | None,
@@ -135,7 +138,7 @@ def register(
     from nesa.models.publish import publish
 
     location = publish(folder, store, base_url or str(store.resolve()))
-    terms = Terms(_units(price), _units(proof_price), royalty, location)
+    terms = Terms(price, proof_price, royalty, location)
 
     async def send(client: Client) -> str:
         return f"0x{(await client.developer().register(folder, terms)).hex()}"
@@ -165,10 +168,21 @@ def list_models(target: Target, as_json: bool) -> None:
 @json_option
 def show_model(target: Target, name: str, as_json: bool) -> None:
     """Show one registered version: what it takes, what it costs, how good it is."""
-    show(connected(target, lambda client: _details(client, name)), as_json=as_json)
+    details = dict(connected(target, lambda client: _details(client, name)))
+    if as_json:
+        show(details, as_json=True)
+        return
+    sample = details.pop("sample")
+    details["features"] = [f"{one['name']} [{one['unit']}]" for one in details["features"]]
+    show(details, as_json=False)
+    if sample is not None:
+        # Outside of the table, which would wrap a line that is there to be copied.
+        row = ",".join(f"{number:.12g}" for number in sample)
+        click.echo(f"\nTo try it: nesa query {printable(name)} {row}")
 
 
 async def _details(client: Client, name: str) -> Mapping[str, Any]:
+    """What is known of a version, its features with the range that the model tells apart."""
     found = await client.model(name)
     registry = client.contracts.registry
     offer = await registry.offer(found.version_id, at="latest")
@@ -178,7 +192,13 @@ async def _details(client: Client, name: str) -> Mapping[str, Any]:
         "title": card.title,
         "description": card.description,
         "labels": list(card.labels),
-        "features": [f"{feature.name} [{feature.unit}]" for feature in card.features],
+        "inputs": len(card.features),
+        "features": [
+            {**feature.model_dump(), "low": low, "high": high}
+            for feature in card.features
+            for low, high in [representable(card, feature)]
+        ],
+        "sample": await _sample(client, found),
         "accuracy": _said(card.accuracy),
         "shards": offer.shards,
         "price": f"{in_nes(offer.price)} a shard and replica",
@@ -186,6 +206,13 @@ async def _details(client: Client, name: str) -> Mapping[str, Any]:
         "provable": offer.provable,
         "developer": await registry.developer_of(found.version_id, at="latest"),
     }
+
+
+async def _sample(client: Client, found: Model) -> list[float] | None:
+    try:
+        return await client.sample(found)
+    except NesaError:
+        return None  # a model may be asked without its test rows
 
 
 def _line(found: Model) -> dict[str, Any]:
@@ -237,7 +264,3 @@ def _shard_table(shards: Sequence[Mapping[str, Any]]) -> Table:
         names = (", ".join(shard["inputs"]), ", ".join(shard["outputs"]))
         table.add_row(*map(str, counts), *map(safe, names))
     return table
-
-
-def _units(amount: float) -> Amount:
-    return Amount(round(amount * ONE_NES))

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import click
 
-from nesa.cli.features import read_features
+from nesa.cli.features import Given, read_features
 from nesa.cli.output import console, json_option, plain, show
-from nesa.cli.resuming import keeping
+from nesa.cli.quantities import Nes, WholeNumber
+from nesa.cli.resuming import Departure, keeping
 from nesa.cli.session import Target, connected, network_options
 from nesa.client.answers import Answer
 from nesa.client.client import Client
+from nesa.client.ordering import choose_content_key
 from nesa.client.payment import in_nes
-from nesa.protocol.ids import ONE_NES, Amount
+from nesa.protocol.ids import Amount
 from nesa.protocol.queries import Assurance
+
+OFFERED: Final = (Assurance.AGREED, Assurance.PROVED)
+"""What the market takes queries for; it refuses the others so far."""
+
+_NEGATIVE_FIRST: Final = re.compile(r"-[\d.][^,]*,")
 
 EXAMPLES = """\b
 Examples:
@@ -30,26 +38,37 @@ class Wish:
     """What the command line asks for."""
 
     model: str
-    features: Any
+    given: Given
     assurance: str
     sealed: bool
     replicas: int | None
     max_fee: Amount | None
 
 
-@click.command(epilog=EXAMPLES)
+class QueryCommand(click.Command):
+    """Takes numbers whose first is negative for the input that they are, not for an option."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """The arguments, numbers of a negative beginning last."""
+        numbers = [word for word in args if _NEGATIVE_FIRST.match(word)]
+        if numbers and "--" not in args:
+            args = [word for word in args if word not in numbers] + ["--", *numbers]
+        return super().parse_args(ctx, args)
+
+
+@click.command(cls=QueryCommand, epilog=EXAMPLES)
 @click.argument("model")
 @click.argument("input_", metavar="INPUT")
 @click.option(
     "--assurance",
-    type=click.Choice([kind.name for kind in Assurance], case_sensitive=False),
+    type=click.Choice([kind.name for kind in OFFERED], case_sensitive=False),
     default=Assurance.AGREED.name,
     show_default=True,
     help="How the answer must be backed.",
 )
 @click.option("--sealed", is_flag=True, help="Let only the drawn members read the query.")
-@click.option("--replicas", type=click.IntRange(1, 8), help="Members of each shard's committee.")
-@click.option("--max-fee", type=click.FloatRange(min=0), help="Most to pay, in NES.")
+@click.option("--replicas", type=WholeNumber(1, 8), help="Members of each shard's committee.")
+@click.option("--max-fee", type=Nes(), help="Most to pay, in NES.")
 @network_options
 @json_option
 def query(
@@ -59,31 +78,40 @@ def query(
     assurance: str,
     sealed: bool,
     replicas: int | None,
-    max_fee: float | None,
+    max_fee: Amount | None,
     as_json: bool,
 ) -> None:
     """Ask MODEL (a name or a 0x-prefixed id) about INPUT and wait for the answer.
 
-    INPUT is a csv or json file with the model's features, or the numbers themselves: 1.5,2,3
+    INPUT is a csv file with one row of numbers, a json file, or the numbers themselves: 1.5,2,3.
+    Where a heading or the keys of a json object name the features, they may stand in any order;
+    otherwise their order is that of `nesa model show`. A json file may also hold a list, or
+    {"features": [1.5, 2, 3]}.
 
     When the wait is interrupted, `nesa answer` goes on with it.
     """
-    limit = None if max_fee is None else Amount(round(max_fee * ONE_NES))
-    wish = Wish(model, read_features(input_), assurance, sealed, replicas, limit)
-    answer = connected(target, lambda client: _ask(client, wish, quiet=as_json))
+    wish = Wish(model, read_features(input_), assurance, sealed, replicas, max_fee)
+    departure = Departure(choose_content_key(None, sealed))
+    with departure.watched():
+        answer = connected(
+            target, lambda client: ask(client, wish, departure, quiet=as_json), departure.note
+        )
     show_answer(answer, as_json=as_json)
 
 
-async def _ask(client: Client, wish: Wish, *, quiet: bool) -> Answer:
+async def ask(client: Client, wish: Wish, departure: Departure, *, quiet: bool) -> Answer:
+    """Ask and wait; `departure` learns how far it came."""
     model = await client.model(wish.model)
     submitted = await client.submit(
         model,
-        wish.features,
+        wish.given.ordered([feature.name for feature in model.card.features]),
         assurance=wish.assurance,
         sealed=wish.sealed,
         replicas=wish.replicas,
         max_fee=wish.max_fee,
+        content_key=departure.content_key,
     )
+    departure.arrived(submitted)
     if not quiet:
         console().print(
             f"query {submitted.query_id} is on chain, paid {in_nes(submitted.query.fee)}"

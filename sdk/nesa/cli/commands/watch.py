@@ -35,10 +35,19 @@ def watch(target: Target, query_id: int, to_the_end: bool, refund: bool, as_json
             if isinstance(stage, Expired) and refund:
                 told = await _refund(client, submitted)
                 _print(told, pairs(told), as_json=as_json)
+            elif refund and (words := nothing_to_refund(stage)):
+                _print({"refunded": None}, words, as_json=as_json)
             if isinstance(stage, Fulfilled | Expired) and not to_the_end:
                 return
 
     connected(target, follow)
+
+
+def nothing_to_refund(stage: Stage) -> str | None:
+    """Why no fee goes back after `stage`; None while it may."""
+    if isinstance(stage, Fulfilled):
+        return "the query is answered: there is nothing to refund"
+    return None
 
 
 async def _refund(client: Client, submitted: SubmittedQuery) -> dict[str, str]:

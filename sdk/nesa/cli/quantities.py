@@ -1,0 +1,40 @@
+"""Counts and sums as a person writes them in a command."""
+
+from __future__ import annotations
+
+from decimal import Decimal, InvalidOperation
+from typing import Any, Final
+
+import click
+
+from nesa.protocol.ids import NES_DECIMALS, ONE_NES, Amount
+
+MOST_NES: Final = Decimal(10**30)
+"""Far above what there is of NES, and below what a contract can hold."""
+
+
+class WholeNumber(click.IntRange):
+    """A count within limits."""
+
+    name = "whole number"
+
+
+class Nes(click.ParamType):
+    """A sum in NES, read as exact units."""
+
+    name = "nes"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Amount:
+        """The units; anything that is no such sum is wrong usage."""
+        try:
+            nes = Decimal(str(value))
+        except InvalidOperation:
+            self.fail(f"{value!r} is no sum in NES; give a number such as 0.4", param, ctx)
+        if not nes.is_finite() or not 0 <= nes <= MOST_NES:
+            self.fail(f"{value} is no sum in NES; give a number from 0 up", param, ctx)
+        units = nes * ONE_NES
+        if units != int(units):
+            self.fail(f"{value} NES is too fine; NES has {NES_DECIMALS} decimals", param, ctx)
+        return Amount(int(units))
