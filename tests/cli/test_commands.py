@@ -145,6 +145,16 @@ def test_a_deployment_file_and_a_node_make_a_network(
     assert nesa("model", "list", "--network", path).code == 0
 
 
+def test_without_a_key_the_options_are_named(
+    nesa: Nesa, network: StandingNetwork, tmp_path: Path
+) -> None:
+    path = tmp_path / "31337.json"
+    network.network.contracts.write(path)
+    found = nesa("balance", "--network", path, "--rpc-url", network.network.rpc_url)
+    assert found.code == 1
+    assert "--keystore" in found.err
+
+
 def test_a_deployment_file_alone_asks_for_a_node(
     nesa: Nesa, network: StandingNetwork, tmp_path: Path
 ) -> None:

@@ -39,6 +39,9 @@ from nesa.protocol.queries import MAX_INPUT_BYTES, Assurance
 _Event = TypeVar("_Event")
 
 DEFAULT_POLICY: Final = RpcPolicy()
+NO_KEY: Final = (
+    "this client has no key to pay with: give --keystore and --password-file (key= in Python)"
+)
 
 
 class Client:
@@ -305,13 +308,13 @@ class Client:
     @property
     def _payer(self) -> LocalAccount:
         if self._account is None:
-            raise InvalidConfiguration("this client has no key: connect with `key=`")
+            raise InvalidConfiguration(NO_KEY)
         return self._account
 
     @property
     def _own_sender(self) -> Sender:
         if self._sender is None:
-            raise InvalidConfiguration("this client has no key: connect with `key=`")
+            raise InvalidConfiguration(NO_KEY)
         return self._sender
 
     @property
