@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
-from ape import project
 
-from nesa.devnet.sources import compiled_stamp, is_compiled, mark_compiled, sources_digest
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # ape runs this file by its path
 
-ROOT = Path(__file__).resolve().parents[1]
-
-
-def compile_if_changed() -> bool:
-    """Bring ape's bytecode up to date; whether anything had to be done."""
-    contracts, stamp = ROOT / "contracts", compiled_stamp(ROOT)
-    if is_compiled(contracts, stamp):
-        return False
-    digest = sources_digest(contracts)
-    project.load_contracts(use_cache=False)
-    mark_compiled(contracts, stamp, digest)
-    return True
+from scripts.deployment.compiling import compile_if_changed
 
 
 @click.command()

@@ -4,8 +4,7 @@ ape run deploy --network http://127.0.0.1:8545 --account deployer
 ape run deploy --network ethereum:sepolia:https://… --account deployer --treasury 0x… \
     --reviewer-pool 0x… --genesis-holder 0x… --owner 0x…
 
-The account is one of ape's (`ape accounts list`). Its password is read from the file that
-NESA_DEPLOYER_PASSWORD_FILE names, or from NESA_DEPLOYER_PASSWORD, else ape asks for it.
+docs/deploying.md tells the whole way; `--help` tells where the account's password comes from.
 """
 
 from __future__ import annotations
@@ -23,56 +22,70 @@ from ape_accounts import KeyfileAccount
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # ape runs this file by its path
 
-from nesa.chain.deployment import deployment_path  # noqa: E402
 from nesa.chain.keystore import read_password  # noqa: E402
-from nesa.protocol.errors import NesaError  # noqa: E402
+from nesa.protocol.errors import NesaError, Unavailable  # noqa: E402
 from nesa.protocol.ids import Address, BlockNumber  # noqa: E402
-from scripts.compile_contracts import compile_if_changed  # noqa: E402
-from scripts.deployment.plan import STEPS, Accounts, deployment  # noqa: E402
+from scripts.deployment.compiling import compile_if_changed  # noqa: E402
+from scripts.deployment.options import AddressType, free_path  # noqa: E402
+from scripts.deployment.plan import STEPS, Accounts, deployment, interrupted  # noqa: E402
 from scripts.deployment.profiles import PROFILES, Profile, choose_profile  # noqa: E402
 
 PASSWORD = "NESA_DEPLOYER_PASSWORD"
+ADDRESS = AddressType()
+EPILOG = "Example: ape run deploy --network ethereum:sepolia:https://… --account deployer"
 
 
-@click.command(cls=ConnectedProviderCommand)
+@click.command(cls=ConnectedProviderCommand, epilog=EPILOG)
 @account_option()
 @click.option("--profile", "profile_name", type=click.Choice(sorted(PROFILES)), default=None)
-@click.option("--treasury", default=None, help="Who is credited the treasury's shares.")
-@click.option("--reviewer-pool", default=None, help="Who is credited the reviewers' shares.")
-@click.option("--genesis-holder", default=None, help="Who receives the genesis supply of NES.")
-@click.option("--owner", default=None, help="Who is offered the parameters and the token.")
-@click.option("--output", default=str(ROOT / "deployments"), help="Folder of deployment files.")
+@click.option("--treasury", type=ADDRESS, help="Who is credited the treasury's shares.")
+@click.option("--reviewer-pool", type=ADDRESS, help="Who is credited the reviewers' shares.")
+@click.option("--genesis-holder", type=ADDRESS, help="Who receives the genesis supply of NES.")
+@click.option("--owner", type=ADDRESS, help="Who is offered the parameters and given the token.")
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=ROOT / "deployments",
+    help="Folder of deployment files.",
+)
+@click.option("--replace", is_flag=True, help="Replace the chain's older deployment file.")
 def cli(
     account: Any,
     provider: Any,
     profile_name: str | None,
-    treasury: str | None,
-    reviewer_pool: str | None,
-    genesis_holder: str | None,
-    owner: str | None,
-    output: str,
+    treasury: Address | None,
+    reviewer_pool: Address | None,
+    genesis_holder: Address | None,
+    owner: Address | None,
+    output: Path,
+    replace: bool,
 ) -> None:
-    """Deploy all contracts; the deployer stands in for every address that is not given."""
-    try:
-        profile = choose_profile(provider.chain_id, profile_name)
-        _unlock(account)
-    except NesaError as error:
-        raise click.ClickException(str(error)) from error
-    compile_if_changed()
+    """Deploy all contracts and write where they are to OUTPUT/<chain id>.json.
+
+    The deployer stands in for every address that is not given. The account is one of ape's
+    (`ape accounts list`); its password is read from the file that NESA_DEPLOYER_PASSWORD_FILE
+    names, or from NESA_DEPLOYER_PASSWORD, else ape asks for it.
+    """
     deployer = Address(account.address)
     accounts = Accounts(
         deployer=deployer,
-        genesis_holder=Address(genesis_holder or deployer),
-        treasury=Address(treasury or deployer),
-        reviewer_pool=Address(reviewer_pool or deployer),
+        genesis_holder=genesis_holder or deployer,
+        treasury=treasury or deployer,
+        reviewer_pool=reviewer_pool or deployer,
     )
-    block = BlockNumber(provider.get_block("latest").number + 1)
-    deployed = _deploy_all(account, profile, accounts)
-    if owner is not None:
-        _hand_over(account, deployed, Address(owner))
-    path = deployment_path(Path(output), provider.chain_id)
-    deployment(provider.chain_id, block, deployed).write(path)
-    click.echo(f"deployed with profile {profile.name}; the addresses are in {path}")
+    try:
+        profile = choose_profile(provider.chain_id, profile_name)
+        path = free_path(output, provider.chain_id, replace=replace)
+        _unlock(account)
+        compile_if_changed()
+        block = BlockNumber(provider.get_block("latest").number + 1)
+        deployed = _deploy_all(account, profile, accounts)
+        deployment(provider.chain_id, block, deployed).write(path)
+        click.echo(f"deployed with profile {profile.name}; the addresses are in {path}")
+        if owner is not None:
+            _hand_over(account, deployed, owner)
+    except NesaError as error:
+        raise click.ClickException(str(error)) from error
 
 
 def _unlock(account: Any) -> None:
@@ -84,7 +97,10 @@ def _deploy_all(account: Any, profile: Profile, accounts: Accounts) -> dict[str,
     deployed: dict[str, Address] = {}
     for step in STEPS:
         arguments = step.arguments(profile, accounts, deployed)
-        contract = account.deploy(getattr(project, step.contract), *arguments, publish=False)
+        try:
+            contract = account.deploy(getattr(project, step.contract), *arguments, publish=False)
+        except Exception as error:  # ape's own, the node's, the keystore's
+            raise Unavailable(interrupted(step, deployed, error)) from error
         deployed[step.name] = Address(contract.address)
         click.echo(f"{step.contract} is at {contract.address}")
     return deployed
@@ -92,6 +108,13 @@ def _deploy_all(account: Any, profile: Profile, accounts: Accounts) -> dict[str,
 
 def _hand_over(account: Any, deployed: dict[str, Address], owner: Address) -> None:
     """Offer the parameters (the new owner must accept) and give the token's minter choice away."""
-    parameters = project.ProtocolParameters.at(deployed["parameters"])
-    parameters.transfer_ownership(owner, sender=account)
-    project.NesToken.at(deployed["token"]).transfer_ownership(owner, sender=account)
+    for name, contract in (("parameters", "ProtocolParameters"), ("token", "NesToken")):
+        owned = getattr(project, contract).at(deployed[name])
+        try:
+            owned.transfer_ownership(owner, sender=account)
+        except Exception as error:  # as above
+            raise Unavailable(
+                f"all contracts are deployed, but {account.address} still owns {contract} at "
+                f"{owned.address}: {error}; send its transfer_ownership({owner}) yourself"
+            ) from error
+        click.echo(f"{contract} was told of its new owner {owner}")

@@ -85,3 +85,15 @@ STEPS: Final = (
 def deployment(chain_id: int, block: BlockNumber, deployed: Deployed) -> Deployment:
     """The file that tells everybody where the contracts are."""
     return Deployment.model_validate({"chain_id": chain_id, "block": block, **deployed})
+
+
+def interrupted(step: Step, deployed: Deployed, error: Exception) -> str:
+    """What a deployment that ended at `step` tells: why, and what is on the chain by then."""
+    said = f"{step.contract} was not deployed: {error}"
+    if not deployed:
+        return f"{said}; nothing is on the chain"
+    there = ", ".join(f"{name} {address}" for name, address in deployed.items())
+    return (
+        f"{said}; no deployment file was written. On the chain, and of no use alone: {there}. "
+        "Run the command again for a whole new set"
+    )

@@ -6,7 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from nesa.chain.deployment import Deployment, KeyFile, Network, ServedModel, deployment_path
+from nesa.chain.deployment import (
+    Deployment,
+    KeyFile,
+    Network,
+    ServedModel,
+    deployment_path,
+    read_network,
+)
 from nesa.protocol.errors import InvalidConfiguration
 from nesa.protocol.ids import Address
 from tests.chain.emitter import deployment_at
@@ -61,3 +68,33 @@ def test_a_wrong_file_names_itself_and_the_field(tmp_path: Path, content: str, w
 def test_a_missing_file_is_told(tmp_path: Path) -> None:
     with pytest.raises(InvalidConfiguration, match="cannot read"):
         Deployment.read(tmp_path / "none.json")
+
+
+def test_a_deployment_and_a_node_are_a_network(tmp_path: Path) -> None:
+    path, deployment = tmp_path / "31337.json", deployment_at(SOMEBODY, 3)
+    deployment.write(path)
+    found = read_network(path, "https://node.example.org")
+    assert (found.contracts, found.chain_id) == (deployment, deployment.chain_id)
+    assert (found.rpc_url, found.client, found.models) == ("https://node.example.org", None, ())
+
+
+def test_a_deployment_without_a_node_says_what_is_missing(tmp_path: Path) -> None:
+    deployment_at(SOMEBODY, 3).write(tmp_path / "31337.json")
+    with pytest.raises(InvalidConfiguration, match="--rpc-url"):
+        read_network(tmp_path / "31337.json")
+
+
+def test_a_networks_own_node_gives_way_to_another(tmp_path: Path) -> None:
+    path = tmp_path / "network.json"
+    written = Network(rpc_url="http://one", chain_id=31337, contracts=deployment_at(SOMEBODY, 3))
+    written.write(path)
+    assert read_network(path) == written
+    assert read_network(path, "http://two").rpc_url == "http://two"
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"market": "0x12"}'])
+def test_what_is_neither_names_itself(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "other.json"
+    path.write_text(content)
+    with pytest.raises(InvalidConfiguration, match="other.json"):
+        read_network(path, "http://node")

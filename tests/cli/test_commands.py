@@ -192,6 +192,41 @@ def test_a_dead_node_says_to_check_the_network(
     assert "127.0.0.1:9" in found.err
 
 
+def test_a_deployment_file_and_a_node_make_a_network(
+    nesa: Nesa, network: StandingNetwork, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key, path = network.network.client, tmp_path / "31337.json"
+    assert key is not None
+    network.network.contracts.write(path)
+    place = ("--network", path, "--rpc-url", network.network.rpc_url)
+    pays = ("--keystore", key.keystore, "--password-file", key.password_file)
+    expected = nesa("balance", "--network", network.file, "--json").document["balance"]
+    assert nesa("balance", *place, *pays, "--json").document["balance"] == expected
+    assert nesa("balance", expected["address"], *place, "--json").document["balance"] == expected
+    monkeypatch.setenv("NESA_RPC_URL", network.network.rpc_url)
+    assert nesa("model", "list", "--network", path).code == 0
+
+
+def test_without_a_key_the_options_are_named(
+    nesa: Nesa, network: StandingNetwork, tmp_path: Path
+) -> None:
+    path = tmp_path / "31337.json"
+    network.network.contracts.write(path)
+    found = nesa("balance", "--network", path, "--rpc-url", network.network.rpc_url)
+    assert found.code == 1
+    assert "--keystore" in found.err
+
+
+def test_a_deployment_file_alone_asks_for_a_node(
+    nesa: Nesa, network: StandingNetwork, tmp_path: Path
+) -> None:
+    path = tmp_path / "31337.json"
+    network.network.contracts.write(path)
+    found = nesa("balance", "--network", path)
+    assert found.code == 1
+    assert "--rpc-url" in found.err
+
+
 def test_another_chain_is_refused(nesa: Nesa, network: StandingNetwork, tmp_path: Path) -> None:
     contracts = json.loads(network.file.read_text())["contracts"] | {"chain_id": 1}
     path = changed_network(network, tmp_path, chain_id=1, contracts=contracts)
@@ -203,9 +238,10 @@ def test_another_chain_is_refused(nesa: Nesa, network: StandingNetwork, tmp_path
 def test_a_wrong_password_is_refused(nesa: Nesa, network: StandingNetwork, tmp_path: Path) -> None:
     wrong = tmp_path / "password"
     wrong.write_text("wrong\n")
-    keystore = network.network.client.keystore
+    key = network.network.client
+    assert key is not None
     found = nesa(
-        "balance", "--network", network.file, "--keystore", keystore, "--password-file", wrong
+        "balance", "--network", network.file, "--keystore", key.keystore, "--password-file", wrong
     )
     assert found.code == 1
     assert "password" in found.err

@@ -315,7 +315,8 @@ async def test_a_wrong_password_is_told_with_the_file(
 ) -> None:
     wrong = tmp_path / "password"
     wrong.write_text("wrong\n")
-    key = KeyFile(keystore=network.network.client.keystore, password_file=wrong)
+    assert network.network.client is not None
+    key = network.network.client.model_copy(update={"password_file": wrong})
     with pytest.raises(InvalidConfiguration, match="password does not open"):
         async with Client.connect(network.file, key=key):
             pass

@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import boa
+import click
 import pytest
 
 from nesa.devnet.sources import is_compiled, mark_compiled, sources_digest
-from nesa.protocol.errors import InvalidInput
+from nesa.protocol.errors import InvalidConfiguration, InvalidInput
 from nesa.protocol.ids import Address, BlockNumber
-from scripts.deployment.plan import STEPS, Accounts, deployment
+from scripts.deployment.options import AddressType, free_path
+from scripts.deployment.plan import STEPS, Accounts, deployment, interrupted
 from scripts.deployment.profiles import DEVNET, PROFILES, PUBLIC, Profile, choose_profile
 from tests.deployment import ROOT, deployer
 
@@ -77,3 +79,43 @@ def test_sources_that_change_while_they_are_compiled_are_not_marked(tmp_path: Pa
     (contracts / "Market.vy").write_text("b")
     mark_compiled(contracts, stamp, digest)
     assert not stamp.exists()
+
+
+SOMEBODY = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8"
+
+
+@pytest.mark.parametrize("value", [SOMEBODY, SOMEBODY.lower()])
+def test_an_account_is_read_in_any_case(value: str) -> None:
+    assert AddressType().convert(value, None, None) == SOMEBODY
+
+
+@pytest.mark.parametrize("value", ["", "0x12", "0x" + "00" * 20, "0x" + SOMEBODY[2:].swapcase()])
+def test_what_is_no_account_is_refused_by_the_options_name(value: str) -> None:
+    option = click.Option(["--owner"], type=AddressType())
+    with pytest.raises(click.BadParameter) as caught:
+        option.type.convert(value, option, None)
+    assert "Invalid value for '--owner'" in caught.value.format_message()
+
+
+def test_a_deployment_takes_the_place_of_another_only_when_told(tmp_path: Path) -> None:
+    path = free_path(tmp_path / "new", 5, replace=False)
+    assert path == tmp_path / "new" / "5.json"
+    path.write_text("{}")
+    assert free_path(tmp_path / "new", 5, replace=True) == path
+    assert free_path(tmp_path / "new", 6, replace=False).name == "6.json"
+    with pytest.raises(InvalidConfiguration, match="--replace"):
+        free_path(tmp_path / "new", 5, replace=False)
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InvalidConfiguration, match="cannot make the folder"):
+        free_path(tmp_path / "file" / "below", 5, replace=False)
+
+
+def test_an_interruption_tells_what_is_there() -> None:
+    nothing = interrupted(STEPS[0], {}, ValueError("no funds"))
+    assert nothing == "NesToken was not deployed: no funds; nothing is on the chain"
+    said = interrupted(STEPS[1], {"token": Address(SOMEBODY)}, ValueError("no funds"))
+    assert "ProtocolParameters was not deployed: no funds" in said
+    assert f"token {SOMEBODY}" in said

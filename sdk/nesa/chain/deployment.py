@@ -91,18 +91,52 @@ class ServedModel(_File):
 
 
 class Network(_File):
-    """A running development network as its `network.json` tells it to clients."""
+    """What clients need to know of a network; a development network's `network.json` tells it.
+
+    `client` is the key that pays when no other is given, `models` are versions whose names the
+    client may trust; public networks offer neither.
+    """
 
     rpc_url: str
     chain_id: int = Field(gt=0)
     contracts: Deployment
-    client: KeyFile
+    client: KeyFile | None = None
     models: tuple[ServedModel, ...] = ()
+
+
+def read_network(path: Path, rpc_url: str | None = None) -> Network:
+    """The network that a file describes, reached through `rpc_url` when it is given.
+
+    A network file names a node itself, a deployment file does not.
+
+    Raises:
+        InvalidConfiguration: no such file, not JSON, a field missing or wrong, or no RPC URL.
+    """
+    if not _is_deployment(path):
+        found = Network.read(path)
+        return found if rpc_url is None else found.model_copy(update={"rpc_url": rpc_url})
+    if rpc_url is None:
+        raise InvalidConfiguration(
+            f"{path} says where the contracts are but names no node: give its RPC URL too, "
+            "with --rpc-url or NESA_RPC_URL (rpc_url in Python)"
+        )
+    deployment = Deployment.read(path)
+    return Network(rpc_url=rpc_url, chain_id=deployment.chain_id, contracts=deployment)
 
 
 def deployment_path(folder: Path, chain_id: int) -> Path:
     """Where the deployment on `chain_id` is kept under `folder`."""
     return folder / f"{chain_id}.json"
+
+
+class _Shape(BaseModel):
+    """The fields at the top of a file that tell a deployment from a network."""
+
+    market: str | None = None
+
+
+def _is_deployment(path: Path) -> bool:
+    return _read(_Shape, path).market is not None
 
 
 def _read(kind: type[_Document], path: Path) -> _Document:

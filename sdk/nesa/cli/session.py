@@ -28,6 +28,7 @@ class Target:
     """Which network, and whose key when it is not the network's own client."""
 
     network: Path
+    rpc_url: str | None
     keystore: Path | None
     password_file: Path | None
 
@@ -42,7 +43,8 @@ class Target:
                 f"there is no network file {self.network}: start a network with `nesa devnet up`, "
                 "or name a file with --network"
             )
-        return Client.connect(self.network, key=self._key(), on_intent=on_intent)
+        key = self._key()
+        return Client.connect(self.network, rpc_url=self.rpc_url, key=key, on_intent=on_intent)
 
     def _key(self) -> KeyFile | None:
         if self.keystore is None:
@@ -60,12 +62,16 @@ def network_options(command: Command) -> Command:
     """Options that say which network and which key; the command receives `target`."""
 
     def call(
-        network: Path, keystore: Path | None, password_file: Path | None, **others: Any
+        network: Path,
+        rpc_url: str | None,
+        keystore: Path | None,
+        password_file: Path | None,
+        **others: Any,
     ) -> Any:
         source = click.get_current_context().get_parameter_source("password_file")
         if keystore is None and source is ParameterSource.ENVIRONMENT:
             password_file = None  # the variable is also the miners', and says nothing by itself
-        return command(target=Target(network, keystore, password_file), **others)
+        return command(target=Target(network, rpc_url, keystore, password_file), **others)
 
     call.__name__, call.__doc__ = command.__name__, command.__doc__
     call.__click_params__ = getattr(command, "__click_params__", [])  # type: ignore[attr-defined]
@@ -82,7 +88,12 @@ _OPTIONS: Final = (
         default=DEFAULT_NETWORK,
         envvar="NESA_NETWORK",
         show_default=True,
-        help="Network file, as `nesa devnet up` writes it; also NESA_NETWORK.",
+        help="Network file of `nesa devnet up`, or a deployment file; also NESA_NETWORK.",
+    ),
+    click.option(
+        "--rpc-url",
+        envvar="NESA_RPC_URL",
+        help="Node to ask; a deployment file needs it. Also NESA_RPC_URL.",
     ),
     click.option("--keystore", type=_PATH, envvar="NESA_KEYSTORE", help="Key to pay with."),
     click.option(

@@ -15,7 +15,7 @@ from eth_account.signers.local import LocalAccount
 from nesa.chain.abi import ContractCall
 from nesa.chain.connection import Connection, RpcPolicy
 from nesa.chain.contracts import Contracts, Order
-from nesa.chain.deployment import KeyFile, Network
+from nesa.chain.deployment import KeyFile, Network, read_network
 from nesa.chain.events import AttemptOpened, CreditWithdrawn, QueryRequested, decode_event
 from nesa.chain.keystore import load_keystore, read_password_file
 from nesa.chain.sender import OnIntent, Receipt, Sender, SendPolicy, forget
@@ -36,9 +36,10 @@ from nesa.protocol.queries import MAX_INPUT_BYTES, Assurance
 
 _Event = TypeVar("_Event")
 
-NO_KEY: Final = "there is no key to pay with; connect with a keystore and its password"
-
 DEFAULT_POLICY: Final = RpcPolicy()
+NO_KEY: Final = (
+    "this client has no key to pay with: give --keystore and --password-file (key= in Python)"
+)
 
 
 class Client:
@@ -65,19 +66,21 @@ class Client:
         cls,
         network: str | Path | Network,
         *,
+        rpc_url: str | None = None,
         key: KeyFile | LocalAccount | None = None,
         policy: RpcPolicy = DEFAULT_POLICY,
         on_intent: OnIntent = forget,
     ) -> Self:
         """A client of the network in a file; it pays with `key`, or with the file's own client key.
 
+        The file is a network file, or a deployment file together with the `rpc_url` of a node.
         `on_intent` is awaited with every signed transaction before it leaves; what it raises keeps
         the transaction here.
 
         Raises:
             InvalidConfiguration: the file is not there or says nothing useful.
         """
-        read = network if isinstance(network, Network) else Network.read(Path(network))
+        read = network if isinstance(network, Network) else read_network(Path(network), rpc_url)
         return cls(read, read.client if key is None else key, policy, on_intent)
 
     async def __aenter__(self) -> Self:
