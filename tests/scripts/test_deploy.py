@@ -30,6 +30,7 @@ class Operator:
         self.written = deployment_path(folder / "deployments", CHAIN)
         self._folder = folder
         (folder / "password").write_text("secret\n")
+        (folder / "password").chmod(0o600)
         create_keystore(folder / "ape/accounts/deployer.json", "secret", key.key, QUICK)
 
     def deploy(self, *options: str, url: str = "http://127.0.0.1:1") -> tuple[int, str]:
