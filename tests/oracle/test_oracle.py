@@ -298,7 +298,8 @@ async def test_a_replaced_seed_block_means_another_draw(
     ):
         await asyncio.sleep(0.5)
         before = await connection.block(query.seed_block)
-        network.anvil.rpc("anvil_reorg", 2, [])
+        depth = (await connection.head()).number - query.seed_block + 1
+        network.anvil.rpc("anvil_reorg", depth, [])
         network.anvil.rpc("evm_setIntervalMining", 1)
         assert (await connection.block(query.seed_block)).hash != before.hash
         bodies |= honest_bodies(network, await network.committees(connection, query))
