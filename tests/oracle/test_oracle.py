@@ -299,6 +299,8 @@ async def test_a_replaced_seed_block_means_another_draw(
         await asyncio.sleep(0.5)
         before = await connection.block(query.seed_block)
         depth = (await connection.head()).number - query.seed_block + 1
+        # Another proposer, for at the same times the same blocks would come back.
+        network.anvil.rpc("anvil_setCoinbase", "0x" + "c0" * 20)
         network.anvil.rpc("anvil_reorg", depth, [])
         network.anvil.rpc("evm_setIntervalMining", 1)
         assert (await connection.block(query.seed_block)).hash != before.hash
