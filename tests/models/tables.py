@@ -83,7 +83,7 @@ def rescale(draw: Draw) -> Table:
     shape = draw(st.sampled_from([(1, 8), (1, 3, 4), (1, 4, 2, 2)]))
     axis = draw(st.integers(-1, len(shape) - 1))
     size = 1 if axis < 0 else shape[axis]
-    factors = Parameter(ParameterKind.MULTIPLIERS, draw(numbers(64, 8191, (size,))))
+    factors = Parameter(ParameterKind.MULTIPLIERS, draw(numbers(1, 8191, (size,))))
     reach = draw(st.sampled_from([2**9, 2**15, 2**24 - 1]))
     builder = TableBuilder([EdgeType(DType.INT32, shape, -reach, reach)])
     declared = draw(edges(shape))
@@ -104,7 +104,7 @@ def add_rescale(draw: Draw) -> Table:
     """One AddRescale row over two tensors of any types, one of them perhaps in one column."""
     first, second = draw(st.sampled_from(PAIRED_SHAPES))
     signs = draw(numbers(0, 1, (2,))) * 2 - 1
-    factors = Parameter(ParameterKind.MULTIPLIERS, signs * draw(numbers(64, 8191, (2,))))
+    factors = Parameter(ParameterKind.MULTIPLIERS, signs * draw(numbers(1, 8191, (2,))))
     builder = TableBuilder([draw(edges(first)), draw(edges(second))])
     halves = draw(st.integers(1, 4))
     declared = draw(edges(first))
@@ -165,7 +165,7 @@ def row_sum(draw: Draw) -> Table:
 
 def rescaled(draw: Draw, builder: TableBuilder, value: int) -> int:
     """A Rescale row behind a value that may be too wide for an output."""
-    factors = Parameter(ParameterKind.MULTIPLIERS, draw(numbers(64, 8191, (1,))))
+    factors = Parameter(ParameterKind.MULTIPLIERS, draw(numbers(1, 8191, (1,))))
     shape = builder.type_of(value).shape
     declared = EdgeType(DType.INT32, shape, -(2**24) + 1, 2**24 - 1)
     return builder.add(Opcode.RESCALE, [value], (draw(st.integers(2, 3)), -1), [factors], declared)

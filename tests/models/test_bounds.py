@@ -74,7 +74,7 @@ def rescaled(reach: int, factors, attributes) -> EdgeType:
 @pytest.mark.parametrize(
     ("factors", "attributes", "rule"),
     [
-        ([63], (2, -1), "multipliers"),
+        ([0], (2, -1), "multipliers"),
         ([8192], (2, -1), "multipliers"),
         ([64], (0, -1), "h must be"),
         ([64], (5, -1), "h must be"),

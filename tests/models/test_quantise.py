@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nesa.models.opcodes.rescale import HALVES_HIGH, MULTIPLIER_HIGH, MULTIPLIER_LOW
+from nesa.models.opcodes.rescale import HALVES_HIGH, MULTIPLIER_HIGH
 from nesa.models.quantise import (
+    PRECISE,
     activation_scaling,
     quantise,
     quantise_factor,
@@ -37,7 +38,7 @@ def test_the_factors_of_a_layer_carry_no_rounding(drawn):
     assert np.abs(weights - layer.weights * weight_scales[:, None]).max(axis=1) == pytest.approx(
         np.zeros(5), abs=0.51 * weight_scales.max()
     )
-    assert layer.multipliers.min() >= MULTIPLIER_LOW
+    assert layer.multipliers.min() >= PRECISE
     assert layer.multipliers.max() <= MULTIPLIER_HIGH
     assert np.abs(layer.weights).max() <= 127
 
@@ -45,7 +46,7 @@ def test_the_factors_of_a_layer_carry_no_rounding(drawn):
 @given(st.floats(3e-7, 63.9))
 def test_a_factor_is_met_within_one_part_in_a_hundred(factor):
     multiplier, halves = quantise_factor(factor)
-    assert MULTIPLIER_LOW <= multiplier <= MULTIPLIER_HIGH
+    assert PRECISE <= multiplier <= MULTIPLIER_HIGH
     assert 1 <= halves <= HALVES_HIGH
     assert multiplier / 128.0**halves == pytest.approx(factor, rel=0.01)
 

@@ -18,12 +18,11 @@ from nesa.models.opcodes.lookup import ENTRIES
 from nesa.models.opcodes.rescale import (
     HALVES_HIGH,
     MULTIPLIER_HIGH,
-    MULTIPLIER_LOW,
     WHOLE_TENSOR,
 )
 from nesa.models.opcodes.search import POWER_HIGH
 from nesa.models.opcodes.wide_sum import SUM_LIMIT
-from nesa.models.quantise import Floats, Scaling, quantise_factor, quantise_layer
+from nesa.models.quantise import PRECISE, Floats, Scaling, quantise_factor, quantise_layer
 from nesa.protocol.edges import DType, EdgeType
 from nesa.protocol.errors import InvalidModel
 
@@ -173,7 +172,7 @@ def _factor_below(factor: float) -> tuple[int, int]:
     """Largest multiplier, and its halves, that is not above `factor`, nor above 64."""
     for halves in range(1, HALVES_HIGH + 1):
         multiplier = min(floor(factor * 128.0**halves), MULTIPLIER_HIGH)
-        if multiplier >= MULTIPLIER_LOW:
+        if multiplier >= PRECISE:
             return multiplier, halves
     raise InvalidModel(f"a rescale by {factor} needs more than {HALVES_HIGH} halves")
 
@@ -201,13 +200,13 @@ def _centring(size: int, limit: int, reach: int) -> _Centring:
     A single multiplier may be off by a part in 128, which a mean as large as `reach` would turn
     into an offset; a coarse mean is off by half of its step.
     """
-    owns = np.arange(limit, max(limit * 3 // 4, MULTIPLIER_LOW) - 1, -1)[:, None]
-    means = np.arange(MULTIPLIER_LOW, 4 * MULTIPLIER_LOW)[None, :]
+    owns = np.arange(limit, max(limit * 3 // 4, PRECISE) - 1, -1)[:, None]
+    means = np.arange(PRECISE, 4 * PRECISE)[None, :]
     found = []
     for halves in range(1, HALVES_HIGH + 1):
         wanted = owns * 128.0**halves / (means * size)
         whole = np.rint(wanted)
-        fits = (whole >= MULTIPLIER_LOW) & (whole <= MULTIPLIER_HIGH)
+        fits = (whole >= PRECISE) & (whole <= MULTIPLIER_HIGH)
         offsets = np.abs(whole / wanted - 1) * owns * reach + means / 2
         errors = np.where(fits, offsets, np.inf)
         row, column = np.unravel_index(np.argmin(errors), errors.shape)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nesa.models.graph import Integers
-from nesa.models.opcodes.rescale import HALVES_HIGH, MULTIPLIER_HIGH, MULTIPLIER_LOW
+from nesa.models.opcodes.rescale import HALVES_HIGH, MULTIPLIER_HIGH
 from nesa.protocol.edges import DType
 from nesa.protocol.errors import InvalidModel
 
@@ -23,6 +23,9 @@ Floats = NDArray[np.float64]
 AnyFloats = NDArray[np.float32] | NDArray[np.float64]
 
 WEIGHT_HIGH: Final = 127
+PRECISE: Final = 64
+"""Least multiplier where no scale takes up what it rounds: it is right to a part in 128."""
+
 COARSEST: Final = 2.0
 """How much coarser than necessary weights may become to save a half of the rescale."""
 
@@ -75,18 +78,25 @@ def quantise(values: Floats, scaling: Scaling) -> Integers:
 
 
 def quantise_layer(
-    weights: Floats, biases: Floats, input_scale: float, output_scale: float
+    weights: Floats,
+    biases: Floats,
+    input_scale: float,
+    output_scale: float,
+    least: int = PRECISE,
 ) -> IntegerLayer:
     """Integers for weights [N, K] and biases [N] between two given activation scales.
+
+    No multiplier is below `least`; the lower it is, the less must the weights of channels with
+    small ones become coarser.
 
     Raises:
         InvalidModel: no multiplier in [64, 8191] brings the sums to the output's scale.
     """
     finest = _finest_weight_scales(weights)
     factors = input_scale * finest / output_scale
-    halves = _fewest_halves(float(factors.max()), MULTIPLIER_LOW / COARSEST)
+    halves = _fewest_halves(float(factors.max()), PRECISE / COARSEST)
     wanted = np.ceil(factors * 128.0**halves)
-    multipliers = np.maximum(wanted, MULTIPLIER_LOW).astype(np.int64)
+    multipliers = np.maximum(wanted, least).astype(np.int64)
     return _layer(weights, biases, multipliers, halves, (input_scale, output_scale))
 
 
@@ -103,9 +113,9 @@ def quantise_logits(
     finest = _finest_weight_scales(weights)
     finest = np.maximum(finest, finest.max() / CHANNEL_SPREAD)
     for halves in range(1, HALVES_HIGH + 1):
-        output_scale = float(input_scale * finest.min() * 128.0**halves / MULTIPLIER_LOW)
+        output_scale = float(input_scale * finest.min() * 128.0**halves / PRECISE)
         if peak * LOGIT_HEADROOM <= output_scale * LOGIT_HIGH:
-            multipliers = np.ceil(finest / finest.min() * MULTIPLIER_LOW).astype(np.int64)
+            multipliers = np.ceil(finest / finest.min() * PRECISE).astype(np.int64)
             return _layer(weights, biases, multipliers, halves, (input_scale, output_scale))
     raise InvalidModel("the outputs of the last layer do not fit int16")
 
@@ -116,7 +126,7 @@ def quantise_factor(factor: float) -> tuple[int, int]:
     Raises:
         InvalidModel: the factor is 64 or more, or smaller than four halves can express.
     """
-    halves = _fewest_halves(factor, MULTIPLIER_LOW)
+    halves = _fewest_halves(factor, PRECISE)
     return round(factor * 128.0**halves), halves
 
 
@@ -126,7 +136,7 @@ def quantise_factors(factors: Sequence[float]) -> tuple[list[int], int]:
     Raises:
         InvalidModel: the factors lie too far apart for one count of halves.
     """
-    halves = _fewest_halves(min(factors), MULTIPLIER_LOW)
+    halves = _fewest_halves(min(factors), PRECISE)
     multipliers = [round(factor * 128.0**halves) for factor in factors]
     if max(multipliers) > MULTIPLIER_HIGH:
         raise InvalidModel("the scales of two tensors that are added lie too far apart")

@@ -30,7 +30,7 @@ from nesa.protocol.edges import EdgeType
 class AddRescale:
     """Brings two tensors to a common scale and adds or subtracts them, rounding once.
 
-    Multipliers int32 [2], one for each input, of either sign and with a magnitude in [64, 8191].
+    Multipliers int32 [2], one for each input, of either sign and with a magnitude in [1, 8191].
     Attributes (h) with h in [1, 4]. Both inputs have one rank, and every axis one size or, in one
     of them, size 1, which then counts for every place of the other. `low` and `high` are those of
     the declared output type.

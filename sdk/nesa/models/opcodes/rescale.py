@@ -19,7 +19,7 @@ from nesa.models.opcodes.interface import (
 )
 from nesa.protocol.edges import EdgeType
 
-MULTIPLIER_LOW: Final = 64
+MULTIPLIER_LOW: Final = 1
 MULTIPLIER_HIGH: Final = 8191
 HALVES_HIGH: Final = 4
 WHOLE_TENSOR: Final = -1
@@ -31,7 +31,7 @@ CIRCUIT_ROWS: Final = {1: 125, 2: 185, 3: 280, 4: 400}
 class Rescale:
     """Brings accumulators to a narrower type by the factor `m / 128**h`, rounding half up.
 
-    Multipliers int32 in [64, 8191], [1] for the whole tensor or [C] along an axis. Attributes
+    Multipliers int32 in [1, 8191], [1] for the whole tensor or [C] along an axis. Attributes
     (h, axis) with h in [1, 4] and axis -1 for the whole tensor. `low` and `high` are those of the
     declared output type; the shape stays.
 
