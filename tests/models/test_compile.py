@@ -106,19 +106,25 @@ def one_node(kind: str, **attributes) -> bytes:
 @pytest.mark.parametrize(
     ("onnx", "named"),
     [
-        (one_node("Softmax"), "Softmax node 'y_node' cannot be compiled"),
-        (one_node("Erf"), "Erf node 'y_node' cannot be compiled"),
+        (one_node("Softmax", axis=1), "Softmax node 'y_node' must work along the last axis"),
+        (one_node("Hardmax"), "Hardmax node 'y_node' cannot be compiled"),
         (one_node("MaxPool", kernel_shape=[2, 2], pads=[1, 1, 1, 1]), "MaxPool node 'y_node' must"),
         (
             one_node("AveragePool", kernel_shape=[3, 3], ceil_mode=1),
             "AveragePool node 'y_node' must",
         ),
-        (one_node("ArgMax", axis=1), "ArgMax node 'y_node' must take"),
         (
-            build([node("Add", "x c", "y")], {"c": np.ones(4, np.float32)}, [1, 4], "y"),
-            "Add node 'y_node' cannot be compiled",
+            build([node("ArgMax", "x", "place", axis=1)], {}, [1, 1, 4, 4], "place"),
+            "ArgMax node 'place_node' must take",
         ),
-        (build([node("MatMul", "x x", "y")], {}, [4, 4], "y"), "MatMul node 'y_node' must"),
+        (
+            build([node("Sub", "c x", "y")], {"c": np.ones((4, 4), np.float32)}, [1, 1, 4, 4], "y"),
+            "Sub node 'y_node' must subtract the constant",
+        ),
+        (
+            build([node("MatMul", "w x", "y")], {"w": np.eye(4, dtype="f4")}, [1, 1, 4, 4], "y"),
+            "MatMul node 'y_node' must",
+        ),
         (b"not a model", "not a valid ONNX file"),
         (b"", "not a valid ONNX file"),
     ],

@@ -18,6 +18,11 @@ class TableBuilder:
         self._inputs = tuple(inputs)
         self._rows: list[Row] = []
 
+    @property
+    def length(self) -> int:
+        """How many rows there are."""
+        return len(self._rows)
+
     def type_of(self, value: int) -> EdgeType:
         """Type of the value with number `value`."""
         return self._types[value]

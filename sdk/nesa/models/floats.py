@@ -1,44 +1,67 @@
-"""Reads a float ONNX model, as exporters write it, into the few layers that can be compiled."""
+"""Reads a float ONNX model, as exporters write it, into the layers that can be compiled."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import NodeProto, helper, numpy_helper
+from onnx import NodeProto, TensorProto, helper, numpy_helper
 
+from nesa.models.elementwise import OPERATORS, Function, absorb
 from nesa.models.quantise import AnyFloats, Floats
 from nesa.models.runtime import session
+from nesa.models.simplifying import simplified
 from nesa.protocol.errors import InvalidModel
 
-SUPPORTED: Final = frozenset(
-    {"ArgMax", "AveragePool", "Conv", "Flatten", "Gemm", "GlobalAveragePool", "Identity"}
-    | {"LeakyRelu", "MatMul", "MaxPool", "Relu", "Reshape", "Sigmoid", "Tanh", "Transpose"}
+VIEWS: Final = frozenset(
+    {"Dropout", "Expand", "Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze"}
 )
-"""Node types that can be compiled; Add too, of two tensors or as bias behind a MatMul."""
+"""Nodes that move numbers and change none."""
+
+SUPPORTED: Final = VIEWS | frozenset(
+    {"Add", "ArgMax", "AveragePool", "BatchNormalization", "Concat", "Conv", "Div", "Gather"}
+    | {"Gemm", "GlobalAveragePool", "LayerNormalization", "MatMul", "MaxPool", "Mul"}
+    | {"ReduceMean", "ReduceSum", "Resize", "RMSNormalization", "Slice", "Softmax", "Split"}
+    | {"Sub", "Where"}
+)
+"""Node types that can be compiled, besides every function of one number."""
+
+PLAIN: Final = frozenset({"Constant", "ConstantOfShape", "Range", "Shape", "Tile"})
+"""Node types that have to be gone once everything constant has been worked out."""
+
+Constants = Mapping[str, NDArray[np.generic]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Layer:
-    """One node: its ONNX type (every dense layer is "Gemm"), its input and its output.
+    """One step of the model: its kind, the tensors it reads and the one that it gives.
 
-    `second` is the other input of an Add.
-    `weights` is [N, K] for Gemm and [N, C/G, kh, kw] for Conv, `biases` [N].
+    `kind` is the ONNX type, "Gemm" for every dense layer and "Function" for a chain of nodes that
+    changes every number by itself. `weights` is [N, K] for Gemm and [N, C/G, kh, kw] for Conv,
+    `biases` [N]; `constants` are the other constant inputs, in order, `constant_first` says that
+    one of them comes before every tensor.
     """
 
     kind: str
     name: str
-    source: str
+    sources: tuple[str, ...]
     target: str
     attributes: Mapping[str, object] = field(default_factory=dict)
     weights: Floats | None = None
     biases: Floats | None = None
-    second: str = ""
+    constants: tuple[NDArray[np.generic], ...] = ()
+    constant_first: bool = False
+    function: Function | None = None
+
+    @property
+    def source(self) -> str:
+        """The first tensor that it reads."""
+        return self.sources[0]
 
     def integers(self, key: str, default: tuple[int, ...]) -> tuple[int, ...]:
         """Attribute `key` as a tuple of integers."""
@@ -59,24 +82,28 @@ class FloatModel:
     source: str
     target: str
     input_shape: tuple[int, ...]
+    takes_indices: bool
     layers: tuple[Layer, ...]
 
     def activations(self, rows: AnyFloats) -> dict[str, Floats]:
-        """Every tensor of the model on `rows` [n, ..], computed one row at a time."""
+        """Every tensor of the model on `rows` [n, ..], the input too, one row at a time."""
         proto = onnx.ModelProto()
         proto.CopyFrom(self.proto)
         names = [layer.target for layer in self.layers if layer.kind != "ArgMax"]
+        whole = rows.astype(np.float64).reshape(len(rows), *self.input_shape)
         if not names:
-            return {}
+            return {self.source: whole}
         del proto.graph.output[:]
         proto.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
         runner = session(proto.SerializeToString())
+        kind = runner.get_inputs()[0].type
+        dtype = {"tensor(int64)": np.int64, "tensor(int32)": np.int32}.get(kind, np.float32)
         found: dict[str, list[Floats]] = {name: [] for name in names}
         for row in rows:
-            feeds = {self.source: row.astype(np.float32).reshape(self.input_shape)}
+            feeds = {self.source: row.astype(dtype).reshape(self.input_shape)}
             for name, values in zip(names, runner.run(names, feeds), strict=True):
                 found[name].append(np.asarray(values, np.float64))
-        return {name: np.stack(values) for name, values in found.items()}
+        return {self.source: whole} | {name: np.stack(found[name]) for name in names}
 
 
 def read_float_model(data: bytes) -> FloatModel:
@@ -86,20 +113,19 @@ def read_float_model(data: bytes) -> FloatModel:
         InvalidModel: not an ONNX file, or a node that cannot be compiled, which is named.
     """
     proto = _parse(data)
-    constants = _constants(proto)
-    sources = [info for info in proto.graph.input if info.name not in constants]
-    if len(sources) != 1 or len(proto.graph.output) != 1:
+    inputs = _inputs(proto)
+    if len(inputs) != 1 or len(proto.graph.output) != 1:
         raise InvalidModel("the model must have one input and one output")
-    layers: list[Layer] = []
-    uses = Counter(name for node in proto.graph.node for name in node.input)
-    for node in proto.graph.node:
-        if node.op_type == "Add" and _adds_bias(node, constants, layers, uses):
-            layers[-1] = _with_bias(layers[-1], node, constants)
-        elif node.op_type != "Constant":
-            layers.append(_layer(node, constants))
-    shape = tuple(size.dim_value or 1 for size in sources[0].type.tensor_type.shape.dim)
+    _expect_supported(proto.graph.node)
+    proto = simplified(proto)
+    (source,) = _inputs(proto)
+    constants = _constants(proto)
     target = proto.graph.output[0].name
-    return FloatModel(proto, sources[0].name, target, shape, tuple(layers))
+    layers = _layers(proto, constants, target)
+    tensor = source.type.tensor_type
+    shape = tuple(size.dim_value or 1 for size in tensor.shape.dim)
+    indices = tensor.elem_type in (TensorProto.INT32, TensorProto.INT64)
+    return FloatModel(proto, source.name, target, shape, indices, tuple(layers))
 
 
 def _parse(data: bytes) -> onnx.ModelProto:
@@ -111,6 +137,11 @@ def _parse(data: bytes) -> onnx.ModelProto:
     return proto
 
 
+def _inputs(proto: onnx.ModelProto) -> list[onnx.ValueInfoProto]:
+    fixed = {tensor.name for tensor in proto.graph.initializer}
+    return [info for info in proto.graph.input if info.name not in fixed]
+
+
 def _constants(proto: onnx.ModelProto) -> dict[str, NDArray[np.generic]]:
     found = {tensor.name: numpy_helper.to_array(tensor) for tensor in proto.graph.initializer}
     for node in proto.graph.node:
@@ -120,70 +151,158 @@ def _constants(proto: onnx.ModelProto) -> dict[str, NDArray[np.generic]]:
     return found
 
 
-def _layer(node: NodeProto, constants: Mapping[str, NDArray[np.generic]]) -> Layer:
-    label = f"{node.op_type} node {node.name or node.output[0]!r}"
-    moving = [name for name in node.input if name and name not in constants]
-    if node.op_type == "Add" and len(moving) == 2:
-        return Layer("Add", label, moving[0], node.output[0], second=moving[1])
-    if node.op_type not in SUPPORTED:
-        raise InvalidModel(f"{label} cannot be compiled; supported: {', '.join(sorted(SUPPORTED))}")
-    if len(moving) != 1 or moving[0] != node.input[0] or len(node.output) != 1:
-        raise InvalidModel(f"{label} must have one input that is not constant, and one output")
+def _expect_supported(nodes: Sequence[NodeProto]) -> None:
+    """Names nodes that cannot be compiled before an optimiser renames them."""
+    for node in nodes:
+        if node.domain not in ("", "ai.onnx") or node.op_type not in SUPPORTED | OPERATORS | PLAIN:
+            names = ", ".join(sorted(SUPPORTED))
+            raise InvalidModel(f"{_label(node)} cannot be compiled; supported: {names}")
+
+
+def _label(node: NodeProto) -> str:
+    return f"{node.op_type} node {node.name or node.output[0]!r}"
+
+
+def _layers(proto: onnx.ModelProto, constants: Constants, target: str) -> list[Layer]:
+    """Layers in order: chains of functions become one where something else reads them."""
+    opset = next(item.version for item in proto.opset_import if item.domain in ("", "ai.onnx"))
+    source = _inputs(proto)[0]
+    whole = source.type.tensor_type.elem_type in (TensorProto.INT32, TensorProto.INT64)
+    functions: dict[str, Function] = {}
+    written: set[str] = set()
+    layers: list[Layer] = []
+
+    def need(name: str) -> None:
+        if name in functions and name not in written:
+            layers.append(_function_layer(functions[name]))
+            written.add(name)
+
+    for node in proto.graph.node:
+        if node.op_type == "Constant":
+            continue
+        known = absorb(node, constants, functions, opset, source.name if whole else "")
+        if known is not None:
+            functions[node.output[0]] = known
+            continue
+        for name in node.input:
+            need(name)
+        layers.extend(_read(node, constants))
+    need(target)
+    return _with_biases(layers)
+
+
+def _function_layer(function: Function) -> Layer:
+    node = function.nodes[-1]
+    kind = "Relu" if function.is_relu else "Function"
     attributes = {item.name: helper.get_attribute_value(item) for item in node.attribute}
-    layer = Layer(node.op_type, label, moving[0], node.output[0], attributes)
-    fixed = [np.asarray(constants[name]) for name in node.input[1:] if name]
+    return Layer(
+        kind, _label(node), (function.source,), function.target, attributes, function=function
+    )
+
+
+def _read(node: NodeProto, constants: Constants) -> Iterator[Layer]:
+    moving = tuple(name for name in node.input if name and name not in constants)
+    fixed = tuple(np.asarray(constants[name]) for name in node.input if name in constants)
+    attributes = {item.name: helper.get_attribute_value(item) for item in node.attribute}
+    layer = Layer(
+        node.op_type,
+        _label(node),
+        moving,
+        node.output[0],
+        attributes,
+        constants=fixed,
+        constant_first=node.input[0] in constants,
+    )
+    if node.op_type not in SUPPORTED:
+        names = ", ".join(sorted(SUPPORTED))
+        raise InvalidModel(f"{layer.name} cannot be compiled; supported: {names}")
+    if not moving:
+        raise InvalidModel(f"{layer.name} has no input that is not constant")
     match node.op_type:
-        case "Gemm" | "MatMul":
-            return _dense(layer, fixed)
+        case "Gemm" | "MatMul" if len(moving) == 1:
+            yield _dense(layer)
         case "Conv":
-            return _convolution(layer, fixed)
-        case "Reshape":
-            shape = tuple(int(size) for size in fixed[0])
-            return replace(layer, attributes={**attributes, "shape": shape})
+            yield _convolution(layer)
+        case "BatchNormalization":
+            yield _batch_norm(layer)
+        case "Split":
+            yield from _parts(layer, node)
         case _:
-            return layer
+            yield layer
 
 
-def _dense(layer: Layer, fixed: list[NDArray[np.generic]]) -> Layer:
-    matrix = fixed[0].astype(np.float64)
-    if matrix.ndim != 2 or layer.number("transA", 0):
+def _dense(layer: Layer) -> Layer:
+    matrix = layer.constants[0].astype(np.float64)
+    if layer.constant_first or matrix.ndim != 2 or layer.number("transA", 0):
         raise InvalidModel(f"{layer.name} must multiply by a constant matrix from the right")
     weights = matrix if layer.number("transB", 0) else matrix.T
     biases = np.zeros(len(weights))
-    if len(fixed) > 1:
-        biases = biases + fixed[1].astype(np.float64).reshape(-1) * layer.number("beta", 1.0)
+    if len(layer.constants) > 1:
+        added = layer.constants[1].astype(np.float64).reshape(-1)
+        biases = biases + added * layer.number("beta", 1.0)
     scaled = weights * layer.number("alpha", 1.0)
-    return replace(layer, kind="Gemm", weights=scaled, biases=biases)
+    return replace(layer, kind="Gemm", weights=scaled, biases=biases, constants=())
 
 
-def _convolution(layer: Layer, fixed: list[NDArray[np.generic]]) -> Layer:
-    weights = fixed[0].astype(np.float64)
+def _convolution(layer: Layer) -> Layer:
+    if len(layer.sources) != 1:
+        raise InvalidModel(f"{layer.name} must have constant weights")
+    weights = layer.constants[0].astype(np.float64)
     if weights.ndim != 4 or set(layer.integers("dilations", (1, 1))) != {1}:
         raise InvalidModel(f"{layer.name} must be two-dimensional and without dilation")
     if layer.attributes.get("auto_pad", b"NOTSET") != b"NOTSET":
         raise InvalidModel(f"{layer.name} must give its pads as numbers")
-    biases = fixed[1].astype(np.float64) if len(fixed) > 1 else np.zeros(len(weights))
-    return replace(layer, weights=weights, biases=biases)
+    more = layer.constants[1:]
+    biases = more[0].astype(np.float64) if more else np.zeros(len(weights))
+    return replace(layer, weights=weights, biases=biases, constants=())
 
 
-def _adds_bias(
-    node: NodeProto,
-    constants: Mapping[str, NDArray[np.generic]],
-    layers: list[Layer],
-    uses: Counter[str],
-) -> bool:
-    moving = [name for name in node.input if name not in constants]
-    if len(moving) != 1 or not layers:
+def _batch_norm(layer: Layer) -> Layer:
+    """A batch norm that follows no convolution: one channel times a number, plus a number."""
+    gains, offsets, means, variances = (item.astype(np.float64) for item in layer.constants)
+    gains = gains / np.sqrt(variances + layer.number("epsilon", 1e-5))
+    return replace(
+        layer,
+        kind="Conv",
+        weights=gains.reshape(-1, 1, 1, 1),
+        biases=offsets - gains * means,
+        attributes={"group": len(gains)},
+        constants=(),
+    )
+
+
+def _parts(layer: Layer, node: NodeProto) -> Iterator[Layer]:
+    """The parts of a Split as slices, without end where the sizes are equal."""
+    count, axis = len(node.output), int(layer.number("axis", 0))
+    sizes = [int(size) for size in layer.constants[0]] if layer.constants else []
+    for place, name in enumerate(node.output):
+        attributes: dict[str, object] = {"axis": axis, "part": place, "parts": count}
+        if sizes:
+            attributes |= {"start": sum(sizes[:place]), "stop": sum(sizes[: place + 1])}
+        yield replace(layer, kind="Split", target=name, attributes=attributes, constants=())
+
+
+def _with_biases(layers: list[Layer]) -> list[Layer]:
+    """Sums with one constant for each channel go into the dense layer before them."""
+    uses = Counter(name for layer in layers for name in layer.sources)
+    found: list[Layer] = []
+    makers: dict[str, int] = {}
+    for layer in layers:
+        place = makers.get(layer.source) if layer.kind == "Add" and layer.constants else None
+        before = found[place] if place is not None else None
+        if place is not None and before is not None and _takes(before, layer, uses):
+            assert before.biases is not None
+            biases = before.biases + layer.constants[0].astype(np.float64).reshape(-1)
+            found[place] = replace(before, target=layer.target, biases=biases)
+            makers[layer.target] = place
+        else:
+            makers[layer.target] = len(found)
+            found.append(layer)
+    return found
+
+
+def _takes(before: Layer, added: Layer, uses: Counter[str]) -> bool:
+    if before.kind != "Gemm" or before.biases is None or uses[before.target] != 1:
         return False
-    before = layers[-1]
-    return before.kind == "Gemm" and before.target == moving[0] and uses[moving[0]] == 1
-
-
-def _with_bias(
-    layer: Layer, node: NodeProto, constants: Mapping[str, NDArray[np.generic]]
-) -> Layer:
-    added = next(constants[name] for name in node.input if name in constants)
-    if layer.biases is None or added.size not in (1, layer.biases.size):
-        raise InvalidModel(f"Add node {node.name!r} does not add one bias for each channel")
-    biases = layer.biases + added.astype(np.float64).reshape(-1)
-    return replace(layer, target=node.output[0], biases=biases)
+    values = added.constants[0]
+    return values.size in (1, before.biases.size) and values.shape[-1:] == (values.size,)

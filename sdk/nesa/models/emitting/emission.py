@@ -1,0 +1,292 @@
+"""What has been emitted so far: the table, and how each tensor of the model is held in it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import numpy as np
+
+from nesa.models.build import TableBuilder
+from nesa.models.emitting.equalising import channel_scales
+from nesa.models.emitting.held import Held
+from nesa.models.floats import VIEWS, FloatModel, Layer
+from nesa.models.graph import Opcode, Parameter, ParameterKind
+from nesa.models.opcodes.rescale import HALVES_HIGH, MULTIPLIER_HIGH, MULTIPLIER_LOW, WHOLE_TENSOR
+from nesa.models.quantise import (
+    Floats,
+    Scaling,
+    activation_scaling,
+    quantise_factor,
+    quantise_factors,
+)
+from nesa.protocol.edges import DType, EdgeType
+from nesa.protocol.errors import InvalidModel
+
+WIDE_HIGH: Final = 32767
+WIDE_HEADROOM: Final = 1.25
+"""How far beyond the calibration the int16 range of a residual stream reaches."""
+
+LAST_HEADROOM: Final = 1.5
+FEWEST_STEPS: Final = 6
+
+MASKED: Final = 4e3
+"""Numbers beyond it only say that a place does not count."""
+
+NORMS: Final = frozenset({"LayerNormalization", "RMSNormalization"})
+WIDE_READERS: Final = NORMS | {"Add", "Sub", "Mul", "Div", "ReduceMean", "ReduceSum"}
+"""Kinds of layers that a model with a residual stream feeds with int16."""
+
+
+class Emission:
+    """The builder and the bookkeeping that every family of layers shares."""
+
+    def __init__(
+        self, model: FloatModel, samples: Mapping[str, Floats], scaling: Scaling, percentile: float
+    ) -> None:
+        edge = EdgeType(scaling.dtype, model.input_shape, scaling.low, scaling.high)
+        self.model = model
+        self.samples = samples
+        self.percentile = percentile
+        self.builder = TableBuilder([edge])
+        self.held = {model.source: Held(0, scaling.scale)}
+        self.keeps_stream = any(layer.kind in NORMS for layer in model.layers)
+        self._followers: dict[str, list[Layer]] = {}
+        for layer in model.layers:
+            for source in layer.sources:
+                self._followers.setdefault(source, []).append(layer)
+        self._narrowed: dict[tuple[str, str], Held] = {}
+
+    def followers(self, name: str) -> list[Layer]:
+        """The layers that read tensor `name`."""
+        return self._followers.get(name, [])
+
+    def readers(self, name: str) -> list[Layer]:
+        """The layers that read tensor `name`, seen through views."""
+        found = []
+        for layer in self.followers(name):
+            found += self.readers(layer.target) if layer.kind in VIEWS else [layer]
+        return found
+
+    def is_last(self, name: str) -> bool:
+        """Whether only views lie between the tensor and the model's output."""
+        return all(
+            layer.kind in VIEWS | {"ArgMax"} and self.is_last(layer.target)
+            for layer in self.followers(name)
+        )
+
+    def is_wide(self, name: str) -> bool:
+        """Whether the tensor belongs to a residual stream, which is held in int16."""
+        return self.keeps_stream and any(
+            reader.kind in WIDE_READERS or (reader.function is not None and reader.function.bends())
+            for reader in self.readers(name)
+        )
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Shape of the tensor, worked out on the calibration data."""
+        return tuple(int(size) for size in self.samples[name].shape[1:])
+
+    def edge(self, name: str) -> EdgeType:
+        """Type of the value that holds the tensor."""
+        return self.builder.type_of(self.held[name].value)
+
+    def peak(self, name: str) -> float:
+        """Largest magnitude of the tensor on the calibration data, what is masked left out."""
+        return float(np.abs(self.shown(name)).max(initial=0.0)) or 1.0
+
+    def shown(self, name: str) -> Floats:
+        """The numbers of the tensor on the calibration data, what is masked left out, [n]."""
+        values = self.samples[name]
+        found: Floats = values[np.abs(values) < MASKED]
+        return found
+
+    def scaling(self, name: str) -> Scaling:
+        """How the tensor is to be held: int16 in a residual stream or at the end, else a byte."""
+        if self.is_last(name):
+            step = self.peak(name) * LAST_HEADROOM / WIDE_HIGH
+            return Scaling(DType.INT16, -WIDE_HIGH, WIDE_HIGH, step)
+        return self.wide_scaling(name) if self.is_wide(name) else self.byte_scaling(name)
+
+    def wide_scaling(self, name: str) -> Scaling:
+        """int16; what goes into a sum is held in steps that are 128ths of those of the sum.
+
+        So the sum needs no multiplier that rounds, and its multipliers lie close together.
+        """
+        step = self.peak(name) * WIDE_HEADROOM / WIDE_HIGH
+        for layer in self.readers(name):
+            if layer.kind in ("Add", "Sub") and len(layer.sources) == 2:
+                whole = self.wide_scaling(layer.target).scale
+                step = whole * max(math.ceil(step / whole * 128), 64) / 128
+                break
+        return Scaling(DType.INT16, -WIDE_HIGH, WIDE_HIGH, step)
+
+    def byte_scaling(self, name: str) -> Scaling:
+        """How the tensor fits int8; it is one-sided only where its layer says so."""
+        scaling = activation_scaling(self.shown(name), self.percentile)
+        if scaling.dtype is DType.UINT8:  # by chance only: other rows may go below zero
+            return Scaling(DType.INT8, -127, 127, scaling.scale * 255 / 127)
+        return scaling
+
+    def settle(self, name: str, value: int, scale: float) -> None:
+        """Rescales accumulators, each worth `scale`, to how the tensor is to be held."""
+        wanted = self.scaling(name)
+        multiplier, halves = quantise_factor(scale / wanted.scale)
+        self.held[name] = self.rescaled(Held(value, scale), multiplier, halves, wanted)
+
+    def rescaled(self, held: Held, multiplier: int, halves: int, wanted: Scaling) -> Held:
+        """`held` times `multiplier / 128**halves`, in the dtype and range of `wanted`."""
+        factors = Parameter(ParameterKind.MULTIPLIERS, np.array([multiplier]))
+        shape = self.builder.type_of(held.value).shape
+        declared = EdgeType(wanted.dtype, shape, wanted.low, wanted.high)
+        attributes = (halves, WHOLE_TENSOR)
+        value = self.builder.add(Opcode.RESCALE, [held.value], attributes, [factors], declared)
+        return Held(value, held.step * 128.0**halves / multiplier, held.offset)
+
+    def plain(self, name: str) -> Held:
+        """The tensor with one scale and no offset, in whatever type it is held.
+
+        Raises:
+            InvalidModel: a channel has a negative scale, or scales lie too far apart.
+        """
+        held = self.held[name]
+        if held.is_plain:
+            return held
+        if not isinstance(held.scale, float):
+            held = self._with_one_scale(name, held)
+        if np.any(held.offset):
+            held = self._without_offset(name, held)
+        self.held[name] = held
+        return held
+
+    def byte(self, name: str) -> Held:
+        """The tensor as int8 or uint8 with one scale and no offset."""
+        return self._narrow(name, "byte", self._as_byte)
+
+    def operand(self, name: str) -> Held:
+        """The tensor as a dense layer reads it: a byte, equalised where it comes from int16."""
+        edge, held = self.edge(name), self.held[name]
+        if edge.dtype in (DType.INT8, DType.UINT8):
+            return held
+        if edge.dtype is not DType.INT16 or len(self.dense_readers(name)) == 0:
+            return self.byte(name)
+        return self._narrow(name, "operand", self._equalised)
+
+    def dense_readers(self, name: str) -> list[Layer]:
+        """The dense layers that read the tensor itself."""
+        return [layer for layer in self.followers(name) if layer.kind == "Gemm"]
+
+    def _narrow(self, name: str, form: str, make: Callable[[str], Held]) -> Held:
+        if (name, form) not in self._narrowed:
+            self._narrowed[name, form] = make(name)
+        return self._narrowed[name, form]
+
+    def _as_byte(self, name: str) -> Held:
+        held = self.plain(name)
+        edge = self.builder.type_of(held.value)
+        if edge.dtype in (DType.INT8, DType.UINT8):
+            return held
+        if edge.low >= 0 and edge.high <= 255:  # fits as it is
+            return self.rescaled(held, 128, 1, Scaling(DType.UINT8, edge.low, edge.high, held.step))
+        wanted = self.byte_scaling(name)
+        multiplier, halves = quantise_factor(held.step / wanted.scale)
+        return self.rescaled(held, multiplier, halves, wanted)
+
+    def _equalised(self, name: str) -> Held:
+        """A byte with a scale for each channel: some of what makes channels unlike goes to weights.
+
+        How much is tried out on the calibration data.
+        """
+        held = self.held[name]
+        size = self.shape(name)[-1]
+        rows = (self.samples[name] - held.offset).reshape(-1, size)
+        rows = rows[np.isfinite(rows).all(axis=1)]
+        signed = self.builder.type_of(held.value).low < 0
+        weights = [layer.weights for layer in self.dense_readers(name) if layer.weights is not None]
+        wanted = channel_scales(rows, weights, 127 if signed else 255)
+        factors = np.abs(np.broadcast_to(held.scale, (size,))) / wanted
+        byte = Scaling(DType.INT8, -127, 127, 1.0) if signed else Scaling(DType.UINT8, 0, 255, 1.0)
+        return self._by_channel(held, factors, byte, _fewest_halves(factors))
+
+    def _by_channel(self, held: Held, factors: Floats, wanted: Scaling, halves: int) -> Held:
+        """Channels times about `factors` [C]; the scales say what they were times exactly."""
+        multipliers = np.rint(factors * 128.0**halves).astype(np.int64)
+        multipliers = np.clip(multipliers, MULTIPLIER_LOW, MULTIPLIER_HIGH)
+        shape = self.builder.type_of(held.value).shape
+        parameter = Parameter(ParameterKind.MULTIPLIERS, multipliers)
+        declared = EdgeType(wanted.dtype, shape, wanted.low, wanted.high)
+        attributes = (halves, len(shape) - 1)
+        value = self.builder.add(Opcode.RESCALE, [held.value], attributes, [parameter], declared)
+        return Held(value, held.scale * 128.0**halves / multipliers, held.offset)
+
+    def _with_one_scale(self, name: str, held: Held) -> Held:
+        """int16 with one scale, each channel multiplied by what makes up the difference."""
+        scales = np.asarray(held.scale)
+        if (scales <= 0).any():
+            raise InvalidModel(f"tensor {name!r} has a channel with a gain that is not positive")
+        wanted = self.wide_scaling(name)
+        factors = scales / wanted.scale
+        made = self._by_channel(held, factors, wanted, _most_halves(factors))
+        return Held(made.value, wanted.scale, held.offset)
+
+    def _without_offset(self, name: str, held: Held) -> Held:
+        """int16 that includes the offset."""
+        wanted = self.wide_scaling(name)
+        offset = np.asarray(held.offset, np.float64).reshape(-1)
+        rank = len(self.builder.type_of(held.value).shape)
+        constant = self.constant(offset.reshape((1,) * (rank - 1) + (-1,)), wanted.scale)
+        return self.added((held, constant), (1, 1), wanted)
+
+    def added(self, pair: tuple[Held, Held], signs: tuple[int, int], wanted: Scaling) -> Held:
+        """Sum of two plain values, or their difference, as `wanted`."""
+        factors = [held.step / wanted.scale for held in pair]
+        sizes, halves = quantise_factors(factors)
+        multipliers = np.array([size * sign for size, sign in zip(sizes, signs, strict=True)])
+        shapes = [self.builder.type_of(held.value).shape for held in pair]
+        shape = tuple(np.broadcast_shapes(*shapes))
+        declared = EdgeType(wanted.dtype, shape, wanted.low, wanted.high)
+        parameter = Parameter(ParameterKind.MULTIPLIERS, multipliers)
+        values = [held.value for held in pair]
+        value = self.builder.add(Opcode.ADD_RESCALE, values, (halves,), [parameter], declared)
+        return Held(value, wanted.scale)
+
+    def constant(self, numbers: Floats, step: float) -> Held:
+        """Numbers that do not depend on the input: the biases of a dense layer without weights."""
+        biases = np.rint(numbers / step).astype(np.int64).reshape(-1)
+        first = self.builder.type_of(0)
+        flat = self.builder.add(Opcode.RESHAPE, [0], (1, first.elements))
+        one = self.builder.add(Opcode.SLICE, [flat], (1, 0, 1))
+        parameters = [
+            Parameter(ParameterKind.WEIGHTS, np.zeros((biases.size, 1), np.int64)),
+            Parameter(ParameterKind.BIASES, biases),
+        ]
+        made = self.builder.add(Opcode.LINEAR, [one], (1, int(biases.size)), parameters)
+        return Held(self.reshaped(made, numbers.shape), step)
+
+    def reshaped(self, value: int, shape: tuple[int, ...]) -> int:
+        """The value in another shape."""
+        if self.builder.type_of(value).shape == shape:
+            return value
+        return self.builder.add(Opcode.RESHAPE, [value], shape)
+
+
+def power_of_two(number: float) -> float:
+    """The smallest power of two that is not below `number`."""
+    return 2.0 ** math.ceil(math.log2(number))
+
+
+def _fewest_halves(factors: Floats) -> int:
+    """Fewest halves that give every multiplier some steps; what it rounds, the scales take up."""
+    least = factors[factors * 100 >= factors.max()].min()
+    for halves in range(1, HALVES_HIGH):
+        if least * 128.0**halves >= max(MULTIPLIER_LOW, FEWEST_STEPS):
+            return halves
+    return HALVES_HIGH
+
+
+def _most_halves(factors: Floats) -> int:
+    """Most halves with which no multiplier is too large."""
+    for halves in range(HALVES_HIGH, 1, -1):
+        if factors.max() * 128.0**halves <= MULTIPLIER_HIGH:
+            return halves
+    return 1
