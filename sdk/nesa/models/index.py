@@ -115,11 +115,11 @@ def read_table(index: Index, data: bytes) -> Table:
         InvalidModel: an unknown opcode or kind of constants, or an illegal table.
         IntegrityError: constants that do not match their roots.
     """
-    rows, start = [], 0
+    rows, start, view = [], 0, memoryview(data)
     for entry in index.rows:
         parameters = []
         for item in entry.parameters:
-            parameter = _read_parameter(item, data[start:])
+            parameter = _read_parameter(item, view[start:])
             start += len(parameter.data)
             parameters.append(parameter)
         rows.append(_read_row(entry, tuple(parameters)))
@@ -134,7 +134,7 @@ def _parameter_entry(parameter: Parameter) -> ParameterEntry:
     return ParameterEntry(kind=parameter.kind.name, shape=shape, root=word(parameter.root))
 
 
-def _read_parameter(entry: ParameterEntry, data: bytes) -> Parameter:
+def _read_parameter(entry: ParameterEntry, data: memoryview) -> Parameter:
     if entry.kind not in ParameterKind.__members__:
         raise InvalidModel(f"{entry.kind!r} is not a kind of constants of {FORMAT}")
     kind = ParameterKind[entry.kind]

@@ -88,15 +88,17 @@ class ShardRunner:
 
 
 def session(
-    onnx: bytes | Path, optimisation: ort.GraphOptimizationLevel = OPTIMISATION
+    onnx: bytes | Path,
+    optimisation: ort.GraphOptimizationLevel = OPTIMISATION,
+    threads: int = 1,
 ) -> ort.InferenceSession:
-    """Session with one thread, in order, on the CPU, for an ONNX file or its contents.
+    """Session with `threads` threads, in order, on the CPU, for an ONNX file or its contents.
 
     Raises:
         InvalidModel: ONNX Runtime cannot load the file.
     """
     options = ort.SessionOptions()
-    options.intra_op_num_threads = 1
+    options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
     options.graph_optimization_level = optimisation

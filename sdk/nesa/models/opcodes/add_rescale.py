@@ -16,6 +16,7 @@ from nesa.models.opcodes.interface import (
     expect_shape,
     largest_magnitude,
 )
+from nesa.models.opcodes.operands import Column, Fold, Places, coordinates, flat_index
 from nesa.models.opcodes.rescale import (
     CIRCUIT_ROWS,
     HALVES_HIGH,
@@ -23,6 +24,8 @@ from nesa.models.opcodes.rescale import (
     MULTIPLIER_LOW,
     clipped,
     floor_by_halves,
+    rounded,
+    within_range,
 )
 from nesa.protocol.edges import EdgeType
 
@@ -40,6 +43,7 @@ class AddRescale:
 
     code = Opcode.ADD_RESCALE
     unprovable = ""
+    fold = Fold.WHOLE
 
     def infer(self, row: Row, inputs: tuple[EdgeType, ...]) -> EdgeType:
         """The declared type; see `Operator.infer`."""
@@ -90,6 +94,19 @@ class AddRescale:
         """Those of a Rescale and three for the products and their sum."""
         return row.output_type.elements * (CIRCUIT_ROWS[row.attributes[0]] + 3)
 
+    def operands(self, row: Row, inputs: tuple[EdgeType, ...], element: int) -> tuple[Column, ...]:
+        """One element of each input, and both multipliers."""
+        place = coordinates(row.output_type.shape, element)
+        first, second = (_repeated(edge.shape, place) for edge in inputs)
+        factors = Places(ParameterKind.MULTIPLIERS, 0, 1, 2)
+        return (Places(0, first),), (Places(1, second),), (factors,)
+
+    def judge(self, row: Row, columns: Sequence[Sequence[int]]) -> int:
+        """The sum of both products, rounded once, within the declared range."""
+        (first,), (second,), factors = columns
+        total = first * factors[0] + second * factors[1]
+        return within_range(row, rounded(total, row.attributes[0]))
+
 
 def _joint_shape(row: Row, inputs: tuple[EdgeType, ...]) -> tuple[int, ...]:
     first, second = (edge.shape for edge in inputs)
@@ -98,6 +115,12 @@ def _joint_shape(row: Row, inputs: tuple[EdgeType, ...]) -> tuple[int, ...]:
     fits = all(one == other or min(one, other) == 1 for one, other in pairs)
     expect(fits, row, f"shapes {first} and {second} do not fit each other")
     return tuple(max(pair) for pair in pairs)
+
+
+def _repeated(shape: tuple[int, ...], place: tuple[int, ...]) -> int:
+    """Flat index in an input whose axes of size 1 count for every place of the output."""
+    pairs = zip(place, shape, strict=True)
+    return flat_index(shape, [coordinate if size > 1 else 0 for coordinate, size in pairs])
 
 
 def _weighted_sum(

@@ -10,6 +10,7 @@ from onnx import TensorProto
 
 from nesa.models.graph import Integers, Opcode, Row
 from nesa.models.opcodes.interface import NodeWriter, expect, expect_shape
+from nesa.models.opcodes.operands import Column, Fold, Places
 from nesa.protocol.edges import DType, EdgeType
 
 LONGEST: Final = 2**15 - 1
@@ -24,6 +25,7 @@ class ArgMax:
 
     code = Opcode.ARG_MAX
     unprovable = ""
+    fold = Fold.WHOLE
 
     def infer(self, row: Row, inputs: tuple[EdgeType, ...]) -> EdgeType:
         """int16 in [0, size - 1]; see `Operator.infer`."""
@@ -55,3 +57,13 @@ class ArgMax:
     def circuit_rows(self, row: Row, inputs: tuple[EdgeType, ...]) -> int:
         """Roughly one sort of the operands."""
         return inputs[0].elements * _ROWS_PER_OPERAND
+
+    def operands(self, row: Row, inputs: tuple[EdgeType, ...], element: int) -> tuple[Column, ...]:
+        """The row; one operand that beats the claimed place refutes a claim."""
+        size = row.attributes[0]
+        return ((Places(0, element * size, 1, size),),)
+
+    def judge(self, row: Row, columns: Sequence[Sequence[int]]) -> int:
+        """The lowest place of the largest operand."""
+        (values,) = columns
+        return values.index(max(values))

@@ -8,6 +8,7 @@ import numpy as np
 
 from nesa.models.graph import Integers, Opcode, Row
 from nesa.models.opcodes.interface import NodeWriter, carrier, expect
+from nesa.models.opcodes.operands import Column, Fold, Places, coordinates, flat_index
 from nesa.protocol.edges import EdgeType
 
 
@@ -16,6 +17,7 @@ class Concat:
 
     code = Opcode.CONCAT
     unprovable = ""
+    fold = Fold.WHOLE
 
     def infer(self, row: Row, inputs: tuple[EdgeType, ...]) -> EdgeType:
         """The joint dtype and range, longer along the axis; see `Operator.infer`."""
@@ -53,3 +55,17 @@ class Concat:
     def circuit_rows(self, row: Row, inputs: tuple[EdgeType, ...]) -> int:
         """A view takes none."""
         return 0
+
+    def operands(self, row: Row, inputs: tuple[EdgeType, ...], element: int) -> tuple[Column, ...]:
+        """The element of the input that covers its place along the axis."""
+        axis = row.attributes[0]
+        place = list(coordinates(row.output_type.shape, element))
+        source = 0
+        while place[axis] >= inputs[source].shape[axis]:
+            place[axis] -= inputs[source].shape[axis]
+            source += 1
+        return ((Places(source, flat_index(inputs[source].shape, place)),),)
+
+    def judge(self, row: Row, columns: Sequence[Sequence[int]]) -> int:
+        """The operand."""
+        return columns[0][0]

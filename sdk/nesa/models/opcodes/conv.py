@@ -8,8 +8,9 @@ from typing import NamedTuple
 import numpy as np
 
 from nesa.models.graph import Integers, Opcode, ParameterKind, Row
-from nesa.models.opcodes.dot_product import expect_exact_sums, sum_type
+from nesa.models.opcodes.dot_product import dot, expect_exact_sums, sum_type
 from nesa.models.opcodes.interface import NodeWriter, expect, expect_shape
+from nesa.models.opcodes.operands import Column, Fold, Padding, Places, Run, coordinates
 from nesa.models.opcodes.window import sliding
 from nesa.protocol.edges import EdgeType
 
@@ -56,6 +57,7 @@ class Conv:
 
     code = Opcode.CONV
     unprovable = ""
+    fold = Fold.SUM
 
     def infer(self, row: Row, inputs: tuple[EdgeType, ...]) -> EdgeType:
         """int32 with the worst-case range; see `Operator.infer`."""
@@ -112,6 +114,23 @@ class Conv:
         """One row for two products, and one for every sum."""
         return row.output_type.elements * (ConvAttributes(*row.attributes).operands // 2 + 2)
 
+    def operands(self, row: Row, inputs: tuple[EdgeType, ...], element: int) -> tuple[Column, ...]:
+        """The window, padding included, the channel's weights in step, and its bias."""
+        window = ConvAttributes(*row.attributes)
+        _, channels, *size = row.output_type.shape
+        channel, *corner = coordinates((channels, *size), element)
+        group = channel // (channels // window.groups)
+        weights = Places(ParameterKind.WEIGHTS, channel * window.operands, 1, window.operands)
+        return (
+            _window_runs(window, group, corner[0], corner[1]),
+            (weights,),
+            (Places(ParameterKind.BIASES, channel),),
+        )
+
+    def judge(self, row: Row, columns: Sequence[Sequence[int]]) -> int:
+        """The sum of the products and of the bias."""
+        return dot(*columns)
+
 
 def _expect_window(row: Row, window: ConvAttributes, edge: EdgeType) -> None:
     expect(edge.shape == (1, *window[:3]), row, f"input shape {edge.shape} is not (1, C, H, W)")
@@ -139,3 +158,26 @@ def _patches(image: Integers, window: ConvAttributes) -> Integers:
     strides = (window.stride_height, window.stride_width)
     ordered = sliding(np.pad(image, pads), kernel, strides).transpose(0, 3, 4, 1, 2)
     return ordered.reshape(window.groups, window.operands, -1)
+
+
+def _window_runs(window: ConvAttributes, group: int, i: int, j: int) -> Column:
+    """The operands of output place (i, j) in the order (c, u, v), padding included."""
+    each = window.channels // window.groups
+    top, left = i * window.stride_height - window.pad_top, j * window.stride_width - window.pad_left
+    runs: list[Run] = []
+    for channel in range(group * each, (group + 1) * each):
+        for line in range(top, top + window.kernel_height):
+            runs += _line_runs(window, channel, line, left)
+    return tuple(runs)
+
+
+def _line_runs(window: ConvAttributes, channel: int, line: int, left: int) -> list[Run]:
+    """`kernel_width` operands from (line, left) on, either of which may lie outside."""
+    width = window.kernel_width
+    if not 0 <= line < window.height:
+        return [Padding(width)]
+    first, stop = max(left, 0), min(left + width, window.width)
+    start = (channel * window.height + line) * window.width + first
+    before, behind = first - left, left + width - stop
+    runs = (Padding(before), Places(0, start, 1, stop - first), Padding(behind))
+    return [run for run in runs if run.count > 0]

@@ -8,6 +8,7 @@ import numpy as np
 
 from nesa.models.graph import Integers, Opcode, Row
 from nesa.models.opcodes.interface import NodeWriter, largest_magnitude
+from nesa.models.opcodes.operands import Column, Fold, Places
 from nesa.models.opcodes.search import (
     ROWS_PER_BIT,
     SearchAttributes,
@@ -26,6 +27,7 @@ class DivideSearch:
 
     code = Opcode.DIVIDE_SEARCH
     unprovable = ""
+    fold = Fold.WHOLE
 
     def infer(self, row: Row, inputs: tuple[EdgeType, ...]) -> EdgeType:
         """int32 with the results at both ends; see `Operator.infer`."""
@@ -57,3 +59,13 @@ class DivideSearch:
     def circuit_rows(self, row: Row, inputs: tuple[EdgeType, ...]) -> int:
         """Those of one step, times bits and elements."""
         return row.output_type.elements * row.attributes[1] * ROWS_PER_BIT
+
+    def operands(self, row: Row, inputs: tuple[EdgeType, ...], element: int) -> tuple[Column, ...]:
+        """The divisor."""
+        return ((Places(0, element),),)
+
+    def judge(self, row: Row, columns: Sequence[Sequence[int]]) -> int:
+        """See the head of the class."""
+        ((divisor,),) = columns
+        search = SearchAttributes(*row.attributes)
+        return search.largest if divisor <= 0 else min(search.limit // divisor, search.largest)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from nesa.models.graph import EXACT_FLOAT32, Integers, ParameterKind, Row, is_narrow
@@ -42,3 +44,8 @@ def sum_range(row: Row, edge: EdgeType) -> tuple[Integers, Integers]:
     low = biases + np.minimum(at_low, at_high).sum(axis=1)
     high = biases + np.maximum(at_low, at_high).sum(axis=1)
     return low, high
+
+
+def dot(first: Sequence[int], second: Sequence[int], added: Sequence[int] = ()) -> int:
+    """The sum of the products of two columns in step, and of what is added once."""
+    return sum(one * other for one, other in zip(first, second, strict=True)) + sum(added)

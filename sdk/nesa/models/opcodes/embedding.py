@@ -10,6 +10,7 @@ from onnx import TensorProto
 
 from nesa.models.graph import Integers, Opcode, ParameterKind, Row
 from nesa.models.opcodes.interface import NodeWriter, expect, expect_shape
+from nesa.models.opcodes.operands import Column, Fold, Places, Selected
 from nesa.protocol.edges import MAX_RANK, DType, EdgeType
 
 _ROWS_PER_ELEMENT: Final = 10
@@ -24,6 +25,7 @@ class Embedding:
 
     code = Opcode.EMBEDDING
     unprovable = ""
+    fold = Fold.WHOLE
 
     def infer(self, row: Row, inputs: tuple[EdgeType, ...]) -> EdgeType:
         """int8 with the range of the weights; see `Operator.infer`."""
@@ -65,3 +67,13 @@ class Embedding:
     def circuit_rows(self, row: Row, inputs: tuple[EdgeType, ...]) -> int:
         """Measured rows of one look-up, times the elements."""
         return row.output_type.elements * _ROWS_PER_ELEMENT
+
+    def operands(self, row: Row, inputs: tuple[EdgeType, ...], element: int) -> tuple[Column, ...]:
+        """The index and the constant that it selects."""
+        width = row.attributes[1]
+        index, place = divmod(element, width)
+        return (Places(0, index),), (Selected(ParameterKind.WEIGHTS, width, place),)
+
+    def judge(self, row: Row, columns: Sequence[Sequence[int]]) -> int:
+        """The constant."""
+        return columns[1][0]

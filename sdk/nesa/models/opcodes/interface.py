@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from nesa.models.graph import Integers, Opcode, Row, is_narrow
+from nesa.models.opcodes.operands import Column, Fold
 from nesa.protocol.edges import EdgeType
 from nesa.protocol.errors import InvalidModel
 
@@ -59,6 +60,10 @@ class Operator(Protocol):
     def unprovable(self) -> str:
         """Why no ezkl circuit can hold it; empty when one can."""
 
+    @property
+    def fold(self) -> Fold:
+        """How an element is put together again from judged leaves of its operands."""
+
     def infer(self, row: Row, inputs: tuple[EdgeType, ...]) -> EdgeType:
         """Type of the output, its range being the worst case over the ranges of the inputs.
 
@@ -89,6 +94,19 @@ class Operator(Protocol):
 
     def circuit_rows(self, row: Row, inputs: tuple[EdgeType, ...]) -> int:
         """About how many rows of a circuit the operator takes; the measure for cutting."""
+
+    def operands(self, row: Row, inputs: tuple[EdgeType, ...], element: int) -> tuple[Column, ...]:
+        """What the output's element with flat index `element` is made of, nothing else is read.
+
+        Column by column, in the order in which `judge` takes their values.
+        """
+
+    def judge(self, row: Row, columns: Sequence[Sequence[int]]) -> int:
+        """The element from the opened values of its columns; the definition, once more.
+
+        Where `fold` is not WHOLE the columns may be those of one leaf, and the result is that
+        leaf's share of the element.
+        """
 
 
 def expect(condition: bool, row: Row, rule: str) -> None:

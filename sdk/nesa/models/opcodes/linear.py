@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from nesa.models.graph import Integers, Opcode, ParameterKind, Row
-from nesa.models.opcodes.dot_product import expect_exact_sums, sum_type
+from nesa.models.opcodes.dot_product import dot, expect_exact_sums, sum_type
 from nesa.models.opcodes.interface import NodeWriter, expect, expect_shape
+from nesa.models.opcodes.operands import Column, Fold, Places
 from nesa.protocol.edges import EdgeType
 
 
@@ -23,6 +24,7 @@ class Linear:
 
     code = Opcode.LINEAR
     unprovable = ""
+    fold = Fold.SUM
 
     def infer(self, row: Row, inputs: tuple[EdgeType, ...]) -> EdgeType:
         """int32 with the worst-case range; see `Operator.infer`."""
@@ -60,3 +62,17 @@ class Linear:
         """One row for two products, and one for every sum."""
         operands, _ = row.attributes
         return row.output_type.elements * (operands // 2 + 2)
+
+    def operands(self, row: Row, inputs: tuple[EdgeType, ...], element: int) -> tuple[Column, ...]:
+        """Activations and weights in step, and the bias of the channel."""
+        size, channels = row.attributes
+        place, channel = divmod(element, channels)
+        return (
+            (Places(0, place * size, 1, size),),
+            (Places(ParameterKind.WEIGHTS, channel * size, 1, size),),
+            (Places(ParameterKind.BIASES, channel),),
+        )
+
+    def judge(self, row: Row, columns: Sequence[Sequence[int]]) -> int:
+        """The sum of the products and of the bias."""
+        return dot(*columns)

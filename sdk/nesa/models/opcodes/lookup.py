@@ -10,6 +10,7 @@ from onnx import TensorProto
 
 from nesa.models.graph import Integers, Opcode, ParameterKind, Row
 from nesa.models.opcodes.interface import NodeWriter, expect, expect_shape
+from nesa.models.opcodes.operands import Column, Fold, Places, Selected
 from nesa.protocol.edges import DType, EdgeType
 
 ENTRIES: Final = 256
@@ -26,6 +27,7 @@ class Lookup:
 
     code = Opcode.TABLE
     unprovable = ""
+    fold = Fold.WHOLE
 
     def infer(self, row: Row, inputs: tuple[EdgeType, ...]) -> EdgeType:
         """The declared dtype with the range of the reachable entries; see `Operator.infer`."""
@@ -66,3 +68,11 @@ class Lookup:
     def circuit_rows(self, row: Row, inputs: tuple[EdgeType, ...]) -> int:
         """Measured rows of one look-up, times the elements."""
         return row.output_type.elements * _CIRCUIT_ROWS + ENTRIES
+
+    def operands(self, row: Row, inputs: tuple[EdgeType, ...], element: int) -> tuple[Column, ...]:
+        """The index and the entry that it selects."""
+        return (Places(0, element),), (Selected(ParameterKind.ENTRIES, 1, row.attributes[0]),)
+
+    def judge(self, row: Row, columns: Sequence[Sequence[int]]) -> int:
+        """The entry."""
+        return columns[1][0]

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from nesa.models.graph import Integers, Opcode, Row
+from nesa.models.opcodes.dot_product import dot
 from nesa.models.opcodes.interface import NodeWriter, carrier, expect, expect_shape
+from nesa.models.opcodes.operands import Column, Fold, Places, coordinates
 from nesa.models.opcodes.wide_sum import sum_of
 from nesa.protocol.edges import EdgeType
 
@@ -22,6 +24,7 @@ class MatMul:
 
     code = Opcode.MATMUL
     unprovable = ""
+    fold = Fold.SUM
 
     def infer(self, row: Row, inputs: tuple[EdgeType, ...]) -> EdgeType:
         """int32 with the worst-case range; see `Operator.infer`."""
@@ -58,3 +61,16 @@ class MatMul:
     def circuit_rows(self, row: Row, inputs: tuple[EdgeType, ...]) -> int:
         """One row for two products, and one for every sum."""
         return row.output_type.elements * (row.attributes[1] // 2 + 2)
+
+    def operands(self, row: Row, inputs: tuple[EdgeType, ...], element: int) -> tuple[Column, ...]:
+        """A row of the first input and a column of the second, in step."""
+        height, size, width = row.attributes
+        batch, line, place = coordinates((row.output_type.elements, height, width), element)
+        return (
+            (Places(0, (batch * height + line) * size, 1, size),),
+            (Places(1, batch * size * width + place, width, size),),
+        )
+
+    def judge(self, row: Row, columns: Sequence[Sequence[int]]) -> int:
+        """The sum of the products."""
+        return dot(*columns)

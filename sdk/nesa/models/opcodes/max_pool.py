@@ -7,7 +7,8 @@ from typing import Final
 
 from nesa.models.graph import Integers, Opcode, Row
 from nesa.models.opcodes.interface import NodeWriter
-from nesa.models.opcodes.window import PoolAttributes, pooled_shape, windows
+from nesa.models.opcodes.operands import Column, Fold
+from nesa.models.opcodes.window import PoolAttributes, pooled_shape, window_runs, windows
 from nesa.protocol.edges import EdgeType
 
 _ROWS_PER_COMPARISON: Final = 30
@@ -22,6 +23,7 @@ class MaxPool:
 
     code = Opcode.MAX_POOL
     unprovable = ""
+    fold = Fold.LARGEST
 
     def infer(self, row: Row, inputs: tuple[EdgeType, ...]) -> EdgeType:
         """The input's dtype and range; see `Operator.infer`."""
@@ -57,3 +59,11 @@ class MaxPool:
         pool = PoolAttributes(*row.attributes)
         operands = pool.kernel_height * pool.kernel_width
         return row.output_type.elements * operands * _ROWS_PER_COMPARISON
+
+    def operands(self, row: Row, inputs: tuple[EdgeType, ...], element: int) -> tuple[Column, ...]:
+        """The window."""
+        return (window_runs(PoolAttributes(*row.attributes), element),)
+
+    def judge(self, row: Row, columns: Sequence[Sequence[int]]) -> int:
+        """The largest operand."""
+        return max(columns[0])

@@ -17,6 +17,7 @@ from nesa.models.opcodes.interface import (
     expect_shape,
     largest_magnitude,
 )
+from nesa.models.opcodes.operands import Column, Fold, Places, coordinates
 from nesa.protocol.edges import EdgeType
 
 MULTIPLIER_LOW: Final = 1
@@ -40,6 +41,7 @@ class Rescale:
 
     code = Opcode.RESCALE
     unprovable = ""
+    fold = Fold.WHOLE
 
     def infer(self, row: Row, inputs: tuple[EdgeType, ...]) -> EdgeType:
         """The declared type; see `Operator.infer`."""
@@ -94,6 +96,18 @@ class Rescale:
         """Measured rows of one element with four digits, times the elements."""
         return row.output_type.elements * CIRCUIT_ROWS[row.attributes[0]]
 
+    def operands(self, row: Row, inputs: tuple[EdgeType, ...], element: int) -> tuple[Column, ...]:
+        """The accumulator and its multiplier."""
+        _, axis = row.attributes
+        whole = axis == WHOLE_TENSOR
+        channel = 0 if whole else coordinates(row.output_type.shape, element)[axis]
+        return (Places(0, element),), (Places(ParameterKind.MULTIPLIERS, channel),)
+
+    def judge(self, row: Row, columns: Sequence[Sequence[int]]) -> int:
+        """The product, halved `7h` times with half added once, within the declared range."""
+        (value,), (factor,) = columns
+        return within_range(row, rounded(value * factor, row.attributes[0]))
+
 
 def _aligned(row: Row) -> Integers:
     """Multipliers in a shape that broadcasts along the row's axis."""
@@ -126,3 +140,13 @@ def clipped(row: Row, name: str, writer: NodeWriter) -> str:
         helper.tensor_dtype_to_np_dtype(kind)
     )
     return writer.node("Clip", [held, *(writer.constant(bound) for bound in bounds)])
+
+
+def rounded(total: int, halves: int) -> int:
+    """`total / 128**halves` to the nearest integer, half up."""
+    return (total + (1 << (7 * halves - 1))) >> (7 * halves)
+
+
+def within_range(row: Row, value: int) -> int:
+    """`value`, or the end of the row's declared range that it lies beyond."""
+    return min(max(value, row.output_type.low), row.output_type.high)

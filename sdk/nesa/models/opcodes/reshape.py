@@ -9,6 +9,7 @@ import numpy as np
 
 from nesa.models.graph import Integers, Opcode, Row
 from nesa.models.opcodes.interface import NodeWriter, expect
+from nesa.models.opcodes.operands import Column, Fold, Places
 from nesa.protocol.edges import EdgeType
 
 
@@ -17,6 +18,7 @@ class Reshape:
 
     code = Opcode.RESHAPE
     unprovable = ""
+    fold = Fold.WHOLE
 
     def infer(self, row: Row, inputs: tuple[EdgeType, ...]) -> EdgeType:
         """The input's dtype and range under the new shape; see `Operator.infer`."""
@@ -47,3 +49,11 @@ class Reshape:
     def circuit_rows(self, row: Row, inputs: tuple[EdgeType, ...]) -> int:
         """A view takes none."""
         return 0
+
+    def operands(self, row: Row, inputs: tuple[EdgeType, ...], element: int) -> tuple[Column, ...]:
+        """The element at the same flat index."""
+        return ((Places(0, element),),)
+
+    def judge(self, row: Row, columns: Sequence[Sequence[int]]) -> int:
+        """The operand."""
+        return columns[0][0]

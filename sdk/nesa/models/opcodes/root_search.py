@@ -9,6 +9,7 @@ import numpy as np
 
 from nesa.models.graph import Integers, Opcode, Row
 from nesa.models.opcodes.interface import NodeWriter, largest_magnitude
+from nesa.models.opcodes.operands import Column, Fold, Places
 from nesa.models.opcodes.search import (
     ROWS_PER_BIT,
     SearchAttributes,
@@ -28,6 +29,7 @@ class RootSearch:
 
     code = Opcode.ROOT_SEARCH
     unprovable = ""
+    fold = Fold.WHOLE
 
     def infer(self, row: Row, inputs: tuple[EdgeType, ...]) -> EdgeType:
         """int32 with the results at both ends; see `Operator.infer`."""
@@ -60,3 +62,15 @@ class RootSearch:
     def circuit_rows(self, row: Row, inputs: tuple[EdgeType, ...]) -> int:
         """Those of one step, times bits and elements."""
         return row.output_type.elements * row.attributes[1] * ROWS_PER_BIT
+
+    def operands(self, row: Row, inputs: tuple[EdgeType, ...], element: int) -> tuple[Column, ...]:
+        """The radicand."""
+        return ((Places(0, element),),)
+
+    def judge(self, row: Row, columns: Sequence[Sequence[int]]) -> int:
+        """See the head of the class."""
+        ((radicand,),) = columns
+        search = SearchAttributes(*row.attributes)
+        if radicand <= 0:
+            return search.largest
+        return min(isqrt(search.limit // radicand), search.largest)

@@ -7,6 +7,7 @@ from typing import Final
 
 from nesa.models.graph import Integers, Opcode, Row
 from nesa.models.opcodes.interface import NodeWriter, expect, expect_shape
+from nesa.models.opcodes.operands import Column, Fold, Places
 from nesa.protocol.edges import EdgeType
 
 _ROWS_PER_OPERAND: Final = 16
@@ -19,6 +20,7 @@ class RowMax:
 
     code = Opcode.ROW_MAX
     unprovable = ""
+    fold = Fold.LARGEST
 
     def infer(self, row: Row, inputs: tuple[EdgeType, ...]) -> EdgeType:
         """The input's dtype and range; see `Operator.infer`."""
@@ -47,3 +49,12 @@ class RowMax:
     def circuit_rows(self, row: Row, inputs: tuple[EdgeType, ...]) -> int:
         """Measured rows of one comparison, times the operands."""
         return inputs[0].elements * _ROWS_PER_OPERAND
+
+    def operands(self, row: Row, inputs: tuple[EdgeType, ...], element: int) -> tuple[Column, ...]:
+        """The row."""
+        size = row.attributes[0]
+        return ((Places(0, element * size, 1, size),),)
+
+    def judge(self, row: Row, columns: Sequence[Sequence[int]]) -> int:
+        """The largest operand."""
+        return max(columns[0])

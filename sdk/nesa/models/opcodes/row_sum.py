@@ -8,6 +8,7 @@ import numpy as np
 
 from nesa.models.graph import Integers, Opcode, Row
 from nesa.models.opcodes.interface import NodeWriter, carrier, expect, expect_shape
+from nesa.models.opcodes.operands import Column, Fold, Places
 from nesa.models.opcodes.wide_sum import sum_of
 from nesa.protocol.edges import EdgeType
 
@@ -21,6 +22,7 @@ class RowSum:
 
     code = Opcode.ROW_SUM
     unprovable = ""
+    fold = Fold.SUM
 
     def infer(self, row: Row, inputs: tuple[EdgeType, ...]) -> EdgeType:
         """int32 with the worst-case range; see `Operator.infer`."""
@@ -51,3 +53,12 @@ class RowSum:
     def circuit_rows(self, row: Row, inputs: tuple[EdgeType, ...]) -> int:
         """One row for two terms, and one for every sum."""
         return row.output_type.elements * (row.attributes[0] // 2 + 2)
+
+    def operands(self, row: Row, inputs: tuple[EdgeType, ...], element: int) -> tuple[Column, ...]:
+        """The row."""
+        size = row.attributes[0]
+        return ((Places(0, element * size, 1, size),),)
+
+    def judge(self, row: Row, columns: Sequence[Sequence[int]]) -> int:
+        """The sum of the operands."""
+        return sum(columns[0])

@@ -8,6 +8,7 @@ import numpy as np
 
 from nesa.models.graph import Integers, Opcode, Row
 from nesa.models.opcodes.interface import NodeWriter, expect, expect_shape
+from nesa.models.opcodes.operands import Column, Fold, Places, coordinates, flat_index
 from nesa.protocol.edges import EdgeType
 
 
@@ -16,6 +17,7 @@ class Slice:
 
     code = Opcode.SLICE
     unprovable = ""
+    fold = Fold.WHOLE
 
     def infer(self, row: Row, inputs: tuple[EdgeType, ...]) -> EdgeType:
         """The input's dtype and range, shorter along the axis; see `Operator.infer`."""
@@ -49,3 +51,14 @@ class Slice:
     def circuit_rows(self, row: Row, inputs: tuple[EdgeType, ...]) -> int:
         """A view takes none."""
         return 0
+
+    def operands(self, row: Row, inputs: tuple[EdgeType, ...], element: int) -> tuple[Column, ...]:
+        """The element `start` places further on along the axis."""
+        axis, start, _ = row.attributes
+        place = list(coordinates(row.output_type.shape, element))
+        place[axis] += start
+        return ((Places(0, flat_index(inputs[0].shape, place)),),)
+
+    def judge(self, row: Row, columns: Sequence[Sequence[int]]) -> int:
+        """The operand."""
+        return columns[0][0]

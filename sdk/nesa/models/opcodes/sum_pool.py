@@ -8,7 +8,8 @@ import numpy as np
 
 from nesa.models.graph import EXACT_FLOAT32, Integers, Opcode, Row
 from nesa.models.opcodes.interface import NodeWriter, expect, largest_magnitude
-from nesa.models.opcodes.window import PoolAttributes, pooled_shape, windows
+from nesa.models.opcodes.operands import Column, Fold
+from nesa.models.opcodes.window import PoolAttributes, pooled_shape, window_runs, windows
 from nesa.protocol.edges import DType, EdgeType
 
 
@@ -22,6 +23,7 @@ class SumPool:
 
     code = Opcode.SUM_POOL
     unprovable = ""
+    fold = Fold.SUM
 
     def infer(self, row: Row, inputs: tuple[EdgeType, ...]) -> EdgeType:
         """int32 with the worst-case range; see `Operator.infer`."""
@@ -65,3 +67,11 @@ class SumPool:
         pool = PoolAttributes(*row.attributes)
         operands = pool.kernel_height * pool.kernel_width
         return row.output_type.elements * (operands // 2 + 2)
+
+    def operands(self, row: Row, inputs: tuple[EdgeType, ...], element: int) -> tuple[Column, ...]:
+        """The window."""
+        return (window_runs(PoolAttributes(*row.attributes), element),)
+
+    def judge(self, row: Row, columns: Sequence[Sequence[int]]) -> int:
+        """The sum of the operands."""
+        return sum(columns[0])

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from nesa.models.graph import Integers, Opcode, Row
 from nesa.models.opcodes.interface import NodeWriter, expect
+from nesa.models.opcodes.operands import Column, Fold, Places, coordinates, flat_index
 from nesa.protocol.edges import EdgeType
 
 
@@ -14,6 +15,7 @@ class Transpose:
 
     code = Opcode.TRANSPOSE
     unprovable = ""
+    fold = Fold.WHOLE
 
     def infer(self, row: Row, inputs: tuple[EdgeType, ...]) -> EdgeType:
         """The input's dtype and range with permuted axes; see `Operator.infer`."""
@@ -43,3 +45,13 @@ class Transpose:
     def circuit_rows(self, row: Row, inputs: tuple[EdgeType, ...]) -> int:
         """A view takes none."""
         return 0
+
+    def operands(self, row: Row, inputs: tuple[EdgeType, ...], element: int) -> tuple[Column, ...]:
+        """The element whose coordinates are permuted back."""
+        place = coordinates(row.output_type.shape, element)
+        source = [place[row.attributes.index(axis)] for axis in range(len(place))]
+        return ((Places(0, flat_index(inputs[0].shape, source)),),)
+
+    def judge(self, row: Row, columns: Sequence[Sequence[int]]) -> int:
+        """The operand."""
+        return columns[0][0]

@@ -8,6 +8,7 @@ import numpy as np
 
 from nesa.models.graph import Integers, Row
 from nesa.models.opcodes.interface import expect, expect_shape
+from nesa.models.opcodes.operands import Column, Places, coordinates
 from nesa.protocol.edges import EdgeType
 
 
@@ -59,3 +60,11 @@ def sliding(tensor: Integers, kernel: tuple[int, int], strides: tuple[int, int])
     rows = np.arange(tall)[:, None] * strides[0] + np.arange(height)
     columns = np.arange(wide)[:, None] * strides[1] + np.arange(width)
     return tensor[..., rows[:, None, :, None], columns[None, :, None, :]]
+
+
+def window_runs(pool: PoolAttributes, element: int) -> Column:
+    """The operands of one window of input 0, a run for each of its rows."""
+    channel, i, j = coordinates((pool.channels, *pool.output_size), element)
+    top, left = i * pool.stride_height, j * pool.stride_width
+    lines = (channel * pool.height + top + u for u in range(pool.kernel_height))
+    return tuple(Places(0, line * pool.width + left, 1, pool.kernel_width) for line in lines)
