@@ -15,7 +15,7 @@ import json
 import math
 import struct
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,10 @@ import torch
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 from torch import Tensor, nn
+
+from nesa.models.runtime import session
+from nesa.protocol.errors import InvalidInput
+from scripts.retrieval import Embedding
 
 WIDTH = 384
 HEADS = 12
@@ -36,6 +40,20 @@ PADDING = 0
 MASKED = -10_000.0
 
 OPSET = 17
+
+POSITIONS = 512
+
+_NAMES = {
+    "attention.query": "attention.self.query",
+    "attention.key": "attention.self.key",
+    "attention.value": "attention.self.value",
+    "attention.output": "attention.output.dense",
+    "attention.norm": "attention.output.LayerNorm",
+    "up": "intermediate.dense",
+    "down": "output.dense",
+    "norm": "output.LayerNorm",
+}
+"""Ours and the published names of what a block is made of."""
 
 
 def norm() -> nn.LayerNorm:
@@ -56,9 +74,7 @@ class Attention(nn.Module):
 
     def forward(self, states: Tensor, mask: Tensor) -> Tensor:
         """[1, S, 384] float32 and the mask that is added to the scores, [1, 1, 1, S]."""
-        query, key, value = (
-            _split(of(states)) for of in (self.query, self.key, self.value)
-        )
+        query, key, value = (_split(of(states)) for of in (self.query, self.key, self.value))
         scores = query @ key.transpose(2, 3) / math.sqrt(WIDTH // HEADS) + mask
         mixed = torch.softmax(scores, dim=-1) @ value
         joined = mixed.transpose(1, 2).reshape(states.shape)
@@ -92,6 +108,7 @@ class Encoder(nn.Module):
 
     def __init__(self, tokens: int) -> None:
         super().__init__()
+        self.tokens = tokens
         self.words = nn.Embedding(VOCABULARY, WIDTH)
         self.positions = nn.Parameter(torch.zeros(1, tokens, WIDTH))
         self.norm = norm()
@@ -141,48 +158,65 @@ def _tensor(entry: dict[str, Any], body: memoryview) -> Tensor:
 
 
 def encoder(tokens: int) -> Encoder:
-    """The encoder with the published weights for sentences of at most `tokens` tokens."""
+    """The encoder with the published weights for sentences of at most `tokens` tokens.
+
+    Raises:
+        InvalidInput: there are no more than 512 positions.
+    """
+    if not 1 <= tokens <= POSITIONS:
+        raise InvalidInput(f"the length of the input must be 1 to {POSITIONS} tokens, not {tokens}")
     weights = read_safetensors(package() / "model.safetensors")
-    state = {
+    state = _embedding_layer(weights, tokens)
+    for layer in range(LAYERS):
+        state |= _block(weights, layer)
+    model = Encoder(tokens)
+    model.load_state_dict(state)
+    model.eval()
+    return model
+
+
+def _embedding_layer(weights: Mapping[str, Tensor], tokens: int) -> dict[str, Tensor]:
+    # Every token is of the first of BERT's two types, so that the type is part of the position.
+    positions = weights["embeddings.position_embeddings.weight"][None, :tokens]
+    return {
         "words.weight": weights["embeddings.word_embeddings.weight"],
-        "positions": weights["embeddings.position_embeddings.weight"][None, :tokens]
-        + weights["embeddings.token_type_embeddings.weight"][0],
+        "positions": positions + weights["embeddings.token_type_embeddings.weight"][0],
         "norm.weight": weights["embeddings.LayerNorm.weight"],
         "norm.bias": weights["embeddings.LayerNorm.bias"],
     }
-    for layer in range(LAYERS):
-        for ours, theirs in _NAMES.items():
-            for part in ("weight", "bias"):
-                state[f"blocks.{layer}.{ours}.{part}"] = weights[
-                    f"encoder.layer.{layer}.{theirs}.{part}"
-                ]
-    model = Encoder(tokens)
-    model.load_state_dict(state)
-    return model.eval()
 
 
-_NAMES = {
-    "attention.query": "attention.self.query",
-    "attention.key": "attention.self.key",
-    "attention.value": "attention.self.value",
-    "attention.output": "attention.output.dense",
-    "attention.norm": "attention.output.LayerNorm",
-    "up": "intermediate.dense",
-    "down": "output.dense",
-    "norm": "output.LayerNorm",
-}
+def _block(weights: Mapping[str, Tensor], layer: int) -> dict[str, Tensor]:
+    return {
+        f"blocks.{layer}.{ours}.{part}": weights[f"encoder.layer.{layer}.{theirs}.{part}"]
+        for ours, theirs in _NAMES.items()
+        for part in ("weight", "bias")
+    }
 
 
-def export(model: Encoder, tokens: int) -> bytes:
+def export(model: Encoder) -> bytes:
     """The encoder as ONNX: `input_ids` [1, tokens] int64 to `embedding` [1, 384] float32."""
     buffer = io.BytesIO()
-    example = torch.ones(1, tokens, dtype=torch.int64)
+    example = torch.ones(1, model.tokens, dtype=torch.int64)
     names: dict[str, Any] = {"input_names": ["input_ids"], "output_names": ["embedding"]}
     options: dict[str, Any] = {"opset_version": OPSET, "dynamo": False}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.onnx.export(model, (example,), buffer, **names, **options)
     return buffer.getvalue()
+
+
+def embedding(onnx: bytes) -> Embedding:
+    """What turns sentences into vectors [sentences, 384] with an exported encoder."""
+    runner = session(onnx)
+    (source,) = runner.get_inputs()
+    tokens = source.shape[1]
+
+    def embed(sentences: Sequence[str]) -> NDArray[np.floating[Any]]:
+        rows = token_ids(sentences, tokens)
+        return np.concatenate([runner.run(None, {source.name: row[None]})[0] for row in rows])
+
+    return embed
 
 
 def token_ids(sentences: Sequence[str], tokens: int) -> NDArray[np.int64]:
@@ -196,11 +230,13 @@ def token_ids(sentences: Sequence[str], tokens: int) -> NDArray[np.int64]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Writes the ONNX file that the command line names."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("path", type=Path, help="where to write the model")
     parser.add_argument("--tokens", type=int, default=64, help="length of its input, up to 512")
     options = parser.parse_args(arguments)
-    options.path.write_bytes(export(encoder(options.tokens), options.tokens))
+    model = encoder(options.tokens)
+    options.path.parent.mkdir(parents=True, exist_ok=True)
+    options.path.write_bytes(export(model))
 
 
 if __name__ == "__main__":
