@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import io
+import json
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +108,17 @@ def build(
     return assemble(table, card.model_copy(update={"accuracy": measured}), rows)
 
 
+def write_float_model(model: nn.Module, data: Data, subject: Subject, folder: Path) -> None:
+    """Writes `model.onnx`, `data.npz` and `words.json` as `nesa model compile` takes them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "model.onnx").write_bytes(export(model, data))
+    rows = {"features": data.test_features, "labels": data.test_labels}
+    np.savez_compressed(folder / "data.npz", calibration=data.train, **rows)
+    features = [feature.model_dump() for feature in data.features]
+    words = json.dumps({**asdict(subject), "features": features}, indent=1)
+    (folder / "words.json").write_text(words + "\n", encoding="utf-8")
+
+
 def train(network: Callable[[], nn.Module], data: Data, training: Training) -> nn.Module:
     """The network after training with AdamW and a falling learning rate."""
     torch.manual_seed(training.seed)
@@ -132,9 +144,10 @@ def train(network: Callable[[], nn.Module], data: Data, training: Training) -> n
 
 
 def export(model: nn.Module, data: Data) -> bytes:
-    """The network as ONNX with batch 1."""
+    """The network as ONNX with batch 1; normalisations stay nodes, which the compiler folds."""
     buffer = io.BytesIO()
     arguments: dict[str, Any] = {"opset_version": 17, "dynamo": False}
+    arguments["training"] = torch.onnx.TrainingMode.PRESERVE
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.onnx.export(model, (torch.from_numpy(data.train[:1]),), buffer, **arguments)

@@ -52,11 +52,11 @@ def provide_environment() -> Path:
 
 
 def provide_training() -> None:
-    """torch and scikit-learn added to .venv: the CPU build where one is on offer."""
+    """What trains and holds the float models added to .venv: torch's CPU build where on offer."""
     provide_environment()
     stamp = _digest(_MAIN_STAMP, _LOCKS / "train.lock", _LOCKS / "train-cpu.lock")
     if not _holds(_TRAIN_STAMP, stamp):
-        print("Installing torch and scikit-learn into .venv.", flush=True)
+        print("Installing torch, scikit-learn and MiniLM into .venv.", flush=True)
         _install_training(installer_environment(os.environ))
         _TRAIN_STAMP.write_text(stamp)
 

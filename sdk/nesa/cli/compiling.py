@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from nesa.models.graph import Table
 from nesa.models.index import word
 from nesa.models.reference import run
 from nesa.models.samples import LabelledRows
-from nesa.protocol.errors import InvalidInput, InvalidModel
+from nesa.protocol.errors import InvalidConfiguration, InvalidInput, InvalidModel
 
 Rows = NDArray[np.generic]
 
@@ -79,13 +80,20 @@ def read_data(path: Path) -> Data:
         ) from error
 
 
-def compile_from_files(onnx: bytes, data: Data, words: Description, shards: int) -> CompiledModel:
+def compile_from_files(
+    onnx: bytes, data: Data, words: Description, shards: int, epochs: int = 0
+) -> CompiledModel:
     """The compiled and measured model; no shard has a circuit yet.
 
+    With `epochs` the weights are fine-tuned first; the accuracy of the float model on the card is
+    that of the file as it was given.
+
     Raises:
-        InvalidModel: a node that cannot be compiled, or no places to cut at.
+        InvalidModel: a node that cannot be compiled or fine-tuned, or no places to cut at.
+        InvalidConfiguration: torch is needed and not installed.
     """
-    compiled = compile_model(onnx, data.calibration)
+    tuned = fine_tuned(onnx, data, epochs) if epochs else onnx
+    compiled = compile_model(tuned, data.calibration)
     table = cut(compiled.table, shards)
     card = _card(compiled, words)
     rows = _quantised(card, data)
@@ -95,6 +103,20 @@ def compile_from_files(onnx: bytes, data: Data, words: Description, shards: int)
         integer_model=integer_accuracy(table, rows),
     )
     return assemble(table, card.model_copy(update={"accuracy": accuracy}), rows)
+
+
+def fine_tuned(onnx: bytes, data: Data, epochs: int) -> bytes:
+    """The float model after so many passes over the calibration rows.
+
+    Raises:
+        InvalidModel: a node that cannot be fine-tuned, or rows that do not fit.
+        InvalidConfiguration: torch is not installed.
+    """
+    if importlib.util.find_spec("torch") is None:
+        raise InvalidConfiguration("fine-tuning needs torch: install it, or leave --fine-tune out")
+    from nesa.models.fine_tuning.tuning import Schedule, fine_tune
+
+    return fine_tune(onnx, data.calibration, Schedule(epochs)).onnx
 
 
 def recut(model: CompiledModel, shards: int) -> CompiledModel:

@@ -39,9 +39,23 @@ def model() -> None:
 @click.argument("description", type=FILE)
 @click.option("--output", type=FOLDER, required=True, help="Folder of the compiled model.")
 @click.option("--shards", type=click.IntRange(1, 8), default=1, show_default=True)
+@click.option(
+    "--fine-tune",
+    "epochs",
+    type=click.IntRange(0, 10_000),
+    default=0,
+    metavar="EPOCHS",
+    help="Passes over the calibration rows that adapt the weights to rounding; needs torch.",
+)
 @json_option
 def compile(
-    onnx: Path, data: Path, description: Path, output: Path, shards: int, as_json: bool
+    onnx: Path,
+    data: Path,
+    description: Path,
+    output: Path,
+    shards: int,
+    epochs: int,
+    as_json: bool,
 ) -> None:
     """Compile the float model ONNX to a table of integer operators.
 
@@ -54,7 +68,8 @@ def compile(
 
     words = compiling.read_description(description)
     given = compiling.read_data(data)
-    compiled = compiling.compile_from_files(compiling.read_model_file(onnx), given, words, shards)
+    float_model = compiling.read_model_file(onnx)
+    compiled = compiling.compile_from_files(float_model, given, words, shards, epochs)
     save(compiled, output)
     show({"folder": output, **_facts(compiled)}, as_json=as_json)
 
