@@ -18,6 +18,7 @@ from nesa_miner.agreeing import Agreements
 from nesa_miner.applying import Applier
 from nesa_miner.claiming import Claims
 from nesa_miner.computing import Computations
+from nesa_miner.convicting import FaultStore
 from nesa_miner.delivering import Deliveries
 from nesa_miner.drawing import Draws
 from nesa_miner.duties import Duty, next_action
@@ -56,9 +57,10 @@ class Engine:
         )
         self._evidence = evidence = EvidenceStore(around.journal)
         deliveries = Deliveries(around, roster)
-        self._agreements = agreements = Agreements(around, roster, evidence, deliveries)
+        faults = FaultStore(around.journal, around.metrics)
+        self._agreements = agreements = Agreements(around, roster, evidence, deliveries, faults)
         self._applier = Applier(around, roster, self.claims)
-        self._receiver = Receiver(around, roster, agreements)
+        self._receiver = Receiver(around, roster, agreements, faults)
         replay = self._receiver.replay
         draws = Draws(around, roster, replay)
         computations = Computations(around, roster, agreements, evidence, deliveries, replay)

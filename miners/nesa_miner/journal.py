@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from nesa_miner.at_rest import AtRest
-from nesa_miner.jobs import Job, JobKey, Phase, StoredClaim, WorkKey
+from nesa_miner.jobs import Job, JobKey, Phase, StoredClaim, StoredFault, WorkKey
 from nesa_miner.journal_file import JournalFile
 
-_WORK: Final = ("records", "content_keys", "handoffs", "evidence")
+_WORK: Final = ("records", "content_keys", "handoffs", "evidence", "faults")
 """Tables of what was done for a job."""
 
 NO_LOG: Final = b""
@@ -304,6 +304,23 @@ class Journal:
         """Evidence of one shard under the seed that counts, one piece for every input."""
         rows = self._file.execute(f"SELECT body {_SERVED} ORDER BY evidence.rowid", (*key, shard))
         return [bytes(row[0]) for row in rows]
+
+    def keep_fault(self, key: JobKey, seed: bytes, fault: StoredFault) -> bool:
+        """Store what convicts a member; False when it is convicted of that already."""
+        cursor = self._file.execute(
+            "INSERT OR IGNORE INTO faults VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (*key, seed, fault.shard, fault.signer, fault.kind, fault.body),
+        )
+        return cursor.rowcount == 1
+
+    def faults(self, key: JobKey) -> list[StoredFault]:
+        """Everything that convicts members of an attempt, as it was found."""
+        rows = self._file.execute(
+            "SELECT shard, signer, kind, body FROM faults WHERE query_id = ? AND attempt = ?"
+            " ORDER BY rowid",
+            key,
+        )
+        return [StoredFault(*row) for row in rows]
 
     def evidence_size(self, key: JobKey, shard: int) -> int:
         """Bytes of that evidence, 0 when there is none; it is not read for this."""
