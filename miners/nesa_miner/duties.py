@@ -87,7 +87,9 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Computation:
-    """One input of a drawn shard and what came of it; `tensors_in` is None for the request's own.
+    """One input of a drawn shard and what came of it.
+
+    `tensors_in` is None for the request's own, and for long ones until they are fetched.
 
     `number` counts inputs as they came: the agreement about each begins in a round of its own, so
     that a member locks once a round. `rank` counts those of one sender: the first ones go first,
@@ -212,7 +214,7 @@ class Duty:
         if handoff.out_digest in {one.in_digest for one in self.computations}:
             return duty
         number = len(self.computations)
-        new = Computation(handoff.out_digest, handoff.tensors, number, rank)
+        new = Computation(handoff.out_digest, handoff.tensors or None, number, rank)
         return replace(duty, computations=(*self.computations, new))
 
     def _handed_by(self, position: int) -> list[Digest]:
@@ -222,6 +224,13 @@ class Duty:
 @dataclass(frozen=True, slots=True)
 class ReadDraw:
     """Read the seed and the seats, and see who was drawn, or whether it still is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """Fetch an input that was too long to be handed over."""
+
+    in_digest: Digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,7 +259,7 @@ class Expire:
     """Let go of an attempt that can no longer be answered."""
 
 
-Action: TypeAlias = ReadDraw | Compute | HandOver | Prove | Expire
+Action: TypeAlias = ReadDraw | Fetch | Compute | HandOver | Prove | Expire
 
 
 def next_action(duty: Duty, head: BlockNumber, now: Timestamp) -> Action | None:
@@ -284,7 +293,8 @@ def _step(duty: Duty, place: Place, one: Computation) -> Action | None:
     if one.is_refused:
         return None
     if one.agreement is None:
-        return Compute(one.in_digest)
+        is_there = place.shard == 0 or one.tensors_in is not None
+        return Compute(one.in_digest) if is_there else Fetch(one.in_digest)
     if one.evidence is None:
         return None
     if not one.handed_over and place.downstream:

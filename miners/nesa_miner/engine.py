@@ -23,6 +23,7 @@ from nesa_miner.delivering import Deliveries
 from nesa_miner.drawing import Draws
 from nesa_miner.duties import Duty, next_action
 from nesa_miner.evidence import EvidenceStore
+from nesa_miner.fetching import Fetches
 from nesa_miner.jobs import JobKey
 from nesa_miner.performing import Performer
 from nesa_miner.receiving import Receiver
@@ -60,11 +61,14 @@ class Engine:
         faults = FaultStore(around.journal, around.metrics)
         self._agreements = agreements = Agreements(around, roster, evidence, deliveries, faults)
         self._applier = Applier(around, roster, self.claims)
-        self._receiver = Receiver(around, roster, agreements, faults)
+        fetches = Fetches(around, roster, deliveries)
+        self._receiver = Receiver(around, roster, agreements, faults, fetches)
         replay = self._receiver.replay
         draws = Draws(around, roster, replay)
         computations = Computations(around, roster, agreements, evidence, deliveries, replay)
-        self._performer = Performer(roster, draws, computations, around.metrics, self.advance)
+        self._performer = Performer(
+            roster, draws, fetches, computations, around.metrics, self.advance
+        )
 
     @property
     def duties(self) -> dict[JobKey, Duty]:

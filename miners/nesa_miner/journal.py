@@ -20,7 +20,7 @@ from nesa_miner.at_rest import AtRest
 from nesa_miner.jobs import Job, JobKey, Phase, StoredClaim, StoredFault, WorkKey
 from nesa_miner.journal_file import JournalFile
 
-_WORK: Final = ("records", "content_keys", "handoffs", "evidence", "faults")
+_WORK: Final = ("records", "content_keys", "handoffs", "boundaries", "evidence", "faults")
 """Tables of what was done for a job."""
 
 NO_LOG: Final = b""
@@ -282,6 +282,22 @@ class Journal:
             (*key, seed),
         )
         return [(position, self._at_rest.decrypt(body)) for position, body in rows]
+
+    def keep_boundary(self, work: WorkKey, body: bytes) -> None:
+        """Keep the tensors that an agreement is about, once they are whole and checked."""
+        self._file.execute(
+            "INSERT OR REPLACE INTO boundaries VALUES (?, ?, ?, ?, ?)",
+            (*work.columns, self._at_rest.encrypt(body)),
+        )
+
+    def boundary(self, work: WorkKey) -> bytes | None:
+        """The tensors that an agreement is about, if they were kept."""
+        row = self._file.execute(
+            "SELECT body FROM boundaries WHERE query_id = ? AND attempt = ? AND seed = ?"
+            " AND in_digest = ?",
+            work.columns,
+        ).fetchone()
+        return None if row is None else self._at_rest.decrypt(row[0])
 
     def keep_evidence(self, work: WorkKey, shard: int, body: bytes) -> None:
         """Store what is served to oracles; newer evidence holds at least as many results."""

@@ -37,6 +37,10 @@ CREATE TABLE handoffs (
     body BLOB NOT NULL,
     PRIMARY KEY (query_id, attempt, seed, sequence)
 );
+CREATE TABLE boundaries (
+    query_id INTEGER, attempt INTEGER, seed BLOB, in_digest BLOB, body BLOB NOT NULL,
+    PRIMARY KEY (query_id, attempt, seed, in_digest)
+);
 CREATE TABLE evidence (
     query_id INTEGER, attempt INTEGER, seed BLOB, in_digest BLOB, shard INTEGER,
     body BLOB NOT NULL,

@@ -11,13 +11,21 @@ from nesa.privacy.envelopes import Opened
 from nesa.protocol.errors import InvalidMessage, NesaError, Unavailable
 from nesa.protocol.evidence import evidence_of, verify_evidence
 from nesa.protocol.faults import faults_in, statements_of
-from nesa.protocol.messages import ContentKey, Handoff, Inquiry, MemberMessage
+from nesa.protocol.messages import (
+    ContentKey,
+    Handoff,
+    Inquiry,
+    MemberMessage,
+    PartRequest,
+    TensorPart,
+)
 from nesa.protocol.outcomes import prover_begins
 from nesa.protocol.wire import encode_message
 from nesa_miner.agreeing import Agreements
 from nesa_miner.agreement.events import MessageReceived
 from nesa_miner.convicting import FaultStore
 from nesa_miner.duties import Duty, Place, Upstream
+from nesa_miner.fetching import Fetches
 from nesa_miner.jobs import JobKey
 from nesa_miner.roster import Roster
 from nesa_miner.surroundings import Surroundings
@@ -37,6 +45,7 @@ class Receiver:
     roster: Roster
     agreements: Agreements
     faults: FaultStore
+    fetches: Fetches
 
     def receive(self, opened: Opened) -> None:
         """Take in one message whose envelope checked out.
@@ -59,6 +68,10 @@ class Receiver:
                 self._take_content_key(duty, opened, message)
             case Handoff():
                 self._take_handoff(duty, opened, message)
+            case PartRequest():
+                self.fetches.serve(duty, opened.sender, message)
+            case TensorPart():
+                self.fetches.take(duty, opened.sender, message)
             case _:
                 self._take_member_message(duty, opened, message)
 
@@ -79,7 +92,9 @@ class Receiver:
         job = self.around.journal.job(key)
         if job is not None and not job.may_reopen:
             return
-        if job is not None or isinstance(opened.message, ContentKey | Handoff):
+        if job is not None or isinstance(
+            opened.message, ContentKey | Handoff | PartRequest | TensorPart
+        ):
             raise Unavailable("this miner has no part in the attempt as far as it knows")
         self._keep_early(key, opened)
 
