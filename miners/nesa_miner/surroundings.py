@@ -22,6 +22,7 @@ from nesa_miner.tasks import Spawn
 from nesa_miner.work import Run
 
 RETENTION_SECONDS: Final = 86_400
+MEMORY_LIMIT: Final = 256 << 20
 
 
 class Runner(Protocol):
@@ -51,7 +52,10 @@ Deliver = Callable[[Seat, Message], Awaitable[bool]]
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """Everything outside of the engine. What is over is kept for `retention` seconds."""
+    """Everything outside of the engine. What is over is kept for `retention` seconds.
+
+    `memory_limit` is how many bytes the tensors of queries under way may take.
+    """
 
     identity: Identity
     deployment: Deployment
@@ -65,3 +69,4 @@ class Surroundings:
     metrics: Metrics
     timing: Timing = field(default_factory=Timing)
     retention: int = RETENTION_SECONDS
+    memory_limit: int = MEMORY_LIMIT
