@@ -146,6 +146,9 @@ class Arrival:
         """Nothing is proved here."""
         raise Unavailable("nothing is proved here")
 
+    def release(self, version_id: VersionId) -> None:
+        """There is nothing to free."""
+
 
 @dataclass(slots=True)
 class Member:

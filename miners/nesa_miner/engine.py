@@ -12,6 +12,8 @@ import asyncio
 from collections.abc import Container
 from dataclasses import dataclass, field
 
+import structlog
+
 from nesa.chain.logs import Batch
 from nesa.privacy.envelopes import Opened
 from nesa.protocol.ids import BlockNumber
@@ -31,6 +33,8 @@ from nesa_miner.performing import Performer
 from nesa_miner.receiving import Receiver
 from nesa_miner.roster import Roster
 from nesa_miner.surroundings import Surroundings
+
+log = structlog.get_logger("nesa_miner")
 
 
 @dataclass(slots=True)
@@ -113,6 +117,9 @@ class Engine:
             if not self.roster.is_put_off(key, now):
                 self._start_due(key, may_begin)
         self.claims.advance(self.roster.chain_time)
+        for version_id in self.roster.take_drained():
+            self.around.library.release(version_id)
+            log.info("version released", version=f"0x{version_id.hex()}")
 
     def _start_due(self, key: JobKey, may_begin: Container[JobKey]) -> None:
         roster = self.roster
