@@ -190,8 +190,11 @@ class Simulation:
             if len(done) == len(members):
                 self._agree(asked, shard, done, members)
 
+        def begun(member: Miner) -> Callable[[float], None]:
+            return lambda now: self._at(member.processor.take(now, stage), ran)
+
         for member, since in zip(members, ready, strict=False):
-            self._at(since, lambda now, one=member: self._at(one.processor.take(now, stage), ran))
+            self._at(since, begun(member))
 
     def _agree(self, asked: float, shard: int, done: Sequence[float], members: list[Miner]) -> None:
         """Commit, propose, lock and reveal: each waits for the slowest link of a quorum."""
@@ -264,7 +267,7 @@ def saturate(
 def measured_stage(model: CompiledModel, runs: int = 200) -> tuple[float, ...]:
     """Median seconds of each shard of a model in ONNX Runtime."""
     edge, found = model.input_edge, []
-    tensors = (edge.encode(model.test_rows().inputs[0].reshape(edge.shape)),)
+    tensors: Sequence[bytes] = (edge.encode(model.test_rows().inputs[0].reshape(edge.shape)),)
     expected = run(model.table, tensors)
     for number, facts in enumerate(model.shards):
         runner, seconds = ShardRunner(model.shard_file(number), facts), []
@@ -274,7 +277,7 @@ def measured_stage(model: CompiledModel, runs: int = 200) -> tuple[float, ...]:
             seconds.append(time.perf_counter() - began)
         tensors = result
         found.append(statistics.median(seconds))
-    if tensors != expected:
+    if tuple(tensors) != expected:
         raise AssertionError(f"{model.name}: the shards do not compute the model")
     return tuple(found)
 

@@ -64,6 +64,22 @@ async def test_a_miner_that_stalls_costs_time_and_nothing_else(
     assert is_right(answer, question)
 
 
+@pytest.mark.deep
+async def test_spares_prove_what_dead_provers_were_handed(
+    client: Client, devnet: Devnet, observer: Observer, model: Model, question: Question
+) -> None:
+    """The first prover of each shard dies once it was drawn; its spare has the tensors too."""
+    submitted = await client.submit(model, question.features, assurance="PROVED")
+    committees = await drawn(client, submitted.query_id)
+    first, spares = zip(*((seats[0], seats[1:]) for seats in committees.shards), strict=True)
+    for seat in first:
+        await observer.kill(devnet.operator_of(seat.signer))
+    answer = await client.result(submitted)
+    assert is_right(answer, question)
+    paid = {member.signer for member in answer.committee if member.paid}
+    assert all(paid & {seat.signer for seat in shard} for shard in spares)
+
+
 async def test_a_miner_that_dies_lying_is_named_with_evidence(
     client: Client, devnet: Devnet, observer: Observer, model: Model, question: Question
 ) -> None:

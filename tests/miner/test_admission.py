@@ -12,6 +12,7 @@ from nesa.models.reference import run
 from nesa.protocol.commitments import ShardContext
 from nesa.protocol.evidence import decode_evidence
 from nesa.protocol.ids import Address, Digest, QueryId
+from nesa.protocol.queries import Privacy
 from nesa_miner.admission import COPIES, admitted, bytes_needed
 from nesa_miner.duties import Compute, Duty, Place
 from nesa_miner.jobs import JobKey
@@ -57,13 +58,22 @@ def test_one_goes_whatever_it_needs() -> None:
 
 def test_who_has_begun_stays_and_counts() -> None:
     duties = [drawn_duty(1), drawn_duty(2), drawn_duty(8, busy=True), drawn_duty(9, busy=True)]
+    assert numbers(duties, 4 * EACH) == [1, 2, 8, 9]
     assert numbers(duties, 3 * EACH) == [1, 8, 9]
-    assert numbers(duties, EACH) == [8, 9]
 
 
-def test_who_was_not_drawn_yet_needs_nothing() -> None:
+def test_the_oldest_goes_beside_those_that_have_begun() -> None:
+    """Two members that began two queries in a different order would wait for each other."""
+    duties = [drawn_duty(1), drawn_duty(2), drawn_duty(8, busy=True)]
+    assert numbers(duties, EACH) == [1, 8]
+
+
+def test_what_cannot_begin_takes_no_room() -> None:
     query = request_number(1).query
-    assert numbers([Duty(JobKey((1, 0)), query, b""), drawn_duty(2)], EACH) == [2]
+    sealed = drawn_duty(3)
+    sealed = replace(sealed, query=replace(sealed.query, privacy=Privacy.SEALED))
+    waiting = [Duty(JobKey((1, 0)), query, b""), replace(drawn_duty(2), computations=()), sealed]
+    assert numbers([*waiting, drawn_duty(4), drawn_duty(5)], EACH) == [4]
 
 
 async def test_twelve_queries_in_the_memory_of_two(tmp_path: Path) -> None:
@@ -88,7 +98,7 @@ async def test_twelve_queries_in_the_memory_of_two(tmp_path: Path) -> None:
                 miner.engine.advance()
                 most = max(most, begun(miner.engine.duties.values()))
             await asyncio.sleep(0.01)
-    assert most <= 2
+    assert most <= 3  # the room of two, and the oldest
     await network.close()
     assert network.failures == []
 
