@@ -6,11 +6,13 @@ from dataclasses import dataclass, replace
 
 import structlog
 
+from nesa.protocol.faults import faults_in
 from nesa_miner.agreement import actions as agreed
 from nesa_miner.agreement import machine
 from nesa_miner.agreement.events import Event, Tick
 from nesa_miner.agreement.machine import next_wake
 from nesa_miner.agreement.records import encode_record
+from nesa_miner.convicting import FaultStore
 from nesa_miner.delivering import Deliveries
 from nesa_miner.duties import Computation, Duty
 from nesa_miner.evidence import EvidenceStore
@@ -29,6 +31,7 @@ class Agreements:
     roster: Roster
     evidence: EvidenceStore
     deliveries: Deliveries
+    faults: FaultStore
 
     def step(self, duty: Duty, computation: Computation, event: Event) -> None:
         """Give an event to an agreement and do what it answers; nothing if it has not begun."""
@@ -60,7 +63,15 @@ class Agreements:
             case agreed.Settled(evidence) | agreed.Extended(evidence):
                 journal.move(duty.key, Phase.DRAWN, Phase.SETTLED)
                 return self.evidence.keep(duty, computation, evidence)
+            case agreed.Dissent() | agreed.Equivocated():
+                self._convict(duty, computation)
         return computation
+
+    def _convict(self, duty: Duty, computation: Computation) -> None:
+        place, state = duty.place, computation.agreement
+        assert place is not None
+        assert state is not None
+        self.faults.keep(place.seats, faults_in(state.committee.size, state.reveals))
 
     def _tell(self, duty: Duty, action: agreed.Action) -> None:
         place = duty.place

@@ -18,6 +18,7 @@ from nesa.chain.events import (
     QueryRefunded,
     QueryRequested,
     SlotClaimed,
+    VersionRetired,
 )
 from nesa.chain.logs import Batch, Cursor
 from nesa.protocol.ids import Timestamp
@@ -140,6 +141,8 @@ class Applier:
             case QueryRefunded():
                 for key in [key for key in roster.duties if key[0] == event.query_id]:
                     roster.drop(key, "refunded")
+            case VersionRetired():
+                roster.retired.add(event.version_id)
 
     def _note_pay(self, duty: Duty, event: QueryFulfilled) -> None:
         place = duty.place

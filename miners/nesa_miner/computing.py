@@ -76,6 +76,8 @@ class Computations:
             return
         message = computation.evidence.handoff(duty.place.context)
         self.roster.update(duty.having(replace(computation, handed_over=True)))
+        if not computation.evidence.tensors_out:
+            return  # it computed something else, and the others have what is right
         for seat in duty.place.downstream:
             self.roster.tasks.spawn(duty.key, self.deliveries.insist(duty, seat, message))
 

@@ -19,6 +19,7 @@ class MinerSettings(BaseSettings):
 
     Paths are relative to the miner's folder. Environment variables are called NESA_MINER_<NAME>
     and win over the file. `retention_seconds` is how long what is over stays in the journal,
+    `memory_limit_mib` what the tensors of queries under way may take (others wait their turn),
     `max_fee_gwei` what a gas may cost when a slot is claimed that a report left out.
     """
 
@@ -43,6 +44,7 @@ class MinerSettings(BaseSettings):
     lock_seconds: float = Field(default=0.6, gt=0)
     reveal_seconds: float = Field(default=0.6, gt=0)
     retention_seconds: int = Field(default=86_400, ge=0)
+    memory_limit_mib: int = Field(default=256, ge=1)
     max_fee_gwei: float = Field(default=500.0, gt=0)
 
     @classmethod

@@ -49,7 +49,7 @@ from nesa_miner.warming import WarmUp
 TICK_SECONDS: Final = 0.02
 OUTAGE_SECONDS: Final = 1.0
 GWEI: Final = 10**9
-LIMITS: Final = Limits(from_peer=64, from_all=256)
+LIMITS: Final = Limits(from_peer=64, from_all=256, bytes_from_peer=64 << 20)
 """Several miners may share an address, on one machine or behind one gateway."""
 
 log = structlog.get_logger("nesa_miner")
@@ -213,6 +213,7 @@ def _assembled(
         metrics,
         Timing(settings.commit_seconds, settings.lock_seconds, settings.reveal_seconds),
         settings.retention_seconds,
+        settings.memory_limit_mib << 20,
     )
     return Miner(settings, connection, Engine(surroundings), post, WarmUp(library))
 

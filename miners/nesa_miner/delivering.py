@@ -28,6 +28,10 @@ class Deliveries:
         """Deliver what its receiver asks for again when it is lost."""
         await self._delivered(seat, message)
 
+    async def ask(self, seat: Seat, message: Message) -> bool:
+        """Deliver what its sender waits for an answer to; False when nobody took it."""
+        return await self._delivered(seat, message)
+
     async def insist(self, duty: Duty, seat: Seat, message: Message) -> None:
         """Deliver what its receiver cannot ask for, as long as the duty lasts."""
         while self.roster.current(duty) is not None:

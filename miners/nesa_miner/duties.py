@@ -25,6 +25,9 @@ from nesa_miner.agreement.state import State
 from nesa_miner.jobs import JobKey, WorkKey
 from nesa_miner.work import Task, Tensors, is_sealed
 
+Upstream: TypeAlias = tuple[ShardContext, tuple[Address, ...]]
+"""Who hands over together: their context and their signers in draw order."""
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -53,7 +56,7 @@ class Place:
         """Signers of the committee in draw order."""
         return tuple(seat.signer for seat in self.seats)
 
-    def upstream(self, sender: Address) -> tuple[ShardContext, tuple[Address, ...]] | None:
+    def upstream(self, sender: Address) -> Upstream | None:
         """Context and signers of the committee that hands over, if `sender` is one of them."""
         if self.shard == 0:
             return None
@@ -70,6 +73,11 @@ class Place:
         drawn = self.committees.shards[self.shard - 1]
         return [seat.signer for seat in drawn].index(sender)
 
+    def upstream_seats(self, signers: tuple[Address, ...]) -> tuple[Seat, ...]:
+        """The seats of some of those who hand over."""
+        drawn = {seat.signer: seat for seat in self.committees.shards[self.shard - 1]}
+        return tuple(drawn[signer] for signer in signers)
+
     @property
     def downstream(self) -> tuple[Seat, ...]:
         """Everybody drawn for the next shard, spares included; nobody after the last."""
@@ -79,7 +87,9 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Computation:
-    """One input of a drawn shard and what came of it; `tensors_in` is None for the request's own.
+    """One input of a drawn shard and what came of it.
+
+    `tensors_in` is None for the request's own, and for long ones until they are fetched.
 
     `number` counts inputs as they came: the agreement about each begins in a round of its own, so
     that a member locks once a round. `rank` counts those of one sender: the first ones go first,
@@ -100,7 +110,7 @@ class Computation:
 class Duty:
     """One attempt of one query as far as this miner knows it.
 
-    `handed` are the hand-overs that were taken: sender's position and what it had worked on.
+    `handed` are the hand-overs that were taken, without their tensors, by sender's position.
     `busy` are the actions that are under way. `doubts` counts reorganisations since the draw was
     last compared with the chain. All values of one duty share a `life`; a duty that starts over has
     another, and late results of the first do not count.
@@ -111,7 +121,7 @@ class Duty:
     sent: bytes
     place: Place | None = None
     content_key: bytes | None = None
-    handed: tuple[tuple[int, Digest], ...] = ()
+    handed: tuple[tuple[int, Handoff], ...] = ()
     computations: tuple[Computation, ...] = ()
     busy: frozenset[Action] = frozenset()
     doubts: int = 0
@@ -182,23 +192,45 @@ class Duty:
         has_room = len(known) < most and len(self.computations) < MAX_PIECES
         return has_room and handoff.in_digest not in known
 
+    def contradicted_by(self, position: int, handoff: Handoff) -> tuple[Handoff, ...]:
+        """Hand-overs that were taken and that its signers cannot have signed too.
+
+        Provers sign alone: one of them says nothing about the others.
+        """
+        is_proved = self.query.assurance is Assurance.PROVED
+        return tuple(
+            taken
+            for sender, taken in self.handed
+            if taken.in_digest == handoff.in_digest
+            and taken.out_digest != handoff.out_digest
+            and (sender == position or not is_proved)
+        )
+
     def taking(self, position: int, handoff: Handoff) -> Duty:
         """The duty with a hand-over that it wants; the same tensors again are no new work."""
         rank = len(self._handed_by(position))
-        duty = replace(self, handed=(*self.handed, (position, handoff.in_digest)))
+        bare = replace(handoff, tensors=())
+        duty = replace(self, handed=(*self.handed, (position, bare)))
         if handoff.out_digest in {one.in_digest for one in self.computations}:
             return duty
         number = len(self.computations)
-        new = Computation(handoff.out_digest, handoff.tensors, number, rank)
+        new = Computation(handoff.out_digest, handoff.tensors or None, number, rank)
         return replace(duty, computations=(*self.computations, new))
 
     def _handed_by(self, position: int) -> list[Digest]:
-        return [in_digest for sender, in_digest in self.handed if sender == position]
+        return [handed.in_digest for sender, handed in self.handed if sender == position]
 
 
 @dataclass(frozen=True, slots=True)
 class ReadDraw:
     """Read the seed and the seats, and see who was drawn, or whether it still is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """Fetch an input that was too long to be handed over."""
+
+    in_digest: Digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +259,7 @@ class Expire:
     """Let go of an attempt that can no longer be answered."""
 
 
-Action: TypeAlias = ReadDraw | Compute | HandOver | Prove | Expire
+Action: TypeAlias = ReadDraw | Fetch | Compute | HandOver | Prove | Expire
 
 
 def next_action(duty: Duty, head: BlockNumber, now: Timestamp) -> Action | None:
@@ -261,7 +293,8 @@ def _step(duty: Duty, place: Place, one: Computation) -> Action | None:
     if one.is_refused:
         return None
     if one.agreement is None:
-        return Compute(one.in_digest)
+        is_there = place.shard == 0 or one.tensors_in is not None
+        return Compute(one.in_digest) if is_there else Fetch(one.in_digest)
     if one.evidence is None:
         return None
     if not one.handed_over and place.downstream:

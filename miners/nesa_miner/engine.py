@@ -9,24 +9,32 @@ What takes time (a read, a run, a proof, a delivery) is a task that comes back w
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Container
 from dataclasses import dataclass, field
+
+import structlog
 
 from nesa.chain.logs import Batch
 from nesa.privacy.envelopes import Opened
 from nesa.protocol.ids import BlockNumber
+from nesa_miner.admission import admitted
 from nesa_miner.agreeing import Agreements
 from nesa_miner.applying import Applier
 from nesa_miner.claiming import Claims
 from nesa_miner.computing import Computations
+from nesa_miner.convicting import FaultStore
 from nesa_miner.delivering import Deliveries
 from nesa_miner.drawing import Draws
-from nesa_miner.duties import Duty, next_action
+from nesa_miner.duties import Compute, Duty, Fetch, next_action
 from nesa_miner.evidence import EvidenceStore
+from nesa_miner.fetching import Fetches
 from nesa_miner.jobs import JobKey
 from nesa_miner.performing import Performer
 from nesa_miner.receiving import Receiver
 from nesa_miner.roster import Roster
 from nesa_miner.surroundings import Surroundings
+
+log = structlog.get_logger("nesa_miner")
 
 
 @dataclass(slots=True)
@@ -56,13 +64,17 @@ class Engine:
         )
         self._evidence = evidence = EvidenceStore(around.journal)
         deliveries = Deliveries(around, roster)
-        self._agreements = agreements = Agreements(around, roster, evidence, deliveries)
+        faults = FaultStore(around.journal, around.metrics)
+        self._agreements = agreements = Agreements(around, roster, evidence, deliveries, faults)
         self._applier = Applier(around, roster, self.claims)
-        self._receiver = Receiver(around, roster, agreements)
+        fetches = Fetches(around, roster, deliveries)
+        self._receiver = Receiver(around, roster, agreements, faults, fetches)
         replay = self._receiver.replay
         draws = Draws(around, roster, replay)
         computations = Computations(around, roster, agreements, evidence, deliveries, replay)
-        self._performer = Performer(roster, draws, computations, around.metrics, self.advance)
+        self._performer = Performer(
+            roster, draws, fetches, computations, around.metrics, self.advance
+        )
 
     @property
     def duties(self) -> dict[JobKey, Duty]:
@@ -99,16 +111,20 @@ class Engine:
     def advance(self) -> None:
         """Start everything that is due now."""
         now = self.around.clock()
+        may_begin = admitted(self.duties.values(), self.around.memory_limit)
         for key in list(self.duties):
             self._agreements.wake(key, now)
             if not self.roster.is_put_off(key, now):
-                self._start_due(key)
+                self._start_due(key, may_begin)
         self.claims.advance(self.roster.chain_time)
+        for version_id in self.roster.take_drained():
+            self.around.library.release(version_id)
+            log.info("version released", version=f"0x{version_id.hex()}")
 
-    def _start_due(self, key: JobKey) -> None:
+    def _start_due(self, key: JobKey, may_begin: Container[JobKey]) -> None:
         roster = self.roster
         while (duty := roster.duties.get(key)) is not None:
             action = next_action(duty, roster.head, roster.chain_time)
-            if action is None:
+            if action is None or (isinstance(action, Fetch | Compute) and key not in may_begin):
                 break
             self._performer.start(duty, action)

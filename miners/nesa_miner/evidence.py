@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass, field, replace
 
 from nesa.protocol.evidence import ShardEvidence, decode_evidence, encode_evidence
+from nesa.protocol.messages import MAX_CARRIED_BYTES
 from nesa_miner.duties import Computation, Duty
 from nesa_miner.jobs import WorkKey
 from nesa_miner.journal import Journal
@@ -20,13 +21,16 @@ class EvidenceStore:
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     def keep(self, duty: Duty, computation: Computation, evidence: ShardEvidence) -> Computation:
-        """The computation with its evidence stored; what is served shows no sealed tensor."""
+        """The computation with its evidence stored; what is served shows no sealed tensor.
+
+        Nor long ones: nothing that is long can be proved, and the next shard fetches its parts.
+        """
         assert duty.place is not None
         work = duty.work(computation.in_digest)
         proof = evidence.proof or self._known_proof(work, computation, evidence)
         evidence = replace(evidence, proof=proof)
         served = evidence
-        if is_sealed(duty.query):
+        if is_sealed(duty.query) or _is_long(evidence):
             served = replace(evidence, tensors_in=(), tensors_out=())
         self.journal.keep_evidence(work, duty.place.shard, encode_evidence(served))
         return replace(computation, evidence=evidence)
@@ -46,3 +50,7 @@ class EvidenceStore:
             known = decode_evidence(stored)
         is_same = known is not None and known.out_digest == evidence.out_digest
         return known.proof if known is not None and is_same else None
+
+
+def _is_long(evidence: ShardEvidence) -> bool:
+    return sum(map(len, (*evidence.tensors_in, *evidence.tensors_out))) > MAX_CARRIED_BYTES

@@ -50,6 +50,16 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredFault:
+    """What convicts the member that signs with `signer`; `body` is an encoded fault."""
+
+    shard: int
+    signer: str
+    kind: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class StoredClaim:
     """A slot to be claimed; `paid` has what later claims added to the masks of paid members."""
 

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from nesa_miner.at_rest import AtRest
-from nesa_miner.jobs import Job, JobKey, Phase, StoredClaim, WorkKey
+from nesa_miner.jobs import Job, JobKey, Phase, StoredClaim, StoredFault, WorkKey
 from nesa_miner.journal_file import JournalFile
 
-_WORK: Final = ("records", "content_keys", "handoffs", "evidence")
+_WORK: Final = ("records", "content_keys", "handoffs", "boundaries", "evidence", "faults")
 """Tables of what was done for a job."""
 
 NO_LOG: Final = b""
@@ -283,6 +283,22 @@ class Journal:
         )
         return [(position, self._at_rest.decrypt(body)) for position, body in rows]
 
+    def keep_boundary(self, work: WorkKey, body: bytes) -> None:
+        """Keep the tensors that an agreement is about, once they are whole and checked."""
+        self._file.execute(
+            "INSERT OR REPLACE INTO boundaries VALUES (?, ?, ?, ?, ?)",
+            (*work.columns, self._at_rest.encrypt(body)),
+        )
+
+    def boundary(self, work: WorkKey) -> bytes | None:
+        """The tensors that an agreement is about, if they were kept."""
+        row = self._file.execute(
+            "SELECT body FROM boundaries WHERE query_id = ? AND attempt = ? AND seed = ?"
+            " AND in_digest = ?",
+            work.columns,
+        ).fetchone()
+        return None if row is None else self._at_rest.decrypt(row[0])
+
     def keep_evidence(self, work: WorkKey, shard: int, body: bytes) -> None:
         """Store what is served to oracles; newer evidence holds at least as many results."""
         self._file.execute(
@@ -304,6 +320,23 @@ class Journal:
         """Evidence of one shard under the seed that counts, one piece for every input."""
         rows = self._file.execute(f"SELECT body {_SERVED} ORDER BY evidence.rowid", (*key, shard))
         return [bytes(row[0]) for row in rows]
+
+    def keep_fault(self, key: JobKey, seed: bytes, fault: StoredFault) -> bool:
+        """Store what convicts a member; False when it is convicted of that already."""
+        cursor = self._file.execute(
+            "INSERT OR IGNORE INTO faults VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (*key, seed, fault.shard, fault.signer, fault.kind, fault.body),
+        )
+        return cursor.rowcount == 1
+
+    def faults(self, key: JobKey) -> list[StoredFault]:
+        """Everything that convicts members of an attempt, as it was found."""
+        rows = self._file.execute(
+            "SELECT shard, signer, kind, body FROM faults WHERE query_id = ? AND attempt = ?"
+            " ORDER BY rowid",
+            key,
+        )
+        return [StoredFault(*row) for row in rows]
 
     def evidence_size(self, key: JobKey, shard: int) -> int:
         """Bytes of that evidence, 0 when there is none; it is not read for this."""

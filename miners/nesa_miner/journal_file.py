@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from nesa.protocol.errors import ExhaustedResource, Incompatible, InvalidConfiguration
 
-SCHEMA_VERSION: Final = 3
+SCHEMA_VERSION: Final = 4
 LOCK_SECONDS: Final = 2.0
 """How long a miner that is being replaced may take to let go of its journal."""
 
@@ -37,10 +37,19 @@ CREATE TABLE handoffs (
     body BLOB NOT NULL,
     PRIMARY KEY (query_id, attempt, seed, sequence)
 );
+CREATE TABLE boundaries (
+    query_id INTEGER, attempt INTEGER, seed BLOB, in_digest BLOB, body BLOB NOT NULL,
+    PRIMARY KEY (query_id, attempt, seed, in_digest)
+);
 CREATE TABLE evidence (
     query_id INTEGER, attempt INTEGER, seed BLOB, in_digest BLOB, shard INTEGER,
     body BLOB NOT NULL,
     PRIMARY KEY (query_id, attempt, seed, in_digest)
+);
+CREATE TABLE faults (
+    query_id INTEGER, attempt INTEGER, seed BLOB, shard INTEGER, signer TEXT, kind TEXT,
+    body BLOB NOT NULL,
+    PRIMARY KEY (query_id, attempt, seed, shard, signer, kind)
 );
 CREATE TABLE claims (
     query_id INTEGER, attempt INTEGER, log_key BLOB NOT NULL, body BLOB NOT NULL,

@@ -10,7 +10,8 @@ import structlog
 from nesa.protocol.errors import InvalidInput, NesaError
 from nesa_miner.computing import Computations
 from nesa_miner.drawing import Draws
-from nesa_miner.duties import Action, Compute, Duty, Expire, HandOver, Prove, ReadDraw
+from nesa_miner.duties import Action, Compute, Duty, Expire, Fetch, HandOver, Prove, ReadDraw
+from nesa_miner.fetching import Fetches
 from nesa_miner.log_format import origin_of
 from nesa_miner.observability import Metrics
 from nesa_miner.roster import Roster
@@ -25,6 +26,7 @@ class Performer:
 
     roster: Roster
     draws: Draws
+    fetches: Fetches
     computations: Computations
     metrics: Metrics
     advance: Callable[[], None]
@@ -60,6 +62,8 @@ class Performer:
         match action:
             case ReadDraw():
                 await self.draws.read(duty)
+            case Fetch(in_digest):
+                await self.fetches.fetch(duty, in_digest)
             case Compute(in_digest):
                 await self.computations.compute(duty, in_digest)
             case HandOver(in_digest):

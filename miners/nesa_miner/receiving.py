@@ -9,12 +9,23 @@ import structlog
 
 from nesa.privacy.envelopes import Opened
 from nesa.protocol.errors import InvalidMessage, NesaError, Unavailable
-from nesa.protocol.messages import ContentKey, Handoff, Inquiry, MemberMessage
+from nesa.protocol.evidence import evidence_of, verify_evidence
+from nesa.protocol.faults import faults_in, statements_of
+from nesa.protocol.messages import (
+    ContentKey,
+    Handoff,
+    Inquiry,
+    MemberMessage,
+    PartRequest,
+    TensorPart,
+)
 from nesa.protocol.outcomes import prover_begins
 from nesa.protocol.wire import encode_message
 from nesa_miner.agreeing import Agreements
 from nesa_miner.agreement.events import MessageReceived
-from nesa_miner.duties import Duty
+from nesa_miner.convicting import FaultStore
+from nesa_miner.duties import Duty, Place, Upstream
+from nesa_miner.fetching import Fetches
 from nesa_miner.jobs import JobKey
 from nesa_miner.roster import Roster
 from nesa_miner.surroundings import Surroundings
@@ -33,6 +44,8 @@ class Receiver:
     around: Surroundings
     roster: Roster
     agreements: Agreements
+    faults: FaultStore
+    fetches: Fetches
 
     def receive(self, opened: Opened) -> None:
         """Take in one message whose envelope checked out.
@@ -55,6 +68,10 @@ class Receiver:
                 self._take_content_key(duty, opened, message)
             case Handoff():
                 self._take_handoff(duty, opened, message)
+            case PartRequest():
+                self.fetches.serve(duty, opened.sender, message)
+            case TensorPart():
+                self.fetches.take(duty, opened.sender, message)
             case _:
                 self._take_member_message(duty, opened, message)
 
@@ -75,7 +92,9 @@ class Receiver:
         job = self.around.journal.job(key)
         if job is not None and not job.may_reopen:
             return
-        if job is not None or isinstance(opened.message, ContentKey | Handoff):
+        if job is not None or isinstance(
+            opened.message, ContentKey | Handoff | PartRequest | TensorPart
+        ):
             raise Unavailable("this miner has no part in the attempt as far as it knows")
         self._keep_early(key, opened)
 
@@ -101,6 +120,7 @@ class Receiver:
         if upstream is None:
             raise InvalidMessage("only the committee before this one hands over to it")
         position = place.upstream_position(opened.sender)
+        self._compare(place, upstream, duty.contradicted_by(position, message), message)
         if not duty.wants(position, message):
             return
         if is_sealed(duty.query) and duty.content_key is None:
@@ -112,6 +132,23 @@ class Receiver:
         body = encode_message(message)
         self.around.journal.keep_handoff(duty.key, place.context.seed, position, body)
         self.roster.update(duty.taking(position, message))
+
+    def _compare(
+        self, place: Place, upstream: Upstream, others: tuple[Handoff, ...], handoff: Handoff
+    ) -> None:
+        """Convict whoever signed this hand-over and one of `others`, which contradict it.
+
+        Raises:
+            InvalidMessage: it contradicts another one, and no quorum signed it.
+        """
+        context, members = upstream
+        if not others:
+            return
+        if handoff.context != context:
+            raise InvalidMessage("the hand-over is for another shard, attempt or seed")
+        verify_evidence(context, members, len(members), evidence_of(handoff))
+        statements = [said for one in (*others, handoff) for said in statements_of(one)]
+        self.faults.keep(place.upstream_seats(members), faults_in(len(members), statements))
 
     def _take_member_message(self, duty: Duty, opened: Opened, message: MemberMessage) -> None:
         place = duty.place

@@ -7,7 +7,7 @@ from typing import Final
 
 import structlog
 
-from nesa.protocol.ids import BlockNumber, Timestamp
+from nesa.protocol.ids import BlockNumber, Timestamp, VersionId
 from nesa_miner.duties import Duty
 from nesa_miner.jobs import JobKey
 from nesa_miner.surroundings import Surroundings
@@ -33,6 +33,8 @@ class Roster:
     chain_time: Timestamp = LONG_AGO
     duties: dict[JobKey, Duty] = field(default_factory=dict)
     waiting: WaitingRoom = field(default_factory=WaitingRoom)
+    retired: set[VersionId] = field(default_factory=set)
+    """Versions off offer whose shards may still be in memory."""
     tasks: KeyedTasks[JobKey] = field(init=False)
     _retry_at: dict[JobKey, float] = field(default_factory=dict)
 
@@ -48,6 +50,15 @@ class Roster:
         """Replace a duty by its next value, unless it is over or has started over."""
         if self.current(duty) is not None:
             self.duties[duty.key] = duty
+
+    def take_drained(self) -> frozenset[VersionId]:
+        """Retired versions of which no query is under way any more; each is told once."""
+        if not self.retired:
+            return frozenset()
+        busy = {duty.query.version_id for duty in self.duties.values()}
+        drained = frozenset(self.retired - busy)
+        self.retired -= drained
+        return drained
 
     def put_off(self, duty: Duty) -> None:
         """Start nothing for a duty for a moment."""

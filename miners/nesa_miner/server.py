@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Sequence
+from dataclasses import asdict
 from typing import Final
 
 from aiohttp import web
@@ -20,6 +21,7 @@ from nesa_miner.jobs import JobKey
 from nesa_miner.shards import ShardKey
 
 CBOR: Final = "application/cbor"
+FAULTS_PATH: Final = "/v1/faults/{query_id}/{attempt}"
 LONGEST_WAIT: Final = 10.0
 """Seconds that a request for evidence may wait for it."""
 
@@ -39,6 +41,7 @@ class Routes:
         """What to add to a server."""
         return [
             web.get(EVIDENCE_PATH, self.evidence),
+            web.get(FAULTS_PATH, self.faults),
             web.get("/v1/status", self.status),
             web.get("/healthz", self.health),
             web.get("/readyz", self.ready),
@@ -89,6 +92,19 @@ class Routes:
                 self._waiting -= 1
         is_new()
         return body
+
+    async def faults(self, request: web.Request) -> web.Response:
+        """Who was wrong in an attempt, each with the signatures that convict it."""
+        try:
+            numbers = [int(request.match_info[name]) for name in ("query_id", "attempt")]
+        except ValueError:
+            return web.Response(status=400, text="query and attempt are numbers")
+        if not all(0 <= number < 1 << 63 for number in numbers):
+            return web.Response(status=400, text="numbers are out of range")
+        found = self._engine.around.journal.faults(JobKey((numbers[0], numbers[1])))
+        return web.json_response(
+            [{**asdict(fault), "body": f"0x{fault.body.hex()}"} for fault in found]
+        )
 
     async def status(self, _: web.Request) -> web.Response:
         """Head, address and the attempts under way."""

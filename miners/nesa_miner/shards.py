@@ -42,6 +42,11 @@ class _Once(Generic[_K, _V]):
                 self._values[key] = await make()
             return self._values[key]
 
+    def forget(self, is_over: Callable[[_K], bool]) -> None:
+        """Let go of the values of some keys; who has one may go on with it."""
+        for key in [key for key in self._values if is_over(key)]:
+            del self._values[key]
+
 
 class ShardLibrary:
     """Shards by (version, shard), each loaded and tested by the first who asks for it.
@@ -141,6 +146,12 @@ class ShardLibrary:
         """
         key = (version_id, shard)
         return await self._provers.get(key, lambda: self._open_prover(version_id, shard))
+
+    def release(self, version_id: VersionId) -> None:
+        """Free the memory of a version's shards; what the chain says of them stays."""
+        self._runners.forget(lambda key: key[0] == version_id)
+        self._provers.forget(lambda key: key[0] == version_id)
+        self._published.forget(lambda key: key == version_id)
 
     async def _read(self, version_id: VersionId, shard: int) -> ShardFacts:
         try:

@@ -22,6 +22,7 @@ from nesa_miner.tasks import Spawn
 from nesa_miner.work import Run
 
 RETENTION_SECONDS: Final = 86_400
+MEMORY_LIMIT: Final = 256 << 20
 
 
 class Runner(Protocol):
@@ -41,6 +42,9 @@ class Library(Protocol):
     async def prover(self, version_id: VersionId, shard: int) -> Prover:
         """Something that proves the shard."""
 
+    def release(self, version_id: VersionId) -> None:
+        """Free what a version's shards take in memory; asked for again they are loaded again."""
+
 
 ReadCommittees = Callable[[Query], Awaitable[DrawnCommittees]]
 """Reads the seed and the seats of an attempt and draws."""
@@ -51,7 +55,10 @@ Deliver = Callable[[Seat, Message], Awaitable[bool]]
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """Everything outside of the engine. What is over is kept for `retention` seconds."""
+    """Everything outside of the engine. What is over is kept for `retention` seconds.
+
+    `memory_limit` is how many bytes the tensors of queries under way may take.
+    """
 
     identity: Identity
     deployment: Deployment
@@ -65,3 +72,4 @@ class Surroundings:
     metrics: Metrics
     timing: Timing = field(default_factory=Timing)
     retention: int = RETENTION_SECONDS
+    memory_limit: int = MEMORY_LIMIT

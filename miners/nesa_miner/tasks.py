@@ -61,11 +61,12 @@ class KeyedTasks(Generic[K]):
         self._spawn = spawn
         self._tasks: dict[K, set[asyncio.Task[None]]] = {}
 
-    def spawn(self, key: K, work: Coroutine[Any, Any, None]) -> None:
+    def spawn(self, key: K, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Start a task for `key`."""
         task = self._spawn(work)
         self._tasks.setdefault(key, set()).add(task)
         task.add_done_callback(lambda ended: self._ended(key, ended))
+        return task
 
     def cancel(self, key: K) -> None:
         """Cancel all tasks of `key` but the one that runs now: it knows what it does."""

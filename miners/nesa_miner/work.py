@@ -14,7 +14,7 @@ from nesa.protocol.edges import EdgeType
 from nesa.protocol.errors import InvalidMessage, InvalidTensor
 from nesa.protocol.evidence import evidence_of, verify_evidence
 from nesa.protocol.ids import ZERO_DIGEST, Address, Digest
-from nesa.protocol.messages import Handoff
+from nesa.protocol.messages import MAX_CARRIED_BYTES, Handoff
 from nesa.protocol.queries import Privacy, Query
 from nesa.protocol.versions import ShardFacts
 from nesa_miner.agreement.events import OwnResult
@@ -101,7 +101,7 @@ def require_handed_input(
     members: Sequence[Address],
     handoff: Handoff,
 ) -> None:
-    """Returns when a hand-over carries input of a later shard, from the shard before.
+    """Returns when a hand-over carries or names input of a later shard, from the shard before.
 
     `members` are the signers of that shard's committee in draw order.
 
@@ -115,6 +115,9 @@ def require_handed_input(
     if upstream.shard == 0 and handoff.in_digest != task.query.input_digest:
         raise InvalidMessage("the first shard worked on something else than the request")
     verify_evidence(upstream, members, len(members), evidence_of(handoff))
+    size = sum(edge.nbytes for edge in facts.input_edges)
+    if size > MAX_CARRIED_BYTES and not handoff.tensors:
+        return
     if task.digest(task.shard, facts.input_edges, handoff.tensors) != handoff.out_digest:
         raise InvalidMessage("the tensors handed over are not those that were attested")
 

@@ -60,6 +60,7 @@ class MemoryLibrary:
 
     model: CompiledModel
     tampers: bool = False
+    released: list[VersionId] = field(default_factory=list)
 
     async def runner(self, _: VersionId, shard: int) -> tuple[ShardFacts, Runner]:
         facts = self.model.shards[shard]
@@ -68,6 +69,9 @@ class MemoryLibrary:
 
     async def prover(self, _: VersionId, shard: int) -> Prover:
         raise AssertionError("nothing is proved here")
+
+    def release(self, version_id: VersionId) -> None:
+        self.released.append(version_id)
 
 
 @dataclass(frozen=True, slots=True)

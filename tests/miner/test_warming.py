@@ -35,6 +35,9 @@ class FailingLibrary:
     async def prover(self, _: VersionId, shard: int) -> Any:
         self.proves.append(shard)
 
+    def release(self, _: VersionId) -> None:
+        raise AssertionError("nothing is retired here")
+
 
 async def test_the_others_are_loaded_and_the_failure_is_logged() -> None:
     library = FailingLibrary({0: [Unavailable("no store has it")]})

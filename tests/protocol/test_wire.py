@@ -30,8 +30,10 @@ from nesa.protocol.messages import (
     Inquiry,
     Lock,
     Message,
+    PartRequest,
     Propose,
     Reveal,
+    TensorPart,
 )
 from nesa.protocol.queries import SignedResult
 from nesa.protocol.wire import decode_message, encode_message
@@ -63,6 +65,8 @@ messages = st.one_of(
     st.builds(Reveal, contexts, u32, positions, *[words] * 7, tensors, st.binary(max_size=50)),
     st.builds(Inquiry, contexts, u32),
     st.builds(Handoff, contexts, u32, words, words, sets, results, tensors),
+    st.builds(PartRequest, contexts, words, u32),
+    st.builds(TensorPart, contexts, words, u32, st.binary(max_size=300)),
     st.builds(ContentKey, u64, addresses, u64.map(QueryId), u32, st.binary(max_size=128)),
 )
 evidences = st.builds(

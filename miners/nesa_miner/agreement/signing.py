@@ -11,15 +11,12 @@ from eth_utils.crypto import keccak
 from nesa.protocol.commitments import attestation_hash, commitment, set_digest
 from nesa.protocol.ids import PROTOCOL_VERSION, Digest
 from nesa.protocol.locks import commit_digest, lock_digest
-from nesa.protocol.messages import Certificate, Commit, Lock, Propose, Reveal
+from nesa.protocol.messages import MAX_CARRIED_BYTES, Certificate, Commit, Lock, Propose, Reveal
 from nesa_miner.agreement.events import OwnResult
 from nesa_miner.agreement.state import State
 from nesa_miner.agreement.terms import Committee
 
 SALT_DOMAIN: Final = keccak(text="nesa.salt.v1")
-
-MAX_SHOWN_BYTES: Final = 256 << 10
-"""Larger outputs are left out of reveals: members have their own, the next shard asks for them."""
 
 
 def salt(committee: Committee, entropy: bytes, round_: int) -> bytes:
@@ -65,7 +62,7 @@ def own_reveal(state: State, certificate: Certificate) -> Reveal | None:
     entry = own_commitment(committee, result, state.entropy, certificate.round)
     if certificate.commitments[committee.me] != entry:
         return None
-    shown = sum(map(len, result.tensors)) <= MAX_SHOWN_BYTES
+    shown = sum(map(len, result.tensors)) <= MAX_CARRIED_BYTES
     context, round_ = committee.context, certificate.round
     unsigned = Reveal(
         context,

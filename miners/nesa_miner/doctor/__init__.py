@@ -40,6 +40,7 @@ async def examine(patient: Patient) -> AsyncIterator[Check]:
         async for check in contacts.checks():
             yield check
         seats = await contacts.seats()
+        limit = patient.settings.memory_limit_mib << 20
         library = open_library(patient.folder, patient.settings, connection)
-        async for check in Shards(library, seats).checks():
+        async for check in Shards(library, seats, limit).checks():
             yield check

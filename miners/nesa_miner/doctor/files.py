@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from nesa.chain.leaving import HeldSeat
 from nesa_miner.doctor.checks import Check, Verdict, guarded
+from nesa_miner.doctor.memory import allowed_bytes, check_memory, resident_bytes
 from nesa_miner.shards import ShardLibrary
 
 
@@ -16,8 +17,11 @@ class Shards:
 
     library: ShardLibrary
     seats: tuple[HeldSeat, ...]
+    memory_limit: int
+    needs: list[tuple[int, int]] = field(default_factory=list, init=False)
+    """Shard and the bytes that it took to load it, once they are known."""
 
-    NAMES = ("store", "self-test", "proofs")
+    NAMES = ("store", "self-test", "memory", "proofs")
 
     async def checks(self) -> AsyncIterator[Check]:
         """All of them in order."""
@@ -27,6 +31,7 @@ class Shards:
             return
         yield await guarded("store", self.check_store)
         yield await guarded("self-test", self.check_answers)
+        yield check_memory(self.needs, self.memory_limit, allowed_bytes())
         yield await guarded("proofs", self.check_proofs)
 
     async def check_store(self) -> Check:
@@ -39,7 +44,9 @@ class Shards:
     async def check_answers(self) -> Check:
         """This machine computes what every machine computes."""
         for seat in self.seats:
+            before = resident_bytes()
             await self.library.runner(seat.version_id, seat.shard)
+            self.needs.append((seat.shard, max(resident_bytes() - before, 0)))
         return Check("self-test", Verdict.OK, "every known answer came out")
 
     async def check_proofs(self) -> Check:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -30,7 +30,7 @@ EndpointOf = Callable[[Address], str | None]
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Seconds for one exchange; envelopes under way to one peer and waiting to be; envelopes under
-    way from one and all addresses; connections that others may hold open here.
+    way from one and all addresses, and their bytes; connections that others may hold open here.
     """
 
     timeout: float = 5.0
@@ -38,6 +38,8 @@ class Limits:
     waiting: int = 128
     from_peer: int = 16
     from_all: int = 64
+    bytes_from_peer: int = 16 << 20
+    bytes_from_all: int = 64 << 20
     connections: int = 512
 
 
@@ -108,7 +110,8 @@ class MessagesEndpoint:
 
     handler: Handler
     limits: Limits = Limits()
-    _busy: dict[str, int] = field(default_factory=dict)
+    _busy: dict[str, list[int]] = field(default_factory=dict)
+    """Sizes of the envelopes that are under way, by address."""
 
     def routes(self) -> list[web.RouteDef]:
         """What to add to an application."""
@@ -117,20 +120,26 @@ class MessagesEndpoint:
     async def receive(self, request: web.Request) -> web.Response:
         """Take one envelope: 204 taken, 400 refused, 413 too long, 429 or 503 try again later."""
         peer = request.remote or ""
-        if self._busy.get(peer, 0) >= self.limits.from_peer:
+        size = MAX_ENVELOPE_BYTES if request.content_length is None else request.content_length
+        if size > MAX_ENVELOPE_BYTES:
+            return web.Response(status=413, text="the envelope is over the size limit")
+        limits, of_peer = self.limits, self._busy.get(peer, [])
+        of_all = [held for sizes in self._busy.values() for held in sizes]
+        if not _has_room(of_peer, size, limits.from_peer, limits.bytes_from_peer):
             return web.Response(status=429, text="too many envelopes at once")
-        if sum(self._busy.values()) >= self.limits.from_all:
+        if not _has_room(of_all, size, limits.from_all, limits.bytes_from_all):
             return web.Response(status=503, text="too many envelopes at once")
-        self._busy[peer] = self._busy.get(peer, 0) + 1
+        of_peer = self._busy.setdefault(peer, of_peer)
+        of_peer.append(size)
         try:
             async with asyncio.timeout(self.limits.timeout):
                 return await self._take(request)
         except TimeoutError:
             return web.Response(status=408, text="the envelope took too long")
         finally:
-            self._busy[peer] -= 1
-            if not self._busy[peer]:
-                del self._busy[peer]
+            of_peer.remove(size)
+            if not of_peer:
+                self._busy.pop(peer, None)
 
     async def _take(self, request: web.Request) -> web.Response:
         data = await _bounded_body(request)
@@ -145,9 +154,12 @@ class MessagesEndpoint:
         return web.Response(status=204)
 
 
+def _has_room(sizes: Sequence[int], size: int, most: int, most_bytes: int) -> bool:
+    """Whether one more envelope fits; one that says no size counts as the longest that there is."""
+    return len(sizes) < most and sum(sizes) + size <= most_bytes
+
+
 async def _bounded_body(request: web.Request) -> bytes | None:
-    if request.content_length is not None and request.content_length > MAX_ENVELOPE_BYTES:
-        return None
     data = bytearray()
     async for chunk in request.content.iter_chunked(64 << 10):
         data += chunk

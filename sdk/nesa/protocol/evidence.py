@@ -20,7 +20,7 @@ from nesa.protocol.commitments import (
 )
 from nesa.protocol.errors import InvalidMessage
 from nesa.protocol.ids import PROTOCOL_VERSION, ZERO_DIGEST, Address, Digest
-from nesa.protocol.messages import MAX_TENSOR_BYTES, Handoff
+from nesa.protocol.messages import MAX_CARRIED_BYTES, MAX_TENSOR_BYTES, Handoff
 from nesa.protocol.queries import ShardReport, SignedResult
 from nesa.protocol.shapes import WORD, blob, optional, record
 from nesa.protocol.wire import COMMITMENTS, PAYLOAD, RESULTS, ROUND, TENSORS
@@ -60,7 +60,11 @@ class ShardEvidence:
         return ShardReport(self.round, self.out_digest, self.commitments, self.results)
 
     def handoff(self, context: ShardContext) -> Handoff:
-        """The message for the next shard's members; `context` is this shard's."""
+        """The message for the next shard's members; `context` is this shard's.
+
+        Tensors that are too long to be carried are left out.
+        """
+        is_carried = sum(map(len, self.tensors_out)) <= MAX_CARRIED_BYTES
         return Handoff(
             context,
             self.round,
@@ -68,7 +72,7 @@ class ShardEvidence:
             self.out_digest,
             self.commitments,
             self.results,
-            self.tensors_out,
+            self.tensors_out if is_carried else (),
         )
 
 

@@ -11,8 +11,11 @@ from nesa.protocol.queries import SignedResult
 
 MAX_TENSOR_BYTES: Final = 4 << 20
 MAX_PAYLOAD_BYTES: Final = 1 << 20
-MAX_MESSAGE_BYTES: Final = (4 << 20) + (64 << 10)
-"""Longest encoded message: one boundary's tensors of 4 MiB together, and everything else."""
+MAX_CARRIED_BYTES: Final = 256 << 10
+"""Most bytes of tensors that one message carries; longer boundaries are fetched in parts."""
+
+MAX_MESSAGE_BYTES: Final = MAX_PAYLOAD_BYTES + MAX_CARRIED_BYTES + (64 << 10)
+"""Longest encoded message: a payload, the tensors that it may carry, and everything else."""
 
 MAX_WRAPPED_BYTES: Final = 128
 
@@ -115,7 +118,10 @@ class Inquiry:
 
 @dataclass(frozen=True, slots=True)
 class Handoff:
-    """What a settled shard gives to the members of the next; `context` is the settled shard's."""
+    """What a settled shard gives to the members of the next; `context` is the settled shard's.
+
+    `tensors` longer than `MAX_CARRIED_BYTES` are left out: the receiver fetches them in parts.
+    """
 
     context: ShardContext
     round: int
@@ -124,6 +130,29 @@ class Handoff:
     commitments: tuple[Digest, ...]
     results: tuple[SignedResult, ...]
     tensors: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PartRequest:
+    """A member of the next shard asks for the part at `offset` of what a shard put out.
+
+    `context` is the settled shard's. The tensors count as one row of bytes in the order of their
+    edges; parts are `MAX_CARRIED_BYTES` long, the last one may be shorter.
+    """
+
+    context: ShardContext
+    out_digest: Digest
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class TensorPart:
+    """The answer to a `PartRequest`."""
+
+    context: ShardContext
+    out_digest: Digest
+    offset: int
+    data: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,4 +169,4 @@ class ContentKey:
 MemberMessage: TypeAlias = Commit | Propose | Lock | Certificate | Reveal | Inquiry
 """What the members of one shard's committee say among themselves."""
 
-Message: TypeAlias = MemberMessage | Handoff | ContentKey
+Message: TypeAlias = MemberMessage | Handoff | PartRequest | TensorPart | ContentKey

@@ -9,6 +9,7 @@ from nesa.protocol.commitments import ShardContext
 from nesa.protocol.errors import InvalidMessage
 from nesa.protocol.ids import PROTOCOL_VERSION
 from nesa.protocol.messages import (
+    MAX_CARRIED_BYTES,
     MAX_MESSAGE_BYTES,
     MAX_PAYLOAD_BYTES,
     MAX_TENSOR_BYTES,
@@ -20,8 +21,10 @@ from nesa.protocol.messages import (
     Inquiry,
     Lock,
     Message,
+    PartRequest,
     Propose,
     Reveal,
+    TensorPart,
 )
 from nesa.protocol.queries import MAX_REPLICAS, SignedResult
 from nesa.protocol.shapes import ADDRESS, WORD, Shape, blob, many, record, uint
@@ -86,6 +89,10 @@ HANDOFF: Final = record(
     results=RESULTS,
     tensors=TENSORS,
 )
+PART_REQUEST: Final = record(PartRequest, context=CONTEXT, out_digest=WORD, offset=uint(32))
+TENSOR_PART: Final = record(
+    TensorPart, context=CONTEXT, out_digest=WORD, offset=uint(32), data=blob(MAX_CARRIED_BYTES)
+)
 CONTENT_KEY: Final = record(
     ContentKey,
     chain_id=uint(64),
@@ -104,6 +111,8 @@ _KINDS: Final[dict[int, tuple[type, Shape[Any]]]] = {
     6: (Inquiry, INQUIRY),
     7: (Handoff, HANDOFF),
     8: (ContentKey, CONTENT_KEY),
+    9: (PartRequest, PART_REQUEST),
+    10: (TensorPart, TENSOR_PART),
 }
 _NUMBERS: Final = {cls: kind for kind, (cls, _) in _KINDS.items()}
 

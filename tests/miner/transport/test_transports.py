@@ -219,6 +219,27 @@ async def test_one_peer_cannot_take_all_the_room(endpoint: str, inbox: Inbox) ->
     await transport.close()
 
 
+async def test_what_peers_send_at_once_is_bounded_in_bytes(inbox: Inbox) -> None:
+    release = asyncio.Event()
+
+    async def wait(_: bytes) -> None:
+        await release.wait()
+
+    inbox.answer = wait
+    limits = Limits(bytes_from_peer=100_000)
+    server = HttpServer(MessagesEndpoint(inbox, limits).routes())
+    transport = HttpTransport({RECEIVER: await server.start()}.get, Limits(to_peer=8))
+    sends = [asyncio.create_task(transport.send(RECEIVER, bytes(30_000))) for _ in range(8)]
+    done, waiting = await asyncio.wait(sends, timeout=0.3)
+    assert (len(done), len(waiting)) == (5, 3)
+    assert all(isinstance(send.exception(), Unavailable) for send in done)
+    release.set()
+    await asyncio.gather(*waiting)
+    await transport.send(RECEIVER, bytes(90_000))
+    await transport.close()
+    await server.close()
+
+
 async def test_peers_that_do_not_answer_keep_nobody_else_waiting(
     endpoint: str, inbox: Inbox
 ) -> None:
