@@ -19,7 +19,7 @@ class Capacity:
     """What one miner can do with one thread.
 
     `rates` are multiply-adds a second of matrix products, `bandwidth` bytes of memory a second,
-    `overhead` seconds that each operator takes besides, `free_memory` bytes.
+    `overhead` seconds that each node takes besides, `free_memory` bytes.
     """
 
     rates: Mapping[Arithmetic, float]
@@ -28,11 +28,16 @@ class Capacity:
     free_memory: int
 
     def seconds(self, operators: Sequence[OperatorCost]) -> Seconds:
-        """Time of each operator: `max(multiply-adds / rate, bytes / bandwidth) + overhead`."""
+        """Time of each operator: `max(multiply-adds / rate, bytes / bandwidth) + nodes * overhead`.
+
+        It is a sum of rooflines, one for each operator, since ONNX Runtime runs one after another.
+        """
         rates = np.array([self.rates[one.arithmetic] for one in operators])
         products = np.array([one.multiply_adds for one in operators], np.float64)
         moved = np.array([one.moved_bytes for one in operators], np.float64)
-        found: Seconds = np.maximum(products / rates, moved / self.bandwidth) + self.overhead
+        nodes = np.array([one.nodes for one in operators])
+        busy = np.maximum(products / rates, moved / self.bandwidth)
+        found: Seconds = busy + nodes * self.overhead
         return found
 
 

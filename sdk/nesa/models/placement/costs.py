@@ -28,11 +28,15 @@ class Arithmetic(Enum):
 
 @dataclass(frozen=True, slots=True)
 class OperatorCost:
-    """What one operator does: multiply-adds in `arithmetic`, and bytes read and written."""
+    """What one operator does: multiply-adds in `arithmetic`, and bytes read and written.
+
+    `nodes` is how many nodes of an ONNX graph it is.
+    """
 
     multiply_adds: int
     moved_bytes: int
     arithmetic: Arithmetic = Arithmetic.FLOAT32
+    nodes: int = 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -10,6 +10,8 @@ import numpy as np
 
 from nesa.models.cut import legal_positions
 from nesa.models.graph import Opcode, ParameterKind, Row, Table, is_narrow
+from nesa.models.opcodes import operator
+from nesa.models.opcodes.interface import NodeWriter
 from nesa.models.placement.costs import (
     MAX_PLACES,
     Arithmetic,
@@ -20,6 +22,7 @@ from nesa.models.placement.costs import (
 )
 from nesa.protocol.edges import EdgeType
 
+FLOAT64_BYTES: Final = 8
 FLOAT32_BYTES: Final = 4
 """Bytes of a value in ONNX Runtime, whatever its dtype on a boundary; a wide one takes twice."""
 
@@ -56,13 +59,24 @@ def multiply_adds(row: Row) -> int:
 
 
 def _cost(table: Table, row: Row) -> OperatorCost:
-    held = sum(map(_held, (*table.types_of(row.inputs), row.output_type)))
+    """Cost of the nodes that the row is lowered to; all but one pass over its output once more."""
+    types = table.types_of(row.inputs)
+    nodes = _nodes(row, types)
+    held = sum(map(_held, (*types, row.output_type)))
+    passes = 2 * FLOAT64_BYTES * row.output_type.elements * max(nodes - 1, 0)
     # A lookup reads as many weights as it writes, every other row all of them.
     looked_up = row.opcode is Opcode.EMBEDDING
     read = _held(row.output_type) if looked_up else _weight_bytes(row)
     wide = not is_narrow(row.output_type)
     arithmetic = Arithmetic.FLOAT64 if wide else Arithmetic.FLOAT32
-    return OperatorCost(multiply_adds(row), held + read, arithmetic)
+    return OperatorCost(multiply_adds(row), held + read + passes, arithmetic, nodes)
+
+
+def _nodes(row: Row, types: tuple[EdgeType, ...]) -> int:
+    writer = NodeWriter()
+    names = [f"x{place}" for place in range(len(types))]
+    operator(row.opcode).lower_ort(row, types, names, writer)
+    return len(writer.nodes)
 
 
 def _held(edge: EdgeType) -> int:
