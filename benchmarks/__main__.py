@@ -6,7 +6,7 @@ import subprocess
 import sys
 from typing import Final
 
-PAGES: Final = ("gas", "proving", "latency")
+PAGES: Final = ("gas", "proving", "latency", "placement")
 
 
 def main() -> int:

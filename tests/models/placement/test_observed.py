@@ -6,7 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nesa.models.placement.observed import LEAST_RUNS, Observation, Verdict, judge_claim
+from nesa.models.placement.observed import (
+    LEAST_RUNS,
+    Observation,
+    Verdict,
+    find_overstated,
+    judge_claim,
+)
 from nesa.protocol.errors import InvalidInput
 
 honest = st.builds(
@@ -47,3 +53,19 @@ def test_times_that_are_none_are_refused(time):
 def test_a_tolerance_that_is_none_is_refused():
     with pytest.raises(InvalidInput):
         judge_claim([], float("nan"))
+
+
+@given(st.floats(1, 50), st.floats(2.2, 100))
+def test_a_prediction_that_is_off_for_all_convicts_only_the_liar(usual, lie):
+    def runs(factor: float) -> list[Observation]:
+        return [Observation(0.01, 0.01 * factor)] * LEAST_RUNS
+
+    members = {
+        "a": runs(usual),
+        "b": runs(usual * 1.1),
+        "c": runs(usual),
+        "liar": runs(usual * lie),
+    }
+    found = find_overstated(members)
+    liars = [name for name, one in found.items() if one.verdict is Verdict.OVERSTATED]
+    assert liars == ["liar"]

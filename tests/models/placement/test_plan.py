@@ -44,7 +44,7 @@ def test_no_placement_beats_a_bound(costs, swarm, objective, replicas, fixed):
     known = best if best < np.inf else 1.0
     slack = 1 + 1e-9
     assert divisible_bound(costs, swarm, replicas, counts, objective) <= best * slack
-    assert relaxed_bound(stages, swarm, replicas, counts, known) <= best * slack
+    assert relaxed_bound(stages, costs, swarm, replicas, counts, known) <= best * slack
 
 
 @QUICK

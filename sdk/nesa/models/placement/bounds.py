@@ -11,6 +11,9 @@ from nesa.models.placement.capacities import Swarm
 from nesa.models.placement.costs import ModelCosts, Seconds
 from nesa.models.placement.stages import Objective, Stages, part_seconds
 
+MAX_BOUND_CELLS: Final = 2**22
+"""Most times that a bound holds at once: miners times places squared."""
+
 ROUNDS: Final = 60
 """Steps of the subgradient method."""
 
@@ -32,21 +35,28 @@ def divisible_bound(
 
 
 def relaxed_bound(
-    stages: Stages, swarm: Swarm, replicas: int, counts: range, value: float
+    stages: Stages, costs: ModelCosts, swarm: Swarm, replicas: int, counts: range, value: float
 ) -> float:
-    """Seconds that no placement on the places of `stages` beats; `value` is one that is known."""
-    if stages.objective is Objective.THROUGHPUT:
-        coverage = _coverage_bound(stages, swarm, replicas, counts[-1])
-        return max(coverage, _lone_bound(stages, swarm, replicas, counts))
-    if stages.all_groups:
+    """Seconds that no placement on the places of `costs` beats; `value` is one that is known.
+
+    0 where `costs` has too many places for that many miners.
+    """
+    if stages.all_groups and stages.objective is Objective.LATENCY and stages.all_places:
         return _lagrangian_bound(stages, swarm, counts, value)
-    return _lone_bound(stages, swarm, replicas, counts)
+    if len(swarm.miners) * len(costs.places) ** 2 > MAX_BOUND_CELLS:
+        return 0.0
+    lone = _lone_bound(stages, costs, swarm, replicas, counts)
+    if stages.objective is Objective.LATENCY:
+        return lone
+    return max(lone, _coverage_bound(costs, swarm, replicas, counts[-1]))
 
 
-def _lone_bound(stages: Stages, swarm: Swarm, replicas: int, counts: range) -> float:
+def _lone_bound(
+    stages: Stages, costs: ModelCosts, swarm: Swarm, replicas: int, counts: range
+) -> float:
     """Value when every part may have the `replicas` fastest miners for it, again and again."""
-    times = np.partition(part_seconds(stages.costs, swarm), replicas - 1, axis=0)[replicas - 1]
-    way = np.full((len(times), 1), _shortest_way(stages.costs, swarm))
+    times = np.partition(part_seconds(costs, swarm), replicas - 1, axis=0)[replicas - 1]
+    way = np.full((len(times), 1), _shortest_way(costs, swarm))
     way[0] = 0.0
     parts = stages.joined(np.zeros(1), way, times)
     join = np.add if stages.objective is Objective.LATENCY else np.maximum
@@ -123,17 +133,17 @@ def _path(came: list[NDArray[np.int64]], end: int) -> list[tuple[int, int]]:
     return [*reversed(parts), (0, end)][::-1]
 
 
-def _coverage_bound(stages: Stages, swarm: Swarm, replicas: int, shards: int) -> float:
+def _coverage_bound(costs: ModelCosts, swarm: Swarm, replicas: int, shards: int) -> float:
     """Least time in which the parts that fit it add up to the model.
 
     In a time B a miner covers at most some share of the work with one part; of `shards` disjoint
     groups the g-th largest share is at most that of the (g * replicas)-th best miner. Where the
     shares do not add up to 1, no pipeline has a stage time of B.
     """
-    times = part_seconds(stages.costs, swarm)
-    work = _work(stages.costs, swarm)
+    times = part_seconds(costs, swarm)
+    work = _work(costs, swarm)
     shares = np.triu(work[None, :] - work[:, None], 1)
-    shortest = _shortest_way(stages.costs, swarm)
+    shortest = _shortest_way(costs, swarm)
     times[:, 1:] = np.maximum(times[:, 1:], shortest)
     candidates = np.unique(times[times < np.inf])
     low, high = 0, len(candidates)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from statistics import median
+from statistics import median, median_low
 from typing import Final
 
 from nesa.protocol.errors import InvalidInput
 
 TOLERANCE: Final = 1.0
-"""A claim holds until the median run takes more than `1 + TOLERANCE` times what it predicts."""
+"""A claim holds until the median run takes more than `1 + TOLERANCE` times what is usual."""
 
 LEAST_RUNS: Final = 5
 
@@ -41,11 +41,31 @@ class Finding:
     runs: int
 
 
-def judge_claim(runs: Sequence[Observation], tolerance: float = TOLERANCE) -> Finding:
+def find_overstated(
+    runs: Mapping[str, Sequence[Observation]], tolerance: float = TOLERANCE
+) -> dict[str, Finding]:
+    """A finding for each miner, from what all of them needed for the same shard.
+
+    Predictions leave out what every machine has (calls, small matrices, other load), so honest
+    miners are off by a like factor: a claim is held against the median factor of all miners, at
+    least 1. More than half of the miners have to be honest for that.
+
+    Raises:
+        InvalidInput: see `judge_claim`.
+    """
+    factors = [judge_claim(one, tolerance).ratio for one in runs.values() if one]
+    usual = max(1.0, median_low(factors)) if factors else 1.0
+    return {name: judge_claim(one, tolerance, usual) for name, one in runs.items()}
+
+
+def judge_claim(
+    runs: Sequence[Observation], tolerance: float = TOLERANCE, usual: float = 1.0
+) -> Finding:
     """Whether a claimed capacity fits what was observed.
 
     The median counts, so that fewer slow runs than half of them convict nobody, and fewer fast
-    ones acquit nobody. Below LEAST_RUNS runs nothing is decided.
+    ones acquit nobody. Below LEAST_RUNS runs nothing is decided. `usual` is the factor by which
+    observed times of honest miners exceed predicted ones.
 
     Raises:
         InvalidInput: a time that is not positive and finite, or a negative tolerance.
@@ -57,5 +77,5 @@ def judge_claim(runs: Sequence[Observation], tolerance: float = TOLERANCE) -> Fi
     ratio = median(run.observed / run.predicted for run in runs) if runs else 0.0
     if len(runs) < LEAST_RUNS:
         return Finding(Verdict.UNDECIDED, ratio, len(runs))
-    honest = ratio <= 1 + tolerance
+    honest = ratio <= (1 + tolerance) * usual
     return Finding(Verdict.HOLDS if honest else Verdict.OVERSTATED, ratio, len(runs))

@@ -91,12 +91,13 @@ def plan(costs: ModelCosts, swarm: Swarm, wish: Wish) -> Plan:
         found = exact.search(stages, counts, np.inf if found is None else found.value)
     if found is None:
         raise ExhaustedResource(_lack(stages, swarm, counts, optimal=optimal))
-    bound = divisible_bound(costs, swarm, wish.replicas, counts, wish.objective)
-    if stages.all_places and optimal:
-        bound = found.value
-    elif stages.all_places:
-        bound = max(bound, relaxed_bound(stages, swarm, wish.replicas, counts, found.value))
     described = _described(stages, swarm, found, wish.spares)
+    bound = found.value
+    if not (optimal and stages.all_places):
+        bound = divisible_bound(costs, swarm, wish.replicas, counts, wish.objective)
+    if bound < found.value and len(costs.places) == costs.legal + 2:
+        relaxed = relaxed_bound(stages, costs, swarm, wish.replicas, counts, found.value)
+        bound = max(bound, relaxed)
     places = len(stages.costs.places) - 2
     return Plan(wish.objective, described, found.value, bound, optimal, places, costs.legal)
 
