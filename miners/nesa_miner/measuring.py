@@ -133,8 +133,9 @@ def _chain() -> Callable[[], object]:
         helper.make_node("Add", [f"t{place}", "x"], [f"t{place + 1}"]) for place in range(CHAINED)
     ]
     nodes[0].input[0] = "x"
-    ends = [("x", TensorProto.FLOAT)], (f"t{CHAINED}", TensorProto.FLOAT)
-    return _runner(_model(nodes, *ends, [1]), {"x": np.ones(1, np.float32)})
+    kind = int(TensorProto.FLOAT)
+    model = _model(nodes, [("x", kind)], (f"t{CHAINED}", kind), [1])
+    return _runner(model, {"x": np.ones(1, np.float32)})
 
 
 def _stream() -> Callable[[], object]:

@@ -80,7 +80,7 @@ def sign_statement(statement: CapacityStatement, key: PrivateKey) -> CapacitySta
         InvalidMessage: the key is not that of its signer, or a figure does not fit 64 bits.
     """
     encode_statement(statement)
-    if key.public_key.to_checksum_address() != statement.signer:
+    if Address(key.public_key.to_checksum_address()) != statement.signer:
         raise InvalidMessage("a capacity statement is signed by the signer that it names")
     r, vs = sign_digest(key, statement_hash(statement))
     return replace(statement, r=r, vs=vs)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
@@ -21,6 +21,9 @@ MAX_GROUPS: Final = 512
 
 MAX_CELLS: Final = 2**22
 """Most times that are held: groups times places squared."""
+
+NEAR_BLOCKS: Final = 3
+"""Groups that are made of the miners near each one."""
 
 LEAST_PLACES: Final = 24
 
@@ -122,17 +125,27 @@ def _groups(swarm: Swarm, costs: ModelCosts, replicas: int) -> tuple[tuple[int, 
     totals = np.array([one.capacity.seconds(costs.operators).sum() for one in swarm.miners])
     ranked = [int(number) for number in np.argsort(totals, kind="stable")]
     like = {_ordered(ranked[first : first + replicas]) for first in range(count - replicas + 1)}
-    near = {_ordered(_nearest(swarm, totals, number, replicas)) for number in ranked}
+    blocks = max(1, min(NEAR_BLOCKS, 2 * MAX_GROUPS // count))
+    near = {
+        _ordered(block)
+        for number in ranked
+        for block in _nearest(swarm, totals, number, replicas, blocks)
+    }
     memory = [-one.capacity.free_memory for one in swarm.miners]
     roomy = [int(number) for number in np.argsort(memory, kind="stable")]
     large = {_ordered(roomy[first : first + replicas]) for first in range(0, count, replicas)}
     return tuple(sorted(one for one in like | near | large if len(one) == replicas))
 
 
-def _nearest(swarm: Swarm, totals: Seconds, number: int, replicas: int) -> Sequence[int]:
-    """The miner with those that are quickest to reach from it, the fastest of equals."""
-    others = np.lexsort((totals, swarm.delays[number]))
-    return [number, *[int(one) for one in others if one != number][: replicas - 1]]
+def _nearest(
+    swarm: Swarm, totals: Seconds, number: int, replicas: int, blocks: int
+) -> Iterator[list[int]]:
+    """Groups that do not overlap: the miner with those that are quickest to reach from it, then
+    those behind them, the fastest of equals first."""
+    others = [int(one) for one in np.lexsort((totals, swarm.delays[number])) if one != number]
+    ranked = [number, *others]
+    for first in range(0, blocks * replicas, replicas):
+        yield ranked[first : first + replicas]
 
 
 def _ordered(members: Sequence[int]) -> tuple[int, ...]:
