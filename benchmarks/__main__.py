@@ -6,7 +6,7 @@ import subprocess
 import sys
 from typing import Final
 
-PAGES: Final = ("gas", "proving", "latency", "hops", "failover", "scale")
+PAGES: Final = ("gas", "proving", "latency", "hops", "failover", "scale", "placement")
 
 
 def main() -> int:

@@ -17,6 +17,7 @@ from nesa.chain.deployment import Deployment
 from nesa.chain.keystore import read_password
 from nesa.chain.leaving import Exit, in_words
 from nesa.chain.owner import Owner
+from nesa.protocol.capacity import encode_statement
 from nesa.protocol.errors import InvalidConfiguration, InvalidInput
 from nesa.protocol.ids import VersionId
 from nesa_miner.config import MinerSettings, read_settings
@@ -217,6 +218,27 @@ def run(folder: Path, dry: bool, as_json: bool) -> None:
     settings = read_settings(folder)
     configure_logging(as_json=as_json or None)
     asyncio.run(_working(folder, settings, dry))
+
+
+@cli.command(epilog="Example: NESA_PASSWORD_FILE=password nesa-miner capacity --out capacity.bin")
+@folder_option
+@click.option("--out", type=click.Path(path_type=Path), help="File for the signed statement.")
+@json_option
+def capacity(folder: Path, out: Path | None, as_json: bool) -> None:
+    """Measure what one thread of this machine can do, in a few seconds, and sign it.
+
+    Plans are made from such statements (`nesa model plan`); leave the machine alone meanwhile.
+    """
+    from nesa_miner.capacity import state, write_statement
+    from nesa_miner.measuring import measure
+
+    settings = read_settings(folder)
+    identity = open_identity(folder, settings, read_password(PASSWORD_VARIABLE))
+    deployment = Deployment.read(folder / settings.deployment)
+    statement = state(measure(), deployment, identity)
+    if out is not None:
+        write_statement(out, statement)
+    show({**asdict(statement), "statement": encode_statement(statement)}, as_json=as_json)
 
 
 @cli.command(epilog="Example: nesa-miner status --dir miner --json")

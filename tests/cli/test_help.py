@@ -42,6 +42,7 @@ def test_the_promised_commands_are_there() -> None:
         "compile",
         "cut",
         "list",
+        "plan",
         "register",
         "show",
     }

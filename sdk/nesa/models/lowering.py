@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from onnx import ModelProto, TensorProto, checker, helper
 
-from nesa.models.graph import FORMAT, Shard, Table
+from nesa.models.graph import FORMAT, Row, Shard, Table
 from nesa.models.opcodes import operator
 from nesa.models.opcodes.interface import NodeWriter, largest_magnitude
 from nesa.protocol.errors import InvalidModel
@@ -70,24 +71,43 @@ def circuit_model(table: Table, shard: Shard) -> bytes:
     return _serialise(_lower(table, shard, for_circuit=True), CIRCUIT_NODES)
 
 
+@dataclass(frozen=True, slots=True)
+class RowNeeds:
+    """What one row adds to a circuit: see CircuitNeeds; `largest` is what it splits into digits."""
+
+    largest: int
+    rows: int
+    obstacle: str
+
+
 def circuit_needs(table: Table, shard: Shard) -> CircuitNeeds:
     """Digits, instances, rows and obstacles of a circuit for the shard."""
-    rows = table.rows[shard.first : shard.end]
-    pairs = [(row, operator(row.opcode), table.types_of(row.inputs)) for row in rows]
+    needs = [row_needs(table, row) for row in table.rows[shard.first : shard.end]]
+    return shard_needs(table, shard, needs)
+
+
+def row_needs(table: Table, row: Row) -> RowNeeds:
+    """What `row` adds to the circuit of every shard that holds it."""
+    rule, types = operator(row.opcode), table.types_of(row.inputs)
+    largest, rows = rule.largest_decomposed(row, types), rule.circuit_rows(row, types)
+    return RowNeeds(largest, rows, rule.unprovable)
+
+
+def shard_needs(table: Table, shard: Shard, needs: Sequence[RowNeeds]) -> CircuitNeeds:
+    """`circuit_needs` from the needs of the shard's own rows."""
     edges = table.types_of(shard.inputs + shard.outputs)
-    split = [rule.largest_decomposed(row, types) for row, rule, types in pairs]
+    split = [need.largest for need in needs]
     largest = max(split + [largest_magnitude(edge) for edge in edges])  # ezkl splits both ends too
     digits = digits_for(largest)
     instances = sum(edge.elements for edge in edges)
-    obstacles = [rule.unprovable for _, rule, _ in pairs if rule.unprovable]
+    obstacles = [need.obstacle for need in needs if need.obstacle]
     if digits > MAX_DIGITS:
         obstacles.append(f"values up to {largest} need {digits} digits, {MAX_DIGITS} are allowed")
     if instances > MAX_INSTANCES:
         obstacles.append(f"{instances} inputs and outputs, {MAX_INSTANCES} are allowed")
     if set(shard.inputs) & set(shard.outputs):
         obstacles.append("a value passes through the shard unused")
-    cost = sum(rule.circuit_rows(row, types) for row, rule, types in pairs)
-    return CircuitNeeds(digits, instances, cost, tuple(obstacles))
+    return CircuitNeeds(digits, instances, sum(need.rows for need in needs), tuple(obstacles))
 
 
 def digits_for(largest: int) -> int:

@@ -108,6 +108,69 @@ def cut(
     console().print(_shard_table(report.shards()))
 
 
+@model.command(
+    epilog="Example: nesa model plan models/digits-cnn --miners swarm.json --objective throughput"
+)
+@click.argument("model", type=click.Path(path_type=Path, exists=True))
+@click.option("--miners", type=FILE, help="JSON file of miners and links (docs/placement.md).")
+@click.option(
+    "--objective",
+    type=click.Choice(["latency", "throughput"]),
+    default="latency",
+    show_default=True,
+)
+@click.option("--shards", type=click.IntRange(1, 8), help="So many; by default as many as is best.")
+@click.option("--replicas", type=click.IntRange(1, 64), default=1, show_default=True)
+@click.option("--spares", type=click.IntRange(0, 64), default=0, show_default=True)
+@click.option("--dim", "dims", multiple=True, help="NAME=SIZE of an open dimension, 1 without.")
+@click.option("--prove", is_flag=True, help="Find cuts that can be proved, and what proofs take.")
+@click.option("--proof-price", type=Nes(), default="0.5", show_default=True, help="NES a proof.")
+@json_option
+def plan(
+    model: Path,
+    miners: Path | None,
+    objective: str,
+    shards: int | None,
+    replicas: int,
+    spares: int,
+    dims: tuple[str, ...],
+    prove: bool,
+    proof_price: Amount,
+    as_json: bool,
+) -> None:
+    """Plan where to cut MODEL, who computes which shard, and how far from the best that is.
+
+    MODEL is an ONNX file or the folder of a compiled model. Times are predicted from what the
+    miners measured (`nesa-miner capacity`).
+    """
+    from nesa.cli import planning
+    from nesa.models.placement.plan import Wish
+    from nesa.models.placement.stages import Objective
+
+    if miners is None and not prove:
+        raise InvalidInput(planning.ADVICE)
+    document: dict[str, Any] = {}
+    tables: list[tuple[Mapping[str, Any], Table]] = []
+    if miners is not None:
+        wish = Wish(Objective(objective), shards, replicas, spares)
+        made = planning.placement(model, _sizes(dims), planning.read_miners(miners), wish)
+        stages = [planning.stage_facts(stage) for stage in made.stages]
+        document |= {**planning.plan_facts(made), "shards": stages}
+        tables.append((planning.plan_words(made), planning.stage_lines(made)))
+    if prove:
+        proved = planning.proofs(model, shards)
+        facts = planning.proof_facts(proved, proof_price)
+        lines = [planning.shard_proof_facts(shard, proof_price) for shard in proved.shards]
+        document |= {**facts, "proved_shards": lines}
+        tables.append((facts, planning.proof_lines(proved, proof_price)))
+    if as_json:
+        show(document, as_json=True)
+        return
+    for words, lines_ in tables:
+        show(words, as_json=False)
+        console().print(lines_)
+
+
 @model.command(epilog="Example: nesa model check models/breast-cancer-mlp")
 @click.argument("folder", type=FOLDER)
 @json_option

@@ -102,7 +102,7 @@ class CuttableGraph:
 
         Dimensions of which nothing is known count as 1.
         """
-        sizes = {name: _value_bytes(self.types.get(name), dims) for name in self.spans}
+        sizes = {name: value_bytes(self.types.get(name), dims) for name in self.spans}
         return _sums(sizes, self.spans, len(self.steps))
 
     @cached_property
@@ -157,6 +157,15 @@ def analyse(model: ModelProto, path: Path) -> CuttableGraph:
 def is_exact(info: ValueInfoProto | None) -> bool:
     """Whether a tensor of this type may cross a boundary."""
     return info is not None and info.type.tensor_type.elem_type in EXACT
+
+
+def value_bytes(info: ValueInfoProto | None, dims: Mapping[str, int]) -> int:
+    """Bytes of a tensor; open dimensions count as `dims` says or 1, an unknown type as 0."""
+    if info is None:
+        return 0
+    kind = info.type.tensor_type
+    sizes = [size.dim_value or dims.get(size.dim_param, 1) for size in kind.shape.dim]
+    return math.prod(sizes) * BITS.get(kind.elem_type, 8) // 8
 
 
 def _weight_sizes(graph: GraphProto, nodes: Sequence[NodeProto]) -> dict[str, int]:
@@ -249,11 +258,3 @@ def _sums(
         changes[first] += amount
         changes[last + 1] -= amount
     return tuple(accumulate(changes))[:steps]
-
-
-def _value_bytes(info: ValueInfoProto | None, dims: Mapping[str, int]) -> int:
-    if info is None:
-        return 0
-    kind = info.type.tensor_type
-    sizes = [size.dim_value or dims.get(size.dim_param, 1) for size in kind.shape.dim]
-    return math.prod(sizes) * BITS.get(kind.elem_type, 8) // 8

@@ -1,0 +1,189 @@
+"""Plans of a model from its files; what `nesa model plan` does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from rich.table import Table as Lines
+
+from nesa.cli.output import safe
+from nesa.client.payment import in_nes
+from nesa.models.folder import load
+from nesa.models.graph import Table
+from nesa.models.onnx_graphs.graph import read_graph
+from nesa.models.placement.capacities import Swarm
+from nesa.models.placement.costs import ModelCosts
+from nesa.models.placement.graph_costs import graph_costs
+from nesa.models.placement.plan import MEBIBYTE, Plan, Stage, Wish, plan
+from nesa.models.placement.provability import (
+    LEGAL_SHARDS,
+    TIME_ERROR,
+    ProofPlan,
+    ShardProof,
+    proof_plan,
+)
+from nesa.models.placement.stages import Objective
+from nesa.models.placement.swarm_file import MAX_FILE_BYTES, read_swarm
+from nesa.models.placement.table_costs import table_costs
+from nesa.protocol.errors import InvalidInput
+from nesa.protocol.ids import Amount
+
+ADVICE: Final = (
+    "say what the plan is for: --miners FILE.json places shards, --prove finds cuts that can be "
+    "proved; give one of them"
+)
+
+
+def read_miners(path: Path) -> Swarm:
+    """The swarm in a JSON file.
+
+    Raises:
+        InvalidInput: it cannot be read or is wrong; see `read_swarm`.
+    """
+    try:
+        with path.open("rb") as file:
+            return read_swarm(file.read(MAX_FILE_BYTES + 1))
+    except OSError as error:
+        raise InvalidInput(f"cannot read the miners in {path}: {error.strerror}") from error
+
+
+def costs_of(model: Path, dims: Mapping[str, int]) -> ModelCosts:
+    """Costs of the compiled model in a folder, or of an ONNX file.
+
+    Raises:
+        InvalidModel: it cannot be read.
+    """
+    if model.is_dir():
+        return table_costs(load(model).table)
+    return graph_costs(read_graph(model), dims)
+
+
+def table_of(model: Path) -> Table:
+    """The table of a compiled model.
+
+    Raises:
+        InvalidInput: an ONNX file, which nobody can prove.
+    """
+    if not model.is_dir():
+        raise InvalidInput(
+            "only compiled models can be proved; make a folder with `nesa model compile`"
+        )
+    return load(model).table
+
+
+def placement(model: Path, dims: Mapping[str, int], swarm: Swarm, wish: Wish) -> Plan:
+    """The plan of a model on a swarm."""
+    return plan(costs_of(model, dims), swarm, wish)
+
+
+def proofs(model: Path, shards: int | None) -> ProofPlan:
+    """The cut of a compiled model that can be proved best."""
+    counts = LEGAL_SHARDS if shards is None else range(shards, shards + 1)
+    return proof_plan(table_of(model), counts)
+
+
+def plan_facts(made: Plan) -> dict[str, Any]:
+    """What holds for the whole plan."""
+    value: dict[str, Any] = {"latency_ms": made.value * 1e3}
+    if made.objective is Objective.THROUGHPUT:
+        value = {"slowest_stage_ms": made.value * 1e3, "queries_per_second": 1 / made.value}
+    return {
+        "objective": made.objective.value,
+        **value,
+        "bound_ms": made.bound * 1e3,
+        "gap": made.gap,
+        "optimal": made.optimal,
+        "places_searched": made.places,
+        "places_legal": made.legal,
+        "cuts": list(made.cuts),
+    }
+
+
+def plan_words(made: Plan) -> dict[str, str]:
+    """The same for people."""
+    searched = f"{made.places} of {made.legal} places to cut at"
+    how = "the best there is" if made.optimal else "the best found"
+    words = {"latency": f"{made.value * 1e3:.4g} ms"}
+    if made.objective is Objective.THROUGHPUT:
+        rate = f"{1 / made.value:,.4g} queries a second"
+        words = {"throughput": f"{rate}, slowest stage {made.value * 1e3:.4g} ms"}
+    bound = f"{made.bound * 1e3:.4g} ms; the plan is {made.gap:.1%} above it"
+    return words | {"no plan beats": bound, "search": f"{how} on {searched}"}
+
+
+def stage_facts(stage: Stage) -> dict[str, Any]:
+    """One shard in plain values."""
+    return {
+        "operators": [stage.first, stage.end],
+        "miners": list(stage.miners),
+        "spares": list(stage.spares),
+        "compute_ms": stage.seconds * 1e3,
+        "way_ms": stage.way_seconds * 1e3,
+        "boundary_bytes": stage.boundary_bytes,
+        "memory_bytes": stage.memory,
+    }
+
+
+def stage_lines(made: Plan) -> Lines:
+    """A line for each shard."""
+    heads = ("shard", "operators", "miners", "spares", "computes", "way", "bytes in", "memory")
+    lines = Lines(*heads, box=None)
+    for number, stage in enumerate(made.stages):
+        names = (", ".join(stage.miners), ", ".join(stage.spares) or "-")
+        times = (f"{stage.seconds * 1e3:.4g} ms", f"{stage.way_seconds * 1e3:.4g} ms")
+        sizes = (f"{stage.boundary_bytes:,}", f"{stage.memory / MEBIBYTE:,.2f} MiB")
+        operators = f"{stage.first}-{stage.end - 1}"
+        lines.add_row(str(number), operators, *map(safe, names), *times, *sizes)
+    return lines
+
+
+def proof_facts(made: ProofPlan, price: Amount) -> dict[str, Any]:
+    """What holds for all proofs together; `price` is NES units a proof."""
+    proved = [shard.proof for shard in made.shards if shard.proof]
+    return {
+        "provable": not made.unproved,
+        "proof_cuts": list(made.cuts),
+        "proofs": len(proved),
+        "proof_seconds": made.seconds,
+        "seconds_error": TIME_ERROR,
+        "verify_gas": sum(proof.gas for proof in proved),
+        "proof_price": in_nes(Amount(price * len(proved))),
+    }
+
+
+def shard_proof_facts(shard: ShardProof, price: Amount) -> dict[str, Any]:
+    """One shard's proof in plain values."""
+    proof = shard.proof
+    facts: dict[str, Any] = {
+        "operators": [shard.first, shard.end],
+        "instances": shard.needs.instances,
+        "digits": shard.needs.digits,
+        "obstacles": list(shard.obstacles),
+    }
+    if proof is None:
+        return facts
+    return facts | {
+        "circuit_rows": proof.rows,
+        "columns": proof.columns,
+        "seconds": proof.seconds,
+        "prover_mebibytes": proof.prover_mebibytes,
+        "key_mebibytes": proof.key_mebibytes,
+        "verify_gas": proof.gas,
+        "price": in_nes(price),
+    }
+
+
+def proof_lines(made: ProofPlan, price: Amount) -> Lines:
+    """A line for each shard with what its proof takes, or why it has none."""
+    heads = ("shard", "operators", "instances", "digits", "rows", "proof", "gas", "price")
+    lines = Lines(*heads, box=None)
+    for number, shard in enumerate(made.shards):
+        operators = f"{shard.first}-{shard.end - 1}"
+        needs = (str(shard.needs.instances), str(shard.needs.digits))
+        cost = ("-", f"none: {shard.obstacles[0]}" if shard.obstacles else "", "-", "-")
+        if proof := shard.proof:
+            cost = (f"{proof.rows:,}", f"{proof.seconds} s", f"{proof.gas:,}", in_nes(price))
+        lines.add_row(str(number), operators, *needs, *map(safe, cost))
+    return lines

@@ -1,0 +1,83 @@
+"""`nesa model plan`: plans of both kinds of models, and what it says to wrong files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from nesa.cli.main import main
+from tests.models.onnx_graphs.graphs import layers, saved
+
+FOLDER = "models/digits-cnn"
+SWARM = "examples/swarm.json"
+
+
+def run(capsys, *arguments: str) -> dict:
+    assert main(["model", "plan", *arguments, "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_a_compiled_model_is_placed_with_replicas_and_spares(capsys):
+    found = run(capsys, FOLDER, "--miners", SWARM, "--shards", "2", "--spares", "1")
+    names = [name for shard in found["shards"] for name in shard["miners"] + shard["spares"]]
+    assert sorted(names) == ["board", "desk", "laptop", "rented"]
+    assert found["optimal"]
+    assert found["gap"] == 0
+
+
+def test_an_onnx_file_is_placed(capsys, tmp_path):
+    path = saved(layers(4), tmp_path)
+    found = run(capsys, str(path), "--miners", SWARM, "--objective", "throughput", "--shards", "3")
+    assert len(found["shards"]) == 3
+    assert found["queries_per_second"] > 0
+
+
+def test_proofs_are_priced_before_anybody_pays(capsys):
+    found = run(capsys, FOLDER, "--prove", "--shards", "2", "--proof-price", "0.25")
+    assert found["provable"]
+    assert found["proof_price"] == "0.5 NES"
+    assert [shard["price"] for shard in found["proved_shards"]] == ["0.25 NES"] * 2
+
+
+def test_people_read_the_bound_and_the_gap(capsys):
+    assert main(["model", "plan", FOLDER, "--miners", SWARM, "--prove"]) == 0
+    text = capsys.readouterr().out
+    assert "no plan beats" in text
+    assert "verify gas" in text
+
+
+def figures(**changed) -> dict:
+    plain = json.loads(Path(SWARM).read_text())["miners"][0]["figures"]
+    return {"name": "a", "figures": plain | changed}
+
+
+LINK = {"round_trip_ms": 1, "bandwidth": 1e6}
+
+
+@pytest.mark.parametrize(
+    ("document", "words"),
+    [
+        ("{", "wrong at the document"),
+        ({"miners": [], "link": LINK}, "wrong at miners"),
+        ({"miners": [{"name": "a"}], "link": LINK}, "either figures or a statement"),
+        ({"miners": [figures(), figures()], "link": LINK}, "'a' is in the file twice"),
+        ({"miners": [figures(int8_rate=0)], "link": LINK}, "int8_rate"),
+        ({"miners": [{"name": "a", "statement": "0xzz"}], "link": LINK}, "of 'a' is not valid"),
+        ({"miners": [{"name": "a", "statement": "0x80"}], "link": LINK}, "of 'a' is not valid"),
+        ({"miners": [figures(free_memory=10)], "link": LINK}, "add a miner with more memory"),
+    ],
+)
+def test_wrong_files_of_miners_are_refused(document, words, capsys, tmp_path):
+    path = tmp_path / "swarm.json"
+    path.write_text(document if isinstance(document, str) else json.dumps(document))
+    assert main(["model", "plan", FOLDER, "--miners", str(path)]) == 1
+    assert words in capsys.readouterr().err
+
+
+def test_a_plan_for_nothing_says_what_to_give(capsys, tmp_path):
+    assert main(["model", "plan", FOLDER]) == 1
+    assert "--miners FILE.json" in capsys.readouterr().err
+    assert main(["model", "plan", str(saved(layers(2), tmp_path)), "--prove"]) == 1
+    assert "only compiled models" in capsys.readouterr().err
