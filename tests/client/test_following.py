@@ -101,7 +101,8 @@ async def test_a_request_that_stays_undone_is_an_error_that_names_it(
     client: Client, model: Model, features: np.ndarray
 ) -> None:
     undone = await Undone.make(client, model, features)
-    await rpc(client, "evm_increaseTime", 61)
+    deadline = undone.submitted.query.answer_deadline
+    await rpc(client, "evm_setNextBlockTimestamp", int(deadline) + 1)
     await rpc(client, "evm_mine")
     with pytest.raises(QueryFailed, match="a reorganisation undid transaction 0x") as failure:
         await client.result(undone.submitted)
