@@ -8,7 +8,8 @@ from typing import Final
 
 from onnx import ModelProto, TensorProto, checker, helper
 
-from nesa.models.graph import FORMAT, Row, Shard, Table
+from nesa.models.graph import FORMAT, Opcode, Row, Shard, Table
+from nesa.models.kernels import byte_linear
 from nesa.models.opcodes import operator
 from nesa.models.opcodes.interface import NodeWriter, largest_magnitude
 from nesa.protocol.errors import InvalidModel
@@ -17,13 +18,14 @@ OPSET: Final = 13
 IR_VERSION: Final = 8
 
 RUNTIME_NODES: Final = frozenset(
-    {"Add", "ArgMax", "Cast", "Clip", "Concat", "Conv", "Floor", "Gather", "Identity", "Less"}
-    | {"MatMul", "MaxPool", "Mul", "ReduceMax", "ReduceSum", "Reshape", "Slice", "Transpose"}
-    | {"Where"}
+    {"Add", "ArgMax", "Cast", "Clip", "Concat", "Conv", "Div", "Floor", "Gather"}
+    | {"GatherElements", "Identity", "Less", "MatMul", "MaxPool", "Mul", "ReduceMax"}
+    | {"ReduceSum", "Reshape", "Slice", "Sqrt", "Transpose", "Where"}
+    | byte_linear.NODES
 )
 """Every node that ONNX Runtime may be given: all of them exact on the integers of a table."""
 
-CIRCUIT_NODES: Final = RUNTIME_NODES | {"Div"}
+CIRCUIT_NODES: Final = RUNTIME_NODES - byte_linear.NODES - {"GatherElements", "Sqrt"}
 """Every node that ezkl may be given. It does not refuse others: it computes something else."""
 
 DIGIT_BASE: Final = 128
@@ -121,9 +123,18 @@ def digits_for(largest: int) -> int:
 def _lower(table: Table, shard: Shard, *, for_circuit: bool) -> ModelProto:
     writer = NodeWriter()
     names = {value: f"x{place}" for place, value in enumerate(shard.inputs)}
+    fused = {} if for_circuit else _fused(table, shard)
     for index in range(shard.first, shard.end):
         row = table.rows[index]
         rule = operator(row.opcode)
+        if index in fused:
+            edge, source = table.type_of(row.inputs[0]), names[row.inputs[0]]
+            rescale = table.rows[fused[index]]
+            names[table.output_of(fused[index])] = byte_linear.lower(
+                row, rescale, edge, source, writer
+            )
+        if index in fused or index in fused.values():
+            continue
         lower = rule.lower_ezkl if for_circuit else rule.lower_ort
         operands = [names[value] for value in row.inputs]
         name = lower(row, table.types_of(row.inputs), operands, writer)
@@ -133,6 +144,25 @@ def _lower(table: Table, shard: Shard, *, for_circuit: bool) -> ModelProto:
             helper.make_node("Identity", [names[value]], [f"y{place}"], f"y{place}")
         )
     return _model(table, shard, writer)
+
+
+def _fused(table: Table, shard: Shard) -> dict[int, int]:
+    """Linear rows that are computed together with a Rescale, the only one to read them."""
+    readers: dict[int, list[int]] = {}
+    for index in range(shard.first, shard.end):
+        for value in table.rows[index].inputs:
+            readers.setdefault(value, []).append(index)
+    found = {}
+    for index in range(shard.first, shard.end):
+        row, value = table.rows[index], table.output_of(index)
+        (reader, *more) = readers.get(value, []) or [index]
+        rescale = table.rows[reader]
+        if row.opcode is not Opcode.LINEAR or rescale.opcode is not Opcode.RESCALE:
+            continue
+        alone = not more and value not in shard.outputs
+        if alone and byte_linear.fits(row, rescale, table.type_of(row.inputs[0])):
+            found[index] = reader
+    return found
 
 
 def _model(table: Table, shard: Shard, writer: NodeWriter) -> ModelProto:
@@ -147,10 +177,12 @@ def _model(table: Table, shard: Shard, writer: NodeWriter) -> ModelProto:
         for letter, values in sides.items()
     }
     graph = helper.make_graph(writer.nodes, FORMAT, infos["x"], infos["y"], writer.constants)
+    domains = sorted({node.domain for node in writer.nodes} | {""})
+    opsets = [helper.make_opsetid(name, 1 if name else OPSET) for name in domains]
     return helper.make_model(
         graph,
         producer_name="nesa",
-        opset_imports=[helper.make_opsetid("", OPSET)],
+        opset_imports=opsets,
         ir_version=IR_VERSION,
     )
 

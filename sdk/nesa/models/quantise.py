@@ -26,6 +26,8 @@ WEIGHT_HIGH: Final = 127
 PRECISE: Final = 64
 """Least multiplier where no scale takes up what it rounds: it is right to a part in 128."""
 
+STEPS: Final = 12
+"""Least multiplier of a layer's largest channel: its weights become coarser by a part of it."""
 COARSEST: Final = 2.0
 """How much coarser than necessary weights may become to save a half of the rescale."""
 
@@ -94,7 +96,7 @@ def quantise_layer(
     """
     finest = _finest_weight_scales(weights)
     factors = input_scale * finest / output_scale
-    halves = _fewest_halves(float(factors.max()), PRECISE / COARSEST)
+    halves = _fewest_halves(float(factors.max()), max(PRECISE / COARSEST * least / PRECISE, STEPS))
     wanted = np.ceil(factors * 128.0**halves)
     multipliers = np.maximum(wanted, least).astype(np.int64)
     return _layer(weights, biases, multipliers, halves, (input_scale, output_scale))

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from onnx import TensorProto
+from onnx import TensorProto, helper
 
-from nesa.models.graph import Integers, Opcode, ParameterKind, Row
+from nesa.models.graph import EXACT_FLOAT32, Integers, Opcode, ParameterKind, Row
 from nesa.models.opcodes.interface import (
     EXACT_FLOAT64,
     NodeWriter,
@@ -71,16 +71,22 @@ class AddRescale:
     def lower_ort(
         self, row: Row, inputs: tuple[EdgeType, ...], names: Sequence[str], writer: NodeWriter
     ) -> str:
-        """Products by `m / 128**h` in float64, their sum and a half, Floor: no step rounds."""
-        total = _weighted_sum(row, inputs, names, writer, 128.0 ** row.attributes[0])
-        shifted = writer.node("Add", [total, writer.constant(np.array(0.5))])
-        return clipped(row, writer.node("Floor", [shifted]), writer)
+        """Products by `m / 128**h`, their sum and a half, Floor: no step rounds.
+
+        Every step is a multiple of `128**-h`, so float32 holds it below `2**24` of those.
+        """
+        narrow = self.largest_decomposed(row, inputs) < EXACT_FLOAT32
+        kind = TensorProto.FLOAT if narrow else TensorProto.DOUBLE
+        total = _weighted_sum(row, inputs, names, writer, 128.0 ** row.attributes[0], kind)
+        half = writer.constant(np.array(0.5, helper.tensor_dtype_to_np_dtype(kind)))
+        floor = writer.node("Floor", [writer.node("Add", [total, half])])
+        return clipped(row, floor, writer, kind)
 
     def lower_ezkl(
         self, row: Row, inputs: tuple[EdgeType, ...], names: Sequence[str], writer: NodeWriter
     ) -> str:
         """Whole products, their sum and the half, then h times Div by 128 and Floor."""
-        total = _weighted_sum(row, inputs, names, writer, 1.0)
+        total = _weighted_sum(row, inputs, names, writer, 1.0, TensorProto.DOUBLE)
         return clipped(row, floor_by_halves(total, row.attributes[0], writer), writer)
 
     def largest_decomposed(self, row: Row, inputs: tuple[EdgeType, ...]) -> int:
@@ -129,11 +135,12 @@ def _weighted_sum(
     names: Sequence[str],
     writer: NodeWriter,
     divisor: float,
+    kind: int,
 ) -> str:
     products = []
     factors = row.parameter(ParameterKind.MULTIPLIERS)
     for name, edge, factor in zip(names, inputs, factors, strict=True):
-        wide = writer.cast(name, carrier(edge), TensorProto.DOUBLE)
-        scale = writer.constant(np.array(float(factor) / divisor))
-        products.append(writer.node("Mul", [wide, scale]))
+        held = writer.cast(name, carrier(edge), kind)
+        scale = np.array(float(factor) / divisor, helper.tensor_dtype_to_np_dtype(kind))
+        products.append(writer.node("Mul", [held, writer.constant(scale)]))
     return writer.node("Add", products)

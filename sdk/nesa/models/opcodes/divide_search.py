@@ -13,6 +13,8 @@ from nesa.models.opcodes.search import (
     ROWS_PER_BIT,
     SearchAttributes,
     searched_type,
+    write_found,
+    write_quotient,
     write_search,
 )
 from nesa.protocol.edges import EdgeType
@@ -42,14 +44,20 @@ class DivideSearch:
     def lower_ort(
         self, row: Row, inputs: tuple[EdgeType, ...], names: Sequence[str], writer: NodeWriter
     ) -> str:
+        """One division in float64; see `write_quotient` for why its floor is exact."""
+        limit = SearchAttributes(*row.attributes).limit
+        quotient = write_quotient(inputs[0], names[0], limit, writer)
+        return write_found(row, inputs[0], names[0], quotient, writer)
+
+    def lower_ezkl(
+        self, row: Row, inputs: tuple[EdgeType, ...], names: Sequence[str], writer: NodeWriter
+    ) -> str:
         """A search bit by bit: ezkl knows no division, and a bare one has two valid quotients."""
 
         def product(trial: str, divisor: str) -> str:
             return writer.node("Mul", [trial, divisor])
 
         return write_search(row, inputs[0], names[0], writer, product)
-
-    lower_ezkl = lower_ort
 
     def largest_decomposed(self, row: Row, inputs: tuple[EdgeType, ...]) -> int:
         """Differences between the product of a trial and the limit."""

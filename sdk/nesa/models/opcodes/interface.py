@@ -20,10 +20,14 @@ EXACT_FLOAT64: Final = 2**53
 
 @dataclass(slots=True)
 class NodeWriter:
-    """Collects the nodes and constants of one ONNX graph; equal calls give equal names."""
+    """Collects the nodes and constants of one ONNX graph; equal calls give equal names.
+
+    `bytes_of` names the uint8 form of float32 tensors that have one.
+    """
 
     nodes: list[NodeProto] = field(default_factory=list)
     constants: list[TensorProto] = field(default_factory=list)
+    bytes_of: dict[str, str] = field(default_factory=dict)
 
     def constant(self, values: NDArray[np.generic]) -> str:
         """Name of a new constant that holds `values`."""
@@ -31,10 +35,16 @@ class NodeWriter:
         self.constants.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
         return name
 
-    def node(self, operator: str, inputs: Sequence[str], **attributes: int | Sequence[int]) -> str:
+    def node(
+        self,
+        operator: str,
+        inputs: Sequence[str],
+        domain: str = "",
+        **attributes: int | Sequence[int],
+    ) -> str:
         """Name of the output of a new node."""
         name = f"n{len(self.nodes)}"
-        node = helper.make_node(operator, list(inputs), [name], name)
+        node = helper.make_node(operator, list(inputs), [name], name, domain=domain or None)
         node.attribute.extend(
             helper.make_attribute(key, value) for key, value in sorted(attributes.items())
         )

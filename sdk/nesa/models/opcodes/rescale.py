@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from onnx import TensorProto, helper
 
-from nesa.models.graph import Integers, Opcode, ParameterKind, Row
+from nesa.models.graph import Integers, Opcode, ParameterKind, Row, is_narrow
 from nesa.models.opcodes.interface import (
     EXACT_FLOAT64,
     NodeWriter,
@@ -24,6 +24,9 @@ MULTIPLIER_LOW: Final = 1
 MULTIPLIER_HIGH: Final = 8191
 HALVES_HIGH: Final = 4
 WHOLE_TENSOR: Final = -1
+
+MANY_ELEMENTS: Final = 4096
+"""Smaller tensors gain nothing from float32."""
 
 CIRCUIT_ROWS: Final = {1: 125, 2: 185, 3: 280, 4: 400}
 """About how many rows of a circuit one element takes, by halves."""
@@ -68,13 +71,19 @@ class Rescale:
     def lower_ort(
         self, row: Row, inputs: tuple[EdgeType, ...], names: Sequence[str], writer: NodeWriter
     ) -> str:
-        """`Floor(x * (m / 128**h) + 0.5)` in float64: the same integer, since no step rounds."""
+        """`Floor(x * (m / 128**h) + 0.5)`: the same integer, since no step rounds where it matters.
+
+        A product is a multiple of `128**-h`. Float32 holds it below `2**(24 - 7h)`; where the
+        declared range ends before, a product that rounds lies outside and is clipped.
+        """
         halves, _ = row.attributes
-        wide = writer.cast(names[0], carrier(inputs[0]), TensorProto.DOUBLE)
-        factors = writer.constant(_aligned(row).astype(np.float64) / 128.0**halves)
-        product = writer.node("Mul", [wide, factors])
-        shifted = writer.node("Add", [product, writer.constant(np.array(0.5))])
-        return clipped(row, writer.node("Floor", [shifted]), writer)
+        kind = TensorProto.FLOAT if _fits_float32(row, inputs[0]) else TensorProto.DOUBLE
+        dtype = helper.tensor_dtype_to_np_dtype(kind)
+        held = writer.cast(names[0], carrier(inputs[0]), kind)
+        factors = writer.constant((_aligned(row) / 128.0**halves).astype(dtype))
+        product = writer.node("Mul", [held, factors])
+        shifted = writer.node("Add", [product, writer.constant(np.array(0.5, dtype))])
+        return clipped(row, writer.node("Floor", [shifted]), writer, kind)
 
     def lower_ezkl(
         self, row: Row, inputs: tuple[EdgeType, ...], names: Sequence[str], writer: NodeWriter
@@ -109,6 +118,13 @@ class Rescale:
         return within_range(row, rounded(value * factor, row.attributes[0]))
 
 
+def _fits_float32(row: Row, edge: EdgeType) -> bool:
+    """Whether float32 is exact, and worth another form than that of files already published."""
+    reach = max(abs(row.output_type.low), abs(row.output_type.high)) + 1
+    exact: int = 2 ** (24 - 7 * row.attributes[0]) if row.attributes[0] < 4 else 0
+    return is_narrow(edge) and reach < exact and row.output_type.elements >= MANY_ELEMENTS
+
+
 def _aligned(row: Row) -> Integers:
     """Multipliers in a shape that broadcasts along the row's axis."""
     _, axis = row.attributes
@@ -129,13 +145,13 @@ def floor_by_halves(name: str, halves: int, writer: NodeWriter) -> str:
     return current
 
 
-def clipped(row: Row, name: str, writer: NodeWriter) -> str:
-    """Float64 `name` in the element type of the output and in the declared range.
+def clipped(row: Row, name: str, writer: NodeWriter, held_kind: int = TensorProto.DOUBLE) -> str:
+    """`name`, held in `held_kind`, in the element type of the output and in the declared range.
 
     The cast may round a value beyond 2**24, but never across a bound of the range.
     """
     kind = carrier(row.output_type)
-    held = writer.cast(name, TensorProto.DOUBLE, kind)
+    held = writer.cast(name, held_kind, kind)
     bounds = np.array([row.output_type.low, row.output_type.high]).astype(
         helper.tensor_dtype_to_np_dtype(kind)
     )

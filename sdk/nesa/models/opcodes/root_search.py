@@ -14,6 +14,8 @@ from nesa.models.opcodes.search import (
     ROWS_PER_BIT,
     SearchAttributes,
     searched_type,
+    write_found,
+    write_quotient,
     write_search,
 )
 from nesa.protocol.edges import EdgeType
@@ -45,14 +47,25 @@ class RootSearch:
     def lower_ort(
         self, row: Row, inputs: tuple[EdgeType, ...], names: Sequence[str], writer: NodeWriter
     ) -> str:
+        """The floor of the root of `floor(2**k / x)`, both in float64.
+
+        Results matter below 2**24 only; there the root of a number below n**2 lies below n by
+        2**-49 of it or more, and IEEE 754 rounds it by less than 2**-53.
+        """
+        limit = SearchAttributes(*row.attributes).limit
+        quotient = write_quotient(inputs[0], names[0], limit, writer)
+        root = writer.node("Floor", [writer.node("Sqrt", [quotient])])
+        return write_found(row, inputs[0], names[0], root, writer)
+
+    def lower_ezkl(
+        self, row: Row, inputs: tuple[EdgeType, ...], names: Sequence[str], writer: NodeWriter
+    ) -> str:
         """A search bit by bit; the square of a trial is below 2**48 and so exact."""
 
         def product(trial: str, radicand: str) -> str:
             return writer.node("Mul", [writer.node("Mul", [trial, trial]), radicand])
 
         return write_search(row, inputs[0], names[0], writer, product)
-
-    lower_ezkl = lower_ort
 
     def largest_decomposed(self, row: Row, inputs: tuple[EdgeType, ...]) -> int:
         """Differences between the product of a squared trial and the limit."""

@@ -52,6 +52,31 @@ def searched_type(
     return EdgeType(DType.INT32, edge.shape, low, high)
 
 
+def write_quotient(edge: EdgeType, name: str, limit: int, writer: NodeWriter) -> str:
+    """Name of `floor(limit / max(x, 1))` in float64, for a limit of at most 2**52.
+
+    IEEE 754 rounds the quotient once. A quotient that lies below a whole number n lies below it by
+    1/x or more, and half a unit of its last place is at most `limit * 2**-53 / x`, which is less:
+    it never rounds up to n.
+    """
+    operand = writer.cast(name, carrier(edge), TensorProto.DOUBLE)
+    positive = writer.node("Clip", [operand, writer.constant(np.array(1.0))])
+    return writer.node(
+        "Floor", [writer.node("Div", [writer.constant(np.array(float(limit))), positive])]
+    )
+
+
+def write_found(row: Row, edge: EdgeType, name: str, found: str, writer: NodeWriter) -> str:
+    """Name of the result: at most the largest, which it is for every input `name` below 1."""
+    largest = writer.constant(np.array(float(SearchAttributes(*row.attributes).largest)))
+    bounded = writer.node("Clip", [found, "", largest])
+    if edge.low < 1:
+        operand = writer.cast(name, carrier(edge), TensorProto.DOUBLE)
+        below = writer.node("Less", [operand, writer.constant(np.array(1.0))])
+        bounded = writer.node("Where", [below, largest, bounded])
+    return writer.node("Cast", [bounded], to=TensorProto.FLOAT)
+
+
 def write_search(
     row: Row,
     edge: EdgeType,
