@@ -20,6 +20,7 @@ from nesa.models.index import decode_index, read_table
 from nesa.models.reference import run_shard
 from nesa.protocol.digests import boundary_digest
 from scripts.operator_cases import drawn, int8
+from tests.models.byte_tables import INPUTS, OUTPUTS, dense
 from tests.models.encoder import encoder
 from tests.models.operator_vectors import vectors
 from tests.models.sizes import SIZES, inputs
@@ -40,6 +41,7 @@ def subjects() -> Iterator[tuple[str, list[Job]]]:
         jobs.append((vector.table, [answer.inputs for answer in vector.answers]))
     yield from sorted(by_operator.items())
     yield "sums of many sizes", [_drawn(make()) for make in SIZES.values()]
+    yield "dense layers of bytes", [_drawn(dense(x, y, 0)) for x in INPUTS for y in OUTPUTS]
     yield "encoder", [_drawn(encoder())]
     for folder in sorted(path.parent for path in MODELS.glob("*/model.json")):
         yield folder.name, [_drawn(_model(folder))]
