@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from nesa.models.graph import Opcode, Parameter, Row, Table
+import numpy as np
+
+from nesa.models.graph import Integers, Opcode, Parameter, ParameterKind, Row, Table
 from nesa.models.opcodes import operator
+from nesa.models.opcodes.rescale import WHOLE_TENSOR
 from nesa.protocol.edges import EdgeType
 
 
@@ -51,6 +54,37 @@ class TableBuilder:
         self._rows.append(row)
         self._types.append(row.output_type)
         return len(self._types) - 1
+
+    def rescale(
+        self,
+        value: int,
+        multipliers: Integers | Sequence[int],
+        halves: int,
+        declared: EdgeType,
+        axis: int = WHOLE_TENSOR,
+    ) -> int:
+        """Number of `value` times `multipliers / 128**halves`, one or one a place of `axis`.
+
+        Raises:
+            InvalidModel: as `add`.
+        """
+        factors = Parameter(ParameterKind.MULTIPLIERS, np.asarray(multipliers))
+        return self.add(Opcode.RESCALE, [value], (halves, axis), [factors], declared)
+
+    def add_rescaled(
+        self,
+        values: tuple[int, int],
+        multipliers: Integers | Sequence[int],
+        halves: int,
+        declared: EdgeType,
+    ) -> int:
+        """Number of the sum of two values, each times its multiplier over `128**halves`.
+
+        Raises:
+            InvalidModel: as `add`.
+        """
+        factors = Parameter(ParameterKind.MULTIPLIERS, np.asarray(multipliers))
+        return self.add(Opcode.ADD_RESCALE, values, (halves,), [factors], declared)
 
     def table(self, outputs: Sequence[int]) -> Table:
         """The table, in one shard."""

@@ -18,7 +18,6 @@ from nesa.models.opcodes.lookup import ENTRIES
 from nesa.models.opcodes.rescale import (
     HALVES_HIGH,
     MULTIPLIER_HIGH,
-    WHOLE_TENSOR,
 )
 from nesa.models.opcodes.search import POWER_HIGH
 from nesa.models.opcodes.wide_sum import SUM_LIMIT
@@ -59,13 +58,13 @@ def softmax(builder: TableBuilder, scores: Written) -> Written:
     size = edge.shape[-1]
     largest = builder.add(Opcode.ROW_MAX, [scores.value], (size,))
     declared = EdgeType(DType.UINT8, edge.shape, 0, reach)
-    below = _add(builder, (largest, scores.value), (128, -128), 1, declared)
+    below = builder.add_rescaled((largest, scores.value), (128, -128), 1, declared)
     powers = _exponentials(builder, below, scores.scale)
     total = builder.add(Opcode.ROW_SUM, [powers], (size,))
     inverse = builder.add(Opcode.DIVIDE_SEARCH, [total], (_POWER, _SHARE_BITS))
     products = _scaled_rows(builder, powers, inverse)
     declared = EdgeType(DType.UINT8, edge.shape, 0, SHARE_HIGH)
-    shares = _rescale(builder, products, SHARE_HIGH // 2, 4, declared)
+    shares = builder.rescale(products, [SHARE_HIGH // 2], 4, declared)
     return Written(shares, 1 / SHARE_HIGH)
 
 
@@ -100,7 +99,7 @@ def rms_norm(builder: TableBuilder, value: int, least: float, scaling: Scaling) 
     if reach > limit:
         multiplier, halves = _factor_below(limit / reach)
         declared = EdgeType(DType.INT32, edge.shape, -limit, limit)
-        narrowed = _rescale(builder, value, multiplier, halves, declared)
+        narrowed = builder.rescale(value, [multiplier], halves, declared)
         coarse = Written(narrowed, 128.0**halves / multiplier)
     return _normalised(builder, fine, coarse, least, scaling)
 
@@ -125,9 +124,8 @@ def affine(
     ]
     window = (size, rows, 1, size, 1, 1, 1, 1, 0, 0, 0, 0)
     sums = builder.add(Opcode.CONV, [image], window, constants)
-    factors = [Parameter(ParameterKind.MULTIPLIERS, layer.multipliers)]
-    declared = EdgeType(scaling.dtype, (1, size, rows, 1), scaling.low, scaling.high)
-    scaled = builder.add(Opcode.RESCALE, [sums], (layer.halves, 1), factors, declared)
+    declared = scaling.edge((1, size, rows, 1))
+    scaled = builder.rescale(sums, layer.multipliers, layer.halves, declared, axis=1)
     columns = builder.add(Opcode.RESHAPE, [scaled], (size, rows))
     back = builder.add(Opcode.TRANSPOSE, [columns], (1, 0))
     return Written(builder.add(Opcode.RESHAPE, [back], shape), layer.scale)
@@ -160,11 +158,11 @@ def _centred(builder: TableBuilder, value: int, reach: int) -> Written:
     limit, halves = _factor_below(reach / max(edge.high - edge.low, 1))
     centring = _centring(size, limit, max(abs(edge.low), abs(edge.high)))
     total = builder.add(Opcode.ROW_SUM, [value], (size,))
-    mean = _rescale(
-        builder, total, centring.multiplier, centring.halves, centring.type_of_mean(builder, total)
-    )
+    declared = centring.type_of_mean(builder, total)
+    mean = builder.rescale(total, [centring.multiplier], centring.halves, declared)
     declared = EdgeType(DType.INT32, edge.shape, -reach, reach)
-    centred = _add(builder, (value, mean), (centring.own, -centring.mean), halves, declared)
+    signs = centring.own, -centring.mean
+    centred = builder.add_rescaled((value, mean), signs, halves, declared)
     return Written(centred, 128.0**halves / centring.own)
 
 
@@ -233,8 +231,8 @@ def _normalised(
     products = _scaled_rows(builder, fine.value, inverse)
     step = fine.scale * sqrt(size) / (coarse.scale * 2 ** (power / 2))
     multiplier, halves = quantise_factor(step / scaling.scale)
-    declared = EdgeType(scaling.dtype, shape, scaling.low, scaling.high)
-    normal = _rescale(builder, products, multiplier, halves, declared)
+    declared = scaling.edge(shape)
+    normal = builder.rescale(products, [multiplier], halves, declared)
     return Written(normal, step * 128.0**halves / multiplier)
 
 
@@ -255,21 +253,3 @@ def _scaled_rows(builder: TableBuilder, value: int, factors: int) -> int:
     single = builder.add(Opcode.RESHAPE, [factors], (rows, 1, 1))
     products = builder.add(Opcode.MATMUL, [standing, single], (size, 1, 1))
     return builder.add(Opcode.RESHAPE, [products], shape)
-
-
-def _rescale(
-    builder: TableBuilder, value: int, multiplier: int, halves: int, declared: EdgeType
-) -> int:
-    factors = [Parameter(ParameterKind.MULTIPLIERS, np.array([multiplier]))]
-    return builder.add(Opcode.RESCALE, [value], (halves, WHOLE_TENSOR), factors, declared)
-
-
-def _add(
-    builder: TableBuilder,
-    values: tuple[int, int],
-    multipliers: tuple[int, int],
-    halves: int,
-    declared: EdgeType,
-) -> int:
-    factors = [Parameter(ParameterKind.MULTIPLIERS, np.array(multipliers))]
-    return builder.add(Opcode.ADD_RESCALE, values, (halves,), factors, declared)

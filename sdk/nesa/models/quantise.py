@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from nesa.models.graph import Integers
 from nesa.models.opcodes.rescale import HALVES_HIGH, MULTIPLIER_HIGH
-from nesa.protocol.edges import DType
+from nesa.protocol.edges import DType, EdgeType
 from nesa.protocol.errors import InvalidModel
 
 Floats = NDArray[np.float64]
@@ -45,6 +45,10 @@ class Scaling:
     low: int
     high: int
     scale: float
+
+    def edge(self, shape: tuple[int, ...]) -> EdgeType:
+        """Type of a tensor of that shape which is held so."""
+        return EdgeType(self.dtype, shape, self.low, self.high)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -21,7 +21,7 @@ from nesa.models.quantise import (
     quantise_layer,
     quantise_logits,
 )
-from nesa.protocol.edges import DType, EdgeType
+from nesa.protocol.edges import DType
 from nesa.protocol.errors import InvalidModel
 
 
@@ -91,7 +91,5 @@ def _sums(emission: Emission, layer: Layer, source: Held, integers: IntegerLayer
 def _rescaled(emission: Emission, sums: int, integers: IntegerLayer, scaling: Scaling) -> int:
     shape = emission.builder.type_of(sums).shape
     axis = len(shape) - 1 if len(shape) < 4 else 1
-    factors = Parameter(ParameterKind.MULTIPLIERS, integers.multipliers)
-    declared = EdgeType(scaling.dtype, shape, scaling.low, scaling.high)
-    attributes = (integers.halves, axis)
-    return emission.builder.add(Opcode.RESCALE, [sums], attributes, [factors], declared)
+    declared = scaling.edge(shape)
+    return emission.builder.rescale(sums, integers.multipliers, integers.halves, declared, axis)

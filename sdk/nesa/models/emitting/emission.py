@@ -13,7 +13,7 @@ from nesa.models.emitting.equalising import channel_scales
 from nesa.models.emitting.held import Held
 from nesa.models.floats import VIEWS, FloatModel, Layer
 from nesa.models.graph import Opcode, Parameter, ParameterKind
-from nesa.models.opcodes.rescale import HALVES_HIGH, MULTIPLIER_HIGH, MULTIPLIER_LOW, WHOLE_TENSOR
+from nesa.models.opcodes.rescale import HALVES_HIGH, MULTIPLIER_HIGH, MULTIPLIER_LOW
 from nesa.models.quantise import (
     Floats,
     Scaling,
@@ -45,11 +45,10 @@ class Emission:
     def __init__(
         self, model: FloatModel, samples: Mapping[str, Floats], scaling: Scaling, percentile: float
     ) -> None:
-        edge = EdgeType(scaling.dtype, model.input_shape, scaling.low, scaling.high)
         self.model = model
         self.samples = samples
         self.percentile = percentile
-        self.builder = TableBuilder([edge])
+        self.builder = TableBuilder([scaling.edge(model.input_shape)])
         self.held = {model.source: Held(0, scaling.scale)}
         self.keeps_stream = any(layer.kind in NORMS for layer in model.layers)
         self._followers: dict[str, list[Layer]] = {}
@@ -130,17 +129,13 @@ class Emission:
 
     def settle(self, name: str, value: int, scale: float) -> None:
         """Rescales accumulators, each worth `scale`, to how the tensor is to be held."""
-        wanted = self.scaling(name)
-        multiplier, halves = quantise_factor(scale / wanted.scale)
-        self.held[name] = self.rescaled(Held(value, scale), multiplier, halves, wanted)
+        self.held[name] = self.rescaled(Held(value, scale), self.scaling(name))
 
-    def rescaled(self, held: Held, multiplier: int, halves: int, wanted: Scaling) -> Held:
-        """`held` times `multiplier / 128**halves`, in the dtype and range of `wanted`."""
-        factors = Parameter(ParameterKind.MULTIPLIERS, np.array([multiplier]))
-        shape = self.builder.type_of(held.value).shape
-        declared = EdgeType(wanted.dtype, shape, wanted.low, wanted.high)
-        attributes = (halves, WHOLE_TENSOR)
-        value = self.builder.add(Opcode.RESCALE, [held.value], attributes, [factors], declared)
+    def rescaled(self, held: Held, wanted: Scaling) -> Held:
+        """`held` in the dtype and range of `wanted`, in steps next to its steps."""
+        multiplier, halves = quantise_factor(held.step / wanted.scale)
+        declared = wanted.edge(self.builder.type_of(held.value).shape)
+        value = self.builder.rescale(held.value, [multiplier], halves, declared)
         return Held(value, held.step * 128.0**halves / multiplier, held.offset)
 
     def plain(self, name: str) -> Held:
@@ -187,10 +182,8 @@ class Emission:
         if edge.dtype in (DType.INT8, DType.UINT8):
             return held
         if edge.low >= 0 and edge.high <= 255:  # fits as it is
-            return self.rescaled(held, 128, 1, Scaling(DType.UINT8, edge.low, edge.high, held.step))
-        wanted = self.byte_scaling(name)
-        multiplier, halves = quantise_factor(held.step / wanted.scale)
-        return self.rescaled(held, multiplier, halves, wanted)
+            return self.rescaled(held, Scaling(DType.UINT8, edge.low, edge.high, held.step))
+        return self.rescaled(held, self.byte_scaling(name))
 
     def _equalised(self, name: str) -> Held:
         """A byte with a scale for each channel: some of what makes channels unlike goes to weights.
@@ -213,10 +206,8 @@ class Emission:
         multipliers = np.rint(factors * 128.0**halves).astype(np.int64)
         multipliers = np.clip(multipliers, MULTIPLIER_LOW, MULTIPLIER_HIGH)
         shape = self.builder.type_of(held.value).shape
-        parameter = Parameter(ParameterKind.MULTIPLIERS, multipliers)
-        declared = EdgeType(wanted.dtype, shape, wanted.low, wanted.high)
-        attributes = (halves, len(shape) - 1)
-        value = self.builder.add(Opcode.RESCALE, [held.value], attributes, [parameter], declared)
+        axis = len(shape) - 1
+        value = self.builder.rescale(held.value, multipliers, halves, wanted.edge(shape), axis)
         return Held(value, held.scale * 128.0**halves / multipliers, held.offset)
 
     def _with_one_scale(self, name: str, held: Held) -> Held:
@@ -242,12 +233,9 @@ class Emission:
         factors = [held.step / wanted.scale for held in pair]
         sizes, halves = quantise_factors(factors)
         multipliers = np.array([size * sign for size, sign in zip(sizes, signs, strict=True)])
-        shapes = [self.builder.type_of(held.value).shape for held in pair]
-        shape = tuple(np.broadcast_shapes(*shapes))
-        declared = EdgeType(wanted.dtype, shape, wanted.low, wanted.high)
-        parameter = Parameter(ParameterKind.MULTIPLIERS, multipliers)
-        values = [held.value for held in pair]
-        value = self.builder.add(Opcode.ADD_RESCALE, values, (halves,), [parameter], declared)
+        values = pair[0].value, pair[1].value
+        shape = np.broadcast_shapes(*(self.builder.type_of(value).shape for value in values))
+        value = self.builder.add_rescaled(values, multipliers, halves, wanted.edge(shape))
         return Held(value, wanted.scale)
 
     def constant(self, numbers: Floats, step: float) -> Held:

@@ -7,12 +7,12 @@ from typing import Final
 import numpy as np
 
 from nesa.models.elementwise import Function
-from nesa.models.emitting.emission import MASKED, Emission
+from nesa.models.emitting.emission import MASKED, WIDE_HIGH, Emission
 from nesa.models.emitting.held import Held
 from nesa.models.floats import Layer
 from nesa.models.graph import Opcode, Parameter, ParameterKind
 from nesa.models.opcodes.lookup import ENTRIES
-from nesa.models.quantise import Floats, Scaling, activation_scaling, quantise, quantise_factor
+from nesa.models.quantise import Floats, Scaling, activation_scaling, quantise
 from nesa.protocol.edges import DType, EdgeType
 from nesa.protocol.errors import InvalidModel
 
@@ -56,7 +56,7 @@ def _table(emission: Emission, layer: Layer) -> None:
     entries = np.zeros(ENTRIES, np.int64)
     entries[edge.low + bias : edge.high + bias + 1] = quantise(results - offset, scaling)
     parameter = Parameter(ParameterKind.ENTRIES, entries)
-    declared = EdgeType(scaling.dtype, edge.shape, scaling.low, scaling.high)
+    declared = scaling.edge(edge.shape)
     value = emission.builder.add(Opcode.TABLE, [held.value], (bias,), [parameter], declared)
     emission.held[layer.target] = Held(value, scaling.scale, offset)
 
@@ -71,8 +71,7 @@ def _bend(emission: Emission, layer: Layer) -> None:
     held = emission.plain(layer.source)
     reach = _reach(layer.function, held.step)
     near = Scaling(DType.INT8, -127, 127, reach / 127)
-    multiplier, halves = quantise_factor(held.step / near.scale)
-    byte = emission.rescaled(held, multiplier, halves, near)
+    byte = emission.rescaled(held, near)
     reals = np.arange(-127, 128) * byte.step
     steps = np.rint((layer.function(reals) - np.maximum(reals, 0)) / held.step).astype(np.int64)
     entries = np.zeros(ENTRIES, np.int64)
@@ -83,10 +82,9 @@ def _bend(emission: Emission, layer: Layer) -> None:
     shape = emission.builder.type_of(byte.value).shape
     declared = EdgeType(DType.INT16, shape, int(steps.min()), int(steps.max()))
     table = emission.builder.add(Opcode.TABLE, [byte.value], (128,), [parameter], declared)
-    above = emission.rescaled(held, 128, 1, Scaling(DType.INT16, 0, 32767, held.step))
-    wanted = Scaling(DType.INT16, 0, 32767, held.step)
-    pair = above, Held(table, held.step)
-    bent = emission.added(pair, (1, 1), wanted)
+    positive = Scaling(DType.INT16, 0, WIDE_HIGH, held.step)
+    pair = emission.rescaled(held, positive), Held(table, held.step)
+    bent = emission.added(pair, (1, 1), positive)
     emission.held[layer.target] = Held(bent.value, bent.scale, -lift * held.step)
 
 
@@ -107,7 +105,7 @@ def _scaling(emission: Emission, layer: Layer, results: Floats) -> tuple[Scaling
         return Scaling(DType.INT16, int(results.min()), int(results.max()), 1.0), 0.0
     if emission.is_wide(layer.target):
         peak = float(np.abs(results).max()) or 1.0
-        return Scaling(DType.INT16, -32767, 32767, peak / 32767), 0.0
+        return Scaling(DType.INT16, -WIDE_HIGH, WIDE_HIGH, peak / WIDE_HIGH), 0.0
     low, high = float(results.min()), float(results.max())
     dense = all(reader.kind == "Gemm" for reader in emission.followers(layer.target))
     lopsided = low < 0 and high - low < LOPSIDED * 2 * max(high, -low)

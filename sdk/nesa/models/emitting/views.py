@@ -12,7 +12,6 @@ from nesa.models.emitting.emission import Emission, power_of_two
 from nesa.models.emitting.held import Held
 from nesa.models.floats import Layer
 from nesa.models.graph import Integers, Opcode, Parameter, ParameterKind
-from nesa.models.opcodes.rescale import WHOLE_TENSOR
 from nesa.models.opcodes.window import PoolAttributes
 from nesa.models.quantise import Scaling, quantise_factor
 from nesa.protocol.edges import DType, EdgeType
@@ -111,10 +110,8 @@ def average(emission: Emission, layer: Layer) -> None:
     pool = PoolAttributes(*pool_attributes(layer, edge))
     sums = emission.builder.add(Opcode.SUM_POOL, [held.value], pool)
     multiplier, halves = quantise_factor(1 / (pool.kernel_height * pool.kernel_width))
-    factors = Parameter(ParameterKind.MULTIPLIERS, np.array([multiplier]))
     declared = EdgeType(edge.dtype, emission.builder.type_of(sums).shape, edge.low, edge.high)
-    attributes = (halves, WHOLE_TENSOR)
-    value = emission.builder.add(Opcode.RESCALE, [sums], attributes, [factors], declared)
+    value = emission.builder.rescale(sums, [multiplier], halves, declared)
     drift = pool.kernel_height * pool.kernel_width * multiplier / 128.0**halves
     emission.held[layer.target] = Held(value, held.step / drift)
 
@@ -161,8 +158,7 @@ def _alike(emission: Emission, held: Held, wanted: Scaling) -> int:
     edge = emission.builder.type_of(held.value)
     if edge.dtype is wanted.dtype and held.step == wanted.scale:
         return held.value
-    multiplier, halves = quantise_factor(held.step / wanted.scale)
-    return emission.rescaled(held, multiplier, halves, wanted).value
+    return emission.rescaled(held, wanted).value
 
 
 def _repeated(emission: Emission, value: int, times: int, axis: int) -> int:
