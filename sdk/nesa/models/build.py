@@ -55,6 +55,12 @@ class TableBuilder:
         self._types.append(row.output_type)
         return len(self._types) - 1
 
+    def reshaped(self, value: int, shape: tuple[int, ...]) -> int:
+        """Number of the value in another shape, its own where it has that shape already."""
+        if self._types[value].shape == shape:
+            return value
+        return self.add(Opcode.RESHAPE, [value], shape)
+
     def rescale(
         self,
         value: int,

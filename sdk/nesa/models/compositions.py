@@ -62,7 +62,7 @@ def softmax(builder: TableBuilder, scores: Written) -> Written:
     powers = _exponentials(builder, below, scores.scale)
     total = builder.add(Opcode.ROW_SUM, [powers], (size,))
     inverse = builder.add(Opcode.DIVIDE_SEARCH, [total], (_POWER, _SHARE_BITS))
-    products = _scaled_rows(builder, powers, inverse)
+    products = scaled(builder, powers, inverse)
     declared = EdgeType(DType.UINT8, edge.shape, 0, SHARE_HIGH)
     shares = builder.rescale(products, [SHARE_HIGH // 2], 4, declared)
     return Written(shares, 1 / SHARE_HIGH)
@@ -228,7 +228,7 @@ def _normalised(
     deviation = least / coarse.scale * sqrt(size)
     power = min(floor(2 * log2(deviation * 2**_ROOT_BITS)), POWER_HIGH)
     inverse = builder.add(Opcode.ROOT_SEARCH, [squares], (power, _ROOT_BITS))
-    products = _scaled_rows(builder, fine.value, inverse)
+    products = scaled(builder, fine.value, inverse)
     step = fine.scale * sqrt(size) / (coarse.scale * 2 ** (power / 2))
     multiplier, halves = quantise_factor(step / scaling.scale)
     declared = scaling.edge(shape)
@@ -245,11 +245,11 @@ def _squares(builder: TableBuilder, value: int) -> int:
     return builder.add(Opcode.MATMUL, [lying, standing], (1, size, 1))
 
 
-def _scaled_rows(builder: TableBuilder, value: int, factors: int) -> int:
-    """Every row of `value` times its factor."""
-    shape = builder.type_of(value).shape
-    rows, size = prod(shape[:-1]), shape[-1]
-    standing = builder.add(Opcode.RESHAPE, [value], (rows, size, 1))
-    single = builder.add(Opcode.RESHAPE, [factors], (rows, 1, 1))
+def scaled(builder: TableBuilder, value: int, factors: int) -> int:
+    """Every run of `value` times its factor; a run is a row or a number, as many as factors."""
+    edge, count = builder.type_of(value), builder.type_of(factors).elements
+    size = edge.elements // count
+    standing = builder.add(Opcode.RESHAPE, [value], (count, size, 1))
+    single = builder.add(Opcode.RESHAPE, [factors], (count, 1, 1))
     products = builder.add(Opcode.MATMUL, [standing, single], (size, 1, 1))
-    return builder.add(Opcode.RESHAPE, [products], shape)
+    return builder.add(Opcode.RESHAPE, [products], edge.shape)

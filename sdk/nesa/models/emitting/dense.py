@@ -46,7 +46,7 @@ def emit(emission: Emission, layer: Layer) -> None:
             matrix, biases, 1.0, scaling.scale, 1 if emission.keeps_stream else PRECISE
         )
     value = _rescaled(emission, _sums(emission, layer, source, integers), integers, scaling)
-    value = emission.reshaped(value, emission.shape(layer.target))
+    value = emission.builder.reshaped(value, emission.shape(layer.target))
     emission.held[target] = Held(value, scaling.scale)
 
 
@@ -81,7 +81,7 @@ def _sums(emission: Emission, layer: Layer, source: Held, integers: IntegerLayer
         opcode, attributes = Opcode.CONV, tuple(conv_attributes(layer, edge))
     elif len(edge.shape) > 2:
         rows = math.prod(edge.shape[:-1])
-        value = emission.reshaped(value, (rows, edge.shape[-1]))
+        value = emission.builder.reshaped(value, (rows, edge.shape[-1]))
     try:
         return emission.builder.add(opcode, [value], attributes, parameters)
     except InvalidModel as error:

@@ -56,6 +56,11 @@ class Emission:
             for source in layer.sources:
                 self._followers.setdefault(source, []).append(layer)
         self._narrowed: dict[tuple[str, str], Held] = {}
+        self._bending = {
+            layer.target
+            for layer in model.layers
+            if layer.function is not None and layer.function.bends()
+        }
 
     def followers(self, name: str) -> list[Layer]:
         """The layers that read tensor `name`."""
@@ -78,9 +83,12 @@ class Emission:
     def is_wide(self, name: str) -> bool:
         """Whether the tensor belongs to a residual stream, which is held in int16."""
         return self.keeps_stream and any(
-            reader.kind in WIDE_READERS or (reader.function is not None and reader.function.bends())
-            for reader in self.readers(name)
+            reader.kind in WIDE_READERS or self.bends(reader) for reader in self.readers(name)
         )
+
+    def bends(self, layer: Layer) -> bool:
+        """Whether the layer is a function that is nearly a Relu."""
+        return layer.target in self._bending
 
     def shape(self, name: str) -> tuple[int, ...]:
         """Shape of the tensor, worked out on the calibration data."""
@@ -163,13 +171,9 @@ class Emission:
         edge, held = self.edge(name), self.held[name]
         if edge.dtype in (DType.INT8, DType.UINT8):
             return held
-        if edge.dtype is not DType.INT16 or len(self.dense_readers(name)) == 0:
+        if edge.dtype is not DType.INT16:
             return self.byte(name)
         return self._narrow(name, "operand", self._equalised)
-
-    def dense_readers(self, name: str) -> list[Layer]:
-        """The dense layers that read the tensor itself."""
-        return [layer for layer in self.followers(name) if layer.kind == "Gemm"]
 
     def _narrow(self, name: str, form: str, make: Callable[[str], Held]) -> Held:
         if (name, form) not in self._narrowed:
@@ -195,7 +199,11 @@ class Emission:
         rows = (self.samples[name] - held.offset).reshape(-1, size)
         rows = rows[np.isfinite(rows).all(axis=1)]
         signed = self.builder.type_of(held.value).low < 0
-        weights = [layer.weights for layer in self.dense_readers(name) if layer.weights is not None]
+        weights = [
+            layer.weights
+            for layer in self.followers(name)
+            if layer.kind == "Gemm" and layer.weights is not None
+        ]
         wanted = channel_scales(rows, weights, 127 if signed else 255)
         factors = np.abs(np.broadcast_to(held.scale, (size,))) / wanted
         byte = Scaling(DType.INT8, -127, 127, 1.0) if signed else Scaling(DType.UINT8, 0, 255, 1.0)
@@ -249,18 +257,7 @@ class Emission:
             Parameter(ParameterKind.BIASES, biases),
         ]
         made = self.builder.add(Opcode.LINEAR, [one], (1, int(biases.size)), parameters)
-        return Held(self.reshaped(made, numbers.shape), step)
-
-    def reshaped(self, value: int, shape: tuple[int, ...]) -> int:
-        """The value in another shape."""
-        if self.builder.type_of(value).shape == shape:
-            return value
-        return self.builder.add(Opcode.RESHAPE, [value], shape)
-
-
-def power_of_two(number: float) -> float:
-    """The smallest power of two that is not below `number`."""
-    return 2.0 ** math.ceil(math.log2(number))
+        return Held(self.builder.reshaped(made, numbers.shape), step)
 
 
 def _fewest_halves(factors: Floats) -> int:

@@ -26,11 +26,11 @@ def channel_scales(rows: Floats, weights: Sequence[Floats], high: int) -> Floats
     A row's integers are `row / scales`, at most `high` in magnitude.
     """
     matrix = np.concatenate(weights)
-    step = max(1, len(rows) // ROWS)
-    shown = rows[::step]
+    shown = rows[:: max(1, len(rows) // ROWS)]
     wanted = shown @ matrix.T
+    peaks, columns = np.abs(rows).max(axis=0), np.abs(matrix).max(axis=0)
     found = [
-        _candidate(rows, matrix, high, exponent, floor)
+        _candidate(peaks, columns, high, exponent, floor)
         for exponent in EXPONENTS
         for floor in FLOORS
     ]
@@ -38,12 +38,10 @@ def channel_scales(rows: Floats, weights: Sequence[Floats], high: int) -> Floats
     return found[int(np.argmin(errors))]
 
 
-def _candidate(rows: Floats, matrix: Floats, high: int, exponent: float, floor: float) -> Floats:
-    peaks = np.abs(rows).max(axis=0)
-    peaks = np.maximum(peaks, floor * peaks.max() or 1.0)
-    columns = np.maximum(np.abs(matrix).max(axis=0), 1e-9)
-    spread = peaks**exponent / columns ** (1 - exponent)
-    scales: Floats = spread * float((peaks / spread).max()) / high
+def _candidate(peaks: Floats, columns: Floats, high: int, exponent: float, floor: float) -> Floats:
+    raised = np.maximum(peaks, floor * peaks.max() or 1.0)
+    spread = raised**exponent / np.maximum(columns, 1e-9) ** (1 - exponent)
+    scales: Floats = spread * float((raised / spread).max()) / high
     return scales
 
 

@@ -19,6 +19,8 @@ from nesa.protocol.errors import InvalidModel
 HIDDEN: Final = 64.0
 """What stands for minus infinity: e**-64 is nothing."""
 
+FINENESS: Final = 64
+"""Places between two whole numbers where a function is compared with a Relu."""
 
 LOPSIDED: Final = 0.9
 """Part of a two-sided range that a function has to leave unused before it gets an offset."""
@@ -38,7 +40,7 @@ def emit(emission: Emission, layer: Layer) -> None:
         )
     elif function.takes_integers:
         _column(emission, layer)
-    elif emission.edge(layer.source).dtype is DType.INT16 and function.bends():
+    elif emission.edge(layer.source).dtype is DType.INT16 and emission.bends(layer):
         _bend(emission, layer)
     else:
         _table(emission, layer)
@@ -96,9 +98,6 @@ def _reach(function: Function, step: float) -> float:
     return float(far.max()) if far.size else 1 / FINENESS
 
 
-FINENESS: Final = 64
-
-
 def _scaling(emission: Emission, layer: Layer, results: Floats) -> tuple[Scaling, float]:
     """Scaling and offset; where only dense layers read a lopsided function, 255 steps span it."""
     if _is_whole(results):
@@ -107,9 +106,9 @@ def _scaling(emission: Emission, layer: Layer, results: Floats) -> tuple[Scaling
         peak = float(np.abs(results).max()) or 1.0
         return Scaling(DType.INT16, -WIDE_HIGH, WIDE_HIGH, peak / WIDE_HIGH), 0.0
     low, high = float(results.min()), float(results.max())
-    dense = all(reader.kind == "Gemm" for reader in emission.followers(layer.target))
+    kinds = {reader.kind for reader in emission.followers(layer.target)}
     lopsided = low < 0 and high - low < LOPSIDED * 2 * max(high, -low)
-    if lopsided and dense and emission.followers(layer.target):
+    if lopsided and kinds == {"Gemm"}:
         return Scaling(DType.UINT8, 0, 255, (high - low) / 255), low
     return activation_scaling(results, 100.0), 0.0
 
@@ -124,7 +123,7 @@ def _column(emission: Emission, layer: Layer) -> None:
     parameter = Parameter(ParameterKind.WEIGHTS, column)
     source = emission.held[layer.source].value
     value = emission.builder.add(Opcode.EMBEDDING, [source], (len(column), 1), [parameter])
-    shaped = emission.reshaped(value, emission.shape(layer.target))
+    shaped = emission.builder.reshaped(value, emission.shape(layer.target))
     emission.held[layer.target] = Held(shaped, step)
 
 

@@ -77,9 +77,9 @@ def reduce(emission: Emission, layer: Layer) -> None:
     value = held.value
     if order != list(range(len(shape))):
         value = emission.builder.add(Opcode.TRANSPOSE, [value], order)
-    flat = emission.reshaped(value, (math.prod(shape) // size, size))
+    flat = emission.builder.reshaped(value, (math.prod(shape) // size, size))
     sums = emission.builder.add(Opcode.ROW_SUM, [flat], (size,))
-    sums = emission.reshaped(sums, emission.shape(layer.target))
+    sums = emission.builder.reshaped(sums, emission.shape(layer.target))
     step = held.step / (size if layer.kind == "ReduceMean" else 1)
     edge = emission.builder.type_of(sums)
     if step == 1.0 and edge.low >= 0 and edge.high <= 255:  # counts, which are exact as they are

@@ -7,6 +7,7 @@ from typing import Final
 
 import numpy as np
 
+from nesa.models.compositions import scaled
 from nesa.models.emitting import dense
 from nesa.models.emitting.emission import MASKED, Emission
 from nesa.models.emitting.held import Held
@@ -103,9 +104,4 @@ def _products(emission: Emission, layer: Layer, first: Held, second: Held) -> in
     per_row = shapes[1][-1] == 1 and math.prod(shapes[1]) == math.prod(joint[:-1])
     if shapes[0] != joint or not (per_row or shapes[1] == joint):
         raise InvalidModel(f"{layer.name} multiplies shapes {shapes[0]} and {shapes[1]}")
-    width = joint[-1] if per_row else 1
-    count = math.prod(joint) // width
-    standing = emission.reshaped(first.value, (count, width, 1))
-    single = emission.reshaped(second.value, (count, 1, 1))
-    value = emission.builder.add(Opcode.MATMUL, [standing, single], (width, 1, 1))
-    return emission.reshaped(value, joint)
+    return scaled(emission.builder, first.value, second.value)

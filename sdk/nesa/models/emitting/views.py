@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from nesa.models.attributes import pool_attributes
-from nesa.models.emitting.emission import Emission, power_of_two
+from nesa.models.emitting.emission import Emission
 from nesa.models.emitting.held import Held
 from nesa.models.floats import Layer
 from nesa.models.graph import Integers, Opcode, Parameter, ParameterKind
@@ -27,7 +27,7 @@ def view(emission: Emission, layer: Layer) -> None:
     shape = emission.shape(layer.target)
     if emission.builder.type_of(held.value).elements != math.prod(shape):
         raise InvalidModel(f"{layer.name} must not repeat anything")
-    value = emission.reshaped(held.value, shape)
+    value = emission.builder.reshaped(held.value, shape)
     emission.held[layer.target] = Held(value, held.scale, held.offset)
 
 
@@ -74,7 +74,7 @@ def gather(emission: Emission, layer: Layer) -> None:
     axis = int(layer.number("axis", 0)) % len(shape)
     place = int(layer.constants[0].reshape(-1)[0]) % shape[axis]
     value = emission.builder.add(Opcode.SLICE, [held.value], (axis, place, place + 1))
-    value = emission.reshaped(value, emission.shape(layer.target))
+    value = emission.builder.reshaped(value, emission.shape(layer.target))
     emission.held[layer.target] = Held(value, held.step)
 
 
@@ -88,11 +88,11 @@ def enlarge(emission: Emission, layer: Layer) -> None:
         raise InvalidModel(f"{layer.name} must enlarge to the nearest pixel, by whole factors")
     _, channels, height, width = before
     tall, wide = after[2] // height, after[3] // width
-    value = emission.reshaped(held.value, (channels * height * width, 1))
+    value = emission.builder.reshaped(held.value, (channels * height * width, 1))
     value = _repeated(emission, value, wide, 1)
-    value = emission.reshaped(value, (channels * height, 1, width * wide))
+    value = emission.builder.reshaped(value, (channels * height, 1, width * wide))
     value = _repeated(emission, value, tall, 1)
-    emission.held[layer.target] = Held(emission.reshaped(value, after), held.step)
+    emission.held[layer.target] = Held(emission.builder.reshaped(value, after), held.step)
 
 
 def largest(emission: Emission, layer: Layer) -> None:
@@ -172,7 +172,7 @@ def _embed(emission: Emission, layer: Layer) -> None:
     table = layer.constants[0].astype(np.float64)
     if table.ndim != 2 or layer.number("axis", 0):
         raise InvalidModel(f"{layer.name} must look up rows of a table")
-    step = power_of_two(float(np.abs(table).max() or 1.0) / (127 * FINE))
+    step = 2.0 ** math.ceil(math.log2(float(np.abs(table).max() or 1.0) / (127 * FINE)))
     steps = np.rint(table / step).astype(np.int64)
     coarse = np.rint(steps / FINE).astype(np.int64)
     pair = [_rows(emission, part) for part in (coarse, steps - coarse * FINE)]
