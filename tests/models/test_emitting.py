@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
-from nesa.models.compile import Compiled, compile_model
+from nesa.models.compile import EMITTERS, Compiled, compile_model
 from nesa.models.emitting.equalising import channel_scales
+from nesa.models.floats import SUPPORTED
 from nesa.models.graph import Opcode
 from nesa.models.lowering import runtime_model
 from nesa.models.reference import run
@@ -288,11 +289,20 @@ def test_channels_that_are_unlike_get_scales_of_their_own():
          {"start": np.array([0]), "stop": np.array([4]), "axes": np.array([2]),
           "steps": np.array([2])}, "Slice node 'y_node' must take every place"),
         ([node("Log", "a", "y")], {}, "Log node 'y_node' is not finite"),
+        (
+            [node("Transpose", "a", "u", perm=[0, 1, 3, 2]), node("Greater", "u zero", "g"),
+             node("Where", "g a zero", "y")], {"zero": np.float32(0)},
+            "Where node 'y_node' cannot be compiled; supported: ",
+        ),
         ([node("Cos", "a", "y")], {}, "Cos node 'y_node' cannot be compiled; supported: "),
     ],
-    ids=range(5),
+    ids=range(6),
 )  # fmt: skip
 def test_a_layer_that_cannot_be_compiled_is_named(nodes, constants, named):
     onnx = chain([FIRST, *nodes], CONV | constants, [1, 3, 4, 4])
     with pytest.raises(InvalidModel, match=named):
         compile_model(onnx, images())
+
+
+def test_every_kind_that_is_read_is_emitted():
+    assert SUPPORTED - {"BatchNormalization"} <= EMITTERS.keys()

@@ -102,23 +102,9 @@ def absorb(
     roots = {known[name].source if name in known else name for name in moving}
     if len(roots) != 1:
         return None
-    return _joined(node, fixed, [known[name] for name in moving if name in known], roots.pop(),
-                   opset, indices)  # fmt: skip
-
-
-def _joined(
-    node: NodeProto,
-    fixed: Mapping[str, NDArray[np.generic]],
-    before: list[Function],
-    root: str,
-    opset: int,
-    indices: str,
-) -> Function:
+    (root,) = roots
     nodes: list[NodeProto] = []
-    constants: dict[str, NDArray[np.generic]] = {}
-    for part in before:
+    for part in (known[name] for name in moving if name in known):
         nodes += [item for item in part.nodes if item not in nodes]
-        constants |= part.constants
-    return Function(
-        root, node.output[0], (*nodes, node), constants | dict(fixed), opset, root == indices
-    )
+        fixed |= part.constants
+    return Function(root, node.output[0], (*nodes, node), fixed, opset, root == indices)

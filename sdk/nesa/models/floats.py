@@ -27,7 +27,7 @@ SUPPORTED: Final = VIEWS | frozenset(
     {"Add", "ArgMax", "AveragePool", "BatchNormalization", "Concat", "Conv", "Div", "Gather"}
     | {"Gemm", "GlobalAveragePool", "LayerNormalization", "MatMul", "MaxPool", "Mul"}
     | {"ReduceMean", "ReduceSum", "Resize", "RMSNormalization", "Slice", "Softmax", "Split"}
-    | {"Sub", "Where"}
+    | {"Sub"}
 )
 """Node types that can be compiled, besides every function of one number."""
 
@@ -155,8 +155,12 @@ def _expect_supported(nodes: Sequence[NodeProto]) -> None:
     """Names nodes that cannot be compiled before an optimiser renames them."""
     for node in nodes:
         if node.domain not in ("", "ai.onnx") or node.op_type not in SUPPORTED | OPERATORS | PLAIN:
-            names = ", ".join(sorted(SUPPORTED))
-            raise InvalidModel(f"{_label(node)} cannot be compiled; supported: {names}")
+            raise _refusal(node)
+
+
+def _refusal(node: NodeProto) -> InvalidModel:
+    names = ", ".join(sorted(SUPPORTED))
+    return InvalidModel(f"{_label(node)} cannot be compiled; supported: {names}")
 
 
 def _label(node: NodeProto) -> str:
@@ -214,8 +218,7 @@ def _read(node: NodeProto, constants: Constants) -> Iterator[Layer]:
         constant_first=node.input[0] in constants,
     )
     if node.op_type not in SUPPORTED:
-        names = ", ".join(sorted(SUPPORTED))
-        raise InvalidModel(f"{layer.name} cannot be compiled; supported: {names}")
+        raise _refusal(node)
     if not moving:
         raise InvalidModel(f"{layer.name} has no input that is not constant")
     match node.op_type:
@@ -288,21 +291,23 @@ def _with_biases(layers: list[Layer]) -> list[Layer]:
     found: list[Layer] = []
     makers: dict[str, int] = {}
     for layer in layers:
-        place = makers.get(layer.source) if layer.kind == "Add" and layer.constants else None
-        before = found[place] if place is not None else None
-        if place is not None and before is not None and _takes(before, layer, uses):
-            assert before.biases is not None
-            biases = before.biases + layer.constants[0].astype(np.float64).reshape(-1)
-            found[place] = replace(before, target=layer.target, biases=biases)
-            makers[layer.target] = place
-        else:
+        place = makers.get(layer.source) if uses[layer.source] == 1 else None
+        joined = _joined(found[place], layer) if place is not None else None
+        if place is None or joined is None:
             makers[layer.target] = len(found)
             found.append(layer)
+        else:
+            makers[layer.target] = place
+            found[place] = joined
     return found
 
 
-def _takes(before: Layer, added: Layer, uses: Counter[str]) -> bool:
-    if before.kind != "Gemm" or before.biases is None or uses[before.target] != 1:
-        return False
+def _joined(before: Layer, added: Layer) -> Layer | None:
+    """The dense layer with the sum behind it; None where they are something else."""
+    if before.kind != "Gemm" or before.biases is None or added.kind != "Add" or not added.constants:
+        return None
     values = added.constants[0]
-    return values.size in (1, before.biases.size) and values.shape[-1:] == (values.size,)
+    if values.size not in (1, before.biases.size) or values.shape[-1:] != (values.size,):
+        return None
+    biases = before.biases + values.astype(np.float64).reshape(-1)
+    return replace(before, target=added.target, biases=biases)

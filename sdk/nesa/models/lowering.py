@@ -125,20 +125,18 @@ def _lower(table: Table, shard: Shard, *, for_circuit: bool) -> ModelProto:
     names = {value: f"x{place}" for place, value in enumerate(shard.inputs)}
     fused = {} if for_circuit else _fused(table, shard)
     for index in range(shard.first, shard.end):
+        if table.output_of(index) in names:
+            continue  # a Rescale that its Linear has taken in
         row = table.rows[index]
-        rule = operator(row.opcode)
+        operands, types = [names[value] for value in row.inputs], table.types_of(row.inputs)
         if index in fused:
-            edge, source = table.type_of(row.inputs[0]), names[row.inputs[0]]
             rescale = table.rows[fused[index]]
-            names[table.output_of(fused[index])] = byte_linear.lower(
-                row, rescale, edge, source, writer
-            )
-        if index in fused or index in fused.values():
-            continue
-        lower = rule.lower_ezkl if for_circuit else rule.lower_ort
-        operands = [names[value] for value in row.inputs]
-        name = lower(row, table.types_of(row.inputs), operands, writer)
-        names[table.output_of(index)] = name
+            made = byte_linear.lower(row, rescale, types[0], operands[0], writer)
+            names[table.output_of(fused[index])] = made
+        else:
+            rule = operator(row.opcode)
+            lower = rule.lower_ezkl if for_circuit else rule.lower_ort
+            names[table.output_of(index)] = lower(row, types, operands, writer)
     for place, value in enumerate(shard.outputs):
         writer.nodes.append(
             helper.make_node("Identity", [names[value]], [f"y{place}"], f"y{place}")

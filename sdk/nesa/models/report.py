@@ -26,7 +26,7 @@ ROWS: Final = 8
 class LayerReport:
     """One layer of the float model as it stands in the table.
 
-    `steps` is what one step is worth, the coarsest channel's where they differ. `error` is the
+    `step` is what one step is worth, the coarsest channel's where they differ. `error` is the
     root of the mean square of the difference to the float model, as a part of that of the tensor.
     `worst_sum` is the largest magnitude that any value of the layer can reach, in the worst case
     over all inputs. `obstacle` says why no circuit can hold the layer; empty when one can.
