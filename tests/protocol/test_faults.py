@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from nesa.protocol.commitments import ShardContext, attestation_hash, sign_digest
 from nesa.protocol.errors import InvalidMessage
 from nesa.protocol.faults import (
+    MAX_FAULT_BYTES,
     Equivocation,
     Fault,
     Outvoted,
@@ -23,6 +24,7 @@ from nesa.protocol.faults import (
 )
 from nesa.protocol.ids import ZERO_DIGEST, Address, Digest, QueryId
 from nesa.protocol.messages import Reveal
+from nesa.protocol.queries import MAX_REPLICAS
 
 SIZE = 4
 KEYS = [PrivateKey(keccak(text=f"member {position}")) for position in range(SIZE)]
@@ -123,3 +125,10 @@ def test_what_does_not_convict_is_refused(fault: Fault, words: str) -> None:
 def test_bytes_that_are_no_fault_are_refused(data: bytes) -> None:
     with pytest.raises(InvalidMessage):
         decode_fault(data)
+
+
+def test_the_largest_fault_is_far_below_the_limit_and_longer_bytes_are_refused() -> None:
+    largest = Outvoted(said(3, 9), (said(0, 8),) * MAX_REPLICAS)
+    assert 2 * len(encode_fault(largest)) < MAX_FAULT_BYTES
+    with pytest.raises(InvalidMessage, match="over the limit"):
+        decode_fault(bytes(MAX_FAULT_BYTES + 1))

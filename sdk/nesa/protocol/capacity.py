@@ -102,9 +102,7 @@ def decode_statement(data: bytes) -> CapacityStatement:
         InvalidMessage: too long, not canonical, another version, a rate of 0, or signed by
             somebody else.
     """
-    if len(data) > MAX_STATEMENT_BYTES:
-        raise InvalidMessage(f"{len(data)} bytes are over the limit of {MAX_STATEMENT_BYTES}")
-    statement: CapacityStatement = _STATEMENT.unpack(cbor.decode(data))
+    statement: CapacityStatement = _STATEMENT.unpack(cbor.decode(data, MAX_STATEMENT_BYTES))
     if statement.version != PROTOCOL_VERSION:
         raise InvalidMessage(f"protocol version {statement.version} is not {PROTOCOL_VERSION}")
     rates = [getattr(statement, one.name) for one in fields(statement) if "rate" in one.name]

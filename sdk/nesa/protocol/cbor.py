@@ -31,12 +31,17 @@ def encode(item: Item) -> bytes:
     return cbor2.dumps(item, canonical=True)
 
 
-def decode(data: bytes) -> Item:
+def decode(data: bytes, limit: int | None = None) -> Item:
     """The one value that `data` is the canonical encoding of.
 
+    `limit` is the most bytes that strangers may send; what this machine wrote itself needs none.
+
     Raises:
-        InvalidMessage: anything else, trailing bytes and longer forms of a number included.
+        InvalidMessage: too long, or anything else, trailing bytes and longer forms of a number
+            included.
     """
+    if limit is not None and len(data) > limit:
+        raise InvalidMessage(f"{len(data)} bytes are over the limit of {limit}")
     item, end = _read(data, 0, MAX_DEPTH)
     if end != len(data):
         raise InvalidMessage(f"{len(data) - end} bytes follow the message")

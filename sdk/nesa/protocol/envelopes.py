@@ -71,9 +71,7 @@ def decode_envelope(data: bytes) -> Envelope:
     Raises:
         InvalidMessage: too long, not canonical, another version, or a field that does not fit.
     """
-    if len(data) > MAX_ENVELOPE_BYTES:
-        raise InvalidMessage(f"{len(data)} bytes are over the limit of {MAX_ENVELOPE_BYTES}")
-    envelope = _ENVELOPE.unpack(cbor.decode(data))
+    envelope = _ENVELOPE.unpack(cbor.decode(data, MAX_ENVELOPE_BYTES))
     if envelope.version != PROTOCOL_VERSION:
         raise InvalidMessage(f"protocol version {envelope.version} is not {PROTOCOL_VERSION}")
     return envelope

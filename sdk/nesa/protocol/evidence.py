@@ -119,9 +119,7 @@ def decode_pieces(data: bytes) -> tuple[ShardEvidence, ...]:
     Raises:
         InvalidMessage: too long, not canonical, another version, or a field that does not fit.
     """
-    if len(data) > MAX_EVIDENCE_BYTES:
-        raise InvalidMessage(f"{len(data)} bytes are over the limit of {MAX_EVIDENCE_BYTES}")
-    item = cbor.decode(data)
+    item = cbor.decode(data, MAX_EVIDENCE_BYTES)
     if not isinstance(item, list) or item[:1] != [PROTOCOL_VERSION]:
         raise InvalidMessage(f"this is not evidence of protocol version {PROTOCOL_VERSION}")
     if not 1 <= len(item) - 1 <= MAX_PIECES:

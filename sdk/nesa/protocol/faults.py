@@ -25,6 +25,9 @@ from nesa.protocol.queries import MAX_REPLICAS
 from nesa.protocol.shapes import Shape, many, record
 from nesa.protocol.wire import REVEAL
 
+MAX_FAULT_BYTES: Final = 1 << 14
+"""Nine statements without tensors take less than half of it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Equivocation:
@@ -133,9 +136,9 @@ def decode_fault(data: bytes) -> Fault:
     """The fault that `data` is the canonical encoding of; whether it convicts is not looked at.
 
     Raises:
-        InvalidMessage: not canonical, another version, or a field that does not fit.
+        InvalidMessage: too long, not canonical, another version, or a field that does not fit.
     """
-    item = cbor.decode(data)
+    item = cbor.decode(data, MAX_FAULT_BYTES)
     if not isinstance(item, list) or len(item) != 3 or item[0] != PROTOCOL_VERSION:
         raise InvalidMessage(f"this is no fault of protocol version {PROTOCOL_VERSION}")
     _, kind, fields = item

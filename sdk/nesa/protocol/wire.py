@@ -136,9 +136,7 @@ def decode_message(data: bytes) -> Message:
     Raises:
         InvalidMessage: too long, not canonical, another version, or a field that does not fit.
     """
-    if len(data) > MAX_MESSAGE_BYTES:
-        raise InvalidMessage(f"{len(data)} bytes are over the limit of {MAX_MESSAGE_BYTES}")
-    item = cbor.decode(data)
+    item = cbor.decode(data, MAX_MESSAGE_BYTES)
     if not isinstance(item, list) or len(item) != 3:
         raise InvalidMessage("a message is an array of version, kind and fields")
     version, kind, fields = item
