@@ -39,7 +39,7 @@ test-train: setup-train ## the tests that need torch and scikit-learn
 	@.venv/bin/pytest -m train $(ARGS)
 
 test-deep: setup ## the same invariants, searched much further
-	@.venv/bin/pytest -m deep $(ARGS)
+	@.venv/bin/pytest -m deep --hypothesis-profile=searching $(ARGS)
 
 bench-models: setup-train ## measure integer MiniLM against the float model
 	@.venv/bin/python -m benchmarks.minilm $(ARGS)

@@ -6,6 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 import structlog
+from hypothesis import settings
+
+# A change is judged by the same examples wherever its tests run; `make test-deep` searches on.
+settings.register_profile("repeatable", derandomize=True)
+settings.register_profile("searching")
+settings.load_profile("repeatable")
 
 
 @pytest.fixture(autouse=True)

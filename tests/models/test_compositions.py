@@ -34,7 +34,7 @@ from tests.models.onnx_runtime import LEVELS, in_runtime
 from tests.models.tables import numbers
 from tests.models.witness import witness_outputs
 
-quick = settings(max_examples=40, deadline=None, derandomize=True)
+quick = settings(max_examples=40, deadline=None)
 
 ROWS = 3
 BYTES = EdgeType(DType.INT8, (1, ROWS, 1), -127, 127)

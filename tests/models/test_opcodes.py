@@ -20,9 +20,7 @@ from tests.models.onnx_runtime import LEVELS, in_runtime
 from tests.models.tables import TABLES, corners, small_network
 from tests.models.witness import witness_outputs
 
-quick = settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
-)
+quick = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @pytest.mark.parametrize("name", TABLES)

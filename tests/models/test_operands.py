@@ -26,7 +26,7 @@ from nesa.protocol.edges import DType, EdgeType
 from tests.models.encoder import encoder
 from tests.models.tables import TABLES, corners, small_network
 
-quick = settings(max_examples=25, deadline=None, derandomize=True)
+quick = settings(max_examples=25, deadline=None)
 
 FOLDS: dict[Fold, Callable[[list[int]], int]] = {Fold.SUM: sum, Fold.LARGEST: max}
 

@@ -24,7 +24,7 @@ layers = st.tuples(
 )
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60, deadline=None)
 @given(layers)
 def test_the_factors_of_a_layer_carry_no_rounding(drawn):
     seed, size, input_scale, output_scale = drawn

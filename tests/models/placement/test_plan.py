@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from nesa.models.placement import beam, exact
 from nesa.models.placement.bounds import divisible_bound, relaxed_bound
-from nesa.models.placement.capacities import Link, Swarm
-from nesa.models.placement.costs import OperatorCost
+from nesa.models.placement.capacities import Capacity, Link, Miner, Swarm
+from nesa.models.placement.costs import Arithmetic, OperatorCost
 from nesa.models.placement.plan import Wish, plan
 from nesa.models.placement.stages import Objective, stages_of
 from nesa.protocol.errors import ExhaustedResource, InvalidInput
@@ -45,6 +45,30 @@ def test_no_placement_beats_a_bound(costs, swarm, objective, replicas, fixed):
     slack = 1 + 1e-9
     assert divisible_bound(costs, swarm, replicas, counts, objective) <= best * slack
     assert relaxed_bound(stages, costs, swarm, replicas, counts, known) <= best * slack
+
+
+def test_a_bound_allows_each_member_to_be_slow_at_another_operator():
+    costs = costs_of(
+        [OperatorCost(1, 0, Arithmetic.FLOAT64), OperatorCost(1, 0, Arithmetic.INT8)],
+        [0, 0, 0],
+        [0, 0],
+        [0, 0],
+    )
+    slow, fast = 1e7, 1.1e7
+    swarm = Swarm(
+        tuple(
+            Miner(
+                str(number),
+                Capacity({Arithmetic.FLOAT64: first, Arithmetic.INT8: second}, 1e8, 0.0, 200),
+            )
+            for number, (first, second) in enumerate([(slow, slow), (fast, slow), (slow, fast)])
+        ),
+        lambda _a, _b: Link(0.0, 1e8, 1e-5),
+    )
+    best = brute_force(costs, swarm, 2, range(1, 2), Objective.LATENCY)
+    assert best == pytest.approx(1 / slow + 1 / fast)
+    for objective in Objective:
+        assert divisible_bound(costs, swarm, 2, range(1, 2), objective) <= best
 
 
 @QUICK

@@ -23,15 +23,18 @@ def divisible_bound(
 ) -> float:
     """Seconds that no placement beats, wherever the model is cut.
 
-    Every operator takes at least as long as on the `replicas`-th fastest miner for it. A pipeline
-    is as slow as its slowest operator, and as the mean of its stages. What crosses is left out of
-    that, and for latency every boundary costs at least the shortest way of the fewest bytes.
+    A stage is as slow as the mean of its members at least, so the operators together take at
+    least the mean of the `replicas` fastest miners for each. A pipeline is as slow as its slowest
+    operator, which one member of its stage runs no faster than the `replicas`-th fastest miner
+    for it, and as the mean of its stages. What crosses is left out of that, and for latency every
+    boundary costs at least the shortest way of the fewest bytes.
     """
     times = np.array([one.capacity.seconds(costs.operators) for one in swarm.miners])
-    least = np.partition(times, replicas - 1, axis=0)[replicas - 1]
+    fastest = np.sort(times, axis=0)[:replicas]
+    total = fastest.mean(axis=0).sum()
     if objective is Objective.THROUGHPUT:
-        return float(max(least.sum() / counts[-1], least.max()))
-    return float(least.sum()) + (counts[0] - 1) * _shortest_way(costs, swarm)
+        return float(max(total / counts[-1], fastest[-1].max()))
+    return float(total) + (counts[0] - 1) * _shortest_way(costs, swarm)
 
 
 def relaxed_bound(
@@ -162,6 +165,8 @@ def _work(costs: ModelCosts, swarm: Swarm) -> Seconds:
     """Share of the work in front of each place, by the mean time of all miners."""
     total = sum(one.capacity.seconds(costs.operators) for one in swarm.miners)
     done = np.concatenate([[0.0], np.cumsum(total)])
+    if not done[-1]:
+        return np.linspace(0.0, 1.0, len(costs.places))
     found: Seconds = done[list(costs.places)] / done[-1]
     return found
 
