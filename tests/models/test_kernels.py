@@ -132,3 +132,148 @@ def test_a_large_table_gives_every_entry(source):
     assert "GatherElements" in nodes(table)
     data = edge.encode(np.resize(np.arange(low, high + 1), edge.shape))
     assert in_runtime(table, (data,)) == run(table, (data,))
+
+
+def constants(kind: ParameterKind, *values: int) -> list[Parameter]:
+    return [Parameter(kind, np.array(values))]
+
+
+def of_range(table: Table, seed: int) -> list[tuple[bytes, ...]]:
+    """Inputs drawn evenly, and drawn from a few numbers at ends and around zero."""
+    generator = np.random.default_rng(seed)
+    runs = []
+    for draw in range(3):
+        tensors = []
+        for edge in table.inputs:
+            few = np.clip([edge.low, edge.low + 1, -1, 0, 1, edge.high - 1], edge.low, edge.high)
+            even = generator.integers(edge.low, edge.high + 1, edge.shape)
+            tensors.append(even if draw == 0 else generator.choice([*few, edge.high], edge.shape))
+        runs.append(
+            tuple(edge.encode(one) for edge, one in zip(table.inputs, tensors, strict=True))
+        )
+    return runs
+
+
+def expect_reference(table: Table, seed: int = 0) -> None:
+    for tensors in of_range(table, seed):
+        wanted = run(table, tensors)
+        for level in (ALL_LEVELS[0], ALL_LEVELS[1], ALL_LEVELS[-1]):
+            assert in_runtime(table, tensors, level) == wanted
+
+
+FACTORS = [
+    (128, 128, 1),
+    (-128, 128, 1),
+    (128, -128, 1),
+    (-128, -128, 1),
+    (128, 1301, 1),
+    (1301, 128, 1),
+    (256, 77, 1),
+    (-128, 1301, 1),
+    (64, 77, 1),
+    (-73, 64, 1),
+    (591, -64, 2),
+    (8064, -8191, 4),
+]
+
+
+@pytest.mark.parametrize("factors", FACTORS)
+@pytest.mark.parametrize("shapes", [((2, 64, 96),) * 2, ((2, 64, 96), (2, 64, 1))], ids=str)
+@pytest.mark.parametrize("reach", [127, 5000, 32767])
+def test_sums_are_exact_whichever_side_is_whole_or_small(factors, shapes, reach):
+    first, second, halves = factors
+    for order in (1, -1):
+        inputs = [EdgeType(DType.INT16, shape, -reach, reach - 1) for shape in shapes][::order]
+        builder = TableBuilder(inputs)
+        for kind, low, high in ((DType.INT16, -32767, 32767), (DType.UINT8, 0, 255)):
+            declared = EdgeType(kind, shapes[0], low, high)
+            parameters = constants(ParameterKind.MULTIPLIERS, first, second)
+            last = builder.add(Opcode.ADD_RESCALE, [0, 1], (halves,), parameters, declared)
+            expect_reference(builder.table([last]))
+
+
+@pytest.mark.parametrize(("low", "high"), [(-127, 127), (0, 255), (-32767, 32767)])
+def test_a_factor_of_one_leaves_the_clip_alone(low, high):
+    edge = EdgeType(DType.INT16, (2, 64, 64), -20000, 20000)
+    declared = EdgeType(DType.INT16, edge.shape, low, high)
+    parameters = constants(ParameterKind.MULTIPLIERS, 128)
+    table = single(Opcode.RESCALE, (1, -1), edge, parameters, declared)
+    assert nodes(table) <= {"Clip", "Identity"}
+    expect_reference(table)
+
+
+@pytest.mark.parametrize("halves", [1, 2, 3])
+@pytest.mark.parametrize("kind", [DType.INT8, DType.UINT8], ids=str)
+@pytest.mark.parametrize("viewed", [False, True])
+def test_bytes_are_cut_off_where_they_were_floored(halves, kind, viewed):
+    """A Rescale read by a Table, by a dense layer and by the outside: three forms of one tensor."""
+    edge = EdgeType(DType.INT16, (64, 192), -32767, 32767)
+    declared = EdgeType(kind, edge.shape, *((-127, 127) if kind is DType.INT8 else (0, 255)))
+    generator = np.random.default_rng(halves)
+    factors = generator.integers(1, 129, 192)
+    factors[::3] = 64
+    builder = TableBuilder([edge])
+    parameters = [Parameter(ParameterKind.MULTIPLIERS, factors)]
+    bytes_ = builder.add(Opcode.RESCALE, [0], (halves, 1), parameters, declared)
+    read = bytes_
+    if viewed:
+        tall = builder.add(Opcode.RESHAPE, [bytes_], (2, 32, 192))
+        read = builder.add(Opcode.RESHAPE, [tall], (64, 192))
+    offset = 128 if kind is DType.INT8 else 0
+    entries = generator.integers(-30000, 30000, 256)
+    entries[: offset - 127 if offset else 0] = 0
+    wanted = EdgeType(DType.INT16, edge.shape, 0, 0)
+    looked_up = builder.add(
+        Opcode.TABLE, [read], (offset,), [Parameter(ParameterKind.ENTRIES, entries)], wanted
+    )
+    weights = generator.integers(-127, 128, (256, 192))
+    layer = [
+        Parameter(ParameterKind.WEIGHTS, weights),
+        Parameter(ParameterKind.BIASES, np.arange(256)),
+    ]
+    sums = builder.add(Opcode.LINEAR, [read], (192, 256), layer)
+    declared = EdgeType(DType.INT8, (64, 256), -127, 127)
+    parameters = constants(ParameterKind.MULTIPLIERS, 7)
+    dense_ = builder.add(Opcode.RESCALE, [sums], (2, -1), parameters, declared)
+    expect_reference(builder.table([bytes_, looked_up, dense_]), halves)
+
+
+@pytest.mark.parametrize("halves", [3, 4])
+def test_scaled_rows_take_the_factor_on_their_smaller_side(halves):
+    """A table's float64 form, a row's sum, and rows scaled by numbers up to 2**15."""
+    edge = EdgeType(DType.UINT8, (3, 16, 128), 0, 255)
+    builder = TableBuilder([edge, EdgeType(DType.INT32, (48, 1, 1), 0, 2**15 - 1)])
+    entries = np.random.default_rng(1).integers(0, 2**15, 256)
+    wanted = EdgeType(DType.INT16, edge.shape, 0, 0)
+    powers = builder.add(
+        Opcode.TABLE, [0], (0,), [Parameter(ParameterKind.ENTRIES, entries)], wanted
+    )
+    total = builder.add(Opcode.ROW_SUM, [powers], (128,))
+    standing = builder.add(Opcode.RESHAPE, [powers], (48, 128, 1))
+    products = builder.add(Opcode.MATMUL, [standing, 1], (128, 1, 1))
+    lying = builder.add(Opcode.RESHAPE, [products], edge.shape)
+    declared = EdgeType(DType.INT16, edge.shape, 0, 32767)
+    parameters = constants(ParameterKind.MULTIPLIERS, 127)
+    shares = builder.add(Opcode.RESCALE, [lying], (halves, -1), parameters, declared)
+    small = builder.add(Opcode.DIVIDE_SEARCH, [total], (29, 15))
+    expect_reference(builder.table([shares, small]))
+
+
+@pytest.mark.parametrize("reach", [100, 2896])
+def test_squares_of_rows_are_exact(reach):
+    edge = EdgeType(DType.INT16, (32, 256), -reach, reach)
+    builder = TableBuilder([edge])
+    lying = builder.add(Opcode.RESHAPE, [0], (32, 1, 256))
+    standing = builder.add(Opcode.RESHAPE, [0], (32, 256, 1))
+    squares = builder.add(Opcode.MATMUL, [lying, standing], (1, 256, 1))
+    found = builder.add(Opcode.ROOT_SEARCH, [squares], (46, 16))
+    expect_reference(builder.table([found]))
+
+
+def test_a_file_holds_nothing_that_no_output_needs():
+    table = dense("int8", "int8", 0)
+    model = onnx.load_model_from_string(runtime_model(table, table.shards[0]))
+    read = {name for node in model.graph.node for name in node.input}
+    made = {name for node in model.graph.node for name in node.output}
+    assert {constant.name for constant in model.graph.initializer} <= read
+    assert made - read == {"y0"}

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from onnx import ModelProto, TensorProto, checker, helper
+from onnx import ModelProto, NodeProto, TensorProto, checker, helper
 
 from nesa.models.graph import FORMAT, Opcode, Row, Shard, Table
 from nesa.models.kernels import byte_linear
@@ -20,12 +20,12 @@ IR_VERSION: Final = 8
 RUNTIME_NODES: Final = frozenset(
     {"Add", "ArgMax", "Cast", "Clip", "Concat", "Conv", "Div", "Floor", "Gather"}
     | {"GatherElements", "Identity", "Less", "MatMul", "MaxPool", "Mul", "ReduceMax"}
-    | {"ReduceSum", "Reshape", "Slice", "Sqrt", "Transpose", "Where"}
+    | {"ReduceSum", "Reshape", "Slice", "Sqrt", "Sub", "Transpose", "Where"}
     | byte_linear.NODES
 )
 """Every node that ONNX Runtime may be given: all of them exact on the integers of a table."""
 
-CIRCUIT_NODES: Final = RUNTIME_NODES - byte_linear.NODES - {"GatherElements", "Sqrt"}
+CIRCUIT_NODES: Final = RUNTIME_NODES - byte_linear.NODES - {"GatherElements", "Sqrt", "Sub"}
 """Every node that ezkl may be given. It does not refuse others: it computes something else."""
 
 DIGIT_BASE: Final = 128
@@ -174,8 +174,9 @@ def _model(table: Table, shard: Shard, writer: NodeWriter) -> ModelProto:
         ]
         for letter, values in sides.items()
     }
-    graph = helper.make_graph(writer.nodes, FORMAT, infos["x"], infos["y"], writer.constants)
-    domains = sorted({node.domain for node in writer.nodes} | {""})
+    nodes, constants = _needed(writer, {info.name for info in infos["y"]})
+    graph = helper.make_graph(nodes, FORMAT, infos["x"], infos["y"], constants)
+    domains = sorted({node.domain for node in nodes} | {""})
     opsets = [helper.make_opsetid(name, 1 if name else OPSET) for name in domains]
     return helper.make_model(
         graph,
@@ -183,6 +184,16 @@ def _model(table: Table, shard: Shard, writer: NodeWriter) -> ModelProto:
         opset_imports=opsets,
         ir_version=IR_VERSION,
     )
+
+
+def _needed(writer: NodeWriter, outputs: set[str]) -> tuple[list[NodeProto], list[TensorProto]]:
+    """Nodes and constants that the outputs depend on; of a tensor's forms some stay unused."""
+    wanted, kept = set(outputs), []
+    for node in reversed(writer.nodes):
+        if wanted.intersection(node.output):
+            wanted.update(node.input)
+            kept.append(node)
+    return kept[::-1], [constant for constant in writer.constants if constant.name in wanted]
 
 
 def _serialise(model: ModelProto, allowed: frozenset[str]) -> bytes:

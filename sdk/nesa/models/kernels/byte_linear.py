@@ -19,7 +19,7 @@ import numpy as np
 from onnx import TensorProto
 
 from nesa.models.graph import EXACT_FLOAT32, Integers, ParameterKind, Row
-from nesa.models.opcodes.interface import NodeWriter
+from nesa.models.opcodes.interface import Floored, NodeWriter
 from nesa.protocol.edges import DType, EdgeType
 
 NODES: Final = frozenset({"MatMulIntegerToFloat"})
@@ -60,7 +60,7 @@ def lower(linear: Row, rescale: Row, edge: EdgeType, name: str, writer: NodeWrit
     offsets = linear.parameter(ParameterKind.BIASES) * factors + 0.5
     signed = edge.dtype is DType.INT8
     inputs = [
-        as_bytes(name, signed, writer),
+        writer.integers(name, _MIDDLE if signed else 0, TensorProto.UINT8),
         writer.constant((weights.T + _MIDDLE).astype(np.uint8)),
         writer.constant(np.array(1.0, np.float32)),
         writer.constant(factors.astype(np.float32)),
@@ -69,19 +69,11 @@ def lower(linear: Row, rescale: Row, edge: EdgeType, name: str, writer: NodeWrit
         writer.constant(offsets.astype(np.float32)),
     ]
     product = writer.node("MatMulIntegerToFloat", inputs, domain=DOMAIN)
-    bounds = (rescale.output_type.low, rescale.output_type.high)
-    ends = [writer.constant(np.array(bound, np.float32)) for bound in bounds]
-    return writer.node("Clip", [writer.node("Floor", [product]), *ends])
-
-
-def as_bytes(name: str, signed: bool, writer: NodeWriter) -> str:
-    """A float32 tensor of bytes as uint8, signed ones 128 higher; written once for each tensor."""
-    made = writer.bytes_of.get(name)
-    if made is None:
-        middle = writer.constant(np.array(_MIDDLE, np.float32)) if signed else ""
-        lifted = writer.node("Add", [name, middle]) if signed else name
-        made = writer.bytes_of[name] = writer.node("Cast", [lifted], to=TensorProto.UINT8)
-    return made
+    low, high = rescale.output_type.low, rescale.output_type.high
+    ends = [writer.constant(np.array(bound, np.float32)) for bound in (low, high)]
+    output = writer.node("Clip", [writer.node("Floor", [product]), *ends])
+    writer.floored[output] = Floored(product, 0.0, low, high)
+    return output
 
 
 def _factors(rescale: Row) -> Integers:

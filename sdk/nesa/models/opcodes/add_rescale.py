@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import gcd
+from typing import NamedTuple
 
 import numpy as np
 from onnx import TensorProto, helper
@@ -24,6 +26,7 @@ from nesa.models.opcodes.rescale import (
     MULTIPLIER_LOW,
     clipped,
     floor_by_halves,
+    remember,
     rounded,
     within_range,
 )
@@ -73,20 +76,39 @@ class AddRescale:
     ) -> str:
         """Products by `m / 128**h`, their sum and a half, Floor: no step rounds.
 
-        Every step is a multiple of `128**-h`, so float32 holds it below `2**24` of those.
+        The half goes to the smaller side, where the first is whole its Floor too. Every step is a
+        multiple of the greatest common divisor of multipliers and half, and float32 holds it below
+        `2**24` of those.
         """
-        narrow = self.largest_decomposed(row, inputs) < EXACT_FLOAT32
-        kind = TensorProto.FLOAT if narrow else TensorProto.DOUBLE
-        total = _weighted_sum(row, inputs, names, writer, 128.0 ** row.attributes[0], kind)
-        half = writer.constant(np.array(0.5, helper.tensor_dtype_to_np_dtype(kind)))
-        floor = writer.node("Floor", [writer.node("Add", [total, half])])
-        return clipped(row, floor, writer, kind)
+        kind = TensorProto.FLOAT if self._is_narrow(row, inputs) else TensorProto.DOUBLE
+        scale: int = 128 ** row.attributes[0]
+        large, small = _sides(row, inputs, names, scale)
+        second = small.scaled(scale, kind, writer)
+        if large.fraction or small.fraction:
+            half = writer.constant(np.array(0.5, helper.tensor_dtype_to_np_dtype(kind)))
+            second = writer.node("Add", [second, half])
+        if small.fraction and not large.fraction:
+            second = writer.node("Floor", [second])
+        if large.factor == -scale:
+            held = writer.cast(large.name, carrier(large.edge), kind)
+            total = writer.node("Sub", [second, held])
+        else:
+            total = writer.node("Add", [large.scaled(scale, kind, writer), second])
+        whole = total if not large.fraction else writer.node("Floor", [total])
+        result = clipped(row, whole, writer, kind, _span(row, inputs))
+        remember(row, total, 0.0, result, writer, kind)
+        return result
+
+    def _is_narrow(self, row: Row, inputs: tuple[EdgeType, ...]) -> bool:
+        half = 1 << (7 * row.attributes[0] - 1)
+        unit = gcd(half, *row.parameter(ParameterKind.MULTIPLIERS).tolist())
+        return self.largest_decomposed(row, inputs) < EXACT_FLOAT32 * unit
 
     def lower_ezkl(
         self, row: Row, inputs: tuple[EdgeType, ...], names: Sequence[str], writer: NodeWriter
     ) -> str:
         """Whole products, their sum and the half, then h times Div by 128 and Floor."""
-        total = _weighted_sum(row, inputs, names, writer, 1.0, TensorProto.DOUBLE)
+        total = _weighted_sum(row, inputs, names, writer)
         return clipped(row, floor_by_halves(total, row.attributes[0], writer), writer)
 
     def largest_decomposed(self, row: Row, inputs: tuple[EdgeType, ...]) -> int:
@@ -129,18 +151,54 @@ def _repeated(shape: tuple[int, ...], place: tuple[int, ...]) -> int:
     return flat_index(shape, [coordinate if size > 1 else 0 for coordinate, size in pairs])
 
 
+class _Side(NamedTuple):
+    """One of the two inputs, its multiplier, and whether that leaves fractions."""
+
+    name: str
+    edge: EdgeType
+    factor: int
+    fraction: bool
+
+    def scaled(self, scale: int, kind: int, writer: NodeWriter) -> str:
+        """`x * factor / scale` in `kind`."""
+        held = writer.cast(self.name, carrier(self.edge), kind)
+        if self.factor == scale:
+            return held
+        factor = np.array(self.factor / scale, helper.tensor_dtype_to_np_dtype(kind))
+        return writer.node("Mul", [held, writer.constant(factor)])
+
+
+def _sides(
+    row: Row, inputs: tuple[EdgeType, ...], names: Sequence[str], scale: int
+) -> tuple[_Side, _Side]:
+    """The larger input first; of two that are equally large, the one without fractions."""
+    factors = row.parameter(ParameterKind.MULTIPLIERS).tolist()
+    first, second = (
+        _Side(name, edge, factor, factor % scale != 0)
+        for name, edge, factor in zip(names, inputs, factors, strict=True)
+    )
+    ahead = (first.edge.elements, not first.fraction) >= (second.edge.elements, not second.fraction)
+    return (first, second) if ahead else (second, first)
+
+
+def _span(row: Row, inputs: tuple[EdgeType, ...]) -> tuple[int, int]:
+    """Least and largest result before it is clipped."""
+    factors = row.parameter(ParameterKind.MULTIPLIERS).tolist()
+    ends = [
+        sorted((edge.low * factor, edge.high * factor))
+        for edge, factor in zip(inputs, factors, strict=True)
+    ]
+    low, high = (rounded(sum(totals), row.attributes[0]) for totals in zip(*ends, strict=True))
+    return low, high
+
+
 def _weighted_sum(
-    row: Row,
-    inputs: tuple[EdgeType, ...],
-    names: Sequence[str],
-    writer: NodeWriter,
-    divisor: float,
-    kind: int,
+    row: Row, inputs: tuple[EdgeType, ...], names: Sequence[str], writer: NodeWriter
 ) -> str:
+    """Both whole products and their sum, in float64."""
     products = []
     factors = row.parameter(ParameterKind.MULTIPLIERS)
     for name, edge, factor in zip(names, inputs, factors, strict=True):
-        held = writer.cast(name, carrier(edge), kind)
-        scale = np.array(float(factor) / divisor, helper.tensor_dtype_to_np_dtype(kind))
-        products.append(writer.node("Mul", [held, writer.constant(scale)]))
+        wide = writer.cast(name, carrier(edge), TensorProto.DOUBLE)
+        products.append(writer.node("Mul", [wide, writer.constant(np.array(float(factor)))]))
     return writer.node("Add", products)

@@ -18,16 +18,33 @@ from nesa.protocol.errors import InvalidModel
 EXACT_FLOAT64: Final = 2**53
 
 
+@dataclass(frozen=True, slots=True)
+class Floored:
+    """How a float32 tensor came about: `clip(floor(unrounded + lift), low, high)`."""
+
+    unrounded: str
+    lift: float
+    low: int
+    high: int
+
+
 @dataclass(slots=True)
 class NodeWriter:
     """Collects the nodes and constants of one ONNX graph; equal calls give equal names.
 
-    `bytes_of` names the uint8 form of float32 tensors that have one.
+    A tensor may be needed in several element types. The writer remembers how some came about, so
+    that another form skips steps: `views` names what a Reshape reads, `floored` what was rounded,
+    `looked_up` the table and index of a lookup, and `products` both factors of a product of
+    tensors, the smaller one last.
     """
 
     nodes: list[NodeProto] = field(default_factory=list)
     constants: list[TensorProto] = field(default_factory=list)
-    bytes_of: dict[str, str] = field(default_factory=dict)
+    views: dict[str, tuple[str, tuple[int, ...]]] = field(default_factory=dict)
+    floored: dict[str, Floored] = field(default_factory=dict)
+    looked_up: dict[str, tuple[Integers, str]] = field(default_factory=dict)
+    products: dict[str, tuple[str, str]] = field(default_factory=dict)
+    _forms: dict[tuple[str, int, int], str] = field(default_factory=dict)
 
     def constant(self, values: NDArray[np.generic]) -> str:
         """Name of a new constant that holds `values`."""
@@ -51,9 +68,56 @@ class NodeWriter:
         self.nodes.append(node)
         return name
 
+    def reshape(self, name: str, shape: tuple[int, ...]) -> str:
+        """The tensor under another shape."""
+        view = self.node("Reshape", [name, self.constant(np.array(shape, np.int64))])
+        self.views[view] = name, shape
+        return view
+
     def cast(self, name: str, held: int, wanted: int) -> str:
         """A tensor of element type `held` as one of type `wanted`, which may be the same."""
-        return name if held == wanted else self.node("Cast", [name], to=wanted)
+        return name if held == wanted else self._form(name, wanted, 0)
+
+    def integers(self, name: str, offset: int, kind: int) -> str:
+        """A float32 tensor plus `offset`, nowhere negative, in the integer type `kind`."""
+        return self._form(name, kind, offset)
+
+    def _form(self, name: str, kind: int, offset: int) -> str:
+        key = name, kind, offset
+        if key not in self._forms:
+            self._forms[key] = self._new_form(name, kind, offset)
+        return self._forms[key]
+
+    def _new_form(self, name: str, kind: int, offset: int) -> str:
+        if name in self.views:
+            source, shape = self.views[name]
+            return self.reshape(self._form(source, kind, offset), shape)
+        if name in self.looked_up:
+            entries, index = self.looked_up[name]
+            held = (entries + offset).astype(helper.tensor_dtype_to_np_dtype(kind))
+            return self.node("GatherElements", [self.constant(held), index], axis=0)
+        if name in self.floored and kind in (TensorProto.UINT8, TensorProto.INT32):
+            return self._cut_off(self.floored[name], kind, offset)
+        return self.node("Cast", [self.lifted(name, offset)], to=kind)
+
+    def _cut_off(self, floored: Floored, kind: int, offset: int) -> str:
+        """Lifted, clipped and cut off, which for numbers that are not negative is the floor."""
+        lifted = self.lifted(floored.unrounded, floored.lift + offset)
+        ends = (floored.low + offset, floored.high + offset)
+        bounds = [self.constant(np.array(end, np.float32)) for end in ends]
+        return self.node("Cast", [self.node("Clip", [lifted, *bounds])], to=kind)
+
+    def source(self, name: str) -> str:
+        """What `name` is a view of; `name` itself where it is none."""
+        while name in self.views:
+            name, _ = self.views[name]
+        return name
+
+    def lifted(self, name: str, offset: float) -> str:
+        """A float32 tensor plus a number; the tensor itself where that is 0."""
+        if offset == 0:
+            return name
+        return self.node("Add", [name, self.constant(np.array(offset, np.float32))])
 
 
 class Operator(Protocol):

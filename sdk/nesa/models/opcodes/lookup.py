@@ -58,15 +58,15 @@ class Lookup:
         The index cannot leave the table because the input's range is checked. Small tensors take
         the form for ezkl, as files already published do.
         """
-        shape = row.output_type.shape
         if row.output_type.elements < MANY_ELEMENTS:
             return self.lower_ezkl(row, inputs, names, writer)
-        line = writer.node("Reshape", [names[0], writer.constant(np.array([-1], np.int64))])
-        offset = writer.constant(np.array(row.attributes[0], np.float32))
-        index = writer.node("Cast", [writer.node("Add", [line, offset])], to=TensorProto.INT32)
-        entries = writer.constant(row.parameter(ParameterKind.ENTRIES).astype(np.float32))
-        found = writer.node("GatherElements", [entries, index], axis=0)
-        return writer.node("Reshape", [found, writer.constant(np.array(shape, np.int64))])
+        line = writer.reshape(names[0], (-1,))
+        index = writer.integers(line, row.attributes[0], TensorProto.INT32)
+        entries = row.parameter(ParameterKind.ENTRIES)
+        constant = writer.constant(entries.astype(np.float32))
+        found = writer.node("GatherElements", [constant, index], axis=0)
+        writer.looked_up[found] = entries, index
+        return writer.reshape(found, row.output_type.shape)
 
     def lower_ezkl(
         self, row: Row, inputs: tuple[EdgeType, ...], names: Sequence[str], writer: NodeWriter

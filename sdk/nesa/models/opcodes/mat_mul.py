@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from nesa.models.graph import Integers, Opcode, Row
 from nesa.models.opcodes.dot_product import dot
 from nesa.models.opcodes.interface import NodeWriter, carrier, expect, expect_shape
 from nesa.models.opcodes.operands import Column, Fold, Places, coordinates
+from nesa.models.opcodes.rescale import MANY_ELEMENTS
 from nesa.models.opcodes.wide_sum import sum_of
 from nesa.protocol.edges import EdgeType
 
@@ -46,13 +49,30 @@ class MatMul:
     def lower_ort(
         self, row: Row, inputs: tuple[EdgeType, ...], names: Sequence[str], writer: NodeWriter
     ) -> str:
-        """MatMul in the element type of the sums; one product each needs no more than Mul."""
+        """In the element type of the sums; rows scaled and squared without MatMul where that pays.
+
+        MatMul has an overhead for each of many small products, and ONNX Runtime walks through a
+        last axis of size 1 element by element.
+        """
+        wanted = carrier(row.output_type)
+        pairs = zip(names, inputs, strict=True)
+        factors = [writer.cast(name, carrier(edge), wanted) for name, edge in pairs]
+        height, operands, width = row.attributes
+        many = max(edge.elements for edge in inputs) >= MANY_ELEMENTS
+        if many and operands == width == 1:
+            return _scaled_rows(factors, inputs, writer)
+        if many and height == width == 1:
+            return _products_of_rows(factors, inputs, writer)
+        return writer.node("Mul" if operands == 1 else "MatMul", factors)
+
+    def lower_ezkl(
+        self, row: Row, inputs: tuple[EdgeType, ...], names: Sequence[str], writer: NodeWriter
+    ) -> str:
+        """MatMul, or Mul for one product each."""
         wanted = carrier(row.output_type)
         pairs = zip(names, inputs, strict=True)
         factors = [writer.cast(name, carrier(edge), wanted) for name, edge in pairs]
         return writer.node("Mul" if row.attributes[1] == 1 else "MatMul", factors)
-
-    lower_ezkl = lower_ort
 
     def largest_decomposed(self, row: Row, inputs: tuple[EdgeType, ...]) -> int:
         """Nothing is split into digits."""
@@ -74,3 +94,25 @@ class MatMul:
     def judge(self, row: Row, columns: Sequence[Sequence[int]]) -> int:
         """The sum of the products."""
         return dot(*columns)
+
+
+def _scaled_rows(factors: Sequence[str], inputs: tuple[EdgeType, ...], writer: NodeWriter) -> str:
+    """[.., M, 1] by [.., 1, 1]: every row of the first times its number, as [.., M] and [.., 1]."""
+    shape = inputs[0].shape
+    numbers, scales = (
+        writer.reshape(name, edge.shape[:-1]) for name, edge in zip(factors, inputs, strict=True)
+    )
+    product = writer.node("Mul", [numbers, scales])
+    writer.products[product] = numbers, scales
+    return writer.reshape(product, shape)
+
+
+def _products_of_rows(
+    factors: Sequence[str], inputs: tuple[EdgeType, ...], writer: NodeWriter
+) -> str:
+    """[.., 1, K] by [.., K, 1]: the sum of the products of both rows."""
+    shape = inputs[0].shape
+    lying = writer.reshape(factors[1], shape)
+    axis = writer.constant(np.array([len(shape) - 1], np.int64))
+    products = writer.node("Mul", [factors[0], lying])
+    return writer.node("ReduceSum", [products, axis], keepdims=1)

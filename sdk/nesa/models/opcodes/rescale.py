@@ -11,6 +11,7 @@ from onnx import TensorProto, helper
 from nesa.models.graph import Integers, Opcode, ParameterKind, Row, is_narrow
 from nesa.models.opcodes.interface import (
     EXACT_FLOAT64,
+    Floored,
     NodeWriter,
     carrier,
     expect,
@@ -26,7 +27,7 @@ HALVES_HIGH: Final = 4
 WHOLE_TENSOR: Final = -1
 
 MANY_ELEMENTS: Final = 4096
-"""Smaller tensors gain nothing from float32."""
+"""Smaller tensors gain nothing from other forms than those of files already published."""
 
 CIRCUIT_ROWS: Final = {1: 125, 2: 185, 3: 280, 4: 400}
 """About how many rows of a circuit one element takes, by halves."""
@@ -74,16 +75,21 @@ class Rescale:
         """`Floor(x * (m / 128**h) + 0.5)`: the same integer, since no step rounds where it matters.
 
         A product is a multiple of `128**-h`. Float32 holds it below `2**(24 - 7h)`; where the
-        declared range ends before, a product that rounds lies outside and is clipped.
+        declared range ends before, a product that rounds lies outside and is clipped. A factor of
+        1 leaves nothing but the Clip, and one factor for all takes no notice of views.
         """
-        halves, _ = row.attributes
+        if row.output_type.elements < MANY_ELEMENTS:
+            return _published_form(row, inputs, names, writer)
+        halves, axis = row.attributes
+        if not (row.parameter(ParameterKind.MULTIPLIERS) != 128**halves).any():
+            return clipped(
+                row, names[0], writer, carrier(inputs[0]), (inputs[0].low, inputs[0].high)
+            )
+        source = writer.source(names[0]) if axis == WHOLE_TENSOR else names[0]
         kind = TensorProto.FLOAT if _fits_float32(row, inputs[0]) else TensorProto.DOUBLE
-        dtype = helper.tensor_dtype_to_np_dtype(kind)
-        held = writer.cast(names[0], carrier(inputs[0]), kind)
-        factors = writer.constant((_aligned(row) / 128.0**halves).astype(dtype))
-        product = writer.node("Mul", [held, factors])
-        shifted = writer.node("Add", [product, writer.constant(np.array(0.5, dtype))])
-        return clipped(row, writer.node("Floor", [shifted]), writer, kind)
+        product = _product(row, inputs[0], source, writer, kind)
+        result = floored(row, product, 0.5, writer, kind, _span(row, inputs[0]))
+        return result if source == names[0] else writer.reshape(result, row.output_type.shape)
 
     def lower_ezkl(
         self, row: Row, inputs: tuple[EdgeType, ...], names: Sequence[str], writer: NodeWriter
@@ -119,10 +125,49 @@ class Rescale:
 
 
 def _fits_float32(row: Row, edge: EdgeType) -> bool:
-    """Whether float32 is exact, and worth another form than that of files already published."""
+    """Whether a product in float32 is exact wherever the result lies inside the declared range."""
     reach = max(abs(row.output_type.low), abs(row.output_type.high)) + 1
     exact: int = 2 ** (24 - 7 * row.attributes[0]) if row.attributes[0] < 4 else 0
-    return is_narrow(edge) and reach < exact and row.output_type.elements >= MANY_ELEMENTS
+    return is_narrow(edge) and reach < exact
+
+
+def _published_form(
+    row: Row, inputs: tuple[EdgeType, ...], names: Sequence[str], writer: NodeWriter
+) -> str:
+    """In float64 throughout, as in the files of models that are published already."""
+    wide = writer.cast(names[0], carrier(inputs[0]), TensorProto.DOUBLE)
+    factors = writer.constant(_aligned(row).astype(np.float64) / 128.0 ** row.attributes[0])
+    product = writer.node("Mul", [wide, factors])
+    shifted = writer.node("Add", [product, writer.constant(np.array(0.5))])
+    return clipped(row, writer.node("Floor", [shifted]), writer)
+
+
+def _product(row: Row, edge: EdgeType, source: str, writer: NodeWriter, kind: int) -> str:
+    """`source`, a tensor of type `edge` or what it is a view of, times `m / 128**h`.
+
+    What is a product itself takes the factor on its smaller side: `|x| * m < 2**53` holds for the
+    product of all three, and so for that of two.
+    """
+    halves, axis = row.attributes
+    scales = _aligned(row) / 128.0**halves
+    if axis == WHOLE_TENSOR:
+        scales = scales.reshape(())
+    factors = writer.constant(scales.astype(helper.tensor_dtype_to_np_dtype(kind)))
+    if source in writer.products and kind == carrier(edge) == TensorProto.DOUBLE:
+        large, small = writer.products[source]
+        return writer.node("Mul", [large, writer.node("Mul", [small, factors])])
+    return writer.node("Mul", [writer.cast(source, carrier(edge), kind), factors])
+
+
+def _span(row: Row, edge: EdgeType) -> tuple[int, int]:
+    """Least and largest result before it is clipped."""
+    factors = row.parameter(ParameterKind.MULTIPLIERS)
+    ends = [
+        rounded(end * int(factor), row.attributes[0])
+        for end in (edge.low, edge.high)
+        for factor in (factors.min(), factors.max())
+    ]
+    return min(ends), max(ends)
 
 
 def _aligned(row: Row) -> Integers:
@@ -145,17 +190,49 @@ def floor_by_halves(name: str, halves: int, writer: NodeWriter) -> str:
     return current
 
 
-def clipped(row: Row, name: str, writer: NodeWriter, held_kind: int = TensorProto.DOUBLE) -> str:
+def floored(
+    row: Row, unrounded: str, lift: float, writer: NodeWriter, kind: int, span: tuple[int, int]
+) -> str:
+    """The floor of `unrounded`, held in `kind`, and `lift`, clipped; `span` as in `clipped`."""
+    shifted = unrounded
+    if lift:
+        constant = np.array(lift, helper.tensor_dtype_to_np_dtype(kind))
+        shifted = writer.node("Add", [unrounded, writer.constant(constant)])
+    result = clipped(row, writer.node("Floor", [shifted]), writer, kind, span)
+    remember(row, unrounded, lift, result, writer, kind)
+    return result
+
+
+def remember(
+    row: Row, unrounded: str, lift: float, result: str, writer: NodeWriter, kind: int
+) -> None:
+    """Lets bytes be made of `unrounded` without a detour, where float32 holds their fractions."""
+    edge = row.output_type
+    if kind == TensorProto.FLOAT and row.attributes[0] <= 2 and result != unrounded:
+        writer.floored[result] = Floored(unrounded, lift, edge.low, edge.high)
+
+
+def clipped(
+    row: Row,
+    name: str,
+    writer: NodeWriter,
+    held_kind: int = TensorProto.DOUBLE,
+    span: tuple[int, int] | None = None,
+) -> str:
     """`name`, held in `held_kind`, in the element type of the output and in the declared range.
 
-    The cast may round a value beyond 2**24, but never across a bound of the range.
+    The cast may round a value beyond 2**24, but never across a bound of the range. An end of the
+    range that `span`, the least and the largest value, does not pass is left out.
     """
-    kind = carrier(row.output_type)
+    kind, edge = carrier(row.output_type), row.output_type
     held = writer.cast(name, held_kind, kind)
-    bounds = np.array([row.output_type.low, row.output_type.high]).astype(
-        helper.tensor_dtype_to_np_dtype(kind)
-    )
-    return writer.node("Clip", [held, *(writer.constant(bound) for bound in bounds)])
+    dtype = helper.tensor_dtype_to_np_dtype(kind)
+    below, above = (True, True) if span is None else (span[0] < edge.low, span[1] > edge.high)
+    if not (below or above):
+        return held
+    low = writer.constant(np.array(edge.low).astype(dtype)) if below else ""
+    high = [writer.constant(np.array(edge.high).astype(dtype))] if above else []
+    return writer.node("Clip", [held, low, *high])
 
 
 def rounded(total: int, halves: int) -> int:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-import numpy as np
-
 from nesa.models.graph import Integers, Opcode, Row
 from nesa.models.opcodes.interface import NodeWriter, expect
 from nesa.models.opcodes.operands import Column, Fold, Places
@@ -36,9 +34,7 @@ class Reshape:
         self, row: Row, inputs: tuple[EdgeType, ...], names: Sequence[str], writer: NodeWriter
     ) -> str:
         """Reshape."""
-        return writer.node(
-            "Reshape", [names[0], writer.constant(np.array(row.attributes, np.int64))]
-        )
+        return writer.reshape(names[0], row.attributes)
 
     lower_ezkl = lower_ort
 
