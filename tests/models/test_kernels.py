@@ -90,7 +90,9 @@ def single(opcode: Opcode, attributes, edge: EdgeType, parameters=(), declared=N
     return builder.table([builder.add(opcode, [0], attributes, parameters, declared)])
 
 
-@pytest.mark.parametrize(("halves", "high"), [(1, 127), (2, 127), (2, 1000), (1, 32767), (3, 5)])
+@pytest.mark.parametrize(
+    ("halves", "high"), [(1, 127), (2, 127), (2, 1000), (2, 32767), (1, 32767), (3, 5), (3, 127)]
+)
 @pytest.mark.parametrize("factor", [1, 63, 64, 127, 8191])
 def test_a_large_rescale_is_exact_at_every_tie(halves, high, factor):
     edge = EdgeType(DType.INT32, (8192,), -(2**24) + 1, 2**24 - 1)
@@ -173,6 +175,7 @@ FACTORS = [
     (64, 77, 1),
     (-73, 64, 1),
     (591, -64, 2),
+    (8191, -8189, 1),
     (8064, -8191, 4),
 ]
 
