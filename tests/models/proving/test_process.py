@@ -153,7 +153,7 @@ async def test_a_killed_worker_leaves_no_files_and_no_process(tmp_path: Path, te
 @linux_only
 async def test_the_loop_runs_on_while_a_worker_works(tmp_path: Path):
     arguments = await set_up_arguments(tmp_path)
-    task = asyncio.create_task(run_step(process.SET_UP, arguments, tmp_path, Limits(seconds=2)))
+    task = asyncio.create_task(run_step(process.SET_UP, arguments, tmp_path, Limits(seconds=0.5)))
     longest, last = 0.0, time.monotonic()
     while not task.done():
         await asyncio.sleep(0.01)
