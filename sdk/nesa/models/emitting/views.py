@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -12,6 +13,7 @@ from nesa.models.emitting.emission import Emission
 from nesa.models.emitting.held import Held
 from nesa.models.floats import Layer
 from nesa.models.graph import Integers, Opcode, Parameter, ParameterKind
+from nesa.models.opcodes.concat import MAX_INPUTS
 from nesa.models.opcodes.window import PoolAttributes
 from nesa.models.quantise import Scaling, quantise_factor
 from nesa.protocol.edges import DType, EdgeType
@@ -59,7 +61,7 @@ def join(emission: Emission, layer: Layer) -> None:
         wanted = Scaling(DType.INT8, -127, 127, step * 255 / 127)
     values = [_alike(emission, item, wanted) for item in held]
     axis = int(layer.number("axis", 0)) % len(emission.shape(layer.target))
-    value = emission.builder.add(Opcode.CONCAT, values, (axis,))
+    value = _joined(emission, values, axis)
     emission.held[layer.target] = Held(value, wanted.scale)
 
 
@@ -162,9 +164,19 @@ def _alike(emission: Emission, held: Held, wanted: Scaling) -> int:
 
 
 def _repeated(emission: Emission, value: int, times: int, axis: int) -> int:
-    if times == 1:
-        return value
-    return emission.builder.add(Opcode.CONCAT, [value] * times, (axis,))
+    return _joined(emission, [value] * times, axis)
+
+
+def _joined(emission: Emission, values: Sequence[int], axis: int) -> int:
+    """The tensors behind each other, in as many rows as the bound on a row's inputs asks for."""
+    level = list(values)
+    while len(level) > 1:
+        groups = [level[start : start + MAX_INPUTS] for start in range(0, len(level), MAX_INPUTS)]
+        level = [
+            emission.builder.add(Opcode.CONCAT, group, (axis,)) if len(group) > 1 else group[0]
+            for group in groups
+        ]
+    return level[0]
 
 
 def _embed(emission: Emission, layer: Layer) -> None:
