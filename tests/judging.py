@@ -1,4 +1,4 @@
-"""Both judges on titanoboa, and a witness who knows all values of a table."""
+"""Both judges on pyrevm, and a witness who knows all values of a table."""
 
 from __future__ import annotations
 
@@ -6,14 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
 
-from boa.contracts.vyper.vyper_contract import VyperContract
-
 from nesa.models.graph import Shard, Table
 from nesa.models.judging import Opening, Question, Witness, evaluate, extent
 from nesa.models.opcodes.operands import Fold
 from nesa.models.reference import decode
 from nesa.models.reference import evaluate as all_values
-from tests.deployment import deployer
+from tests.revm import RevmChain, RevmContract
 
 
 def witness_of(table: Table, inputs: Sequence[bytes]) -> Witness:
@@ -26,14 +24,15 @@ def witness_of(table: Table, inputs: Sequence[bytes]) -> Witness:
 class Judges:
     """The contracts."""
 
-    element: VyperContract
-    fold: VyperContract
+    element: RevmContract
+    fold: RevmContract
 
     @classmethod
     def deploy(cls) -> Judges:
         """New ones, without state and so good for any number of tests."""
-        judges = (deployer(f"disputes/{name}").deploy() for name in ("ElementJudge", "FoldJudge"))
-        return cls(*judges)
+        chain = RevmChain()
+        names = ("ElementJudge", "FoldJudge")
+        return cls(*(chain.deploy(f"contracts/disputes/{name}") for name in names))
 
     def evaluate(
         self, question: Question, first: int, stop: int, openings: Sequence[Opening]
@@ -51,7 +50,7 @@ class Judges:
         question = witness.question(index, element)
         fold, count = extent(question)
         parts = witness.parts(index, element)
-        assert parts[0][0] == 0 and parts[-1][1] == count
+        assert (parts[0][0], parts[-1][1]) == (0, count)
         values = []
         for first, stop in parts:
             openings = witness.openings(index, element, first, stop)

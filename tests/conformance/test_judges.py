@@ -8,10 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nesa.models.graph import Opcode
-from nesa.models.judging import Witness, evaluate, is_refuted
+from nesa.models.judging import Witness, is_refuted
 from tests.judging import Judges, witness_of
-from tests.models.encoder import encoder
-from tests.models.tables import TABLES, corners, small_network
+from tests.models.tables import TABLES, corners
 
 
 @pytest.fixture(scope="module")

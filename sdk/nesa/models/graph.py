@@ -241,9 +241,7 @@ class Table:
     def leaves(self) -> tuple[Digest, ...]:
         """One leaf for each row, then one for each shard."""
         rows = (leaf_hash(self.encoded_row(index)) for index in range(len(self.rows)))
-        shards = (
-            shard.leaf(len(self.rows) + number) for number, shard in enumerate(self.shards)
-        )
+        shards = (shard.leaf(len(self.rows) + number) for number, shard in enumerate(self.shards))
         return (*rows, *shards)
 
     @property

@@ -7,6 +7,7 @@ inputs, and every operand is found by the index function of the operator.
 from __future__ import annotations
 
 import numpy as np
+from eth_utils.crypto import keccak
 
 from nesa.models.graph import Opcode, ParameterKind, Row
 from nesa.models.judging.addresses import Address, address, columns_of, constants_shape
@@ -115,7 +116,7 @@ def _tensor_leaves(edge: EdgeType, digest: bytes, opening: Opening) -> dict[int,
     if opening == Opening():
         return {}
     leaves, root = _data_root(opening, edge.nbytes)
-    if _bound(edge, root) != digest:
+    if keccak(TENSOR_DOMAIN + edge.pack() + root) != digest:
         raise InvalidOpening("the leaves are those of another tensor")
     return leaves
 
