@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
+from typing import Final
 
+from nesa.chain.abi import interface
 from nesa.models.graph import Shard, Table
 from nesa.models.judging import Opening, Question, Witness, evaluate, extent
 from nesa.models.opcodes.operands import Fold
 from nesa.models.reference import decode
 from nesa.models.reference import evaluate as all_values
-from tests.revm import RevmChain, RevmContract
+from tests.revm import NOBODY, RevmChain, RevmContract
+
+_EVALUATE: Final = interface("FoldJudge").function("evaluate", 4)
 
 
 def witness_of(table: Table, inputs: Sequence[bytes]) -> Witness:
@@ -38,12 +42,18 @@ class Judges:
         self, question: Question, first: int, stop: int, openings: Sequence[Opening]
     ) -> int:
         """What the right contract says."""
-        fold, _ = extent(question)
-        judge = self.element if fold is Fold.WHOLE else self.fold
-        shown = [opening.as_abi() for opening in openings]
-        found = judge.evaluate(question.as_abi(), first, stop, shown)
+        judge, data = self.transaction(question, first, stop, openings)
+        (found,) = _EVALUATE.decode(judge.chain.send(NOBODY, judge.address, data))
         assert isinstance(found, int)
         return found
+
+    def transaction(
+        self, question: Question, first: int, stop: int, openings: Sequence[Opening]
+    ) -> tuple[RevmContract, bytes]:
+        """The right contract, and the calldata that it is given."""
+        judge = self.element if extent(question)[0] is Fold.WHOLE else self.fold
+        shown = [opening.as_abi() for opening in openings]
+        return judge, _EVALUATE.encode([question.as_abi(), first, stop, shown])
 
     def element_of(self, witness: Witness, index: int, element: int) -> int:
         """An element as both judges and their Python twin see it, part by part."""

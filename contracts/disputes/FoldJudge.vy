@@ -31,6 +31,9 @@ from ..lib import operator_row
 MAX_PART: constant(uint256) = 256
 MAX_LEAVES: constant(uint256) = 16
 
+TOP_BYTE: constant(uint256) = 255 << 248
+NEXT_BYTE: constant(uint256) = 255 << 240
+
 WHOLE: constant(uint256) = 0
 SUM: constant(uint256) = 1
 LARGEST: constant(uint256) = 2
@@ -165,62 +168,64 @@ def _values(
     first: uint256,
     stop: uint256,
 ) -> int256[MAX_PART]:
-    # Operands first <= k < stop of a column, in order. Their leaves ascend with them, so one pass
-    # over the opened leaves finds them all.
-    kind: edge_type.EdgeType = edge_type.unpack(edge)
-    stride: int256 = convert(column.step * kind.itemsize, int256)
-    unused: uint256 = 256 - 8 * kind.itemsize
-    middle: uint256 = 0
-    if kind.signed:
-        middle = 1 << (8 * kind.itemsize - 1)
-    bias: int256 = convert(middle, int256)
-    width: int256 = convert(column.width, int256)
-    data: Bytes[4128] = concat(opening.data, empty(bytes32))
-
+    # Operands first <= k < stop of a column, in order; padding is 0. Their leaves ascend with them,
+    # so one pass over the opened leaves finds them all.
     values: int256[MAX_PART] = empty(int256[MAX_PART])
-    found: uint256 = 0  # place in the list of the leaf that was read last
-    leaf: uint256 = max_value(uint256)  # its index
+    kind: edge_type.EdgeType = edge_type.unpack(edge)
+    stride: uint256 = column.step * kind.itemsize
+    count: uint256 = stop - first
     line: uint256 = first // column.wide
-    left: uint256 = first % column.wide  # places of the line that were passed
-    is_inside: bool = False
-    origin: int256 = 0  # of the first place of the line, in bytes
-    is_new: bool = True
-    for i: uint256 in range(stop - first, bound=MAX_PART):
-        if is_new:
-            is_new = False
-            y: int256 = convert(line % column.tall, int256) + column.top
-            is_inside = y >= 0 and y < convert(column.height, int256)
-            if is_inside:
-                above: uint256 = line // column.tall * column.height + convert(y, uint256)
-                start: uint256 = column.base + above * column.width * column.step
-                origin = convert(start * kind.itemsize, int256) + column.left * stride
-        x: int256 = unsafe_add(column.left, convert(left, int256))
-        if is_inside and x >= 0 and x < width:
-            byte: uint256 = convert(origin + convert(left, int256) * stride, uint256)
-            if byte // 256 != leaf:
-                leaf = byte // 256
-                for _: uint256 in range(MAX_LEAVES + 1):  # the last one finds the end
-                    assert found < len(opening.leaves), "judge: an operand is not opened"
-                    if opening.leaves[found] == leaf:
-                        break
-                    found = unsafe_add(found, 1)
-            start: uint256 = unsafe_add(found << 8, byte & 255)
-            bits: uint256 = convert(extract32(data, start), uint256) >> unused
-            if kind.itemsize == 2:
-                bits = (bits >> 8) | ((bits & 255) << 8)
-            elif kind.itemsize == 4:
-                bits = (
-                    (bits >> 24)
-                    | ((bits >> 8) & 65280)
-                    | ((bits & 65280) << 8)
-                    | ((bits & 255) << 24)
-                )
-            value: int256 = unsafe_sub(convert(bits ^ middle, int256), bias)
-            assert kind.low <= value and value <= kind.high, "judge: operand out of range"
-            values[i] = value
-        left = unsafe_add(left, 1)
-        if left == column.wide:
-            left = 0
-            line = unsafe_add(line, 1)
-            is_new = True
+    passed: uint256 = first % column.wide  # places of the line
+    found: uint256 = 0  # place in the list of the leaf that is read
+    done: uint256 = 0
+    for _: uint256 in range(MAX_PART):  # a turn for each stretch of a line inside of one leaf
+        if done == count:
+            break
+        length: uint256 = min(column.wide - passed, count - done)
+        y: int256 = convert(line % column.tall, int256) + column.top
+        x: int256 = convert(passed, int256) + column.left
+        if x < 0:
+            length = min(length, convert(-x, uint256))
+        elif y >= 0 and y < convert(column.height, int256) and x < convert(column.width, int256):
+            length = min(length, column.width - convert(x, uint256))
+            above: uint256 = line // column.tall * column.height + convert(y, uint256)
+            place: uint256 = (above * column.width + convert(x, uint256)) * column.step
+            start: uint256 = (column.base + place) * kind.itemsize
+            length = min(length, (255 - start % 256) // stride + 1)
+            for turn: uint256 in range(MAX_LEAVES + 1):  # the last one finds the end
+                assert found < len(opening.leaves), "judge: an operand is not opened"
+                if opening.leaves[found] == start // 256:
+                    break
+                found = unsafe_add(found, 1)
+            start = start % 256 + 256 * found
+            for k: uint256 in range(length, bound=MAX_PART):
+                word: uint256 = opening.words[start >> 5]
+                value: int256 = self._integer(word << ((start & 31) << 3), kind)
+                assert kind.low <= value and value <= kind.high, "judge: operand out of range"
+                values[unsafe_add(done, k)] = value
+                start = unsafe_add(start, stride)
+        done += length
+        passed += length
+        if passed == column.wide:
+            passed = 0
+            line += 1
+    assert done == count, "judge: too many stretches"
     return values
+
+
+@internal
+@pure
+def _integer(word: uint256, kind: edge_type.EdgeType) -> int256:
+    # The little-endian integer in the highest bytes of a word.
+    if kind.itemsize == 1:
+        if kind.signed:
+            return convert(convert(word, bytes32), int256) >> 248
+        return convert(word >> 248, int256)
+    if kind.itemsize == 2:
+        pair: uint256 = (word << 8) & TOP_BYTE | (word >> 8) & NEXT_BYTE
+        return convert(convert(pair, bytes32), int256) >> 240
+    turned: uint256 = (word << 24) & TOP_BYTE
+    turned |= (word << 8) & NEXT_BYTE
+    turned |= (word >> 8) & (NEXT_BYTE >> 8)
+    turned |= (word >> 24) & (NEXT_BYTE >> 16)
+    return convert(convert(turned, bytes32), int256) >> 224

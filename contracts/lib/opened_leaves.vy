@@ -9,6 +9,7 @@ from ..interfaces import IJudge
 from . import edge_type
 
 LEAF_BYTES: constant(uint256) = 256
+WORDS: constant(uint256) = 8
 MAX_OPENED: constant(uint256) = 16
 MAX_DEPTH: constant(uint256) = 40
 
@@ -23,7 +24,7 @@ def is_empty(opening: IJudge.Opening) -> bool:
     """
     if len(opening.leaves) != 0:
         return False
-    assert len(opening.data) == 0 and len(opening.siblings) == 0, "opening: names no leaves"
+    assert len(opening.words) == 0 and len(opening.siblings) == 0, "opening: names no leaves"
     return True
 
 
@@ -38,17 +39,17 @@ def data_root(opening: IJudge.Opening, size: uint256) -> bytes32:
     """
     width: uint256 = (size + LEAF_BYTES - 1) // LEAF_BYTES
     hashes: DynArray[bytes32, MAX_OPENED] = []
-    end: uint256 = 0
     least: uint256 = 0
-    for place: uint256 in opening.leaves:
+    assert len(opening.words) == WORDS * len(opening.leaves), "opening: wrong number of words"
+    for i: uint256 in range(len(opening.leaves), bound=MAX_OPENED):
+        place: uint256 = opening.leaves[i]
         assert place < width, "opening: no such leaf"
         assert place >= least, "opening: leaves must ascend"
         least = place + 1
-        length: uint256 = min(LEAF_BYTES, size - place * LEAF_BYTES)
-        assert end + length <= len(opening.data), "opening: bytes are missing"
-        hashes.append(keccak256(concat(b"\x00", slice(opening.data, end, length))))
-        end += length
-    assert end == len(opening.data), "opening: too many bytes"
+        leaf: uint256[WORDS] = empty(uint256[WORDS])
+        for k: uint256 in range(WORDS):
+            leaf[k] = opening.words[unsafe_add(unsafe_mul(WORDS, i), k)]
+        hashes.append(self._leaf_hash(leaf, min(LEAF_BYTES, size - place * LEAF_BYTES)))
     return self._root(opening.leaves, hashes, width, opening.siblings)
 
 
@@ -87,9 +88,10 @@ def value(opening: IJudge.Opening, edge: bytes32, place: uint256) -> int256:
             start = i * LEAF_BYTES + first % LEAF_BYTES
     assert start != max_value(uint256), "opening: a place is not opened"
 
+    word: uint256 = opening.words[start // 32]
     bits: uint256 = 0
     for i: uint256 in range(kind.itemsize, bound=4):
-        byte: uint256 = convert(slice(opening.data, start + i, 1), uint256)
+        byte: uint256 = (word >> (248 - 8 * (start % 32 + i))) & 255
         bits |= byte << (8 * i)
     number: int256 = convert(bits, int256)
     half: uint256 = 1 << (8 * kind.itemsize - 1)
@@ -97,6 +99,21 @@ def value(opening: IJudge.Opening, edge: bytes32, place: uint256) -> int256:
         number -= convert(2 * half, int256)
     assert kind.low <= number and number <= kind.high, "opening: out of range"
     return number
+
+
+@internal
+@pure
+def _leaf_hash(leaf: uint256[WORDS], length: uint256) -> bytes32:
+    whole: Bytes[257] = concat(b"\x00", abi_encode(leaf))
+    if length == LEAF_BYTES:
+        return keccak256(whole)
+    # What fills the leaf up is no part of it, and nobody may say anything there.
+    for k: uint256 in range(length // 32, WORDS, bound=WORDS):
+        beside: uint256 = leaf[k]
+        if k == length // 32:
+            beside = beside << (8 * (length % 32))
+        assert beside == 0, "opening: a leaf is longer"
+    return keccak256(slice(whole, 0, length + 1))
 
 
 @internal

@@ -10,7 +10,7 @@ from eth_abi.abi import decode
 from eth_abi.exceptions import DecodingError
 
 from nesa.models.graph import ROW_ABI, Opcode, Row
-from nesa.protocol.digests import leaf_hash
+from nesa.protocol.digests import LEAF_BYTES, leaf_hash
 from nesa.protocol.edges import EdgeType
 from nesa.protocol.errors import InvalidInput, InvalidOpening
 from nesa.protocol.openings import root_of
@@ -53,9 +53,12 @@ class Opening:
     siblings: tuple[bytes, ...] = ()
     path: tuple[bytes, ...] = ()
 
-    def as_abi(self) -> tuple[Sequence[int], bytes, Sequence[bytes], Sequence[bytes]]:
-        """Fields in the order of the contract's struct."""
-        return self.leaves, self.data, self.siblings, self.path
+    def as_abi(self) -> tuple[Sequence[int], Sequence[int], Sequence[bytes], Sequence[bytes]]:
+        """Fields in the order of the contract's struct; the last leaf is filled up with zeros."""
+        filled = self.data.ljust(LEAF_BYTES * len(self.leaves), b"\0")
+        starts = range(0, len(filled), 32)
+        words = [int.from_bytes(filled[start : start + 32], "big") for start in starts]
+        return self.leaves, words, self.siblings, self.path
 
 
 @dataclass(frozen=True, slots=True)
