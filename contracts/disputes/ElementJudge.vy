@@ -87,7 +87,7 @@ def is_refuted(
 
     assert claimed != convert(place, int256), "judge: the claimed place"
 
-    judging.expect_tensor(row, question.tensors, 0, opening)
+    judging.expect_tensor(row.types[0], question.tensors[0], opening)
     base: uint256 = question.element * size
     best: uint256 = convert(claimed, uint256)
     held: int256 = opened_leaves.value(opening, row.types[0], base + best)
@@ -107,7 +107,7 @@ def element(edge: bytes32, digest: bytes32, place: uint256, opening: IJudge.Open
     @return The element; reverts unless it lies in the type's range.
     """
     assert place < edge_type.elements(edge), "judge: beyond the tensor"
-    judging.expect_digest(edge, digest, opening)
+    judging.expect_tensor(edge, digest, opening)
     return opened_leaves.value(opening, edge, place)
 
 
@@ -132,7 +132,7 @@ def _operand(
         place = operator_row.repeated(row, source, element)
     elif row.opcode == operator_row.EMBEDDING:
         place = element // operator_row.attribute(row, 1)
-    judging.expect_tensor(row, tensors, source, opening)
+    judging.expect_tensor(row.types[source], tensors[source], opening)
     return opened_leaves.value(opening, row.types[source], place)
 
 

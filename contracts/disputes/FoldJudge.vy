@@ -23,6 +23,7 @@ from ..interfaces import IFoldJudge
 implements: IJudge
 implements: IFoldJudge
 
+from ..lib import byte_lanes
 from ..lib import edge_type
 from ..lib import judging
 from ..lib import opened_leaves
@@ -80,32 +81,38 @@ def evaluate(
 
     fold: uint256 = self._fold(row.opcode)
     assert fold != WHOLE, "judge: is judged at once"
-    judging.expect_tensor(row, question.tensors, 0, openings[0])
-    values: int256[MAX_PART] = self._values(
-        operator_row.first_column(row, question.element), row.types[0], openings[0], first, stop
-    )
+    judging.expect_tensor(row.types[0], question.tensors[0], openings[0])
+    element: uint256 = question.element
+    count: uint256 = stop - first
+    column: operator_row.Window = operator_row.first_column(row, element)
     if columns == 1:
-        return self._folded(fold, values, stop - first)
-
-    total: int256 = 0
-    factors: operator_row.Window = empty(operator_row.Window)
-    edge: bytes32 = judging.WEIGHTS
+        values: int256[MAX_PART] = self._values(column, row.types[0], openings[0], first, stop)
+        return self._folded(fold, values, count)
     if row.opcode == operator_row.MATMUL:
-        judging.expect_tensor(row, question.tensors, 1, openings[1])
-        factors = operator_row.second_column(row, question.element)
-        edge = row.types[1]
-    else:
-        channel: uint256 = operator_row.channel(row, question.element)
-        size: uint256 = operator_row.operands(row)
-        channels: uint256 = operator_row.channels(row)
-        judging.expect_weights(openings[1], size, channel, channels, row.roots[0])
-        factors = operator_row.line(0, 1, size)
-        judging.expect_constants(openings[2], 4 * channels, row.roots[1])
-        if first == 0:
-            total = opened_leaves.value(openings[2], judging.BIASES, channel)
-    return total + self._dot(
-        values, self._values(factors, edge, openings[1], first, stop), stop - first
-    )
+        judging.expect_tensor(row.types[1], question.tensors[1], openings[1])
+        x: int256[MAX_PART] = self._values(column, row.types[0], openings[0], first, stop)
+        column = operator_row.second_column(row, element)
+        return self._dot(x, self._values(column, row.types[1], openings[1], first, stop), count)
+
+    size: uint256 = operator_row.operands(row)
+    channel: uint256 = operator_row.channel(row, element)
+    channels: uint256 = operator_row.channels(row)
+    judging.expect_weights(openings[1], size, channel, channels, row.roots[0])
+    judging.expect_constants(openings[2], 4 * channels, row.roots[1])
+    bias: int256 = 0
+    if first == 0:
+        bias = opened_leaves.value(openings[2], judging.BIASES, channel)
+    kind: edge_type.EdgeType = edge_type.unpack(row.types[0])
+    if row.opcode == operator_row.LINEAR and kind.itemsize == 1:
+        bytes_of_x: byte_lanes.ByteKind = byte_lanes.ByteKind(
+            signed=kind.signed, low=kind.low, high=kind.high
+        )
+        start: uint256 = column.base + first
+        return bias + byte_lanes.dot(openings[0], start, openings[1], first, count, bytes_of_x)
+    x: int256[MAX_PART] = self._values(column, row.types[0], openings[0], first, stop)
+    column = operator_row.line(0, 1, size)
+    w: int256[MAX_PART] = self._values(column, judging.WEIGHTS, openings[1], first, stop)
+    return bias + self._dot(x, w, count)
 
 
 @external
@@ -200,7 +207,14 @@ def _values(
             start = start % 256 + 256 * found
             for k: uint256 in range(length, bound=MAX_PART):
                 word: uint256 = opening.words[start >> 5]
-                value: int256 = self._integer(word << ((start & 31) << 3), kind)
+                word = word << ((start & 31) << 3)
+                value: int256 = 0
+                if kind.itemsize != 1:
+                    value = self._integer(word, kind.itemsize)
+                elif kind.signed:
+                    value = convert(convert(word, bytes32), int256) >> 248
+                else:
+                    value = convert(word >> 248, int256)
                 assert kind.low <= value and value <= kind.high, "judge: operand out of range"
                 values[unsafe_add(done, k)] = value
                 start = unsafe_add(start, stride)
@@ -215,13 +229,9 @@ def _values(
 
 @internal
 @pure
-def _integer(word: uint256, kind: edge_type.EdgeType) -> int256:
-    # The little-endian integer in the highest bytes of a word.
-    if kind.itemsize == 1:
-        if kind.signed:
-            return convert(convert(word, bytes32), int256) >> 248
-        return convert(word >> 248, int256)
-    if kind.itemsize == 2:
+def _integer(word: uint256, itemsize: uint256) -> int256:
+    # The little-endian integer of two or four bytes, always signed, at the head of a word.
+    if itemsize == 2:
         pair: uint256 = (word << 8) & TOP_BYTE | (word >> 8) & NEXT_BYTE
         return convert(convert(pair, bytes32), int256) >> 240
     turned: uint256 = (word << 24) & TOP_BYTE

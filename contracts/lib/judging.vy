@@ -41,25 +41,7 @@ def row(question: IJudge.Question) -> operator_row.Row:
 
 @internal
 @pure
-def expect_tensor(
-    row: operator_row.Row,
-    tensors: DynArray[bytes32, 16],
-    source: uint256,
-    opening: IJudge.Opening,
-):
-    """
-    @notice Reverts unless leaves are those of an input as the defender committed it.
-    @param row The row.
-    @param tensors Digests of the row's inputs.
-    @param source Which input.
-    @param opening The leaves; none are leaves of any tensor.
-    """
-    self.expect_digest(row.types[source], tensors[source], opening)
-
-
-@internal
-@pure
-def expect_digest(edge: bytes32, digest: bytes32, opening: IJudge.Opening):
+def expect_tensor(edge: bytes32, digest: bytes32, opening: IJudge.Opening):
     """
     @notice Reverts unless leaves are those of a tensor.
     @param edge Packed type of the tensor.
@@ -67,8 +49,8 @@ def expect_digest(edge: bytes32, digest: bytes32, opening: IJudge.Opening):
     @param opening The leaves; none are leaves of any tensor.
     """
     assert len(opening.path) == 0, "judge: only weights have a path"
-    if not opened_leaves.is_empty(opening):
-        root: bytes32 = opened_leaves.data_root(opening, edge_type.byte_length(edge))
+    root: bytes32 = opened_leaves.data_root(opening, edge_type.byte_length(edge))
+    if root != empty(bytes32):
         bound: bytes32 = keccak256(concat(tensor_digest.TENSOR_DOMAIN, edge, root))
         assert bound == digest, "judge: another tensor"
 
@@ -83,8 +65,8 @@ def expect_constants(opening: IJudge.Opening, size: uint256, root: bytes32):
     @param root The root that the row names.
     """
     assert len(opening.path) == 0, "judge: a path to constants"
-    if not opened_leaves.is_empty(opening):
-        assert opened_leaves.data_root(opening, size) == root, "judge: other constants"
+    found: bytes32 = opened_leaves.data_root(opening, size)
+    assert found == empty(bytes32) or found == root, "judge: other constants"
 
 
 @internal

@@ -16,31 +16,20 @@ MAX_DEPTH: constant(uint256) = 40
 
 @internal
 @pure
-def is_empty(opening: IJudge.Opening) -> bool:
-    """
-    @notice Whether nothing is opened, which proves nothing and reads nothing.
-    @param opening The opening.
-    @return True when it is.
-    """
-    if len(opening.leaves) != 0:
-        return False
-    assert len(opening.words) == 0 and len(opening.siblings) == 0, "opening: names no leaves"
-    return True
-
-
-@internal
-@pure
 def data_root(opening: IJudge.Opening, size: uint256) -> bytes32:
     """
     @notice Root of the bytes whose leaves are opened.
     @param opening The leaves.
     @param size How many bytes there are in all.
-    @return The root.
+    @return The root; zero when nothing is opened, which proves nothing and reads nothing.
     """
     width: uint256 = (size + LEAF_BYTES - 1) // LEAF_BYTES
     hashes: DynArray[bytes32, MAX_OPENED] = []
     least: uint256 = 0
     assert len(opening.words) == WORDS * len(opening.leaves), "opening: wrong number of words"
+    if len(opening.leaves) == 0:
+        assert len(opening.siblings) == 0, "opening: names no leaves"
+        return empty(bytes32)
     for i: uint256 in range(len(opening.leaves), bound=MAX_OPENED):
         place: uint256 = opening.leaves[i]
         assert place < width, "opening: no such leaf"
@@ -128,7 +117,6 @@ def _root(
     at: DynArray[uint256, MAX_OPENED] = places
     nodes: DynArray[bytes32, MAX_OPENED] = hashes
     count: uint256 = len(places)
-    assert count != 0, "opening: no leaves"
     width: uint256 = leaves
     used: uint256 = 0
     for level: uint256 in range(MAX_DEPTH):

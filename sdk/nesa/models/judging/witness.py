@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from typing import Final
 
-from nesa.models.graph import Integers, Parameter, ParameterKind, Row, Table
+from nesa.models.graph import Integers, Opcode, Parameter, ParameterKind, Row, Table
 from nesa.models.judging.addresses import Address, address, columns_of, constants_dtype
 from nesa.models.judging.questions import MAX_LEAVES, Opening, Question
 from nesa.models.judging.verdicts import extent_of
@@ -13,6 +14,9 @@ from nesa.models.opcodes.operands import LEAF_OPERANDS, Source
 from nesa.protocol.digests import bytes_root, tensor_digest
 from nesa.protocol.ids import Digest
 from nesa.protocol.openings import Tree, leaf_bytes
+
+SINGLE_OPERANDS: Final = 48
+"""Operands that a judge reads one by one, in a part that stays below 200,000 gas."""
 
 
 class Witness:
@@ -72,10 +76,13 @@ class Witness:
         return tuple(found)
 
     def parts(self, index: int, element: int) -> list[tuple[int, int]]:
-        """Cuts the operands of an element into parts that a judge takes: [first, stop) each."""
+        """Cuts the operands of an element into parts that a judge takes cheaply: [first, stop)."""
         count, first, found = self.extent(index), 0, []
+        row = self.table.rows[index]
+        in_lanes = row.opcode is Opcode.LINEAR and self._itemsize(row, 0) == 1
+        most = LEAF_OPERANDS if in_lanes else SINGLE_OPERANDS
         while first < count:
-            size = min(LEAF_OPERANDS, count - first)
+            size = min(most, count - first)
             while not self._fits(index, element, first, first + size):
                 size = (size + 1) // 2
             found.append((first, first + size))
