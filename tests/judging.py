@@ -61,9 +61,18 @@ class Judges:
         self, question: Question, first: int, stop: int, openings: Sequence[Opening]
     ) -> tuple[RevmContract, bytes]:
         """The right contract, and the calldata that it is given."""
-        judge = self.element if extent(question)[0] is Fold.WHOLE else self.fold
+        return self.judge_of(question), self.calldata(question, first, stop, openings)
+
+    def judge_of(self, question: Question) -> RevmContract:
+        """Which contract judges the row."""
+        return self.element if extent(question)[0] is Fold.WHOLE else self.fold
+
+    def calldata(
+        self, question: Question, first: int, stop: int, openings: Sequence[Opening]
+    ) -> bytes:
+        """A call of `evaluate`, the same for both contracts."""
         shown = [opening.as_abi() for opening in openings]
-        return judge, _EVALUATE.encode([question.as_abi(), first, stop, shown])
+        return _EVALUATE.encode([question.as_abi(), first, stop, shown])
 
     def claimed(self, witness: Witness, value: int, place: int) -> int:
         """The element that a witness committed to, as it is opened on chain."""

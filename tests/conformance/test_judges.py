@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import reduce
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -86,7 +87,7 @@ def test_parts_make_the_whole(judges, name, data):
     count = witness.extent(0)
     cuts = sorted({0, count, *data.draw(st.lists(st.integers(0, count), max_size=4))})
     question, parts = witness.question(0, place), []
-    for first, stop in zip(cuts, cuts[1:], strict=False):
+    for first, stop in pairwise(cuts):
         openings = witness.openings(0, place, first, stop)
         parts.append(judges.evaluate(question, first, stop, openings))
         assert parts[-1] == evaluate(question, first, stop, openings)

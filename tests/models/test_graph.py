@@ -92,7 +92,7 @@ def test_the_root_of_a_known_table_stays_what_it_is():
     assert small_network().operators_root.hex() == ROOT
 
 
-ROOT = "ebcedbf02804b8309f3e2baba6c0dcd3ad0e98626bd821991d5aaff2253a48cf"
+ROOT = "38b7dc83db06e2b7b1de43faa2777cc015a9cf3a4b3da0dfa0a6d3fc06bb5386"
 
 
 def test_outputs_of_a_shard_are_the_inputs_of_the_next():

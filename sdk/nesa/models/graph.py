@@ -169,11 +169,11 @@ class Shard:
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
 
-    def leaf(self, index: int) -> Digest:
-        """The shard's leaf, behind those of the operators."""
+    def encoded(self, index: int) -> bytes:
+        """What the shard's leaf, behind those of the operators, is the hash of."""
         attributes = (self.first, self.end, *self.outputs)
         place = (index, Opcode.SHARD, attributes, self.inputs, (), 0)
-        return leaf_hash(encode(ROW_ABI, (*place, ZERO_DIGEST, ())))
+        return encode(ROW_ABI, (*place, ZERO_DIGEST, ()))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -241,7 +241,10 @@ class Table:
     def leaves(self) -> tuple[Digest, ...]:
         """One leaf for each row, then one for each shard."""
         rows = (leaf_hash(self.encoded_row(index)) for index in range(len(self.rows)))
-        shards = (shard.leaf(len(self.rows) + number) for number, shard in enumerate(self.shards))
+        shards = (
+            leaf_hash(shard.encoded(len(self.rows) + number))
+            for number, shard in enumerate(self.shards)
+        )
         return (*rows, *shards)
 
     @property

@@ -36,10 +36,10 @@ class Witness:
     def question(self, index: int, element: int) -> Question:
         """Asks for one element of the output of row `index`."""
         return Question(
-            self._rows.root,
-            self._rows.width,
+            self.rows.root,
+            self.rows.width,
             self.table.encoded_row(index),
-            self._rows.siblings([index]),
+            self.rows.siblings([index]),
             element,
             tuple(self.digest(value) for value in self.table.rows[index].inputs),
         )
@@ -53,6 +53,10 @@ class Witness:
         if value not in self._bytes:
             self._bytes[value] = self.table.type_of(value).encode(self.values[value])
         return self._bytes[value]
+
+    def keep(self, value: int, data: bytes) -> None:
+        """Commits to these canonical bytes of a value, which may break its range."""
+        self._bytes[value] = data
 
     def extent(self, index: int) -> int:
         """How many operands of an element of row `index` can be cut into parts."""
@@ -89,10 +93,6 @@ class Witness:
             first += size
         return found
 
-    def open_element(self, value: int, place: int) -> Opening:
-        """Opens one element of a value."""
-        return self.open_places(value, [place])
-
     def open_places(self, value: int, places: Sequence[int]) -> Opening:
         """Opens several elements of a value."""
         wanted = Address(0, 0, tuple(places))
@@ -100,7 +100,8 @@ class Witness:
         return _opened(self._tree(value), self.encoded(value), wanted.leaves(itemsize))
 
     @cached_property
-    def _rows(self) -> Tree:
+    def rows(self) -> Tree:
+        """The tree of the table, whose root is that of the operators."""
         return Tree(self.table.leaves)
 
     def _fits(self, index: int, element: int, first: int, stop: int) -> bool:
