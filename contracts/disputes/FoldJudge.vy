@@ -199,7 +199,7 @@ def _values(
             place: uint256 = (above * column.width + convert(x, uint256)) * column.step
             start: uint256 = (column.base + place) * kind.itemsize
             length = min(length, (255 - start % 256) // stride + 1)
-            for turn: uint256 in range(MAX_LEAVES + 1):  # the last one finds the end
+            for _turn: uint256 in range(MAX_LEAVES + 1):  # the last one finds the end
                 assert found < len(opening.leaves), "judge: an operand is not opened"
                 if opening.leaves[found] == start // 256:
                     break

@@ -119,7 +119,7 @@ def _root(
     count: uint256 = len(places)
     width: uint256 = leaves
     used: uint256 = 0
-    for level: uint256 in range(MAX_DEPTH):
+    for _level: uint256 in range(MAX_DEPTH):
         if width == 1:
             break
         kept: uint256 = 0

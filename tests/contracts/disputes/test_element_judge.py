@@ -9,6 +9,7 @@ import pytest
 from nesa.models.judging import Opening, evaluate, is_refuted
 from nesa.models.judging import element as committed
 from nesa.protocol.errors import InvalidOpening
+from nesa.protocol.ids import Digest
 from tests.contracts.disputes.changes import changed_openings, expect_all_refused, witness_for
 from tests.revm import NOBODY, Revert
 
@@ -42,7 +43,7 @@ def test_no_field_may_change_where_an_element_is_opened(judges):
     shown += [
         (replace(edge, low=edge.low - 1), digest, 2, opening),
         (replace(edge, shape=edge.shape[::-1]), digest, 2, opening),
-        (edge, bytes(32), 2, opening),
+        (edge, Digest(bytes(32)), 2, opening),
         (edge, digest, edge.elements, opening),
         (edge, digest, 2, Opening()),
     ]
