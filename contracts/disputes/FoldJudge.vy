@@ -83,36 +83,30 @@ def evaluate(
     assert fold != WHOLE, "judge: is judged at once"
     judging.expect_tensor(row.types[0], question.tensors[0], openings[0])
     element: uint256 = question.element
-    count: uint256 = stop - first
     column: operator_row.Window = operator_row.first_column(row, element)
-    if columns == 1:
-        values: int256[MAX_PART] = self._values(column, row.types[0], openings[0], first, stop)
-        return self._folded(fold, values, count)
+    bias: int256 = 0
     if row.opcode == operator_row.MATMUL:
         judging.expect_tensor(row.types[1], question.tensors[1], openings[1])
-        x: int256[MAX_PART] = self._values(column, row.types[0], openings[0], first, stop)
-        column = operator_row.second_column(row, element)
-        return self._dot(x, self._values(column, row.types[1], openings[1], first, stop), count)
+    elif columns != 1:
+        bias = self._bias(row, element, first, openings[1], openings[2])
+        kind: edge_type.EdgeType = edge_type.unpack(row.types[0])
+        if row.opcode == operator_row.LINEAR and kind.itemsize == 1:
+            bytes_of_x: byte_lanes.ByteKind = byte_lanes.ByteKind(
+                signed=kind.signed, low=kind.low, high=kind.high
+            )
+            return bias + byte_lanes.dot(
+                openings[0], column.base + first, openings[1], first, stop - first, bytes_of_x
+            )
 
-    size: uint256 = operator_row.operands(row)
-    channel: uint256 = operator_row.channel(row, element)
-    channels: uint256 = operator_row.channels(row)
-    judging.expect_weights(openings[1], size, channel, channels, row.roots[0])
-    judging.expect_constants(openings[2], 4 * channels, row.roots[1])
-    bias: int256 = 0
-    if first == 0:
-        bias = opened_leaves.value(openings[2], judging.BIASES, channel)
-    kind: edge_type.EdgeType = edge_type.unpack(row.types[0])
-    if row.opcode == operator_row.LINEAR and kind.itemsize == 1:
-        bytes_of_x: byte_lanes.ByteKind = byte_lanes.ByteKind(
-            signed=kind.signed, low=kind.low, high=kind.high
-        )
-        start: uint256 = column.base + first
-        return bias + byte_lanes.dot(openings[0], start, openings[1], first, count, bytes_of_x)
     x: int256[MAX_PART] = self._values(column, row.types[0], openings[0], first, stop)
-    column = operator_row.line(0, 1, size)
-    w: int256[MAX_PART] = self._values(column, judging.WEIGHTS, openings[1], first, stop)
-    return bias + self._dot(x, w, count)
+    if columns == 1:
+        return self._folded(fold, x, stop - first)
+    edge: bytes32 = judging.WEIGHTS
+    column = operator_row.line(0, 1, operator_row.operands(row))
+    if row.opcode == operator_row.MATMUL:
+        edge = row.types[1]
+        column = operator_row.second_column(row, element)
+    return bias + self._dot(x, self._values(column, edge, openings[1], first, stop), stop - first)
 
 
 @external
@@ -142,6 +136,26 @@ def _fold(opcode: uint256) -> uint256:
     if operator_row.is_largest(opcode):
         return LARGEST
     return WHOLE
+
+
+@internal
+@pure
+def _bias(
+    row: operator_row.Row,
+    element: uint256,
+    first: uint256,
+    weights: IJudge.Opening,
+    biases: IJudge.Opening,
+) -> int256:
+    # Binds the constants of a Linear or Conv; what the part with operand 0 adds.
+    channel: uint256 = operator_row.channel(row, element)
+    channels: uint256 = operator_row.channels(row)
+    size: uint256 = operator_row.operands(row)
+    judging.expect_weights(weights, size, channel, channels, row.roots[0])
+    judging.expect_constants(biases, 4 * channels, row.roots[1])
+    if first != 0:
+        return 0
+    return opened_leaves.value(biases, judging.BIASES, channel)
 
 
 @internal
@@ -199,11 +213,11 @@ def _values(
             place: uint256 = (above * column.width + convert(x, uint256)) * column.step
             start: uint256 = (column.base + place) * kind.itemsize
             length = min(length, (255 - start % 256) // stride + 1)
-            for _turn: uint256 in range(MAX_LEAVES + 1):  # the last one finds the end
-                assert found < len(opening.leaves), "judge: an operand is not opened"
-                if opening.leaves[found] == start // 256:
+            for ahead: uint256 in range(MAX_LEAVES + 1):  # the last one finds the end
+                assert found + ahead < len(opening.leaves), "judge: an operand is not opened"
+                if opening.leaves[found + ahead] == start // 256:
+                    found += ahead
                     break
-                found = unsafe_add(found, 1)
             start = start % 256 + 256 * found
             for k: uint256 in range(length, bound=MAX_PART):
                 word: uint256 = opening.words[start >> 5]

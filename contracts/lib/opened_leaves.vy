@@ -117,9 +117,10 @@ def _root(
     at: DynArray[uint256, MAX_OPENED] = places
     nodes: DynArray[bytes32, MAX_OPENED] = hashes
     count: uint256 = len(places)
-    width: uint256 = leaves
+    assert (leaves - 1) >> MAX_DEPTH == 0, "opening: the tree is too deep"
     used: uint256 = 0
-    for _level: uint256 in range(MAX_DEPTH):
+    for level: uint256 in range(MAX_DEPTH):
+        width: uint256 = ((leaves - 1) >> level) + 1
         if width == 1:
             break
         kept: uint256 = 0
@@ -146,7 +147,5 @@ def _root(
             nodes[kept] = node
             kept = unsafe_add(kept, 1)
         count = kept
-        width = unsafe_add(width, 1) >> 1
-    assert width == 1, "opening: the tree is too deep"
     assert used == len(siblings), "opening: too many nodes"
     return nodes[0]
