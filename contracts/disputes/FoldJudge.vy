@@ -88,7 +88,13 @@ def evaluate(
     if row.opcode == operator_row.MATMUL:
         judging.expect_tensor(row.types[1], question.tensors[1], openings[1])
     elif columns != 1:
-        bias = self._bias(row, element, first, openings[1], openings[2])
+        channel: uint256 = operator_row.channel(row, element)
+        channels: uint256 = operator_row.channels(row)
+        size: uint256 = operator_row.operands(row)
+        judging.expect_weights(openings[1], size, channel, channels, row.roots[0])
+        judging.expect_constants(openings[2], 4 * channels, row.roots[1])
+        if first == 0:
+            bias = opened_leaves.value(openings[2], judging.BIASES, channel)
         kind: edge_type.EdgeType = edge_type.unpack(row.types[0])
         if row.opcode == operator_row.LINEAR and kind.itemsize == 1:
             bytes_of_x: byte_lanes.ByteKind = byte_lanes.ByteKind(
@@ -106,7 +112,8 @@ def evaluate(
     if row.opcode == operator_row.MATMUL:
         edge = row.types[1]
         column = operator_row.second_column(row, element)
-    return bias + self._dot(x, self._values(column, edge, openings[1], first, stop), stop - first)
+    z: int256[MAX_PART] = self._values(column, edge, openings[1], first, stop)
+    return bias + self._dot(x, z, stop - first)
 
 
 @external
@@ -136,26 +143,6 @@ def _fold(opcode: uint256) -> uint256:
     if operator_row.is_largest(opcode):
         return LARGEST
     return WHOLE
-
-
-@internal
-@pure
-def _bias(
-    row: operator_row.Row,
-    element: uint256,
-    first: uint256,
-    weights: IJudge.Opening,
-    biases: IJudge.Opening,
-) -> int256:
-    # Binds the constants of a Linear or Conv; what the part with operand 0 adds.
-    channel: uint256 = operator_row.channel(row, element)
-    channels: uint256 = operator_row.channels(row)
-    size: uint256 = operator_row.operands(row)
-    judging.expect_weights(weights, size, channel, channels, row.roots[0])
-    judging.expect_constants(biases, 4 * channels, row.roots[1])
-    if first != 0:
-        return 0
-    return opened_leaves.value(biases, judging.BIASES, channel)
 
 
 @internal

@@ -49,7 +49,9 @@ def expect_tensor(edge: bytes32, digest: bytes32, opening: IJudge.Opening):
     @param opening The leaves; none are leaves of any tensor.
     """
     assert len(opening.path) == 0, "judge: only weights have a path"
-    root: bytes32 = opened_leaves.data_root(opening, edge_type.byte_length(edge))
+    # A call among the arguments of another would copy the opening once more.
+    size: uint256 = edge_type.byte_length(edge)
+    root: bytes32 = opened_leaves.data_root(opening, size)
     if root != empty(bytes32):
         bound: bytes32 = keccak256(concat(tensor_digest.TENSOR_DOMAIN, edge, root))
         assert bound == digest, "judge: another tensor"
