@@ -26,6 +26,8 @@ def data_root(opening: IJudge.Opening, size: uint256) -> bytes32:
     width: uint256 = (size + LEAF_BYTES - 1) // LEAF_BYTES
     hashes: DynArray[bytes32, MAX_OPENED] = []
     least: uint256 = 0
+    # Offset and length, then the words.
+    encoded: Bytes[4160] = abi_encode(opening.words)
     assert len(opening.words) == WORDS * len(opening.leaves), "opening: wrong number of words"
     if len(opening.leaves) == 0:
         assert len(opening.siblings) == 0, "opening: names no leaves"
@@ -35,10 +37,16 @@ def data_root(opening: IJudge.Opening, size: uint256) -> bytes32:
         assert place < width, "opening: no such leaf"
         assert place >= least, "opening: leaves must ascend"
         least = place + 1
-        leaf: uint256[WORDS] = empty(uint256[WORDS])
-        for k: uint256 in range(WORDS):
-            leaf[k] = opening.words[unsafe_add(unsafe_mul(WORDS, i), k)]
-        hashes.append(self._leaf_hash(leaf, min(LEAF_BYTES, size - place * LEAF_BYTES)))
+        length: uint256 = min(LEAF_BYTES, size - place * LEAF_BYTES)
+        # What fills the last leaf of a tree up is no part of it, and nobody may say anything there.
+        leaf: Bytes[LEAF_BYTES] = slice(encoded, 64 + LEAF_BYTES * i, LEAF_BYTES)
+        if length != LEAF_BYTES:
+            rest: uint256 = LEAF_BYTES - length
+            zeros: Bytes[LEAF_BYTES] = abi_encode(empty(uint256[WORDS]))
+            is_filled: bool = slice(leaf, length, rest) == slice(zeros, 0, rest)
+            assert is_filled, "opening: a leaf is longer"
+            leaf = slice(leaf, 0, length)
+        hashes.append(keccak256(concat(b"\x00", leaf)))
     return self._root(opening.leaves, hashes, width, opening.siblings)
 
 
@@ -88,21 +96,6 @@ def value(opening: IJudge.Opening, edge: bytes32, place: uint256) -> int256:
         number -= convert(2 * half, int256)
     assert kind.low <= number and number <= kind.high, "opening: out of range"
     return number
-
-
-@internal
-@pure
-def _leaf_hash(leaf: uint256[WORDS], length: uint256) -> bytes32:
-    whole: Bytes[257] = concat(b"\x00", abi_encode(leaf))
-    if length == LEAF_BYTES:
-        return keccak256(whole)
-    # What fills the leaf up is no part of it, and nobody may say anything there.
-    for k: uint256 in range(length // 32, WORDS, bound=WORDS):
-        beside: uint256 = leaf[k]
-        if k == length // 32:
-            beside = beside << (8 * (length % 32))
-        assert beside == 0, "opening: a leaf is longer"
-    return keccak256(slice(whole, 0, length + 1))
 
 
 @internal

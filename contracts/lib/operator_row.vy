@@ -125,14 +125,14 @@ def operands(row: Row) -> uint256:
     """
     opcode: uint256 = row.opcode
     if opcode == LINEAR or opcode == ROW_SUM or opcode == ROW_MAX:
-        return self.attribute(row, 0)
+        return convert(row.attributes[0], uint256)
     if opcode == MATMUL:
-        return self.attribute(row, 1)
+        return convert(row.attributes[1], uint256)
     if opcode == CONV:
-        each: uint256 = self.attribute(row, 0) // self.attribute(row, 3)
-        return each * self.attribute(row, 4) * self.attribute(row, 5)
+        each: uint256 = convert(row.attributes[0], uint256) // convert(row.attributes[3], uint256)
+        return each * convert(row.attributes[4], uint256) * convert(row.attributes[5], uint256)
     if opcode == MAX_POOL or opcode == SUM_POOL:
-        return self.attribute(row, 3) * self.attribute(row, 4)
+        return convert(row.attributes[3], uint256) * convert(row.attributes[4], uint256)
     return 1
 
 
@@ -158,7 +158,7 @@ def channel(row: Row, element: uint256) -> uint256:
     @return The channel.
     """
     if row.opcode == LINEAR:
-        return element % self.attribute(row, 1)
+        return element % convert(row.attributes[1], uint256)
     return element // (edge_type.dimension(row.output, 2) * edge_type.dimension(row.output, 3))
 
 
@@ -171,7 +171,7 @@ def channels(row: Row) -> uint256:
     @return Their number.
     """
     if row.opcode == LINEAR:
-        return self.attribute(row, 1)
+        return convert(row.attributes[1], uint256)
     return edge_type.dimension(row.output, 1)
 
 
@@ -191,9 +191,9 @@ def first_column(row: Row, element: uint256) -> Window:
         return self._pool(row, element)
     size: uint256 = self.operands(row)
     if opcode == LINEAR:
-        return self.line(element // self.attribute(row, 1) * size, 1, size)
+        return self.line(element // convert(row.attributes[1], uint256) * size, 1, size)
     if opcode == MATMUL:
-        return self.line(element // self.attribute(row, 2) * size, 1, size)
+        return self.line(element // convert(row.attributes[2], uint256) * size, 1, size)
     return self.line(element * size, 1, size)
 
 
@@ -206,9 +206,9 @@ def second_column(row: Row, element: uint256) -> Window:
     @param element Flat index of the element.
     @return Their column.
     """
-    height: uint256 = self.attribute(row, 0)
-    size: uint256 = self.attribute(row, 1)
-    width: uint256 = self.attribute(row, 2)
+    height: uint256 = convert(row.attributes[0], uint256)
+    size: uint256 = convert(row.attributes[1], uint256)
+    width: uint256 = convert(row.attributes[2], uint256)
     batch: uint256 = element // (height * width)
     return self.line(batch * size * width + element % width, width, size)
 
@@ -233,21 +233,21 @@ def line(base: uint256, step: uint256, size: uint256) -> Window:
 def _conv(row: Row, element: uint256) -> Window:
     place: uint256[5] = edge_type.coordinates(row.output, element)
     channels: uint256 = edge_type.dimension(row.output, 1)
-    each: uint256 = self.attribute(row, 0) // self.attribute(row, 3)
-    group: uint256 = place[1] // (channels // self.attribute(row, 3))
-    height: uint256 = self.attribute(row, 1)
-    width: uint256 = self.attribute(row, 2)
+    each: uint256 = convert(row.attributes[0], uint256) // convert(row.attributes[3], uint256)
+    group: uint256 = place[1] // (channels // convert(row.attributes[3], uint256))
+    height: uint256 = convert(row.attributes[1], uint256)
+    width: uint256 = convert(row.attributes[2], uint256)
     return Window(
         base=group * each * height * width,
         step=1,
         height=height,
         width=width,
-        tall=self.attribute(row, 4),
-        wide=self.attribute(row, 5),
-        top=convert(place[2] * self.attribute(row, 6), int256)
-        - convert(self.attribute(row, 8), int256),
-        left=convert(place[3] * self.attribute(row, 7), int256)
-        - convert(self.attribute(row, 9), int256),
+        tall=convert(row.attributes[4], uint256),
+        wide=convert(row.attributes[5], uint256),
+        top=convert(place[2] * convert(row.attributes[6], uint256), int256)
+        - convert(convert(row.attributes[8], uint256), int256),
+        left=convert(place[3] * convert(row.attributes[7], uint256), int256)
+        - convert(convert(row.attributes[9], uint256), int256),
     )
 
 
@@ -255,17 +255,17 @@ def _conv(row: Row, element: uint256) -> Window:
 @pure
 def _pool(row: Row, element: uint256) -> Window:
     place: uint256[5] = edge_type.coordinates(row.output, element)
-    height: uint256 = self.attribute(row, 1)
-    width: uint256 = self.attribute(row, 2)
+    height: uint256 = convert(row.attributes[1], uint256)
+    width: uint256 = convert(row.attributes[2], uint256)
     return Window(
         base=place[1] * height * width,
         step=1,
         height=height,
         width=width,
-        tall=self.attribute(row, 3),
-        wide=self.attribute(row, 4),
-        top=convert(place[2] * self.attribute(row, 5), int256),
-        left=convert(place[3] * self.attribute(row, 6), int256),
+        tall=convert(row.attributes[3], uint256),
+        wide=convert(row.attributes[4], uint256),
+        top=convert(place[2] * convert(row.attributes[5], uint256), int256),
+        left=convert(place[3] * convert(row.attributes[6], uint256), int256),
     )
 
 
@@ -285,13 +285,13 @@ def moved_from(row: Row, element: uint256) -> (uint256, uint256):
     if row.opcode == TRANSPOSE:
         turned: uint256[5] = empty(uint256[5])
         for i: uint256 in range(len(row.attributes), bound=MAX_RANK):
-            turned[self.attribute(row, i)] = place[i]
+            turned[convert(row.attributes[i], uint256)] = place[i]
         place = turned
     elif row.opcode == SLICE:
-        place[self.attribute(row, 0)] += self.attribute(row, 1)
+        place[convert(row.attributes[0], uint256)] += convert(row.attributes[1], uint256)
     else:
         assert row.opcode == CONCAT, "row: unknown opcode"
-        axis: uint256 = self.attribute(row, 0)
+        axis: uint256 = convert(row.attributes[0], uint256)
         for edge: bytes32 in row.types:
             size: uint256 = edge_type.dimension(edge, axis)
             if place[axis] < size:

@@ -15,7 +15,7 @@ from nesa.protocol.digests import bytes_root, tensor_digest
 from nesa.protocol.ids import Digest
 from nesa.protocol.openings import Tree, leaf_bytes
 
-SINGLE_OPERANDS: Final = 32
+SINGLE_OPERANDS: Final = 24
 """Operands that a judge reads one by one, in a part that stays below 200,000 gas."""
 
 
