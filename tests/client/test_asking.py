@@ -31,6 +31,7 @@ from nesa import (
 )
 from nesa.chain.deployment import KeyFile
 from nesa.client.answers import AnyQuery
+from nesa.models.card import ClassifierCard
 from nesa.protocol.digests import boundary_digest
 from nesa.protocol.ids import Amount, Digest, QueryId
 from tests.client.conftest import MLP
@@ -345,4 +346,5 @@ async def test_a_card_is_read_from_the_store_when_no_folder_is_at_hand(
     bare = Network.model_validate(network.network.model_dump() | {"models": ()})
     async with Client.connect(bare) as client:
         model = await client.model(MLP)
+        assert isinstance(model.card, ClassifierCard)
         assert model.card.labels == ("malignant", "benign")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from nesa.models.card import Accuracy, Feature, ModelCard
+from nesa.models.card import Accuracy, ClassifierCard, Feature
 from nesa.models.index import word
 from nesa.protocol.edges import DType, EdgeType
 from nesa.protocol.errors import InvalidTensor
@@ -16,7 +16,7 @@ LOGITS = EdgeType(DType.INT16, (1, 2), -32767, 32767)
 PLACE = EdgeType(DType.INT16, (1, 1), 0, 1)
 
 
-def card(output: EdgeType = LOGITS, **changes) -> ModelCard:
+def card(output: EdgeType = LOGITS, **changes) -> ClassifierCard:
     """A card with three features: degrees, metres and a ratio."""
     facts = {
         "name": "weather",
@@ -36,7 +36,7 @@ def card(output: EdgeType = LOGITS, **changes) -> ModelCard:
         "output_scale": 0.01,
         "accuracy": Accuracy(test_rows=1, float_model=1.0, integer_model=1.0),
     }
-    return ModelCard(**{**facts, **changes})
+    return ClassifierCard(**{**facts, **changes})
 
 
 def test_features_become_whole_steps_from_their_offset():
@@ -109,7 +109,7 @@ def test_every_field_changes_the_digest():
 
 
 def test_a_card_survives_json():
-    assert ModelCard.model_validate_json(card().model_dump_json()) == card()
+    assert ClassifierCard.model_validate_json(card().model_dump_json()) == card()
 
 
 @pytest.mark.parametrize(
