@@ -87,7 +87,7 @@ def compile_model(
     Raises:
         InvalidModel: a node that cannot be compiled (named), or sums that may reach 2**24.
     """
-    model = read_float_model(onnx)
+    model = read_float_model(onnx, padding)
     _expect_rows(model, calibration)
     scaling = input_scaling or _input_scaling(model, calibration, percentile)
     samples = model.activations(calibration)

@@ -136,13 +136,13 @@ def quantise_factor(factor: float) -> tuple[int, int]:
     return round(factor * 128.0**halves), halves
 
 
-def quantise_factors(factors: Sequence[float]) -> tuple[list[int], int]:
-    """Multipliers and their common halves for tensors that are added.
+def quantise_factors(factors: Sequence[float], least: int = PRECISE) -> tuple[list[int], int]:
+    """Multipliers and their common halves for tensors that are added, none below `least`.
 
     Raises:
         InvalidModel: the factors lie too far apart for one count of halves.
     """
-    halves = _fewest_halves(min(factors), PRECISE)
+    halves = _fewest_halves(min(factors), least)
     multipliers = [round(factor * 128.0**halves) for factor in factors]
     if max(multipliers) > MULTIPLIER_HIGH:
         raise InvalidModel("the scales of two tensors that are added lie too far apart")

@@ -15,6 +15,7 @@ from nesa.models.floats import VIEWS, FloatModel, Layer
 from nesa.models.graph import Opcode, Parameter, ParameterKind
 from nesa.models.opcodes.rescale import HALVES_HIGH, MULTIPLIER_HIGH, MULTIPLIER_LOW
 from nesa.models.quantise import (
+    PRECISE,
     Floats,
     Scaling,
     activation_scaling,
@@ -30,9 +31,6 @@ WIDE_HEADROOM: Final = 1.25
 
 LAST_HEADROOM: Final = 1.5
 FEWEST_STEPS: Final = 6
-
-MASKED: Final = 4e3
-"""Numbers beyond it only say that a place does not count."""
 
 NORMS: Final = frozenset({"LayerNormalization", "RMSNormalization"})
 WIDE_READERS: Final = NORMS | {"Add", "Sub", "Mul", "Div", "ReduceMean", "ReduceSum"}
@@ -99,13 +97,13 @@ class Emission:
         return self.builder.type_of(self.held[name].value)
 
     def peak(self, name: str) -> float:
-        """Largest magnitude of the tensor on the calibration data, what is masked left out."""
+        """Largest magnitude of the tensor on the calibration data, padding left out."""
         return float(np.abs(self.shown(name)).max(initial=0.0)) or 1.0
 
     def shown(self, name: str) -> Floats:
-        """The numbers of the tensor on the calibration data, what is masked left out, [n]."""
+        """The numbers of the tensor on the calibration data, padding left out, [n]."""
         values = self.samples[name]
-        found: Floats = values[np.abs(values) < MASKED]
+        found: Floats = values[np.isfinite(values)]
         return found
 
     def scaling(self, name: str) -> Scaling:
@@ -236,10 +234,16 @@ class Emission:
         constant = self.constant(offset.reshape((1,) * (rank - 1) + (-1,)), wanted.scale)
         return self.added((held, constant), (1, 1), wanted)
 
-    def added(self, pair: tuple[Held, Held], signs: tuple[int, int], wanted: Scaling) -> Held:
-        """Sum of two plain values, or their difference, as `wanted`."""
+    def added(
+        self,
+        pair: tuple[Held, Held],
+        signs: tuple[int, int],
+        wanted: Scaling,
+        least: int = PRECISE,
+    ) -> Held:
+        """Sum of two plain values, or their difference, as `wanted`; see `quantise_factors`."""
         factors = [held.step / wanted.scale for held in pair]
-        sizes, halves = quantise_factors(factors)
+        sizes, halves = quantise_factors(factors, least)
         multipliers = np.array([size * sign for size, sign in zip(sizes, signs, strict=True)])
         values = pair[0].value, pair[1].value
         shape = np.broadcast_shapes(*(self.builder.type_of(value).shape for value in values))

@@ -9,16 +9,13 @@ import numpy as np
 
 from nesa.models.compositions import scaled
 from nesa.models.emitting import dense
-from nesa.models.emitting.emission import MASKED, Emission
+from nesa.models.emitting.emission import Emission
 from nesa.models.emitting.held import Held
 from nesa.models.floats import Layer
 from nesa.models.graph import Opcode
 from nesa.models.quantise import Scaling
 from nesa.protocol.edges import DType
 from nesa.protocol.errors import InvalidModel
-
-SCORE_STEP: Final = 0.045
-"""Least step of masked scores: 255 of them are as good as minus infinity to a softmax."""
 
 RECIPROCAL_BITS: Final = 15
 
@@ -28,9 +25,6 @@ def add(emission: Emission, layer: Layer) -> None:
     sign = -1 if layer.kind == "Sub" else 1
     if layer.constants:
         _add_constant(emission, layer, sign)
-        return
-    if any(reader.kind == "Softmax" for reader in emission.readers(layer.target)):
-        _add_mask(emission, layer, sign)
         return
     target, scaling = dense.activation(emission, layer)
     pair = emission.plain(layer.sources[0]), emission.plain(layer.sources[1])
@@ -84,17 +78,6 @@ def _multiply_constant(emission: Emission, layer: Layer) -> None:
         raise InvalidModel(f"{layer.name} must multiply by one constant for each channel")
     gains = constant.reshape(-1)
     emission.held[layer.target] = Held(held.value, held.scale * gains, held.offset * gains)
-
-
-def _add_mask(emission: Emission, layer: Layer, sign: int) -> None:
-    """Scores and what hides some of them from the softmax."""
-    masks = [np.nanmax(np.abs(emission.samples[name])) >= MASKED for name in layer.sources]
-    scores = emission.plain(layer.sources[masks.index(False)])
-    step = max(scores.step, SCORE_STEP)
-    high = emission.builder.type_of(scores.value).high
-    wanted = Scaling(DType.INT16, -4 * high, high, step)
-    pair = emission.plain(layer.sources[0]), emission.plain(layer.sources[1])
-    emission.held[layer.target] = emission.added(pair, (1, sign), wanted)
 
 
 def _products(emission: Emission, layer: Layer, first: Held, second: Held) -> int:
