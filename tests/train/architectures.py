@@ -148,9 +148,7 @@ class Bert(nn.Module):
             case _:
                 return whole.to(torch.bool)
 
-    def forward(
-        self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor
-    ) -> Tensor:
+    def forward(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor) -> Tensor:
         """Logits [1, 3]."""
         hidden = self.words(input_ids) + self.kinds(token_type_ids) + self.positions(self.places)
         hidden = self.norm(hidden)
@@ -246,7 +244,10 @@ class ChannelNorm(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.weight, self.bias = nn.Parameter(torch.rand(channels)), nn.Parameter(torch.rand(channels))
+        self.weight, self.bias = (
+            nn.Parameter(torch.rand(channels)),
+            nn.Parameter(torch.rand(channels)),
+        )
 
     def forward(self, images: Tensor) -> Tensor:
         """Every place normalised over its channels."""

@@ -16,7 +16,18 @@ OPERATORS: Final = frozenset(
     {"Abs", "Add", "And", "Cast", "Ceil", "Celu", "Clip", "Div", "Elu", "Equal", "Erf", "Exp"}
     | {"Floor", "Gelu", "Greater", "GreaterOrEqual", "HardSigmoid", "HardSwish", "LeakyRelu"}
     | {"Less", "LessOrEqual", "Log", "Max", "Min", "Mish", "Mul", "Neg", "Not", "Or", "Pow"}
-    | {"PRelu", "Reciprocal", "Relu", "Round", "Selu", "Sigmoid", "Sign", "Softplus", "Softsign", "Sqrt"}
+    | {
+        "PRelu",
+        "Reciprocal",
+        "Relu",
+        "Round",
+        "Selu",
+        "Sigmoid",
+        "Sign",
+        "Softplus",
+        "Softsign",
+        "Sqrt",
+    }
     | {"Sub", "Swish", "Tanh", "ThresholdedRelu", "Where"}
 )
 """Node types that, with constants of one number, change every number by itself."""

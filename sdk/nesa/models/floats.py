@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import NodeProto, TensorProto, helper, numpy_helper
+from onnx import NodeProto, TensorProto, helper
 
 from nesa.models.elementwise import OPERATORS, Function, absorb
 from nesa.models.ordering import as_late_as_needed
@@ -231,6 +231,9 @@ def _read(node: NodeProto, constants: Constants) -> Iterator[Layer]:
             yield _batch_norm(layer)
         case "Split":
             yield from _parts(layer, node)
+        case "Div" if fixed and not layer.constant_first:
+            inverse = (1 / fixed[0].astype(np.float64)).astype(np.float32)
+            yield replace(layer, kind="Mul", constants=(inverse,))
         case "SimplifiedLayerNormalization":
             yield replace(layer, kind="RMSNormalization")
         case _:
@@ -256,8 +259,6 @@ def _convolution(layer: Layer) -> Layer:
     weights = layer.constants[0].astype(np.float64)
     if weights.ndim != 4 or set(layer.integers("dilations", (1, 1))) != {1}:
         raise InvalidModel(f"{layer.name} must be two-dimensional and without dilation")
-    if layer.attributes.get("auto_pad", b"NOTSET") != b"NOTSET":
-        raise InvalidModel(f"{layer.name} must give its pads as numbers")
     more = layer.constants[1:]
     biases = more[0].astype(np.float64) if more else np.zeros(len(weights))
     return replace(layer, weights=weights, biases=biases, constants=())
@@ -324,9 +325,7 @@ def _with_masks(layers: list[Layer]) -> list[Layer]:
     """
     uses = Counter(name for layer in layers for name in layer.sources)
     makers = {layer.target: layer for layer in layers}
-    return [
-        _masked(layer, makers, uses) if layer.kind == "Softmax" else layer for layer in layers
-    ]
+    return [_masked(layer, makers, uses) if layer.kind == "Softmax" else layer for layer in layers]
 
 
 def _masked(softmax: Layer, makers: Mapping[str, Layer], uses: Counter[str]) -> Layer:

@@ -136,17 +136,26 @@ def quantise_factor(factor: float) -> tuple[int, int]:
     return round(factor * 128.0**halves), halves
 
 
-def quantise_factors(factors: Sequence[float], least: int = PRECISE) -> tuple[list[int], int]:
-    """Multipliers and their common halves for tensors that are added, none below `least`.
+def quantise_factors(factors: Sequence[float]) -> tuple[list[int], int]:
+    """Multipliers and their common halves for tensors that are added.
 
     Raises:
         InvalidModel: the factors lie too far apart for one count of halves.
     """
-    halves = _fewest_halves(min(factors), least)
+    halves = _fewest_halves(min(factors), PRECISE)
     multipliers = [round(factor * 128.0**halves) for factor in factors]
     if max(multipliers) > MULTIPLIER_HIGH:
         raise InvalidModel("the scales of two tensors that are added lie too far apart")
     return multipliers, halves
+
+
+def share_halves(factors: Sequence[float]) -> bool:
+    """Whether the factors have multipliers with one count of halves."""
+    return any(
+        min(factors) * 128.0**halves >= PRECISE
+        and round(max(factors) * 128.0**halves) <= MULTIPLIER_HIGH
+        for halves in range(1, HALVES_HIGH + 1)
+    )
 
 
 def _finest_weight_scales(weights: Floats) -> Floats:

@@ -9,27 +9,29 @@ from typing import Final
 import numpy as np
 
 from nesa.models.build import TableBuilder
+from nesa.models.compositions import Written, affine
 from nesa.models.emitting.equalising import channel_scales
 from nesa.models.emitting.held import Held
 from nesa.models.floats import VIEWS, FloatModel, Layer
 from nesa.models.graph import Opcode, Parameter, ParameterKind
 from nesa.models.opcodes.rescale import HALVES_HIGH, MULTIPLIER_HIGH, MULTIPLIER_LOW
 from nesa.models.quantise import (
-    PRECISE,
     Floats,
     Scaling,
     activation_scaling,
     quantise_factor,
     quantise_factors,
+    share_halves,
 )
 from nesa.protocol.edges import DType, EdgeType
-from nesa.protocol.errors import InvalidModel
 
 WIDE_HIGH: Final = 32767
 WIDE_HEADROOM: Final = 1.25
 """How far beyond the calibration the int16 range of a residual stream reaches."""
 
 LAST_HEADROOM: Final = 1.5
+SUM_HIGH: Final = 2**24 - 1
+
 FEWEST_STEPS: Final = 6
 
 NORMS: Final = frozenset({"LayerNormalization", "RMSNormalization"})
@@ -148,12 +150,12 @@ class Emission:
         """The tensor with one scale and no offset, in whatever type it is held.
 
         Raises:
-            InvalidModel: a channel has a negative scale, or scales lie too far apart.
+            InvalidModel: scales lie too far apart.
         """
         held = self.held[name]
         if held.is_plain:
             return held
-        if not isinstance(held.scale, float):
+        if not isinstance(held.scale, float) or held.scale <= 0:
             held = self._with_one_scale(name, held)
         if np.any(held.offset):
             held = self._without_offset(name, held)
@@ -218,10 +220,12 @@ class Emission:
 
     def _with_one_scale(self, name: str, held: Held) -> Held:
         """int16 with one scale, each channel multiplied by what makes up the difference."""
-        scales = np.asarray(held.scale)
+        edge, wanted = self.builder.type_of(held.value), self.wide_scaling(name)
+        scales = np.broadcast_to(held.scale, edge.shape[-1:])
         if (scales <= 0).any():
-            raise InvalidModel(f"tensor {name!r} has a channel with a gain that is not positive")
-        wanted = self.wide_scaling(name)
+            offsets = np.broadcast_to(held.offset, scales.shape)
+            bent = affine(self.builder, Written(held.value, 1.0), scales, offsets, wanted)
+            return Held(bent.value, bent.scale)
         factors = scales / wanted.scale
         made = self._by_channel(held, factors, wanted, _most_halves(factors))
         return Held(made.value, wanted.scale, held.offset)
@@ -234,21 +238,37 @@ class Emission:
         constant = self.constant(offset.reshape((1,) * (rank - 1) + (-1,)), wanted.scale)
         return self.added((held, constant), (1, 1), wanted)
 
-    def added(
-        self,
-        pair: tuple[Held, Held],
-        signs: tuple[int, int],
-        wanted: Scaling,
-        least: int = PRECISE,
-    ) -> Held:
-        """Sum of two plain values, or their difference, as `wanted`; see `quantise_factors`."""
+    def added(self, pair: tuple[Held, Held], signs: tuple[int, int], wanted: Scaling) -> Held:
+        """Sum of two plain values, or their difference, as `wanted`.
+
+        A value whose steps are too fine beside the other's is first brought to those of the sum.
+
+        Raises:
+            InvalidModel: the steps of one are 64 times those of the sum, or more.
+        """
         factors = [held.step / wanted.scale for held in pair]
-        sizes, halves = quantise_factors(factors, least)
+        if not share_halves(factors):
+            whole = Scaling(DType.INT32, -SUM_HIGH, SUM_HIGH, wanted.scale)
+            first, second = (
+                self.rescaled(held, whole) if held.step < wanted.scale else held for held in pair
+            )
+            pair = first, second
+        sizes, halves = quantise_factors([held.step / wanted.scale for held in pair])
         multipliers = np.array([size * sign for size, sign in zip(sizes, signs, strict=True)])
         values = pair[0].value, pair[1].value
         shape = np.broadcast_shapes(*(self.builder.type_of(value).shape for value in values))
         value = self.builder.add_rescaled(values, multipliers, halves, wanted.edge(shape))
         return Held(value, wanted.scale)
+
+    def repeated(self, value: int, shape: tuple[int, ...]) -> int:
+        """The value with every axis of size 1, also those in front, repeated to fill the shape."""
+        own = self.builder.type_of(value).shape
+        own = (*[1] * (len(shape) - len(own)), *own)
+        value = self.builder.reshaped(value, own)
+        for axis, (before, after) in enumerate(zip(own, shape, strict=True)):
+            if before != after:
+                value = self.builder.add(Opcode.CONCAT, [value] * after, (axis,))
+        return value
 
     def constant(self, numbers: Floats, step: float) -> Held:
         """Numbers that do not depend on the input: the biases of a dense layer without weights."""

@@ -21,9 +21,6 @@ from nesa.protocol.errors import InvalidModel
 SCORE_STEP: Final = 0.045
 """Least step of masked scores: 255 of them are as good as minus infinity to a softmax."""
 
-COARSE: Final = 4
-"""Least multiplier of scores beside that of a mask: scores so small that it matters are alike."""
-
 LEAST_GAIN: Final = 1e-5
 """Gains smaller than this part of the largest are as good as none; training leaves such."""
 
@@ -41,7 +38,9 @@ def normalise(emission: Emission, layer: Layer) -> None:
     if layer.kind == "LayerNormalization":
         centred = centred - centred.mean(axis=-1, keepdims=True)
     deviations = np.sqrt((centred**2).mean(axis=-1, keepdims=True))
-    least = max(float(np.nanmin(deviations)) * LEAST_DEVIATION, math.sqrt(layer.number("epsilon", 1e-5)))
+    least = max(
+        float(np.nanmin(deviations)) * LEAST_DEVIATION, math.sqrt(layer.number("epsilon", 1e-5))
+    )
     peak = float(np.nanmax(np.abs(centred / np.maximum(deviations, least)))) or 1.0
     scaling = Scaling(DType.INT16, -WIDE_HIGH, WIDE_HIGH, peak * WIDE_HEADROOM / WIDE_HIGH)
     compose = layer_norm if layer.kind == "LayerNormalization" else rms_norm
@@ -78,7 +77,7 @@ def _masked(emission: Emission, layer: Layer, scores: Held) -> Held:
     if bottom >= -WIDE_HIGH and wanted.high <= WIDE_HIGH:
         wanted = replace(wanted, dtype=DType.INT16)
     for mask in masks:
-        scores = emission.added((scores, mask), (1, 1), wanted, least=COARSE)
+        scores = emission.added((scores, mask), (1, 1), wanted)
     return scores
 
 

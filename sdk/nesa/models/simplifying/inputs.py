@@ -53,7 +53,9 @@ def _mask(proto: onnx.ModelProto, padding: int | None, dtype: int) -> list[NodeP
     return [
         helper.make_node("Equal", ["input_ids", name], [f"{name}_equal"]),
         helper.make_node("Not", [f"{name}_equal"], [f"{name}_not"]),
-        helper.make_node("Cast", [f"{name}_not"], ["attention_mask"], to=dtype or TensorProto.INT64),
+        helper.make_node(
+            "Cast", [f"{name}_not"], ["attention_mask"], to=dtype or TensorProto.INT64
+        ),
     ]
 
 

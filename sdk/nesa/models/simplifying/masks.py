@@ -205,7 +205,9 @@ def _words(network: Network, source: str) -> int:
     sizes = [
         len(network.constants[node.input[0]])
         for node in network.nodes
-        if node.op_type == "Gather" and node.input[1] == source and node.input[0] in network.constants
+        if node.op_type == "Gather"
+        and node.input[1] == source
+        and node.input[0] in network.constants
     ]
     if not sizes:
         raise InvalidModel("an input of integers must look up the rows of one size of table")

@@ -167,7 +167,12 @@ def _reduced(network: Network, node: NodeProto) -> tuple[str, int] | None:
     if len(node.input) > 1 and node.input[1] in network.constants:
         axes = network.constants[node.input[1]].tolist()
     rank = len(network.shape(node.input[0]))
-    if not isinstance(axes, list) or len(axes) != 1 or not rank or not attribute(node, "keepdims", 1):
+    if (
+        not isinstance(axes, list)
+        or len(axes) != 1
+        or not rank
+        or not attribute(node, "keepdims", 1)
+    ):
         return None
     return node.input[0], int(axes[0]) % rank
 
