@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil
 from typing import Final
 
 import numpy as np
@@ -49,6 +50,13 @@ class Scaling:
     def edge(self, shape: tuple[int, ...]) -> EdgeType:
         """Type of a tensor of that shape which is held so."""
         return EdgeType(self.dtype, shape, self.low, self.high)
+
+    def coarser(self, scale: float) -> Scaling:
+        """The same real numbers in steps of at least `scale`."""
+        if scale <= self.scale:
+            return self
+        low, high = (ceil(end * self.scale / scale) for end in (-self.low, self.high))
+        return Scaling(self.dtype, -low, high, scale)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -30,6 +30,9 @@ WIDE_HEADROOM: Final = 1.25
 """How far beyond the calibration the int16 range of a residual stream reaches."""
 
 LAST_HEADROOM: Final = 1.5
+COARSEST: Final = 60.0
+"""How much coarser the steps of a value may be than those of a sum."""
+
 SUM_HIGH: Final = 2**24 - 1
 
 FEWEST_STEPS: Final = 6
@@ -159,6 +162,7 @@ class Emission:
             held = self._with_one_scale(name, held)
         if np.any(held.offset):
             held = self._without_offset(name, held)
+        held = Held(held.value, held.step)
         self.held[name] = held
         return held
 
@@ -241,11 +245,10 @@ class Emission:
     def added(self, pair: tuple[Held, Held], signs: tuple[int, int], wanted: Scaling) -> Held:
         """Sum of two plain values, or their difference, as `wanted`.
 
-        A value whose steps are too fine beside the other's is first brought to those of the sum.
-
-        Raises:
-            InvalidModel: the steps of one are 64 times those of the sum, or more.
+        The steps of the sum are coarser than wanted where no multiplier is large enough, and a
+        value whose steps are too fine beside the other's is first brought to those of the sum.
         """
+        wanted = wanted.coarser(max(held.step for held in pair) / COARSEST)
         factors = [held.step / wanted.scale for held in pair]
         if not share_halves(factors):
             whole = Scaling(DType.INT32, -SUM_HIGH, SUM_HIGH, wanted.scale)
@@ -255,9 +258,13 @@ class Emission:
             pair = first, second
         sizes, halves = quantise_factors([held.step / wanted.scale for held in pair])
         multipliers = np.array([size * sign for size, sign in zip(sizes, signs, strict=True)])
-        values = pair[0].value, pair[1].value
-        shape = np.broadcast_shapes(*(self.builder.type_of(value).shape for value in values))
-        value = self.builder.add_rescaled(values, multipliers, halves, wanted.edge(shape))
+        shapes = [self.builder.type_of(held.value).shape for held in pair]
+        shape = np.broadcast_shapes(*shapes)
+        one, other = (
+            self.builder.reshaped(held.value, (*[1] * (len(shape) - len(own)), *own))
+            for held, own in zip(pair, shapes, strict=True)
+        )
+        value = self.builder.add_rescaled((one, other), multipliers, halves, wanted.edge(shape))
         return Held(value, wanted.scale)
 
     def repeated(self, value: int, shape: tuple[int, ...]) -> int:

@@ -7,6 +7,7 @@ import onnx
 from nesa.models.simplifying.masks import with_plain_masks
 from nesa.models.simplifying.norms import with_norms
 from nesa.models.simplifying.optimising import optimised
+from nesa.models.simplifying.slopes import without_slopes
 
 
 def simplified(proto: onnx.ModelProto) -> onnx.ModelProto:
@@ -15,4 +16,4 @@ def simplified(proto: onnx.ModelProto) -> onnx.ModelProto:
     Raises:
         InvalidModel: ONNX Runtime cannot load the model, or a mask does more than hide places.
     """
-    return with_plain_masks(with_norms(optimised(proto)))
+    return with_plain_masks(with_norms(without_slopes(optimised(proto))))
