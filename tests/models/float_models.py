@@ -12,7 +12,9 @@ from nesa.models.reference import run
 from tests.models.onnx_runtime import LEVELS, in_runtime
 
 
-def build(nodes: Sequence[NodeProto], constants, shape, output: str, out_shape=None, opset=17) -> bytes:
+def build(
+    nodes: Sequence[NodeProto], constants, shape, output: str, out_shape=None, opset=17
+) -> bytes:
     """ONNX file with input `x`."""
     tensors = [
         numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()

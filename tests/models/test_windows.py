@@ -128,7 +128,11 @@ def test_a_constant_of_any_shape_may_be_combined_with_a_tensor(kind, shape):
 
 
 def test_a_gate_for_each_channel_is_a_product():
-    nodes = [node("GlobalAveragePool", "a", "p"), node("Sigmoid", "p", "s"), node("Mul", "s a", "y")]
+    nodes = [
+        node("GlobalAveragePool", "a", "p"),
+        node("Sigmoid", "p", "s"),
+        node("Mul", "s a", "y"),
+    ]
     close(nodes)
 
 

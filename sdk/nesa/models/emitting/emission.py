@@ -143,7 +143,8 @@ class Emission:
         self.held[name] = self.rescaled(Held(value, scale), self.scaling(name))
 
     def rescaled(self, held: Held, wanted: Scaling) -> Held:
-        """`held` in the dtype and range of `wanted`, in steps next to its steps."""
+        """`held` in the dtype of `wanted`, in steps next to its steps, or coarser ones if need be."""
+        wanted = wanted.coarser(held.step / COARSEST)
         multiplier, halves = quantise_factor(held.step / wanted.scale)
         declared = wanted.edge(self.builder.type_of(held.value).shape)
         value = self.builder.rescale(held.value, [multiplier], halves, declared)

@@ -97,7 +97,10 @@ class _Writer:
         for place, part in enumerate(parts):
             last = place == len(parts) - 1
             target = node.output[0] if last else f"{node.output[0]}_part"
-            yield helper.make_node("Add", [scores, part], [target], node.name or node.output[0])
+            label = node.name or node.output[0]
+            yield helper.make_node(
+                "Add", [scores, part], [target], label if last else f"{label}_part"
+            )
             scores = target
 
     def _column(self, name: str, hides: NDArray[np.bool_], rank: int) -> Iterator[NodeProto]:
