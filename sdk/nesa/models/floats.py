@@ -333,7 +333,7 @@ def _masked(softmax: Layer, makers: Mapping[str, Layer], uses: Counter[str]) -> 
     columns: tuple[str, ...] = ()
     constants: tuple[NDArray[np.generic], ...] = ()
     while uses[scores] == 1 and (added := makers.get(scores)) is not None and added.kind == "Add":
-        if added.constants and np.min(added.constants[0]) <= -HIDDEN:
+        if added.constants and float(np.asarray(added.constants[0], np.float64).min()) <= -HIDDEN:
             constants = (*constants, added.constants[0])
         elif len(added.sources) == 2 and _hides(added.sources[1], makers):
             columns = (*columns, added.sources[1])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from onnx import NodeProto, TensorProto, helper, numpy_helper
@@ -30,14 +32,17 @@ MASKS: dict[str, tuple[str, list[NodeProto]]] = {
     "not": ("padding", [node("Not", "shown", "b"), node("Where", "b infinite s", "z")]),
     "causal": ("causal", [node("Where", "causal s least", "z")]),
     "constant": ("causal", [node("Add", "s later", "z")]),
-    "both": ("causal and padding", [node("And", "causal shown", "b"), node("Where", "b s least", "z")]),
+    "both": ("causal and padding", [
+        node("And", "causal shown", "b"), node("Where", "b s least", "z"),
+    ]),
     "product": ("causal and padding", [
         node("Cast", "shown", "f", to=TensorProto.FLOAT), node("Cast", "causal", "c", to=1),
         node("Mul", "f c", "both"), node("Sub", "one both", "gone"), node("Mul", "gone far", "m"),
         node("Add", "s m", "z"),
     ]),
     "two sums": ("causal and padding", [
-        node("Where", "shown zero least", "m"), node("Add", "s later", "t"), node("Add", "t m", "z"),
+        node("Where", "shown zero least", "m"),
+        node("Add", "s later", "t"), node("Add", "t m", "z"),
     ]),
     "or": ("causal and padding", [
         node("Not", "shown", "b"), node("Or", "b hidden", "o"), node("Where", "o least s", "z"),
@@ -50,7 +55,7 @@ def model(
 ) -> bytes:
     """One head of attention over embeddings behind a mask; with `shares` nothing behind `nodes`."""
     generator = np.random.default_rng(3)
-    constants: dict[str, np.ndarray] = {
+    constants: dict[str, Any] = {
         "words": generator.normal(0, 1, (WORDS, WIDTH)).astype(np.float32),
         **{f"w{name}": draws(generator, WIDTH, WIDTH) * 2 for name in "qkv"},
         "size": np.float32(size), "least": np.float32(LEAST), "far": np.float32(-10000.0),

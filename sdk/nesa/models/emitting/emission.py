@@ -143,7 +143,7 @@ class Emission:
         self.held[name] = self.rescaled(Held(value, scale), self.scaling(name))
 
     def rescaled(self, held: Held, wanted: Scaling) -> Held:
-        """`held` in the dtype of `wanted`, in steps next to its steps, or coarser ones if need be."""
+        """`held` in the dtype of `wanted`, in steps next to its, or coarser ones if need be."""
         wanted = wanted.coarser(held.step / COARSEST)
         multiplier, halves = quantise_factor(held.step / wanted.scale)
         declared = wanted.edge(self.builder.type_of(held.value).shape)

@@ -143,7 +143,10 @@ def _nearest(layer: Layer, before: tuple[int, ...]) -> tuple[Places, Places]:
     if not is_scale and len(wanted) == 4:
         wanted = np.array([1, 1, *wanted[2:]], np.int64)
     inputs = ["x", "", "wanted"] if is_scale else ["x", "", "", "wanted"]
-    node = helper.make_node("Resize", inputs, ["y"], **layer.attributes)
+    node = helper.make_node("Resize", inputs, ["y"])
+    node.attribute.extend(
+        helper.make_attribute(key, value) for key, value in layer.attributes.items()
+    )
     source = helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 1, height, width])
     target = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
     graph = helper.make_graph(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import sqrt
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import onnx
@@ -73,7 +73,7 @@ class _Writer:
         self.constants |= {
             name: item.astype(np.float32) for name, item in zip(names, values, strict=True)
         }
-        settings = {"axis": -1, "epsilon": norm.epsilon}
+        settings: dict[str, Any] = {"axis": -1, "epsilon": norm.epsilon}
         label = node.name or node.output[0]
         if norm.axis == len(shape) - 1:
             yield helper.make_node(norm.kind, [norm.source, *names], [target], label, **settings)
@@ -148,11 +148,11 @@ def _square_rooted(network: Network, name: str, *, is_divisor: bool) -> str | No
     """What the tensor is the root of, or one over the root."""
     root = network.made_by(name, "Sqrt")
     if root is not None:
-        return root.input[0]
+        return str(root.input[0])
     power = network.made_by(name, "Pow")
     if power is None or network.number(power.input[1]) not in (0.5, None if is_divisor else -0.5):
         return None
-    return power.input[0]
+    return str(power.input[0])
 
 
 def _mean(network: Network, name: str) -> tuple[str, int] | None:
@@ -181,10 +181,10 @@ def _squared(network: Network, name: str) -> str | None:
     """What the tensor is the square of."""
     power = network.made_by(name, "Pow")
     if power is not None and network.number(power.input[1]) == 2.0:
-        return power.input[0]
+        return str(power.input[0])
     product = network.made_by(name, "Mul")
     if product is not None and network.same(product.input[0], product.input[1]):
-        return product.input[0]
+        return str(product.input[0])
     return None
 
 
