@@ -1,41 +1,13 @@
-"""Pools with every kind of padding, resizing, and functions behind them, close to the floats."""
+"""Pools with every kind of padding, and resizing, close to the floats."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from nesa.models.compile import Compiled, compile_model
-from nesa.models.runtime import session
 from nesa.protocol.errors import InvalidModel
-from tests.models.float_models import build, draws, expect_agreement, node, real_output
-
-SIZE = 7
-WEIGHTS = {"w": draws(np.random.default_rng(6), 4, 3, 3, 3)}
-FIRST = node("Conv", "x w", "a", kernel_shape=[3, 3], pads=[1, 1, 1, 1])
-
-
-def images(count: int = 32) -> np.ndarray:
-    return np.random.default_rng(5).normal(0, 1, (count, 3, SIZE, SIZE)).astype(np.float32)
-
-
-def compiled(nodes, constants=None) -> tuple[bytes, Compiled]:
-    """Float model with a convolution in front of the nodes, and what it becomes."""
-    onnx = build([FIRST, *nodes], WEIGHTS | (constants or {}), [1, 3, SIZE, SIZE], "y", opset=18)
-    return onnx, compile_model(onnx, images(), percentile=100.0)
-
-
-def close(nodes, constants=None, part: float = 0.04) -> Compiled:
-    """The compiled model, once it agrees with the float model and everywhere with itself."""
-    onnx, made = compiled(nodes, constants)
-    runner = session(onnx)
-    for row in images(6):
-        (wanted,) = runner.run(None, {"x": row[None]})
-        found = real_output(made, row)
-        assert found.shape == wanted.shape
-        assert np.abs(found - wanted).max() <= part * max(1.0, np.abs(wanted).max())
-    expect_agreement(made, images(2))
-    return made
+from tests.models.float_models import draws, node, real_output
+from tests.models.image_models import close, compiled, images
 
 
 @pytest.mark.parametrize(
@@ -101,44 +73,6 @@ def test_a_resize_to_the_nearest_pixel_is_near_the_float_one(wanted, settings):
     resize = node("Resize", "a wanted", "y", mode="nearest", **settings)
     resize.input[:] = ["a", "", "wanted"] if wanted.dtype.kind == "f" else ["a", "", "", "wanted"]
     close([resize], {"wanted": wanted})
-
-
-@pytest.mark.parametrize(
-    "kind",
-    ["Relu", "HardSwish", "HardSigmoid", "LeakyRelu", "Elu", "Mish", "Softplus", "Selu", "Celu"],
-)
-def test_a_function_of_one_number_is_a_table(kind):
-    close([node(kind, "a", "y")])
-
-
-@pytest.mark.parametrize("shape", [(1,), (4, 1, 1)])
-def test_a_prelu_may_have_a_slope_for_each_channel(shape):
-    slopes = np.linspace(-0.5, 0.7, int(np.prod(shape))).reshape(shape).astype(np.float32)
-    close([node("PRelu", "a s", "y")], {"s": slopes})
-
-
-@pytest.mark.parametrize("shape", [(4, 1, 1), (1, 4, 1, 1), (SIZE, SIZE), (SIZE, 1), (4, SIZE, 1)])
-@pytest.mark.parametrize("kind", ["Mul", "Div", "Add", "Sub", "from"])
-def test_a_constant_of_any_shape_may_be_combined_with_a_tensor(kind, shape):
-    generator = np.random.default_rng(2)
-    constant = generator.choice([-1, 1], shape) * generator.uniform(0.5, 2, shape)
-    inputs = "c a" if kind == "from" else "a c"
-    one = node("Sub" if kind == "from" else kind, inputs, "y")
-    close([node("Tanh", "a", "t"), one], {"c": constant.astype(np.float32)})
-
-
-def test_a_gate_for_each_channel_is_a_product():
-    nodes = [
-        node("GlobalAveragePool", "a", "p"),
-        node("Sigmoid", "p", "s"),
-        node("Mul", "s a", "y"),
-    ]
-    close(nodes)
-
-
-def test_an_expand_repeats():
-    nodes = [node("GlobalAveragePool", "a", "p"), node("Expand", "p shape", "y")]
-    close(nodes, {"shape": np.array([1, 4, 2, 3], np.int64)})
 
 
 @pytest.mark.parametrize(
