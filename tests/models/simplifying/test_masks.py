@@ -40,6 +40,10 @@ MASKS: dict[str, tuple[str, list[NodeProto]]] = {
         node("Mul", "f c", "both"), node("Sub", "one both", "gone"), node("Mul", "gone far", "m"),
         node("Add", "s m", "z"),
     ]),
+    "behind a view": ("causal", [
+        node("Unsqueeze", "s axis", "u"), node("Add", "u later", "t"),
+        node("Squeeze", "t axis", "z"),
+    ]),
     "two sums": ("causal and padding", [
         node("Where", "shown zero least", "m"),
         node("Add", "s later", "t"), node("Add", "t m", "z"),

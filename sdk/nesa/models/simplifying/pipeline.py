@@ -8,6 +8,7 @@ from nesa.models.simplifying.masks import with_plain_masks
 from nesa.models.simplifying.norms import with_norms
 from nesa.models.simplifying.optimising import optimised
 from nesa.models.simplifying.slopes import without_slopes
+from nesa.models.simplifying.views import with_late_views
 
 
 def simplified(proto: onnx.ModelProto) -> onnx.ModelProto:
@@ -16,4 +17,5 @@ def simplified(proto: onnx.ModelProto) -> onnx.ModelProto:
     Raises:
         InvalidModel: ONNX Runtime cannot load the model, or a mask does more than hide places.
     """
-    return with_plain_masks(with_norms(without_slopes(optimised(proto))))
+    proto = with_norms(without_slopes(optimised(proto)))
+    return with_plain_masks(with_late_views(proto))
