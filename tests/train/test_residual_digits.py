@@ -81,4 +81,4 @@ def test_compiled_it_reads_more_than_97_of_100_digits(folder):
     assert accuracy.test_rows == 540
     assert min(accuracy.float_model, accuracy.integer_model) > 0.97
     assert len(compiled.shards) == 3
-    assert len(layers) > 20
+    assert len(layers) > 15
