@@ -56,11 +56,12 @@ class _Writer:
     def __init__(self, network: Network) -> None:
         self._network = network
         self._source = _index_input(network.proto)
+        self._known = _following(network, self._source)
         self._applied = {
             name
             for node in network.nodes
             if node.op_type == "Softmax"
-            for name in _summed(network, node.input[0], self._source)
+            for name in _summed(network, node.input[0], self._known)
         }
         self._names: dict[tuple[str, ...], tuple[str, _Mask]] = {}
         self.constants: dict[str, NDArray[np.generic]] = {}
@@ -71,7 +72,7 @@ class _Writer:
         if shares is not None:
             yield helper.make_node("Identity", [shares], [node.output[0]], node.name)
             return
-        scores = _scores(self._network, node, self._source)
+        scores = _scores(node, self._known)
         if node.output[0] not in self._applied or scores is None or _is_plain(self._network, node):
             yield node
             return
@@ -120,34 +121,33 @@ def _index_input(proto: onnx.ModelProto) -> str:
     return str(source.name) if whole else ""
 
 
-def _summed(network: Network, name: str, source: str) -> Iterator[str]:
+def _summed(network: Network, name: str, known: frozenset[str]) -> Iterator[str]:
     """The sums and choices between a softmax and its scores."""
     node = network.made_by(name, "Add", "Where")
     if node is None:
         return
-    scores = _scores(network, node, source)
+    scores = _scores(node, known)
     if scores is not None:
         yield name
-        yield from _summed(network, scores, source)
+        yield from _summed(network, scores, known)
 
 
-def _scores(network: Network, node: NodeProto, source: str) -> str | None:
+def _scores(node: NodeProto, known: frozenset[str]) -> str | None:
     """The one operand of a sum or choice that does more than follow from indices; else None."""
     if node.op_type not in ("Add", "Where"):
         return None
-    moving = [name for name in node.input if not _follows(network, name, source)]
+    moving = [name for name in node.input if name not in known]
     chosen = node.op_type == "Add" or moving != [node.input[0]]
     return moving[0] if len(moving) == 1 and chosen else None
 
 
-def _follows(network: Network, name: str, source: str) -> bool:
-    """Whether the tensor follows from the indices and constants, without weights."""
-    if name in network.constants or name == source:
-        return True
-    node = network.maker(name)
-    if node is None or node.op_type in _WEIGHTS:
-        return False
-    return all(_follows(network, item, source) for item in node.input if item)
+def _following(network: Network, source: str) -> frozenset[str]:
+    """The tensors that follow from the indices and constants, without weights."""
+    found = {*network.constants, source}
+    for node in network.nodes:
+        if node.op_type not in _WEIGHTS and all(name in found for name in node.input if name):
+            found.update(node.output)
+    return frozenset(found)
 
 
 def _is_plain(network: Network, node: NodeProto) -> bool:
