@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Generic, TypeAlias, TypeVar
 
+import structlog
+
 from nesa.chain.connection import Connection
 from nesa.chain.contracts import Registry
 from nesa.models.proving.circuits import Circuit
@@ -14,12 +16,16 @@ from nesa.models.proving.prover import Prover
 from nesa.models.proving.reference_string import ReferenceFile, locate, require_permitted
 from nesa.models.publish import PublishedVersion
 from nesa.models.runtime import KnownAnswer, ShardRunner
-from nesa.protocol.errors import InvalidInput, Rejected
+from nesa.protocol.errors import InvalidInput, NesaError, Rejected
 from nesa.protocol.ids import VersionId
 from nesa.protocol.versions import ShardFacts
 from nesa_miner.config import MinerSettings
 from nesa_miner.registrations import find_registration
+from nesa_miner.stacking import stacked
 from nesa_miner.store import FileStore
+from nesa_miner.surroundings import Runner
+
+log = structlog.get_logger("nesa_miner")
 
 ShardKey: TypeAlias = tuple[VersionId, int]
 """(version id, index of the shard)."""
@@ -71,7 +77,7 @@ class ShardLibrary:
         self._proving_slots = asyncio.Semaphore(1)
         self._facts: _Once[ShardKey, ShardFacts] = _Once()
         self._published: _Once[VersionId, PublishedVersion] = _Once()
-        self._runners: _Once[ShardKey, ShardRunner] = _Once()
+        self._runners: _Once[ShardKey, Runner] = _Once()
         self._provers: _Once[ShardKey, Prover] = _Once()
 
     @property
@@ -98,7 +104,7 @@ class ShardLibrary:
         """
         return await self._published.get(version_id, lambda: self._fetch_index(version_id))
 
-    async def runner(self, version_id: VersionId, shard: int) -> tuple[ShardFacts, ShardRunner]:
+    async def runner(self, version_id: VersionId, shard: int) -> tuple[ShardFacts, Runner]:
         """A loaded shard that gave its known answers on this machine, and its facts.
 
         Raises:
@@ -171,12 +177,22 @@ class ShardLibrary:
         version.require_registered(event.operators_root, event.metadata_digest)
         return version
 
-    async def _load(self, version_id: VersionId, shard: int, facts: ShardFacts) -> ShardRunner:
+    async def _load(self, version_id: VersionId, shard: int, facts: ShardFacts) -> Runner:
         answers = await self.known_answers(version_id, shard)
-        return await asyncio.to_thread(self._tested, facts, answers)
+        version = await self.published(version_id)
+        most = await asyncio.to_thread(version.most_stacked, shard)
+        return await asyncio.to_thread(self._tested, facts, answers, most)
 
-    def _tested(self, facts: ShardFacts, answers: tuple[KnownAnswer, ...]) -> ShardRunner:
-        runner = ShardRunner(self._store.fetch(facts.file_digest), facts)
+    def _tested(self, facts: ShardFacts, answers: tuple[KnownAnswer, ...], most: int) -> Runner:
+        file = self._store.fetch(facts.file_digest)
+        if most > 1 and answers:
+            try:
+                runner = ShardRunner(file, facts, stacks=True)
+                runner.self_test(answers)
+                return stacked(runner, answers[0].inputs, most)
+            except NesaError as error:  # files of other compilers may not stack as their rows do
+                log.info("queries run one by one", reason=str(error))
+        runner = ShardRunner(file, facts)
         runner.self_test(answers)
         return runner
 
