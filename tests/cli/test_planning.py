@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from nesa.cli.main import main
 from tests.models.onnx_graphs.graphs import layers, saved
 
+ROOT = Path(__file__).parents[2]
 FOLDER = "models/digits-cnn"
 SWARM = "examples/swarm.json"
 
@@ -25,6 +27,18 @@ def test_a_compiled_model_is_placed_with_replicas_and_spares(capsys):
     assert sorted(names) == ["board", "desk", "laptop", "rented"]
     assert found["optimal"]
     assert found["gap"] == 0
+
+
+def test_the_command_that_is_printed_cuts_where_the_plan_says(capsys, tmp_path, monkeypatch):
+    path = saved(layers(4), tmp_path)
+    found = run(capsys, str(path), "--miners", SWARM, "--shards", "3")
+    words = shlex.split(found["cut_command"])
+    assert words[:3] == ["nesa", "model", "cut"]
+    monkeypatch.chdir(tmp_path)
+    assert main([*words[1:], "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["cuts"] == found["cuts"]
+    assert main(["model", "plan", str(path), "--miners", str(ROOT / SWARM), "--shards", "1"]) == 0
+    assert f"model cut {path} --shards 1 --output" in capsys.readouterr().out
 
 
 def test_an_onnx_file_is_placed(capsys, tmp_path):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import shlex
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -111,6 +112,15 @@ def plan_words(made: Plan) -> dict[str, str]:
         words = {"throughput": f"{rate}, slowest stage {made.value * 1e3:.4g} ms"}
     bound = f"{made.bound * 1e3:.4g} ms; the plan is {made.gap:.1%} above it"
     return words | {"no plan beats": bound, "search": f"{how} on {searched}"}
+
+
+def cut_command(model: Path, made: Plan, dims: Sequence[str]) -> str:
+    """The line that cuts the model as planned."""
+    sizes = [word for one in dims for word in ("--dim", one)]
+    places = ",".join(map(str, made.cuts))
+    where = ["--at", places] if places else ["--shards", "1"]
+    output = model.with_suffix("").name + f"-{len(made.stages)}"
+    return shlex.join(["nesa", "model", "cut", str(model), *where, *sizes, "--output", output])
 
 
 def stage_facts(stage: Stage) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import click
 from rich.table import Table
 
 from nesa.cli.output import console, json_option, plain, safe, show
-from nesa.cli.quantities import Nes
+from nesa.cli.quantities import Nes, Places
 from nesa.cli.session import Target, connected, network_options
 from nesa.cli.text import printable
 from nesa.client.cards import Model
@@ -83,28 +83,38 @@ def compile(
 
 @model.command(epilog="Example: nesa model cut net.onnx --shards 3 --out net-3 --check")
 @click.argument("model", type=click.Path(path_type=Path, exists=True))
-@click.option("--shards", type=click.IntRange(1, 8), required=True)
+@click.option("--shards", type=click.IntRange(1, 8), help="So many, where it is cheapest.")
+@click.option("--at", "at", type=Places(), help="Or in front of these operators: 3,7 (see plan).")
 @click.option("--output", "--out", type=FOLDER, required=True, help="Folder of the shards.")
 @click.option("--dim", "dims", multiple=True, help="NAME=SIZE of an open dimension, 1 without.")
 @click.option("--check", is_flag=True, help="Run the ONNX file whole and cut, compare all bytes.")
 @json_option
 def cut(
-    model: Path, shards: int, output: Path, dims: tuple[str, ...], check: bool, as_json: bool
+    model: Path,
+    shards: int | None,
+    at: tuple[int, ...] | None,
+    output: Path,
+    dims: tuple[str, ...],
+    check: bool,
+    as_json: bool,
 ) -> None:
     """Cut a model into shards: any ONNX file, or the folder of a compiled model.
 
     The weights of an ONNX file are never loaded: they are copied, each shard's own, from where
     they lie. A compiled model is cut into another number of shards; its circuits are gone.
     """
+    if (shards is None) == (at is None):
+        raise InvalidInput("say either how many --shards or --at which places")
+    count = len(at or ()) + 1 if shards is None else shards
     if model.is_dir():
         if dims or check:
             raise InvalidInput("--dim and --check are for ONNX files; see `nesa model check`")
-        show({"folder": output, **_recut(model, shards, output)}, as_json=as_json)
+        show({"folder": output, **_recut(model, count, at, output)}, as_json=as_json)
         return
     from nesa.cli import cutting
 
     sizes = _sizes(dims)
-    report = cutting.cut_file(model, shards, sizes, output)
+    report = cutting.cut_file(model, count, sizes, output, at)
     if check:
         cutting.check_cut(report, sizes, output)
     facts = report.facts(output) | ({"same_bytes": True} if check else {})
@@ -158,11 +168,14 @@ def plan(
         raise InvalidInput(planning.ADVICE)
     document: dict[str, Any] = {}
     tables: list[tuple[Mapping[str, Any], Table]] = []
+    closing = list[str]()
     if miners is not None:
         wish = Wish(Objective(objective), shards, replicas, spares)
         made = planning.placement(model, _sizes(dims), planning.read_miners(miners), wish)
         stages = [planning.stage_facts(stage) for stage in made.stages]
-        document |= {**planning.plan_facts(made), "shards": stages}
+        command = planning.cut_command(model, made, dims)
+        document |= {**planning.plan_facts(made), "cut_command": command, "shards": stages}
+        closing.append(f"To cut there: {command}")
         tables.append((planning.plan_words(made), planning.stage_lines(made)))
     if prove:
         proved = planning.proofs(model, shards)
@@ -176,6 +189,8 @@ def plan(
     for words, lines_ in tables:
         show(words, as_json=False)
         console().print(lines_)
+    for line in closing:
+        click.echo(f"\n{printable(line)}")  # not wrapped: it is there to be copied
 
 
 @model.command(epilog="Example: nesa model check models/breast-cancer-mlp")
@@ -184,10 +199,12 @@ def plan(
 def check(folder: Path, as_json: bool) -> None:
     """Check every digest in FOLDER, and that this machine computes what the model says."""
     from nesa.cli.compiling import integer_accuracy
+    from nesa.models.cut import require_short_boundaries
     from nesa.models.folder import load
     from nesa.models.runtime import ShardRunner
 
     compiled = load(folder)
+    require_short_boundaries(compiled.table)
     for number, facts in enumerate(compiled.shards):
         ShardRunner(compiled.shard_file(number), facts).self_test(compiled.known_answers(number))
     measured = integer_accuracy(compiled.table, compiled.test_rows())
@@ -352,11 +369,15 @@ def _facts(compiled: Any) -> dict[str, Any]:
     }
 
 
-def _recut(folder: Path, shards: int, output: Path) -> dict[str, Any]:
+def _recut(
+    folder: Path, shards: int, places: tuple[int, ...] | None, output: Path
+) -> dict[str, Any]:
+    from nesa.cli import cutting
     from nesa.cli.compiling import recut
     from nesa.models.folder import load, save
 
-    compiled = recut(load(folder), shards)
+    whole = load(folder)
+    compiled = recut(whole, shards) if places is None else cutting.recut_at(whole, places)
     save(compiled, output)
     return _facts(compiled)
 
