@@ -89,9 +89,7 @@ def find_solc(environment: Mapping[str, str] = os.environ) -> Path | None:
     return Path(found) if found else None
 
 
-async def _compare_answers(
-    prover: Prover, runner: Runner, answers: Sequence[KnownAnswer]
-) -> None:
+async def _compare_answers(prover: Prover, runner: Runner, answers: Sequence[KnownAnswer]) -> None:
     """The circuit computes what the shard computes, from every known input."""
     source, result = prover.circuit.source, prover.circuit.result
     for number, answer in enumerate(answers):

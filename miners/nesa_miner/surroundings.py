@@ -18,6 +18,7 @@ from nesa_miner.claiming import SendClaim
 from nesa_miner.identity import Identity
 from nesa_miner.journal import Journal
 from nesa_miner.observability import Metrics
+from nesa_miner.observing import ObservedTimes
 from nesa_miner.tasks import Spawn
 from nesa_miner.work import Run
 
@@ -73,3 +74,4 @@ class Surroundings:
     timing: Timing = field(default_factory=Timing)
     retention: int = RETENTION_SECONDS
     memory_limit: int = MEMORY_LIMIT
+    observed: ObservedTimes = field(default_factory=ObservedTimes)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from nesa.cli.main import main
+from nesa.models.folder import load
 from tests.models.onnx_graphs.graphs import layers, saved
 
 ROOT = Path(__file__).parents[2]
@@ -39,6 +40,41 @@ def test_the_command_that_is_printed_cuts_where_the_plan_says(capsys, tmp_path, 
     assert json.loads(capsys.readouterr().out)["cuts"] == found["cuts"]
     assert main(["model", "plan", str(path), "--miners", str(ROOT / SWARM), "--shards", "1"]) == 0
     assert f"model cut {path} --shards 1 --output" in capsys.readouterr().out
+
+
+def observed(path: Path, slow: str) -> str:
+    """A file of times in which the signer `slow` takes far longer than two others."""
+    digest = f"0x{load(ROOT / FOLDER).shards[0].file_digest.hex()}"
+    peers = [
+        {"signer": one, "seconds": [5.0 if one == slow else 0.01] * 5} for one in SIGNERS.values()
+    ]
+    path.write_text(json.dumps({"shards": [{"file_digest": digest, "peers": peers}]}))
+    return str(path)
+
+
+SIGNERS = {name: "0x" + sign * 40 for name, sign in (("a", "a"), ("b", "b"), ("c", "c"))}
+
+
+def test_whoever_overstated_gets_no_place(capsys, tmp_path):
+    miners = [figures() | {"name": name, "signer": signer} for name, signer in SIGNERS.items()]
+    swarm = tmp_path / "swarm.json"
+    swarm.write_text(json.dumps({"miners": miners, "link": LINK}))
+    words = (FOLDER, "--miners", str(swarm), "--shards", "2")
+    times = observed(tmp_path / "times.json", SIGNERS["b"])
+    found = run(capsys, *words, "--observed", times)
+    assert [one["name"] for one in found["overstated"]] == ["b"]
+    assert sorted(name for shard in found["shards"] for name in shard["miners"]) == ["a", "c"]
+    assert main(["model", "plan", *words, "--observed", times]) == 0
+    assert "b is left out: over 5 runs" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [("nowhere.json", "cannot read the times"), ("http://127.0.0.1:9", "no miner answers at")],
+)
+def test_times_that_cannot_be_had_are_told(source, words, capsys):
+    assert main(["model", "plan", FOLDER, "--miners", SWARM, "--observed", source]) == 1
+    assert words in " ".join(capsys.readouterr().err.split())
 
 
 def test_an_onnx_file_is_placed(capsys, tmp_path):

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import shlex
 from collections.abc import Mapping, Sequence
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
 
+import aiohttp
 from rich.table import Table as Lines
 
 from nesa.cli.output import safe
+from nesa.cli.text import printable
 from nesa.client.payment import in_nes
 from nesa.models.folder import load
 from nesa.models.graph import Table
@@ -17,6 +21,14 @@ from nesa.models.onnx_graphs.graph import read_graph
 from nesa.models.placement.capacities import Swarm
 from nesa.models.placement.costs import ModelCosts
 from nesa.models.placement.graph_costs import graph_costs
+from nesa.models.placement.honesty import (
+    MAX_OBSERVED_BYTES,
+    ObservedFile,
+    Overstated,
+    Part,
+    find_liars,
+    read_observed,
+)
 from nesa.models.placement.plan import MEBIBYTE, Plan, Stage, Wish, plan
 from nesa.models.placement.provability import (
     LEGAL_SHARDS,
@@ -28,8 +40,11 @@ from nesa.models.placement.provability import (
 from nesa.models.placement.stages import Objective
 from nesa.models.placement.swarm_file import MAX_FILE_BYTES, read_swarm
 from nesa.models.placement.table_costs import table_costs
-from nesa.protocol.errors import InvalidInput
+from nesa.protocol.errors import InvalidInput, Unavailable
 from nesa.protocol.ids import Amount
+
+OBSERVED_PATH: Final = "/v1/observed"
+ANSWER_SECONDS: Final = 10.0
 
 ADVICE: Final = (
     "say what the plan is for: --miners FILE.json places shards, --prove finds cuts that can be "
@@ -48,6 +63,74 @@ def read_miners(path: Path) -> Swarm:
             return read_swarm(file.read(MAX_FILE_BYTES + 1))
     except OSError as error:
         raise InvalidInput(f"cannot read the miners in {path}: {error.strerror}") from error
+
+
+def read_times(source: str) -> ObservedFile:
+    """Observed times from a file, or from a miner's address (`http://host:port`).
+
+    Raises:
+        InvalidInput: the file cannot be read, or holds something else.
+        Unavailable: no miner answers there.
+    """
+    if source.startswith(("http://", "https://")):
+        return read_observed(asyncio.run(_asked(source.rstrip("/"))))
+    try:
+        with Path(source).open("rb") as file:
+            return read_observed(file.read(MAX_OBSERVED_BYTES + 1))
+    except OSError as error:
+        raise InvalidInput(f"cannot read the times in {source}: {error.strerror}") from error
+
+
+async def _asked(url: str) -> bytes:
+    address = url if url.endswith(OBSERVED_PATH) else url + OBSERVED_PATH
+    timeout = aiohttp.ClientTimeout(total=ANSWER_SECONDS)
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=timeout) as session,
+            session.get(address) as answer,
+        ):
+            if answer.status != HTTPStatus.OK:
+                raise Unavailable(f"{address} answers {answer.status}; is a miner there?")
+            body = bytearray()
+            async for piece in answer.content.iter_chunked(1 << 16):
+                body += piece
+                if len(body) > MAX_OBSERVED_BYTES:
+                    break
+            return bytes(body)
+    except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+        raise Unavailable(f"no miner answers at {address}") from error
+
+
+def liars(model: Path, swarm: Swarm, files: Sequence[ObservedFile]) -> list[Overstated]:
+    """Miners of the swarm that took far longer for shards of the compiled model than they claim.
+
+    Raises:
+        InvalidInput: an ONNX file, which no miner runs.
+    """
+    if not model.is_dir():
+        raise InvalidInput("--observed is for the folder of the compiled model that miners run")
+    compiled = load(model)
+    parts = [
+        Part(shard.first, shard.end, f"0x{facts.file_digest.hex()}")
+        for shard, facts in zip(compiled.table.shards, compiled.shards, strict=True)
+    ]
+    return find_liars(swarm, table_costs(compiled.table), parts, files)
+
+
+def liar_facts(one: Overstated) -> dict[str, Any]:
+    """One overstated claim in plain values."""
+    finding = one.finding
+    operators = [one.part.first, one.part.end]
+    return {"name": one.name, "operators": operators, "ratio": finding.ratio, "runs": finding.runs}
+
+
+def liar_words(one: Overstated) -> str:
+    """The same for people."""
+    return (
+        f"{printable(one.name)} is left out: over {one.finding.runs} runs of operators "
+        f"{one.part.first}-{one.part.end - 1} it took {one.finding.ratio:.1f} times as long as it "
+        "claims and others need"
+    )
 
 
 def costs_of(model: Path, dims: Mapping[str, int]) -> ModelCosts:

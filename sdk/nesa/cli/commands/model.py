@@ -140,6 +140,12 @@ def cut(
 @click.option("--replicas", type=click.IntRange(1, 64), default=1, show_default=True)
 @click.option("--spares", type=click.IntRange(0, 64), default=0, show_default=True)
 @click.option("--dim", "dims", multiple=True, help="NAME=SIZE of an open dimension, 1 without.")
+@click.option(
+    "--observed",
+    multiple=True,
+    metavar="URL|FILE",
+    help="Times that a running miner saw; whoever overstated its capacity gets no place.",
+)
 @click.option("--prove", is_flag=True, help="Find cuts that can be proved, and what proofs take.")
 @click.option("--proof-price", type=Nes(), default="0.5", show_default=True, help="NES a proof.")
 @json_option
@@ -151,6 +157,7 @@ def plan(
     replicas: int,
     spares: int,
     dims: tuple[str, ...],
+    observed: tuple[str, ...],
     prove: bool,
     proof_price: Amount,
     as_json: bool,
@@ -161,20 +168,28 @@ def plan(
     miners measured (`nesa-miner capacity`).
     """
     from nesa.cli import planning
+    from nesa.models.placement.honesty import Overstated, without
     from nesa.models.placement.plan import Wish
     from nesa.models.placement.stages import Objective
 
-    if miners is None and not prove:
+    if miners is None and (observed or not prove):
         raise InvalidInput(planning.ADVICE)
     document: dict[str, Any] = {}
     tables: list[tuple[Mapping[str, Any], Table]] = []
     closing = list[str]()
     if miners is not None:
         wish = Wish(Objective(objective), shards, replicas, spares)
-        made = planning.placement(model, _sizes(dims), planning.read_miners(miners), wish)
+        swarm, found = planning.read_miners(miners), list[Overstated]()
+        if observed:
+            found = planning.liars(model, swarm, [planning.read_times(one) for one in observed])
+            swarm = without(swarm, found)
+        made = planning.placement(model, _sizes(dims), swarm, wish)
         stages = [planning.stage_facts(stage) for stage in made.stages]
         command = planning.cut_command(model, made, dims)
-        document |= {**planning.plan_facts(made), "cut_command": command, "shards": stages}
+        liars = [planning.liar_facts(one) for one in found]
+        document |= {**planning.plan_facts(made), "cut_command": command, "overstated": liars}
+        document["shards"] = stages
+        closing += map(planning.liar_words, found)
         closing.append(f"To cut there: {command}")
         tables.append((planning.plan_words(made), planning.stage_lines(made)))
     if prove:
