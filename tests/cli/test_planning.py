@@ -42,6 +42,37 @@ def test_the_command_that_is_printed_cuts_where_the_plan_says(capsys, tmp_path, 
     assert f"model cut {path} --shards 1 --output" in capsys.readouterr().out
 
 
+def test_seats_are_moved_from_an_earlier_plan(capsys, tmp_path):
+    swarm = json.loads((ROOT / SWARM).read_text())
+    words = (FOLDER, "--miners", SWARM, "--shards", "2")
+    before = run(capsys, *words)
+    earlier = tmp_path / "plan.json"
+    earlier.write_text(json.dumps(before))
+    assert run(capsys, *words, "--from", str(earlier))["moves"] == []
+    gone = before["shards"][0]["miners"][0]
+    swarm["miners"] = [one for one in swarm["miners"] if one["name"] != gone]
+    left = tmp_path / "swarm.json"
+    left.write_text(json.dumps(swarm))
+    words = (FOLDER, "--miners", str(left), "--from", str(earlier))
+    found = run(capsys, *words)
+    assert found["before_ms"] is None
+    assert len(found["moves"]) == 1
+    assert found["gap"] <= 0.1
+    assert found["moves"][0]["source"] is None
+    assert main(["model", "plan", *words]) == 0
+    assert f"1. {found['moves'][0]['miner']} takes a seat in shard 0:" in capsys.readouterr().out
+    earlier.write_text(json.dumps(found))
+    assert run(capsys, *words)["moves"] == []
+
+
+@pytest.mark.parametrize("text", ["{", "{}", '{"cuts": [1], "shards": [{"miners": [3]}]}'])
+def test_plans_that_are_none_are_refused(text, capsys, tmp_path):
+    path = tmp_path / "plan.json"
+    path.write_text(text)
+    assert main(["model", "plan", FOLDER, "--miners", SWARM, "--from", str(path)]) == 1
+    assert "the plan is wrong at" in capsys.readouterr().err
+
+
 def observed(path: Path, slow: str) -> str:
     """A file of times in which the signer `slow` takes far longer than two others."""
     digest = f"0x{load(ROOT / FOLDER).shards[0].file_digest.hex()}"

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import aiohttp
+from pydantic import BaseModel, Field, ValidationError
 from rich.table import Table as Lines
 
 from nesa.cli.output import safe
@@ -37,11 +39,13 @@ from nesa.models.placement.provability import (
     ShardProof,
     proof_plan,
 )
+from nesa.models.placement.rebalancing import Move, Rebalanced, Seats
 from nesa.models.placement.stages import Objective
 from nesa.models.placement.swarm_file import MAX_FILE_BYTES, read_swarm
 from nesa.models.placement.table_costs import table_costs
 from nesa.protocol.errors import InvalidInput, Unavailable
 from nesa.protocol.ids import Amount
+from nesa.protocol.versions import MAX_SHARDS
 
 OBSERVED_PATH: Final = "/v1/observed"
 ANSWER_SECONDS: Final = 10.0
@@ -166,6 +170,77 @@ def proofs(model: Path, shards: int | None) -> ProofPlan:
     """The cut of a compiled model that can be proved best."""
     counts = LEGAL_SHARDS if shards is None else range(shards, shards + 1)
     return proof_plan(table_of(model), counts)
+
+
+class _SeatedShard(BaseModel):
+    miners: list[str]
+    spares: list[str] = []
+
+
+class _EarlierPlan(BaseModel):
+    """What counts of what `nesa model plan --json` printed, or `--from` itself."""
+
+    cuts: list[int]
+    shards: Annotated[list[_SeatedShard], Field(min_length=1, max_length=MAX_SHARDS)]
+
+
+def read_plan(path: Path) -> tuple[tuple[int, ...], Seats]:
+    """Cuts and seats of an earlier plan.
+
+    Raises:
+        InvalidInput: it cannot be read, or is none.
+    """
+    try:
+        with path.open("rb") as file:
+            found = _EarlierPlan.model_validate_json(file.read(MAX_FILE_BYTES + 1))
+    except OSError as error:
+        raise InvalidInput(f"cannot read the plan in {path}: {error.strerror}") from error
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(map(str, first["loc"])) or "the document"
+        advice = "it is what `nesa model plan --json` printed"
+        raise InvalidInput(f"the plan is wrong at {place}: {first['msg']}; {advice}") from None
+    return tuple(found.cuts), tuple((*one.miners, *one.spares) for one in found.shards)
+
+
+def rebalanced_facts(made: Rebalanced, cuts: Sequence[int]) -> dict[str, Any]:
+    """Moves, and what they bring, in plain values; `shards` can be given to `--from` again."""
+    return {
+        "cuts": list(cuts),
+        "before_ms": None if made.before == float("inf") else made.before * 1e3,
+        "value_ms": made.value * 1e3,
+        "best_ms": made.best * 1e3,
+        "gap": made.gap,
+        "fewest": made.is_fewest,
+        "moves": [asdict(one) for one in made.moves],
+        "shards": [{"miners": list(line), "spares": []} for line in made.seats],
+    }
+
+
+def rebalanced_words(made: Rebalanced) -> dict[str, str]:
+    """The same for people."""
+    lacking = made.before == float("inf")
+    how = "no fewer moves do" if made.is_fewest else "chosen one after the other"
+    return {
+        "before": "a shard lacks seats" if lacking else f"{made.before * 1e3:.4g} ms",
+        "after": f"{made.value * 1e3:.4g} ms, {made.gap:.1%} above the best on these cuts",
+        "moves": f"{len(made.moves)}; {how}",
+    }
+
+
+def move_words(move: Move) -> str:
+    """What the operator of a miner does, with the commands that do it."""
+    name = printable(move.miner)
+    leave = f"`nesa-miner leave --version VERSION --shard {move.source}`"
+    take = f"`nesa-miner register --version VERSION --shard {move.target}`"
+    if move.source is None:
+        return f"{name} takes a seat in shard {move.target}: {take}"
+    if move.target is None:
+        return f"{name} leaves shard {move.source}: {leave}"
+    return (
+        f"{name} moves from shard {move.source} to {move.target}: {leave}, `nesa-miner withdraw` "
+        f"when the seat is released, {take}"
+    )
 
 
 def plan_facts(made: Plan) -> dict[str, Any]:

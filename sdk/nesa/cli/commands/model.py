@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 from rich.table import Table
@@ -23,6 +23,9 @@ from nesa.models.card import Accuracy
 from nesa.models.report import LayerReport
 from nesa.protocol.errors import IntegrityError, InvalidInput, NesaError
 from nesa.protocol.ids import Amount
+
+if TYPE_CHECKING:
+    from nesa.models.placement.rebalancing import Rebalanced
 
 FILE: Final = click.Path(path_type=Path, exists=True, dir_okay=False)
 FOLDER: Final = click.Path(path_type=Path, file_okay=False)
@@ -146,6 +149,19 @@ def cut(
     metavar="URL|FILE",
     help="Times that a running miner saw; whoever overstated its capacity gets no place.",
 )
+@click.option(
+    "--from",
+    "earlier",
+    type=FILE,
+    help="What `plan --json` printed before: the fewest moves of seats from there on its cuts.",
+)
+@click.option(
+    "--gap",
+    type=click.FloatRange(0, 100),
+    default=0.1,
+    show_default=True,
+    help="With --from: so far above the best is good enough.",
+)
 @click.option("--prove", is_flag=True, help="Find cuts that can be proved, and what proofs take.")
 @click.option("--proof-price", type=Nes(), default="0.5", show_default=True, help="NES a proof.")
 @json_option
@@ -158,6 +174,8 @@ def plan(
     spares: int,
     dims: tuple[str, ...],
     observed: tuple[str, ...],
+    earlier: Path | None,
+    gap: float,
     prove: bool,
     proof_price: Amount,
     as_json: bool,
@@ -170,9 +188,10 @@ def plan(
     from nesa.cli import planning
     from nesa.models.placement.honesty import Overstated, without
     from nesa.models.placement.plan import Wish
+    from nesa.models.placement.rebalancing import rebalance
     from nesa.models.placement.stages import Objective
 
-    if miners is None and (observed or not prove):
+    if miners is None and (observed or earlier or not prove):
         raise InvalidInput(planning.ADVICE)
     document: dict[str, Any] = {}
     tables: list[tuple[Mapping[str, Any], Table]] = []
@@ -183,6 +202,11 @@ def plan(
         if observed:
             found = planning.liars(model, swarm, [planning.read_times(one) for one in observed])
             swarm = without(swarm, found)
+        if earlier is not None:
+            cuts, seats = planning.read_plan(earlier)
+            costs = planning.costs_of(model, _sizes(dims))
+            _show_moves(rebalance(costs, cuts, seats, swarm, wish, gap), cuts, as_json)
+            return
         made = planning.placement(model, _sizes(dims), swarm, wish)
         stages = [planning.stage_facts(stage) for stage in made.stages]
         command = planning.cut_command(model, made, dims)
@@ -395,6 +419,17 @@ def _recut(
     compiled = recut(whole, shards) if places is None else cutting.recut_at(whole, places)
     save(compiled, output)
     return _facts(compiled)
+
+
+def _show_moves(made: Rebalanced, cuts: Sequence[int], as_json: bool) -> None:
+    from nesa.cli import planning
+
+    if as_json:
+        show(planning.rebalanced_facts(made, cuts), as_json=True)
+        return
+    show(planning.rebalanced_words(made), as_json=False)
+    for number, move in enumerate(made.moves, 1):
+        click.echo(f"{number}. {planning.move_words(move)}")
 
 
 def _sizes(dims: Sequence[str]) -> dict[str, int]:
