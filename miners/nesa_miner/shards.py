@@ -153,11 +153,16 @@ class ShardLibrary:
         key = (version_id, shard)
         return await self._provers.get(key, lambda: self._open_prover(version_id, shard))
 
-    def release(self, version_id: VersionId) -> None:
-        """Free the memory of a version's shards; what the chain says of them stays."""
-        self._runners.forget(lambda key: key[0] == version_id)
-        self._provers.forget(lambda key: key[0] == version_id)
-        self._published.forget(lambda key: key == version_id)
+    def release(self, version_id: VersionId, shard: int | None = None) -> None:
+        """Free the memory of a version's shards, or of one; what the chain says of them stays."""
+
+        def is_over(key: ShardKey) -> bool:
+            return key[0] == version_id and shard in (None, key[1])
+
+        self._runners.forget(is_over)
+        self._provers.forget(is_over)
+        if shard is None:
+            self._published.forget(lambda key: key == version_id)
 
     async def _read(self, version_id: VersionId, shard: int) -> ShardFacts:
         try:

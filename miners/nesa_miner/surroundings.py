@@ -43,8 +43,9 @@ class Library(Protocol):
     async def prover(self, version_id: VersionId, shard: int) -> Prover:
         """Something that proves the shard."""
 
-    def release(self, version_id: VersionId) -> None:
-        """Free what a version's shards take in memory; asked for again they are loaded again."""
+    def release(self, version_id: VersionId, shard: int | None = None) -> None:
+        """Free what a version's shards, or one of them, take in memory; asked for again they are
+        loaded again."""
 
 
 ReadCommittees = Callable[[Query], Awaitable[DrawnCommittees]]
