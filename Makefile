@@ -41,8 +41,9 @@ test-train: setup-train ## the tests that need torch and scikit-learn
 test-deep: setup ## the same invariants, searched much further
 	@.venv/bin/pytest -m deep --hypothesis-profile=searching $(ARGS)
 
-bench-models: setup-train ## measure integer MiniLM against the float model
+bench-models: setup-train ## measure integer MiniLM: against the float model, then on a network
 	@.venv/bin/python -m benchmarks.minilm $(ARGS)
+	@.venv/bin/python -m benchmarks.sharded $(ARGS)
 
 mutation: setup ## take safety rules out of the contracts, see whether a test notices; hours
 	@.venv/bin/python -m tests.mutation $(ARGS)

@@ -7,25 +7,21 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Generic, TypeAlias, TypeVar
 
-import structlog
-
 from nesa.chain.connection import Connection
 from nesa.chain.contracts import Registry
 from nesa.models.proving.circuits import Circuit
 from nesa.models.proving.prover import Prover
 from nesa.models.proving.reference_string import ReferenceFile, locate, require_permitted
 from nesa.models.publish import PublishedVersion
-from nesa.models.runtime import KnownAnswer, ShardRunner
-from nesa.protocol.errors import InvalidInput, NesaError, Rejected
+from nesa.models.runtime import KnownAnswer
+from nesa.protocol.errors import InvalidInput, Rejected
 from nesa.protocol.ids import VersionId
 from nesa.protocol.versions import ShardFacts
 from nesa_miner.config import MinerSettings
 from nesa_miner.registrations import find_registration
-from nesa_miner.stacking import stacked
+from nesa_miner.stacking import checked_runner
 from nesa_miner.store import FileStore
 from nesa_miner.surroundings import Runner
-
-log = structlog.get_logger("nesa_miner")
 
 ShardKey: TypeAlias = tuple[VersionId, int]
 """(version id, index of the shard)."""
@@ -189,17 +185,7 @@ class ShardLibrary:
         return await asyncio.to_thread(self._tested, facts, answers, most)
 
     def _tested(self, facts: ShardFacts, answers: tuple[KnownAnswer, ...], most: int) -> Runner:
-        file = self._store.fetch(facts.file_digest)
-        if most > 1 and answers:
-            try:
-                runner = ShardRunner(file, facts, stacks=True)
-                runner.self_test(answers)
-                return stacked(runner, answers[0].inputs, most)
-            except NesaError as error:  # files of other compilers may not stack as their rows do
-                log.info("queries run one by one", reason=str(error))
-        runner = ShardRunner(file, facts)
-        runner.self_test(answers)
-        return runner
+        return checked_runner(self._store.fetch(facts.file_digest), facts, answers, most)
 
     def _reference(self, version: PublishedVersion) -> ReferenceFile:
         digest = version.reference_digest

@@ -5,6 +5,7 @@ Nobody waits for a stack to fill: a query that finds a free core runs at once, a
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections import deque
@@ -14,8 +15,9 @@ from statistics import median
 from threading import BoundedSemaphore, Lock
 from typing import Final
 
-from nesa.models.runtime import ShardRunner
+from nesa.models.runtime import KnownAnswer, ShardRunner
 from nesa.models.stacking import best_size
+from nesa.protocol.versions import ShardFacts
 from nesa_miner.work import Tensors
 
 LONGEST_MEASURED: Final = 0.5
@@ -75,6 +77,28 @@ class StackedRunner:
                 result.set_exception(error)
             else:
                 result.set_result(output)
+
+
+def checked_runner(
+    file: bytes, facts: ShardFacts, answers: Sequence[KnownAnswer], most: int
+) -> ShardRunner | StackedRunner:
+    """A shard that gave its known answers here, alone and in stacks of up to `most` queries.
+
+    A file that does not stack although its rows do, such as one of another compiler, runs its
+    queries one by one.
+
+    Raises:
+        InvalidModel, IntegrityError: see `ShardRunner`; this machine computes something else.
+    """
+    if most > 1 and answers:
+        # ONNX Runtime's errors share no public base; whatever is wrong shows again below.
+        with contextlib.suppress(Exception):
+            stack = ShardRunner(file, facts, stacks=True)
+            stack.self_test(answers)
+            return stacked(stack, answers[0].inputs, most)
+    runner = ShardRunner(file, facts)
+    runner.self_test(answers)
+    return runner
 
 
 def stacked(runner: ShardRunner, inputs: Sequence[bytes], most: int) -> StackedRunner:

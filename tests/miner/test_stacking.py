@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from threading import Event, Lock
 
 import numpy as np
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 
 from nesa.models.folder import load
-from nesa.models.runtime import ShardRunner
-from nesa.protocol.errors import InvalidTensor
-from nesa_miner.stacking import StackedRunner, stacked
+from nesa.models.runtime import KnownAnswer, ShardRunner
+from nesa.protocol.digests import boundary_digest, bytes_root
+from nesa.protocol.edges import DType, EdgeType
+from nesa.protocol.errors import IntegrityError, InvalidTensor
+from nesa.protocol.ids import ZERO_DIGEST
+from nesa.protocol.versions import ShardFacts
+from nesa_miner.stacking import StackedRunner, checked_runner, stacked
 
 MODEL = Path(__file__).parents[2] / "models" / "digits-cnn"
 
@@ -81,9 +87,33 @@ def test_many_threads_get_the_bytes_of_single_runs(cores: int) -> None:
         assert list(pool.map(runner.run, queries)) == [single.run(query) for query in queries]
 
 
+def test_a_file_that_does_not_stack_as_its_rows_do_runs_alone() -> None:
+    """A constant with a row for each row of the input: right alone, wrong or refused in a stack."""
+    edge = EdgeType(DType.INT8, (3, 2), -100, 100)
+    infos = [helper.make_tensor_value_info(name, TensorProto.FLOAT, edge.shape) for name in "xy"]
+    constant = numpy_helper.from_array(np.array([[1], [2], [3]], np.float32), "k")
+    node = helper.make_node("Mul", ["x", "k"], ["y"])
+    graph = helper.make_graph([node], "g", infos[:1], infos[1:], [constant])
+    opset = [helper.make_opsetid("", 13)]
+    file = helper.make_model(graph, opset_imports=opset, ir_version=8).SerializeToString()
+    facts = ShardFacts((edge,), (edge,), bytes_root(file), ZERO_DIGEST, ZERO_DIGEST)
+    outputs = (bytes([1, 1, 2, 2, 3, 3]),)
+    answer = KnownAnswer((bytes([1] * 6),), boundary_digest((edge,), outputs))
+    runner = checked_runner(file, facts, [answer] * 2, 16)
+    assert isinstance(runner, ShardRunner)
+    assert runner.run(answer.inputs) == outputs
+    wrong = replace(answer, output_digest=ZERO_DIGEST)
+    with pytest.raises(IntegrityError, match="known answer 0 comes out differently"):
+        checked_runner(file, facts, [wrong], 16)
+
+
 def test_the_size_is_measured_on_this_machine() -> None:
     model = load(MODEL)
     runner = ShardRunner(model.shard_file(0), model.shards[0], stacks=True)
+    answers = model.known_answers(0)
+    chosen = checked_runner(model.shard_file(0), model.shards[0], answers, 16)
+    assert isinstance(chosen, StackedRunner)
+    assert chosen.run(answers[1].inputs) == runner.run(answers[1].inputs)
     inputs = model.known_answers(0)[0].inputs
     assert stacked(runner, inputs, 1).run(inputs) == runner.run(inputs)
     assert stacked(runner, inputs, 16).run(inputs) == runner.run(inputs)

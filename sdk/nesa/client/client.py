@@ -59,6 +59,7 @@ class Client:
         self._stack = contextlib.AsyncExitStack()
         self._connection: Connection | None = None
         self._sender: Sender | None = None
+        self._payments: payment.Payments | None = None
         self._account: LocalAccount | None = None
 
     @classmethod
@@ -94,6 +95,7 @@ class Client:
         if account is not None:
             patience = SendPolicy(poll=self._policy.poll)
             self._sender = Sender(connection, account, patience, self._on_intent)
+            self._payments = payment.Payments(connection, account)
         return self
 
     async def __aexit__(
@@ -235,10 +237,21 @@ class Client:
         await payment.check_balance(self.contracts, self.address, price)
         if content_key is not None:
             order, data = sealed_order(order, model, data, content_key)
-        call = await payment.paid_request(self.connection, self._payer, order, data)
-        receipt = await self._send(call)
+        receipt = await self._own_payments.request(order, data, self._send)
         requested = _only(QueryRequested, receipt)
         return SubmittedQuery(requested.query, receipt.tx_hash, receipt.gas_used, content_key)
+
+    async def allow(self, amount: Amount) -> None:
+        """Let the market take up to `amount` NES units for queries that this account asks.
+
+        With an allowance many queries can be asked at once; without, each is paid by a signature of
+        its own, one a block. 0 takes it back.
+
+        Raises:
+            ExhaustedResource: no coins for gas.
+        """
+        contracts = self.contracts
+        await self._send(contracts.token.approve(contracts.market.address, amount))
 
     async def find(self, query: AnyQuery, *, content_key: bytes | None = None) -> SubmittedQuery:
         """A query that was asked before, with the key that a sealed one was asked with.
@@ -336,6 +349,12 @@ class Client:
         if self._sender is None:
             raise InvalidConfiguration(NO_KEY)
         return self._sender
+
+    @property
+    def _own_payments(self) -> payment.Payments:
+        if self._payments is None:
+            raise InvalidConfiguration(NO_KEY)
+        return self._payments
 
     @property
     def _catalogue(self) -> Catalogue:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from nesa.models.elementwise import OPERATORS, Function, absorb
+from nesa.models.ordering import as_late_as_needed
 from nesa.models.quantise import AnyFloats, Floats
 from nesa.models.runtime import session
 from nesa.models.simplifying import simplified
@@ -121,11 +122,11 @@ def read_float_model(data: bytes) -> FloatModel:
     (source,) = _inputs(proto)
     constants = _constants(proto)
     target = proto.graph.output[0].name
-    layers = _layers(proto, constants, target)
+    layers = as_late_as_needed(_layers(proto, constants, target), target)
     tensor = source.type.tensor_type
     shape = tuple(size.dim_value or 1 for size in tensor.shape.dim)
     indices = tensor.elem_type in (TensorProto.INT32, TensorProto.INT64)
-    return FloatModel(proto, source.name, target, shape, indices, tuple(layers))
+    return FloatModel(proto, source.name, target, shape, indices, layers)
 
 
 def _parse(data: bytes) -> onnx.ModelProto:

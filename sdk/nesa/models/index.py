@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import Field, ValidationError
 
 from nesa.models.canonical import canonical_json
-from nesa.models.card import EdgeWord, ModelCard, Part
+from nesa.models.card import AnyCard, EdgeWord, Part
 from nesa.models.graph import FORMAT, Opcode, Parameter, ParameterKind, Row, Table
 from nesa.protocol.edges import EdgeType
 from nesa.protocol.errors import IntegrityError, InvalidModel
@@ -52,7 +52,7 @@ class Index(Part):
     root: Word
     operators_root: Word
     metadata_digest: Word
-    card: ModelCard
+    card: AnyCard
     inputs: tuple[EdgeWord, ...]
     rows: tuple[RowEntry, ...]
     outputs: tuple[Number, ...]

@@ -19,9 +19,9 @@ from nesa.client.client import Client
 from nesa.client.payment import in_nes
 from nesa.client.ranges import representable
 from nesa.client.registering import Terms
-from nesa.models.card import Accuracy
+from nesa.models.card import AnyCard, ClassifierCard, TensorCard
 from nesa.models.report import LayerReport
-from nesa.protocol.errors import IntegrityError, InvalidInput, NesaError
+from nesa.protocol.errors import InvalidInput, NesaError
 from nesa.protocol.ids import Amount
 
 if TYPE_CHECKING:
@@ -52,6 +52,13 @@ def model() -> None:
     metavar="EPOCHS",
     help="Passes over the calibration rows that adapt the weights to rounding; needs torch.",
 )
+@click.option(
+    "--percentile",
+    type=click.FloatRange(50, 100),
+    default=99.9,
+    show_default=True,
+    help="Share of a tensor's calibrated magnitudes that its range holds; transformers like 100.",
+)
 @json_option
 def compile(
     onnx: Path,
@@ -60,21 +67,27 @@ def compile(
     output: Path,
     shards: int,
     epochs: int,
+    percentile: float,
     as_json: bool,
 ) -> None:
     """Compile the float model ONNX to a table of integer operators.
 
-    DATA is an npz file: `calibration` rows in the model's units, and test rows `features` with
-    their `labels`. DESCRIPTION is JSON with name, title, description, data, licence, labels and
-    features (name, unit, offset, step).
+    DATA is an npz file: `calibration` rows in the model's units, and test rows `features` in those
+    of people, for a classifier with their `labels`. DESCRIPTION is JSON with name, title,
+    description, data, licence, features (name, unit, offset, step; one may stand for all), and
+    labels; or, for models that answer with numbers, "task": "embedding" or "regression" and, when
+    they read text, "tokens": {"tokenizer": "its name", "padding": 0}.
     """
     from nesa.cli import compiling
+    from nesa.models.description import read_description
     from nesa.models.folder import save
 
-    words = compiling.read_description(description)
+    words = read_description(description)
     given = compiling.read_data(data)
     float_model = compiling.read_model_file(onnx)
-    compiled, layers = compiling.compile_from_files(float_model, given, words, shards, epochs)
+    compiled, layers = compiling.compile_from_files(
+        float_model, given, words, compiling.Plan(shards, epochs, percentile)
+    )
     save(compiled, output)
     facts = {"folder": output, **_facts(compiled)}
     if as_json:
@@ -237,20 +250,18 @@ def plan(
 @json_option
 def check(folder: Path, as_json: bool) -> None:
     """Check every digest in FOLDER, and that this machine computes what the model says."""
-    from nesa.cli.compiling import integer_accuracy
     from nesa.models.cut import require_short_boundaries
     from nesa.models.folder import load
+    from nesa.models.measuring import check_measured, integer_outputs
     from nesa.models.runtime import ShardRunner
 
     compiled = load(folder)
     require_short_boundaries(compiled.table)
     for number, facts in enumerate(compiled.shards):
         ShardRunner(compiled.shard_file(number), facts).self_test(compiled.known_answers(number))
-    measured = integer_accuracy(compiled.table, compiled.test_rows())
-    stated = compiled.card.accuracy.integer_model
-    if abs(measured - stated) > 1e-9:
-        raise IntegrityError(f"the model is right on {measured:.4f} of its rows, not {stated:.4f}")
-    show({"intact": True, "accuracy": measured, **_facts(compiled)}, as_json=as_json)
+    rows = compiled.test_rows()
+    check_measured(compiled.card, integer_outputs(compiled.table, rows.inputs), rows)
+    show({"intact": True, **_facts(compiled)}, as_json=as_json)
 
 
 @model.command(
@@ -298,8 +309,7 @@ def list_models(target: Target, as_json: bool) -> None:
         return
     table = Table("name", "answers", "version", box=None)
     for one in found:
-        labels = " / ".join(one.card.labels)
-        table.add_row(safe(one.name), safe(labels), f"0x{one.version_id.hex()}")
+        table.add_row(safe(one.name), safe(_answers(one.card)), f"0x{one.version_id.hex()}")
     console().print(table)
 
 
@@ -332,15 +342,14 @@ async def _details(client: Client, name: str) -> Mapping[str, Any]:
         **_line(found),
         "title": card.title,
         "description": card.description,
-        "labels": list(card.labels),
-        "inputs": len(card.features),
+        **_answer_facts(card),
+        "inputs": card.input_edge.elements,
         "features": [
             {**feature.model_dump(), "low": low, "high": high}
             for feature in card.features
             for low, high in [representable(card, feature)]
         ],
         "sample": await _sample(client, found),
-        "accuracy": _said(card.accuracy),
         "shards": offer.shards,
         "price": f"{in_nes(offer.price)} a shard and replica",
         "proof_price": f"{in_nes(offer.proof_price)} a shard",
@@ -361,11 +370,31 @@ def _line(found: Model) -> dict[str, Any]:
     return {"name": found.name, "version": version, "location": found.location}
 
 
-def _said(accuracy: Accuracy) -> str:
-    measured = f"{accuracy.integer_model:.4f} of {accuracy.test_rows} test rows"
-    if accuracy.proved is None:
-        return measured
-    return f"{measured}, {accuracy.proved:.4f} of {accuracy.proved_rows} proved on a chain"
+def _answers(card: AnyCard) -> str:
+    """What a model answers with."""
+    match card:
+        case ClassifierCard():
+            return " / ".join(card.labels)
+        case TensorCard():
+            return f"{card.task} of {card.output_edge.elements} numbers"
+
+
+def _answer_facts(card: AnyCard) -> dict[str, Any]:
+    """What a model answers with, and how good that was measured to be."""
+    match card:
+        case ClassifierCard(accuracy=accuracy):
+            measured = f"{accuracy.integer_model:.4f} of {accuracy.test_rows} test rows"
+            if accuracy.proved is not None:
+                share, count = accuracy.proved, accuracy.proved_rows
+                measured += f", {share:.4f} of {count} proved on a chain"
+            return {"labels": list(card.labels), "accuracy": measured}
+        case TensorCard(fidelity=fidelity):
+            return {
+                "answers": _answers(card),
+                "tokenizer": None if card.tokens is None else card.tokens.tokenizer,
+                "fidelity": f"cosine to the float model {fidelity.mean_cosine:.4f}, at least "
+                f"{fidelity.lowest_cosine:.4f}, on {fidelity.test_rows} test rows",
+            }
 
 
 def _layer_facts(layer: LayerReport) -> dict[str, object]:
@@ -404,8 +433,16 @@ def _facts(compiled: Any) -> dict[str, Any]:
         "root": f"0x{compiled.root.hex()}",
         "shards": len(compiled.shards),
         "provable": all(any(shard.circuit_digest) for shard in compiled.shards),
-        "accuracies": plain(card.accuracy.model_dump()),
+        **_measured(card),
     }
+
+
+def _measured(card: AnyCard) -> dict[str, Any]:
+    match card:
+        case ClassifierCard():
+            return {"accuracies": plain(card.accuracy.model_dump())}
+        case TensorCard():
+            return {"fidelity": plain(card.fidelity.model_dump())}
 
 
 def _recut(
