@@ -149,3 +149,14 @@ def test_the_switches_of_files_are_not_for_folders(nesa: Nesa, tmp_path: Path) -
 )
 def test_values_are_compared_to_the_byte(left: object, right: object, same: bool) -> None:
     assert same_bytes(left, right) is same
+
+
+def test_a_model_that_hands_over_too_much_is_refused_before_it_is_registered(
+    nesa: Nesa, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nesa.models.cut.MAX_TENSOR_BYTES", 8)
+    found = nesa("model", "check", MLP)
+    assert found.code != 0
+    words = " ".join(found.err.split())
+    assert "bytes cross in front of row" in words
+    assert "nesa model cut" in words
