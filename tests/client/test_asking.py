@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -372,3 +373,16 @@ async def test_a_card_is_read_from_the_store_when_no_folder_is_at_hand(
         model = await client.model(MLP)
         assert isinstance(model.card, ClassifierCard)
         assert model.card.labels == ("malignant", "benign")
+
+
+async def test_the_risk_of_a_draw_is_told_before_anything_is_paid(
+    client: Client, model: Model
+) -> None:
+    """Two shards of four seats, all of them drawn: one liar in each can neither lie nor stop."""
+    one_of_four = await client.draw_risk(model, corrupt=Fraction(1, 4))
+    assert not one_of_four.captured
+    assert not one_of_four.stalled
+    assert (await client.draw_risk(model, corrupt=Fraction(1, 2))).stalled == 1
+    assert (await client.draw_risk(model, corrupt=Fraction(3, 4))).captured == 1
+    with pytest.raises(InvalidInput, match="cannot be drawn of"):
+        await client.draw_risk(model, replicas=8)

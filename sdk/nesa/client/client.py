@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncGenerator
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self, TypeVar
@@ -32,7 +33,8 @@ from nesa.client.registering import Developer
 from nesa.client.watching import Stage
 from nesa.protocol.errors import Incompatible, InvalidConfiguration, InvalidInput
 from nesa.protocol.ids import Address, Amount
-from nesa.protocol.queries import MAX_INPUT_BYTES, Assurance
+from nesa.protocol.queries import MAX_INPUT_BYTES, Assurance, count_of
+from nesa.protocol.risk import DrawRisk, uniform_risk
 
 _Event = TypeVar("_Event")
 
@@ -170,6 +172,25 @@ class Client:
         """
         order = make_order(await self._offered(model), assurance, sealed, replicas)
         return await self._price(order)
+
+    async def draw_risk(
+        self,
+        model: Model | str,
+        *,
+        replicas: int | None = None,
+        corrupt: Fraction = Fraction(1, 5),
+    ) -> DrawRisk:
+        """What an AGREED query risks if one party had this share of the seats of every shard.
+
+        Raises:
+            InvalidInput: a shard has fewer active seats than a committee has members.
+        """
+        order = make_order(await self._offered(model), Assurance.AGREED, False, replicas)
+        offer = await self.contracts.registry.offer(order.version_id, at="latest")
+        vault = self.contracts.vault
+        counts = await vault.active_counts(order.version_id, offer.shards, at="latest")
+        seats = [count_of(counts, shard) for shard in range(offer.shards)]
+        return uniform_risk(seats, corrupt, order.replicas)
 
     def developer(self) -> Developer:
         """Registers models with this client's key."""

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from nesa.cli.output import console, json_option, plain, safe, show
 from nesa.cli.quantities import Nes, Places
+from nesa.cli.risk import ASSUMED, risk_words
 from nesa.cli.session import Target, connected, network_options
 from nesa.cli.text import printable
 from nesa.client.cards import Model
@@ -354,8 +355,16 @@ async def _details(client: Client, name: str) -> Mapping[str, Any]:
         "price": f"{in_nes(offer.price)} a shard and replica",
         "proof_price": f"{in_nes(offer.proof_price)} a shard",
         "provable": offer.provable,
+        "risk": await _risk(client, found),
         "developer": await registry.developer_of(found.version_id, at="latest"),
     }
+
+
+async def _risk(client: Client, found: Model) -> str:
+    try:
+        return risk_words(await client.draw_risk(found, corrupt=ASSUMED))
+    except InvalidInput:
+        return "too few seats for a committee"
 
 
 async def _sample(client: Client, found: Model) -> list[float] | None:
