@@ -129,6 +129,17 @@ def read_table(index: Index, data: bytes) -> Table:
     return Table(inputs, tuple(rows), index.outputs, index.cuts)
 
 
+def read_outline(index: Index) -> Table:
+    """The table of an index without any constants: operators, types and cuts.
+
+    Raises:
+        InvalidModel: an unknown opcode, or an illegal table.
+    """
+    inputs = tuple(EdgeType.unpack(unword(text)) for text in index.inputs)
+    rows = tuple(_read_row(entry, ()) for entry in index.rows)
+    return Table(inputs, rows, index.outputs, index.cuts)
+
+
 def _parameter_entry(parameter: Parameter) -> ParameterEntry:
     shape = tuple(int(size) for size in parameter.values.shape)
     return ParameterEntry(kind=parameter.kind.name, shape=shape, root=word(parameter.root))

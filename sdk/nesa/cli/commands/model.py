@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 from rich.table import Table
 
 from nesa.cli.output import console, json_option, plain, safe, show
-from nesa.cli.quantities import Nes
+from nesa.cli.quantities import Nes, Places
 from nesa.cli.risk import ASSUMED, risk_words
 from nesa.cli.session import Target, connected, network_options
 from nesa.cli.text import printable
@@ -24,6 +24,9 @@ from nesa.models.card import AnyCard, ClassifierCard, TensorCard
 from nesa.models.report import LayerReport
 from nesa.protocol.errors import InvalidInput, NesaError
 from nesa.protocol.ids import Amount
+
+if TYPE_CHECKING:
+    from nesa.models.placement.rebalancing import Rebalanced
 
 FILE: Final = click.Path(path_type=Path, exists=True, dir_okay=False)
 FOLDER: Final = click.Path(path_type=Path, file_okay=False)
@@ -97,28 +100,38 @@ def compile(
 
 @model.command(epilog="Example: nesa model cut net.onnx --shards 3 --out net-3 --check")
 @click.argument("model", type=click.Path(path_type=Path, exists=True))
-@click.option("--shards", type=click.IntRange(1, 8), required=True)
+@click.option("--shards", type=click.IntRange(1, 8), help="So many, where it is cheapest.")
+@click.option("--at", "at", type=Places(), help="Or in front of these operators: 3,7 (see plan).")
 @click.option("--output", "--out", type=FOLDER, required=True, help="Folder of the shards.")
 @click.option("--dim", "dims", multiple=True, help="NAME=SIZE of an open dimension, 1 without.")
 @click.option("--check", is_flag=True, help="Run the ONNX file whole and cut, compare all bytes.")
 @json_option
 def cut(
-    model: Path, shards: int, output: Path, dims: tuple[str, ...], check: bool, as_json: bool
+    model: Path,
+    shards: int | None,
+    at: tuple[int, ...] | None,
+    output: Path,
+    dims: tuple[str, ...],
+    check: bool,
+    as_json: bool,
 ) -> None:
     """Cut a model into shards: any ONNX file, or the folder of a compiled model.
 
     The weights of an ONNX file are never loaded: they are copied, each shard's own, from where
     they lie. A compiled model is cut into another number of shards; its circuits are gone.
     """
+    if (shards is None) == (at is None):
+        raise InvalidInput("say either how many --shards or --at which places")
+    count = len(at or ()) + 1 if shards is None else shards
     if model.is_dir():
         if dims or check:
             raise InvalidInput("--dim and --check are for ONNX files; see `nesa model check`")
-        show({"folder": output, **_recut(model, shards, output)}, as_json=as_json)
+        show({"folder": output, **_recut(model, count, at, output)}, as_json=as_json)
         return
     from nesa.cli import cutting
 
     sizes = _sizes(dims)
-    report = cutting.cut_file(model, shards, sizes, output)
+    report = cutting.cut_file(model, count, sizes, output, at)
     if check:
         cutting.check_cut(report, sizes, output)
     facts = report.facts(output) | ({"same_bytes": True} if check else {})
@@ -144,6 +157,25 @@ def cut(
 @click.option("--replicas", type=click.IntRange(1, 64), default=1, show_default=True)
 @click.option("--spares", type=click.IntRange(0, 64), default=0, show_default=True)
 @click.option("--dim", "dims", multiple=True, help="NAME=SIZE of an open dimension, 1 without.")
+@click.option(
+    "--observed",
+    multiple=True,
+    metavar="URL|FILE",
+    help="Times that a running miner saw; whoever overstated its capacity gets no place.",
+)
+@click.option(
+    "--from",
+    "earlier",
+    type=FILE,
+    help="What `plan --json` printed before: the fewest moves of seats from there on its cuts.",
+)
+@click.option(
+    "--gap",
+    type=click.FloatRange(0, 100),
+    default=0.1,
+    show_default=True,
+    help="With --from: so far above the best is good enough.",
+)
 @click.option("--prove", is_flag=True, help="Find cuts that can be proved, and what proofs take.")
 @click.option("--proof-price", type=Nes(), default="0.5", show_default=True, help="NES a proof.")
 @json_option
@@ -155,6 +187,9 @@ def plan(
     replicas: int,
     spares: int,
     dims: tuple[str, ...],
+    observed: tuple[str, ...],
+    earlier: Path | None,
+    gap: float,
     prove: bool,
     proof_price: Amount,
     as_json: bool,
@@ -165,18 +200,35 @@ def plan(
     miners measured (`nesa-miner capacity`).
     """
     from nesa.cli import planning
+    from nesa.models.placement.honesty import Overstated, without
     from nesa.models.placement.plan import Wish
+    from nesa.models.placement.rebalancing import rebalance
     from nesa.models.placement.stages import Objective
 
-    if miners is None and not prove:
+    if miners is None and (observed or earlier or not prove):
         raise InvalidInput(planning.ADVICE)
     document: dict[str, Any] = {}
     tables: list[tuple[Mapping[str, Any], Table]] = []
+    closing = list[str]()
     if miners is not None:
         wish = Wish(Objective(objective), shards, replicas, spares)
-        made = planning.placement(model, _sizes(dims), planning.read_miners(miners), wish)
+        swarm, found = planning.read_miners(miners), list[Overstated]()
+        if observed:
+            found = planning.liars(model, swarm, [planning.read_times(one) for one in observed])
+            swarm = without(swarm, found)
+        if earlier is not None:
+            cuts, seats = planning.read_plan(earlier)
+            costs = planning.costs_of(model, _sizes(dims))
+            _show_moves(rebalance(costs, cuts, seats, swarm, wish, gap), cuts, as_json)
+            return
+        made = planning.placement(model, _sizes(dims), swarm, wish)
         stages = [planning.stage_facts(stage) for stage in made.stages]
-        document |= {**planning.plan_facts(made), "shards": stages}
+        command = planning.cut_command(model, made, dims)
+        liars = [planning.liar_facts(one) for one in found]
+        document |= {**planning.plan_facts(made), "cut_command": command, "overstated": liars}
+        document["shards"] = stages
+        closing += map(planning.liar_words, found)
+        closing.append(f"To cut there: {command}")
         tables.append((planning.plan_words(made), planning.stage_lines(made)))
     if prove:
         proved = planning.proofs(model, shards)
@@ -190,6 +242,8 @@ def plan(
     for words, lines_ in tables:
         show(words, as_json=False)
         console().print(lines_)
+    for line in closing:
+        click.echo(f"\n{printable(line)}")  # not wrapped: it is there to be copied
 
 
 @model.command(epilog="Example: nesa model check models/breast-cancer-mlp")
@@ -197,11 +251,13 @@ def plan(
 @json_option
 def check(folder: Path, as_json: bool) -> None:
     """Check every digest in FOLDER, and that this machine computes what the model says."""
+    from nesa.models.cut import require_short_boundaries
     from nesa.models.folder import load
     from nesa.models.measuring import check_measured, integer_outputs
     from nesa.models.runtime import ShardRunner
 
     compiled = load(folder)
+    require_short_boundaries(compiled.table)
     for number, facts in enumerate(compiled.shards):
         ShardRunner(compiled.shard_file(number), facts).self_test(compiled.known_answers(number))
     rows = compiled.test_rows()
@@ -398,13 +454,28 @@ def _measured(card: AnyCard) -> dict[str, Any]:
             return {"fidelity": plain(card.fidelity.model_dump())}
 
 
-def _recut(folder: Path, shards: int, output: Path) -> dict[str, Any]:
+def _recut(
+    folder: Path, shards: int, places: tuple[int, ...] | None, output: Path
+) -> dict[str, Any]:
+    from nesa.cli import cutting
     from nesa.cli.compiling import recut
     from nesa.models.folder import load, save
 
-    compiled = recut(load(folder), shards)
+    whole = load(folder)
+    compiled = recut(whole, shards) if places is None else cutting.recut_at(whole, places)
     save(compiled, output)
     return _facts(compiled)
+
+
+def _show_moves(made: Rebalanced, cuts: Sequence[int], as_json: bool) -> None:
+    from nesa.cli import planning
+
+    if as_json:
+        show(planning.rebalanced_facts(made, cuts), as_json=True)
+        return
+    show(planning.rebalanced_words(made), as_json=False)
+    for number, move in enumerate(made.moves, 1):
+        click.echo(f"{number}. {planning.move_words(move)}")
 
 
 def _sizes(dims: Sequence[str]) -> dict[str, int]:
