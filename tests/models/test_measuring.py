@@ -9,13 +9,15 @@ import numpy as np
 import pytest
 
 from nesa.cli import compiling
-from nesa.models.card import Feature, TensorCard
+from nesa.models.card import Feature, TensorCard, Tokens
 from nesa.models.description import ClassifierWords, TensorWords
 from nesa.models.folder import load, save
 from nesa.models.measuring import EvaluationRows, check_measured, fidelity, integer_outputs
 from nesa.models.verify import check_folder
 from nesa.protocol.errors import IntegrityError, InvalidModel
 from tests.models.float_models import two_layers
+from tests.models.simplifying.test_inputs import model as several_inputs
+from tests.models.simplifying.test_inputs import rows
 
 WORDS: dict[str, Any] = {
     "name": "two-layers",
@@ -112,3 +114,18 @@ def test_tampered_rows_are_found(model, tmp_path):
     save(replace(model, card=card), tmp_path)
     with pytest.raises(IntegrityError, match="the card states"):
         check_folder(tmp_path)
+
+
+def test_a_model_of_several_inputs_is_measured_by_its_token_ids():
+    """As BERT is exported: the mask follows from the padding that the words name."""
+    words = TensorWords(
+        task="embedding",
+        tokens=Tokens(tokenizer="letters", padding=0),
+        **{**WORDS, "features": (Feature(name="token id", unit="", offset=0.0, step=1.0),)},
+    )
+    given = compiling.Data(rows(32).astype(float), EvaluationRows(rows(8), None))
+    onnx = several_inputs("attention_mask", "token_type_ids")
+    plan = compiling.Plan(percentile=100.0)
+    compiled, _ = compiling.compile_from_files(onnx, given, words, plan)
+    assert isinstance(compiled.card, TensorCard)
+    assert compiled.card.fidelity.lowest_cosine > 0.99

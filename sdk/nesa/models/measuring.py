@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
+from onnx import load_model_from_string
 
 from nesa.models.card import Accuracy, AnyCard, ClassifierCard, Fidelity, TensorCard
 from nesa.models.compile import Compiled
@@ -19,6 +20,7 @@ from nesa.models.lowering import runtime_model
 from nesa.models.quantise import Floats
 from nesa.models.runtime import ShardRunner
 from nesa.models.samples import LabelledRows
+from nesa.models.simplifying.inputs import with_one_input
 from nesa.protocol.digests import bytes_root
 from nesa.protocol.errors import IntegrityError, InvalidModel
 from nesa.protocol.ids import ZERO_DIGEST
@@ -114,8 +116,14 @@ def integer_outputs(table: Table, inputs: NDArray[np.generic]) -> list[Integers]
 def float_outputs(
     onnx: bytes, words: Description, features: NDArray[np.generic]
 ) -> list[NDArray[Any]]:
-    """What the float model answers to rows in people's units; open sizes of its input are 1."""
-    session = onnxruntime.InferenceSession(onnx, providers=["CPUExecutionProvider"])
+    """What the float model answers to rows in people's units; open sizes of its input are 1.
+
+    Inputs that follow from token ids are derived from them, as the compiler does.
+    """
+    tokens = words.tokens if isinstance(words, TensorWords) else None
+    padding = None if tokens is None else tokens.padding
+    whole = with_one_input(load_model_from_string(onnx), padding).SerializeToString()
+    session = onnxruntime.InferenceSession(whole, providers=["CPUExecutionProvider"])
     source = session.get_inputs()[0]
     shape = [size if isinstance(size, int) else 1 for size in source.shape]
     offsets = np.array([feature.offset for feature in words.features])

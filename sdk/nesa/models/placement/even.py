@@ -13,6 +13,7 @@ from nesa.models.placement.plan import Wish, plan
 from nesa.models.placement.provability import shard_proof
 from nesa.models.placement.stages import Objective
 from nesa.models.placement.table_costs import table_costs
+from nesa.protocol.errors import InvalidInput, InvalidModel
 
 CORE: Final = Capacity(
     rates={Arithmetic.FLOAT32: 3e10, Arithmetic.FLOAT64: 1.5e10, Arithmetic.INT8: 6e10},
@@ -38,7 +39,10 @@ def even_cut(table: Table, shards: int) -> Table:
     if shards == 1 or _is_provable(circuits):
         return circuits
     swarm = Swarm(tuple(Miner(str(number), CORE) for number in range(shards)), lambda _a, _b: WAY)
-    made = plan(table_costs(table), swarm, Wish(Objective.THROUGHPUT, shards))
+    try:
+        made = plan(table_costs(table), swarm, Wish(Objective.THROUGHPUT, shards))
+    except InvalidInput as error:
+        raise InvalidModel(f"the table cannot be cut into {shards} shards: {error}") from error
     return cut_at(table, made.cuts)
 
 
