@@ -42,8 +42,9 @@ test-train: setup-train ## the tests that need torch and scikit-learn
 test-deep: setup ## the same invariants, searched much further
 	@.venv/bin/pytest -m deep --hypothesis-profile=searching $(ARGS)
 
-bench-models: setup-train ## measure integer MiniLM against the float model
+bench-models: setup-train ## measure integer MiniLM: against the float model, then on a network
 	@.venv/bin/python -m benchmarks.minilm $(ARGS)
+	@.venv/bin/python -m benchmarks.sharded $(ARGS)
 
 bench-disputes: setup ## measure the gas of judging single elements
 	@.venv/bin/python -m benchmarks.disputes $(ARGS)

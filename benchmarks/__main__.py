@@ -6,7 +6,7 @@ import subprocess
 import sys
 from typing import Final
 
-PAGES: Final = ("gas", "proving", "latency", "hops", "failover", "scale", "placement")
+PAGES: Final = ("gas", "proving", "latency", "hops", "failover", "scale", "placement", "stacking")
 
 
 def main() -> int:

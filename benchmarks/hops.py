@@ -146,7 +146,7 @@ class Arrival:
         """Nothing is proved here."""
         raise Unavailable("nothing is proved here")
 
-    def release(self, version_id: VersionId) -> None:
+    def release(self, version_id: VersionId, shard: int | None = None) -> None:
         """There is nothing to free."""
 
 

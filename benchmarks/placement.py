@@ -6,11 +6,12 @@ time of whole models from it, and runs them. Then it plans for made-up swarms.
 
 from __future__ import annotations
 
+import argparse
 import os
 import platform
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -57,9 +58,12 @@ class Subject:
 
 def main() -> None:
     """Measure, print the tables, and keep them."""
+    parser = argparse.ArgumentParser(description="Compares predictions, plans and bounds.")
+    parser.add_argument("--miners", type=int, nargs="+", default=SWARMS, help="sizes of swarms")
+    sizes = parser.parse_args().miners
     measured = median_of([measure() for _ in range(ROUNDS)])
     found = list(subjects())
-    text = "\n\n".join((machine(measured), predictions(found, measured), gaps(found)))
+    text = "\n\n".join((machine(measured), predictions(found, measured), gaps(found, sizes)))
     print(text)
     RESULTS.write_text(text + "\n", encoding="utf-8")
 
@@ -113,11 +117,11 @@ def predictions(found: list[Subject], measured: Measured) -> str:
     return "\n".join(lines)
 
 
-def gaps(found: list[Subject]) -> str:
+def gaps(found: list[Subject], sizes: Sequence[int]) -> str:
     """Table of gaps of plans for made-up swarms, and how long planning took."""
     heads = "| model | miners | replicas | objective | shards | optimal | gap | planned in |"
     lines = [heads, "|---|--:|--:|---|--:|---|--:|--:|"]
-    for subject, count, replicas, objective in product(found, SWARMS, REPLICAS, Objective):
+    for subject, count, replicas, objective in product(found, sizes, REPLICAS, Objective):
         begin = time.perf_counter()
         made = plan(subject.costs, _swarm(count), Wish(objective, None, replicas))
         spent = time.perf_counter() - begin

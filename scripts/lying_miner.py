@@ -52,9 +52,9 @@ class LyingLibrary:
         """The honest prover."""
         return await self.honest.prover(version_id, shard)
 
-    def release(self, version_id: VersionId) -> None:
+    def release(self, version_id: VersionId, shard: int | None = None) -> None:
         """As the honest library does."""
-        self.honest.release(version_id)
+        self.honest.release(version_id, shard)
 
 
 def _off_by_one(edge: EdgeType, data: bytes) -> bytes:

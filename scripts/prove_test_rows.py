@@ -120,7 +120,7 @@ def main() -> None:
     chosen = parser.parse_args()
     model = load(chosen.folder)
     count, share = asyncio.run(proved_accuracy(chosen.folder, model, chosen.rows))
-    accuracy = model.card.accuracy.model_copy(update={"proved_rows": count, "proved": share})
+    accuracy = model.classifier.accuracy.model_copy(update={"proved_rows": count, "proved": share})
     card = model.card.model_copy(update={"accuracy": accuracy})
     save(replace(model, card=card), chosen.folder)
     print(f"{model.name}: {share:.4f} of {count} proved rows")

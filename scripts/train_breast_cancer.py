@@ -14,7 +14,8 @@ from sklearn.model_selection import train_test_split
 from torch import nn
 
 from nesa.models.card import Feature
-from scripts.training import Data, Subject, Training, train_and_save
+from nesa.models.description import ClassifierWords
+from scripts.training import Data, Training, train_and_save
 
 FOLDER = Path(__file__).resolve().parent.parent / "models" / "breast-cancer-mlp"
 
@@ -51,13 +52,14 @@ def data() -> Data:
         train_labels=train_labels,
         test_features=test,
         test_labels=test_labels,
-        features=features,
+        words=words(features),
     )
 
 
-def subject() -> Subject:
+def words(features: tuple[Feature, ...]) -> ClassifierWords:
     """The words of the model card."""
-    return Subject(
+    return ClassifierWords(
+        features=features,
         name="breast-cancer-mlp",
         title="Breast cancer: malignant or benign",
         description="Classifies a tumour by 30 measurements of cell nuclei in a digitised image of "
@@ -75,4 +77,4 @@ def _unit(name: str) -> str:
 
 
 if __name__ == "__main__":
-    print(train_and_save(network, data(), subject(), TRAINING, FOLDER))
+    print(train_and_save(network, data(), TRAINING, FOLDER))

@@ -15,9 +15,10 @@ from sklearn.model_selection import train_test_split
 from torch import nn
 
 from nesa.models.card import Feature
+from nesa.models.description import ClassifierWords
 from nesa.models.quantise import Scaling
 from nesa.protocol.edges import DType
-from scripts.training import Data, Subject, Training, train_and_save
+from scripts.training import Data, Training, train_and_save
 
 FOLDER = Path(__file__).resolve().parent.parent / "models" / "digits-cnn"
 
@@ -54,14 +55,15 @@ def data() -> Data:
         train_labels=train_labels,
         test_features=test[:, None].astype(np.uint8),
         test_labels=test_labels,
-        features=features,
+        words=words(features),
         input_scaling=Scaling(DType.UINT8, 0, BRIGHTEST, 1 / BRIGHTEST),
     )
 
 
-def subject() -> Subject:
+def words(features: tuple[Feature, ...]) -> ClassifierWords:
     """The words of the model card."""
-    return Subject(
+    return ClassifierWords(
+        features=features,
         name="digits-cnn",
         title="Handwritten digits",
         description="Reads one handwritten digit from 8x8 grey values.",
@@ -73,4 +75,4 @@ def subject() -> Subject:
 
 
 if __name__ == "__main__":
-    print(train_and_save(network, data(), subject(), TRAINING, FOLDER))
+    print(train_and_save(network, data(), TRAINING, FOLDER))

@@ -21,8 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from scripts import train_digits
-from scripts.train_digits import data
-from scripts.training import Subject, Training, float_accuracy, train, write_float_model
+from scripts.training import Data, Training, train, write_float_model
 
 TRAINING = Training(seed=7, epochs=40, batch=32, learning_rate=4e-3, weight_decay=1e-2)
 
@@ -88,25 +87,26 @@ def network() -> nn.Module:
     )
 
 
-def subject() -> Subject:
-    """The words of the model card."""
-    return replace(
-        train_digits.subject(),
-        name="residual-digits",
-        title="Handwritten digits, residual",
-        description="Reads one handwritten digit from 8x8 grey values with a residual network.",
-    )
+def data() -> Data:
+    """The digits, under this model's name."""
+    rows = train_digits.data()
+    words = {
+        "name": "residual-digits",
+        "title": "Handwritten digits, residual",
+        "description": "Reads one handwritten digit from 8x8 grey values with a residual network.",
+    }
+    return replace(rows, words=rows.words.model_copy(update=words))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Trains, writes the folder that the command line names, and says how good it is."""
+    """Trains and writes the folder that the command line names."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("folder", type=Path, help="where to write model, data and words")
     folder = parser.parse_args(arguments).folder
     rows = data()
     model = train(network, rows, TRAINING)
-    write_float_model(model, rows, subject(), folder)
-    print(f"{folder}: {float_accuracy(model, rows):.4f} on {len(rows.test_labels)} rows")
+    write_float_model(model, rows, folder)
+    print(f"{folder}: {len(rows.train)} rows to train on, {len(rows.test_labels)} to test")
 
 
 if __name__ == "__main__":

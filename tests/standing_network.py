@@ -30,7 +30,7 @@ from nesa.chain.deployment import Network
 from nesa.chain.sender import Sender, SendPolicy
 from nesa.devnet.foundation import Foundation, hand_out, lay_foundation
 from nesa.devnet.layout import Layout, find_clone
-from nesa.devnet.models import PublishedModel
+from nesa.devnet.models import PublishedModel, find_models
 from nesa.devnet.network import describe_network
 from nesa.devnet.processes import Supervisor
 from nesa.protocol.consent import sign_consent
@@ -86,7 +86,9 @@ async def stand(folder: Path) -> None:
     """Lay the foundation, seat operators that do not exist, wait."""
     layout = Layout(folder)
     async with Supervisor() as supervisor:
-        foundation = await lay_foundation(supervisor, layout, find_clone(), lambda line: None)
+        clone = find_clone()
+        models = find_models(clone.models)
+        foundation = await lay_foundation(supervisor, layout, clone, models, lambda line: None)
         await seat_everybody(foundation)
         await foundation.chain.set_clock()
         describe_network(foundation).write(layout.network)

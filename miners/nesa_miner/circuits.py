@@ -19,10 +19,11 @@ from nesa.models.proving.verifier import (
     code_hash,
     harden,
 )
-from nesa.models.runtime import KnownAnswer, ShardRunner
+from nesa.models.runtime import KnownAnswer
 from nesa.protocol.errors import IntegrityError, InvalidConfiguration
 from nesa.protocol.ids import ZERO_DIGEST, Digest, VersionId
 from nesa_miner.shards import ShardLibrary
+from nesa_miner.surroundings import Runner
 
 SOLC_VARIABLE: Final = "NESA_SOLC"
 
@@ -88,9 +89,7 @@ def find_solc(environment: Mapping[str, str] = os.environ) -> Path | None:
     return Path(found) if found else None
 
 
-async def _compare_answers(
-    prover: Prover, runner: ShardRunner, answers: Sequence[KnownAnswer]
-) -> None:
+async def _compare_answers(prover: Prover, runner: Runner, answers: Sequence[KnownAnswer]) -> None:
     """The circuit computes what the shard computes, from every known input."""
     source, result = prover.circuit.source, prover.circuit.result
     for number, answer in enumerate(answers):

@@ -59,7 +59,9 @@ class Computations:
         event: Event = Restarted()
         if state.result is None:
             tensors = computation.tensors_in
+            self._observe_start(duty)
             result = await asyncio.to_thread(_own_result, duty, tensors, runner.run)
+            self._observe_end(duty)
             event = Started(result, os.urandom(32))
         if (current := self.roster.current(duty)) is not None:
             computation = replace(current.computation(in_digest), agreement=state)
@@ -105,6 +107,19 @@ class Computations:
             computation = self.evidence.keep(current, current.computation(in_digest), proved)
             self.roster.update(current.having(computation))
             await self.evidence.announce()
+
+    def _observe_start(self, duty: Duty) -> None:
+        if duty.place is not None and len(duty.place.seats) > 1:
+            shard = duty.place.facts.file_digest
+            self.around.observed.begin(duty.key, shard, self.around.clock())
+
+    def _observe_end(self, duty: Duty) -> None:
+        if duty.place is not None and len(duty.place.seats) > 1:
+            shard, me = duty.place.facts.file_digest, self.around.identity.address
+            self.around.observed.committed(duty.key, shard, me, self.around.clock())
+        for (shard, peer), finding in self.around.observed.newly_slow().items():
+            name, ratio = shard.hex(), round(finding.ratio, 1)
+            log.warning("slow peer", shard_file=name, peer=peer, ratio=ratio, runs=finding.runs)
 
     def _committee(self, duty: Duty) -> Committee:
         place, task = duty.place, duty.task

@@ -105,7 +105,8 @@ class Miner:
         url = await server.start()
         log.info("listening", url=url, signer=self.engine.around.identity.address)
         try:
-            await tasks.run_until_told(self.follow(), self.tick(), self.warm_up.go_on())
+            seats = self.warm_up.follow(self.seats, self.engine.roster.needs)
+            await tasks.run_until_told(self.follow(), self.tick(), self.warm_up.go_on(), seats)
         finally:
             log.info("stopping")
             await server.close()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from nesa_miner.observing import ObservedTimes
+
 
 class Metrics:
     """One miner's series in a registry of its own."""
@@ -22,6 +24,17 @@ class Metrics:
         self.reorgs = self._counter("reorgs", "Logs undone by reorganisations")
         self.paid = self._counter("paid", "Answered queries with this miner among the paid")
         self.unpaid = self._counter("unpaid", "Answered queries that left this miner out")
+        self.slow_peers = Gauge(
+            "nesa_miner_slow_peers",
+            "Members far slower than the others of their shard",
+            registry=self.registry,
+        )
+        self.peer_seconds = Gauge(
+            "nesa_miner_peer_seconds",
+            "Median time from this miner's beginning to a member's commitment",
+            ["shard_file", "peer"],
+            registry=self.registry,
+        )
         self.proving = Histogram(
             "nesa_miner_proof_seconds", "Time to prove a shard", registry=self.registry
         )
@@ -29,6 +42,13 @@ class Metrics:
     def answered(self, is_paid: bool) -> None:
         """Count a query that was answered."""
         (self.paid if is_paid else self.unpaid).inc()
+
+    def show_peers(self, observed: ObservedTimes) -> None:
+        """Set the series of peers; those that are not watched any more are gone."""
+        self.slow_peers.set(len(observed.slow()))
+        self.peer_seconds.clear()
+        for (shard, peer), seconds in observed.medians().items():
+            self.peer_seconds.labels(shard.hex(), peer).set(seconds)
 
     def _counter(self, name: str, text: str) -> Counter:
         return Counter(f"nesa_miner_{name}", text, registry=self.registry)

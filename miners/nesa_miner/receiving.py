@@ -12,6 +12,7 @@ from nesa.protocol.errors import InvalidMessage, NesaError, Unavailable
 from nesa.protocol.evidence import evidence_of, verify_evidence
 from nesa.protocol.faults import faults_in, statements_of
 from nesa.protocol.messages import (
+    Commit,
     ContentKey,
     Handoff,
     Inquiry,
@@ -159,6 +160,9 @@ class Receiver:
             raise InvalidMessage("the message is for another shard or seed")
         if opened.sender not in place.signers:
             raise InvalidMessage("only members of the committee take part in its agreement")
+        if isinstance(message, Commit):
+            shard, now = place.facts.file_digest, self.around.clock()
+            self.around.observed.committed(duty.key, shard, opened.sender, now)
         begun = [one for one in duty.computations if one.agreement is not None]
         if not begun:
             if not isinstance(message, Inquiry):

@@ -100,7 +100,8 @@ class Registrar:
         if shard != wish.shard:
             raise InvalidInput(
                 f"{self.operator} sits in shard {shard} of this version already and an operator "
-                "has one seat a version; register another miner for another shard"
+                "has one seat a version; register another miner for another shard, or move: "
+                "`nesa-miner leave`, and when the seat is released `withdraw` and `register`"
             )
         return slot
 

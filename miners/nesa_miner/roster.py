@@ -60,6 +60,13 @@ class Roster:
         self.retired -= drained
         return drained
 
+    def needs(self, shard: tuple[VersionId, int]) -> bool:
+        """Whether a query under way drew this miner for a shard, (version, number)."""
+        return any(
+            duty.place is not None and (duty.query.version_id, duty.place.shard) == shard
+            for duty in self.duties.values()
+        )
+
     def put_off(self, duty: Duty) -> None:
         """Start nothing for a duty for a moment."""
         self._retry_at[duty.key] = self.around.clock() + RETRY_SECONDS

@@ -43,6 +43,7 @@ class Routes:
             web.get(EVIDENCE_PATH, self.evidence),
             web.get(FAULTS_PATH, self.faults),
             web.get("/v1/status", self.status),
+            web.get("/v1/observed", self.observed),
             web.get("/healthz", self.health),
             web.get("/readyz", self.ready),
             web.get("/metrics", self.metrics),
@@ -121,6 +122,17 @@ class Routes:
         address = engine.around.identity.address
         return web.json_response({"signer": address, "head": engine.head, "duties": duties})
 
+    async def observed(self, _: web.Request) -> web.Response:
+        """How long the members of this miner's committees take, for `nesa model plan`."""
+        shards = [
+            {
+                "file_digest": f"0x{shard.hex()}",
+                "peers": [{"signer": peer, "seconds": runs} for peer, runs in peers.items()],
+            }
+            for shard, peers in self._engine.around.observed.seconds.items()
+        ]
+        return web.json_response({"shards": shards})
+
     async def health(self, _: web.Request) -> web.Response:
         """The process answers."""
         return web.Response(text="ok")
@@ -139,6 +151,7 @@ class Routes:
         metrics = self._engine.around.metrics
         metrics.head.set(self._engine.head)
         metrics.duties.set(len(self._engine.duties))
+        metrics.show_peers(self._engine.around.observed)
         body = generate_latest(metrics.registry)
         return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
 

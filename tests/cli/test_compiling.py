@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from nesa.cli.compiling import Data, fine_tuned
+from nesa.models.measuring import EvaluationRows
 from nesa.protocol.errors import InvalidConfiguration
 from tests.models.float_models import two_layers
 
-ROWS = Data(np.zeros((2, 6)), np.zeros((1, 6)), np.zeros(1))
+ROWS = Data(np.zeros((2, 6)), EvaluationRows(np.zeros((1, 6)), np.zeros(1)))
 
 
 def test_fine_tuning_without_torch_says_what_to_do(monkeypatch):

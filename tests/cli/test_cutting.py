@@ -9,6 +9,8 @@ import pytest
 from onnx import ModelProto, TensorProto, helper
 
 from nesa.cli.cutting import same_bytes
+from nesa.models.cut import legal_positions
+from nesa.models.folder import load
 from tests.cli.conftest import Nesa
 from tests.models.onnx_graphs.graphs import info, layers, model_of, saved
 
@@ -24,6 +26,54 @@ def test_a_file_is_cut_and_checked(nesa: Nesa, tmp_path: Path) -> None:
     assert [shard["inputs"] for shard in found["shards"]] == [["x"], ["m1"], ["m3", "t0"]]
     assert (tmp_path / "cut" / "manifest.json").is_file()
     assert len(found["cuts"]) == 2
+
+
+def test_a_file_is_cut_where_it_is_told_to(nesa: Nesa, tmp_path: Path) -> None:
+    path = saved(layers(6), tmp_path)
+    words = ("model", "cut", path, "--out", tmp_path / "cut", "--json")
+    cheapest = nesa(*words, "--shards", 3).document["cuts"]
+    chosen = [cheapest[0] + 1, cheapest[1] + 1]
+    found = nesa(*words, "--at", ",".join(map(str, chosen)), "--check").document
+    assert found["cuts"] == chosen
+    assert found["same_bytes"] is True
+
+
+@pytest.mark.parametrize(
+    ("places", "words"),
+    [
+        ("2,1", "must ascend"),
+        ("1,99", "cannot be cut in front of step 99; the nearest place is"),
+        ("1,2,3,4,5,6,7,8", "1 to 8 shards, not 9"),
+        ("one", "is no list of places"),
+        ("", "is no list of places"),
+    ],
+)
+def test_places_that_are_none_are_refused(
+    places: str, words: str, nesa: Nesa, tmp_path: Path
+) -> None:
+    path = saved(layers(6), tmp_path)
+    found = nesa("model", "cut", path, "--at", places, "--out", tmp_path / "cut")
+    assert found.code != 0
+    assert words in " ".join(found.err.split())
+    assert not (tmp_path / "cut").exists()
+
+
+@pytest.mark.parametrize("words", [(), ("--shards", 2, "--at", "1")])
+def test_either_a_count_or_places_are_needed(words, nesa: Nesa, tmp_path: Path) -> None:
+    found = nesa("model", "cut", MLP, *words, "--out", tmp_path / "cut")
+    assert found.code != 0
+    assert "either how many --shards or --at which places" in " ".join(found.err.split())
+
+
+def test_a_compiled_model_is_cut_where_it_is_told_to(nesa: Nesa, tmp_path: Path) -> None:
+    table = load(MLP).table
+    place = legal_positions(table)[-1]
+    found = nesa("model", "cut", MLP, "--at", place, "--out", tmp_path / "cut")
+    assert found.code == 0
+    assert load(tmp_path / "cut").table.cuts == (place,)
+    found = nesa("model", "cut", MLP, "--at", len(table.rows), "--out", tmp_path / "none")
+    assert found.code != 0
+    assert "must ascend" in found.err
 
 
 def test_people_read_a_table_of_shards(nesa: Nesa, tmp_path: Path) -> None:
@@ -99,3 +149,14 @@ def test_the_switches_of_files_are_not_for_folders(nesa: Nesa, tmp_path: Path) -
 )
 def test_values_are_compared_to_the_byte(left: object, right: object, same: bool) -> None:
     assert same_bytes(left, right) is same
+
+
+def test_a_model_that_hands_over_too_much_is_refused_before_it_is_registered(
+    nesa: Nesa, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nesa.models.cut.MAX_TENSOR_BYTES", 8)
+    found = nesa("model", "check", MLP)
+    assert found.code != 0
+    words = " ".join(found.err.split())
+    assert "bytes cross in front of row" in words
+    assert "nesa model cut" in words

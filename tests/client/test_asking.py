@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,7 @@ from nesa import (
 )
 from nesa.chain.deployment import KeyFile
 from nesa.client.answers import AnyQuery
+from nesa.models.card import ClassifierCard
 from nesa.protocol.digests import boundary_digest
 from nesa.protocol.ids import Amount, Digest, QueryId
 from tests.client.conftest import MLP
@@ -59,13 +62,36 @@ async def test_a_standing_allowance_saves_the_permit(
     client: Client, model: Model, features: np.ndarray
 ) -> None:
     by_permit = await client.submit(model, features)
-    token, market = client.contracts.token, client.contracts.market
-    await client._own_sender.send(token.approve(market.address, Amount(ONE_NES)))
+    await client.allow(Amount(ONE_NES))
     by_allowance = await client.submit(model, features)
     assert by_allowance.request_gas is not None
     assert by_permit.request_gas is not None
     assert by_allowance.request_gas < by_permit.request_gas
-    await client._own_sender.send(token.approve(market.address, Amount(0)))
+    await client.allow(Amount(0))
+
+
+async def test_queries_asked_at_once_are_paid_one_signature_after_the_other(
+    client: Client, model: Model, features: np.ndarray
+) -> None:
+    before = await client.balance()
+    asked = await asyncio.gather(*(client.submit(model, features) for _ in range(3)))
+    after = await client.balance()
+    assert len({submitted.query_id for submitted in asked}) == 3
+    assert before.nes - after.nes == sum(submitted.query.fee for submitted in asked)
+
+
+async def test_an_allowance_pays_for_what_it_holds_and_a_signature_for_the_rest(
+    client: Client, model: Model, features: np.ndarray
+) -> None:
+    price, token = await client.quote(model), client.contracts.token
+    await client.allow(Amount(2 * price))
+    asked = await asyncio.gather(*(client.submit(model, features) for _ in range(4)))
+    assert len({submitted.query_id for submitted in asked}) == 4
+    left = await token.allowance(client.address, client.contracts.market.address, at="latest")
+    assert left == 0
+    await client.allow(Amount(price))
+    await client.allow(Amount(0))
+    assert (await client.submit(model, features)).query.fee == price
 
 
 async def test_a_sealed_request_shows_neither_input_nor_digest(
@@ -345,4 +371,18 @@ async def test_a_card_is_read_from_the_store_when_no_folder_is_at_hand(
     bare = Network.model_validate(network.network.model_dump() | {"models": ()})
     async with Client.connect(bare) as client:
         model = await client.model(MLP)
+        assert isinstance(model.card, ClassifierCard)
         assert model.card.labels == ("malignant", "benign")
+
+
+async def test_the_risk_of_a_draw_is_told_before_anything_is_paid(
+    client: Client, model: Model
+) -> None:
+    """Two shards of four seats, all of them drawn: one liar in each can neither lie nor stop."""
+    one_of_four = await client.draw_risk(model, corrupt=Fraction(1, 4))
+    assert not one_of_four.captured
+    assert not one_of_four.stalled
+    assert (await client.draw_risk(model, corrupt=Fraction(1, 2))).stalled == 1
+    assert (await client.draw_risk(model, corrupt=Fraction(3, 4))).captured == 1
+    with pytest.raises(InvalidInput, match="cannot be drawn of"):
+        await client.draw_risk(model, replicas=8)

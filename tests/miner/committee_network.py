@@ -70,7 +70,7 @@ class MemoryLibrary:
     async def prover(self, _: VersionId, shard: int) -> Prover:
         raise AssertionError("nothing is proved here")
 
-    def release(self, version_id: VersionId) -> None:
+    def release(self, version_id: VersionId, shard: int | None = None) -> None:
         self.released.append(version_id)
 
 

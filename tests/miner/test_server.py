@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 from aiohttp.test_utils import make_mocked_request
 
+from nesa.models.placement.honesty import read_observed
 from nesa.protocol.evidence import decode_pieces, encode_evidence
 from nesa_miner import server
 from nesa_miner.jobs import JobKey, WorkKey
@@ -31,6 +32,24 @@ async def ask(routes: Routes, query: str = "", number: str = "1") -> int:
     names = {"query_id": number, "attempt": "0", "shard": "0"}
     request = make_mocked_request("GET", f"/v1/evidence/{number}/0/0{query}", match_info=names)
     return (await routes.evidence(request)).status
+
+
+async def test_members_see_how_long_the_others_took(network: CommitteeNetwork) -> None:
+    network.tell(open_request(network.model, 1))
+    await network.settle(1, 4)
+    engine = network.miners[4].engine
+    assert engine is not None
+    routes = Routes(engine)
+    answer = await routes.observed(make_mocked_request("GET", "/v1/observed"))
+    assert answer.text is not None
+    (shard,) = read_observed(answer.text.encode()).shards
+    assert shard.file_digest == f"0x{network.model.shards[1].file_digest.hex()}"
+    members = {miner.identity.address for miner in network.miners[4:]}
+    assert {peer.signer for peer in shard.peers} == members
+    page = (await routes.metrics(make_mocked_request("GET", "/metrics"))).body
+    assert isinstance(page, bytes)
+    assert page.count(b"nesa_miner_peer_seconds{") == 4
+    assert b"nesa_miner_slow_peers 0.0" in page
 
 
 @pytest.mark.parametrize("number", ["x", "-1", str(2**64), "1e3"])

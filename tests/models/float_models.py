@@ -9,9 +9,12 @@ from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from nesa.models.compile import Compiled
 from nesa.models.reference import run
+from tests.models.onnx_runtime import LEVELS, in_runtime
 
 
-def build(nodes: Sequence[NodeProto], constants, shape, output: str, out_shape=None) -> bytes:
+def build(
+    nodes: Sequence[NodeProto], constants, shape, output: str, out_shape=None, opset=17
+) -> bytes:
     """ONNX file with input `x`."""
     tensors = [
         numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()
@@ -21,8 +24,8 @@ def build(nodes: Sequence[NodeProto], constants, shape, output: str, out_shape=N
     open_shape = [f"n{axis}" for axis in range(len(shape))]
     outputs = [helper.make_tensor_value_info(output, kind, out_shape or open_shape)]
     graph = helper.make_graph(list(nodes), "g", inputs, outputs, tensors)
-    opset = [helper.make_opsetid("", 17)]
-    return helper.make_model(graph, opset_imports=opset, ir_version=8).SerializeToString()
+    opsets = [helper.make_opsetid("", opset)]
+    return helper.make_model(graph, opset_imports=opsets, ir_version=8).SerializeToString()
 
 
 def node(kind: str, inputs: str, output: str, **attributes) -> NodeProto:
@@ -93,10 +96,23 @@ def residual() -> bytes:
     return build(nodes, constants, [1, 6], "y", [1, 3])
 
 
+def encoded(compiled: Compiled, row: np.ndarray) -> tuple[bytes]:
+    """A row of real numbers as the table reads it."""
+    scaling, edge = compiled.input_scaling, compiled.table.inputs[0]
+    steps = np.clip(np.floor(row / scaling.scale + 0.5), scaling.low, scaling.high)
+    return (edge.encode(steps.reshape(edge.shape)),)
+
+
 def real_output(compiled: Compiled, row: np.ndarray) -> np.ndarray:
     """What the table answers for a row of real numbers, as real numbers."""
-    table, scaling = compiled.table, compiled.input_scaling
-    edge, output = table.inputs[0], table.type_of(table.outputs[0])
-    steps = np.clip(np.floor(row / scaling.scale + 0.5), scaling.low, scaling.high)
-    (answer,) = run(table, (edge.encode(steps.reshape(edge.shape)),))
-    return output.decode(answer) * compiled.output_scale
+    table = compiled.table
+    (answer,) = run(table, encoded(compiled, row))
+    return table.type_of(table.outputs[0]).decode(answer) * compiled.output_scale
+
+
+def expect_agreement(compiled: Compiled, rows: np.ndarray) -> None:
+    """The reference and ONNX Runtime give the same bytes for every row."""
+    for row in rows:
+        inputs = encoded(compiled, row)
+        wanted = run(compiled.table, inputs)
+        assert [in_runtime(compiled.table, inputs, level) for level in LEVELS] == [wanted] * 2

@@ -1,12 +1,20 @@
-"""Real numbers in, labels out."""
+"""Real numbers in, labels or numbers out."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
-from nesa.models.card import Accuracy, Feature, ModelCard
+from nesa.models.card import (
+    Accuracy,
+    AnyCard,
+    ClassifierCard,
+    Feature,
+    Fidelity,
+    TensorCard,
+    Tokens,
+)
 from nesa.models.index import word
 from nesa.protocol.edges import DType, EdgeType
 from nesa.protocol.errors import InvalidTensor
@@ -16,7 +24,7 @@ LOGITS = EdgeType(DType.INT16, (1, 2), -32767, 32767)
 PLACE = EdgeType(DType.INT16, (1, 1), 0, 1)
 
 
-def card(output: EdgeType = LOGITS, **changes) -> ModelCard:
+def card(output: EdgeType = LOGITS, **changes) -> ClassifierCard:
     """A card with three features: degrees, metres and a ratio."""
     facts = {
         "name": "weather",
@@ -36,7 +44,7 @@ def card(output: EdgeType = LOGITS, **changes) -> ModelCard:
         "output_scale": 0.01,
         "accuracy": Accuracy(test_rows=1, float_model=1.0, integer_model=1.0),
     }
-    return ModelCard(**{**facts, **changes})
+    return ClassifierCard(**{**facts, **changes})
 
 
 def test_features_become_whole_steps_from_their_offset():
@@ -109,7 +117,7 @@ def test_every_field_changes_the_digest():
 
 
 def test_a_card_survives_json():
-    assert ModelCard.model_validate_json(card().model_dump_json()) == card()
+    assert ClassifierCard.model_validate_json(card().model_dump_json()) == card()
 
 
 @pytest.mark.parametrize(
@@ -127,3 +135,65 @@ def test_a_card_survives_json():
 def test_a_card_with_an_impossible_field_is_refused(change):
     with pytest.raises(ValidationError):
         card(**change)
+
+
+IDS = EdgeType(DType.INT16, (1, 5), 0, 99)
+VECTOR = EdgeType(DType.INT16, (1, 4), -32767, 32767)
+
+
+def tensor_card(**changes) -> TensorCard:
+    """A card of an embedding of up to five token ids."""
+    shared = card().model_dump(include={"title", "description", "data", "licence"})
+    facts = {
+        "name": "words",
+        "task": "embedding",
+        "features": (Feature(name="token id", unit="", offset=0.0, step=1.0),),
+        "input_type": word(IDS.pack()),
+        "output_type": word(VECTOR.pack()),
+        "output_scale": 0.001,
+        "tokens": Tokens(tokenizer="letters", padding=0),
+        "fidelity": Fidelity(
+            test_rows=3, mean_cosine=0.99, lowest_cosine=-0.5, relative_error=0.02
+        ),
+    }
+    return TensorCard(**{**shared, **facts, **changes})
+
+
+def test_one_feature_may_stand_for_all():
+    assert len(tensor_card().element_features) == 5
+    assert tensor_card(tokens=None).quantise_input(np.arange(5)).tolist() == [[0, 1, 2, 3, 4]]
+    assert tensor_card(tokens=None).clipped_features(np.full(5, 200)) == ("token id",) * 5
+
+
+def test_short_rows_of_tokens_are_filled_up():
+    filled = tensor_card(tokens=Tokens(tokenizer="letters", padding=7))
+    assert filled.quantise_input(np.array([3, 99])).tolist() == [[3, 99, 7, 7, 7]]
+    assert filled.quantise_input(np.zeros((1, 5))).tolist() == [[0, 0, 0, 0, 0]]
+
+
+@pytest.mark.parametrize("ids", [[-1], [100], [1.5], [float("nan")], [1, 2, 3, 4, 5, 6]])
+def test_what_is_no_row_of_tokens_is_refused(ids):
+    with pytest.raises(InvalidTensor):
+        tensor_card().quantise_input(np.array(ids))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"task": "classification"},
+        {"labels": ("rain", "sun")},
+        {"fidelity": None},
+        {"tokens": {"tokenizer": "letters", "padding": -1}},
+    ],
+)
+def test_what_is_no_tensor_card_is_refused(changes):
+    with pytest.raises(ValidationError):
+        tensor_card(**changes)
+
+
+def test_the_task_says_which_card_is_read():
+    reader = TypeAdapter(AnyCard)
+    for one in (card(), tensor_card()):
+        assert reader.validate_json(one.model_dump_json()) == one
+    with pytest.raises(ValidationError):
+        reader.validate_json(tensor_card().model_dump_json().replace("embedding", "guessing"))

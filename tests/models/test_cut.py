@@ -9,11 +9,20 @@ import numpy as np
 import pytest
 
 from nesa.models.build import TableBuilder
-from nesa.models.cut import boundary_bytes, cut, cut_at, good_positions, legal_positions, row_costs
+from nesa.models.cut import (
+    boundary_bytes,
+    cut,
+    cut_at,
+    good_positions,
+    legal_positions,
+    require_short_boundaries,
+    row_costs,
+)
 from nesa.models.graph import Opcode, Parameter, ParameterKind, Table
 from nesa.models.reference import run, run_shard
 from nesa.protocol.edges import DType, EdgeType
 from nesa.protocol.errors import InvalidModel
+from nesa.protocol.messages import MAX_TENSOR_BYTES
 from tests.models.tables import small_network
 
 EDGE = EdgeType(DType.INT8, (1, 4), -127, 127)
@@ -23,6 +32,29 @@ def costs(table: Table) -> list[int]:
     """Cost of every shard."""
     every = row_costs(table)
     return [sum(every[shard.first : shard.end]) for shard in table.shards]
+
+
+def wide_in_the_middle(elements: int) -> Table:
+    """Three rows; `elements` bytes cross in front of rows 1 and 2."""
+    edge = EdgeType(DType.INT8, (1, elements), -5, 5)
+    builder = TableBuilder([edge])
+    for number in range(1, 4):
+        shape = (1, elements, 1) if number % 2 else (1, elements)
+        builder.add(Opcode.RESHAPE, [number - 1], shape)
+    return builder.table([3])
+
+
+def test_more_than_a_shard_hands_over_is_no_place_to_cut():
+    assert legal_positions(wide_in_the_middle(MAX_TENSOR_BYTES)) == (1, 2)
+    table = wide_in_the_middle(MAX_TENSOR_BYTES + 1)
+    assert legal_positions(table) == ()
+    with pytest.raises(InvalidModel, match="no 1 places"):
+        cut(table, 2)
+    with pytest.raises(InvalidModel, match=r"4,194,305 bytes cross in front of row 1.*--at"):
+        cut_at(table, [1])
+    require_short_boundaries(table)
+    with pytest.raises(InvalidModel, match="cross in front of row 2"):
+        require_short_boundaries(replace(table, cuts=(2,)))
 
 
 @pytest.mark.parametrize("shards", [1, 2, 3, 4])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nesa.models.card import Answer
+from nesa.models.card import Classification
 from nesa.models.cut import cut, cut_at, good_positions, legal_positions
 from nesa.models.folder import load
 from nesa.models.graph import Table
@@ -136,7 +136,7 @@ def test_the_card_turns_real_numbers_into_the_test_rows(model):
 
 def test_an_answer_reads_like_one(mlp):
     answer = mlp.card.interpret(np.array([[-200, 300]]))
-    assert isinstance(answer, Answer)
+    assert isinstance(answer, Classification)
     assert (answer.label, answer.index) == ("benign", 1)
     assert answer.logits[1] == 300 * mlp.card.output_scale
     assert sum(answer.scores) == pytest.approx(1.0)

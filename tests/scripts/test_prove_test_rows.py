@@ -34,7 +34,7 @@ def test_rows_are_spread_evenly():
 def test_cards_state_what_the_table_computes_on_the_proved_rows(name):
     """Proofs speak of the table's own integers, so both count the same answers."""
     model = load(MODELS / name)
-    accuracy = model.card.accuracy
+    accuracy = model.classifier.accuracy
     assert accuracy.proved_rows >= 20
     rows = evenly(accuracy.test_rows, accuracy.proved_rows)
     assert accuracy.proved == right_answers(model, rows) / len(rows)

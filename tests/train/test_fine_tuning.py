@@ -180,7 +180,8 @@ def integer_error(model, teacher, data):
     compiled, runner = compile_model(model, data.train), session(teacher)
     name = runner.get_inputs()[0].name
     differences = [
-        real_output(compiled, row) - runner.run(None, {name: row[None]})[0] for row in data.test
+        real_output(compiled, row) - runner.run(None, {name: row[None].astype(np.float32)})[0]
+        for row in data.test.features
     ]
     return np.mean(np.square(differences))
 

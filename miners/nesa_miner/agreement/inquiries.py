@@ -16,7 +16,8 @@ def inquire(state: State) -> Step:
     if state.result is None or state.settled is not None or state.now < state.inquire_at:
         return still(state)
     asked = tell(state, Inquiry(state.committee.context, max(state.round, 0)))
-    return replace(state, inquire_at=next_inquiry(state)), asked
+    state = replace(state, inquire_at=next_inquiry(state), inquiries=state.inquiries + 1)
+    return state, asked
 
 
 def answer(state: State, position: int) -> Step:

@@ -9,7 +9,7 @@ from nesa.protocol.errors import InvalidMessage
 from nesa.protocol.locks import verify_commit
 from nesa.protocol.messages import Certificate, Commit, Propose
 from nesa_miner.agreement.actions import Dropped, Journal
-from nesa_miner.agreement.deadlines import commit_until, lock_until, waiting
+from nesa_miner.agreement.deadlines import commit_until, lock_until, slowness, waiting
 from nesa_miner.agreement.records import Joined, Locked
 from nesa_miner.agreement.signing import own_commit, own_lock
 from nesa_miner.agreement.state import (
@@ -43,7 +43,7 @@ def gather(state: State) -> Step:
     )
     if present < state.committee.quorum:
         return still(state)
-    return replace(state, gathered_at=state.now), ()
+    return replace(state, gathered_at=state.now, slowness=slowness(state)), ()
 
 
 def join(state: State, round_: int) -> Step:
@@ -52,7 +52,7 @@ def join(state: State, round_: int) -> Step:
         return still(state)
     commit = own_commit(state, state.result, round_)
     state = enter(state, round_)
-    state = replace(state, commits=put(state.commits, commit.position, commit))
+    state = replace(state, commits=put(state.commits, commit.position, commit), joined_at=state.now)
     told = tell(state, *state.certificates, commit)
     return state, (Journal(Joined(round_)), *told)
 

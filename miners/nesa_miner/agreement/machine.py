@@ -177,7 +177,8 @@ def _receive_certificate(state: State, sender: int, certificate: Certificate) ->
 
 def _resume(state: State) -> Step:
     """Say again what may not have left, and ask for what was missed."""
-    state = replace(state, certified_at=state.now, inquire_at=state.now)
+    now = state.now
+    state = replace(state, joined_at=now, certified_at=now, inquire_at=now)
     evidence = evidence_of(state)
     if evidence is not None:
         return state, (Settled(evidence),)

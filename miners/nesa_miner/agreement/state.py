@@ -35,8 +35,9 @@ class State:
     a later one, `early` a reveal whose certificate has not come, `insisted` the round in which this
     member refused a set for leaving that one out, `answered` when it was last sent an answer.
     `reveals` have been checked and hold no tensors. `expected` are the members that were heard in
-    the round before: nobody waits for the others. The clock of a round runs from `gathered_at`,
-    when a quorum was in it.
+    the round before: nobody waits for the others. This member committed at `joined_at`; the clock
+    of a round runs from `gathered_at`, when a quorum was in it. `slowness` is how many times longer
+    than planned members were seen to take, `inquiries` how often in a row this one has asked.
     """
 
     committee: Committee
@@ -51,8 +52,11 @@ class State:
     result: OwnResult | None = None
     entropy: bytes = b""
     round: int = BEFORE
+    joined_at: float = 0.0
     gathered_at: float | None = None
+    slowness: float = 1.0
     inquire_at: float = 0.0
+    inquiries: int = 0
     proposal: Propose | None = None
     certificates: tuple[Certificate, ...] = ()
     certified_at: float = 0.0
@@ -161,6 +165,7 @@ def enter(state: State, round_: int) -> State:
         state,
         round=round_,
         gathered_at=None,
+        inquiries=0,
         commits=commits,
         ahead=ahead,
         expected=_expected(state),

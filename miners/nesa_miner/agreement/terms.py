@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Final
 
 from nesa.protocol.commitments import ShardContext, quorum
 from nesa.protocol.ids import Address, Digest
@@ -14,16 +15,18 @@ Sign = Callable[[bytes], tuple[bytes, bytes]]
 DigestOf = Callable[[tuple[bytes, ...]], Digest]
 """Output digest of a shard's output tensors, blinded when the query is sealed."""
 
-MOST_DOUBLINGS = 4
+GROWTH: Final = 1.5
+MOST_PATIENCE: Final = 16.0
+MOST_SLOWNESS: Final = 8.0
 
 
 @dataclass(frozen=True, slots=True)
 class Timing:
     """Seconds that each part of a round may take; `commit` has to exceed the message delay.
 
-    They count from when a quorum has committed. With a dead member a round takes `commit`. After
-    each full turn of proposers all of them double (at most four times), so that a slow network is
-    met in the end.
+    They count from when a quorum has committed. With a dead member a round takes `commit`. Every
+    round that fails makes all of them half as long again, up to sixteen times, so that a slow
+    network is met in the end; see `slowness` for one that is seen to be slow at once.
     """
 
     commit: float = 0.6
@@ -67,4 +70,4 @@ class Committee:
 
     def patience(self, round_: int) -> float:
         """How much longer than at first everything may take in this round."""
-        return float(2 ** min(round_ // self.size, MOST_DOUBLINGS))
+        return float(min(GROWTH ** min(round_, 99), MOST_PATIENCE))

@@ -10,10 +10,12 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from nesa.models.cut import cut_at
+from nesa.models.folder import CompiledModel, assemble
 from nesa.models.onnx_graphs.extracting import write_cut
 from nesa.models.onnx_graphs.graph import CuttableGraph, read_graph
 from nesa.models.onnx_graphs.manifest import Manifest, ShardEntry, TensorEntry
-from nesa.models.onnx_graphs.planning import plan
+from nesa.models.onnx_graphs.planning import legal_cuts, plan
 from nesa.models.onnx_graphs.routing import Router, run_whole
 from nesa.protocol.digests import bytes_root
 from nesa.protocol.errors import IntegrityError, InvalidInput
@@ -51,18 +53,34 @@ class CutReport:
         return [_shard_facts(shard, crossing) for shard, crossing in pairs]
 
 
-def cut_file(path: Path, shards: int, dims: Mapping[str, int], folder: Path) -> CutReport:
-    """Writes the cheapest cut of the ONNX file at `path` into `folder`.
+def cut_file(
+    path: Path,
+    shards: int,
+    dims: Mapping[str, int],
+    folder: Path,
+    places: Sequence[int] | None = None,
+) -> CutReport:
+    """Writes a cut of the ONNX file at `path` into `folder`: at `places`, or the cheapest.
 
     Raises:
         InvalidModel: it is hostile or cannot be cut into so many shards.
         InvalidConfiguration: a shard would be written over the model's own files.
     """
     graph = read_graph(path)
-    cuts = plan(graph, shards, dims)
+    cuts = plan(graph, shards, dims) if places is None else legal_cuts(graph, places)
     crossing = graph.boundary_bytes(dims)
     manifest = write_cut(graph, cuts, folder)
     return CutReport(graph, cuts, manifest, tuple(crossing[place] for place in cuts))
+
+
+def recut_at(model: CompiledModel, places: Sequence[int]) -> CompiledModel:
+    """The same table with further shards in front of the rows `places`, without circuits.
+
+    Raises:
+        InvalidModel: the table cannot be cut there.
+    """
+    card = model.card.model_copy(update={"reference_string": ""})
+    return assemble(cut_at(model.table, places), card, model.test_rows())
 
 
 def check_cut(report: CutReport, dims: Mapping[str, int], folder: Path) -> None:

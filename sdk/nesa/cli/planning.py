@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from http import HTTPStatus
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
+import aiohttp
+from pydantic import BaseModel, Field, ValidationError
 from rich.table import Table as Lines
 
 from nesa.cli.output import safe
+from nesa.cli.text import printable
 from nesa.client.payment import in_nes
 from nesa.models.folder import load
 from nesa.models.graph import Table
@@ -16,6 +23,14 @@ from nesa.models.onnx_graphs.graph import read_graph
 from nesa.models.placement.capacities import Swarm
 from nesa.models.placement.costs import ModelCosts
 from nesa.models.placement.graph_costs import graph_costs
+from nesa.models.placement.honesty import (
+    MAX_OBSERVED_BYTES,
+    ObservedFile,
+    Overstated,
+    Part,
+    find_liars,
+    read_observed,
+)
 from nesa.models.placement.plan import MEBIBYTE, Plan, Stage, Wish, plan
 from nesa.models.placement.provability import (
     LEGAL_SHARDS,
@@ -24,11 +39,16 @@ from nesa.models.placement.provability import (
     ShardProof,
     proof_plan,
 )
+from nesa.models.placement.rebalancing import Move, Rebalanced, Seats
 from nesa.models.placement.stages import Objective
 from nesa.models.placement.swarm_file import MAX_FILE_BYTES, read_swarm
 from nesa.models.placement.table_costs import table_costs
-from nesa.protocol.errors import InvalidInput
+from nesa.protocol.errors import InvalidInput, Unavailable
 from nesa.protocol.ids import Amount
+from nesa.protocol.versions import MAX_SHARDS
+
+OBSERVED_PATH: Final = "/v1/observed"
+ANSWER_SECONDS: Final = 10.0
 
 ADVICE: Final = (
     "say what the plan is for: --miners FILE.json places shards, --prove finds cuts that can be "
@@ -47,6 +67,74 @@ def read_miners(path: Path) -> Swarm:
             return read_swarm(file.read(MAX_FILE_BYTES + 1))
     except OSError as error:
         raise InvalidInput(f"cannot read the miners in {path}: {error.strerror}") from error
+
+
+def read_times(source: str) -> ObservedFile:
+    """Observed times from a file, or from a miner's address (`http://host:port`).
+
+    Raises:
+        InvalidInput: the file cannot be read, or holds something else.
+        Unavailable: no miner answers there.
+    """
+    if source.startswith(("http://", "https://")):
+        return read_observed(asyncio.run(_asked(source.rstrip("/"))))
+    try:
+        with Path(source).open("rb") as file:
+            return read_observed(file.read(MAX_OBSERVED_BYTES + 1))
+    except OSError as error:
+        raise InvalidInput(f"cannot read the times in {source}: {error.strerror}") from error
+
+
+async def _asked(url: str) -> bytes:
+    address = url if url.endswith(OBSERVED_PATH) else url + OBSERVED_PATH
+    timeout = aiohttp.ClientTimeout(total=ANSWER_SECONDS)
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=timeout) as session,
+            session.get(address) as answer,
+        ):
+            if answer.status != HTTPStatus.OK:
+                raise Unavailable(f"{address} answers {answer.status}; is a miner there?")
+            body = bytearray()
+            async for piece in answer.content.iter_chunked(1 << 16):
+                body += piece
+                if len(body) > MAX_OBSERVED_BYTES:
+                    break
+            return bytes(body)
+    except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+        raise Unavailable(f"no miner answers at {address}") from error
+
+
+def liars(model: Path, swarm: Swarm, files: Sequence[ObservedFile]) -> list[Overstated]:
+    """Miners of the swarm that took far longer for shards of the compiled model than they claim.
+
+    Raises:
+        InvalidInput: an ONNX file, which no miner runs.
+    """
+    if not model.is_dir():
+        raise InvalidInput("--observed is for the folder of the compiled model that miners run")
+    compiled = load(model)
+    parts = [
+        Part(shard.first, shard.end, f"0x{facts.file_digest.hex()}")
+        for shard, facts in zip(compiled.table.shards, compiled.shards, strict=True)
+    ]
+    return find_liars(swarm, table_costs(compiled.table), parts, files)
+
+
+def liar_facts(one: Overstated) -> dict[str, Any]:
+    """One overstated claim in plain values."""
+    finding = one.finding
+    operators = [one.part.first, one.part.end]
+    return {"name": one.name, "operators": operators, "ratio": finding.ratio, "runs": finding.runs}
+
+
+def liar_words(one: Overstated) -> str:
+    """The same for people."""
+    return (
+        f"{printable(one.name)} is left out: over {one.finding.runs} runs of operators "
+        f"{one.part.first}-{one.part.end - 1} it took {one.finding.ratio:.1f} times as long as it "
+        "claims and others need"
+    )
 
 
 def costs_of(model: Path, dims: Mapping[str, int]) -> ModelCosts:
@@ -84,6 +172,77 @@ def proofs(model: Path, shards: int | None) -> ProofPlan:
     return proof_plan(table_of(model), counts)
 
 
+class _SeatedShard(BaseModel):
+    miners: list[str]
+    spares: list[str] = []
+
+
+class _EarlierPlan(BaseModel):
+    """What counts of what `nesa model plan --json` printed, or `--from` itself."""
+
+    cuts: list[int]
+    shards: Annotated[list[_SeatedShard], Field(min_length=1, max_length=MAX_SHARDS)]
+
+
+def read_plan(path: Path) -> tuple[tuple[int, ...], Seats]:
+    """Cuts and seats of an earlier plan.
+
+    Raises:
+        InvalidInput: it cannot be read, or is none.
+    """
+    try:
+        with path.open("rb") as file:
+            found = _EarlierPlan.model_validate_json(file.read(MAX_FILE_BYTES + 1))
+    except OSError as error:
+        raise InvalidInput(f"cannot read the plan in {path}: {error.strerror}") from error
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(map(str, first["loc"])) or "the document"
+        advice = "it is what `nesa model plan --json` printed"
+        raise InvalidInput(f"the plan is wrong at {place}: {first['msg']}; {advice}") from None
+    return tuple(found.cuts), tuple((*one.miners, *one.spares) for one in found.shards)
+
+
+def rebalanced_facts(made: Rebalanced, cuts: Sequence[int]) -> dict[str, Any]:
+    """Moves, and what they bring, in plain values; `shards` can be given to `--from` again."""
+    return {
+        "cuts": list(cuts),
+        "before_ms": None if made.before == float("inf") else made.before * 1e3,
+        "value_ms": made.value * 1e3,
+        "best_ms": made.best * 1e3,
+        "gap": made.gap,
+        "fewest": made.is_fewest,
+        "moves": [asdict(one) for one in made.moves],
+        "shards": [{"miners": list(line), "spares": []} for line in made.seats],
+    }
+
+
+def rebalanced_words(made: Rebalanced) -> dict[str, str]:
+    """The same for people."""
+    lacking = made.before == float("inf")
+    how = "no fewer moves do" if made.is_fewest else "chosen one after the other"
+    return {
+        "before": "a shard lacks seats" if lacking else f"{made.before * 1e3:.4g} ms",
+        "after": f"{made.value * 1e3:.4g} ms, {made.gap:.1%} above the best on these cuts",
+        "moves": f"{len(made.moves)}; {how}",
+    }
+
+
+def move_words(move: Move) -> str:
+    """What the operator of a miner does, with the commands that do it."""
+    name = printable(move.miner)
+    leave = f"`nesa-miner leave --version VERSION --shard {move.source}`"
+    take = f"`nesa-miner register --version VERSION --shard {move.target}`"
+    if move.source is None:
+        return f"{name} takes a seat in shard {move.target}: {take}"
+    if move.target is None:
+        return f"{name} leaves shard {move.source}: {leave}"
+    return (
+        f"{name} moves from shard {move.source} to {move.target}: {leave}, `nesa-miner withdraw` "
+        f"when the seat is released, {take}"
+    )
+
+
 def plan_facts(made: Plan) -> dict[str, Any]:
     """What holds for the whole plan."""
     value: dict[str, Any] = {"latency_ms": made.value * 1e3}
@@ -111,6 +270,15 @@ def plan_words(made: Plan) -> dict[str, str]:
         words = {"throughput": f"{rate}, slowest stage {made.value * 1e3:.4g} ms"}
     bound = f"{made.bound * 1e3:.4g} ms; the plan is {made.gap:.1%} above it"
     return words | {"no plan beats": bound, "search": f"{how} on {searched}"}
+
+
+def cut_command(model: Path, made: Plan, dims: Sequence[str]) -> str:
+    """The line that cuts the model as planned."""
+    sizes = [word for one in dims for word in ("--dim", one)]
+    places = ",".join(map(str, made.cuts))
+    where = ["--at", places] if places else ["--shards", "1"]
+    output = model.with_suffix("").name + f"-{len(made.stages)}"
+    return shlex.join(["nesa", "model", "cut", str(model), *where, *sizes, "--output", output])
 
 
 def stage_facts(stage: Stage) -> dict[str, Any]:

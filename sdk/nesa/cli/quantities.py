@@ -19,6 +19,23 @@ class WholeNumber(click.IntRange):
     name = "whole number"
 
 
+class Places(click.ParamType):
+    """Numbers of operators, ascending, between commas."""
+
+    name = "places"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, ...]:
+        """The numbers; anything else is wrong usage."""
+        if isinstance(value, tuple):
+            return value
+        words = [word.strip() for word in str(value).split(",")]
+        if not all(word.isascii() and word.isdigit() and len(word) < 10 for word in words):
+            self.fail(f"{value!r} is no list of places; give numbers such as 3,7", param, ctx)
+        return tuple(map(int, words))
+
+
 class Nes(click.ParamType):
     """A sum in NES, read as exact units."""
 

@@ -61,12 +61,13 @@ class Timings:
 class Answer:
     """An answer as delivered. `scores` add up to 1 and rank the labels; they are the softmax of
     the logits and no calibrated probability. Both are empty for models that give a number only.
+    Models whose answer is a tensor have neither label nor index: read `output.values`.
     """
 
     query_id: QueryId
     version_id: VersionId
-    label: str
-    index: int
+    label: str | None
+    index: int | None
     logits: Mapping[str, float]
     scores: Mapping[str, float]
     output: OutputTensor

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncGenerator
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self, TypeVar
@@ -32,7 +33,8 @@ from nesa.client.registering import Developer
 from nesa.client.watching import Stage
 from nesa.protocol.errors import Incompatible, InvalidConfiguration, InvalidInput
 from nesa.protocol.ids import Address, Amount
-from nesa.protocol.queries import MAX_INPUT_BYTES, Assurance
+from nesa.protocol.queries import MAX_INPUT_BYTES, Assurance, count_of
+from nesa.protocol.risk import DrawRisk, uniform_risk
 
 _Event = TypeVar("_Event")
 
@@ -59,6 +61,7 @@ class Client:
         self._stack = contextlib.AsyncExitStack()
         self._connection: Connection | None = None
         self._sender: Sender | None = None
+        self._payments: payment.Payments | None = None
         self._account: LocalAccount | None = None
 
     @classmethod
@@ -94,6 +97,7 @@ class Client:
         if account is not None:
             patience = SendPolicy(poll=self._policy.poll)
             self._sender = Sender(connection, account, patience, self._on_intent)
+            self._payments = payment.Payments(connection, account)
         return self
 
     async def __aexit__(
@@ -169,6 +173,25 @@ class Client:
         order = make_order(await self._offered(model), assurance, sealed, replicas)
         return await self._price(order)
 
+    async def draw_risk(
+        self,
+        model: Model | str,
+        *,
+        replicas: int | None = None,
+        corrupt: Fraction = Fraction(1, 5),
+    ) -> DrawRisk:
+        """What an AGREED query risks if one party had this share of the seats of every shard.
+
+        Raises:
+            InvalidInput: a shard has fewer active seats than a committee has members.
+        """
+        order = make_order(await self._offered(model), Assurance.AGREED, False, replicas)
+        offer = await self.contracts.registry.offer(order.version_id, at="latest")
+        vault = self.contracts.vault
+        counts = await vault.active_counts(order.version_id, offer.shards, at="latest")
+        seats = [count_of(counts, shard) for shard in range(offer.shards)]
+        return uniform_risk(seats, corrupt, order.replicas)
+
     def developer(self) -> Developer:
         """Registers models with this client's key."""
         return Developer(self.connection, self._own_sender)
@@ -235,10 +258,21 @@ class Client:
         await payment.check_balance(self.contracts, self.address, price)
         if content_key is not None:
             order, data = sealed_order(order, model, data, content_key)
-        call = await payment.paid_request(self.connection, self._payer, order, data)
-        receipt = await self._send(call)
+        receipt = await self._own_payments.request(order, data, self._send)
         requested = _only(QueryRequested, receipt)
         return SubmittedQuery(requested.query, receipt.tx_hash, receipt.gas_used, content_key)
+
+    async def allow(self, amount: Amount) -> None:
+        """Let the market take up to `amount` NES units for queries that this account asks.
+
+        With an allowance many queries can be asked at once; without, each is paid by a signature of
+        its own, one a block. 0 takes it back.
+
+        Raises:
+            ExhaustedResource: no coins for gas.
+        """
+        contracts = self.contracts
+        await self._send(contracts.token.approve(contracts.market.address, amount))
 
     async def find(self, query: AnyQuery, *, content_key: bytes | None = None) -> SubmittedQuery:
         """A query that was asked before, with the key that a sealed one was asked with.
@@ -336,6 +370,12 @@ class Client:
         if self._sender is None:
             raise InvalidConfiguration(NO_KEY)
         return self._sender
+
+    @property
+    def _own_payments(self) -> payment.Payments:
+        if self._payments is None:
+            raise InvalidConfiguration(NO_KEY)
+        return self._payments
 
     @property
     def _catalogue(self) -> Catalogue:

@@ -1,7 +1,11 @@
-"""Pays for a query: looks at balances first, and allows the market exactly one fee by signature."""
+"""Pays for queries: looks at balances first, and allows the market exactly one fee by signature,
+or lets it draw on what the account allowed it beforehand.
+"""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from eth_account import Account
@@ -11,11 +15,15 @@ from nesa.chain.abi import ContractCall
 from nesa.chain.connection import Connection
 from nesa.chain.contracts import Contracts, Order
 from nesa.chain.deployment import Deployment
+from nesa.chain.sender import Receipt
 from nesa.protocol.errors import ExhaustedResource, InvalidInput
 from nesa.protocol.ids import NES_DECIMALS, ONE_NES, Address, Amount, Timestamp
 
 PERMIT_SECONDS: Final = 600
 """How long a signed permit may wait for its block."""
+
+Send = Callable[[ContractCall], Awaitable[Receipt]]
+"""Sends a call and returns its receipt once it is in a block."""
 
 PERMIT_TYPES: Final = {
     "Permit": [
@@ -49,19 +57,57 @@ def sign_permit(
     return signed.v, signed.r.to_bytes(32, "big"), signed.s.to_bytes(32, "big")
 
 
-async def paid_request(
-    connection: Connection, payer: LocalAccount, order: Order, data: bytes
-) -> ContractCall:
-    """A request paid by the standing allowance where it is enough, else by a permit."""
-    contracts, address = Contracts(connection), Address(payer.address)
-    market, token = contracts.market, contracts.token
-    if await token.allowance(address, market.address, at="latest") >= order.max_fee:
-        return market.request(order, data)
-    head = await connection.head()
-    deadline = Timestamp(head.timestamp + PERMIT_SECONDS)
-    nonce = await token.permit_nonce(address, at="latest")
-    signature = sign_permit(payer, connection.deployment, order, nonce, deadline)
-    return market.request_with_permit(order, data, deadline, signature)
+class Payments:
+    """Requests of one account: by its standing allowance where that is enough, else by a permit.
+
+    Those by allowance go out side by side. A permit replaces the allowance, so that its request
+    waits until none is under way, and the next until it is mined.
+    """
+
+    def __init__(self, connection: Connection, payer: LocalAccount) -> None:
+        self._connection = connection
+        self._payer = payer
+        self._turn = asyncio.Lock()
+        self._promised = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    async def request(self, order: Order, data: bytes, send: Send) -> Receipt:
+        """Sends a request and returns once it is in a block; what `send` raises passes through."""
+        async with self._turn:
+            if not await self._is_allowed(order.max_fee):
+                await self._idle.wait()
+                if not await self._is_allowed(order.max_fee):
+                    return await send(await self._permitted(order, data))
+            self._promise(order.max_fee)
+        try:
+            return await send(self._contracts.market.request(order, data))
+        finally:
+            self._promise(-order.max_fee)
+
+    def _promise(self, fee: int) -> None:
+        self._promised += fee
+        if self._promised:
+            self._idle.clear()
+        else:
+            self._idle.set()
+
+    @property
+    def _contracts(self) -> Contracts:
+        return Contracts(self._connection)
+
+    async def _is_allowed(self, fee: Amount) -> bool:
+        """Whether the allowance holds the fee beside those that are under way."""
+        market, token = self._contracts.market, self._contracts.token
+        owner = Address(self._payer.address)
+        return await token.allowance(owner, market.address, at="latest") >= fee + self._promised
+
+    async def _permitted(self, order: Order, data: bytes) -> ContractCall:
+        head = await self._connection.head()
+        deadline = Timestamp(head.timestamp + PERMIT_SECONDS)
+        nonce = await self._contracts.token.permit_nonce(Address(self._payer.address), at="latest")
+        signature = sign_permit(self._payer, self._connection.deployment, order, nonce, deadline)
+        return self._contracts.market.request_with_permit(order, data, deadline, signature)
 
 
 def check_fee(price: Amount, max_fee: float | None) -> Amount:

@@ -48,7 +48,7 @@ def outliers(card: ModelCard, numbers: NDArray[np.float64]) -> tuple[Outlier, ..
     `numbers` are finite and as many as the card's features.
     """
     edge, found = card.input_edge, []
-    for feature, number in zip(card.features, numbers.reshape(-1).tolist(), strict=True):
+    for feature, number in zip(card.element_features, numbers.reshape(-1).tolist(), strict=True):
         steps = (number - feature.offset) / feature.step
         beyond = max(edge.low - steps, steps - edge.high)
         if beyond > 0.5:  # less is rounded to the end of the range, which is not clipping

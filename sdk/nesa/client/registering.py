@@ -15,6 +15,7 @@ from nesa.chain.connection import Connection
 from nesa.chain.contracts import Contracts
 from nesa.chain.sender import Sender
 from nesa.models import folder
+from nesa.models.cut import require_short_boundaries
 from nesa.models.folder import CompiledModel
 from nesa.models.proving.artefacts import (
     ProvableShard,
@@ -59,11 +60,13 @@ class Developer:
         What is on chain already is left as it is, so a registration that broke off is finished.
 
         Raises:
-            InvalidModel, IntegrityError: the folder does not hold a whole model.
+            InvalidModel, IntegrityError: the folder does not hold a whole model, or one whose
+                shards hand over more than miners do.
             Incompatible: its proofs must not count on this chain.
             Rejected: the registry refuses.
         """
         model = await asyncio.to_thread(folder.load, path)
+        require_short_boundaries(model.table)
         provable = _provable_shards(path, model)
         if provable:
             chain_id = self._connection.deployment.chain_id

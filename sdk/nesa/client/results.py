@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
 
 from nesa.chain.committees import DrawnCommittees
 from nesa.chain.events import QueryFulfilled
 from nesa.client.answers import Answer, GasUsed, OutputTensor, SubmittedQuery, Timings
 from nesa.client.cards import Model
 from nesa.client.receipts import Member, fee_receipt, is_paid
+from nesa.models.card import AnyCard, ClassifierCard
 from nesa.privacy.sealing import open_answer
 from nesa.protocol.errors import InvalidInput
 from nesa.protocol.ids import Address, Timestamp
@@ -53,14 +58,14 @@ def read_answer(submitted: SubmittedQuery, model: Model, delivery: Delivery) -> 
     query, event = submitted.query, delivery.event
     edge = model.card.output_edge
     integers = edge.decode(plain_output(submitted, event.output))
-    said = model.card.interpret(integers)
+    words = _in_words(model.card, integers)
     return Answer(
         query_id=query.query_id,
         version_id=query.version_id,
-        label=said.label,
-        index=said.index,
-        logits=dict(zip(model.card.labels, said.logits, strict=False)),
-        scores=dict(zip(model.card.labels, said.scores, strict=False)),
+        label=words.label,
+        index=words.index,
+        logits=words.logits,
+        scores=words.scores,
         output=OutputTensor(integers, edge, model.card.output_scale),
         assurance=query.assurance,
         privacy=query.privacy,
@@ -71,6 +76,28 @@ def read_answer(submitted: SubmittedQuery, model: Model, delivery: Delivery) -> 
         timings=Timings(query.opened_at, Timestamp(event.outcome.fulfilled_at)),
         committee=members(query, event.outcome, delivery.committees),
         oracle=oracle_of(event.outcome, delivery.committees),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """What a classifier's answer means; nothing of it for any other model."""
+
+    label: str | None = None
+    index: int | None = None
+    logits: Mapping[str, float] = field(default_factory=dict)
+    scores: Mapping[str, float] = field(default_factory=dict)
+
+
+def _in_words(card: AnyCard, integers: NDArray[np.generic]) -> _Words:
+    if not isinstance(card, ClassifierCard):
+        return _Words()
+    said = card.interpret(integers)
+    return _Words(
+        said.label,
+        said.index,
+        dict(zip(card.labels, said.logits, strict=False)),
+        dict(zip(card.labels, said.scores, strict=False)),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from nesa.chain.connection import Connection
@@ -16,7 +17,7 @@ from nesa.devnet.accounts import DevnetAccount, create_account
 from nesa.devnet.chain import LocalChain, start_chain
 from nesa.devnet.deploying import deploy_contracts
 from nesa.devnet.layout import Clone, Layout
-from nesa.devnet.models import Progress, PublishedModel, find_models, publish
+from nesa.devnet.models import Progress, PublishedModel, publish
 from nesa.devnet.processes import Supervisor
 from nesa.protocol.ids import ONE_NES, Address, Amount
 
@@ -62,9 +63,13 @@ class Foundation:
 
 
 async def lay_foundation(
-    supervisor: Supervisor, layout: Layout, clone: Clone, progress: Progress
+    supervisor: Supervisor,
+    layout: Layout,
+    clone: Clone,
+    paths: Sequence[Path],
+    progress: Progress,
 ) -> Foundation:
-    """Start the chain, deploy, hand out NES, register every model of the clone.
+    """Start the chain, deploy, hand out NES, register the compiled models at `paths`.
 
     Raises:
         InvalidConfiguration: something is not installed, or the folder is in use.
@@ -86,7 +91,7 @@ async def lay_foundation(
     )
     async with await Connection.open(chain.url, deployment) as connection:
         await hand_out(connection, people.deployer, _gifts(people))
-        models = await _publish_models(connection, layout, clone, people, progress)
+        models = await _publish_models(connection, layout, paths, people, progress)
     return Foundation(layout, clone, chain, deployment, people, models)
 
 
@@ -109,11 +114,15 @@ def _gifts(people: People) -> list[tuple[Address, Amount]]:
 
 
 async def _publish_models(
-    connection: Connection, layout: Layout, clone: Clone, people: People, progress: Progress
+    connection: Connection,
+    layout: Layout,
+    paths: Sequence[Path],
+    people: People,
+    progress: Progress,
 ) -> tuple[PublishedModel, ...]:
     developer = Developer(connection, Sender(connection, people.developer.account))
     published = []
-    for path in find_models(clone.models):
+    for path in paths:
         progress(f"registering {path.name}, with a proof for each of its verifiers")
         published.append(await publish(developer, path, layout.store))
     return tuple(published)

@@ -34,6 +34,9 @@ _Result = TypeVar("_Result")
 STAKE: Final = Amount(10_000 * ONE_NES)
 """What every operator is given: ten seats at the development profile's stake."""
 
+COMMITTEE: Final = 4
+"""Members that a shard has to have."""
+
 AT_ONCE: Final = 3
 """Operators that are set up at the same time: a little more than a small machine has cores."""
 
@@ -43,14 +46,15 @@ WATCH_SECONDS: Final = 0.5
 
 @dataclass(frozen=True, slots=True)
 class DevnetSettings:
-    """What to start; `block_time` in whole seconds. Every model is registered, and miners take
-    seats of those named in `seated`, or of all."""
+    """What to start; `block_time` in whole seconds. Every model of the clone is registered, as are
+    those in the folders `models`, and miners take seats of those named in `seated`, or of all."""
 
     folder: Path
     miners: int = 8
     oracles: int = 2
     block_time: int = 1
     seated: tuple[str, ...] = ()
+    models: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +110,8 @@ async def running_devnet(settings: DevnetSettings, progress: Progress) -> AsyncI
                 "one are void"
             )
         async with Supervisor() as supervisor:
-            foundation = await lay_foundation(supervisor, layout, clone, progress)
+            models = (*find_models(clone.models), *settings.models)
+            foundation = await lay_foundation(supervisor, layout, clone, models, progress)
             yield await _populate(supervisor, foundation, settings, progress)
 
 
@@ -200,12 +205,12 @@ async def _populate(
     supervisor: Supervisor, foundation: Foundation, settings: DevnetSettings, progress: Progress
 ) -> Devnet:
     founder = Founder(supervisor, foundation)
+    seated = _seated(foundation, settings)
     progress(f"making keys for {settings.miners} miners and {settings.oracles} oracles")
     miners = await _found(founder, "miner", MINER, settings.miners)
     oracles = await _found(founder, "oracle", ORACLE, settings.oracles)
     await _endow(foundation, (*miners, *oracles))
     progress("staking and taking seats")
-    seated = _seated(foundation, settings)
     await _seat_all(founder, seated, miners, oracles)
     progress("starting the daemons")
     await foundation.chain.begin(settings.block_time)
@@ -240,7 +245,15 @@ async def _endow(foundation: Foundation, operators: tuple[Operator, ...]) -> Non
 
 def _seated(foundation: Foundation, settings: DevnetSettings) -> tuple[PublishedModel, ...]:
     names = settings.seated
-    return tuple(one for one in foundation.models if not names or one.model.name in names)
+    seated = tuple(one for one in foundation.models if not names or one.model.name in names)
+    for one in seated:
+        needed = COMMITTEE * len(one.model.shards)
+        if settings.miners < needed:
+            raise InvalidInput(
+                f"{one.model.name} has {len(one.model.shards)} shards of {COMMITTEE} members each; "
+                f"it needs {needed} miners, not {settings.miners}"
+            )
+    return seated
 
 
 async def _seat_all(

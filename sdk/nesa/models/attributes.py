@@ -2,59 +2,82 @@
 
 from __future__ import annotations
 
-import math
+from dataclasses import dataclass
 
 from nesa.models.floats import Layer
 from nesa.models.opcodes.conv import ConvAttributes
-from nesa.models.opcodes.window import PoolAttributes
 from nesa.protocol.edges import EdgeType
 from nesa.protocol.errors import InvalidModel
 
 
-def conv_attributes(layer: Layer, edge: EdgeType) -> ConvAttributes:
-    """Those of a Conv over an input of type `edge`.
+@dataclass(frozen=True, slots=True)
+class Sliding:
+    """How a window slides over one axis: `begin` and `end` places of padding make it fit."""
+
+    size: int
+    kernel: int
+    stride: int
+    begin: int
+    end: int
+    count: int
+
+    def cells(self, begin: int, end: int) -> list[int]:
+        """How many places of each window lie on the axis, so much padding counted as part of it."""
+        starts = [place * self.stride - self.begin for place in range(self.count)]
+        ends = [min(start + self.kernel, self.size + end) for start in starts]
+        return [last - max(start, -begin) for start, last in zip(starts, ends, strict=True)]
+
+
+def sliding(layer: Layer, before: tuple[int, ...], after: tuple[int, ...]) -> tuple[Sliding, ...]:
+    """The windows of a Conv or pool along height and width, its shapes being known.
+
+    Raises:
+        InvalidModel: the input is not [1, C, H, W], or the layer dilates.
+    """
+    if len(before) != 4:
+        raise InvalidModel(f"{layer.name} needs an input [1, C, H, W]")
+    if set(layer.integers("dilations", (1, 1))) != {1}:
+        raise InvalidModel(f"{layer.name} must not dilate")
+    kernel = layer.integers("kernel_shape", before[2:])
+    if layer.weights is not None:
+        kernel = tuple(int(size) for size in layer.weights.shape[2:])
+    strides, pads = layer.integers("strides", (1, 1)), layer.integers("pads", (0, 0, 0, 0))
+    found = []
+    for axis in (0, 1):
+        size, count = before[2 + axis], after[2 + axis]
+        needed = (count - 1) * strides[axis] + kernel[axis]
+        begin = _begin(layer, pads[axis], max(needed - size, 0))
+        end = max(needed - size - begin, 0)
+        found.append(Sliding(size, kernel[axis], strides[axis], begin, end, count))
+    return tuple(found)
+
+
+def conv_attributes(layer: Layer, edge: EdgeType, after: tuple[int, ...]) -> ConvAttributes:
+    """Those of a Conv over an input of type `edge` to an output of shape `after`.
 
     Raises:
         InvalidModel: the input is not [1, C, H, W].
     """
-    if layer.weights is None or len(edge.shape) != 4:
-        raise InvalidModel(f"{layer.name} needs an input [1, C, H, W]")
-    top, left, bottom, right = layer.integers("pads", (0, 0, 0, 0))
-    tall, wide = layer.integers("strides", (1, 1))
-    _, channels, height, width = edge.shape
-    kernel = (int(layer.weights.shape[2]), int(layer.weights.shape[3]))
-    groups = int(layer.number("group", 1))
-    pads = (top, left, bottom, right)
-    return ConvAttributes(channels, height, width, groups, *kernel, tall, wide, *pads)
+    tall, wide = sliding(layer, edge.shape, after)
+    groups, channels = int(layer.number("group", 1)), edge.shape[1]
+    return conv_of(channels, groups, tall, wide)
 
 
-def pool_attributes(layer: Layer, edge: EdgeType) -> PoolAttributes:
-    """Those of a MaxPool, AveragePool or GlobalAveragePool over an input of type `edge`.
-
-    Raises:
-        InvalidModel: the input is not [1, C, H, W], or the layer pads, rounds up or dilates.
-    """
-    if len(edge.shape) != 4:
-        raise InvalidModel(f"{layer.name} needs an input [1, C, H, W]")
-    _, channels, height, width = edge.shape
-    if layer.kind == "GlobalAveragePool":
-        return PoolAttributes(channels, height, width, height, width, 1, 1)
-    padded = any(layer.integers("pads", (0,))) or layer.number("ceil_mode", 0)
-    dilated = set(layer.integers("dilations", (1, 1))) != {1}
-    if padded or dilated or layer.attributes.get("auto_pad", b"NOTSET") != b"NOTSET":
-        raise InvalidModel(f"{layer.name} must not pad, round up or dilate")
-    kernel, strides = layer.integers("kernel_shape", ()), layer.integers("strides", (1, 1))
-    return PoolAttributes(channels, height, width, kernel[0], kernel[1], strides[0], strides[1])
+def conv_of(channels: int, groups: int, tall: Sliding, wide: Sliding) -> ConvAttributes:
+    """Those of a Conv whose windows slide like that."""
+    size, kernel = (tall.size, wide.size), (tall.kernel, wide.kernel)
+    pads = (tall.begin, wide.begin, tall.end, wide.end)
+    return ConvAttributes(channels, *size, groups, *kernel, tall.stride, wide.stride, *pads)
 
 
-def reshape_attributes(layer: Layer, edge: EdgeType) -> tuple[int, ...]:
-    """The shape that a Flatten or Reshape gives, every size worked out."""
-    if layer.kind == "Flatten":
-        axis = int(layer.number("axis", 1))
-        head = math.prod(edge.shape[:axis])
-        return head, edge.elements // head
-    sizes = list(layer.integers("shape", ()))
-    if layer.number("allowzero", 0) == 0:
-        sizes = [edge.shape[i] if size == 0 else size for i, size in enumerate(sizes)]
-    known = math.prod(size for size in sizes if size != -1)
-    return tuple(edge.elements // known if size == -1 else size for size in sizes)
+def _begin(layer: Layer, given: int, total: int) -> int:
+    """Padding in front, where `total` is needed on both sides together."""
+    match layer.attributes.get("auto_pad", b"NOTSET"):
+        case b"SAME_UPPER":
+            return total // 2
+        case b"SAME_LOWER":
+            return total - total // 2
+        case b"VALID":
+            return 0
+        case _:
+            return given

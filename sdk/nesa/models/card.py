@@ -1,4 +1,7 @@
-"""The model card: what the integers mean to a person, and how good the model was measured to be."""
+"""The model card: what the integers mean to a person, and how good the model was measured to be.
+
+A classifier answers with one of its labels, every other model with a tensor of numbers.
+"""
 
 from __future__ import annotations
 
@@ -25,6 +28,7 @@ def _edge_word(text: str) -> str:
 
 EdgeWord = Annotated[str, Field(pattern="^0x[0-9a-f]{64}$"), AfterValidator(_edge_word)]
 Share = Annotated[float, Field(ge=0, le=1)]
+Cosine = Annotated[float, Field(ge=-1, le=1)]
 
 
 class Part(BaseModel):
@@ -54,8 +58,28 @@ class Accuracy(Part):
     proved: Share | None = None
 
 
+class Fidelity(Part):
+    """How near the integer model's tensors come to the float model's on the test rows.
+
+    Cosines are between the two tensors of one row; `relative_error` is the root mean square of all
+    differences, in parts of that of the float model's numbers.
+    """
+
+    test_rows: int
+    mean_cosine: Cosine
+    lowest_cosine: Cosine
+    relative_error: Annotated[float, Field(ge=0)]
+
+
+class Tokens(Part):
+    """That inputs are token ids: of which tokenizer, and the id that fills short rows up."""
+
+    tokenizer: str
+    padding: Annotated[int, Field(ge=0)]
+
+
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Classification:
     """What a classifier says: the label, its number, and for each label a logit and a score.
 
     Scores are the softmax of the logits, computed in floating point for the reader only. Both
@@ -71,22 +95,20 @@ class Answer:
 class ModelCard(Part):
     """Facts about a model in the words of its users. Its digest is part of the version root.
 
-    `output_scale` is what one step of the output is worth as a logit. `reference_string` names
-    the structured reference string of the circuits, empty where there are none.
+    `features` name the numbers of the input in order, or one of them stands for all. `output_scale`
+    is what one step of the output is worth. `reference_string` names the structured reference
+    string of the circuits, empty where there are none.
     """
 
     name: Annotated[str, Field(pattern="^[a-z0-9][a-z0-9-]{0,63}$")]
     title: str
-    task: Literal["classification"]
     description: str
     data: str
     licence: str
-    labels: tuple[str, ...]
     features: tuple[Feature, ...]
     input_type: EdgeWord
     output_type: EdgeWord
     output_scale: PositiveFloat
-    accuracy: Accuracy
     reference_string: str = ""
 
     @property
@@ -103,6 +125,13 @@ class ModelCard(Part):
     def digest(self) -> Digest:
         """keccak-256 of the card as canonical JSON."""
         return Digest(keccak(canonical_json(self.model_dump(mode="json"))))
+
+    @property
+    def element_features(self) -> tuple[Feature, ...]:
+        """What each element of the input is, in C order."""
+        if len(self.features) == 1:
+            return self.features * self.input_edge.elements
+        return self.features
 
     def quantise_input(self, features: NDArray[np.generic]) -> Integers:
         """Real numbers, in the order of `features`, as int64 tensor of the input's shape.
@@ -126,24 +155,8 @@ class ModelCard(Part):
         """
         edge, steps = self.input_edge, self._steps(features)
         outside = (steps < edge.low) | (steps > edge.high)
-        named = zip(self.features, outside, strict=True)
+        named = zip(self.element_features, outside, strict=True)
         return tuple(feature.name for feature, beyond in named if beyond)
-
-    def interpret(self, output: NDArray[np.generic]) -> Answer:
-        """The answer in an output tensor, given as integers of the output's shape.
-
-        Raises:
-            InvalidTensor: not a tensor of the output's type.
-        """
-        edge = self.output_edge
-        values = edge.decode(edge.encode(output)).astype(np.float64).reshape(-1)
-        if values.size == 1:
-            index = int(values[0])
-            return Answer(self.labels[index], index, (), ())
-        index, logits = int(values.argmax()), values * self.output_scale
-        weights = np.exp(logits - logits.max())
-        scores = weights / weights.sum()
-        return Answer(self.labels[index], index, tuple(logits.tolist()), tuple(scores.tolist()))
 
     def _steps(self, features: NDArray[np.generic]) -> Floats:
         """Whole steps of every feature, flat and not clipped."""
@@ -159,3 +172,62 @@ class ModelCard(Part):
         flat = features.astype(np.float64).reshape(-1)
         steps: Floats = np.floor((flat - offsets) / sizes + 0.5)
         return steps
+
+
+class ClassifierCard(ModelCard):
+    """Card of a model that answers with one of `labels`; a step of a logit is `output_scale`."""
+
+    task: Literal["classification"] = "classification"
+    labels: tuple[str, ...]
+    accuracy: Accuracy
+
+    def interpret(self, output: NDArray[np.generic]) -> Classification:
+        """The answer in an output tensor, given as integers of the output's shape.
+
+        Raises:
+            InvalidTensor: not a tensor of the output's type.
+        """
+        edge = self.output_edge
+        values = edge.decode(edge.encode(output)).astype(np.float64).reshape(-1)
+        if values.size == 1:
+            index = int(values[0])
+            return Classification(self.labels[index], index, (), ())
+        index, logits = int(values.argmax()), values * self.output_scale
+        weights = np.exp(logits - logits.max())
+        scores = weights / weights.sum()
+        numbers = tuple(logits.tolist()), tuple(scores.tolist())
+        return Classification(self.labels[index], index, *numbers)
+
+
+class TensorCard(ModelCard):
+    """Card of a model whose answer is a tensor of numbers, `output_scale` times its integers.
+
+    An embedding's direction is what counts. With `tokens` the input is a row of token ids: they
+    are whole, lie in the vocabulary, and short rows are filled up.
+    """
+
+    task: Literal["embedding", "regression"]
+    tokens: Tokens | None = None
+    fidelity: Fidelity
+
+    def quantise_input(self, features: NDArray[np.generic]) -> Integers:
+        """As of every card; token ids are taken as they are, none is clipped.
+
+        Raises:
+            InvalidTensor: as of every card, too many token ids, or one that is none.
+        """
+        if self.tokens is None:
+            return super().quantise_input(features)
+        edge, given = self.input_edge, features.reshape(-1)
+        if given.size > edge.elements:
+            raise InvalidTensor(f"the model reads {edge.elements} tokens, cut the {given.size} off")
+        row = np.full(edge.elements, self.tokens.padding, np.float64)
+        row[: given.size] = given
+        ids = super().quantise_input(row)
+        if not np.array_equal(ids.reshape(-1), row):
+            raise InvalidTensor(f"token ids are whole numbers from {edge.low} to {edge.high}")
+        return ids
+
+
+AnyCard = Annotated[ClassifierCard | TensorCard, Field(discriminator="task")]
+"""A card as it is read; its task says of which kind it is."""

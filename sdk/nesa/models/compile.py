@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from nesa.models.check import check_table
-from nesa.models.emitting import dense, functions, rows, sums, views
+from nesa.models.emitting import dense, functions, rows, sums, views, windows
 from nesa.models.emitting.emission import Emission
 from nesa.models.emitting.padding import without_padding
 from nesa.models.floats import FloatModel, Layer, read_float_model
@@ -25,7 +25,7 @@ PERCENTILE: Final = 99.9
 EMITTERS: Final[Mapping[str, Callable[[Emission, Layer], None]]] = {
     "Add": sums.add,
     "ArgMax": views.place_of_largest,
-    "AveragePool": views.average,
+    "AveragePool": windows.average,
     "Concat": views.join,
     "Conv": dense.emit,
     "Div": sums.divide,
@@ -35,17 +35,18 @@ EMITTERS: Final[Mapping[str, Callable[[Emission, Layer], None]]] = {
     "Function": functions.emit,
     "Gather": views.gather,
     "Gemm": dense.emit,
-    "GlobalAveragePool": views.average,
+    "GlobalAveragePool": windows.average,
+    "GlobalMaxPool": windows.largest,
     "Identity": views.view,
     "LayerNormalization": rows.normalise,
     "MatMul": rows.multiply,
-    "MaxPool": views.largest,
+    "MaxPool": windows.largest,
     "Mul": sums.multiply,
     "ReduceMean": rows.reduce,
     "ReduceSum": rows.reduce,
     "Relu": functions.emit,
     "Reshape": views.view,
-    "Resize": views.enlarge,
+    "Resize": windows.resize,
     "RMSNormalization": rows.normalise,
     "Slice": views.part,
     "Softmax": rows.attend,
@@ -87,7 +88,7 @@ def compile_model(
     Raises:
         InvalidModel: a node that cannot be compiled (named), or sums that may reach 2**24.
     """
-    model = read_float_model(onnx)
+    model = read_float_model(onnx, padding)
     _expect_rows(model, calibration)
     scaling = input_scaling or _input_scaling(model, calibration, percentile)
     samples = model.activations(calibration)
@@ -110,7 +111,11 @@ def _emit(emission: Emission, layer: Layer) -> list[Emitted]:
         if source not in emission.held:
             raise InvalidModel(f"{layer.name} reads {source!r} before it is written")
     before, first = set(emission.held), emission.builder.length
-    EMITTERS[layer.kind](emission, layer)
+    try:
+        EMITTERS[layer.kind](emission, layer)
+    except InvalidModel as error:
+        named = str(error) if layer.name in str(error) else f"{layer.name}: {error}"
+        raise InvalidModel(named) from error
     (target,) = emission.held.keys() - before
     return [Emitted(layer, target, emission.held[target], first, emission.builder.length)]
 

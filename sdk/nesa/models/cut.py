@@ -9,13 +9,15 @@ from itertools import accumulate
 
 from nesa.models.graph import Table, is_narrow
 from nesa.models.opcodes import operator
-from nesa.protocol.edges import DType
+from nesa.protocol.edges import DType, EdgeType
 from nesa.protocol.errors import InvalidModel
+from nesa.protocol.messages import MAX_TENSOR_BYTES
 from nesa.protocol.versions import MAX_EDGES, MAX_SHARDS
 
 
 def legal_positions(table: Table) -> tuple[int, ...]:
-    """Rows in front of which the table may be cut: at most four values cross, none of them wide."""
+    """Rows in front of which the table may be cut: at most four values cross, none of them wide,
+    and miners can hand them over."""
     return tuple(place for place in range(1, len(table.rows)) if _is_legal(table, place))
 
 
@@ -30,7 +32,19 @@ def cut_at(table: Table, positions: Sequence[int]) -> Table:
     Raises:
         InvalidModel: not ascending, or a position that is not legal.
     """
-    return replace(table, cuts=tuple(positions))
+    made = replace(table, cuts=tuple(positions))
+    for shard in made.shards[1:]:
+        _require_short(table.types_of(shard.inputs), shard.first)
+    return made
+
+
+def require_short_boundaries(table: Table) -> None:
+    """Returns when miners can hand over whatever crosses between the shards of a table.
+
+    Raises:
+        InvalidModel: more crosses somewhere than one shard hands to the next.
+    """
+    cut_at(table, table.cuts)
 
 
 def cut(table: Table, shards: int) -> Table:
@@ -52,6 +66,16 @@ def cut(table: Table, shards: int) -> Table:
     return cut_at(table, _best_cuts(table, places, shards))
 
 
+def _require_short(edges: Sequence[EdgeType], position: int) -> None:
+    size = sum(edge.nbytes for edge in edges)
+    if size > MAX_TENSOR_BYTES:
+        raise InvalidModel(
+            f"{size:,} bytes cross in front of row {position} and a shard hands over at most "
+            f"{MAX_TENSOR_BYTES:,}; cut the model elsewhere with `nesa model cut --shards` or "
+            "`--at`, or into fewer shards"
+        )
+
+
 def row_costs(table: Table) -> tuple[int, ...]:
     """Cost of every row, in circuit rows."""
     return tuple(
@@ -66,7 +90,9 @@ def boundary_bytes(table: Table, position: int) -> int:
 
 def _is_legal(table: Table, position: int) -> bool:
     edges = table.types_of(table.crossing(position))
-    return len(edges) <= MAX_EDGES and all(is_narrow(edge) for edge in edges)
+    size = sum(edge.nbytes for edge in edges)
+    narrow = all(is_narrow(edge) for edge in edges)
+    return len(edges) <= MAX_EDGES and narrow and size <= MAX_TENSOR_BYTES
 
 
 def _crosses_once(table: Table, position: int) -> bool:

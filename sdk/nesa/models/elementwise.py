@@ -16,7 +16,18 @@ OPERATORS: Final = frozenset(
     {"Abs", "Add", "And", "Cast", "Ceil", "Celu", "Clip", "Div", "Elu", "Equal", "Erf", "Exp"}
     | {"Floor", "Gelu", "Greater", "GreaterOrEqual", "HardSigmoid", "HardSwish", "LeakyRelu"}
     | {"Less", "LessOrEqual", "Log", "Max", "Min", "Mish", "Mul", "Neg", "Not", "Or", "Pow"}
-    | {"Reciprocal", "Relu", "Round", "Selu", "Sigmoid", "Sign", "Softplus", "Softsign", "Sqrt"}
+    | {
+        "PRelu",
+        "Reciprocal",
+        "Relu",
+        "Round",
+        "Selu",
+        "Sigmoid",
+        "Sign",
+        "Softplus",
+        "Softsign",
+        "Sqrt",
+    }
     | {"Sub", "Swish", "Tanh", "ThresholdedRelu", "Where"}
 )
 """Node types that, with constants of one number, change every number by itself."""
@@ -65,10 +76,17 @@ class Function:
         low, high = self(np.array([-FAR, FAR]))
         return bool(abs(low) < 1e-6 and abs(high - FAR) < 1e-4)
 
+    def hides(self, depth: float) -> bool:
+        """Whether it is a table of the indices of 0 and of `-depth` alone."""
+        if not self.takes_integers or [node.op_type for node in self.nodes] != ["Gather"]:
+            return False
+        (table,) = self.constants.values()
+        return bool(np.isin(table, (0, -depth)).all())
+
     def _model(self) -> bytes:
         kind = TensorProto.INT64 if self.takes_integers else TensorProto.FLOAT
         tensors = [
-            numpy_helper.from_array(values.reshape(()), name)
+            numpy_helper.from_array(values.reshape(()) if values.size == 1 else values, name)
             for name, values in self.constants.items()
         ]
         source = helper.make_tensor_value_info(self.source, kind, ["n"])
@@ -93,6 +111,11 @@ def absorb(
     `known` are the functions that end in earlier tensors; `indices` names the model's input where
     it holds integers.
     """
+    if node.op_type == "Gather" and indices and node.input[1] == indices:
+        table = constants.get(node.input[0])
+        if table is None or table.ndim != 1 or table.size == 1:
+            return None
+        return Function(indices, node.output[0], (node,), {node.input[0]: table}, opset, True)
     if node.op_type not in OPERATORS or len(node.output) != 1:
         return None
     fixed = {name: constants[name] for name in node.input if name in constants}

@@ -10,12 +10,16 @@ from typing import Final
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import NodeProto, TensorProto, helper, numpy_helper
+from onnx import NodeProto, TensorProto, helper
 
 from nesa.models.elementwise import OPERATORS, Function, absorb
+from nesa.models.ordering import as_late_as_needed
 from nesa.models.quantise import AnyFloats, Floats
 from nesa.models.runtime import session
-from nesa.models.simplifying import simplified
+from nesa.models.simplifying.inputs import with_one_input
+from nesa.models.simplifying.masks import HIDDEN
+from nesa.models.simplifying.network import constants_of
+from nesa.models.simplifying.pipeline import simplified
 from nesa.protocol.errors import InvalidModel
 
 VIEWS: Final = frozenset(
@@ -26,12 +30,15 @@ VIEWS: Final = frozenset(
 SUPPORTED: Final = VIEWS | frozenset(
     {"Add", "ArgMax", "AveragePool", "BatchNormalization", "Concat", "Conv", "Div", "Gather"}
     | {"Gemm", "GlobalAveragePool", "LayerNormalization", "MatMul", "MaxPool", "Mul"}
-    | {"ReduceMean", "ReduceSum", "Resize", "RMSNormalization", "Slice", "Softmax", "Split"}
-    | {"Sub"}
+    | {"GlobalMaxPool", "ReduceMean", "ReduceSum", "Resize", "RMSNormalization"}
+    | {"SimplifiedLayerNormalization", "Slice", "Softmax", "Split", "Sub"}
 )
 """Node types that can be compiled, besides every function of one number."""
 
-PLAIN: Final = frozenset({"Constant", "ConstantOfShape", "Range", "Shape", "Tile"})
+PLAIN: Final = frozenset(
+    {"Constant", "ConstantOfShape", "CumSum", "IsNaN", "Range", "ReduceL2", "ScatterND", "Shape"}
+    | {"Tile", "Trilu", "Xor"}
+)
 """Node types that have to be gone once everything constant has been worked out."""
 
 Constants = Mapping[str, NDArray[np.generic]]
@@ -106,26 +113,29 @@ class FloatModel:
         return {self.source: whole} | {name: np.stack(found[name]) for name in names}
 
 
-def read_float_model(data: bytes) -> FloatModel:
+def read_float_model(data: bytes, padding: int | None = None) -> FloatModel:
     """The layers of an ONNX file with one input [1, ..] (or [batch, ..]) and one output.
+
+    A model of language may have `attention_mask`, `token_type_ids` and `position_ids` besides its
+    `input_ids`; they are derived, the mask from the index `padding`.
 
     Raises:
         InvalidModel: not an ONNX file, or a node that cannot be compiled, which is named.
     """
     proto = _parse(data)
-    inputs = _inputs(proto)
-    if len(inputs) != 1 or len(proto.graph.output) != 1:
+    proto = with_one_input(proto, padding)
+    if len(_inputs(proto)) != 1 or len(proto.graph.output) != 1:
         raise InvalidModel("the model must have one input and one output")
     _expect_supported(proto.graph.node)
     proto = simplified(proto)
     (source,) = _inputs(proto)
-    constants = _constants(proto)
+    constants = constants_of(proto)
     target = proto.graph.output[0].name
-    layers = _layers(proto, constants, target)
+    layers = as_late_as_needed(_layers(proto, constants, target), target)
     tensor = source.type.tensor_type
     shape = tuple(size.dim_value or 1 for size in tensor.shape.dim)
     indices = tensor.elem_type in (TensorProto.INT32, TensorProto.INT64)
-    return FloatModel(proto, source.name, target, shape, indices, tuple(layers))
+    return FloatModel(proto, source.name, target, shape, indices, layers)
 
 
 def _parse(data: bytes) -> onnx.ModelProto:
@@ -140,15 +150,6 @@ def _parse(data: bytes) -> onnx.ModelProto:
 def _inputs(proto: onnx.ModelProto) -> list[onnx.ValueInfoProto]:
     fixed = {tensor.name for tensor in proto.graph.initializer}
     return [info for info in proto.graph.input if info.name not in fixed]
-
-
-def _constants(proto: onnx.ModelProto) -> dict[str, NDArray[np.generic]]:
-    found = {tensor.name: numpy_helper.to_array(tensor) for tensor in proto.graph.initializer}
-    for node in proto.graph.node:
-        values = [item for item in node.attribute if item.name == "value"]
-        if node.op_type == "Constant" and values:
-            found[node.output[0]] = numpy_helper.to_array(values[0].t)
-    return found
 
 
 def _expect_supported(nodes: Sequence[NodeProto]) -> None:
@@ -192,7 +193,7 @@ def _layers(proto: onnx.ModelProto, constants: Constants, target: str) -> list[L
             need(name)
         layers.extend(_read(node, constants))
     need(target)
-    return _with_biases(layers)
+    return _with_masks(_with_biases(layers))
 
 
 def _function_layer(function: Function) -> Layer:
@@ -230,6 +231,11 @@ def _read(node: NodeProto, constants: Constants) -> Iterator[Layer]:
             yield _batch_norm(layer)
         case "Split":
             yield from _parts(layer, node)
+        case "Div" if fixed and not layer.constant_first:
+            inverse = (1 / fixed[0].astype(np.float64)).astype(np.float32)
+            yield replace(layer, kind="Mul", constants=(inverse,))
+        case "SimplifiedLayerNormalization":
+            yield replace(layer, kind="RMSNormalization")
         case _:
             yield layer
 
@@ -253,8 +259,6 @@ def _convolution(layer: Layer) -> Layer:
     weights = layer.constants[0].astype(np.float64)
     if weights.ndim != 4 or set(layer.integers("dilations", (1, 1))) != {1}:
         raise InvalidModel(f"{layer.name} must be two-dimensional and without dilation")
-    if layer.attributes.get("auto_pad", b"NOTSET") != b"NOTSET":
-        raise InvalidModel(f"{layer.name} must give its pads as numbers")
     more = layer.constants[1:]
     biases = more[0].astype(np.float64) if more else np.zeros(len(weights))
     return replace(layer, weights=weights, biases=biases, constants=())
@@ -311,3 +315,37 @@ def _joined(before: Layer, added: Layer) -> Layer | None:
         return None
     biases = before.biases + values.astype(np.float64).reshape(-1)
     return replace(before, target=added.target, biases=biases)
+
+
+def _with_masks(layers: list[Layer]) -> list[Layer]:
+    """What is added to the scores of a softmax to hide places goes into the softmax.
+
+    Its sources are then the scores and maybe the mask of the indices, its constants maybe the sum
+    of what else is added to the scores.
+    """
+    uses = Counter(name for layer in layers for name in layer.sources)
+    makers = {layer.target: layer for layer in layers}
+    return [_masked(layer, makers, uses) if layer.kind == "Softmax" else layer for layer in layers]
+
+
+def _masked(softmax: Layer, makers: Mapping[str, Layer], uses: Counter[str]) -> Layer:
+    scores = softmax.source
+    columns: tuple[str, ...] = ()
+    constants: tuple[NDArray[np.generic], ...] = ()
+    while uses[scores] == 1 and (added := makers.get(scores)) is not None and added.kind == "Add":
+        if added.constants and float(np.asarray(added.constants[0], np.float64).min()) <= -HIDDEN:
+            constants = (*constants, added.constants[0])
+        elif len(added.sources) == 2 and _hides(added.sources[1], makers):
+            columns = (*columns, added.sources[1])
+        else:
+            break
+        scores = added.source
+    return replace(softmax, sources=(scores, *columns), constants=constants)
+
+
+def _hides(name: str, makers: Mapping[str, Layer]) -> bool:
+    """Whether the tensor is the table of the indices that a mask has been made into."""
+    layer = makers.get(name)
+    while layer is not None and layer.kind in VIEWS:
+        layer = makers.get(layer.source)
+    return layer is not None and layer.function is not None and layer.function.hides(HIDDEN)

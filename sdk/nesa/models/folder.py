@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from nesa.models.answers import read_answers
-from nesa.models.card import ModelCard
+from nesa.models.card import AnyCard, ClassifierCard
 from nesa.models.check import check_table
 from nesa.models.graph import FORMAT, Table
 from nesa.models.index import (
@@ -72,7 +72,7 @@ class CompiledModel:
     """A model that has passed every check of its folder."""
 
     table: Table
-    card: ModelCard
+    card: AnyCard
     shards: tuple[ShardFacts, ...]
     files: Mapping[str, bytes]
 
@@ -80,6 +80,17 @@ class CompiledModel:
     def name(self) -> str:
         """Name of the model and of its folder."""
         return self.card.name
+
+    @property
+    def classifier(self) -> ClassifierCard:
+        """The card of a model that answers with labels.
+
+        Raises:
+            InvalidModel: it answers with a tensor.
+        """
+        if not isinstance(self.card, ClassifierCard):
+            raise InvalidModel(f"{self.name} answers with a tensor and names no labels")
+        return self.card
 
     @property
     def operators_root(self) -> Digest:
@@ -159,7 +170,7 @@ def load(path: Path, expected: bytes | None = None) -> CompiledModel:
     return model
 
 
-def assemble(table: Table, card: ModelCard, rows: LabelledRows) -> CompiledModel:
+def assemble(table: Table, card: AnyCard, rows: LabelledRows) -> CompiledModel:
     """Everything that a folder holds, made from the table; no shard has a circuit yet.
 
     Raises:
@@ -180,7 +191,7 @@ def assemble(table: Table, card: ModelCard, rows: LabelledRows) -> CompiledModel
 
 
 def with_circuits(
-    model: CompiledModel, circuits: Sequence[tuple[Digest, Digest]], card: ModelCard
+    model: CompiledModel, circuits: Sequence[tuple[Digest, Digest]], card: AnyCard
 ) -> CompiledModel:
     """The model with a (circuit digest, verifier code hash) for each shard and a new card.
 
@@ -259,11 +270,12 @@ def _check_card(model: CompiledModel) -> None:
         raise InvalidModel("a model has one input and one output")
     if (card.input_edge, card.output_edge) != (model.input_edge, model.output_edge):
         raise InvalidModel("the card gives other types than the table")
-    if len(card.features) != model.input_edge.elements:
+    if len(card.element_features) != model.input_edge.elements:
         raise InvalidModel(f"the card names {len(card.features)} features")
-    edge = model.output_edge
-    if len(card.labels) != (edge.elements if edge.elements > 1 else edge.high + 1):
-        raise InvalidModel(f"the card names {len(card.labels)} labels")
+    if isinstance(card, ClassifierCard):
+        edge = model.output_edge
+        if len(card.labels) != (edge.elements if edge.elements > 1 else edge.high + 1):
+            raise InvalidModel(f"the card names {len(card.labels)} labels")
     for number in range(len(table.shards)):
         model.known_answers(number)
 

@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import Field, ValidationError
 
 from nesa.models.canonical import canonical_json
-from nesa.models.card import EdgeWord, ModelCard, Part
+from nesa.models.card import AnyCard, EdgeWord, Part
 from nesa.models.graph import FORMAT, Opcode, Parameter, ParameterKind, Row, Table
 from nesa.protocol.edges import EdgeType
 from nesa.protocol.errors import IntegrityError, InvalidModel
@@ -52,7 +52,7 @@ class Index(Part):
     root: Word
     operators_root: Word
     metadata_digest: Word
-    card: ModelCard
+    card: AnyCard
     inputs: tuple[EdgeWord, ...]
     rows: tuple[RowEntry, ...]
     outputs: tuple[Number, ...]
@@ -127,6 +127,17 @@ def read_table(index: Index, data: bytes) -> Table:
         raise IntegrityError("parameters.bin is longer than its rows")
     inputs = tuple(EdgeType.unpack(unword(text)) for text in index.inputs)
     return Table(inputs, tuple(rows), index.outputs, index.cuts)
+
+
+def read_outline(index: Index) -> Table:
+    """The table of an index without any constants: operators, types and cuts.
+
+    Raises:
+        InvalidModel: an unknown opcode, or an illegal table.
+    """
+    inputs = tuple(EdgeType.unpack(unword(text)) for text in index.inputs)
+    rows = tuple(_read_row(entry, ()) for entry in index.rows)
+    return Table(inputs, rows, index.outputs, index.cuts)
 
 
 def _parameter_entry(parameter: Parameter) -> ParameterEntry:

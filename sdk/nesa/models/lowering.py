@@ -123,7 +123,7 @@ def digits_for(largest: int) -> int:
 def _lower(table: Table, shard: Shard, *, for_circuit: bool) -> ModelProto:
     writer = NodeWriter()
     names = {value: f"x{place}" for place, value in enumerate(shard.inputs)}
-    fused = {} if for_circuit else _fused(table, shard)
+    fused = {} if for_circuit else fused_rows(table, shard)
     for index in range(shard.first, shard.end):
         if table.output_of(index) in names:
             continue  # a Rescale that its Linear has taken in
@@ -144,7 +144,7 @@ def _lower(table: Table, shard: Shard, *, for_circuit: bool) -> ModelProto:
     return _model(table, shard, writer)
 
 
-def _fused(table: Table, shard: Shard) -> dict[int, int]:
+def fused_rows(table: Table, shard: Shard) -> dict[int, int]:
     """Linear rows that are computed together with a Rescale, the only one to read them."""
     readers: dict[int, list[int]] = {}
     for index in range(shard.first, shard.end):

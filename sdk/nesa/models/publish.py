@@ -18,11 +18,12 @@ from typing import Final, Self
 
 from nesa.models.answers import read_answers
 from nesa.models.folder import ANSWERS, INDEX, CompiledModel, circuit_path, load
-from nesa.models.index import Index, decode_index, unword, word
+from nesa.models.index import Index, decode_index, read_outline, unword, word
 from nesa.models.proving.circuits import Circuit, require_digest
 from nesa.models.proving.reference_string import ReferenceFile
 from nesa.models.proving.verifier import code_hash, runtime_of
 from nesa.models.runtime import KnownAnswer
+from nesa.models.stacking import most_stacked
 from nesa.protocol.digests import bytes_root
 from nesa.protocol.errors import (
     ExhaustedResource,
@@ -161,6 +162,17 @@ class PublishedVersion:
             InvalidModel: the version was published without.
         """
         return read_answers(self.file(ANSWERS), shard)
+
+    def most_stacked(self, shard: int) -> int:
+        """How many queries may run at once in a shard; see `nesa.models.stacking`.
+
+        Raises:
+            InvalidModel: the index holds no legal table, or has no such shard.
+        """
+        table = read_outline(self.index)
+        if not 0 <= shard < len(table.shards):
+            raise InvalidModel(f"{self.index.card.name} has no shard {shard}")
+        return most_stacked(table, table.shards[shard])
 
     def circuit(self, shard: int, facts: ShardFacts, reference: ReferenceFile) -> Circuit:
         """The circuit of a shard; its verifying key is the one that the chain knows.

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil
 from typing import Final
 
 import numpy as np
@@ -49,6 +50,13 @@ class Scaling:
     def edge(self, shape: tuple[int, ...]) -> EdgeType:
         """Type of a tensor of that shape which is held so."""
         return EdgeType(self.dtype, shape, self.low, self.high)
+
+    def coarser(self, scale: float) -> Scaling:
+        """The same real numbers in steps of at least `scale`."""
+        if scale <= self.scale:
+            return self
+        low, high = (ceil(end * self.scale / scale) for end in (-self.low, self.high))
+        return Scaling(self.dtype, -low, high, scale)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -147,6 +155,15 @@ def quantise_factors(factors: Sequence[float]) -> tuple[list[int], int]:
     if max(multipliers) > MULTIPLIER_HIGH:
         raise InvalidModel("the scales of two tensors that are added lie too far apart")
     return multipliers, halves
+
+
+def share_halves(factors: Sequence[float]) -> bool:
+    """Whether the factors have multipliers with one count of halves."""
+    return any(
+        min(factors) * 128.0**halves >= PRECISE
+        and round(max(factors) * 128.0**halves) <= MULTIPLIER_HIGH
+        for halves in range(1, HALVES_HIGH + 1)
+    )
 
 
 def _finest_weight_scales(weights: Floats) -> Floats:

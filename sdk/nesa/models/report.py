@@ -8,7 +8,6 @@ from typing import Final
 
 import numpy as np
 
-from nesa.models.emitting.emission import MASKED
 from nesa.models.emitting.held import Held
 from nesa.models.floats import Layer
 from nesa.models.graph import Integers, Shard, Table, is_narrow
@@ -89,7 +88,7 @@ def _layer(table: Table, item: Emitted, wanted: Floats, found: Mapping[int, Floa
 
 def _error(found: Floats, wanted: Floats) -> float:
     reference = wanted[: len(found)].reshape(found.shape)
-    counted = np.abs(reference) < MASKED
+    counted = np.isfinite(reference)
     if not counted.any():
         return float("nan")
     size = float(np.sqrt((reference[counted] ** 2).mean()))

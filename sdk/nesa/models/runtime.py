@@ -9,7 +9,9 @@ from typing import Final
 
 import numpy as np
 import onnxruntime as ort
+from numpy.typing import NDArray
 
+from nesa.models.stacking import with_open_axis
 from nesa.protocol.digests import boundary_digest, bytes_root
 from nesa.protocol.errors import IntegrityError, InvalidModel, InvalidTensor
 from nesa.protocol.ids import Digest
@@ -31,18 +33,21 @@ class KnownAnswer:
 
 
 class ShardRunner:
-    """One shard, loaded and ready; `run` may be called from several threads.
+    """One shard, loaded and ready; `run` and `run_stacked` may be called from several threads.
+
+    `stacks` says that `nesa.models.stacking` has no objection to several queries in one run.
 
     Raises:
         IntegrityError: `onnx` is not the file that `facts` names.
         InvalidModel: ONNX Runtime cannot load it, or its inputs and outputs are not the edges.
     """
 
-    def __init__(self, onnx: bytes, facts: ShardFacts) -> None:
+    def __init__(self, onnx: bytes, facts: ShardFacts, *, stacks: bool = False) -> None:
         if bytes_root(onnx) != facts.file_digest:
             raise IntegrityError("the shard's ONNX file does not match its digest")
         self._facts = facts
-        self._session = session(onnx)
+        self._stacks = stacks
+        self._session = session(with_open_axis(onnx) if stacks else onnx)
         self._inputs = [edge.name for edge in self._session.get_inputs()]
         self._outputs = [edge.name for edge in self._session.get_outputs()]
         self._expect_edges()
@@ -58,32 +63,59 @@ class ShardRunner:
         Raises:
             InvalidTensor: a tensor is missing, or not of its edge type.
         """
-        edges = self._facts.input_edges
-        if len(tensors) != len(edges):
-            raise InvalidTensor(f"{len(tensors)} tensors where {len(edges)} are needed")
-        decoded = [edge.decode(data) for edge, data in zip(edges, tensors, strict=True)]
-        floats = [values.astype(np.float32) for values in decoded]
-        feeds = dict(zip(self._inputs, floats, strict=True))
+        (outputs,) = self.run_stacked([tensors])
+        return outputs
+
+    def run_stacked(self, queries: Sequence[Sequence[bytes]]) -> list[tuple[bytes, ...]]:
+        """Output tensors of several queries, as `run` gives them, in one run of the session.
+
+        Raises:
+            InvalidTensor: a tensor is missing, or not of its edge type; nothing was run.
+        """
+        decoded = [self._decoded(tensors) for tensors in queries]
+        feeds = {
+            name: np.concatenate(tensors)
+            for name, tensors in zip(self._inputs, zip(*decoded, strict=True), strict=True)
+        }
+        if len(queries) != 1 and not self._stacks:
+            raise InvalidTensor("the shard takes one query at a time")
         results = self._session.run(self._outputs, feeds)
-        pairs = zip(self._facts.output_edges, results, strict=True)
-        return tuple(edge.encode(values) for edge, values in pairs)
+        parts = [np.split(values, len(queries)) for values in results]
+        return [self._encoded(outputs) for outputs in zip(*parts, strict=True)]
 
     def self_test(self, answers: Sequence[KnownAnswer]) -> None:
-        """Runs known inputs and compares the digests of the outputs.
+        """Runs known inputs, also all of them at once, and compares the digests of the outputs.
 
         Raises:
             IntegrityError: this machine computes something else.
         """
-        for number, answer in enumerate(answers):
-            found = boundary_digest(self._facts.output_edges, self.run(answer.inputs))
-            if found != answer.output_digest:
-                raise IntegrityError(f"known answer {number} comes out differently on this machine")
+        inputs = [answer.inputs for answer in answers]
+        found = [self.run(tensors) for tensors in inputs]
+        if self._stacks and answers:
+            found += self.run_stacked(inputs)
+        for number, outputs in enumerate(found):
+            answer = answers[number % len(answers)]
+            if boundary_digest(self._facts.output_edges, outputs) != answer.output_digest:
+                place = number % len(answers)
+                raise IntegrityError(f"known answer {place} comes out differently on this machine")
+
+    def _decoded(self, tensors: Sequence[bytes]) -> list[NDArray[np.float32]]:
+        edges = self._facts.input_edges
+        if len(tensors) != len(edges):
+            raise InvalidTensor(f"{len(tensors)} tensors where {len(edges)} are needed")
+        pairs = zip(edges, tensors, strict=True)
+        return [edge.decode(data).astype(np.float32) for edge, data in pairs]
+
+    def _encoded(self, outputs: Sequence[NDArray[np.generic]]) -> tuple[bytes, ...]:
+        pairs = zip(self._facts.output_edges, outputs, strict=True)
+        return tuple(edge.encode(values) for edge, values in pairs)
 
     def _expect_edges(self) -> None:
-        found = [tuple(edge.shape) for edge in self._session.get_inputs()]
-        found += [tuple(edge.shape) for edge in self._session.get_outputs()]
+        """Shapes are those of the edges; the first axis may be open."""
+        fixed = 1 if self._stacks else 0
+        nodes = (*self._session.get_inputs(), *self._session.get_outputs())
         edges = self._facts.input_edges + self._facts.output_edges
-        if found != [edge.shape for edge in edges]:
+        if [tuple(node.shape[fixed:]) for node in nodes] != [edge.shape[fixed:] for edge in edges]:
             raise InvalidModel("the ONNX file has other inputs or outputs than its shard")
 
 

@@ -24,7 +24,11 @@ KNOWN_ANSWERS: Final = 4
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LabelledRows:
-    """Test rows: quantised inputs [n, ..], labels [n], and the features [n, ..] they came from."""
+    """Test rows: quantised inputs [n, ..], labels, and the features [n, ..] they came from.
+
+    Labels are the numbers of a classifier's right answers [n], or tensors of the float model
+    [n, ..].
+    """
 
     inputs: NDArray[np.generic]
     labels: NDArray[np.generic]

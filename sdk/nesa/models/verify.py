@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from nesa.models.folder import CompiledModel, assemble, load
+from nesa.models.measuring import check_measured, integer_outputs
 from nesa.models.runtime import ShardRunner
 from nesa.protocol.errors import IntegrityError, InvalidModel
 
@@ -28,20 +29,9 @@ def check_folder(path: Path) -> CompiledModel:
     runners = [ShardRunner(model.shard_file(i), facts) for i, facts in enumerate(model.shards)]
     for number, runner in enumerate(runners):
         runner.self_test(model.known_answers(number))
-    _check_accuracy(model, runners)
-    return model
-
-
-def _check_accuracy(model: CompiledModel, runners: list[ShardRunner]) -> None:
     rows = model.test_rows()
     if not len(rows.inputs) == len(rows.labels) == len(rows.features):
         raise InvalidModel("test.npz holds unequal numbers of inputs, labels and features")
-    right = 0
-    for row, label in zip(rows.inputs, rows.labels, strict=True):
-        tensors: tuple[bytes, ...] = (model.input_edge.encode(row),)
-        for runner in runners:
-            tensors = runner.run(tensors)
-        right += model.card.interpret(model.output_edge.decode(tensors[0])).index == int(label)
-    stated = model.card.accuracy
-    if (stated.test_rows, stated.integer_model) != (len(rows.labels), right / len(rows.labels)):
-        raise IntegrityError(f"the card states another accuracy than {right} of {len(rows.labels)}")
+    answers = integer_outputs(model.table, rows.inputs)
+    check_measured(model.card, answers, rows)
+    return model

@@ -76,6 +76,11 @@ class CallbackResult(IntEnum):
     REVERTED = 4
 
 
+def count_of(packed: int, shard: int) -> int:
+    """One of the counts of seats that are packed in 24 bits each, the oracles' at index 8."""
+    return packed >> SEAT_COUNT_BITS * shard & (1 << SEAT_COUNT_BITS) - 1
+
+
 @dataclass(frozen=True, slots=True)
 class Query:
     """Terms of a query; the market stores only their hash, so they travel in events and calldata.
@@ -117,7 +122,7 @@ class Query:
 
     def seat_count(self, shard: int) -> int:
         """Slots that the draw of `shard` runs over (`ORACLE_SHARD` for oracles)."""
-        return self.seat_counts >> SEAT_COUNT_BITS * shard & (1 << SEAT_COUNT_BITS) - 1
+        return count_of(self.seat_counts, shard)
 
     def as_abi(self) -> tuple[Any, ...]:
         """Fields in the order of the contract's struct `Query`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from nesa.protocol.commitments import commitment, set_digest
@@ -464,7 +465,16 @@ def test_nobody_runs_ahead_of_a_quorum() -> None:
     state = feed(started(ME), 0.1, *heard(3))[0]
     assert step(state, Tick(), 60.0)[0].round == 0
     state = feed(state, 60.0, *heard(2))[0]
-    assert step(state, Tick(), 60.61)[0].round == 1
+    assert step(state, Tick(), 60.0 + 8 * 0.6 + 0.01)[0].round == 1
+
+
+def test_who_waited_long_for_a_quorum_gives_it_as_long_for_the_rest() -> None:
+    """Machines that were busy before are busy now; shorter rounds would fail and cost more."""
+    quick = feed(started(ME), 0.1, *heard(2, 3))[0]
+    assert step(quick, Tick(), 0.1 + 0.61)[0].round == 1
+    slow = feed(started(ME), 3.0, *heard(2, 3))[0]
+    assert step(slow, Tick(), 3.0 + 2.9)[0].round == 0
+    assert step(slow, Tick(), 3.0 + 3.1)[0].round == 1
 
 
 def test_a_member_that_is_behind_joins_the_round_that_an_honest_one_is_in() -> None:
@@ -483,7 +493,7 @@ def test_all_certificates_are_passed_on_with_a_new_round() -> None:
 
 def test_rounds_grow_longer_so_that_a_slow_network_is_met() -> None:
     made = committee(ME)
-    assert [made.patience(round_) for round_ in (0, 3, 4, 8, 100)] == [1, 1, 2, 4, 16]
+    assert [made.patience(round_) for round_ in (0, 1, 2, 9, 1000)] == [1, 1.5, 2.25, 16, 16]
 
 
 # Asking
@@ -499,6 +509,20 @@ def test_a_member_asks_when_the_result_is_overdue_and_is_answered() -> None:
     answers = [a.message for a in asked if isinstance(a, Send)]
     actions = feed(started(3), 0.5, *[(ME, message) for message in answers])[1]
     assert any(isinstance(action, Settled) for action in actions)
+
+
+def test_who_gets_no_answer_asks_less_and_less_often() -> None:
+    """Busy members are not kept busy with questions; a later round begins anew."""
+    state, asked = started(ME), []
+    for now in np.arange(0.1, 30, 0.1):
+        state, actions = step(state, Tick(), float(now))
+        asked += [float(now)] * len(sent(actions, Inquiry))
+    pauses = np.diff(asked)
+    assert pauses[0] < 0.8
+    assert (np.diff(pauses) > -0.11).all()
+    assert pauses[-1] == pytest.approx(5, abs=0.11)
+    state = feed(state, 30.0, *heard(2, 3, round_=1))[0]
+    assert state.inquiries == 0
 
 
 def test_answers_are_rationed() -> None:

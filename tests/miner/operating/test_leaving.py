@@ -70,6 +70,22 @@ def test_a_seat_is_left_and_its_stake_comes_back(seated: OwnedMiner, capsys: Cap
     assert owned == 2_000 * ONE_NES
 
 
+def test_a_seat_moves_to_another_shard_when_the_old_one_is_released(
+    seated: OwnedMiner, capsys: Capture
+) -> None:
+    assert seated.register(1) == 1
+    assert "or move: `nesa-miner leave`" in " ".join(capsys.readouterr().err.split())
+    run(seated, capsys, "leave", *place(seated))
+    assert seated.register(1) == 1  # a query that drew the old seat may still need it
+    seated.network.pass_time(WAIT)
+    assert run(seated, capsys, "withdraw")["released_seats"] == 1
+    assert seated.register(1) == 0
+    seat = seated.network.read("vault", "seat_of", seated.network.version_id, seated.owner.address)
+    assert seat[0] == 1
+    ledger = seated.network.read("vault", "ledger", seated.owner.address)
+    assert (ledger.stake, ledger.locked) == (1_500 * ONE_NES, SEAT_STAKE)
+
+
 def test_a_part_of_the_free_stake_thaws(seated: OwnedMiner, capsys: Capture) -> None:
     thawing = run(seated, capsys, "unstake", "100")
     assert (thawing["unbonding"], thawing["free"]) == (100 * ONE_NES, 400 * ONE_NES)

@@ -6,11 +6,14 @@ import json
 
 import pytest
 
-from nesa.protocol.errors import IntegrityError
-from nesa.protocol.ids import ONE_NES
+from nesa.chain.sender import Sender
+from nesa.client.registering import Developer, Terms
+from nesa.protocol.errors import IntegrityError, InvalidModel
+from nesa.protocol.ids import ONE_NES, Amount
 from nesa_miner import circuits, cli
 from nesa_miner.config import CONFIG_FILE
 from tests.miner.operating.miner import OwnedMiner
+from tests.miner.operating.network import DEVELOPER, MODEL, LocalNetwork
 
 SEAT_STAKE = 1_000 * ONE_NES
 
@@ -28,6 +31,19 @@ def test_a_seat_is_taken_with_rebuilt_digests(
     assert 0 < seated["active_in_seconds"] <= 10
     ledger = miner.network.read("vault", "ledger", miner.owner.address)
     assert (ledger.stake, ledger.locked) == (SEAT_STAKE, SEAT_STAKE)
+
+
+async def test_a_model_that_hands_over_too_much_is_not_registered(
+    network: LocalNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nesa.models.cut.MAX_TENSOR_BYTES", 8)
+    before = network.anvil.rpc("eth_getTransactionCount", DEVELOPER.address, "latest")
+    async with network.connect() as connection:
+        developer = Developer(connection, Sender(connection, DEVELOPER))
+        with pytest.raises(InvalidModel, match="a shard hands over at most 8"):
+            await developer.register(MODEL, Terms(Amount(10), Amount(10), 0, "/nowhere"))
+    after = network.anvil.rpc("eth_getTransactionCount", DEVELOPER.address, "latest")
+    assert after == before
 
 
 def test_registering_again_sends_nothing(miner: OwnedMiner) -> None:

@@ -52,16 +52,31 @@ def devnet() -> None:
 @click.option("--miners", type=click.IntRange(8, 64), default=8, show_default=True)
 @click.option("--oracles", type=click.IntRange(1, 8), default=2, show_default=True)
 @click.option("--block-time", type=click.IntRange(1, 60), default=1, show_default=True)
+@click.option(
+    "--model",
+    "models",
+    multiple=True,
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    help="Folder of a compiled model to serve as well; a shard of it takes four miners.",
+)
 @FOLDER
 @json_option
-def up(miners: int, oracles: int, block_time: int, folder: Path, as_json: bool) -> None:
+def up(
+    miners: int,
+    oracles: int,
+    block_time: int,
+    models: tuple[Path, ...],
+    folder: Path,
+    as_json: bool,
+) -> None:
     """Start the network and keep it running until Ctrl-C or `nesa devnet down --dir DIR`.
 
     A chain is never taken up again: in a folder that was used before a new one begins.
 
     Once it is ready, DIR/network.json says where everything is.
     """
-    settings = DevnetSettings(folder, miners, oracles, block_time)
+    served = tuple(path.resolve() for path in models)
+    settings = DevnetSettings(folder, miners, oracles, block_time, models=served)
     run_until_told(_stay_up(settings, as_json=as_json))
 
 

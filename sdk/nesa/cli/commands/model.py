@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 from rich.table import Table
 
 from nesa.cli.output import console, json_option, plain, safe, show
-from nesa.cli.quantities import Nes
+from nesa.cli.quantities import Nes, Places
+from nesa.cli.risk import ASSUMED, risk_words
 from nesa.cli.session import Target, connected, network_options
 from nesa.cli.text import printable
 from nesa.client.cards import Model
@@ -19,10 +20,13 @@ from nesa.client.client import Client
 from nesa.client.payment import in_nes
 from nesa.client.ranges import representable
 from nesa.client.registering import Terms
-from nesa.models.card import Accuracy
+from nesa.models.card import AnyCard, ClassifierCard, TensorCard
 from nesa.models.report import LayerReport
-from nesa.protocol.errors import IntegrityError, InvalidInput, NesaError
+from nesa.protocol.errors import InvalidInput, NesaError
 from nesa.protocol.ids import Amount
+
+if TYPE_CHECKING:
+    from nesa.models.placement.rebalancing import Rebalanced
 
 FILE: Final = click.Path(path_type=Path, exists=True, dir_okay=False)
 FOLDER: Final = click.Path(path_type=Path, file_okay=False)
@@ -49,6 +53,13 @@ def model() -> None:
     metavar="EPOCHS",
     help="Passes over the calibration rows that adapt the weights to rounding; needs torch.",
 )
+@click.option(
+    "--percentile",
+    type=click.FloatRange(50, 100),
+    default=99.9,
+    show_default=True,
+    help="Share of a tensor's calibrated magnitudes that its range holds; transformers like 100.",
+)
 @json_option
 def compile(
     onnx: Path,
@@ -57,21 +68,27 @@ def compile(
     output: Path,
     shards: int,
     epochs: int,
+    percentile: float,
     as_json: bool,
 ) -> None:
     """Compile the float model ONNX to a table of integer operators.
 
-    DATA is an npz file: `calibration` rows in the model's units, and test rows `features` with
-    their `labels`. DESCRIPTION is JSON with name, title, description, data, licence, labels and
-    features (name, unit, offset, step).
+    DATA is an npz file: `calibration` rows in the model's units, and test rows `features` in those
+    of people, for a classifier with their `labels`. DESCRIPTION is JSON with name, title,
+    description, data, licence, features (name, unit, offset, step; one may stand for all), and
+    labels; or, for models that answer with numbers, "task": "embedding" or "regression" and, when
+    they read text, "tokens": {"tokenizer": "its name", "padding": 0}.
     """
     from nesa.cli import compiling
+    from nesa.models.description import read_description
     from nesa.models.folder import save
 
-    words = compiling.read_description(description)
+    words = read_description(description)
     given = compiling.read_data(data)
     float_model = compiling.read_model_file(onnx)
-    compiled, layers = compiling.compile_from_files(float_model, given, words, shards, epochs)
+    compiled, layers = compiling.compile_from_files(
+        float_model, given, words, compiling.Plan(shards, epochs, percentile)
+    )
     save(compiled, output)
     facts = {"folder": output, **_facts(compiled)}
     if as_json:
@@ -83,28 +100,38 @@ def compile(
 
 @model.command(epilog="Example: nesa model cut net.onnx --shards 3 --out net-3 --check")
 @click.argument("model", type=click.Path(path_type=Path, exists=True))
-@click.option("--shards", type=click.IntRange(1, 8), required=True)
+@click.option("--shards", type=click.IntRange(1, 8), help="So many, where it is cheapest.")
+@click.option("--at", "at", type=Places(), help="Or in front of these operators: 3,7 (see plan).")
 @click.option("--output", "--out", type=FOLDER, required=True, help="Folder of the shards.")
 @click.option("--dim", "dims", multiple=True, help="NAME=SIZE of an open dimension, 1 without.")
 @click.option("--check", is_flag=True, help="Run the ONNX file whole and cut, compare all bytes.")
 @json_option
 def cut(
-    model: Path, shards: int, output: Path, dims: tuple[str, ...], check: bool, as_json: bool
+    model: Path,
+    shards: int | None,
+    at: tuple[int, ...] | None,
+    output: Path,
+    dims: tuple[str, ...],
+    check: bool,
+    as_json: bool,
 ) -> None:
     """Cut a model into shards: any ONNX file, or the folder of a compiled model.
 
     The weights of an ONNX file are never loaded: they are copied, each shard's own, from where
     they lie. A compiled model is cut into another number of shards; its circuits are gone.
     """
+    if (shards is None) == (at is None):
+        raise InvalidInput("say either how many --shards or --at which places")
+    count = len(at or ()) + 1 if shards is None else shards
     if model.is_dir():
         if dims or check:
             raise InvalidInput("--dim and --check are for ONNX files; see `nesa model check`")
-        show({"folder": output, **_recut(model, shards, output)}, as_json=as_json)
+        show({"folder": output, **_recut(model, count, at, output)}, as_json=as_json)
         return
     from nesa.cli import cutting
 
     sizes = _sizes(dims)
-    report = cutting.cut_file(model, shards, sizes, output)
+    report = cutting.cut_file(model, count, sizes, output, at)
     if check:
         cutting.check_cut(report, sizes, output)
     facts = report.facts(output) | ({"same_bytes": True} if check else {})
@@ -130,6 +157,25 @@ def cut(
 @click.option("--replicas", type=click.IntRange(1, 64), default=1, show_default=True)
 @click.option("--spares", type=click.IntRange(0, 64), default=0, show_default=True)
 @click.option("--dim", "dims", multiple=True, help="NAME=SIZE of an open dimension, 1 without.")
+@click.option(
+    "--observed",
+    multiple=True,
+    metavar="URL|FILE",
+    help="Times that a running miner saw; whoever overstated its capacity gets no place.",
+)
+@click.option(
+    "--from",
+    "earlier",
+    type=FILE,
+    help="What `plan --json` printed before: the fewest moves of seats from there on its cuts.",
+)
+@click.option(
+    "--gap",
+    type=click.FloatRange(0, 100),
+    default=0.1,
+    show_default=True,
+    help="With --from: so far above the best is good enough.",
+)
 @click.option("--prove", is_flag=True, help="Find cuts that can be proved, and what proofs take.")
 @click.option("--proof-price", type=Nes(), default="0.5", show_default=True, help="NES a proof.")
 @json_option
@@ -141,6 +187,9 @@ def plan(
     replicas: int,
     spares: int,
     dims: tuple[str, ...],
+    observed: tuple[str, ...],
+    earlier: Path | None,
+    gap: float,
     prove: bool,
     proof_price: Amount,
     as_json: bool,
@@ -151,18 +200,35 @@ def plan(
     miners measured (`nesa-miner capacity`).
     """
     from nesa.cli import planning
+    from nesa.models.placement.honesty import Overstated, without
     from nesa.models.placement.plan import Wish
+    from nesa.models.placement.rebalancing import rebalance
     from nesa.models.placement.stages import Objective
 
-    if miners is None and not prove:
+    if miners is None and (observed or earlier or not prove):
         raise InvalidInput(planning.ADVICE)
     document: dict[str, Any] = {}
     tables: list[tuple[Mapping[str, Any], Table]] = []
+    closing = list[str]()
     if miners is not None:
         wish = Wish(Objective(objective), shards, replicas, spares)
-        made = planning.placement(model, _sizes(dims), planning.read_miners(miners), wish)
+        swarm, found = planning.read_miners(miners), list[Overstated]()
+        if observed:
+            found = planning.liars(model, swarm, [planning.read_times(one) for one in observed])
+            swarm = without(swarm, found)
+        if earlier is not None:
+            cuts, seats = planning.read_plan(earlier)
+            costs = planning.costs_of(model, _sizes(dims))
+            _show_moves(rebalance(costs, cuts, seats, swarm, wish, gap), cuts, as_json)
+            return
+        made = planning.placement(model, _sizes(dims), swarm, wish)
         stages = [planning.stage_facts(stage) for stage in made.stages]
-        document |= {**planning.plan_facts(made), "shards": stages}
+        command = planning.cut_command(model, made, dims)
+        liars = [planning.liar_facts(one) for one in found]
+        document |= {**planning.plan_facts(made), "cut_command": command, "overstated": liars}
+        document["shards"] = stages
+        closing += map(planning.liar_words, found)
+        closing.append(f"To cut there: {command}")
         tables.append((planning.plan_words(made), planning.stage_lines(made)))
     if prove:
         proved = planning.proofs(model, shards)
@@ -176,6 +242,8 @@ def plan(
     for words, lines_ in tables:
         show(words, as_json=False)
         console().print(lines_)
+    for line in closing:
+        click.echo(f"\n{printable(line)}")  # not wrapped: it is there to be copied
 
 
 @model.command(epilog="Example: nesa model check models/breast-cancer-mlp")
@@ -183,18 +251,18 @@ def plan(
 @json_option
 def check(folder: Path, as_json: bool) -> None:
     """Check every digest in FOLDER, and that this machine computes what the model says."""
-    from nesa.cli.compiling import integer_accuracy
+    from nesa.models.cut import require_short_boundaries
     from nesa.models.folder import load
+    from nesa.models.measuring import check_measured, integer_outputs
     from nesa.models.runtime import ShardRunner
 
     compiled = load(folder)
+    require_short_boundaries(compiled.table)
     for number, facts in enumerate(compiled.shards):
         ShardRunner(compiled.shard_file(number), facts).self_test(compiled.known_answers(number))
-    measured = integer_accuracy(compiled.table, compiled.test_rows())
-    stated = compiled.card.accuracy.integer_model
-    if abs(measured - stated) > 1e-9:
-        raise IntegrityError(f"the model is right on {measured:.4f} of its rows, not {stated:.4f}")
-    show({"intact": True, "accuracy": measured, **_facts(compiled)}, as_json=as_json)
+    rows = compiled.test_rows()
+    check_measured(compiled.card, integer_outputs(compiled.table, rows.inputs), rows)
+    show({"intact": True, **_facts(compiled)}, as_json=as_json)
 
 
 @model.command(
@@ -242,8 +310,7 @@ def list_models(target: Target, as_json: bool) -> None:
         return
     table = Table("name", "answers", "version", box=None)
     for one in found:
-        labels = " / ".join(one.card.labels)
-        table.add_row(safe(one.name), safe(labels), f"0x{one.version_id.hex()}")
+        table.add_row(safe(one.name), safe(_answers(one.card)), f"0x{one.version_id.hex()}")
     console().print(table)
 
 
@@ -276,21 +343,28 @@ async def _details(client: Client, name: str) -> Mapping[str, Any]:
         **_line(found),
         "title": card.title,
         "description": card.description,
-        "labels": list(card.labels),
-        "inputs": len(card.features),
+        **_answer_facts(card),
+        "inputs": card.input_edge.elements,
         "features": [
             {**feature.model_dump(), "low": low, "high": high}
             for feature in card.features
             for low, high in [representable(card, feature)]
         ],
         "sample": await _sample(client, found),
-        "accuracy": _said(card.accuracy),
         "shards": offer.shards,
         "price": f"{in_nes(offer.price)} a shard and replica",
         "proof_price": f"{in_nes(offer.proof_price)} a shard",
         "provable": offer.provable,
+        "risk": await _risk(client, found),
         "developer": await registry.developer_of(found.version_id, at="latest"),
     }
+
+
+async def _risk(client: Client, found: Model) -> str:
+    try:
+        return risk_words(await client.draw_risk(found, corrupt=ASSUMED))
+    except InvalidInput:
+        return "too few seats for a committee"
 
 
 async def _sample(client: Client, found: Model) -> list[float] | None:
@@ -305,11 +379,31 @@ def _line(found: Model) -> dict[str, Any]:
     return {"name": found.name, "version": version, "location": found.location}
 
 
-def _said(accuracy: Accuracy) -> str:
-    measured = f"{accuracy.integer_model:.4f} of {accuracy.test_rows} test rows"
-    if accuracy.proved is None:
-        return measured
-    return f"{measured}, {accuracy.proved:.4f} of {accuracy.proved_rows} proved on a chain"
+def _answers(card: AnyCard) -> str:
+    """What a model answers with."""
+    match card:
+        case ClassifierCard():
+            return " / ".join(card.labels)
+        case TensorCard():
+            return f"{card.task} of {card.output_edge.elements} numbers"
+
+
+def _answer_facts(card: AnyCard) -> dict[str, Any]:
+    """What a model answers with, and how good that was measured to be."""
+    match card:
+        case ClassifierCard(accuracy=accuracy):
+            measured = f"{accuracy.integer_model:.4f} of {accuracy.test_rows} test rows"
+            if accuracy.proved is not None:
+                share, count = accuracy.proved, accuracy.proved_rows
+                measured += f", {share:.4f} of {count} proved on a chain"
+            return {"labels": list(card.labels), "accuracy": measured}
+        case TensorCard(fidelity=fidelity):
+            return {
+                "answers": _answers(card),
+                "tokenizer": None if card.tokens is None else card.tokens.tokenizer,
+                "fidelity": f"cosine to the float model {fidelity.mean_cosine:.4f}, at least "
+                f"{fidelity.lowest_cosine:.4f}, on {fidelity.test_rows} test rows",
+            }
 
 
 def _layer_facts(layer: LayerReport) -> dict[str, object]:
@@ -348,17 +442,40 @@ def _facts(compiled: Any) -> dict[str, Any]:
         "root": f"0x{compiled.root.hex()}",
         "shards": len(compiled.shards),
         "provable": all(any(shard.circuit_digest) for shard in compiled.shards),
-        "accuracies": plain(card.accuracy.model_dump()),
+        **_measured(card),
     }
 
 
-def _recut(folder: Path, shards: int, output: Path) -> dict[str, Any]:
+def _measured(card: AnyCard) -> dict[str, Any]:
+    match card:
+        case ClassifierCard():
+            return {"accuracies": plain(card.accuracy.model_dump())}
+        case TensorCard():
+            return {"fidelity": plain(card.fidelity.model_dump())}
+
+
+def _recut(
+    folder: Path, shards: int, places: tuple[int, ...] | None, output: Path
+) -> dict[str, Any]:
+    from nesa.cli import cutting
     from nesa.cli.compiling import recut
     from nesa.models.folder import load, save
 
-    compiled = recut(load(folder), shards)
+    whole = load(folder)
+    compiled = recut(whole, shards) if places is None else cutting.recut_at(whole, places)
     save(compiled, output)
     return _facts(compiled)
+
+
+def _show_moves(made: Rebalanced, cuts: Sequence[int], as_json: bool) -> None:
+    from nesa.cli import planning
+
+    if as_json:
+        show(planning.rebalanced_facts(made, cuts), as_json=True)
+        return
+    show(planning.rebalanced_words(made), as_json=False)
+    for number, move in enumerate(made.moves, 1):
+        click.echo(f"{number}. {planning.move_words(move)}")
 
 
 def _sizes(dims: Sequence[str]) -> dict[str, int]:

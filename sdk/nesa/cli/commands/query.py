@@ -24,6 +24,9 @@ from nesa.protocol.queries import Assurance
 OFFERED: Final = (Assurance.AGREED, Assurance.PROVED)
 """What the market takes queries for; it refuses the others so far."""
 
+MOST_SHOWN: Final = 8
+"""How many numbers of a tensor are shown."""
+
 _NEGATIVE_FIRST: Final = re.compile(r"-[\d.][^,]*,")
 
 EXAMPLES = """\b
@@ -125,12 +128,23 @@ def show_answer(answer: Answer, *, as_json: bool) -> None:
     show({"answer": plain(answer)} if as_json else _summary(answer), as_json=as_json)
 
 
+def _said(answer: Answer) -> str:
+    """The label, or the beginning of the tensor that the answer is."""
+    if answer.label is not None:
+        return answer.label
+    numbers = answer.output.values.reshape(-1)
+    first = ", ".join(f"{number:.4g}" for number in numbers[:MOST_SHOWN])
+    if numbers.size <= MOST_SHOWN:
+        return first
+    return f"{first}, … ({numbers.size} numbers; --json gives them all)"
+
+
 def _summary(answer: Answer) -> Mapping[str, Any]:
     """An answer in a few lines."""
     scores = ", ".join(f"{name} {score:.3f}" for name, score in answer.scores.items())
     return {
-        "answer": answer.label,
-        "scores": scores or "none",
+        "answer": _said(answer),
+        **({"scores": scores or "none"} if answer.label is not None else {}),
         "query": answer.query_id,
         "backed": f"{answer.assurance.name}, {answer.privacy.name}, {answer.status.name}",
         "took": f"{answer.timings.seconds} s from block to block",

@@ -42,7 +42,7 @@ class Question:
         features = model.test_rows().features[row]
         data = model.input_edge.encode(model.card.quantise_input(features))
         (output,) = run(model.table, (data,))
-        said = model.card.interpret(model.output_edge.decode(output))
+        said = model.classifier.interpret(model.output_edge.decode(output))
         return cls(published, features, data, output, said.label)
 
 
@@ -104,8 +104,8 @@ class Cast:
         self.narrator.say("balance", f"{words} holds {nes(balance.nes)} now")
 
     def _tell_answer(self, answer: Answer) -> None:
-        score = answer.scores.get(answer.label)
-        words = f"{answer.label}" + (f" (score {score:.3f})" if score is not None else "")
+        words, score = answer.label or "", answer.scores.get(answer.label or "")
+        words += f" (score {score:.3f})" if score is not None else ""
         self.narrator.say(
             "answer", f"{words}, {answer.timings.seconds} s after the request's block"
         )
@@ -144,7 +144,7 @@ def check_answer(recorder: SceneRecorder, question: Question, answer: Answer) ->
     """The answer is, to the last integer, what the reference model computes here."""
     delivered = answer.output.edge.encode(answer.output.integers)
     same = delivered == question.output and answer.label == question.label
-    recorder.check("the answer equals the reference integer model", same, answer.label)
+    recorder.check("the answer equals the reference integer model", same, answer.label or "")
     recorder.check(
         "the fee is split to the last unit",
         answer.fee.parts == answer.fee.total,

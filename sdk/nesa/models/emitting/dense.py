@@ -78,7 +78,10 @@ def _sums(emission: Emission, layer: Layer, source: Held, integers: IntegerLayer
     attributes: tuple[int, ...] = (int(operands), int(channels))
     edge = emission.builder.type_of(value)
     if layer.kind == "Conv":
-        opcode, attributes = Opcode.CONV, tuple(conv_attributes(layer, edge))
+        opcode, attributes = (
+            Opcode.CONV,
+            tuple(conv_attributes(layer, edge, emission.shape(layer.target))),
+        )
     elif len(edge.shape) > 2:
         rows = math.prod(edge.shape[:-1])
         value = emission.builder.reshaped(value, (rows, edge.shape[-1]))

@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 
 from nesa.models.build import TableBuilder
+from nesa.models.compositions import Written, affine
 from nesa.models.emitting.equalising import channel_scales
 from nesa.models.emitting.held import Held
 from nesa.models.floats import VIEWS, FloatModel, Layer
@@ -20,19 +21,21 @@ from nesa.models.quantise import (
     activation_scaling,
     quantise_factor,
     quantise_factors,
+    share_halves,
 )
 from nesa.protocol.edges import DType, EdgeType
-from nesa.protocol.errors import InvalidModel
 
 WIDE_HIGH: Final = 32767
 WIDE_HEADROOM: Final = 1.25
 """How far beyond the calibration the int16 range of a residual stream reaches."""
 
 LAST_HEADROOM: Final = 1.5
-FEWEST_STEPS: Final = 6
+COARSEST: Final = 60.0
+"""How much coarser the steps of a value may be than those of a sum."""
 
-MASKED: Final = 4e3
-"""Numbers beyond it only say that a place does not count."""
+SUM_HIGH: Final = 2**24 - 1
+
+FEWEST_STEPS: Final = 6
 
 NORMS: Final = frozenset({"LayerNormalization", "RMSNormalization"})
 WIDE_READERS: Final = NORMS | {"Add", "Sub", "Mul", "Div", "ReduceMean", "ReduceSum"}
@@ -99,13 +102,13 @@ class Emission:
         return self.builder.type_of(self.held[name].value)
 
     def peak(self, name: str) -> float:
-        """Largest magnitude of the tensor on the calibration data, what is masked left out."""
+        """Largest magnitude of the tensor on the calibration data, padding left out."""
         return float(np.abs(self.shown(name)).max(initial=0.0)) or 1.0
 
     def shown(self, name: str) -> Floats:
-        """The numbers of the tensor on the calibration data, what is masked left out, [n]."""
+        """The numbers of the tensor on the calibration data, padding left out, [n]."""
         values = self.samples[name]
-        found: Floats = values[np.abs(values) < MASKED]
+        found: Floats = values[np.isfinite(values)]
         return found
 
     def scaling(self, name: str) -> Scaling:
@@ -140,7 +143,8 @@ class Emission:
         self.held[name] = self.rescaled(Held(value, scale), self.scaling(name))
 
     def rescaled(self, held: Held, wanted: Scaling) -> Held:
-        """`held` in the dtype and range of `wanted`, in steps next to its steps."""
+        """`held` in the dtype of `wanted`, in steps next to its, or coarser ones if need be."""
+        wanted = wanted.coarser(held.step / COARSEST)
         multiplier, halves = quantise_factor(held.step / wanted.scale)
         declared = wanted.edge(self.builder.type_of(held.value).shape)
         value = self.builder.rescale(held.value, [multiplier], halves, declared)
@@ -150,15 +154,16 @@ class Emission:
         """The tensor with one scale and no offset, in whatever type it is held.
 
         Raises:
-            InvalidModel: a channel has a negative scale, or scales lie too far apart.
+            InvalidModel: scales lie too far apart.
         """
         held = self.held[name]
         if held.is_plain:
             return held
-        if not isinstance(held.scale, float):
+        if not isinstance(held.scale, float) or held.scale <= 0:
             held = self._with_one_scale(name, held)
         if np.any(held.offset):
             held = self._without_offset(name, held)
+        held = Held(held.value, held.step)
         self.held[name] = held
         return held
 
@@ -220,10 +225,12 @@ class Emission:
 
     def _with_one_scale(self, name: str, held: Held) -> Held:
         """int16 with one scale, each channel multiplied by what makes up the difference."""
-        scales = np.asarray(held.scale)
+        edge, wanted = self.builder.type_of(held.value), self.wide_scaling(name)
+        scales = np.broadcast_to(held.scale, edge.shape[-1:])
         if (scales <= 0).any():
-            raise InvalidModel(f"tensor {name!r} has a channel with a gain that is not positive")
-        wanted = self.wide_scaling(name)
+            offsets = np.broadcast_to(held.offset, scales.shape)
+            bent = affine(self.builder, Written(held.value, 1.0), scales, offsets, wanted)
+            return Held(bent.value, bent.scale)
         factors = scales / wanted.scale
         made = self._by_channel(held, factors, wanted, _most_halves(factors))
         return Held(made.value, wanted.scale, held.offset)
@@ -237,14 +244,39 @@ class Emission:
         return self.added((held, constant), (1, 1), wanted)
 
     def added(self, pair: tuple[Held, Held], signs: tuple[int, int], wanted: Scaling) -> Held:
-        """Sum of two plain values, or their difference, as `wanted`."""
+        """Sum of two plain values, or their difference, as `wanted`.
+
+        The steps of the sum are coarser than wanted where no multiplier is large enough, and a
+        value whose steps are too fine beside the other's is first brought to those of the sum.
+        """
+        wanted = wanted.coarser(max(held.step for held in pair) / COARSEST)
         factors = [held.step / wanted.scale for held in pair]
-        sizes, halves = quantise_factors(factors)
+        if not share_halves(factors):
+            whole = Scaling(DType.INT32, -SUM_HIGH, SUM_HIGH, wanted.scale)
+            first, second = (
+                self.rescaled(held, whole) if held.step < wanted.scale else held for held in pair
+            )
+            pair = first, second
+        sizes, halves = quantise_factors([held.step / wanted.scale for held in pair])
         multipliers = np.array([size * sign for size, sign in zip(sizes, signs, strict=True)])
-        values = pair[0].value, pair[1].value
-        shape = np.broadcast_shapes(*(self.builder.type_of(value).shape for value in values))
-        value = self.builder.add_rescaled(values, multipliers, halves, wanted.edge(shape))
+        shapes = [self.builder.type_of(held.value).shape for held in pair]
+        shape = np.broadcast_shapes(*shapes)
+        one, other = (
+            self.builder.reshaped(held.value, (*[1] * (len(shape) - len(own)), *own))
+            for held, own in zip(pair, shapes, strict=True)
+        )
+        value = self.builder.add_rescaled((one, other), multipliers, halves, wanted.edge(shape))
         return Held(value, wanted.scale)
+
+    def repeated(self, value: int, shape: tuple[int, ...]) -> int:
+        """The value with every axis of size 1, also those in front, repeated to fill the shape."""
+        own = self.builder.type_of(value).shape
+        own = (*[1] * (len(shape) - len(own)), *own)
+        value = self.builder.reshaped(value, own)
+        for axis, (before, after) in enumerate(zip(own, shape, strict=True)):
+            if before != after:
+                value = self.builder.joined([value] * after, axis)
+        return value
 
     def constant(self, numbers: Floats, step: float) -> Held:
         """Numbers that do not depend on the input: the biases of a dense layer without weights."""

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from nesa.models.elementwise import Function
-from nesa.models.emitting.emission import MASKED, WIDE_HIGH, Emission
+from nesa.models.emitting.emission import WIDE_HIGH, Emission
 from nesa.models.emitting.held import Held
 from nesa.models.floats import Layer
 from nesa.models.graph import Opcode, Parameter, ParameterKind
@@ -15,9 +15,6 @@ from nesa.models.opcodes.lookup import ENTRIES
 from nesa.models.quantise import Floats, Scaling, activation_scaling, quantise
 from nesa.protocol.edges import DType, EdgeType
 from nesa.protocol.errors import InvalidModel
-
-HIDDEN: Final = 64.0
-"""What stands for minus infinity: e**-64 is nothing."""
 
 FINENESS: Final = 64
 """Places between two whole numbers where a function is compared with a Relu."""
@@ -50,7 +47,7 @@ def _table(emission: Emission, layer: Layer) -> None:
     assert layer.function is not None
     held = emission.byte(layer.source)
     edge = emission.builder.type_of(held.value)
-    results = _shown(layer.function(np.arange(edge.low, edge.high + 1) * held.step))
+    results = layer.function(np.arange(edge.low, edge.high + 1) * held.step)
     if not np.isfinite(results).all():
         raise InvalidModel(f"{layer.name} is not finite over the whole range of its input")
     scaling, offset = _scaling(emission, layer, results)
@@ -117,7 +114,9 @@ def _column(emission: Emission, layer: Layer) -> None:
     """A function of the model's indices: an embedding with one column."""
     assert layer.function is not None
     edge = emission.edge(layer.source)
-    results = _shown(layer.function(np.arange(edge.high + 1, dtype=np.float64)))
+    results = layer.function(np.arange(edge.high + 1, dtype=np.float64))
+    if not np.isfinite(results).all():
+        raise InvalidModel(f"{layer.name} is not finite for every index")
     step = 1.0 if _is_whole(results) else float(np.abs(results).max()) / 127
     column = np.rint(results / step).astype(np.int64).reshape(-1, 1)
     parameter = Parameter(ParameterKind.WEIGHTS, column)
@@ -125,11 +124,6 @@ def _column(emission: Emission, layer: Layer) -> None:
     value = emission.builder.add(Opcode.EMBEDDING, [source], (len(column), 1), [parameter])
     shaped = emission.builder.reshaped(value, emission.shape(layer.target))
     emission.held[layer.target] = Held(shaped, step)
-
-
-def _shown(results: Floats) -> Floats:
-    hidden = np.abs(results) >= MASKED
-    return np.where(hidden, np.sign(results) * HIDDEN, results)
 
 
 def _is_whole(results: Floats) -> bool:

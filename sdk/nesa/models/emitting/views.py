@@ -1,22 +1,18 @@
-"""Layers that move numbers: views, parts, joints, embeddings, pooling, the largest place."""
+"""Layers that move numbers: views, parts, joints, embeddings, the largest place."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 
-from nesa.models.attributes import pool_attributes
 from nesa.models.emitting.emission import Emission
 from nesa.models.emitting.held import Held
 from nesa.models.floats import Layer
 from nesa.models.graph import Integers, Opcode, Parameter, ParameterKind
-from nesa.models.opcodes.concat import MAX_INPUTS
-from nesa.models.opcodes.window import PoolAttributes
-from nesa.models.quantise import Scaling, quantise_factor
-from nesa.protocol.edges import DType, EdgeType
+from nesa.models.quantise import Scaling
+from nesa.protocol.edges import DType
 from nesa.protocol.errors import InvalidModel
 
 FINE: Final = 63
@@ -24,12 +20,13 @@ FINE: Final = 63
 
 
 def view(emission: Emission, layer: Layer) -> None:
-    """Flatten, Reshape, Squeeze, Unsqueeze, Expand by nothing, Identity, Dropout."""
+    """Flatten, Reshape, Squeeze, Unsqueeze, Expand, Identity, Dropout."""
     held = _movable(emission, layer)
     shape = emission.shape(layer.target)
-    if emission.builder.type_of(held.value).elements != math.prod(shape):
-        raise InvalidModel(f"{layer.name} must not repeat anything")
-    value = emission.builder.reshaped(held.value, shape)
+    if emission.builder.type_of(held.value).elements == math.prod(shape):
+        value = emission.builder.reshaped(held.value, shape)
+    else:
+        value = emission.repeated(held.value, shape)
     emission.held[layer.target] = Held(value, held.scale, held.offset)
 
 
@@ -61,7 +58,7 @@ def join(emission: Emission, layer: Layer) -> None:
         wanted = Scaling(DType.INT8, -127, 127, step * 255 / 127)
     values = [_alike(emission, item, wanted) for item in held]
     axis = int(layer.number("axis", 0)) % len(emission.shape(layer.target))
-    value = _joined(emission, values, axis)
+    value = emission.builder.joined(values, axis)
     emission.held[layer.target] = Held(value, wanted.scale)
 
 
@@ -78,44 +75,6 @@ def gather(emission: Emission, layer: Layer) -> None:
     value = emission.builder.add(Opcode.SLICE, [held.value], (axis, place, place + 1))
     value = emission.builder.reshaped(value, emission.shape(layer.target))
     emission.held[layer.target] = Held(value, held.step)
-
-
-def enlarge(emission: Emission, layer: Layer) -> None:
-    """Resize to the nearest pixel by whole factors: every row and column several times."""
-    held = emission.plain(layer.source)
-    before, after = emission.shape(layer.source), emission.shape(layer.target)
-    mode = layer.attributes.get("mode", b"nearest")
-    whole = len(before) == 4 and all(b % a == 0 for a, b in zip(before, after, strict=True))
-    if mode != b"nearest" or not whole or before[:2] != after[:2]:
-        raise InvalidModel(f"{layer.name} must enlarge to the nearest pixel, by whole factors")
-    _, channels, height, width = before
-    tall, wide = after[2] // height, after[3] // width
-    value = emission.builder.reshaped(held.value, (channels * height * width, 1))
-    value = _repeated(emission, value, wide, 1)
-    value = emission.builder.reshaped(value, (channels * height, 1, width * wide))
-    value = _repeated(emission, value, tall, 1)
-    emission.held[layer.target] = Held(emission.builder.reshaped(value, after), held.step)
-
-
-def largest(emission: Emission, layer: Layer) -> None:
-    """MaxPool."""
-    held = emission.plain(layer.source)
-    attributes = pool_attributes(layer, emission.builder.type_of(held.value))
-    value = emission.builder.add(Opcode.MAX_POOL, [held.value], attributes)
-    emission.held[layer.target] = Held(value, held.step)
-
-
-def average(emission: Emission, layer: Layer) -> None:
-    """AveragePool and GlobalAveragePool: a sum, rescaled by about one over its size."""
-    held = emission.byte(layer.source)
-    edge = emission.builder.type_of(held.value)
-    pool = PoolAttributes(*pool_attributes(layer, edge))
-    sums = emission.builder.add(Opcode.SUM_POOL, [held.value], pool)
-    multiplier, halves = quantise_factor(1 / (pool.kernel_height * pool.kernel_width))
-    declared = EdgeType(edge.dtype, emission.builder.type_of(sums).shape, edge.low, edge.high)
-    value = emission.builder.rescale(sums, [multiplier], halves, declared)
-    drift = pool.kernel_height * pool.kernel_width * multiplier / 128.0**halves
-    emission.held[layer.target] = Held(value, held.step / drift)
 
 
 def place_of_largest(emission: Emission, layer: Layer) -> None:
@@ -161,22 +120,6 @@ def _alike(emission: Emission, held: Held, wanted: Scaling) -> int:
     if edge.dtype is wanted.dtype and held.step == wanted.scale:
         return held.value
     return emission.rescaled(held, wanted).value
-
-
-def _repeated(emission: Emission, value: int, times: int, axis: int) -> int:
-    return _joined(emission, [value] * times, axis)
-
-
-def _joined(emission: Emission, values: Sequence[int], axis: int) -> int:
-    """The tensors behind each other, in as many rows as the bound on a row's inputs asks for."""
-    level = list(values)
-    while len(level) > 1:
-        groups = [level[start : start + MAX_INPUTS] for start in range(0, len(level), MAX_INPUTS)]
-        level = [
-            emission.builder.add(Opcode.CONCAT, group, (axis,)) if len(group) > 1 else group[0]
-            for group in groups
-        ]
-    return level[0]
 
 
 def _embed(emission: Emission, layer: Layer) -> None:

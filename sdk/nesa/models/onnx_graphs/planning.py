@@ -40,6 +40,25 @@ def plan(graph: CuttableGraph, shards: int, dims: Mapping[str, int] = NO_DIMS) -
     return tuple(places[cut] for cut in best_cuts(pieces, graph.sizes, boundaries, shards))
 
 
+def legal_cuts(graph: CuttableGraph, places: Sequence[int]) -> tuple[int, ...]:
+    """`places` when shards may begin in front of these steps.
+
+    Raises:
+        InvalidModel: too many, not ascending, or one where the graph cannot be cut.
+    """
+    if len(places) >= MAX_SHARDS:
+        raise InvalidModel(f"a graph is cut into 1 to {MAX_SHARDS} shards, not {len(places) + 1}")
+    if any(first >= second for first, second in pairwise(places)):
+        raise InvalidModel("the places of a cut must ascend")
+    legal = graph.legal_positions
+    for place in places:
+        if place not in legal:
+            near = min(legal, key=lambda other: abs(other - place), default=None)
+            advice = "it cannot be cut at all" if near is None else f"the nearest place is {near}"
+            raise InvalidModel(f"the graph cannot be cut in front of step {place}; {advice}")
+    return tuple(places)
+
+
 def best_cuts(
     pieces: Sequence[frozenset[str]],
     sizes: Mapping[str, int],

@@ -60,11 +60,15 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Miner:
-    """One miner by name; `site` says where it stands, for links that are known by site only."""
+    """One miner by name; `site` says where it stands, for links that are known by site only.
+
+    `signer` is the address of whoever stated the capacity, empty where it is not signed.
+    """
 
     name: str
     capacity: Capacity
     site: str = ""
+    signer: str = ""
 
 
 @dataclass(frozen=True, eq=False)

@@ -58,6 +58,37 @@ def find_overstated(
     return {name: judge_claim(one, tolerance, usual) for name, one in runs.items()}
 
 
+def find_slow(
+    predicted: Mapping[str, float], seconds: Mapping[str, Sequence[float]]
+) -> dict[str, Finding]:
+    """The overstated claims, from times that hold more than the run: ways, and by how much miners
+    begin apart.
+
+    Honest times may exceed predictions by a like factor, or by a like delay: in a shard of
+    microseconds that is all there is, and a fast machine is no liar for it. A claim is overstated
+    where neither explains it. The delay is the lower median of what median runs took beyond their
+    predictions. Miners without a prediction are left out.
+
+    Raises:
+        InvalidInput: see `judge_claim`.
+    """
+    runs = {name: seconds[name] for name in seconds if name in predicted and seconds[name]}
+    beyond = [median(times) - predicted[name] for name, times in runs.items()]
+    delay = max(0.0, median_low(beyond)) if beyond else 0.0
+    by_factor, by_delay = (
+        find_overstated(
+            {name: [Observation(predicted[name] + one, run) for run in runs[name]] for name in runs}
+        )
+        for one in (0.0, delay)
+    )
+    overstated = Verdict.OVERSTATED
+    return {
+        name: finding
+        for name, finding in by_delay.items()
+        if (finding.verdict, by_factor[name].verdict) == (overstated, overstated)
+    }
+
+
 def judge_claim(
     runs: Sequence[Observation], tolerance: float = TOLERANCE, usual: float = 1.0
 ) -> Finding:

