@@ -80,7 +80,7 @@ def _test_files(root: Path, area: str) -> list[str]:
 
 
 def _needs_contracts(text: str) -> bool:
-    return bool(re.search(r"\b(boa|world|harness|RevmChain|MarketWorld|vault)\b", text))
+    return bool(re.search(r"\b(boa|world|harness|judges|RevmChain|MarketWorld|vault)\b", text))
 
 
 def _is_about(function: str, file: str) -> bool:

@@ -63,28 +63,63 @@ def test_every_part_of_a_long_sum_is_added(judges, dtype, element):
     assert judges.element_of(witness, 0, element) == wanted
 
 
-@pytest.mark.parametrize("value", [-128, -101, 127])
-def test_every_lane_is_held_to_its_range(judges, value):
-    witness = long_witness(size=70)
-    edge = EdgeType(DType.INT8, (2, 70), -128, 127)
+def said_of(edge: EdgeType, values: np.ndarray) -> Witness:
+    """Who says that a Linear of three channels read these bytes, in range or not."""
+    builder = TableBuilder([edge])
+    size = edge.shape[-1]
+    weights = np.arange(3 * size).reshape(3, size) % 255 - 127
+    parameters = [
+        Parameter(ParameterKind.WEIGHTS, weights),
+        Parameter(ParameterKind.BIASES, np.array([5, -77, 900])),
+    ]
+    table = builder.table([builder.add(Opcode.LINEAR, [0], (size, 3), parameters)])
+    witness = Witness(table, {0: values})
+    witness.keep(0, values.astype(edge.dtype.numpy).tobytes())
+    return witness
+
+
+LANES = [(DType.INT8, -100, 90), (DType.UINT8, 3, 200), (DType.UINT8, 0, 255)]
+
+
+@pytest.mark.parametrize(("dtype", "low", "high"), LANES)
+def test_every_lane_is_held_to_its_range(judges, dtype, low, high):
+    edge = EdgeType(dtype, (2, 70), low, high)
+    least, greatest = dtype.bounds
     for place in range(70):
-        values = witness.values[0].copy()
-        values[1, place] = value
-        witness.values = {**witness.values, 0: values}
-        said = Witness(witness.table, witness.values)
-        said.keep(0, edge.encode(values))
-        openings = said.openings(0, 3, 0, 70)
-        if value == 127:
-            found = judges.evaluate(said.question(0, 3), 0, 70, openings)
-            row = witness.table.rows[0]
-            weights, biases = (parameter.values for parameter in row.parameters)
-            assert found == values[1] @ weights[0] + biases[0]
-            continue
-        with pytest.raises(Revert, match="lanes: operand too small"):
-            judges.evaluate(said.question(0, 3), 0, 70, openings)
-        with pytest.raises(InvalidOpening):
-            evaluate(said.question(0, 3), 0, 70, openings)
-        witness = long_witness(size=70)
+        for value in {least, low - 1, low, high, high + 1, greatest}:
+            values = np.full((2, 70), high)
+            values[1, place] = min(max(value, least), greatest)
+            check_lanes(judges, said_of(edge, values), int(values[1, place]))
+
+
+def check_lanes(judges, witness: Witness, value: int) -> None:
+    """The second row's sum in channel 0; refused when its value is out of range."""
+    question, openings = witness.question(0, 3), witness.openings(0, 3, 0, 70)
+    edge, row = witness.table.inputs[0], witness.table.rows[0]
+    if edge.low <= value <= edge.high:
+        weights, biases = (parameter.values for parameter in row.parameters)
+        wanted = witness.values[0][1] @ weights[0] + biases[0]
+        assert judges.evaluate(question, 0, 70, openings) == wanted
+        return
+    size = "small" if value < edge.low else "large"
+    with pytest.raises(Revert, match=f"lanes: operand too {size}"):
+        judges.evaluate(question, 0, 70, openings)
+    with pytest.raises(InvalidOpening):
+        evaluate(question, 0, 70, openings)
+
+
+def test_nothing_may_stand_behind_the_last_leaf(judges):
+    witness = witness_for("linear K=33")
+    question = witness.question(0, 0)
+    shown = [opening.as_abi() for opening in witness.openings(0, 0, 0, 33)]
+    leaves, words, *nodes = shown[0]
+    for place, bit in ((7, 1), (2, 1 << 255), (1, 1), (1, 1 << 247)):
+        filled = list(words)
+        filled[place] |= bit
+        with pytest.raises(Revert, match="opening: a leaf is longer"):
+            judges.fold.evaluate(question.as_abi(), 0, 33, [(leaves, filled, *nodes), *shown[1:]])
+    with pytest.raises(Revert, match="opening: wrong number of words"):
+        judges.fold.evaluate(question.as_abi(), 0, 33, [(leaves, words[:7], *nodes), *shown[1:]])
 
 
 def test_an_operand_out_of_range_is_refused(judges):
