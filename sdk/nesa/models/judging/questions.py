@@ -18,6 +18,9 @@ from nesa.protocol.openings import root_of
 MAX_LEAVES: Final = 16
 """Leaves of one column that are opened at once."""
 
+MAX_NODES: Final = 128
+"""Nodes between them and the root of their tree."""
+
 
 @dataclass(frozen=True, slots=True)
 class Question:

@@ -13,11 +13,11 @@ from nesa.models.graph import Opcode, ParameterKind, Row
 from nesa.models.judging.addresses import Address, address, columns_of, constants_shape
 from nesa.models.judging.questions import MAX_LEAVES, Opening, Question, RowFacts, row_of
 from nesa.models.opcodes import operator
-from nesa.models.opcodes.operands import Fold, Source
-from nesa.protocol.digests import TENSOR_DOMAIN, leaf_hash
+from nesa.models.opcodes.operands import Fold
+from nesa.protocol.digests import LEAF_BYTES, TENSOR_DOMAIN, leaf_hash
 from nesa.protocol.edges import EdgeType
 from nesa.protocol.errors import InvalidOpening
-from nesa.protocol.openings import opened_bytes, root_of
+from nesa.protocol.openings import leaf_count, opened_bytes, root_of
 
 
 def extent(question: Question) -> tuple[Fold, int]:
@@ -122,9 +122,8 @@ def _tensor_leaves(edge: EdgeType, digest: bytes, opening: Opening) -> dict[int,
 
 
 def _constant_leaves(
-    facts: RowFacts, kind: Source, channel: int, opening: Opening
+    facts: RowFacts, kind: ParameterKind, channel: int, opening: Opening
 ) -> dict[int, bytes]:
-    assert isinstance(kind, ParameterKind)
     channels, size = constants_shape(facts.row, kind)
     is_bias = kind is ParameterKind.BIASES
     wanted = facts.roots[1 if is_bias else 0]
@@ -145,8 +144,7 @@ def _data_root(opening: Opening, size: int) -> tuple[dict[int, bytes], bytes]:
         raise InvalidOpening(f"more than {MAX_LEAVES} leaves at once")
     leaves = opened_bytes(opening.leaves, opening.data, size)
     nodes = [leaf_hash(data) for data in leaves.values()]
-    width = -(-size // 256)
-    return leaves, root_of(opening.leaves, nodes, width, opening.siblings)
+    return leaves, root_of(opening.leaves, nodes, leaf_count(size), opening.siblings)
 
 
 def _decoded(
@@ -156,18 +154,19 @@ def _decoded(
     edge: EdgeType | None,
 ) -> tuple[int, ...]:
     """Integers at `places`, 0 for padding, each within the range of `edge`."""
-    each = 256 // dtype.itemsize
-    found = []
-    for place in places:
-        if place >= 0 and place // each not in leaves:
-            raise InvalidOpening(f"operand {place} is not opened")
-        start = place % each * dtype.itemsize
-        data = leaves[place // each][start : start + dtype.itemsize] if place >= 0 else b""
-        value = int(np.frombuffer(data, dtype)[0]) if place >= 0 else 0
+    found = tuple(0 if place < 0 else _integer(leaves, dtype, place) for place in places)
+    for place, value in zip(places, found, strict=True):
         if place >= 0 and edge is not None and not edge.low <= value <= edge.high:
             raise InvalidOpening(f"operand {place} is {value}, out of range")
-        found.append(value)
-    return tuple(found)
+    return found
+
+
+def _integer(leaves: dict[int, bytes], dtype: np.dtype[np.generic], place: int) -> int:
+    leaf, start = divmod(place * dtype.itemsize, LEAF_BYTES)
+    if leaf not in leaves:
+        raise InvalidOpening(f"operand {place} is not opened")
+    (value,) = np.frombuffer(leaves[leaf][start : start + dtype.itemsize], dtype).tolist()
+    return int(value)
 
 
 def _expect_no_path(opening: Opening) -> None:

@@ -8,7 +8,7 @@ from typing import Final
 
 from nesa.models.graph import Integers, Opcode, Parameter, ParameterKind, Row, Table
 from nesa.models.judging.addresses import Address, address, columns_of, constants_dtype
-from nesa.models.judging.questions import MAX_LEAVES, Opening, Question
+from nesa.models.judging.questions import MAX_LEAVES, MAX_NODES, Opening, Question
 from nesa.models.judging.verdicts import extent_of
 from nesa.models.opcodes.operands import LEAF_OPERANDS, Source
 from nesa.protocol.digests import bytes_root, tensor_digest
@@ -110,10 +110,17 @@ class Witness:
         row = self.table.rows[index]
         types = self.table.types_of(row.inputs)
         return all(
-            len(address(row, source, column, ()).leaves(self._itemsize(row, source))) <= MAX_LEAVES
+            self._is_short(row, address(row, source, column, ()))
             for source, column in columns_of(row, types, element, first, stop)
             if column
         )
+
+    def _is_short(self, row: Row, place: Address) -> bool:
+        leaves = place.leaves(self._itemsize(row, place.source))
+        if isinstance(place.source, ParameterKind):
+            return len(leaves) <= MAX_LEAVES
+        nodes = self._tree(row.inputs[place.source]).siblings(leaves)
+        return len(leaves) <= MAX_LEAVES and len(nodes) <= MAX_NODES
 
     def _itemsize(self, row: Row, source: Source) -> int:
         if isinstance(source, ParameterKind):
