@@ -8,6 +8,7 @@ import pytest
 from nesa.models.build import TableBuilder
 from nesa.models.graph import Opcode, Parameter, ParameterKind, Table
 from nesa.models.judging import Witness, evaluate
+from nesa.models.judging.questions import MAX_LEAVES
 from nesa.protocol.edges import DType, EdgeType
 from nesa.protocol.errors import InvalidOpening
 from tests.contracts.disputes.changes import expect_all_refused, witness_for
@@ -208,3 +209,25 @@ def test_parts_are_added_or_compared(judges):
     for fold in (0, 3):
         with pytest.raises(Revert, match="judge: no such fold"):
             judges.fold.combine(fold, 1, 1)
+
+
+def test_scattered_operands_are_opened_a_few_at_a_time(judges):
+    """Every operand of the second input lies in a leaf of its own, fourteen levels down."""
+    width = 40_000
+    edges = [EdgeType(DType.INT8, (1, 40), -9, 9), EdgeType(DType.INT8, (40, width), -9, 9)]
+    builder = TableBuilder(edges)
+    table = builder.table([builder.add(Opcode.MATMUL, [0, 1], (1, 40, width))])
+    generator = np.random.default_rng(1)
+    inputs = [edge.encode(generator.integers(-9, 10, edge.shape)) for edge in edges]
+    witness = witness_of(table, inputs)
+    place = width - 1
+    assert judges.element_of(witness, 0, place) == witness.values[2].reshape(-1)[place]
+    widest = max(
+        len(witness.openings(0, place, *part)[1].leaves) for part in witness.parts(0, place)
+    )
+    assert 8 <= widest <= MAX_LEAVES
+    openings = witness.openings(0, place, 0, 17)
+    with pytest.raises(InvalidOpening):
+        evaluate(witness.question(0, place), 0, 17, openings)
+    with pytest.raises(Revert):
+        judges.evaluate(witness.question(0, place), 0, 17, openings)

@@ -11,7 +11,7 @@ from eth_utils.crypto import keccak
 
 from nesa.models.graph import Opcode, ParameterKind, Row
 from nesa.models.judging.addresses import Address, address, columns_of, constants_shape
-from nesa.models.judging.questions import MAX_LEAVES, Opening, Question, RowFacts, row_of
+from nesa.models.judging.questions import MAX_LEAVES, MAX_NODES, Opening, Question, RowFacts, row_of
 from nesa.models.opcodes import operator
 from nesa.models.opcodes.operands import Fold
 from nesa.protocol.digests import LEAF_BYTES, TENSOR_DOMAIN, leaf_hash
@@ -140,8 +140,8 @@ def _constant_leaves(
 
 
 def _data_root(opening: Opening, size: int) -> tuple[dict[int, bytes], bytes]:
-    if len(opening.leaves) > MAX_LEAVES:
-        raise InvalidOpening(f"more than {MAX_LEAVES} leaves at once")
+    if len(opening.leaves) > MAX_LEAVES or len(opening.siblings) > MAX_NODES:
+        raise InvalidOpening(f"more than {MAX_LEAVES} leaves or {MAX_NODES} nodes at once")
     leaves = opened_bytes(opening.leaves, opening.data, size)
     nodes = [leaf_hash(data) for data in leaves.values()]
     return leaves, root_of(opening.leaves, nodes, leaf_count(size), opening.siblings)
