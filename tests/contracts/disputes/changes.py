@@ -58,6 +58,7 @@ def changes(
     """One field of anything changed."""
     yield from ((other, tuple(openings)) for other in changed_questions(question))
     yield question, tuple(openings[:-1])
+    yield question, (*openings, Opening())
     for place, opening in enumerate(openings):
         if not opening.leaves:
             continue
