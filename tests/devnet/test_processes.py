@@ -115,7 +115,7 @@ async def test_a_command_that_is_not_there_says_what_to_do(tmp_path: Path) -> No
 
 
 PARENT = """
-import asyncio, os, sys
+import asyncio, os, signal, sys
 from pathlib import Path
 from nesa.devnet.processes import Program, Supervisor
 
@@ -130,6 +130,8 @@ async def main():
         print("ready", flush=True)
         await asyncio.sleep(600)
 
+# Whoever runs the tests in the background has them ignore it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 asyncio.run(main())
 """
 
