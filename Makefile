@@ -22,7 +22,8 @@ NATRIX = natrix lint --disable NTX4 NTX5 NTX10 NTX11 \
   --rule-config MemoryExpansion.max_frame_size=98304
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-demo setup-train demo test test-train test-deep bench bench-models mutation lint fix abi lock \
+.PHONY: help setup setup-demo setup-train demo test test-train test-deep bench bench-models bench-disputes \
+  mutation lint fix abi lock \
   clean python
 
 help: ## list the targets
@@ -44,6 +45,9 @@ test-deep: setup ## the same invariants, searched much further
 bench-models: setup-train ## measure integer MiniLM: against the float model, then on a network
 	@.venv/bin/python -m benchmarks.minilm $(ARGS)
 	@.venv/bin/python -m benchmarks.sharded $(ARGS)
+
+bench-disputes: setup ## measure the gas of judging single elements
+	@.venv/bin/python -m benchmarks.disputes $(ARGS)
 
 mutation: setup ## take safety rules out of the contracts, see whether a test notices; hours
 	@.venv/bin/python -m tests.mutation $(ARGS)

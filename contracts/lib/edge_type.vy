@@ -103,6 +103,56 @@ def byte_length(edge: bytes32) -> uint256:
 
 @internal
 @pure
+def dimension(edge: bytes32, axis: uint256) -> uint256:
+    """
+    @notice Size of one axis.
+    @param edge A canonical word.
+    @param axis The axis, below 5.
+    @return Its size, zero from the rank on.
+    """
+    assert axis < MAX_RANK, "edge: no such axis"
+    return self._dimension(convert(edge, uint256), axis)
+
+
+@internal
+@pure
+def coordinates(edge: bytes32, place: uint256) -> uint256[5]:
+    """
+    @notice Where an element stands.
+    @param edge A canonical word.
+    @param place Flat index of the element in C order.
+    @return Its coordinates, zero from the rank on.
+    """
+    word: uint256 = convert(edge, uint256)
+    rank: uint256 = (word >> 232) & 255
+    found: uint256[5] = empty(uint256[5])
+    rest: uint256 = place
+    for i: uint256 in range(rank, bound=MAX_RANK):
+        axis: uint256 = rank - 1 - i
+        size: uint256 = self._dimension(word, axis)
+        found[axis] = rest % size
+        rest //= size
+    return found
+
+
+@internal
+@pure
+def flat_index(edge: bytes32, place: uint256[5]) -> uint256:
+    """
+    @notice Flat index of an element in C order.
+    @param edge A canonical word.
+    @param place Coordinates.
+    @return The index.
+    """
+    word: uint256 = convert(edge, uint256)
+    index: uint256 = 0
+    for axis: uint256 in range((word >> 232) & 255, bound=MAX_RANK):
+        index = index * self._dimension(word, axis) + place[axis]
+    return index
+
+
+@internal
+@pure
 def _itemsize(dtype: uint256) -> uint256:
     if dtype <= UINT8:
         return 1

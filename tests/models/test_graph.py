@@ -16,6 +16,11 @@ from nesa.protocol.digests import bytes_root, inner_hash, leaf_hash, tensor_dige
 from nesa.protocol.errors import InvalidModel
 from tests.models.tables import small_network
 
+ROW_TYPES = [
+    *("uint32", "uint16", "int64[]", "uint32[]", "bytes32[]"),
+    *("uint32", "bytes32", "bytes32[]"),
+]
+
 
 def test_the_root_of_weights_has_one_node_for_each_channel():
     weights = np.array([[1, -2, 3], [-127, 127, 0]])
@@ -46,17 +51,16 @@ def test_other_constants_are_little_endian_bytes(kind, values, data):
 def test_a_row_is_an_abi_encoded_leaf():
     table = small_network()
     row = table.rows[0]
-    types = ["uint32", "uint16", "int64[]", "uint32[]", "uint32", "bytes32", "bytes32[]"]
     roots = [parameter.root for parameter in row.parameters]
-    fields = [0, 2, row.attributes, [0], 1, row.output_type.pack(), roots]
-    assert row.leaf(0, 1) == keccak(b"\0" + encode(types, fields))
+    read = [[0], [table.inputs[0].pack()]]
+    fields = [0, 2, row.attributes, *read, 1, row.output_type.pack(), roots]
+    assert table.leaves[0] == keccak(b"\0" + encode(ROW_TYPES, fields))
 
 
 def test_a_shard_is_a_row_behind_the_operators():
     table = cut_at(small_network(), [2])
-    types = ["uint32", "uint16", "int64[]", "uint32[]", "uint32", "bytes32", "bytes32[]"]
-    fields = [10, 255, [2, 9, 9], [2], 0, bytes(32), []]
-    assert table.shards[1].leaf(10) == keccak(b"\0" + encode(types, fields))
+    fields = [10, 255, [2, 9, 9], [2], [], 0, bytes(32), []]
+    assert table.leaves[10] == keccak(b"\0" + encode(ROW_TYPES, fields))
 
 
 def changed(table: Table, index: int, **fields) -> Table:
@@ -88,7 +92,7 @@ def test_the_root_of_a_known_table_stays_what_it_is():
     assert small_network().operators_root.hex() == ROOT
 
 
-ROOT = "ebcedbf02804b8309f3e2baba6c0dcd3ad0e98626bd821991d5aaff2253a48cf"
+ROOT = "38b7dc83db06e2b7b1de43faa2777cc015a9cf3a4b3da0dfa0a6d3fc06bb5386"
 
 
 def test_outputs_of_a_shard_are_the_inputs_of_the_next():

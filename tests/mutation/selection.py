@@ -21,6 +21,7 @@ EXAMPLES: Final = (
 MARKET: Final = ("tests/contracts/market", "tests/adversary/test_*", STORIES)
 VAULT: Final = ("tests/contracts/staking", "tests/invariants/test_stake_vault.py", STORIES)
 CONFORMANCE: Final = "tests/conformance"
+JUDGES: Final = ("tests/contracts/disputes", "tests/conformance/test_judges.py")
 
 AREAS: Final[dict[str, tuple[str, ...]]] = {
     "token": ("tests/contracts/token", STORIES),
@@ -31,6 +32,7 @@ AREAS: Final[dict[str, tuple[str, ...]]] = {
     "market": MARKET,
     "lib": (CONFORMANCE, *MARKET),
     "examples": EXAMPLES,
+    "disputes": JUDGES,
 }
 """Folders and files of tests by the folder of the contract."""
 
@@ -44,6 +46,10 @@ OWN_AREAS: Final[dict[str, tuple[str, ...]]] = {
     "seat_lists": VAULT,
     "signature": (*VAULT, *MARKET),
     "tenure": (*VAULT, *MARKET),
+    "byte_lanes": JUDGES,
+    "judging": JUDGES,
+    "opened_leaves": JUDGES,
+    "operator_row": JUDGES,
     "edge_type": ("tests/conformance/test_edge_types.py", "tests/contracts/registry"),
 }
 """What modules have instead."""
@@ -74,7 +80,7 @@ def _test_files(root: Path, area: str) -> list[str]:
 
 
 def _needs_contracts(text: str) -> bool:
-    return bool(re.search(r"\b(boa|world|harness|RevmChain|MarketWorld|vault)\b", text))
+    return bool(re.search(r"\b(boa|world|harness|judges|RevmChain|MarketWorld|vault)\b", text))
 
 
 def _is_about(function: str, file: str) -> bool:

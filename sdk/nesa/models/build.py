@@ -9,6 +9,7 @@ import numpy as np
 
 from nesa.models.graph import Integers, Opcode, Parameter, ParameterKind, Row, Table
 from nesa.models.opcodes import operator
+from nesa.models.opcodes.concat import MAX_INPUTS
 from nesa.models.opcodes.rescale import WHOLE_TENSOR
 from nesa.protocol.edges import EdgeType
 
@@ -60,6 +61,18 @@ class TableBuilder:
         if self._types[value].shape == shape:
             return value
         return self.add(Opcode.RESHAPE, [value], shape)
+
+    def joined(self, values: Sequence[int], axis: int) -> int:
+        """Number of the values behind each other, in as many rows as a Concat's bound asks for."""
+        level = list(values)
+        while len(level) > 1:
+            starts = range(0, len(level), MAX_INPUTS)
+            groups = [level[start : start + MAX_INPUTS] for start in starts]
+            level = [
+                self.add(Opcode.CONCAT, group, (axis,)) if len(group) > 1 else group[0]
+                for group in groups
+            ]
+        return level[0]
 
     def rescale(
         self,

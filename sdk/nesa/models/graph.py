@@ -36,6 +36,7 @@ ROW_ABI: Final = (
     "uint16",  # opcode
     "int64[]",  # attributes
     "uint32[]",  # numbers of the values it reads
+    "bytes32[]",  # their types
     "uint32",  # number of the value it writes
     "bytes32",  # type of that value
     "bytes32[]",  # roots of its parameters
@@ -148,11 +149,15 @@ class Row:
                 return parameter.values.astype(np.int64)
         raise InvalidModel(f"{self.opcode.name} row has no {kind.name.lower()}")
 
-    def leaf(self, index: int, output: int) -> Digest:
-        """The row's leaf in the Merkle tree of its table."""
+    def encoded(self, index: int, output: int, types: Sequence[EdgeType]) -> bytes:
+        """What the row's leaf in the Merkle tree of its table is the hash of.
+
+        The types of the inputs are in it, so that a judge needs no other row.
+        """
         roots = tuple(parameter.root for parameter in self.parameters)
-        place = (index, self.opcode, self.attributes, self.inputs, output)
-        return leaf_hash(encode(ROW_ABI, (*place, self.output_type.pack(), roots)))
+        read = (self.inputs, [edge.pack() for edge in types])
+        written = (output, self.output_type.pack())
+        return encode(ROW_ABI, (index, self.opcode, self.attributes, *read, *written, roots))
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,11 +169,11 @@ class Shard:
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
 
-    def leaf(self, index: int) -> Digest:
-        """The shard's leaf, behind those of the operators."""
+    def encoded(self, index: int) -> bytes:
+        """What the shard's leaf, behind those of the operators, is the hash of."""
         attributes = (self.first, self.end, *self.outputs)
-        place = (index, Opcode.SHARD, attributes, self.inputs, 0)
-        return leaf_hash(encode(ROW_ABI, (*place, ZERO_DIGEST, ())))
+        place = (index, Opcode.SHARD, attributes, self.inputs, (), 0)
+        return encode(ROW_ABI, (*place, ZERO_DIGEST, ()))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -227,13 +232,25 @@ class Table:
             for first, end in pairwise(ends)
         )
 
+    def encoded_row(self, index: int) -> bytes:
+        """What the leaf of row `index` is the hash of."""
+        row = self.rows[index]
+        return row.encoded(index, self.output_of(index), self.types_of(row.inputs))
+
+    @property
+    def leaves(self) -> tuple[Digest, ...]:
+        """One leaf for each row, then one for each shard."""
+        rows = (leaf_hash(self.encoded_row(index)) for index in range(len(self.rows)))
+        shards = (
+            leaf_hash(shard.encoded(len(self.rows) + number))
+            for number, shard in enumerate(self.shards)
+        )
+        return (*rows, *shards)
+
     @property
     def operators_root(self) -> Digest:
-        """Merkle root over the rows, then one row for each shard."""
-        leaves = [row.leaf(index, self.output_of(index)) for index, row in enumerate(self.rows)]
-        for number, shard in enumerate(self.shards):
-            leaves.append(shard.leaf(len(self.rows) + number))
-        return merkle_root(leaves)
+        """Merkle root over the leaves."""
+        return merkle_root(self.leaves)
 
 
 def is_narrow(edge: EdgeType) -> bool:

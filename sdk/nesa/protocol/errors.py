@@ -42,6 +42,10 @@ class InvalidModel(InvalidInput):
     """A model file or operator table that breaks a rule of `int-v1`."""
 
 
+class InvalidOpening(InvalidInput):
+    """Opened leaves that are not those which a judge must read."""
+
+
 class InvalidMessage(InvalidInput):
     """A message, signature or envelope that does not check out."""
 

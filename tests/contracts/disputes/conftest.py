@@ -1,12 +1,19 @@
-"""A court over one deployed protocol."""
+"""A court over one deployed protocol, and judges, which are shared: they have no state."""
 
 import boa
 import pytest
 
 from tests.deployment import deployer
+from tests.judging import Judges
 from tests.market_fixtures import client, deployed_world, outsider, world
 
 __all__ = ["client", "deployed_world", "outsider", "world"]
+
+
+@pytest.fixture(scope="session")
+def judges() -> Judges:
+    """Both contracts."""
+    return Judges.deploy()
 
 
 @pytest.fixture

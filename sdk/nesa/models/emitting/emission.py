@@ -275,7 +275,7 @@ class Emission:
         value = self.builder.reshaped(value, own)
         for axis, (before, after) in enumerate(zip(own, shape, strict=True)):
             if before != after:
-                value = self.builder.add(Opcode.CONCAT, [value] * after, (axis,))
+                value = self.builder.joined([value] * after, axis)
         return value
 
     def constant(self, numbers: Floats, step: float) -> Held:

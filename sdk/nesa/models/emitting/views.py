@@ -58,7 +58,7 @@ def join(emission: Emission, layer: Layer) -> None:
         wanted = Scaling(DType.INT8, -127, 127, step * 255 / 127)
     values = [_alike(emission, item, wanted) for item in held]
     axis = int(layer.number("axis", 0)) % len(emission.shape(layer.target))
-    value = emission.builder.add(Opcode.CONCAT, values, (axis,))
+    value = emission.builder.joined(values, axis)
     emission.held[layer.target] = Held(value, wanted.scale)
 
 

@@ -89,7 +89,7 @@ def _edged(emission: Emission, value: int, axis: int, window: Sliding) -> int:
     last = [_part(emission, value, axis, size - 1, size)] * window.end if window.end else []
     if not first and not last:
         return value
-    return emission.builder.add(Opcode.CONCAT, [*first, value, *last], (axis,))
+    return emission.builder.joined([*first, value, *last], axis)
 
 
 def _sums(emission: Emission, value: int, tall: Sliding, wide: Sliding) -> int:
@@ -169,7 +169,7 @@ def _picked(emission: Emission, value: int, axis: int, places: Places) -> int:
     if np.array_equal(places, np.repeat(np.arange(size), times)):
         lines, rest = math.prod(shape[: axis + 1]), math.prod(shape[axis + 1 :])
         value = emission.builder.reshaped(value, (lines, 1, rest))
-        value = emission.builder.add(Opcode.CONCAT, [value] * times, (1,))
+        value = emission.builder.joined([value] * times, 1)
         whole = (*shape[:axis], len(places), *shape[axis + 1 :])
         return emission.builder.reshaped(value, whole)
     ends = [*np.flatnonzero(np.diff(places) != 1) + 1, len(places)]
@@ -178,7 +178,7 @@ def _picked(emission: Emission, value: int, axis: int, places: Places) -> int:
         _part(emission, value, axis, int(places[start]), int(places[end - 1]) + 1)
         for start, end in zip(starts, ends, strict=True)
     ]
-    return emission.builder.add(Opcode.CONCAT, parts, (axis,)) if len(parts) > 1 else parts[0]
+    return emission.builder.joined(parts, axis)
 
 
 def _part(emission: Emission, value: int, axis: int, start: int, stop: int) -> int:

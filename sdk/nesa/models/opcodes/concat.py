@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 
@@ -10,6 +11,9 @@ from nesa.models.graph import Integers, Opcode, Row
 from nesa.models.opcodes.interface import NodeWriter, carrier, expect
 from nesa.models.opcodes.operands import Column, Fold, Places, coordinates, flat_index
 from nesa.protocol.edges import EdgeType
+
+MAX_INPUTS: Final = 16
+"""A judge is given the digests of all of them."""
 
 
 class Concat:
@@ -22,6 +26,7 @@ class Concat:
     def infer(self, row: Row, inputs: tuple[EdgeType, ...]) -> EdgeType:
         """The joint dtype and range, longer along the axis; see `Operator.infer`."""
         expect(len(inputs) >= 2 and not row.parameters, row, "several inputs and no parameters")
+        expect(len(inputs) <= MAX_INPUTS, row, f"more than {MAX_INPUTS} inputs")
         expect(len(row.attributes) == 1, row, "the axis is the only attribute")
         axis, first = row.attributes[0], inputs[0]
         expect(0 <= axis < len(first.shape), row, f"axis {axis} does not exist")

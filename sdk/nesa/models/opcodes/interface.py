@@ -204,6 +204,9 @@ def expect_shape(
         row,
         f"{len(row.parameters)} parameters where {parameters} are needed",
     )
+    # A judge finds the roots of constants by their order.
+    kinds = [parameter.kind for parameter in row.parameters]
+    expect(kinds == sorted(set(kinds)), row, "constants must be in the order of their kinds")
 
 
 def carrier(edge: EdgeType) -> int:

@@ -1,0 +1,146 @@
+"""The judge of single elements takes nothing but the operands of the very element."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from nesa.models.judging import Opening, evaluate, is_refuted
+from nesa.models.judging import element as committed
+from nesa.protocol.errors import InvalidOpening
+from nesa.protocol.ids import Digest
+from tests.contracts.disputes.changes import changed_openings, expect_all_refused, witness_for
+from tests.revm import NOBODY, Revert
+
+KINDS = (
+    "rescale by channel",
+    "rescale m=127 h=2 int8",
+    "add_rescale of a row",
+    "table int8",
+    "table uint8 in part",
+    "divide_search k=24 bits=16",
+    "root_search k=24 bits=16",
+    "embedding",
+    "reshape",
+    "transpose rank 4",
+    "concat",
+    "slice",
+)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_no_field_may_change(judges, name):
+    expect_all_refused(judges, witness_for(name), 1)
+
+
+def test_no_field_may_change_where_an_element_is_opened(judges):
+    witness = witness_for("concat")
+    edge, digest = witness.table.type_of(0), witness.digest(0)
+    opening = witness.open_places(0, [2])
+    assert judges.claimed(witness, 0, 2) == witness.values[0].reshape(-1)[2]
+    shown = [(edge, digest, 2, other) for other in changed_openings(opening)]
+    shown += [
+        (replace(edge, low=edge.low - 1), digest, 2, opening),
+        (replace(edge, shape=edge.shape[::-1]), digest, 2, opening),
+        (edge, Digest(bytes(32)), 2, opening),
+        (edge, digest, edge.elements, opening),
+        (edge, digest, 2, Opening()),
+    ]
+    for kind, root, place, other in shown:
+        with pytest.raises(InvalidOpening):
+            committed(kind, root, place, other)
+        with pytest.raises(Revert):
+            judges.element.element(kind.pack(), root, place, other.as_abi())
+
+
+def test_an_opened_element_must_be_in_range(judges):
+    witness = witness_for("row_max")
+    edge, table = witness.table.type_of(0), witness.table
+    narrow = replace(edge, low=-1, high=1)
+    said = type(witness)(replace(table, inputs=(narrow,)), witness.values)
+    said.keep(0, witness.encoded(0))
+    opening = said.open_places(0, [0])
+    with pytest.raises(Revert, match="opening: out of range"):
+        judges.element.element(narrow.pack(), said.digest(0), 0, opening.as_abi())
+    with pytest.raises(InvalidOpening):
+        committed(narrow, said.digest(0), 0, opening)
+
+
+def test_no_field_may_change_where_a_claim_is_refuted(judges):
+    witness = witness_for("arg_max ties")
+    question = witness.question(0, 0)
+    opening = witness.open_places(0, [0, 1])
+    for other in changed_openings(opening):
+        with pytest.raises(InvalidOpening):
+            is_refuted(question, 0, 1, other)
+        with pytest.raises(Revert):
+            judges.element.is_refuted(question.as_abi(), 0, 1, other.as_abi())
+
+
+@pytest.mark.parametrize("claimed", [-1, 5, 2**40, -(2**200)])
+def test_a_claim_that_is_no_place_is_refuted_by_itself(judges, claimed):
+    question = witness_for("arg_max ties").question(0, 0)
+    assert judges.element.is_refuted(question.as_abi(), claimed, 0, Opening().as_abi())
+    assert is_refuted(question, claimed, 0, Opening())
+
+
+@pytest.mark.parametrize(
+    ("place", "reason"), [(5, "judge: no such place"), (2, "judge: the claimed place")]
+)
+def test_a_rival_is_another_place(judges, place, reason):
+    witness = witness_for("arg_max ties")
+    question, opening = witness.question(0, 0), witness.open_places(0, [0])
+    with pytest.raises(Revert, match=reason):
+        judges.element.is_refuted(question.as_abi(), 2, place, opening.as_abi())
+    with pytest.raises(InvalidOpening):
+        is_refuted(question, 2, place, opening)
+
+
+def test_only_an_arg_max_is_refuted(judges):
+    witness = witness_for("row_max")
+    question, opening = witness.question(0, 0), witness.open_places(0, [0])
+    with pytest.raises(Revert, match="judge: not an ArgMax"):
+        judges.element.is_refuted(question.as_abi(), 0, 1, opening.as_abi())
+    with pytest.raises(InvalidOpening):
+        is_refuted(question, 0, 1, opening)
+
+
+def test_an_arg_max_is_not_evaluated(judges):
+    witness = witness_for("arg_max ties")
+    openings = [witness.open_places(0, [0])]
+    with pytest.raises(Revert, match="judge: not judged by value"):
+        judges.evaluate(witness.question(0, 0), 0, 1, openings)
+    with pytest.raises(InvalidOpening):
+        evaluate(witness.question(0, 0), 0, 1, tuple(openings))
+
+
+def test_operators_that_are_folded_are_not_judged_at_once(judges):
+    witness = witness_for("linear K=1")
+    openings = witness.openings(0, 0, 0, 1)
+    data = judges.calldata(witness.question(0, 0), 0, 1, openings)
+    with pytest.raises(Revert, match="judge: is judged in parts"):
+        judges.element.chain.send(NOBODY, judges.element.address, data)
+
+
+@pytest.mark.parametrize(("first", "stop"), [(0, 2), (1, 2), (0, 0)])
+def test_there_are_no_parts(judges, first, stop):
+    witness = witness_for("divide_search k=24 bits=16")
+    openings = witness.openings(0, 0, 0, 1)
+    with pytest.raises(Revert, match="judge: has no parts"):
+        judges.evaluate(witness.question(0, 0), first, stop, openings)
+    with pytest.raises(InvalidOpening):
+        evaluate(witness.question(0, 0), first, stop, openings)
+
+
+def test_a_shard_is_no_operator(judges):
+    witness = witness_for("slice")
+    question = witness.question(0, 0)
+    tree = witness.rows
+    shard = witness.table.shards[0].encoded(1)
+    other = replace(question, row=shard, path=tree.siblings([1]), tensors=())
+    data = judges.calldata(other, 0, 1, [])
+    with pytest.raises(Revert):
+        judges.element.chain.send(NOBODY, judges.element.address, data)
+    with pytest.raises(InvalidOpening):
+        evaluate(other, 0, 1, ())
