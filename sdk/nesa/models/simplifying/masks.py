@@ -46,8 +46,7 @@ def with_plain_masks(proto: onnx.ModelProto) -> onnx.ModelProto:
     """
     network = Network(proto)
     writer = _Writer(network)
-    nodes = [made for node in network.nodes for made in writer.replaced(node)]
-    return rewritten(proto, nodes, writer.constants)
+    return rewritten(network, writer.replaced, writer.constants)
 
 
 class _Writer:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Final
 
 import numpy as np
@@ -96,9 +97,16 @@ def attribute(node: NodeProto, name: str, default: object) -> object:
 
 
 def rewritten(
-    proto: onnx.ModelProto, nodes: Sequence[NodeProto], constants: dict[str, NDArray[np.generic]]
+    network: Network,
+    replaced: Callable[[NodeProto], Iterable[NodeProto]],
+    constants: Mapping[str, NDArray[np.generic]] = MappingProxyType({}),
 ) -> onnx.ModelProto:
-    """The model with other nodes and more constants; nodes that nothing needs are left out."""
+    """The model with what stands for each node, and with `constants`, which `replaced` may fill.
+
+    Nodes that nothing needs are left out.
+    """
+    proto = network.proto
+    nodes = [made for node in network.nodes for made in replaced(node)]
     wanted, kept = {output.name for output in proto.graph.output}, []
     for node in reversed(nodes):
         if wanted.intersection(node.output):

@@ -39,8 +39,7 @@ def with_norms(proto: onnx.ModelProto) -> onnx.ModelProto:
     """The same function with every norm that is written out as one node."""
     network = Network(proto)
     writer = _Writer(network)
-    nodes = [made for node in network.nodes for made in writer.replaced(node)]
-    return rewritten(proto, nodes, writer.constants)
+    return rewritten(network, writer.replaced, writer.constants)
 
 
 class _Writer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import onnx
 from onnx import NodeProto, helper
@@ -13,8 +14,7 @@ from nesa.models.simplifying.network import Network, rewritten
 def without_slopes(proto: onnx.ModelProto) -> onnx.ModelProto:
     """The same function with `relu(x) + slope * (x - relu(x))` for every such PRelu."""
     network = Network(proto)
-    nodes = [made for node in network.nodes for made in _replaced(network, node)]
-    return rewritten(proto, nodes, {})
+    return rewritten(network, partial(_replaced, network))
 
 
 def _replaced(network: Network, node: NodeProto) -> Iterator[NodeProto]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Final
 
 import onnx
@@ -16,8 +17,7 @@ _VIEWS: Final = ("Identity", "Reshape", "Squeeze", "Unsqueeze")
 def with_late_views(proto: onnx.ModelProto) -> onnx.ModelProto:
     """The same function with views behind the softmax that they stood in front of."""
     network = Network(proto)
-    nodes = [made for node in network.nodes for made in _replaced(network, node)]
-    return rewritten(proto, nodes, {})
+    return rewritten(network, partial(_replaced, network))
 
 
 def _replaced(network: Network, node: NodeProto) -> Iterator[NodeProto]:
