@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
-import numpy as np
-
 from nesa.models.graph import Opcode, ParameterKind, Row
 from nesa.models.opcodes import operator
 from nesa.models.opcodes.conv import ConvAttributes
@@ -65,7 +63,7 @@ def columns_of(
 def address(row: Row, source: Source, column: Column, chosen: Sequence[int]) -> Address:
     """Where the operands of a column lie; `chosen` are the values of the first column."""
     flat = tuple(place for run in column for place in _places(run, chosen))
-    if source is not ParameterKind.WEIGHTS:
+    if source is not ParameterKind.WEIGHTS or not flat:
         return Address(source, 0, flat)
     _, size = constants_shape(row, ParameterKind.WEIGHTS)
     return Address(source, flat[0] // size, tuple(place % size for place in flat))
@@ -83,11 +81,6 @@ def constants_shape(row: Row, kind: ParameterKind) -> tuple[int, int]:
         case ParameterKind.MULTIPLIERS:
             return 1, _multipliers(row)
     assert_never(kind)
-
-
-def constants_dtype(kind: ParameterKind) -> np.dtype[np.generic]:
-    """dtype of the constants' bytes."""
-    return np.dtype(kind.dtype)
 
 
 def _weights_shape(row: Row) -> tuple[int, int]:

@@ -59,7 +59,7 @@ def evaluate(question: Question, first: int, stop: int, openings: tuple[Opening,
     values: list[tuple[int, ...]] = []
     for (source, column), opening in zip(columns, openings, strict=True):
         chosen = values[0] if values else ()
-        wanted = address(facts.row, source, column, chosen) if column else Address(source, 0, ())
+        wanted = address(facts.row, source, column, chosen)
         values.append(_read(question, facts, wanted, opening))
     return operator(facts.row.opcode).judge(facts.row, values)
 

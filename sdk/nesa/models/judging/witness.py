@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Final
 
 from nesa.models.graph import Integers, Opcode, Parameter, ParameterKind, Row, Table
-from nesa.models.judging.addresses import Address, address, columns_of, constants_dtype
+from nesa.models.judging.addresses import Address, address, columns_of
 from nesa.models.judging.questions import MAX_LEAVES, MAX_NODES, Opening, Question
 from nesa.models.judging.verdicts import extent_of
 from nesa.models.opcodes.operands import LEAF_OPERANDS, Source
@@ -73,7 +73,7 @@ class Witness:
         row = self.table.rows[index]
         types = self.table.types_of(row.inputs)
         for source, column in columns_of(row, types, element, first, stop):
-            place = address(row, source, column, chosen) if column else Address(source, 0, ())
+            place = address(row, source, column, chosen)
             if not isinstance(source, ParameterKind):
                 chosen = chosen or self._chosen(row.inputs[source], place)
             found.append(self._open(row, place))
@@ -124,7 +124,7 @@ class Witness:
 
     def _itemsize(self, row: Row, source: Source) -> int:
         if isinstance(source, ParameterKind):
-            return constants_dtype(source).itemsize
+            return source.dtype.itemsize
         return self.table.type_of(row.inputs[source]).dtype.itemsize
 
     def _chosen(self, value: int, place: Address) -> tuple[int, ...]:
