@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from nesa.cli.cutting import recut_at
 from nesa.models.compile import PERCENTILE, compile_model
 from nesa.models.description import Description, TensorWords
 from nesa.models.folder import CompiledModel, assemble
@@ -98,8 +99,7 @@ def recut(model: CompiledModel, shards: int) -> CompiledModel:
     Raises:
         InvalidModel: there are not enough places to cut at.
     """
-    card = model.card.model_copy(update={"reference_string": ""})
-    return assemble(even_cut(model.table, shards), card, model.test_rows())
+    return recut_at(model, even_cut(model.table, shards).cuts)
 
 
 def read_model_file(path: Path) -> bytes:
