@@ -23,7 +23,7 @@ from benchmarks.minilm import milliseconds
 from nesa.cli import compiling
 from nesa.client.cards import Model
 from nesa.client.client import Client
-from nesa.devnet.network import Devnet, DevnetSettings, prepare, running_devnet
+from nesa.devnet.network import COMMITTEE, Devnet, DevnetSettings, prepare, running_devnet
 from nesa.models.description import read_description
 from nesa.models.folder import CompiledModel, save
 from nesa.models.lowering import runtime_model
@@ -35,7 +35,6 @@ from scripts import minilm
 RESULTS: Final = Path(__file__).parent / "results" / "sharded.md"
 SHARDS: Final = (1, 2, 3, 6)
 TOKENS: Final = 64
-COMMITTEE: Final = 4
 
 
 @dataclass(frozen=True, slots=True)

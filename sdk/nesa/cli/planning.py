@@ -43,6 +43,7 @@ from nesa.models.placement.rebalancing import Move, Rebalanced, Seats
 from nesa.models.placement.stages import Objective
 from nesa.models.placement.swarm_file import MAX_FILE_BYTES, read_swarm
 from nesa.models.placement.table_costs import table_costs
+from nesa.models.validation import first_problem
 from nesa.protocol.errors import InvalidInput, Unavailable
 from nesa.protocol.ids import Amount
 from nesa.protocol.versions import MAX_SHARDS
@@ -196,10 +197,9 @@ def read_plan(path: Path) -> tuple[tuple[int, ...], Seats]:
     except OSError as error:
         raise InvalidInput(f"cannot read the plan in {path}: {error.strerror}") from error
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(map(str, first["loc"])) or "the document"
+        place, problem = first_problem(error, "the document")
         advice = "it is what `nesa model plan --json` printed"
-        raise InvalidInput(f"the plan is wrong at {place}: {first['msg']}; {advice}") from None
+        raise InvalidInput(f"the plan is wrong at {place}: {problem}; {advice}") from None
     return tuple(found.cuts), tuple((*one.miners, *one.spares) for one in found.shards)
 
 

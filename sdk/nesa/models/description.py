@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field, TypeAdapter, ValidationError
 
 from nesa.models.card import Feature, Part, Tokens
+from nesa.models.validation import first_problem
 from nesa.protocol.errors import InvalidInput
 
 
@@ -62,6 +63,5 @@ def read_description(path: Path) -> Description:
     try:
         return _READER.validate_json(json.dumps({"task": "classification", **found}))
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(str(part) for part in first["loc"][1:]) or "task"
-        raise InvalidInput(f"{path}: {place}: {first['msg']}") from error
+        place, problem = first_problem(error, "task", skipped=1)
+        raise InvalidInput(f"{path}: {place}: {problem}") from error

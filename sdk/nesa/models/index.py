@@ -10,6 +10,7 @@ from pydantic import Field, ValidationError
 from nesa.models.canonical import canonical_json
 from nesa.models.card import AnyCard, EdgeWord, Part
 from nesa.models.graph import FORMAT, Opcode, Parameter, ParameterKind, Row, Table
+from nesa.models.validation import first_problem
 from nesa.protocol.edges import EdgeType
 from nesa.protocol.errors import IntegrityError, InvalidModel
 
@@ -74,9 +75,8 @@ def decode_index(data: bytes) -> Index:
     try:
         return Index.model_validate_json(data)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise InvalidModel(f"model.json: {place}: {first['msg']}") from error
+        place, problem = first_problem(error, "the file")
+        raise InvalidModel(f"model.json: {place}: {problem}") from error
 
 
 def word(data: bytes) -> str:

@@ -74,7 +74,7 @@ def test_everybody_sees_who_was_convicted(world, court, challenger, work, eviden
 
 def test_nobody_is_convicted_twice(court, challenger, work, evidence):
     convict(court, challenger, evidence)
-    again = Evidence(evidence.shard, evidence.second, evidence.first)
+    again = swapped(evidence)
     third = Evidence(evidence.shard, evidence.first, statement(another(work, "third"), PLACE))
     for one in (again, third):
         with boa.reverts("court: convicted before"):
@@ -127,11 +127,11 @@ def test_read_evidence_comes_too_late(court, challenger, outsider, evidence):
     with boa.reverts("court: announced just now"):
         court.show_equivocation(*evidence.arguments, sender=outsider)
     with boa.reverts("court: not announced"):
-        court.show_equivocation(*equivocation_of_nobody(evidence).arguments, sender=outsider)
+        court.show_equivocation(*swapped(evidence).arguments, sender=outsider)
     assert court.show_equivocation(*evidence.arguments, sender=challenger) == STAKE
 
 
-def equivocation_of_nobody(evidence):
+def swapped(evidence):
     return Evidence(evidence.shard, evidence.second, evidence.first)
 
 

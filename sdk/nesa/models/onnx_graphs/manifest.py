@@ -11,6 +11,7 @@ from nesa.models.canonical import canonical_json
 from nesa.models.card import Part
 from nesa.models.index import Word
 from nesa.models.onnx_graphs.weights import stays_inside
+from nesa.models.validation import first_problem
 from nesa.protocol.digests import merkle_root
 from nesa.protocol.errors import IntegrityError, InvalidModel
 
@@ -102,9 +103,8 @@ def read_manifest(folder: Path) -> Manifest:
     except OSError as error:
         raise InvalidModel(f"{folder / MANIFEST} cannot be read") from error
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise InvalidModel(f"{MANIFEST}: {place}: {first['msg']}") from error
+        place, problem = first_problem(error, "the file")
+        raise InvalidModel(f"{MANIFEST}: {place}: {problem}") from error
     for number, shard in enumerate(manifest.shards):
         if shard.digest != shard_digest(shard.file_digest, shard.weights):
             raise IntegrityError(f"the digest of shard {number} is not that of its parts")

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from nesa.models.placement.capacities import Swarm
 from nesa.models.placement.costs import ModelCosts
 from nesa.models.placement.observed import Finding, find_slow
+from nesa.models.validation import first_problem
 from nesa.protocol.errors import InvalidInput
 
 MAX_OBSERVED_BYTES: Final = 1 << 22
@@ -71,9 +72,8 @@ def read_observed(text: bytes) -> ObservedFile:
     try:
         return ObservedFile.model_validate_json(text)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(map(str, first["loc"])) or "the document"
-        raise InvalidInput(f"the observed times are wrong at {place}: {first['msg']}") from None
+        place, problem = first_problem(error, "the document")
+        raise InvalidInput(f"the observed times are wrong at {place}: {problem}") from None
 
 
 def find_liars(

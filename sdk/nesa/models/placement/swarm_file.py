@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from nesa.models.placement.capacities import MAX_MINERS, Capacity, Link, Miner, Swarm
 from nesa.models.placement.costs import Arithmetic
+from nesa.models.validation import first_problem
 from nesa.protocol.capacity import CapacityStatement, decode_statement
 from nesa.protocol.errors import InvalidInput, InvalidMessage
 
@@ -97,9 +98,8 @@ def read_swarm(text: bytes) -> Swarm:
     try:
         found = SwarmFile.model_validate_json(text)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(map(str, first["loc"])) or "the document"
-        raise InvalidInput(f"the file of miners is wrong at {place}: {first['msg']}") from None
+        place, problem = first_problem(error, "the document")
+        raise InvalidInput(f"the file of miners is wrong at {place}: {problem}") from None
     twice = [name for name, count in Counter(one.name for one in found.miners).items() if count > 1]
     if twice:
         raise InvalidInput(f"the miner {twice[0]!r} is in the file twice; give it another name")
