@@ -28,7 +28,7 @@ from nesa.models.description import read_description
 from nesa.models.folder import CompiledModel, save
 from nesa.models.lowering import runtime_model
 from nesa.models.measuring import integer_outputs
-from nesa.models.runtime import ShardRunner
+from nesa.models.runtime import ShardRunner, run_all
 from nesa.protocol.ids import ONE_NES, Amount
 from scripts import minilm
 
@@ -70,9 +70,7 @@ def process_ms(model: CompiledModel, rounds: int) -> float:
     spent = []
     for _ in range(rounds + 1):
         began = time.perf_counter()
-        tensors: tuple[bytes, ...] = (data,)
-        for runner in runners:
-            tensors = runner.run(tensors)
+        run_all(runners, (data,))
         spent.append(time.perf_counter() - began)
     return median(spent[1:]) * 1e3
 

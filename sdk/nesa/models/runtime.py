@@ -32,6 +32,14 @@ class KnownAnswer:
     output_digest: Digest
 
 
+def run_all(runners: Sequence[ShardRunner], tensors: Sequence[bytes]) -> tuple[bytes, ...]:
+    """Output tensors of the last of several shards, each fed with those of the one before."""
+    passed = tuple(tensors)
+    for runner in runners:
+        passed = runner.run(passed)
+    return passed
+
+
 class ShardRunner:
     """One shard, loaded and ready; `run` and `run_stacked` may be called from several threads.
 

@@ -253,15 +253,11 @@ def check(folder: Path, as_json: bool) -> None:
     """Check every digest in FOLDER, and that this machine computes what the model says."""
     from nesa.models.cut import require_short_boundaries
     from nesa.models.folder import load
-    from nesa.models.measuring import check_measured, integer_outputs
-    from nesa.models.runtime import ShardRunner
+    from nesa.models.verify import check_runs
 
     compiled = load(folder)
     require_short_boundaries(compiled.table)
-    for number, facts in enumerate(compiled.shards):
-        ShardRunner(compiled.shard_file(number), facts).self_test(compiled.known_answers(number))
-    rows = compiled.test_rows()
-    check_measured(compiled.card, integer_outputs(compiled.table, rows.inputs), rows)
+    check_runs(compiled)
     show({"intact": True, **_facts(compiled)}, as_json=as_json)
 
 
