@@ -77,7 +77,9 @@ class Trace:
         """Which row of the table writes the value at a place behind the inputs."""
         return self.first + place - len(self.inputs)
 
-    def expect(self, values: Sequence[int], digests: Sequence[bytes], path: Sequence[bytes]) -> None:
+    def expect(
+        self, values: Sequence[int], digests: Sequence[bytes], path: Sequence[bytes]
+    ) -> None:
         """Returns when these are the digests of these values.
 
         Raises:
@@ -91,7 +93,7 @@ class Trace:
             if held.setdefault(self.place_of(value), digest) != digest:
                 raise IllegalMove(f"value {value} has two digests")
         places = sorted(held)
-        if root_of(places, [held[place] for place in places], self.width, path) != self.root:
+        if root_of(places, [held[place] for place in places], self.width, siblings) != self.root:
             raise IllegalMove("these are other values than were committed to")
 
 

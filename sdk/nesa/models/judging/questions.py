@@ -138,9 +138,7 @@ def row_of(question: Question) -> RowFacts:
     Raises:
         InvalidOpening: no row of the version, or an element or a digest too many.
     """
-    facts = facts_of(
-        leaf_of(question.operators_root, question.rows, question.row, question.path)
-    )
+    facts = facts_of(leaf_of(question.operators_root, question.rows, question.row, question.path))
     if not 0 <= question.element < facts.row.output_type.elements:
         raise InvalidOpening(f"element {question.element} does not exist")
     if len(question.tensors) != len(facts.types):

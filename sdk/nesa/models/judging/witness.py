@@ -111,8 +111,7 @@ class Witness:
         starts = range(first, stop, LEAF_OPERANDS)
         ends = (min(start + LEAF_OPERANDS, stop) for start in starts)
         found = [
-            self._worth(index, element, start, end)
-            for start, end in zip(starts, ends, strict=True)
+            self._worth(index, element, start, end) for start, end in zip(starts, ends, strict=True)
         ]
         return max(found) if fold is Fold.LARGEST else sum(found)
 
