@@ -78,7 +78,7 @@ class Trace:
         return self.first + place - len(self.inputs)
 
     def expect(
-        self, values: Sequence[int], digests: Sequence[bytes], path: Sequence[bytes]
+        self, values: Sequence[int], digests: Sequence[bytes], siblings: Sequence[bytes]
     ) -> None:
         """Returns when these are the digests of these values.
 
