@@ -5,8 +5,8 @@
 @title Element Game
 @license AGPL-3.0-only
 @notice The rules of the element game; see `IElementGame` for what each function promises.
-@dev No state, no owner, no calls; `view` because a pure function may not name a flag. The court keeps
-     a position's hash and asks here what follows.
+@dev No state, no owner, no calls; `view` because a pure function may not name a flag. The court
+     keeps a position's hash and asks here what follows.
 @custom:invariant 1. Every move leads where the Python rules lead, and no other is taken:
     tests/conformance/test_element_game.py::test_the_walk_is_that_of_the_python_rules
 @custom:kill No switch. It is replaced with the court that asks it.
