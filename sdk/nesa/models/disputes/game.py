@@ -239,13 +239,13 @@ def step(state: State, move: Move) -> State:
 
 def _defend(state: State, move: DefenderMove) -> State:
     match state, move:
-        case Opened(charge), Defend(nodes=nodes):
-            trace = trace_of(charge, move)
-            return ValuesShown(trace, below_top(trace.width, nodes)[1])
+        case Opened(charge), Defend() as defence:
+            trace = trace_of(charge, defence)
+            return ValuesShown(trace, below_top(trace.width, defence.nodes)[1])
         case ValuesAsked(trace, node), Show(nodes):
             return ValuesShown(trace, below_node(node, nodes))
-        case RowNamed(trace, node), ShowRow():
-            return _show_row(trace, node, move)
+        case RowNamed(trace, node), ShowRow() as shown:
+            return _show_row(trace, node, shown)
         case TensorAsked(trace, row, node), Show(nodes):
             return TensorShown(trace, row, below_node(node, nodes))
         case LeafNamed(trace, row, node), ShowLeaf(data):
@@ -289,8 +289,8 @@ def _challenge(state: State, move: ChallengerMove) -> State:
             if contested.stop - contested.first == 1:
                 raise IllegalMove("one operand has no parts")
             return PartsAsked(trace, row, contested)
-        case Claimed(trace, row, claims), Convict(claim):
-            _expect_wrong(trace, row, _chosen(claims, claim), move)
+        case Claimed(trace, row, claims), Convict(claim) as conviction:
+            _expect_wrong(trace, row, _chosen(claims, claim), conviction)
             return Ended(Side.CHALLENGER, Cause.FACT)
         case _:
             raise _not_allowed(state, move)
