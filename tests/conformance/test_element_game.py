@@ -45,7 +45,7 @@ from nesa.models.disputes.traces import Charge
 from nesa.models.judging.questions import Question
 from nesa.protocol.errors import InvalidInput
 from tests.judging import Judges, drawn_inputs, witness_of
-from tests.models.disputes.parties import Griefer, Liar, falsified
+from tests.models.disputes.parties import Griefer, Liar, changed_defences, falsified
 from tests.models.tables import TABLES, corners, small_network
 from tests.revm import Revert, RevmChain
 
@@ -223,3 +223,31 @@ def test_a_network_is_walked_alike(rules, judges):
         liar = Liar(falsified(witness, index, place, wrong, hide=True), 0, choose)
         ended = walk(rules, judges, liar.charge, liar, Challenger(witness, 0))
         assert isinstance(ended, Ended), table.rows[index].opcode
+
+
+def test_no_field_of_a_defence_may_change(rules):
+    table = small_network()
+    defender = Defender(witness_of(table, drawn_inputs(table, np.random.default_rng(4))), 0)
+    for changed in changed_defences(defender.reply(Opened(defender.charge))):
+        with pytest.raises(Revert):
+            OnChain(rules, None, defender.charge).play(changed)
+
+
+def test_a_move_out_of_place_is_refused(rules):
+    table = small_network()
+    defender = Defender(witness_of(table, drawn_inputs(table, np.random.default_rng(4))), 0)
+    start = opened(defender.charge)
+    with pytest.raises(Revert, match="game: nothing is shown"):
+        rules.pick((*start[:7], [bytes(32)], *start[8:]), 0)
+    with pytest.raises(Revert, match="game: no such choice"):
+        rules.pick(start, 0)
+    with pytest.raises(Revert, match="game: no node is asked for"):
+        rules.show(start, [bytes(32)])
+    with pytest.raises(Revert, match="game: no value is picked"):
+        rules.show_row(start, (b"", []), [bytes(32)])
+    with pytest.raises(Revert, match="game: no leaf is picked"):
+        rules.show_leaf(start, b"", b"")
+    with pytest.raises(Revert, match="game: nothing is contested"):
+        rules.state_parts(start, b"", [1])
+    with pytest.raises(Revert, match="game: not the row in dispute"):
+        rules.contest(start, b"", b"", 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import assert_never
 
 from nesa.models.disputes.game import (
@@ -24,6 +25,7 @@ from nesa.models.disputes.moves import (
     ChallengerMove,
     Contest,
     Convict,
+    Defend,
     DefenderMove,
     Move,
     Operands,
@@ -159,3 +161,23 @@ def falsified(witness: Witness, index: int, place: int, value: int, *, hide: boo
 def winner(game: Game) -> Side:
     """Who won a game that is over."""
     return game.state.winner  # type: ignore[union-attr]
+
+
+def changed_defences(move: Defend) -> list[Defend]:
+    """The same defence with one field that is not what it was."""
+    other = bytes(32)
+    return [
+        replace(move, inputs=(other, *move.inputs[1:])),
+        replace(move, outputs=(*move.outputs[:-1], other)),
+        replace(move, inputs=()),
+        replace(move, outputs=()),
+        replace(move, nodes=(other, *move.nodes[1:])),
+        replace(move, nodes=move.nodes[:-1]),
+        replace(move, nodes=()),
+        replace(move, siblings=(*move.siblings, other)),
+        replace(move, first=move.last),
+        replace(move, shard=move.first),
+        replace(move, last=move.first),
+        replace(move, last=replace(move.last, data=b"")),
+        replace(move, shard=replace(move.shard, path=())),
+    ]

@@ -29,10 +29,18 @@ from nesa.models.disputes.moves import Pick, Show, ShowLeaf
 from nesa.models.disputes.parties import Challenger, Defender
 from nesa.models.folder import load
 from nesa.models.graph import Opcode, Parameter, ParameterKind, Table
+from nesa.models.judging import Witness
 from nesa.protocol.edges import DType, EdgeType
 from nesa.protocol.errors import IllegalMove, InvalidInput, InvalidOpening
 from tests.judging import drawn_inputs, witness_of
-from tests.models.disputes.parties import Griefer, Liar, falsified, play_out, winner
+from tests.models.disputes.parties import (
+    Griefer,
+    Liar,
+    changed_defences,
+    falsified,
+    play_out,
+    winner,
+)
 from tests.models.tables import TABLES, corners, small_network
 
 MODELS = Path(__file__).resolve().parents[3] / "models"
@@ -172,24 +180,21 @@ def test_no_field_of_a_defence_may_change():
     opened = Opened(defender.charge)
     move = defender.reply(opened)
     assert isinstance(step(opened, move), ValuesShown)
-    other = bytes(32)
-    for changed in (
-        replace(move, inputs=(other, *move.inputs[1:])),
-        replace(move, outputs=(*move.outputs[:-1], other)),
-        replace(move, inputs=()),
-        replace(move, outputs=()),
-        replace(move, nodes=(other, *move.nodes[1:])),
-        replace(move, nodes=move.nodes[:-1]),
-        replace(move, nodes=()),
-        replace(move, siblings=(*move.siblings, other)),
-        replace(move, first=move.last),
-        replace(move, shard=move.first),
-        replace(move, last=move.first),
-        replace(move, last=replace(move.last, data=b"")),
-        replace(move, shard=replace(move.shard, path=())),
-    ):
+    for changed in changed_defences(move):
         with pytest.raises(InvalidInput):
             step(opened, changed)
+
+
+def test_a_value_out_of_its_range_is_wrong():
+    witness = honest(small_network())
+    table = witness.table
+    index = next(k for k, row in enumerate(table.rows) if row.output_type.low == -127)
+    false = Witness(table, witness.values)
+    data = witness.encoded(table.output_of(index))
+    false.keep(table.output_of(index), b"\x80" + data[1:])
+    liar = Defender(false, 0)
+    game = play_out(liar.charge, liar, Challenger(witness, 0))
+    assert game.state == Ended(Side.CHALLENGER, Cause.FACT)
 
 
 def test_a_digest_without_a_tensor_cannot_be_defended():
