@@ -39,7 +39,7 @@ from nesa.models.disputes.moves import (
 from nesa.models.disputes.traces import Charge, Claim, NamedRow, Trace, cuts
 from nesa.models.graph import Opcode
 from nesa.models.judging import Witness
-from nesa.protocol.digests import edges_digest
+from nesa.protocol.digests import edges_digest, inner_hash
 from nesa.protocol.openings import Tree, leaf_bytes
 
 
@@ -136,12 +136,42 @@ class Defender(Party):
 
 
 class Challenger(Party):
-    """Goes to the first value that differs from its own."""
+    """Goes to the first value that differs from its own.
+
+    It keeps the nodes above the values that were shown: behind the difference they are not its own,
+    and a proof of what lies in front needs some of them.
+    """
+
+    def __init__(self, witness: Witness, number: int) -> None:
+        super().__init__(witness, number)
+        self.shown: dict[tuple[int, int], bytes] = {}
+
+    def siblings(self, values: Sequence[int]) -> tuple[bytes, ...]:
+        """What leads from values in front of the difference to the defender's root."""
+        places, found = sorted({self.values.index(value) for value in values}), []
+        for level in range(self.tree.height):
+            width = -(-len(self.values) >> level)
+            beside = [place ^ 1 for place in places]
+            wanted = [p for p in beside if p < width and p not in places]
+            found += [self._node(level, place) for place in wanted]
+            places = sorted({place // 2 for place in places})
+        return tuple(found)
+
+    def _node(self, level: int, place: int) -> bytes:
+        if (level, place) in self.shown:
+            return self.shown[level, place]
+        if level == 0:
+            return self.tree.nodes(0, range(place, place + 1))[0]
+        left, right = 2 * place, 2 * place + 1
+        if right >= -(-len(self.values) >> (level - 1)):
+            return self._node(level - 1, left)
+        return inner_hash(self._node(level - 1, left), self._node(level - 1, right))
 
     def reply(self, state: Shown) -> ChallengerMove | None:
         """The next step to the difference, None when there is none in what is shown."""
         match state:
             case ValuesShown(_, nodes):
+                self.shown |= {(node.level, node.place): node.digest for node in nodes}
                 return _first_other(self.tree, nodes)
             case TensorShown(_, row, nodes):
                 return _first_other(self.witness.tree(self.value_of(row)), nodes)
