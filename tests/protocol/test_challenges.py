@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from nesa.protocol.challenges import (
     Challenge,
+    Ending,
     Fallen,
     FallenElsewhere,
     Result,
@@ -105,7 +106,7 @@ def test_bonds_are_paid_to_the_unit(bonds, results, itself) -> None:
     defences = tuple(zip(SIGNERS, results, strict=False))
     challenge = Challenge(challenger, SIGNERS, stakes, 100, defences)
     won = [signer for signer, result in defences if result is Result.WON]
-    endings = [Standing(won[0])] if won else [Fallen(), FallenElsewhere()]
+    endings: list[Ending] = [Standing(won[0])] if won else [Fallen(), FallenElsewhere()]
     for ending in endings:
         ended = settlement(challenge, ending)
         held = stakes.challenger_bond + len(defences) * stakes.defender_bond

@@ -7,11 +7,12 @@ from dataclasses import replace
 from typing import assert_never
 
 from nesa.models.disputes.game import (
-    Asked,
     Claimed,
+    Ended,
     Game,
     Shown,
     Side,
+    State,
     TensorShown,
     ValuesShown,
     expire,
@@ -131,11 +132,13 @@ def play_out(
 
 
 def _reply(
-    state: Asked | Shown, defender: Defender, challenger: Challenger | Griefer
+    state: State, defender: Defender, challenger: Challenger | Griefer
 ) -> DefenderMove | ChallengerMove | None:
     match state:
         case ValuesShown() | TensorShown() | Claimed():
             return challenger.reply(state)
+        case Ended():
+            return None
         case _:
             return defender.reply(state)
 

@@ -25,7 +25,7 @@ from nesa.models.disputes.game import (
     step,
     to_move,
 )
-from nesa.models.disputes.moves import Pick, Show, ShowLeaf
+from nesa.models.disputes.moves import Defend, Pick, Show, ShowLeaf
 from nesa.models.disputes.parties import Challenger, Defender
 from nesa.models.folder import load
 from nesa.models.graph import Opcode, Parameter, ParameterKind, Table
@@ -168,7 +168,10 @@ def test_another_shards_rows_are_no_defence():
     with pytest.raises(IllegalMove, match="another leaf than the shard's"):
         step(Opened(replace(first.charge, shard=1)), first.reply(Opened(first.charge)))
     short = second.reply(Opened(second.charge))
-    shard = first.reply(Opened(first.charge)).shard
+    long = first.reply(Opened(first.charge))
+    assert isinstance(short, Defend)
+    assert isinstance(long, Defend)
+    shard = long.shard
     for path in (shard.path, shard.path[1:], shard.path[:1]):
         with pytest.raises(InvalidOpening):
             step(Opened(second.charge), replace(short, last=replace(shard, path=path)))
@@ -180,6 +183,7 @@ def test_no_field_of_a_defence_may_change():
     opened = Opened(defender.charge)
     move = defender.reply(opened)
     assert isinstance(step(opened, move), ValuesShown)
+    assert isinstance(move, Defend)
     for changed in changed_defences(move):
         with pytest.raises(InvalidInput):
             step(opened, changed)
