@@ -4,6 +4,8 @@ NesaError
 ├── InvalidInput            the caller gave something that no retry will make right
 │   ├── InvalidTensor       wrong shape, dtype, range, a fraction or NaN
 │   ├── InvalidModel        a model file or table that breaks a rule of `int-v1`
+│   ├── InvalidOpening      opened leaves that are not those which a judge must read
+│   ├── IllegalMove         a move that a dispute's game does not allow
 │   ├── InvalidMessage      a message, signature or envelope that does not check out
 │   └── InvalidConfiguration a setting, key file, password or path
 ├── Rejected                the chain refused; carries the contract's reason
@@ -44,6 +46,10 @@ class InvalidModel(InvalidInput):
 
 class InvalidOpening(InvalidInput):
     """Opened leaves that are not those which a judge must read."""
+
+
+class IllegalMove(InvalidInput):
+    """A move that the game of a dispute does not allow; the clock goes on."""
 
 
 class InvalidMessage(InvalidInput):

@@ -39,6 +39,15 @@ class Tree:
         """Number of leaves."""
         return len(self._levels[0])
 
+    @property
+    def height(self) -> int:
+        """Levels above the leaves."""
+        return len(self._levels) - 1
+
+    def nodes(self, level: int, places: range) -> tuple[bytes, ...]:
+        """Nodes side by side, `level` levels above the leaves."""
+        return tuple(self._levels[level][places.start : places.stop])
+
     def siblings(self, places: Sequence[int]) -> tuple[bytes, ...]:
         """The nodes that lead from leaves at ascending `places` to the root."""
         found, level_places = [], list(places)

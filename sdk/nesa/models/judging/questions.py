@@ -73,22 +73,73 @@ class RowFacts:
     roots: tuple[bytes, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class TableLeaf:
+    """What one leaf under an operators root says; an operator, or where a shard begins and ends."""
+
+    index: int
+    opcode: Opcode
+    attributes: tuple[int, ...]
+    inputs: tuple[int, ...]
+    types: tuple[bytes, ...]
+    output: int
+    output_type: bytes
+    roots: tuple[bytes, ...]
+
+
+def leaf_of(operators_root: bytes, rows: int, data: bytes, path: Sequence[bytes]) -> TableLeaf:
+    """The leaf that `data` is the encoding of, which `path` leads to among `rows` leaves.
+
+    Raises:
+        InvalidOpening: no leaf of the version.
+    """
+    leaf = _decoded(data)
+    if root_of([leaf.index], [leaf_hash(data)], rows, path) != operators_root:
+        raise InvalidOpening("the row is none of the version")
+    return leaf
+
+
+def last_leaf_of(operators_root: bytes, data: bytes, path: Sequence[bytes]) -> TableLeaf:
+    """The last leaf under an operators root; its index tells how many there are.
+
+    Only its path has all siblings on the left, so no other leaf can pass for it.
+
+    Raises:
+        InvalidOpening: not the last leaf of the version.
+    """
+    return leaf_of(operators_root, _decoded(data).index + 1, data, path)
+
+
+def _decoded(data: bytes) -> TableLeaf:
+    try:
+        index, code, attributes, inputs, types, *written = decode(ROW_ABI, data)
+        return TableLeaf(index, Opcode(code), attributes, inputs, types, *written)
+    except (DecodingError, ValueError) as error:
+        raise InvalidOpening(f"no row of int-v1: {error}") from error
+
+
+def facts_of(leaf: TableLeaf) -> RowFacts:
+    """What a leaf says of an operator.
+
+    Raises:
+        InvalidOpening: it is none, or its types are none of `int-v1`.
+    """
+    try:
+        output_type = EdgeType.unpack(leaf.output_type)
+        row = Row(leaf.opcode, leaf.attributes, leaf.inputs, output_type)
+        return RowFacts(row, tuple(EdgeType.unpack(word) for word in leaf.types), leaf.roots)
+    except InvalidInput as error:
+        raise InvalidOpening(f"no row of int-v1: {error}") from error
+
+
 def row_of(question: Question) -> RowFacts:
     """The row that a question is about.
 
     Raises:
         InvalidOpening: no row of the version, or an element or a digest too many.
     """
-    try:
-        index, code, attributes, inputs, types, _, output, roots = decode(ROW_ABI, question.row)
-        row = Row(Opcode(code), tuple(attributes), tuple(inputs), EdgeType.unpack(output))
-        facts = RowFacts(row, tuple(EdgeType.unpack(word) for word in types), tuple(roots))
-    except (DecodingError, InvalidInput, ValueError) as error:
-        raise InvalidOpening(f"no row of int-v1: {error}") from error
-    root = root_of([index], [leaf_hash(question.row)], question.rows, question.path)
-    if root != question.operators_root:
-        raise InvalidOpening("the row is none of the version")
-    if not 0 <= question.element < row.output_type.elements:
+    facts = facts_of(leaf_of(question.operators_root, question.rows, question.row, question.path))
+    if not 0 <= question.element < facts.row.output_type.elements:
         raise InvalidOpening(f"element {question.element} does not exist")
     if len(question.tensors) != len(facts.types):
         raise InvalidOpening("one digest for each input is needed")

@@ -10,7 +10,8 @@ from nesa.models.graph import Integers, Opcode, Parameter, ParameterKind, Row, T
 from nesa.models.judging.addresses import Address, address, columns_of
 from nesa.models.judging.questions import MAX_LEAVES, MAX_NODES, Opening, Question
 from nesa.models.judging.verdicts import extent_of
-from nesa.models.opcodes.operands import LEAF_OPERANDS, Source
+from nesa.models.opcodes import operator
+from nesa.models.opcodes.operands import LEAF_OPERANDS, Fold, Source
 from nesa.protocol.digests import bytes_root, tensor_digest
 from nesa.protocol.ids import Digest
 from nesa.protocol.openings import Tree, leaf_bytes
@@ -58,6 +59,12 @@ class Witness:
         """Commits to these canonical bytes of a value, which may break its range."""
         self._bytes[value] = data
 
+    def tree(self, value: int) -> Tree:
+        """The tree over the canonical bytes of a value."""
+        if value not in self._trees:
+            self._trees[value] = Tree.of_bytes(self.encoded(value))
+        return self._trees[value]
+
     def extent(self, index: int) -> int:
         """How many operands of an element of row `index` can be cut into parts."""
         return extent_of(self.table.rows[index])[1]
@@ -79,30 +86,69 @@ class Witness:
             found.append(self._open(row, place))
         return tuple(found)
 
+    def takes(self, index: int, element: int, first: int, stop: int) -> bool:
+        """Whether a judge takes operands `first <= k < stop` at once, and cheaply."""
+        return stop - first <= self._most(index) and self._fits(index, element, first, stop)
+
     def parts(self, index: int, element: int) -> list[tuple[int, int]]:
         """Cuts the operands of an element into parts that a judge takes cheaply: [first, stop)."""
         count, first, found = self.extent(index), 0, []
-        row = self.table.rows[index]
-        in_lanes = row.opcode is Opcode.LINEAR and self._itemsize(row, 0) == 1
-        most = LEAF_OPERANDS if in_lanes else SINGLE_OPERANDS
         while first < count:
-            size = min(most, count - first)
-            while not self._fits(index, element, first, first + size):
+            size = min(self._most(index), count - first)
+            while not self.takes(index, element, first, first + size):
                 size = (size + 1) // 2
             found.append((first, first + size))
             first += size
         return found
 
+    def worth(self, index: int, element: int, first: int, stop: int) -> int:
+        """What operands `first <= k < stop` of an element make, the element when they are all.
+
+        Raises:
+            InvalidOpening: no such operands.
+        """
+        fold, _ = extent_of(self.table.rows[index])
+        starts = range(first, stop, LEAF_OPERANDS)
+        ends = (min(start + LEAF_OPERANDS, stop) for start in starts)
+        found = [
+            self._worth(index, element, start, end) for start, end in zip(starts, ends, strict=True)
+        ]
+        return max(found) if fold is Fold.LARGEST else sum(found)
+
     def open_places(self, value: int, places: Sequence[int]) -> Opening:
         """Opens several elements of a value."""
         wanted = Address(0, 0, tuple(places))
         itemsize = self.table.type_of(value).dtype.itemsize
-        return _opened(self._tree(value), self.encoded(value), wanted.leaves(itemsize))
+        return _opened(self.tree(value), self.encoded(value), wanted.leaves(itemsize))
 
     @cached_property
     def rows(self) -> Tree:
         """The tree of the table, whose root is that of the operators."""
         return Tree(self.table.leaves)
+
+    def _most(self, index: int) -> int:
+        row = self.table.rows[index]
+        in_lanes = row.opcode is Opcode.LINEAR and self._itemsize(row, 0) == 1
+        return LEAF_OPERANDS if in_lanes else SINGLE_OPERANDS
+
+    def _worth(self, index: int, element: int, first: int, stop: int) -> int:
+        row = self.table.rows[index]
+        types = self.table.types_of(row.inputs)
+        columns: list[tuple[int, ...]] = []
+        for source, column in columns_of(row, types, element, first, stop):
+            chosen = columns[0] if columns else ()
+            place = address(row, source, column, chosen) if column else Address(source, 0, ())
+            columns.append(self._read(row, place))
+        return operator(row.opcode).judge(row, columns)
+
+    def _read(self, row: Row, place: Address) -> tuple[int, ...]:
+        if isinstance(place.source, ParameterKind):
+            held = _parameter(row, place.source).values
+            flat = held[place.channel] if place.source is ParameterKind.WEIGHTS else held
+        else:
+            flat = self.values[row.inputs[place.source]]
+        numbers = flat.reshape(-1)
+        return tuple(int(numbers[at]) if at >= 0 else 0 for at in place.places)
 
     def _fits(self, index: int, element: int, first: int, stop: int) -> bool:
         if stop - first == 1:
@@ -119,7 +165,7 @@ class Witness:
         leaves = place.leaves(self._itemsize(row, place.source))
         if isinstance(place.source, ParameterKind):
             return len(leaves) <= MAX_LEAVES
-        nodes = self._tree(row.inputs[place.source]).siblings(leaves)
+        nodes = self.tree(row.inputs[place.source]).siblings(leaves)
         return len(leaves) <= MAX_LEAVES and len(nodes) <= MAX_NODES
 
     def _itemsize(self, row: Row, source: Source) -> int:
@@ -137,7 +183,7 @@ class Witness:
         leaves = place.leaves(self._itemsize(row, place.source))
         if not isinstance(place.source, ParameterKind):
             value = row.inputs[place.source]
-            return _opened(self._tree(value), self.encoded(value), leaves)
+            return _opened(self.tree(value), self.encoded(value), leaves)
         parameter = _parameter(row, place.source)
         if place.source is not ParameterKind.WEIGHTS:
             return _opened(Tree.of_bytes(parameter.data), parameter.data, leaves)
@@ -145,11 +191,6 @@ class Witness:
         opening = _opened(Tree.of_bytes(data), data, leaves)
         path = self._weight_tree(parameter).siblings([place.channel])
         return Opening(opening.leaves, opening.data, opening.siblings, path)
-
-    def _tree(self, value: int) -> Tree:
-        if value not in self._trees:
-            self._trees[value] = Tree.of_bytes(self.encoded(value))
-        return self._trees[value]
 
     def _weight_tree(self, parameter: Parameter) -> Tree:
         if id(parameter) not in self._weights:

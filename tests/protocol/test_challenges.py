@@ -1,0 +1,116 @@
+"""Bonds are paid to the unit, one won defence saves a digest, and silence saves nobody."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nesa.protocol.challenges import (
+    Challenge,
+    Ending,
+    Fallen,
+    FallenElsewhere,
+    Result,
+    Slash,
+    Stakes,
+    Standing,
+    Undecided,
+    defended,
+    resolved,
+    settlement,
+    verdict,
+)
+from nesa.protocol.errors import IllegalMove
+from nesa.protocol.ids import Address
+
+CHALLENGER, OUTSIDER = Address("0x" + "ee" * 20), Address("0x" + "dd" * 20)
+SIGNERS = tuple(Address("0x" + f"{number:02x}" * 20) for number in range(1, 5))
+STAKES = Stakes(101, 51, 1001)
+OPENED = Challenge(CHALLENGER, SIGNERS, STAKES, 100)
+ENDED = (Result.WON, Result.LOST_BY_TIME, Result.LOST_BY_FACT)
+
+
+def after(*results: Result) -> Challenge:
+    """A challenge that as many signers defended, with these results."""
+    challenge = OPENED
+    for signer, _ in zip(SIGNERS, results, strict=False):
+        challenge = defended(challenge, signer, 50)
+    for signer, result in zip(SIGNERS, results, strict=False):
+        challenge = resolved(challenge, signer, result)
+    return challenge
+
+
+def test_nobody_defends_and_the_digest_falls() -> None:
+    assert verdict(OPENED, 100) == Undecided()
+    assert verdict(OPENED, 101) == Fallen()
+    ended = settlement(OPENED, Fallen())
+    assert ended.paid == {CHALLENGER: 101}
+    assert ended.burned == 0
+    assert ended.slashes == tuple(Slash(signer, 1001, 500) for signer in SIGNERS)
+
+
+def test_one_won_defence_is_enough() -> None:
+    challenge = after(Result.LOST_BY_FACT, Result.LOST_BY_TIME, Result.WON)
+    assert verdict(challenge, 60) == Standing(SIGNERS[2])
+    ended = settlement(challenge, Standing(SIGNERS[2]))
+    assert ended.paid == {CHALLENGER: 25 + 25, SIGNERS[2]: 51 + 50}
+    assert ended.burned == 26 + 26 + 51
+    assert ended.slashes == (Slash(SIGNERS[0], 1001, 500),)
+
+
+def test_a_lost_defence_does_not_decide_before_the_window_ends() -> None:
+    """A false friend loses at once, and the honest signers can still come."""
+    challenge = after(Result.LOST_BY_FACT)
+    assert verdict(challenge, 100) == Undecided()
+    saved = resolved(defended(challenge, SIGNERS[1], 100), SIGNERS[1], Result.WON)
+    assert verdict(saved, 500) == Standing(SIGNERS[1])
+    assert verdict(challenge, 101) == Fallen()
+
+
+def test_an_open_game_is_waited_for() -> None:
+    challenge = defended(OPENED, SIGNERS[0], 100)
+    assert verdict(challenge, 10_000) == Undecided()
+    assert verdict(resolved(challenge, SIGNERS[0], Result.LOST_BY_TIME), 10_000) == Fallen()
+
+
+def test_who_may_not_defend_is_refused() -> None:
+    with pytest.raises(IllegalMove, match="did not sign"):
+        defended(OPENED, OUTSIDER, 50)
+    with pytest.raises(IllegalMove, match="time to defend is over"):
+        defended(OPENED, SIGNERS[0], 101)
+    with pytest.raises(IllegalMove, match="defends already"):
+        defended(defended(OPENED, SIGNERS[0], 50), SIGNERS[0], 50)
+    with pytest.raises(IllegalMove, match="time to defend is over"):
+        defended(after(Result.WON), SIGNERS[1], 50)
+    with pytest.raises(IllegalMove, match="no open game"):
+        resolved(OPENED, SIGNERS[0], Result.WON)
+    with pytest.raises(IllegalMove, match="no open game"):
+        resolved(defended(OPENED, SIGNERS[0], 50), SIGNERS[0], Result.OPEN)
+
+
+def test_a_challenge_that_another_one_forestalled_gets_its_bond_back() -> None:
+    challenge = defended(OPENED, SIGNERS[0], 50)
+    ended = settlement(challenge, FallenElsewhere())
+    assert (ended.paid, ended.burned, ended.slashes) == ({SIGNERS[0]: 51, CHALLENGER: 101}, 0, ())
+
+
+@given(
+    bonds=st.tuples(*[st.integers(0, 10**6)] * 3),
+    results=st.lists(st.sampled_from((*ENDED, Result.OPEN)), max_size=4),
+    itself=st.booleans(),
+)
+def test_bonds_are_paid_to_the_unit(bonds, results, itself) -> None:
+    stakes = Stakes(*bonds)
+    challenger = SIGNERS[0] if itself else CHALLENGER
+    defences = tuple(zip(SIGNERS, results, strict=False))
+    challenge = Challenge(challenger, SIGNERS, stakes, 100, defences)
+    won = [signer for signer, result in defences if result is Result.WON]
+    endings: list[Ending] = [Standing(won[0])] if won else [Fallen(), FallenElsewhere()]
+    for ending in endings:
+        ended = settlement(challenge, ending)
+        held = stakes.challenger_bond + len(defences) * stakes.defender_bond
+        assert sum(ended.paid.values()) + ended.burned == held
+        assert ended.burned >= 0
+        assert all(2 * slash.reward <= slash.amount for slash in ended.slashes)
+        assert len({slash.signer for slash in ended.slashes}) == len(ended.slashes)
