@@ -1,4 +1,4 @@
-"""A token that returns false is taken at its word."""
+"""Contracts of clients take a token that returns false at its word."""
 
 from dataclasses import replace
 
@@ -6,7 +6,7 @@ import boa
 import pytest
 
 from tests.deployment import deployer, load_harness
-from tests.market import CREDIT_WINDOW, go_to
+from tests.market import CREDIT_WINDOW
 
 
 @pytest.fixture
@@ -21,23 +21,6 @@ def doubtful(world, token):
     below = (lower.parameters, lower.registry, lower.vault, lower.router, world.committee)
     market = deployer("market/QueryMarket").deploy(token, *below, CREDIT_WINDOW)
     return replace(world, market=market)
-
-
-def test_without_payment_there_is_no_query(doubtful, outsider):
-    with boa.reverts("market: not paid"):
-        doubtful.request(outsider)
-    assert doubtful.market.last_query_id() == 0
-
-
-def test_a_credit_that_was_not_paid_out_stays(doubtful, token, outsider):
-    token.behave(True)
-    query = doubtful.request(outsider)
-    go_to(query.answer_deadline + 1)
-    doubtful.market.refund(query.as_abi())
-    token.behave(False)
-    with boa.reverts("market: transfer failed"):
-        doubtful.market.withdraw(outsider)
-    assert doubtful.matured(outsider) == query.fee
 
 
 def test_a_consumer_needs_its_approval(doubtful, token):
