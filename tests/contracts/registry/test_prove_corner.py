@@ -5,7 +5,7 @@ import pytest
 from nesa.protocol.edges import DType, EdgeType
 from nesa.protocol.ids import ZERO_DIGEST
 from nesa.protocol.versions import ShardFacts
-from tests.contracts.verifiers import Behaviour, code_hash, deploy_verifier, true_proof
+from tests.contracts.verifiers import code_hash, true_proof
 from tests.deployment import (
     INPUT_EDGE,
     MIDDLE_EDGE,
@@ -41,27 +41,6 @@ def test_a_second_time_reverts(registry, circuit_version_id):
     registry.prove_corner(circuit_version_id, 0, *CORNERS[0])
     with boa.reverts("registry: already shown"):
         registry.prove_corner(circuit_version_id, 0, *CORNERS[0])
-
-
-@pytest.mark.parametrize(
-    ("behaviour", "reason"),
-    [
-        (Behaviour.ACCEPTS_ALL, "registry: accepts other output"),
-        (Behaviour.IGNORES_INSTANCES, "registry: accepts other output"),
-        (Behaviour.IGNORES_PROOF, "registry: accepts broken proof"),
-        (Behaviour.ANSWERS_LONG, "registry: proof refused"),
-        (Behaviour.BURNS_GAS, "registry: proof refused"),
-    ],
-)
-def test_a_verifier_that_does_not_look_reverts(registry, developer, behaviour, reason):
-    edge = EdgeType(DType.INT32, (2,), -(2**31), 2**31 - 1)
-    facts = ShardFacts((edge,), (edge,), ZERO_DIGEST, ZERO_DIGEST, ZERO_DIGEST)
-    verifier = deploy_verifier(behaviour)
-    shards = with_circuits((facts,), code_hash(verifier))
-    version_id = register_version(registry, developer, shards, (verifier,))
-    values = edge.encode(np.array([7, 8]))
-    with boa.reverts(reason):
-        registry.prove_corner(version_id, 0, values, values, bytes(32))
 
 
 @pytest.mark.parametrize("first", [-(2**31), 2**31 - 1, 0, 258])
