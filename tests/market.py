@@ -124,6 +124,13 @@ class World:
         self.lower.token.approve(self.market, 2**256 - 1, sender=account)
         return account
 
+    def over(self, token: VyperContract) -> World:
+        """The same world with a market of its own, which is paid in another token."""
+        lower = self.lower
+        below = (lower.parameters, lower.registry, lower.vault, lower.router, self.committee)
+        market = deployer("market/QueryMarket").deploy(token, *below, CREDIT_WINDOW)
+        return replace(self, market=market)
+
     # --- Asking ---
 
     def order(self, shards: int = 1, **changes: Any) -> tuple[Any, ...]:

@@ -11,7 +11,6 @@ from nesa.protocol.fees import split_fee
 from nesa.protocol.ids import ZERO_DIGEST
 from nesa.protocol.outcomes import outcome_as_abi
 from nesa.protocol.queries import Privacy, report_words
-from tests.adversary.test_money import over_token
 from tests.deployment import EPOCH_SECONDS
 from tests.market import TENSORS, go_to, pass_blocks
 from tests.reports import changed, keys_of, signer_address
@@ -60,7 +59,7 @@ def test_other_chain(world, query, work, chain_id):
 def test_other_deployment(world, client, query, work):
     """The attacker replays what the same operators signed for a second market over the same vault,
     where it asked the same question: commitments and signatures hold the market."""
-    second = over_token(world, world.lower.token)
+    second = world.over(world.lower.token)
     world.lower.token.approve(second.market, 2**256 - 1, sender=client)
     theirs = second.request(client)
     assert theirs.query_id == query.query_id

@@ -218,19 +218,11 @@ def test_earmark_invariant(world, client, outsider, seed):
 # --- Tokens ---
 
 
-def over_token(world, token):
-    """The same world with a market that is bound to another token."""
-    lower = world.lower
-    below = (lower.parameters, lower.registry, lower.vault, lower.router, world.committee)
-    market = deployer("market/QueryMarket").deploy(token, *below, CREDIT_WINDOW)
-    return replace(world, market=market)
-
-
 def test_token_returns_false(world, outsider):
     """A client pays with a token that says no without reverting, or a payment fails silently: what
     the token returns is checked, so there is no query without pay and no credit is lost."""
     token = load_harness("DoubtfulToken")
-    doubtful = over_token(world, token)
+    doubtful = world.over(token)
     with boa.reverts("market: not paid"):
         doubtful.request(outsider)
     assert doubtful.market.last_query_id() == 0

@@ -1,12 +1,9 @@
 """Contracts of clients take a token that returns false at its word."""
 
-from dataclasses import replace
-
 import boa
 import pytest
 
 from tests.deployment import deployer, load_harness
-from tests.market import CREDIT_WINDOW
 
 
 @pytest.fixture
@@ -17,10 +14,7 @@ def token():
 @pytest.fixture
 def doubtful(world, token):
     """The same world with a market that is bound to that token."""
-    lower = world.lower
-    below = (lower.parameters, lower.registry, lower.vault, lower.router, world.committee)
-    market = deployer("market/QueryMarket").deploy(token, *below, CREDIT_WINDOW)
-    return replace(world, market=market)
+    return world.over(token)
 
 
 def test_a_consumer_needs_its_approval(doubtful, token):
