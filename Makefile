@@ -13,7 +13,7 @@ export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.tools/bin:$(PATH)
 SETUP = $(PYTHON) -m scripts.setup
 # These start chains, miners and oracles as processes and keep their clocks: one after the other,
 # when nothing else wants the cores.
-PROCESS_TESTS = tests/chain tests/devnet tests/end_to_end tests/miner/operating tests/oracle
+PROCESS_TESTS = tests/adversary/daemons tests/chain tests/devnet tests/end_to_end tests/miner/operating tests/oracle
 SOURCES = $(wildcard sdk miners oracle scripts tests benchmarks examples)
 # Off: 4 does not see calls through a module's immutables; 5 and 10 speak of reserved functions,
 # which keep the arguments and the mutability that their interface promises; 11 wants leading

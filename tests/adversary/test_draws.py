@@ -1,5 +1,7 @@
 """Attacks on who is drawn: seeds that are tried out, thrown away, withheld, or outlived."""
 
+from typing import Any
+
 import boa
 import pytest
 from eth_utils.crypto import keccak
@@ -21,7 +23,7 @@ def test_seed_grind(world, client):
     """A client tries inputs and terms until the committee is its own: the seed is the hash of a
     block after the request, and nothing that a client chooses enters it."""
     number = boa.env.evm.patch.block_number
-    choices = [
+    choices: list[dict[str, Any]] = [
         {},
         {"input": bytes(30)},
         {"replicas": 3},
