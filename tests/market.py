@@ -124,6 +124,11 @@ class World:
         self.lower.token.approve(self.market, 2**256 - 1, sender=account)
         return account
 
+    def copy(self) -> World:
+        """The same contracts; operators that are added later are known to the copy alone."""
+        fields = ("keys", "owners", "versions", "proved")
+        return replace(self, **{name: dict(getattr(self, name)) for name in fields})
+
     def over(self, token: VyperContract) -> World:
         """The same world with a market of its own, which is paid in another token."""
         lower = self.lower
