@@ -126,8 +126,13 @@ class World:
 
     def copy(self) -> World:
         """The same contracts; operators that are added later are known to the copy alone."""
-        fields = ("keys", "owners", "versions", "proved")
-        return replace(self, **{name: dict(getattr(self, name)) for name in fields})
+        return replace(
+            self,
+            keys=dict(self.keys),
+            owners=dict(self.owners),
+            versions=dict(self.versions),
+            proved=dict(self.proved),
+        )
 
     def over(self, token: VyperContract) -> World:
         """The same world with a market of its own, which is paid in another token."""
