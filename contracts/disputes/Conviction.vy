@@ -40,12 +40,24 @@ def __init__(fold_judge: address, element_judge: address):
 
 @external
 @view
-def convicts(
-    position: IElementGame.Position, accusation: IConviction.Accusation
-) -> bool:
+def convicts(position: Bytes[2304], accusation: Bytes[40960]) -> bool:
     """
     @notice Whether a judge finds another integer than was claimed; see `IConviction`.
     """
+    return self._is_wrong(
+        abi_decode(position, IElementGame.Position),
+        abi_decode(accusation, IConviction.Accusation),
+    )
+
+
+# === Internals ===
+
+
+@internal
+@view
+def _is_wrong(
+    position: IElementGame.Position, accusation: IConviction.Accusation
+) -> bool:
     claim: IElementGame.Claim = element_claims.claim(
         position, accusation.row.data, accusation.data, accusation.choice
     )
@@ -70,9 +82,6 @@ def convicts(
         question, claim.first, claim.stop, accusation.openings
     )
     return found != claim.value
-
-
-# === Internals ===
 
 
 @internal

@@ -29,10 +29,36 @@ MAX_HEIGHT: constant(uint256) = 40
 
 @external
 @view
-def play(position: IElementGame.Position, move: IElementGame.Move) -> IElementGame.Position:
+def opened(charge: IElementGame.Charge) -> Bytes[2304]:
+    """
+    @notice Where every game begins; see `IElementGame`.
+    """
+    position: IElementGame.Position = empty(IElementGame.Position)
+    position.phase = IElementGame.Phase.OPENED
+    position.charge = charge
+    return abi_encode(position)
+
+
+@external
+@view
+def play(position: Bytes[2304], move: Bytes[16384]) -> (Bytes[2304], bool):
     """
     @notice The position after a move; see `IElementGame`.
     """
+    next: IElementGame.Position = self._after(
+        abi_decode(position, IElementGame.Position), abi_decode(move, IElementGame.Move)
+    )
+    return abi_encode(next), self._is_defenders(next.phase)
+
+
+# === Moves ===
+
+
+@internal
+@view
+def _after(
+    position: IElementGame.Position, move: IElementGame.Move
+) -> IElementGame.Position:
     next: IElementGame.Position = position
     if move.kind == IElementGame.MoveKind.DEFEND:
         assert position.phase == IElementGame.Phase.OPENED, "game: not just opened"
@@ -71,6 +97,20 @@ def play(position: IElementGame.Position, move: IElementGame.Move) -> IElementGa
         next.values = []
         next.phase = IElementGame.Phase.PARTS_ASKED
     return next
+
+
+@internal
+@view
+def _is_defenders(phase: IElementGame.Phase) -> bool:
+    # No move leads back to a game that was just opened.
+    asked: IElementGame.Phase = (
+        IElementGame.Phase.VALUES_ASKED
+        | IElementGame.Phase.ROW_NAMED
+        | IElementGame.Phase.TENSOR_ASKED
+        | IElementGame.Phase.LEAF_NAMED
+        | IElementGame.Phase.PARTS_ASKED
+    )
+    return phase in asked
 
 
 # === Defender ===

@@ -7,10 +7,19 @@ from typing import Any
 
 import numpy as np
 import pytest
+from eth_abi.abi import decode, encode
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nesa.models.disputes.encoding import accusation_abi, move_abi, position_abi, state_after
+from nesa.models.disputes.encoding import (
+    MOVE_ABI,
+    POSITION_ABI,
+    decoded_move,
+    encoded_accusation,
+    encoded_move,
+    encoded_position,
+    state_after,
+)
 from nesa.models.disputes.game import (
     Cause,
     Claimed,
@@ -24,7 +33,7 @@ from nesa.models.disputes.game import (
 from nesa.models.disputes.moves import Convict, Defend, Move
 from nesa.models.disputes.parties import Challenger, Defender
 from nesa.models.disputes.traces import Charge
-from nesa.protocol.errors import InvalidInput
+from nesa.protocol.errors import IllegalMove, InvalidInput
 from tests.judging import drawn_inputs, witness_of
 from tests.models.disputes.parties import Griefer, Liar, changed_defences, falsified
 from tests.models.tables import TABLES, corners, small_network
@@ -54,15 +63,17 @@ class OnChain:
 
     def __init__(self, contracts: Contracts, charge: Charge) -> None:
         self.contracts, self.charge = contracts, charge
-        self.position: Any = position_abi(charge, Opened(charge))
+        self.position: bytes = contracts.game.opened(charge.as_abi())
+        self.is_defenders = True
 
     def play(self, state: State, move: Move) -> bool:
         """Plays a move out of `state`; whether it convicts the defender."""
         if not isinstance(move, Convict):
-            self.position = self.contracts.game.play(self.position, move_abi(state, move))
+            moved = self.contracts.game.play(self.position, encoded_move(state, move))
+            self.position, self.is_defenders = moved
             return False
         assert isinstance(state, Claimed)
-        accusation = accusation_abi(state, move)
+        accusation = encoded_accusation(state, move)
         if not self.contracts.conviction.convicts(self.position, accusation):
             raise Revert(b"")
         return True
@@ -73,11 +84,14 @@ class OnChain:
             self.play(state, move)
 
 
+CHARGE = Charge(bytes(32), 0, 1, bytes(32), bytes(32))
+
+
 def walk(contracts: Contracts, charge: Charge, defender: Any, challenger: Any) -> State:
     """Both games side by side until the end, or until a side has no legal move."""
     state: State = Opened(charge)
     chain = OnChain(contracts, charge)
-    moves: list[Any] = []
+    moves: list[bytes] = []
     while (side := to_move(state)) is not None:
         move = (defender if side is Side.DEFENDER else challenger).reply(state)
         if move is None:
@@ -91,16 +105,11 @@ def walk(contracts: Contracts, charge: Charge, defender: Any, challenger: Any) -
         if chain.play(before, move):
             assert state == Ended(Side.CHALLENGER, Cause.FACT)
             return state
-        moves.append(move_abi(before, move))
-        assert as_tuples(position_abi(charge, state)) == as_tuples(chain.position)
-    followed = position_abi(charge, state_after(charge, moves))
-    assert followed == position_abi(charge, state)
+        moves.append(encoded_move(before, move))
+        assert encoded_position(charge, state) == chain.position
+        assert chain.is_defenders == (to_move(state) is Side.DEFENDER)
+    assert encoded_position(charge, state_after(charge, moves)) == chain.position
     return state
-
-
-def as_tuples(value: Any) -> Any:
-    """The same with every list a tuple."""
-    return tuple(map(as_tuples, value)) if isinstance(value, list | tuple) else value
 
 
 @pytest.mark.parametrize("name", TABLES)
@@ -170,20 +179,29 @@ def test_no_field_of_a_defence_may_change(contracts):
     ],
 )
 def test_a_move_out_of_place_is_refused(contracts, kind, leaves, reason):
-    table = small_network()
-    defender = Defender(witness_of(table, drawn_inputs(table, np.random.default_rng(4))), 0)
-    start = position_abi(defender.charge, Opened(defender.charge))
     kinds = ("DEFEND", "PICK", "SHOW", "SHOW_ROW", "SHOW_LEAF", "CONTEST", "STATE_PARTS")
     flag = 1 << kinds.index(kind) if kind in kinds else 0
     move: Any = (flag, [(b"", [])] * leaves, [], [], [], [], b"", [], 0)
     with pytest.raises(Revert, match=reason):
-        contracts.game.play(start, move)
+        contracts.game.play(contracts.game.opened(CHARGE.as_abi()), encode([MOVE_ABI], [move]))
 
 
 def test_nothing_is_picked_before_anything_is_shown(contracts):
-    table = small_network()
-    defender = Defender(witness_of(table, drawn_inputs(table, np.random.default_rng(4))), 0)
-    start = position_abi(defender.charge, Opened(defender.charge))
-    asked = (*start[:3], (1, 0, 0, [bytes(32)]), *start[4:])
+    (start,) = decode([POSITION_ABI], contracts.game.opened(CHARGE.as_abi()))
+    asked = encode([POSITION_ABI], [(*start[:3], (1, 0, 0, [bytes(32)]), *start[4:])])
+    pick = encode([MOVE_ABI], [(2, [], [], [], [], [], b"", [], 0)])
     with pytest.raises(Revert, match="game: nothing is shown"):
-        contracts.game.play(asked, (2, [], [], [], [], [], b"", [], 0))
+        contracts.game.play(asked, pick)
+
+
+@pytest.mark.parametrize("cut", [0, 31, 32, 100, -32])
+def test_a_cut_position_is_none(contracts, cut):
+    start = contracts.game.opened(CHARGE.as_abi())
+    with pytest.raises(Revert):
+        contracts.game.play(start[:cut], encode([MOVE_ABI], [(2, [], [], [], [], [], b"", [], 0)]))
+
+
+def test_bytes_that_are_no_move_are_refused():
+    for data in (b"", bytes(64), encode([MOVE_ABI], [(3, [], [], [], [], [], b"", [], 0)])):
+        with pytest.raises(IllegalMove):
+            decoded_move(data)

@@ -1,6 +1,7 @@
-"""Positions and moves as the contracts take them: the structs of `IElementGame` and `IConviction`.
+"""Positions, moves and accusations as the contracts take them: ABI encodings of the structs of
+`IElementGame` and `IConviction`.
 
-A contract keeps the hash of a position, so whoever moves brings the position along. Both sides make
+The court keeps the hash of a position, so whoever moves brings the position along. Both sides make
 it from the moves that they saw.
 """
 
@@ -8,6 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any, Final, TypeAlias, assert_never
+
+from eth_abi.abi import decode, encode
+from eth_abi.exceptions import DecodingError
 
 from nesa.models.disputes.descent import Node
 from nesa.models.disputes.game import (
@@ -43,7 +47,7 @@ from nesa.models.judging import Opening
 from nesa.protocol.digests import leaf_hash
 from nesa.protocol.errors import IllegalMove
 
-Struct: TypeAlias = tuple[Any, ...]
+_Struct: TypeAlias = tuple[Any, ...]
 
 # Flags of `IElementGame`, one bit each in the order of the interface.
 _PHASES: Final = (
@@ -60,17 +64,76 @@ _PHASES: Final = (
 )
 _DEFEND, _PICK, _SHOW, _SHOW_ROW, _SHOW_LEAF, _CONTEST, _STATE_PARTS = (1 << k for k in range(7))
 
+_PROOF: Final = "(bytes,bytes32[])"
+_TRACE: Final = "(uint256,uint256[],uint256,uint256,uint256,bytes32)"
+_CHARGE: Final = "(bytes32,uint256,uint256,bytes32,bytes32)"
+_DESCENT: Final = "(uint256,uint256,uint256,bytes32[])"
+_CLAIM: Final = "(uint256,uint256,uint256,int256)"
+_OPENING: Final = "(uint256[],uint256[],bytes32[],bytes32[])"
+POSITION_ABI: Final = f"(uint256,{_CHARGE},{_TRACE},{_DESCENT},bytes32,{_CLAIM},int256[])"
+MOVE_ABI: Final = (
+    f"(uint256,{_PROOF}[],bytes32[],bytes32[],bytes32[],bytes32[],bytes,int256[],uint256)"
+)
+ACCUSATION_ABI: Final = f"(uint256,{_PROOF},bytes,bytes32[],bytes32[],uint256,{_OPENING}[])"
+
 _NO_TRACE: Final = (0, (), 0, 0, 0, bytes(32))
 _NO_DESCENT: Final = (0, 0, 0, ())
 _NO_CLAIM: Final = (0, 0, 0, 0)
 
 
-def position_abi(charge: Charge, state: State) -> Struct:
+def encoded_position(charge: Charge, state: State) -> bytes:
     """Where a game stands, as `IElementGame.Position`.
 
     Raises:
         IllegalMove: the game has ended, and no contract keeps that.
     """
+    return encode([POSITION_ABI], [_position_of(charge, state)])
+
+
+def encoded_move(state: State, move: Move) -> bytes:
+    """A move out of `state`, as `IElementGame.Move`; `encoded_accusation` for a `Convict`.
+
+    Raises:
+        IllegalMove: not a move that a game takes in this state.
+    """
+    return encode([MOVE_ABI], [_move_of(state, move)])
+
+
+def encoded_accusation(state: Claimed, move: Convict) -> bytes:
+    """A conviction, as `IConviction.Accusation`."""
+    place, openings = _evidence(move.evidence)
+    row = (state.row.proof.data, state.row.proof.path)
+    shown = [opening.as_abi() for opening in openings]
+    fields = (move.claim, row, state.leaf.data, move.tensors, move.siblings, place, shown)
+    return encode([ACCUSATION_ABI], [fields])
+
+
+def decoded_move(data: bytes) -> Move:
+    """The move that an `IElementGame.Move` states.
+
+    Raises:
+        IllegalMove: it is none.
+    """
+    try:
+        (fields,) = decode([MOVE_ABI], data)
+    except (DecodingError, OverflowError) as error:
+        raise IllegalMove(f"{len(data)} bytes that are no move") from error
+    return _as_move(*fields)
+
+
+def state_after(charge: Charge, moves: Sequence[bytes]) -> State:
+    """Where a game stands after moves that a court announced, in their order.
+
+    Raises:
+        IllegalMove, InvalidOpening: a move that no court would have taken.
+    """
+    state: State = Opened(charge)
+    for move in moves:
+        state = step(state, decoded_move(move))
+    return state
+
+
+def _position_of(charge: Charge, state: State) -> _Struct:
     match state:
         case Opened():
             return _position("OPENED", charge)
@@ -98,12 +161,7 @@ def position_abi(charge: Charge, state: State) -> Struct:
     assert_never(state)
 
 
-def move_abi(state: State, move: Move) -> Struct:
-    """A move out of `state`, as `IElementGame.Move`; `accusation_abi` for a `Convict`.
-
-    Raises:
-        IllegalMove: not a move that a game takes in this state.
-    """
+def _move_of(state: State, move: Move) -> _Struct:
     match move, state:
         case Defend() as defence, Opened():
             proofs = (defence.last, defence.shard, defence.first)
@@ -125,53 +183,36 @@ def move_abi(state: State, move: Move) -> Struct:
             raise IllegalMove(f"{type(move).__name__} is no move of {type(state).__name__}")
 
 
-def accusation_abi(state: Claimed, move: Convict) -> Struct:
-    """A conviction, as `IConviction.Accusation`."""
-    place, openings = _evidence(move.evidence)
-    row = (state.row.proof.data, state.row.proof.path)
-    shown = [opening.as_abi() for opening in openings]
-    return (move.claim, row, state.leaf.data, move.tensors, move.siblings, place, shown)
-
-
-def move_of(fields: Sequence[Any]) -> Move:
-    """The move that an `IElementGame.Move` states.
-
-    Raises:
-        IllegalMove: it is none.
-    """
-    kind, leaves, inputs, outputs, siblings, nodes, data, values, choice = fields
+def _as_move(
+    kind: int,
+    leaves: Sequence[tuple[bytes, Sequence[bytes]]],
+    inputs: Sequence[bytes],
+    outputs: Sequence[bytes],
+    siblings: Sequence[bytes],
+    nodes: Sequence[bytes],
+    data: bytes,
+    values: Sequence[int],
+    choice: int,
+) -> Move:
     proofs = [LeafProof(leaf, tuple(path)) for leaf, path in leaves]
     match kind, proofs:
-        case _ if kind == _DEFEND and len(proofs) == 3:
-            last, shard, first = proofs
+        case 1, (last, shard, first):
             ends = (tuple(inputs), tuple(outputs), tuple(siblings), tuple(nodes))
             return Defend(last, shard, first, *ends)
-        case _ if kind == _PICK:
+        case 2, _:
             return Pick(choice)
-        case _ if kind == _SHOW:
+        case 4, _:
             return Show(tuple(nodes))
-        case _ if kind == _SHOW_ROW and len(proofs) == 1:
-            return ShowRow(proofs[0], tuple(nodes))
-        case _ if kind == _SHOW_LEAF:
+        case 8, (row,):
+            return ShowRow(row, tuple(nodes))
+        case 16, _:
             return ShowLeaf(data)
-        case _ if kind == _CONTEST:
+        case 32, _:
             return Contest(choice)
-        case _ if kind == _STATE_PARTS:
+        case 64, _:
             return StateParts(tuple(values))
         case _:
             raise IllegalMove(f"kind {kind} with {len(proofs)} leaves is no move")
-
-
-def state_after(charge: Charge, moves: Sequence[Sequence[Any]]) -> State:
-    """Where a game stands after moves that a court announced, in their order.
-
-    Raises:
-        IllegalMove, InvalidOpening: a move that no court would have taken.
-    """
-    state: State = Opened(charge)
-    for fields in moves:
-        state = step(state, move_of(fields))
-    return state
 
 
 def _position(
@@ -182,10 +223,10 @@ def _position(
     row: NamedRow | None = None,
     claim: Claim | None = None,
     values: Sequence[int] = (),
-) -> Struct:
+) -> _Struct:
     return (
         1 << _PHASES.index(phase),
-        _charge(charge),
+        charge.as_abi(),
         _NO_TRACE if trace is None else _trace(trace),
         _descent(nodes) if nodes else _NO_DESCENT,
         bytes(32) if row is None else leaf_hash(row.proof.data),
@@ -194,16 +235,11 @@ def _position(
     )
 
 
-def _charge(charge: Charge) -> Struct:
-    facts = (charge.operators_root, charge.shard, charge.shards)
-    return (*facts, charge.in_digest, charge.out_digest)
-
-
-def _trace(trace: Trace) -> Struct:
+def _trace(trace: Trace) -> _Struct:
     return (trace.leaves, trace.inputs, trace.first, trace.end, trace.base, trace.root)
 
 
-def _descent(nodes: Sequence[Node]) -> Struct:
+def _descent(nodes: Sequence[Node]) -> _Struct:
     first = nodes[0]
     return (first.width, first.level, first.place, tuple(node.digest for node in nodes))
 
@@ -218,7 +254,7 @@ def _move(
     data: bytes = b"",
     values: Sequence[int] = (),
     choice: int = 0,
-) -> Struct:
+) -> _Struct:
     proofs = [(leaf.data, leaf.path) for leaf in leaves]
     return (kind, proofs, inputs, outputs, siblings, nodes, data, values, choice)
 
