@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
@@ -142,9 +142,8 @@ class RevmChain:
     ) -> RevmContract:
         """The contract at `path` below the repository's root, without its extension."""
         compiled = compiled_as(path, build)
-        constructor = next((e for e in compiled["abi"] if e["type"] == "constructor"), None)
-        types = [_canonical(i) for i in constructor["inputs"]] if constructor else []
-        code = bytes.fromhex(compiled["bytecode"][2:]) + encode(types, arguments)
+        code = bytes.fromhex(compiled["bytecode"][2:])
+        code += encoded_arguments(compiled["abi"], arguments)
         return RevmContract(self, self.evm.deploy(deployer=sender, code=code), compiled["abi"])
 
 
@@ -195,6 +194,13 @@ def compiled_as(path: str, build: Build = Build.AS_WRITTEN) -> dict[str, Any]:
     compiled = outputs_from_compiler_data(compiler, output_formats=["abi", "bytecode"])
     _keep(kept, json.dumps(compiled))
     return dict(compiled)
+
+
+def encoded_arguments(abi: list[dict[str, Any]], arguments: Sequence[Any]) -> bytes:
+    """What stands behind a contract's creation code."""
+    constructor = next((entry for entry in abi if entry["type"] == "constructor"), None)
+    types = [_canonical(one) for one in constructor["inputs"]] if constructor else []
+    return encode(types, arguments)
 
 
 def _keep(path: Path, text: str) -> None:

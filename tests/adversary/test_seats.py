@@ -45,10 +45,12 @@ def test_left_seats_starve_no_committee(crowded, client):
 def test_left_seats_make_no_report_too_dear(crowded, client):
     """The attacker wants reports to cost more than they earn: 58 of 64 slots are inactive."""
     costs = []
-    for _ in range(4):
+    for _ in range(12):
         crowded.fulfil(crowded.request(client))
         costs.append(crowded.market._computation.get_gas_used())
-    assert max(costs) < 300_000  # slots are warm here, each costs 2,000 more in a transaction
+    # By then most accounts have earned before; slots are warm here, each costs 2,000 more in a
+    # transaction.
+    assert max(costs[8:]) < 260_000
 
 
 def test_left_seats_give_nobody_the_oracles_turn(world, client, outsider):
@@ -92,11 +94,12 @@ def test_duplicate_endpoint(world, client):
     results = tuple(sorted((*report.results, borrowed), key=lambda result: result.position))
     with boa.reverts("committee: not attested"):
         world.fulfil(query, [replace(report, results=results)])
+    owners = [world.owners[signer_address(key)] for key in work.members]
+    before = [world.waiting(owner) for owner in owners]
     world.fulfil(query, [report])
-    copier = world.owners[signer_address(work.members[place])]
-    assert world.waiting(copier) == 0
-    earner = world.owners[signer_address(work.members[honest[0]])]
-    assert world.waiting(earner) >= split_fee(query).slot
+    earned = [world.waiting(owner) - had for owner, had in zip(owners, before, strict=True)]
+    slot = split_fee(query).slot
+    assert earned == [slot if position in honest else 0 for position in range(4)]
 
 
 def drawn_with(world, client, owners):
