@@ -20,12 +20,7 @@ from tests.coverage.recorder import Recorder
 BOUND: Final = 95.0
 """Per cent of each contract's branches."""
 
-TESTS: Final = (
-    "tests/contracts",
-    "tests/adversary",
-    "tests/conformance/test_element_game.py",
-    "tests/conformance/test_judges.py",
-)
+TESTS: Final = ("tests/contracts", "tests/adversary", "tests/conformance")
 OPTIONS: Final = ("-q", "-p", "no:cacheprovider", "--ignore=tests/adversary/daemons")
 
 

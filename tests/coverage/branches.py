@@ -49,7 +49,7 @@ def _sites(code: bytes, source_map: dict[str, Any], root: Path) -> tuple[bytes, 
         if is_jump and isinstance(node, DECISIONS):
             file = Path(node.module_node.resolved_path)
             if file.is_relative_to(root):
-                found[place] = _decision(str(file.relative_to(root)), node)
+                found[place] = _decision(str(file.relative_to(root.parent)), node)
     return code, found
 
 

@@ -15,6 +15,8 @@ import tests.revm as revm
 from tests.coverage.branches import JUMPI, Decision, Sites, decisions
 
 CONTRACTS = deployment.ROOT / "contracts"
+HARNESSES = deployment.ROOT / "tests" / "contracts" / "harness"
+"""Some have a module of the product in them and nothing else."""
 
 
 class Recorder:
@@ -24,12 +26,12 @@ class Recorder:
         self.taken: dict[Decision, set[bool]] = {}
         self._known: list[tuple[bytes, Sites]] = []
         self._by_code: dict[bytes, Sites] = {}
-        for file in sorted(CONTRACTS.rglob("*.vy")):
+        for file in sorted([*CONTRACTS.rglob("*.vy"), *HARNESSES.glob("*.vy")]):
             if file.stem[0].isupper():
                 self._add(deployment._load(file).compiler_data)
 
     def _add(self, compiled: Any) -> None:
-        for code, sites in decisions(compiled, deployment.ROOT):
+        for code, sites in decisions(compiled, CONTRACTS):
             self._known.append((code, sites))
             for decision in sites.values():
                 self.taken.setdefault(decision, set())

@@ -5,7 +5,7 @@ import pytest
 from nesa.protocol.edges import DType, EdgeType
 from nesa.protocol.ids import ZERO_DIGEST
 from nesa.protocol.versions import ShardFacts
-from tests.contracts.verifiers import code_hash, true_proof
+from tests.contracts.verifiers import Behaviour, code_hash, deploy_verifier, true_proof
 from tests.deployment import (
     INPUT_EDGE,
     MIDDLE_EDGE,
@@ -53,6 +53,17 @@ def test_any_first_value_can_be_shown(registry, developer, verifier, first):
     proof = true_proof((edge, edge), (values, values))
     registry.prove_corner(version_id, 0, values, values, proof)
     assert registry.offer(version_id).provable
+
+
+def test_no_proof_at_all_reverts(registry, developer):
+    """There is nothing of it to break, so the verifier could not be seen to look."""
+    edge = EdgeType(DType.INT8, (2,), -127, 127)
+    facts = ShardFacts((edge,), (edge,), ZERO_DIGEST, ZERO_DIGEST, ZERO_DIGEST)
+    careless = deploy_verifier(Behaviour.IGNORES_PROOF)
+    shards = with_circuits((facts,), code_hash(careless))
+    version_id = register_version(registry, developer, shards, (careless,))
+    with boa.reverts("registry: no proof"):
+        registry.prove_corner(version_id, 0, b"\7\x08", b"\7\x08", b"")
 
 
 def test_a_false_proof_reverts(registry, circuit_version_id):
