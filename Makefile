@@ -23,7 +23,7 @@ NATRIX = natrix lint --disable NTX4 NTX5 NTX10 NTX11 \
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-demo setup-train demo test test-train test-deep bench bench-models bench-disputes \
-  mutation lint fix abi lock \
+  mutation coverage lint fix abi lock \
   clean python
 
 help: ## list the targets
@@ -51,6 +51,9 @@ bench-disputes: setup ## measure the gas of judging single elements
 
 mutation: setup ## take safety rules out of the contracts, see whether a test notices; hours
 	@.venv/bin/python -m tests.mutation $(ARGS)
+
+coverage: setup ## which branches of the contracts the tests take; minutes
+	@.venv/bin/python -m tests.coverage $(ARGS)
 
 bench: setup ## measure what the README states
 	@.venv/bin/python -m benchmarks $(ARGS)

@@ -12,6 +12,7 @@ from nesa.protocol.fees import split_fee
 from nesa.protocol.ids import ONE_NES
 from nesa.protocol.outcomes import outcome_as_abi
 from nesa.protocol.parameters import BPS
+from nesa.protocol.queries import Assurance
 from tests.contracts.market.permits import permit, signing_client
 from tests.deployment import QUERY_PARAMETERS, REQUEST_LIMITS, deployer, load_harness
 from tests.market import CREDIT_WINDOW, TENSORS, go_to
@@ -174,6 +175,34 @@ def test_the_rules_of_an_open_query_are_fixed(world, client):
     assert world.waiting(member) >= split_fee(query).slot > 0
     later = world.request(client)
     assert later.rules.miners_bps == 0
+
+
+def test_leaving_a_member_out_pays_nobody_more(world, client):
+    """The oracle, in league with three members, leaves the fourth out so that they share its part:
+    a slot earns the same however many are paid, and the fourth claims its own."""
+    query = world.request(client)
+    outcome = world.fulfil(query, world.reports(query, signers=[0, 1, 2]))
+    slot, work = split_fee(query).slot, world.works(query)[0]
+    owners = [world.owners[signer_address(key)] for key in work.members]
+    assert [world.waiting(owner) for owner in owners] == [slot, slot, slot, 0]
+    result = work.result(3, work.commitments())
+    claim = (query.as_abi(), outcome_as_abi(outcome), 0, work.commitments(), result.as_abi())
+    world.market.claim_slot(*claim)
+    assert [world.waiting(owner) for owner in owners] == [slot] * 4
+
+
+def test_a_version_retired_meanwhile_pays_for_what_is_open(world, client):
+    """A developer retires its version once the answer is in the mempool, so that nobody is paid for
+    it: retiring holds for later requests, and open ones go on under their terms."""
+    query = world.request(client)
+    proved = world.request(client, assurance=Assurance.PROVED)
+    for version_id in (query.version_id, proved.version_id):
+        world.lower.registry.retire(version_id, sender=world.developer)
+    with boa.reverts("registry: version is retired"):
+        world.request(client)
+    world.fulfil(query)
+    world.fulfil_proved(proved)
+    world.assert_solvent()
 
 
 # --- What is earmarked ---
