@@ -62,12 +62,13 @@ class Deployment(_File):
     registry: AddressField
     router: AddressField
     committee: AddressField
+    pricing: AddressField
     market: AddressField
 
     def contracts(self) -> dict[str, Address]:
         """Every contract's address by name."""
-        names = ("token", "parameters", "vault", "registry", "router", "committee", "market")
-        return {name: getattr(self, name) for name in names}
+        names = ("token", "parameters", "vault", "registry", "router", "committee", "pricing")
+        return {name: getattr(self, name) for name in (*names, "market")}
 
 
 class KeyFile(_File):

@@ -93,7 +93,7 @@ def test_a_sealed_query_brings_its_own_digest(world, client):
 @pytest.mark.parametrize(
     "changes",
     [
-        {"assurance": Assurance.CHALLENGED},
+        {"assurance": Assurance.CHALLENGED, "privacy": Privacy.SEALED},
         {"assurance": Assurance.AGREED | Assurance.CHALLENGED},
         {"assurance": Assurance.AGREED | Assurance.PROVED},
         {"assurance": 0},
@@ -192,12 +192,9 @@ def test_an_answer_frees_the_version_again(world, client):
     assert world.market.open_fees(world.versions[1]) == 0
 
 
-@pytest.mark.parametrize(
-    "name", ["token", "parameters", "registry", "vault", "router", "committee", "market"]
-)
+@pytest.mark.parametrize("name", ["token", "parameters", "vault", "committee", "pricing", "market"])
 def test_no_contract_of_the_protocol_can_ask(world, name):
-    contracts = {"committee": world.committee, "market": world.market}
-    own = contracts.get(name) or getattr(world.lower, name)
+    own = getattr(world, name, None) or getattr(world.lower, name)
     with boa.reverts("market: own contract"):
         world.request(own.address)
 
