@@ -5,6 +5,8 @@
 @title Pricing
 @license AGPL-3.0-only
 @notice What an order costs, whether it is offered, and the terms that it becomes; see `IPricing`.
+@custom:invariant 1. Open fees of a version stay within what a lying quorum's seats repay:
+    tests/contracts/market/test_request.py::test_past_what_the_seats_could_repay_reverts
 @custom:kill No switch and no state; a market without it takes no orders and answers all it has.
 """
 from ..interfaces import IModelRegistry

@@ -13,6 +13,10 @@
     tests/invariants/test_query_market.py::QueryMarketMachine.the_market_is_solvent
     2. A query is answered or refunded, and once:
     tests/invariants/test_query_market.py::QueryMarketMachine.a_query_ends_once
+    3. What is set aside in a dispute goes to who earned it or to the requester, and once:
+    tests/invariants/test_query_market.py::QueryMarketMachine.an_earmark_is_released_once
+    4. A CHALLENGED answer is delivered once at most, and never when it was overturned:
+    tests/invariants/test_query_market.py::QueryMarketMachine.an_overturned_answer_is_never_delivered
 @custom:kill No switch. Without committees every open query can be refunded.
 """
 from ethereum.ercs import IERC20

@@ -152,10 +152,11 @@ def test_without_money_it_reverts(world, outsider):
         world.request(outsider)
 
 
-def test_past_what_the_seats_could_repay_reverts(world, client):
+@pytest.mark.parametrize("assurance", [Assurance.AGREED, Assurance.CHALLENGED])
+def test_past_what_the_seats_could_repay_reverts(world, client, assurance):
     # 1,000 NES a seat, 3 of them lie in a quorum, half of it may be open: 1,500 NES.
     world.lower.registry.set_price(world.versions[1], 200 * ONE_NES, 0, sender=world.developer)
-    world.request(client)
+    world.request(client, assurance=assurance)
     assert world.market.open_fees(world.versions[1]) == 800 * ONE_NES
     with boa.reverts("market: exposure cap"):
         world.request(client)
