@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nesa.chain.keystore import read_password
+from nesa.models.judging import Witness
 from nesa.models.proving.prover import Prover
 from nesa.protocol.edges import EdgeType
 from nesa.protocol.ids import VersionId
@@ -21,7 +22,7 @@ from nesa_miner import daemon
 from nesa_miner.config import read_settings
 from nesa_miner.keys import PASSWORD_VARIABLE, open_identity
 from nesa_miner.log_format import configure_logging
-from nesa_miner.surroundings import Library, Runner
+from nesa_miner.surroundings import Runner, WitnessLibrary
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ class LyingRunner:
 class LyingLibrary:
     """Hands out shards that lie; proofs stay true, for no circuit proves a lie."""
 
-    honest: Library
+    honest: WitnessLibrary
 
     async def runner(self, version_id: VersionId, shard: int) -> tuple[ShardFacts, Runner]:
         """A shard that lies."""
@@ -51,6 +52,10 @@ class LyingLibrary:
     async def prover(self, version_id: VersionId, shard: int) -> Prover:
         """The honest prover."""
         return await self.honest.prover(version_id, shard)
+
+    async def witness(self, version_id: VersionId, shard: int, tensors: Sequence[bytes]) -> Witness:
+        """The honest values, of which the miner sees that it cannot defend its output."""
+        return await self.honest.witness(version_id, shard, tensors)
 
     def release(self, version_id: VersionId, shard: int | None = None) -> None:
         """As the honest library does."""

@@ -41,7 +41,7 @@ from nesa_miner.post import Post
 from nesa_miner.seats import held_seats
 from nesa_miner.server import Routes
 from nesa_miner.shards import ShardKey, open_library
-from nesa_miner.surroundings import Library, ReadCommittees, Surroundings
+from nesa_miner.surroundings import Library, ReadCommittees, Surroundings, WitnessLibrary
 from nesa_miner.tasks import TaskPool
 from nesa_miner.transport.http import HttpServer, Limits, MessagesEndpoint
 from nesa_miner.warming import WarmUp
@@ -163,7 +163,7 @@ class Miner:
         return HttpServer(routes, self.settings.host, self.settings.port, LIMITS)
 
 
-Wrap = Callable[[Library], Library]
+Wrap = Callable[[WitnessLibrary], WitnessLibrary]
 """Puts something between the engine and its shards, such as a cache or an experiment."""
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Generic, TypeAlias, TypeVar
 
 from nesa.chain.connection import Connection
 from nesa.chain.contracts import Registry
+from nesa.models.graph import Table
+from nesa.models.judging import Witness
 from nesa.models.proving.circuits import Circuit
 from nesa.models.proving.prover import Prover
 from nesa.models.proving.reference_string import ReferenceFile, locate, require_permitted
@@ -75,6 +77,7 @@ class ShardLibrary:
         self._published: _Once[VersionId, PublishedVersion] = _Once()
         self._runners: _Once[ShardKey, Runner] = _Once()
         self._provers: _Once[ShardKey, Prover] = _Once()
+        self._tables: _Once[VersionId, Table] = _Once()
 
     @property
     def proving_cache(self) -> Path:
@@ -123,6 +126,22 @@ class ShardLibrary:
         facts = await self.facts(version_id, shard)
         return await asyncio.to_thread(self._store.fetch, facts.file_digest)
 
+    async def witness(self, version_id: VersionId, shard: int, tensors: Sequence[bytes]) -> Witness:
+        """Everything that a shard makes of its input, by the definition of its table; slow.
+
+        Raises:
+            InvalidInput: no such version, or the input is not of its edges.
+            Unavailable: neither the node nor a store answers.
+            IntegrityError: a file was changed.
+        """
+        table = await self.table(version_id)
+        return await asyncio.to_thread(Witness.of_shard, table, shard, tensors)
+
+    async def table(self, version_id: VersionId) -> Table:
+        """A version's table, compared with the root that was registered; errors as `witness`."""
+        version = await self.published(version_id)
+        return await self._tables.get(version_id, lambda: asyncio.to_thread(version.table))
+
     async def circuit(self, version_id: VersionId, shard: int) -> Circuit:
         """The circuit of a shard, whose verifying key is the one that the chain knows.
 
@@ -159,6 +178,7 @@ class ShardLibrary:
         self._provers.forget(is_over)
         if shard is None:
             self._published.forget(lambda key: key == version_id)
+            self._tables.forget(lambda key: key == version_id)
 
     async def _read(self, version_id: VersionId, shard: int) -> ShardFacts:
         try:
