@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nesa.chain.keystore import read_password
+from nesa.models.graph import Table
 from nesa.models.judging import Witness
 from nesa.models.proving.prover import Prover
 from nesa.protocol.edges import EdgeType
@@ -52,6 +53,10 @@ class LyingLibrary:
     async def prover(self, version_id: VersionId, shard: int) -> Prover:
         """The honest prover."""
         return await self.honest.prover(version_id, shard)
+
+    async def table(self, version_id: VersionId) -> Table:
+        """The true table."""
+        return await self.honest.table(version_id)
 
     async def witness(self, version_id: VersionId, shard: int, tensors: Sequence[bytes]) -> Witness:
         """The honest values, of which the miner sees that it cannot defend its output."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Generic, TypeAlias, TypeVar
+from typing import TypeAlias
 
 from nesa.chain.connection import Connection
 from nesa.chain.contracts import Registry
@@ -20,6 +20,7 @@ from nesa.protocol.errors import InvalidInput, Rejected
 from nesa.protocol.ids import VersionId
 from nesa.protocol.versions import ShardFacts
 from nesa_miner.config import MinerSettings
+from nesa_miner.once import Once
 from nesa_miner.registrations import find_registration
 from nesa_miner.stacking import checked_runner
 from nesa_miner.store import FileStore
@@ -27,29 +28,6 @@ from nesa_miner.surroundings import Runner
 
 ShardKey: TypeAlias = tuple[VersionId, int]
 """(version id, index of the shard)."""
-
-_K = TypeVar("_K")
-_V = TypeVar("_V")
-
-
-class _Once(Generic[_K, _V]):
-    """Values that are made when they are first asked for; what failed is tried again."""
-
-    def __init__(self) -> None:
-        self._values: dict[_K, _V] = {}
-        self._locks: dict[_K, asyncio.Lock] = {}
-
-    async def get(self, key: _K, make: Callable[[], Awaitable[_V]]) -> _V:
-        """The value of `key`, made by the first caller while the others wait."""
-        async with self._locks.setdefault(key, asyncio.Lock()):
-            if key not in self._values:
-                self._values[key] = await make()
-            return self._values[key]
-
-    def forget(self, is_over: Callable[[_K], bool]) -> None:
-        """Let go of the values of some keys; who has one may go on with it."""
-        for key in [key for key in self._values if is_over(key)]:
-            del self._values[key]
 
 
 class ShardLibrary:
@@ -73,11 +51,11 @@ class ShardLibrary:
         self._proving_cache = proving_cache
         self._ceremony = ceremony
         self._proving_slots = asyncio.Semaphore(1)
-        self._facts: _Once[ShardKey, ShardFacts] = _Once()
-        self._published: _Once[VersionId, PublishedVersion] = _Once()
-        self._runners: _Once[ShardKey, Runner] = _Once()
-        self._provers: _Once[ShardKey, Prover] = _Once()
-        self._tables: _Once[VersionId, Table] = _Once()
+        self._facts: Once[ShardKey, ShardFacts] = Once()
+        self._published: Once[VersionId, PublishedVersion] = Once()
+        self._runners: Once[ShardKey, Runner] = Once()
+        self._provers: Once[ShardKey, Prover] = Once()
+        self._tables: Once[VersionId, Table] = Once()
 
     @property
     def proving_cache(self) -> Path:

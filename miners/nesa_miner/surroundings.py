@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from nesa.chain.committees import DrawnCommittees, Seat
+from nesa.models.graph import Table
 from nesa.models.judging import Witness
 from nesa.models.proving.prover import Prover
 from nesa.privacy.envelopes import Deployment
@@ -51,6 +52,9 @@ class Library(Protocol):
 
 class WitnessLibrary(Library, Protocol):
     """A library that can also show how a shard comes to its output."""
+
+    async def table(self, version_id: VersionId) -> Table:
+        """The operator table of a version."""
 
     async def witness(self, version_id: VersionId, shard: int, tensors: Sequence[bytes]) -> Witness:
         """Everything that the shard makes of its input, by the definition of its table."""

@@ -76,7 +76,7 @@ def test_two_processes_do_not_sign_from_one_journal(
     journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("nesa_miner.journal_file.LOCK_SECONDS", 0.05)
-    with pytest.raises(InvalidConfiguration, match="another miner"):
+    with pytest.raises(InvalidConfiguration, match="another process"):
         Journal(tmp_path / "journal.sqlite", b"identity", AT_REST)
     journal.close()
     Journal(tmp_path / "journal.sqlite", b"identity", AT_REST).close()
