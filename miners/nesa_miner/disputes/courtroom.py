@@ -43,6 +43,10 @@ class Courtroom:
         """What the chain says of a query; errors as `find_query`."""
         return await find_query(self.connection, query_id)
 
+    async def operator_of(self, signer: Address) -> Address | None:
+        """Whose stake a signer answers with."""
+        return await self.contracts.vault.operator_of(signer, "latest")
+
     async def collect(self, account: Address) -> bool:
         """Withdraw what the court owes to an account, and the vault to the sender.
 

@@ -83,7 +83,7 @@ class Litigation:
     spawn: Callable[[Coroutine[Any, Any, None]], object]
     clock: Callable[[], float]
     metrics: DisputeMetrics
-    docket: Docket = EMPTY
+    docket: Docket = field(default_factory=lambda: EMPTY)
     indefensible: set[int] = field(default_factory=set)
     _witnesses: Once[tuple[int, int], Witness] = field(default_factory=Once)
     _defenders: dict[int, Defender] = field(default_factory=dict)
@@ -232,7 +232,7 @@ class Litigation:
         """Withdraw what the end of a challenge credited; a defender's share is its operator's."""
         account: Address | None = self.me.account
         if self.me.side is Side.DEFENDER:
-            account = await self.room.contracts.vault.operator_of(self.me.account, "latest")
+            account = await self.room.operator_of(self.me.account)
         if account is not None and await self.room.collect(account):
             log.info("credits withdrawn", challenge=challenge.challenge_id, account=account)
 
