@@ -56,8 +56,8 @@ def test_a_wrong_answer_is_challenged_once_whatever_comes_of_it() -> None:
 def test_a_sham_challenge_keeps_nobody_from_a_true_one() -> None:
     sham = ChallengeOpened(KEY, 2, CLIENT, QueryId(7), SECOND)
     stood = ChallengeEnded(KEY, 2, QueryId(7), Ending.STANDING)
-    for events in ([sham], [sham, stood]):
-        assert next_step(WRONG, fold(events), CHALLENGER, Timestamp(50)) == Accuse(0)
+    for docket in (fold([sham]), fold([sham, stood])):
+        assert next_step(WRONG, docket, CHALLENGER, Timestamp(50)) == Accuse(0)
     fallen = ChallengeEnded(KEY, 2, QueryId(7), Ending.FALLEN)
     assert next_step(WRONG, fold([sham, fallen]), CHALLENGER, Timestamp(50)) is None
 

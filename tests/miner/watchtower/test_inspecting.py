@@ -22,7 +22,8 @@ HISTORY = QueryHistory(REQUEST, REQUEST.query)
 
 
 async def true_digests() -> list[Digest]:
-    tensors, found = (REQUEST.input,), []
+    tensors: tuple[bytes, ...] = (REQUEST.input,)
+    found = []
     for shard, facts in enumerate(LIBRARY.model.shards):
         _, runner = await LIBRARY.runner(VersionId(b""), shard)
         tensors = runner.run(tensors)
