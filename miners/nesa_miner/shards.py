@@ -179,6 +179,8 @@ class ShardLibrary:
     async def _load(self, version_id: VersionId, shard: int, facts: ShardFacts) -> Runner:
         answers = await self.known_answers(version_id, shard)
         version = await self.published(version_id)
+        # Whoever signs must be able to show its work later, when the developer may be gone.
+        await asyncio.to_thread(version.table)
         most = await asyncio.to_thread(version.most_stacked, shard)
         return await asyncio.to_thread(self._tested, facts, answers, most)
 

@@ -85,6 +85,7 @@ class Litigation:
     metrics: DisputeMetrics
     docket: Docket = field(default_factory=lambda: EMPTY)
     indefensible: set[int] = field(default_factory=set)
+    _stored: Docket | None = None
     _witnesses: Once[tuple[int, int], Witness] = field(default_factory=Once)
     _defenders: dict[int, Defender] = field(default_factory=dict)
     _challengers: dict[tuple[int, Address], Challenger] = field(default_factory=dict)
@@ -107,13 +108,14 @@ class Litigation:
             ):
                 self.court_log.keep(key, event)
                 docket = apply(docket, event)
-        for followed in docket.values():
-            if followed.ending is not None and now > followed.decided_at + KEPT_SECONDS:
-                self.court_log.forget(followed.challenge.challenge_id)
+        self._stored = {number: one for number, one in docket.items() if not _is_old(one, now)}
+        for number in docket.keys() - self._stored.keys():
+            self.court_log.forget(number)
 
     def reload(self) -> None:
         """Take up what the journal holds."""
-        before, self.docket = self.docket, fold(self.court_log.events())
+        before, stored = self.docket, self._stored
+        self.docket = fold(self.court_log.events()) if stored is None else stored
         for number, followed in self.docket.items():
             if self.me.takes_part(followed):
                 self._tell(before.get(number), followed)
@@ -262,3 +264,8 @@ class Litigation:
         if now.ending is not None and (before is None or before.ending is None):
             self.metrics.ended.labels(now.ending.name.lower()).inc()
             log.warning("challenge ended", challenge=number, ending=now.ending.name.lower())
+
+
+def _is_old(followed: FollowedChallenge, now: Timestamp) -> bool:
+    """Whether no reorganisation can undo the end of a challenge any more."""
+    return followed.ending is not None and now > followed.decided_at + KEPT_SECONDS

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, TypeAlias, assert_never
+from typing import Final, TypeAlias
 
 from eth_abi.abi import encode
 from eth_utils.crypto import keccak
@@ -40,12 +40,15 @@ Verdict: TypeAlias = Right | Wrong | Unseen
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One answer under watch; it can be challenged until `closes_at`."""
+    """One answer under watch; it can be challenged until `closes_at`.
+
+    What was inspected and is not wrong is no case any more.
+    """
 
     log_key: bytes
     query_id: QueryId
     closes_at: Timestamp
-    verdict: Verdict | None = None
+    wrong_shard: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,19 +79,15 @@ def next_step(case: Case, docket: Docket, me: Address, now: Timestamp) -> Step |
     """
     if now > case.closes_at:
         return Forget()
-    match case.verdict:
-        case None:
-            return Inspect()
-        case Right() | Unseen():
-            return None
-        case Wrong(shard):
-            is_settled = any(
-                followed.challenge.challenger == me or followed.ending is Ending.FALLEN
-                for followed in docket.values()
-                if followed.challenge.output == (case.query_id, shard)
-            )
-            return None if is_settled else Accuse(shard)
-    assert_never(case.verdict)
+    shard = case.wrong_shard
+    if shard is None:
+        return Inspect()
+    is_settled = any(
+        followed.challenge.challenger == me or followed.ending is Ending.FALLEN
+        for followed in docket.values()
+        if followed.challenge.output == (case.query_id, shard)
+    )
+    return None if is_settled else Accuse(shard)
 
 
 def is_sampled(
@@ -112,22 +111,3 @@ def bonds_out(docket: Docket, me: Address) -> int:
 def is_worth_it(reward: int, gas: int, wei_per_gas: int, wei_per_nes: int, unit: int) -> bool:
     """Whether `reward`, in NES units of which `unit` make one NES, is more than the gas."""
     return reward * wei_per_nes > gas * wei_per_gas * unit
-
-
-def encode_verdict(verdict: Verdict) -> bytes:
-    """Bytes for the journal."""
-    match verdict:
-        case Right():
-            return b"right"
-        case Unseen():
-            return b"unseen"
-        case Wrong(shard):
-            return b"wrong" + bytes([shard])
-    assert_never(verdict)
-
-
-def decode_verdict(data: bytes) -> Verdict:
-    """The verdict that `encode_verdict` took."""
-    if data == b"right":
-        return Right()
-    return Unseen() if data == b"unseen" else Wrong(data[-1])

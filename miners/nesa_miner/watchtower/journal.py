@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Final
@@ -11,13 +10,7 @@ from typing import Final
 from nesa.protocol.ids import QueryId, Timestamp
 from nesa_miner.disputes.court_log import COURT_EVENTS, CourtLog
 from nesa_miner.journal_file import Format, JournalFile
-from nesa_miner.watchtower.cases import (
-    SECRET_BYTES,
-    Case,
-    Verdict,
-    decode_verdict,
-    encode_verdict,
-)
+from nesa_miner.watchtower.cases import SECRET_BYTES, Case
 
 CURSOR: Final = "cursor"
 SECRET: Final = "secret"
@@ -26,7 +19,8 @@ FORMAT: Final = Format(
     version=1,
     schema="""
 CREATE TABLE cases (
-    log_key BLOB PRIMARY KEY, query_id INTEGER NOT NULL, closes_at INTEGER NOT NULL, verdict BLOB
+    log_key BLOB PRIMARY KEY, query_id INTEGER NOT NULL, closes_at INTEGER NOT NULL,
+    wrong_shard INTEGER
 );
 """
     + COURT_EVENTS,
@@ -74,35 +68,21 @@ class WatchJournal:
         """Store the chain cursor."""
         self._file.set_fact(CURSOR, text.encode())
 
-    def add_case(self, case: Case) -> None:
-        """Store an answer; the same log again changes nothing."""
+    def keep_case(self, case: Case) -> None:
+        """Store an answer under watch, or what was found of it."""
         self._file.execute(
-            "INSERT OR IGNORE INTO cases VALUES (?, ?, ?, NULL)",
-            (case.log_key, case.query_id, case.closes_at),
+            "INSERT OR REPLACE INTO cases VALUES (?, ?, ?, ?)",
+            (case.log_key, case.query_id, case.closes_at, case.wrong_shard),
         )
-
-    def undo_cases(self, log_keys: Sequence[bytes]) -> None:
-        """Take back answers that a reorganisation took back."""
-        for log_key in log_keys:
-            self.forget_case(log_key)
 
     def forget_case(self, log_key: bytes) -> None:
         """An answer is not under watch any more."""
         self._file.execute("DELETE FROM cases WHERE log_key = ?", (log_key,))
 
-    def judge(self, log_key: bytes, verdict: Verdict, closes_at: Timestamp) -> None:
-        """Store what was found, if the answer is still there."""
-        self._file.execute(
-            "UPDATE cases SET verdict = ?, closes_at = ? WHERE log_key = ?",
-            (encode_verdict(verdict), closes_at, log_key),
-        )
-
     def cases(self) -> list[Case]:
-        """Answers under watch, oldest first."""
-        rows = self._file.execute(
-            "SELECT log_key, query_id, closes_at, verdict FROM cases ORDER BY rowid"
-        )
+        """Answers under watch."""
+        rows = self._file.execute("SELECT log_key, query_id, closes_at, wrong_shard FROM cases")
         return [
-            Case(bytes(key), QueryId(query), Timestamp(closes), verdict and decode_verdict(verdict))
-            for key, query, closes, verdict in rows.fetchall()
+            Case(bytes(key), QueryId(query_id), Timestamp(closes_at), wrong_shard)
+            for key, query_id, closes_at, wrong_shard in rows.fetchall()
         ]

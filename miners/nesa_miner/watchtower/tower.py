@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, assert_never
 
 import structlog
@@ -27,7 +27,11 @@ from nesa_miner.watchtower.cases import (
     Case,
     Forget,
     Inspect,
+    Right,
     Step,
+    Unseen,
+    Verdict,
+    Wrong,
     bonds_out,
     is_sampled,
     next_step,
@@ -85,7 +89,8 @@ class Tower:
             return
         undone = [log_bytes(one.log) for one in batch.undone]
         with self.journal.transaction():
-            self.journal.undo_cases(undone)
+            for log_key in undone:
+                self.journal.forget_case(log_key)
             for event in batch.events:
                 self._store(event)
             told = [(log_bytes(event.log), event) for event in batch.events]
@@ -116,7 +121,7 @@ class Tower:
             self.metrics.skipped.inc()
             return
         until = Timestamp(event.outcome.fulfilled_at + LONGEST_WINDOW)
-        self.journal.add_case(Case(log_bytes(event.log), event.query_id, until))
+        self.journal.keep_case(Case(log_bytes(event.log), event.query_id, until))
 
     def _may_start(self, case: Case) -> bool:
         waits = self._retry_at.get(case.log_key, 0.0) > self.clock()
@@ -165,14 +170,27 @@ class Tower:
         history = await self._history(case)
         outcome = history.outcome
         assert outcome is not None
-        verdict = await inspect(history, outcome, self.library)
         closes_at = closing_time(history.query, outcome.fulfilled_at)
-        self.journal.judge(case.log_key, verdict, closes_at)
-        self.cases = {one.log_key: one for one in self.journal.cases()}
+        self._keep(replace(case, closes_at=closes_at))
+        verdict = await inspect(history, outcome, self.library)
+        self._note(replace(case, closes_at=closes_at), verdict)
+
+    def _note(self, case: Case, verdict: Verdict) -> None:
+        """Keep what was found wrong, and let go of everything else."""
         kind = type(verdict).__name__.lower()
         self.metrics.inspected.labels(kind).inc()
-        tell = log.warning if kind == "wrong" else log.info
+        tell = log.warning if isinstance(verdict, Wrong) else log.info
         tell("inspected", query=case.query_id, verdict=kind)
+        match verdict:
+            case Wrong(shard):
+                self._keep(replace(case, wrong_shard=shard))
+            case Right() | Unseen():
+                self._forget(case)
+
+    def _keep(self, case: Case) -> None:
+        if case.log_key in self.cases:
+            self.cases[case.log_key] = case
+            self.journal.keep_case(case)
 
     async def _history(self, case: Case) -> QueryHistory:
         """The query's history, which has the very answer that is under watch.

@@ -93,8 +93,8 @@ class Founder:
         if command == MINER:
             words += ["--store", str(self._layout.store)]
         said = await self._run(name, command, words, folder)
-        keys = {key: Address(str(said[key])) for key in ("owner", "signer")}
-        return Operator(name, command, folder, port, **keys)
+        owner, signer = (Address(str(said[key])) for key in ("owner", "signer"))
+        return Operator(name, command, folder, port, owner, signer)
 
     async def found_watchtower(self, name: str) -> Operator:
         """A new watchtower with a key of its own; it needs NES and coin before it can challenge.

@@ -17,13 +17,7 @@ from nesa_miner.watchtower.cases import (
     Case,
     Forget,
     Inspect,
-    Right,
-    Unseen,
-    Verdict,
-    Wrong,
     bonds_out,
-    decode_verdict,
-    encode_verdict,
     is_sampled,
     is_worth_it,
     next_step,
@@ -33,15 +27,13 @@ from tests.miner.disputes.memory_court import CHALLENGER, CLIENT
 from tests.miner.disputes.test_duties import FIRST, KEY, OPENED, SECOND
 
 CASE = Case(b"log", QueryId(7), Timestamp(100))
-WRONG = replace(CASE, verdict=Wrong(0))
+WRONG = replace(CASE, wrong_shard=0)
 MARKET = Address("0x" + "11" * 20)
 
 
-def test_an_answer_is_inspected_once_and_forgotten_in_the_end() -> None:
+def test_an_answer_is_inspected_until_its_windows_close() -> None:
     assert next_step(CASE, EMPTY, CHALLENGER, Timestamp(100)) == Inspect()
-    for verdict in (Right(), Unseen()):
-        assert next_step(replace(CASE, verdict=verdict), EMPTY, CHALLENGER, Timestamp(9)) is None
-    for case in (CASE, WRONG, replace(CASE, verdict=Right())):
+    for case in (CASE, WRONG):
         assert next_step(case, EMPTY, CHALLENGER, Timestamp(101)) == Forget()
 
 
@@ -63,8 +55,8 @@ def test_a_sham_challenge_keeps_nobody_from_a_true_one() -> None:
 
 
 def test_a_challenge_of_another_shard_is_another_matter() -> None:
-    docket = fold([OPENED])
-    assert next_step(replace(WRONG, verdict=Wrong(1)), docket, CHALLENGER, Timestamp(5)) is not None
+    second = replace(WRONG, wrong_shard=1)
+    assert next_step(second, fold([OPENED]), CHALLENGER, Timestamp(5)) == Accuse(1)
 
 
 def test_bonds_are_out_until_their_challenges_end() -> None:
@@ -94,19 +86,17 @@ def test_what_costs_more_than_it_brings_is_left_alone() -> None:
     assert not is_worth_it(reward, 5_000_000, 10**8, 10**12, ONE_NES)
 
 
-@pytest.mark.parametrize("verdict", [Right(), Unseen(), Wrong(0), Wrong(7)])
-def test_verdicts_come_back_from_the_journal(verdict: Verdict, tmp_path: Path) -> None:
-    assert decode_verdict(encode_verdict(verdict)) == verdict
+def test_a_journal_keeps_cases_and_its_secret(tmp_path: Path) -> None:
     journal = WatchJournal(tmp_path / "journal.sqlite", b"me")
-    journal.add_case(CASE)
-    journal.judge(CASE.log_key, verdict, Timestamp(55))
+    for case in (CASE, WRONG, replace(CASE, log_key=b"another")):
+        journal.keep_case(case)
     secret = journal.secret
     journal.close()
     again = WatchJournal(tmp_path / "journal.sqlite", b"me")
-    assert again.cases() == [replace(CASE, verdict=verdict, closes_at=Timestamp(55))]
+    assert again.cases() == [WRONG, replace(CASE, log_key=b"another")]
     assert again.secret == secret
-    again.undo_cases([CASE.log_key])
-    assert again.cases() == []
+    again.forget_case(WRONG.log_key)
+    assert len(again.cases()) == 1
     again.close()
 
 
