@@ -10,6 +10,7 @@ from typing import Final
 
 import structlog
 
+from nesa.chain.disputes import Challenge
 from nesa.chain.events import (
     AttemptOpened,
     ChainEvent,
@@ -75,7 +76,8 @@ class Applier:
                 told = [(log_bytes(event.log), event) for event in batch.events]
                 self.disputes.store(undone, told, self.roster.chain_time)
             journal.set_fact(CURSOR, batch.cursor.to_json().encode())
-            self._prune()
+            if batch.is_caught_up:  # else what comes next may be a challenge of what is old
+                self._prune()
         for key in gone:
             self.roster.drop(key, "undone by a reorganisation")
         if is_rewound:
@@ -113,9 +115,7 @@ class Applier:
             case SlotClaimed():
                 self.claims.note_claimed(event, log_bytes(event.log))
             case ChallengeOpened(challenge=challenge):
-                # The query's windows stand still meanwhile; another challenge may come after it.
-                until = longest_end(challenge) + self.around.retention
-                journal.keep_longer(event.query_id, until)
+                self._keep_disputed(challenge)
         return None
 
     def _open(self, log_key: LogKey, query: Query, sent: bytes) -> Duty | None:
@@ -130,6 +130,18 @@ class Applier:
             query = decode_query(jobs[-1].query)
             until = max(until, closing_time(query, answer.outcome.fulfilled_at))
         self.around.journal.conclude(answer.query_id, log_bytes(answer.log), until)
+
+    def _keep_disputed(self, challenge: Challenge) -> None:
+        """Keep the work that a challenge is about until its last game may end, and then as long as
+        after an answer: the query's windows stand still meanwhile."""
+        jobs = self.around.journal.attempts(challenge.query_id)
+        if not jobs:
+            return
+        ended = longest_end(challenge)
+        until = max(
+            ended + self.around.retention, closing_time(decode_query(jobs[-1].query), ended)
+        )
+        self.around.journal.keep_longer(challenge.query_id, until)
 
     def _kept_until(self) -> Timestamp:
         return Timestamp(self.roster.chain_time + self.around.retention)
