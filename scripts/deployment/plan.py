@@ -64,17 +64,25 @@ STEPS: Final = (
             accounts.deployer,
         ),
     ),
-    Step("committee", "Committee", lambda profile, accounts, at: (at["vault"],)),
+    Step(
+        "committee",
+        "Committee",
+        lambda profile, accounts, at: (at["vault"], at["registry"], at["router"]),
+    ),
+    Step(
+        "pricing",
+        "Pricing",
+        lambda profile, accounts, at: (at["parameters"], at["registry"], at["vault"]),
+    ),
     Step(
         "market",
         "QueryMarket",
         lambda profile, accounts, at: (
             at["token"],
             at["parameters"],
-            at["registry"],
             at["vault"],
-            at["router"],
             at["committee"],
+            at["pricing"],
             profile.credit_window,
         ),
     ),

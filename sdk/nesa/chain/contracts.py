@@ -490,6 +490,10 @@ class Market(BoundContract):
         """Return unclaimed slots."""
         return self.call("close", query.as_abi(), outcome_as_abi(outcome))
 
+    def deliver(self, query: Query, outcome: Outcome, output: bytes) -> ContractCall:
+        """Call whoever asked a CHALLENGED query with the answer that stood."""
+        return self.call("deliver", query.as_abi(), outcome_as_abi(outcome), output)
+
     def pin_seed(self, seed_block: BlockNumber) -> ContractCall:
         """Keep a block hash."""
         return self.call("pin_seed", seed_block)

@@ -65,13 +65,14 @@ class Deployment(_File):
     registry: AddressField
     router: AddressField
     committee: AddressField
+    pricing: AddressField
     market: AddressField
     court: AddressField | None = None
 
     def contracts(self) -> dict[str, Address]:
         """Every contract's address by name."""
-        names = ("token", "parameters", "vault", "registry", "router", "committee", "market")
-        found = {name: getattr(self, name) for name in names}
+        names = ("token", "parameters", "vault", "registry", "router", "committee", "pricing")
+        found = {name: getattr(self, name) for name in (*names, "market")}
         return found if self.court is None else {**found, "court": self.court}
 
 

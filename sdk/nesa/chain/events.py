@@ -101,6 +101,46 @@ class QueryRefunded:
 
 
 @dataclass(frozen=True, slots=True)
+class QueryDelivered:
+    """A CHALLENGED answer stood, and whoever asked was called with it."""
+
+    log: LogKey
+    query_id: QueryId
+    requester: Address
+    callback: CallbackResult
+
+
+@dataclass(frozen=True, slots=True)
+class QueryHeld:
+    """A shard of an answer is in dispute: its query's clock stands."""
+
+    log: LogKey
+    query_id: QueryId
+    shard: int
+
+
+@dataclass(frozen=True, slots=True)
+class QueryReleased:
+    """A shard's answer stood; after the last hold the windows end later, at `closes_at`."""
+
+    log: LogKey
+    query_id: QueryId
+    shard: int
+    closes_at: Timestamp
+
+
+@dataclass(frozen=True, slots=True)
+class QueryOverturned:
+    """A shard's answer was wrong; `returned` of the fee went back, and the court owes more."""
+
+    log: LogKey
+    query_id: QueryId
+    requester: Address
+    shard: int
+    returned: Amount
+
+
+@dataclass(frozen=True, slots=True)
 class CreditWithdrawn:
     """The market paid an account."""
 
@@ -473,6 +513,10 @@ MarketEvent = (
     | SlotClaimed
     | QueryClosed
     | QueryRefunded
+    | QueryDelivered
+    | QueryHeld
+    | QueryReleased
+    | QueryOverturned
     | CreditWithdrawn
     | SharesCollected
     | SeedPinned

@@ -12,7 +12,9 @@ from nesa.chain.events import (
     AttemptOpened,
     ChainEvent,
     QueryClosed,
+    QueryDelivered,
     QueryFulfilled,
+    QueryOverturned,
     QueryRefunded,
     QueryRequested,
     SlotClaimed,
@@ -29,7 +31,16 @@ LARGEST_CHUNK: Final = 10_000
 
 _Event = TypeVar("_Event")
 
-_LIFE: Final = (QueryRequested, AttemptOpened, QueryFulfilled, QueryClosed, QueryRefunded)
+_LIFE: Final = (
+    QueryRequested,
+    AttemptOpened,
+    QueryFulfilled,
+    SlotClaimed,
+    QueryOverturned,
+    QueryDelivered,
+    QueryClosed,
+    QueryRefunded,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +51,8 @@ class QueryHistory:
     query: Query
     fulfilled: QueryFulfilled | None = None
     claims: tuple[SlotClaimed, ...] = ()
+    overturned: QueryOverturned | None = None
+    delivered: QueryDelivered | None = None
     closed: QueryClosed | None = None
     refunded: QueryRefunded | None = None
 
@@ -72,8 +85,7 @@ async def look_up_query(
 ) -> QueryHistory | None:
     """The history of a query that was asked in block `since` or later, None without one."""
     topic = f"0x{query_id.to_bytes(32, 'big').hex()}"
-    names = [kind.__name__ for kind in (*_LIFE, SlotClaimed)]
-    topics = [[_topic("QueryMarket", name) for name in names], topic]
+    topics = [[_topic("QueryMarket", kind.__name__) for kind in _LIFE], topic]
     return fold(await _events(connection, connection.deployment.market, topics, since))
 
 
@@ -88,6 +100,8 @@ def fold(events: list[ChainEvent]) -> QueryHistory | None:
         query=opened.query if opened else requested.query,
         fulfilled=_last(events, QueryFulfilled),
         claims=tuple(event for event in events if isinstance(event, SlotClaimed)),
+        overturned=_last(events, QueryOverturned),
+        delivered=_last(events, QueryDelivered),
         closed=_last(events, QueryClosed),
         refunded=_last(events, QueryRefunded),
     )
