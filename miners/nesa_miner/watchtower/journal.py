@@ -75,6 +75,12 @@ class WatchJournal:
             (case.log_key, case.query_id, case.closes_at, case.wrong_shard),
         )
 
+    def reopen(self, query_id: QueryId, closes_at: Timestamp) -> None:
+        """The windows of an answer under watch close at another time than was thought."""
+        self._file.execute(
+            "UPDATE cases SET closes_at = ? WHERE query_id = ?", (closes_at, query_id)
+        )
+
     def forget_case(self, log_key: bytes) -> None:
         """An answer is not under watch any more."""
         self._file.execute("DELETE FROM cases WHERE log_key = ?", (log_key,))

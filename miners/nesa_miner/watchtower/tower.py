@@ -9,7 +9,7 @@ from typing import Final, assert_never
 
 import structlog
 
-from nesa.chain.events import ChainEvent, QueryFulfilled
+from nesa.chain.events import ChainEvent, QueryFulfilled, QueryHeld, QueryReleased
 from nesa.chain.history import QueryHistory
 from nesa.chain.logs import Batch, Cursor
 from nesa.protocol.errors import NesaError, Unavailable
@@ -113,15 +113,23 @@ class Tower:
         self.metrics.bonds.set(bonds_out(docket, me) / ONE_NES)
 
     def _store(self, event: ChainEvent) -> None:
-        if not isinstance(event, QueryFulfilled):
-            return
+        match event:
+            case QueryFulfilled():
+                self._take_up(event)
+            case QueryHeld():
+                # Its windows stand still; the release says until when they are open then.
+                self.journal.reopen(event.query_id, Timestamp(self.chain_time + LONGEST_WINDOW))
+            case QueryReleased():
+                self.journal.reopen(event.query_id, event.closes_at)
+
+    def _take_up(self, answer: QueryFulfilled) -> None:
         deployment = self.accuser.room.connection.deployment
-        ids = (deployment.chain_id, deployment.market, event.query_id)
+        ids = (deployment.chain_id, deployment.market, answer.query_id)
         if not is_sampled(self.journal.secret, *ids, self.share):
             self.metrics.skipped.inc()
             return
-        until = Timestamp(event.outcome.fulfilled_at + LONGEST_WINDOW)
-        self.journal.keep_case(Case(log_bytes(event.log), event.query_id, until))
+        until = Timestamp(answer.outcome.fulfilled_at + LONGEST_WINDOW)
+        self.journal.keep_case(Case(log_bytes(answer.log), answer.query_id, until))
 
     def _may_start(self, case: Case) -> bool:
         waits = self._retry_at.get(case.log_key, 0.0) > self.clock()
