@@ -9,12 +9,13 @@ from typing import Final, assert_never
 
 import structlog
 
-from nesa.chain.events import ChainEvent, QueryFulfilled, QueryHeld, QueryReleased
+from nesa.chain.events import ChainEvent, QueryFulfilled, QueryHeld, QueryOverturned, QueryReleased
 from nesa.chain.history import QueryHistory
 from nesa.chain.logs import Batch, Cursor
 from nesa.protocol.errors import NesaError, Unavailable
 from nesa.protocol.ids import ONE_NES, QueryId, Timestamp
 from nesa.protocol.outcomes import closing_time
+from nesa.protocol.queries import Outcome
 from nesa_miner.applying import log_bytes
 from nesa_miner.disputes.litigation import Litigation
 from nesa_miner.log_format import origin_of
@@ -121,6 +122,8 @@ class Tower:
                 self.journal.reopen(event.query_id, Timestamp(self.chain_time + LONGEST_WINDOW))
             case QueryReleased():
                 self.journal.reopen(event.query_id, event.closes_at)
+            case QueryOverturned():
+                self.journal.reopen(event.query_id, self.chain_time)
 
     def _take_up(self, answer: QueryFulfilled) -> None:
         deployment = self.accuser.room.connection.deployment
@@ -128,7 +131,7 @@ class Tower:
         if not is_sampled(self.journal.secret, *ids, self.share):
             self.metrics.skipped.inc()
             return
-        until = Timestamp(answer.outcome.fulfilled_at + LONGEST_WINDOW)
+        until = unknown_end(answer.outcome)
         self.journal.keep_case(Case(log_bytes(answer.log), answer.query_id, until))
 
     def _may_start(self, case: Case) -> bool:
@@ -178,10 +181,12 @@ class Tower:
         history = await self._history(case)
         outcome = history.outcome
         assert outcome is not None
-        closes_at = closing_time(history.query, outcome.fulfilled_at)
-        self._keep(replace(case, closes_at=closes_at))
+        if case.closes_at == unknown_end(outcome):
+            closes_at = closing_time(history.query, outcome.fulfilled_at)
+            self._keep(replace(case, closes_at=closes_at))
         verdict = await inspect(history, outcome, self.library)
-        self._note(replace(case, closes_at=closes_at), verdict)
+        if (current := self.cases.get(case.log_key)) is not None:
+            self._note(current, verdict)
 
     def _note(self, case: Case, verdict: Verdict) -> None:
         """Keep what was found wrong, and let go of everything else."""
@@ -216,3 +221,8 @@ class Tower:
         log.warning("put off", query=case.query_id, seconds=pause, **why)
         self._pauses[case.log_key] = min(2 * pause, LONGEST_PAUSE)
         self._retry_at[case.log_key] = self.clock() + pause
+
+
+def unknown_end(outcome: Outcome) -> Timestamp:
+    """Until when an answer is under watch before its query's own windows are known."""
+    return Timestamp(outcome.fulfilled_at + LONGEST_WINDOW)
