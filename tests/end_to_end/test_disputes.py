@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
@@ -100,8 +101,8 @@ async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 60.0)
         await asyncio.sleep(0.2)
 
 
-@pytest_asyncio.fixture(loop_scope="session")
-async def tower(devnet: Devnet, client: Client) -> AsyncIterator[Operator]:
+@contextlib.asynccontextmanager
+async def watching(devnet: Devnet, client: Client) -> AsyncIterator[Operator]:
     """A watchtower that looks at every answer."""
     name = f"watchtower-{time.monotonic_ns()}"
     founded = await devnet.founder.found_watchtower(name)
@@ -112,6 +113,18 @@ async def tower(devnet: Devnet, client: Client) -> AsyncIterator[Operator]:
     await wait_until_ready([founded], devnet.supervisor)
     yield founded
     await devnet.supervisor.stop(name)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def tower(devnet: Devnet, client: Client) -> AsyncIterator[Operator]:
+    async with watching(devnet, client) as founded:
+        yield founded
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def second_tower(devnet: Devnet, client: Client) -> AsyncIterator[Operator]:
+    async with watching(devnet, client) as founded:
+        yield founded
 
 
 @pytest_asyncio.fixture(loop_scope="session", autouse=True)
@@ -167,16 +180,50 @@ async def test_a_silent_lying_quorum_is_caught_by_one_watchtower_that_dies_meanw
     await until(is_paid)
 
 
-async def test_liars_that_defend_are_convicted_by_elements(
-    client: Client, devnet: Devnet, model: Model, question: Question, tower: Operator
+async def test_liars_that_defend_are_convicted_by_elements_whoever_dies(
+    client: Client,
+    devnet: Devnet,
+    observer: Observer,
+    model: Model,
+    question: Question,
+    tower: Operator,
 ) -> None:
-    submitted, _ = await lied_to(client, devnet, model, question, 1, defends=True)
+    submitted, liars = await lied_to(client, devnet, model, question, 1, defends=True)
     dispute = Dispute(client, submitted.query_id)
+    await until(lambda: _reached(dispute, Moved, 5))
+    await observer.kill(tower)
+    await observer.kill(liars[0])
+    await devnet.founder.start(tower)
+    await replace_by_liar(devnet, liars[0].name, defends=True)
     await until(lambda: _reached(dispute, SignerConvicted, 3), 120)
     assert set(await dispute.results()) == {GameResult.LOST_BY_FACT}
     await dispute.pass_time(61)
     await until(lambda: _ended(dispute, Ending.FALLEN))
     assert await dispute.status() is QueryStatus.OVERTURNED
+
+
+@pytest.mark.deep
+async def test_two_watchtowers_share_no_reward_and_lose_no_bond(
+    client: Client,
+    devnet: Devnet,
+    model: Model,
+    question: Question,
+    tower: Operator,
+    second_tower: Operator,
+) -> None:
+    submitted, _ = await lied_to(client, devnet, model, question, 1, defends=False)
+    dispute = Dispute(client, submitted.query_id)
+    await until(lambda: _reached(dispute, ChallengeOpened, 2))
+    await dispute.pass_time(61)
+    await until(lambda: _reached(dispute, ChallengeEnded, 2))
+    endings = [e.ending for e in await dispute.events() if isinstance(e, ChallengeEnded)]
+    assert sorted(endings) == [Ending.FALLEN, Ending.FALLEN_ELSEWHERE]
+
+    async def are_paid() -> bool:
+        held = [await dispute.balance(one.owner) for one in (tower, second_tower)]
+        return min(held) == BONDS < max(held)
+
+    await until(are_paid)
 
 
 async def test_honest_signers_stand_against_a_sham_challenge_though_one_dies(

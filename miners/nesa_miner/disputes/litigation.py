@@ -140,6 +140,21 @@ class Litigation:
                 self._busy.add(duty)
                 self.spawn(self._try(duty))
 
+    def summary(self) -> list[dict[str, Any]]:
+        """The challenges under way in which this side takes part, for people."""
+        return [
+            {
+                "challenge": followed.challenge.challenge_id,
+                "query": followed.challenge.query_id,
+                "shard": followed.challenge.charge.shard,
+                "defence_ends": followed.challenge.defence_ends,
+                "given_up": followed.challenge.challenge_id in self.indefensible,
+                "games": {signer: len(game.moves) for signer, game in followed.games.items()},
+            }
+            for followed in self.docket.values()
+            if followed.ending is None and self.me.takes_part(followed)
+        ]
+
     def _may_start(self, duty: Duty) -> bool:
         is_hopeless = duty.challenge_id in self.indefensible and isinstance(duty, Defend | Reply)
         waits = self._retry_at.get(duty, 0.0) > self.clock()

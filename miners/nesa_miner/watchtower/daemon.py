@@ -119,12 +119,24 @@ class Watchtower:
             self.tower.advance()
 
     def routes(self) -> list[web.RouteDef]:
-        """Health and metrics; nothing here takes anything in."""
+        """Status, health and metrics; nothing here takes anything in."""
         return [
+            web.get("/v1/status", self.status),
             web.get("/healthz", self.health),
             web.get("/readyz", self.ready),
             web.get("/metrics", self.metrics),
         ]
+
+    async def status(self, _: web.Request) -> web.Response:
+        """Account, answers under watch and challenges under way."""
+        tower = self.tower
+        return web.json_response(
+            {
+                "account": tower.disputes.me.account,
+                "cases": len(tower.cases),
+                "disputes": tower.disputes.summary(),
+            }
+        )
 
     async def health(self, _: web.Request) -> web.Response:
         """The process answers."""
