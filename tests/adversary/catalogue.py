@@ -76,12 +76,10 @@ KNOWN: Final = frozenset(
 )
 
 ABSENT: Final = {
-    "dispute_late": "a challenge after the window; waits for the court of element games",
     "median_overflow": "an average that overflows; nothing here averages, agreement is equality",
     "no_reveal_slashed": "silence as a free option; waits for summons. Today who does not open is "
     "unpaid and kept out of later sets",
     "payer_rug_thaw": "a payer that empties its deposit; waits for payment channels",
-    "silent_prover_loses": "a defender that does not move; waits for the court of element games",
     "voucher_non_monotone": "an older voucher after a newer one; waits for payment channels",
     "voucher_replay": "a voucher for another channel; waits for payment channels",
 }

@@ -7,6 +7,7 @@ import pytest
 
 from nesa.protocol.consent import sign_consent
 from nesa.protocol.ids import Address
+from tests.contracts.disputes.disputed import deploy_court
 from tests.contracts.disputes.equivocation import (
     Evidence,
     another,
@@ -18,7 +19,6 @@ from tests.deployment import (
     EPOCH_SECONDS,
     REQUEST_LIMITS,
     UNBONDING_SECONDS,
-    deployer,
 )
 from tests.market import go_to, pass_blocks
 from tests.reports import keys_of, signer_address
@@ -29,10 +29,7 @@ STAKE = REQUEST_LIMITS.seat_stake
 
 @pytest.fixture
 def court(world):
-    lower = world.lower
-    made = deployer("disputes/DisputeCourt").deploy(world.market, lower.vault, lower.parameters)
-    lower.vault.set_slasher(made, sender=lower.vault._immutables.SLASHER_SETTER)
-    return made
+    return deploy_court(world)
 
 
 @pytest.fixture

@@ -185,9 +185,9 @@ def stranger(place):
     return PrivateKey(keccak(text=f"stranger {place}"))
 
 
-@pytest.mark.parametrize("missing", range(3))
+@pytest.mark.parametrize("missing", range(8))
 def test_a_court_over_nothing_is_not_deployed(world, missing):
-    given = [world.market.address, world.lower.vault.address, world.lower.parameters.address]
+    given = [boa.env.generate_address() for _ in range(8)]
     given[missing] = "0x" + "00" * 20
-    with boa.reverts():
+    with boa.reverts("court: no contract"):
         deployer("disputes/DisputeCourt").deploy(*given)
