@@ -818,7 +818,7 @@ class QueryMarketMachine(RuleBasedStateMachine):
 
     def hold_one(self, book: QueryBook, shard: int) -> None:
         running = book.is_held or self.now <= book.closes_at
-        is_answer = book.status is QueryStatus.FULFILLED
+        is_answer = book.status in (QueryStatus.FULFILLED, QueryStatus.OVERTURNED)
         allowed = is_answer and running and shard not in book.aside
         self.judge(allowed, self.market.hold, book, shard)
         if allowed:
@@ -860,10 +860,11 @@ class QueryMarketMachine(RuleBasedStateMachine):
         allowed = shard in book.aside
         kept = self.judge(allowed, self.market.overturn, book, shard)
         if allowed:
-            returned, expected = book.overturned(shard, self.now)
+            returned, expected, late = book.overturned(shard, self.now)
             (event,) = self.world.events("QueryOverturned")
             assert (kept, event["returned"]) == (expected, returned)
             self.credits.give_back(book.query.requester, returned)
+            self.credits.earn(self.treasury, late, self.now)
 
     @rule(data=st.data(), amount=amounts, reward=amounts)
     def slash(self, data: st.DataObject, amount: int, reward: int) -> None:

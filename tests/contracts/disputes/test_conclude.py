@@ -182,6 +182,26 @@ def test_both_shards_fall(world, court, client, challenger, truth):
     world.assert_solvent()
 
 
+def test_who_lied_in_another_shard_is_found_after_the_query_was_overturned(
+    world, court, client, challenger, truth
+):
+    """Its fee is back by then, so the client gets nothing more."""
+    lie = lying_witness(lying_witness(truth, 0), 1)
+    both = answer(world, court, ask(world, client, truth), lie)
+    first = both.challenge(challenger, 0)
+    after_the_defence(first)
+    first.conclude()
+    repaid = world.lower.vault.rewards(client) + sum(world.market.credit_of(client))
+    assert repaid == both.query.base_fee
+    before = stakes(both, 1)
+    second = both.challenge(challenger, 1)
+    after_the_defence(second)
+    assert second.conclude() == FALLEN
+    assert stakes(both, 1) == {one: held - STAKE for one, held in before.items()}
+    assert world.lower.vault.rewards(client) + sum(world.market.credit_of(client)) == repaid
+    world.assert_solvent()
+
+
 def test_honest_work_on_a_wrong_input_is_paid(world, court, challenger, wrong, lie):
     """Whoever signed the second shard computed what it was given, and can show it."""
     case = wrong.challenge(challenger)
