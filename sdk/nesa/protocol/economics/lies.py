@@ -1,0 +1,64 @@
+"""What a wrong answer costs its authors, and what it must be worth before it pays.
+
+A prize is what somebody outside gives for a wrong answer, in NES units. Costs count the burned half
+of a slash only: the other half may go to a friend.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from nesa.protocol.economics.economy import Economy
+from nesa.protocol.parameters import BPS
+from nesa.protocol.queries import Assurance
+from nesa.protocol.risk import ShardSeats, corrupt_seats, draw_risk
+
+
+def safe_prize(
+    economy: Economy, replicas: int, audited: Fraction, assurance: Assurance
+) -> Fraction:
+    """Prize up to which a quorum that lies loses, when this part of all queries is run again.
+
+    AGREED delivers at once, so its prize is won whatever happens later: V = a q S / 2. CHALLENGED
+    delivers what nobody could overturn: (1 - a) V = a q S / 2. `audited` is below 1.
+    """
+    loss = audited * economy.burned(replicas)
+    return loss / (1 - audited) if assurance is Assurance.CHALLENGED else loss
+
+
+def least_audit(economy: Economy, replicas: int, prize: int, assurance: Assurance) -> Fraction:
+    """Part of all queries that must be run again before a lie for this prize loses.
+
+    More than 1 means that no audit makes it lose: an AGREED answer worth more than what is burned.
+    """
+    burned = economy.burned(replicas)
+    return prize / (burned + prize) if assurance is Assurance.CHALLENGED else prize / burned
+
+
+def least_lie_rate(economy: Economy, replicas: int) -> Fraction:
+    """Lies in all shards that are run again, from which on a watcher lives on its rewards."""
+    return economy.environment.run_cost / economy.burned(replicas)
+
+
+def largest_stake_step(economy: Economy) -> Fraction:
+    """Factor by which governance may raise or lower the seat stake at once.
+
+    Older seats have locked the older stake, and open queries were let in under it, while the cap
+    and a slash go by the stake of the moment. Above this factor the open fees of a version may
+    exceed what a lying quorum burns.
+    """
+    return Fraction(BPS, 2 * economy.limits.exposure_bps)
+
+
+def capture_cost(economy: Economy, replicas: int) -> Fraction:
+    """Fees that a client pays away for one captured query, in fees of that query.
+
+    It asks until its own seats, a part c of the list, are a quorum by chance. A draw that they can
+    stall costs nothing but time. An honest one costs the fee but for c of the members' share; a
+    captured one still leaves the reviewers' and the treasury's shares with others.
+    """
+    seats, share = economy.environment.list_length, Fraction(economy.environment.corrupt_bps, BPS)
+    risk = draw_risk([ShardSeats(seats, corrupt_seats(seats, share))], replicas)
+    honest = (1 - risk.stalled) * (1 - share * economy.query.miners_bps / BPS)
+    kept = Fraction(economy.treasury_bps + economy.query.reviewers_bps, BPS)
+    return honest / risk.captured + kept
