@@ -53,7 +53,8 @@ class Environment:
     """What no parameter settles.
 
     `gas_price` is in NES units a gas, `move_gas` what one move of a game costs at most,
-    `report_gas` a report of one shard. `price` is asked for one shard and replica, `run_cost` is
+    `request_gas` and
+    `report_gas` a request and a report of one shard. `price` is asked for one shard and replica, `run_cost` is
     what running it costs. `missed_bps`: how often an honest side of a game misses a move of it;
     `audit_bps`: the part of all queries that somebody else runs again; `corrupt_bps`: the part of
     `list_length` seats that one party holds.
@@ -61,6 +62,7 @@ class Environment:
 
     gas_price: int
     move_gas: int
+    request_gas: int
     report_gas: int
     price: Amount
     run_cost: Amount

@@ -89,6 +89,10 @@ def _sham_defences_pay(economy: Economy) -> Fraction:
     return _ratio(economy.defence_penalty // 2, economy.side_gas + waiting)
 
 
+def _penalties_are_covered(economy: Economy) -> Fraction:
+    return _ratio(economy.limits.seat_stake, economy.defence_penalty)
+
+
 def _freezing_costs(economy: Economy) -> Fraction:
     frozen = economy.limits.max_replicas * economy.limits.seat_stake + economy.largest_fee
     interest = economy.interest(frozen, economy.longest_dispute)
@@ -186,9 +190,9 @@ INEQUALITIES: Final = (
     ),
     Inequality(
         "rerolling_loses",
-        "(1 - s) (1 - c m) F + p (1 - m - o - y) F >= p F",
-        "A client that asks until its own seats are a quorum pays more for honest answers than a "
-        "captured one is worth, when it is worth its fee.",
+        "((1 - s) (1 - o - y - c m) + p (1 - o - y - m)) F >= p F",
+        "A client that asks its own version until its own seats are a quorum pays more for honest "
+        "answers than a captured one is worth, when it is worth its fee.",
         _rerolling_loses,
     ),
     Inequality(
@@ -215,6 +219,12 @@ INEQUALITIES: Final = (
         "P / 2 >= G + interest(C)",
         "A defence that only plays for time pays the challenger for its moves and for waiting.",
         _sham_defences_pay,
+    ),
+    Inequality(
+        "penalties_are_covered",
+        "S >= P",
+        "A slash takes what is there at most, and one seat locks what a lost defence takes.",
+        _penalties_are_covered,
     ),
     Inequality(
         "freezing_costs",

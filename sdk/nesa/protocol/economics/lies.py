@@ -53,12 +53,14 @@ def largest_stake_step(economy: Economy) -> Fraction:
 def capture_cost(economy: Economy, replicas: int) -> Fraction:
     """Fees that a client pays away for one captured query, in fees of that query.
 
-    It asks until its own seats, a part c of the list, are a quorum by chance. A draw that they can
-    stall costs nothing but time. An honest one costs the fee but for c of the members' share; a
-    captured one still leaves the reviewers' and the treasury's shares with others.
+    It asks a version of its own, through oracles of its own, until its own seats, a part c of the
+    list, are a quorum by chance: p of all draws. The part s that they can stall costs nothing but
+    time. Of the fee (1) of an honest answer it gets back royalty y, the oracles' o and its seats'
+    part c of the members' m, of a captured one all of m:
+    ((1 - s) (1 - o - y - c m) + p (1 - o - y - m)) / p.
     """
     seats, share = economy.environment.list_length, Fraction(economy.environment.corrupt_bps, BPS)
     risk = draw_risk([ShardSeats(seats, corrupt_seats(seats, share))], replicas)
-    honest = (1 - risk.stalled) * (1 - share * economy.query.miners_bps / BPS)
-    kept = Fraction(economy.treasury_bps + economy.query.reviewers_bps, BPS)
-    return honest / risk.captured + kept
+    captured = Fraction(economy.treasury_bps + economy.query.reviewers_bps, BPS)
+    honest = captured + (1 - share) * economy.query.miners_bps / BPS
+    return (1 - risk.stalled) * honest / risk.captured + captured

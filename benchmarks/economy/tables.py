@@ -1,0 +1,194 @@
+"""The tables of benchmarks/results/economy.md."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from fractions import Fraction
+from typing import Final
+
+from benchmarks.economy.book import Account, Book
+from benchmarks.economy.playing import play
+from benchmarks.economy.setting import Conduct, Setting, Work
+from benchmarks.economy.strategies import STRATEGIES, Profit, in_economy, profit, with_bond
+from benchmarks.economy.sweeps import (
+    KNOBS,
+    named,
+    starts_to_pay,
+    with_emission,
+    with_fee_ratio,
+    with_prize,
+)
+from nesa.protocol.commitments import quorum
+from nesa.protocol.economics.economy import MAX_ROYALTY_BPS, Economy
+from nesa.protocol.economics.inequalities import INEQUALITIES
+from nesa.protocol.economics.lies import capture_cost, least_audit
+from nesa.protocol.ids import ONE_NES
+from nesa.protocol.parameters import BPS
+from nesa.protocol.queries import Assurance
+
+SHARES: Final = (Fraction(1, 10), Fraction(1, 5), Fraction(1, 3), Fraction(1, 2))
+AUDITS: Final = (0.001, 0.01, 0.05, 0.2, 0.5)
+RATIOS: Final = (0.0001, 0.001, 0.01, 0.05, 0.2)
+BONDS: Final = (0, 20, 30, 40, 50, 100, 200, 500)
+EMISSIONS: Final = (0, 5_000, 10_000, 15_000, 20_000, 40_000)
+
+
+def markdown(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table; the first column is text, the others are numbers."""
+    lines = ["| " + " | ".join(heads) + " |", "|---|" + "---:|" * (len(heads) - 1)]
+    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)])
+
+
+def margins(economies: Mapping[str, Economy]) -> str:
+    """Every inequality with its margin in each economy."""
+    heads = ("what must hold", "", *economies)
+    rows = []
+    for one in INEQUALITIES:
+        found = [f"{float(one.margin(economy)):,.4g}" for economy in economies.values()]
+        rows.append((f"**{one.name}**: {one.why}", f"`{one.formula}`", *found))
+    return markdown(heads, rows)
+
+
+def strategies(setting: Setting) -> str:
+    """What each strategy earns with all guards, and with its own taken away."""
+    heads = ("strategy", "NES a query", "others lose", "without its guard", "its guard")
+    rows = []
+    for one in STRATEGIES:
+        arranged = one.arranged(setting)
+        found, without = profit(arranged, one), profit(one.unguarded(arranged), one)
+        cells = (_with_error(found), f"{found.harm:,.4f}", f"{without.mean:+,.4f}")
+        rows.append((one.name, *cells, one.guard))
+    return markdown(heads, rows)
+
+
+def turning_points(setting: Setting) -> str:
+    """Where each strategy starts to pay."""
+    heads = ("strategy", "what is turned", "here", "pays from")
+    rows = []
+    for knob in KNOBS:
+        point = starts_to_pay(setting, knob)
+        here = knob.shipped(named(knob.strategy).arranged(setting))
+        found = "-" if point is None else _number(point)
+        rows.append((knob.strategy, knob.name, _number(here), found))
+    return markdown(heads, rows)
+
+
+def lies(setting: Setting) -> str:
+    """What a third of all seats earns by lies, by fee and audits; the prize is the fee."""
+    liar = named("colluding third")
+    heads = ("audited", *(f"fee {ratio:.2%} of q S" for ratio in RATIOS))
+    rows = []
+    for part in AUDITS:
+        cells = [f"{part:.1%}"]
+        for ratio in RATIOS:
+            sized = with_fee_ratio(replace(setting, audited=Fraction(part)), ratio)
+            found = profit(liar.arranged(sized), liar)
+            cells.append(f"{found.mean * ONE_NES / sized.query.fee:+.3f}")
+        rows.append(cells)
+    return markdown(heads, rows)
+
+
+def prizes(setting: Setting) -> str:
+    """As `lies`, for what an answer is worth elsewhere, by assurance."""
+    heads = ("prize, in stakes of a quorum", "AGREED: audits needed", "CHALLENGED: audits needed")
+    economy, stake = setting.economy, setting.economy.limits.seat_stake
+    rows = []
+    for part in (0.001, 0.01, 0.1, 0.25, 0.5, 1, 10):
+        worth = round(part * quorum(setting.replicas) * stake)
+        needed = [
+            least_audit(economy, setting.replicas, worth, assurance)
+            for assurance in (Assurance.AGREED, Assurance.CHALLENGED)
+        ]
+        cells = [f"{float(one):.1%}" if one <= 1 else "no audit" for one in needed]
+        rows.append((f"{part:g}", *cells))
+    return markdown(heads, rows)
+
+
+def captures(setting: Setting) -> str:
+    """What a client pays for a committee of its own, by its part of the seats."""
+    heads = ("own seats", "r", "captured, simulated", "fees paid for one", "exact")
+    rows = []
+    for share in SHARES:
+        for replicas in (4, 7):
+            rows.append(_capture(replace(setting, corrupt=share, replicas=replicas)))
+    return markdown(heads, rows)
+
+
+def _capture(setting: Setting) -> tuple[str, ...]:
+    conduct = Conduct(Work.LIE_OR_STALL, owns_client=True, owns_version=True, retries=True)
+    free = replace(setting, audited=Fraction(0), bribed=Fraction(1), royalty_bps=MAX_ROYALTY_BPS)
+    environment = replace(
+        free.economy.environment, corrupt_bps=int(setting.corrupt * BPS), gas_price=0, run_cost=0
+    )
+    free = in_economy(free, environment=environment, emission_bps=0)
+    book = Book()
+    for number in range(free.queries):
+        play(free, conduct, number, book)
+    paid = -book.balances[Account.COALITION] / max(book.wrong, 1) / free.query.fee
+    exact = float(capture_cost(free.economy, setting.replicas))
+    counts = (f"{book.wrong / free.queries:.2%}", f"{paid:.2f}" if book.wrong else "-")
+    return (f"{float(setting.corrupt):.0%}", str(setting.replicas), *counts, f"{exact:.2f}")
+
+
+def griefing(setting: Setting) -> str:
+    """A challenger that only wants to hold others up, by its bond."""
+    heads = ("bond, bps of S", "it pays, NES", "others lose, NES", "lost by others for 1 NES")
+    griefer = named("griefing challenger")
+    rows = []
+    for bps in BONDS:
+        found = profit(with_bond(griefer.arranged(setting), bps), griefer)
+        paid = found.harm - found.mean
+        rows.append((str(bps), f"{paid:,.2f}", f"{found.harm:,.2f}", f"{found.harm / paid:+.2f}"))
+    return markdown(heads, rows)
+
+
+def bribes(setting: Setting) -> str:
+    """What oracles that withhold lose, and what delay they sell for it."""
+    heads = ("bribed oracles", "they lose a query, NES", "answers late by", "NES for an hour")
+    oracle = named("bribed oracles, for a client that wants its fee back")
+    rows = []
+    for share in (Fraction(1, 4), Fraction(1, 2), Fraction(3, 4), Fraction(1)):
+        found = profit(replace(oracle.arranged(setting), bribed=share), oracle)
+        hour = -found.mean / found.delay * 3_600
+        row = (f"{float(share):.0%}", f"{-found.mean:.4f}", f"{found.delay:,.0f} s", f"{hour:.4f}")
+        rows.append(row)
+    return markdown(heads, rows)
+
+
+def washing(setting: Setting) -> str:
+    """Who asks itself and owns all else, by emission and royalty, in parts of the fee."""
+    heads = ("emission, of the treasury's fees", "no royalty", "royalty of 20 %")
+    washer = named("wash trader")
+    rows = []
+    for bps in EMISSIONS:
+        cells = [f"{bps / BPS:.0%}"]
+        for royalty in (0, 2_000):
+            arranged = replace(washer.arranged(setting), royalty_bps=royalty)
+            found = profit(with_emission(arranged, bps), washer)
+            cells.append(f"{found.mean * ONE_NES / setting.query.fee:+.3f}")
+        rows.append(cells)
+    return markdown(heads, rows)
+
+
+def watching(setting: Setting) -> str:
+    """What watchers earn, by the part of seats that lies."""
+    heads = ("seats that lie", "wrong answers", "a watcher earns by audit, NES")
+    rows = []
+    for share in (Fraction(0), *SHARES):
+        book = Book()
+        watched = replace(setting, corrupt=share, audited=Fraction(1, 10))
+        for number in range(watched.queries):
+            play(watched, Conduct(Work.LIE), number, book)
+        audits = sum(map(sum, watched.is_audited))
+        earned = book.balances[Account.WATCHERS] / ONE_NES / audits
+        rows.append((f"{float(share):.0%}", f"{book.wrong / watched.queries:.2%}", f"{earned:+,.2f}"))
+    return markdown(heads, rows)
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def _with_error(found: Profit) -> str:
+    return f"{found.mean:+,.4f} ± {found.error:,.4f}"
