@@ -8,6 +8,7 @@ from typing import Final
 
 from benchmarks.economy import tables
 from benchmarks.economy.setting import Setting
+from nesa.protocol.ids import ONE_NES
 from scripts.deployment.economies import economy
 from scripts.deployment.profiles import DEVNET, PUBLIC
 
@@ -17,12 +18,14 @@ RESULTS: Final = Path(__file__).parents[1] / "results" / "economy.md"
 def page() -> str:
     """All tables, with what each is about."""
     public, devnet = Setting(economy(PUBLIC)), Setting(economy(DEVNET))
+    work = public.economy.environment
     return f"""# Who earns what, honest or not
 
-{public.queries:,} queries for each line, over the same draws: {public.seats} seats a shard,
-r = {public.replicas}, {float(public.audited):.0%} of all queries run again, a run costs
-{public.economy.environment.run_cost / public.economy.environment.price:.0%} of a slot's price. S is
-the seat stake, q the quorum. Written by `python -m benchmarks.economy`.
+{public.queries:,} queries for each line, over the same draws: {public.seats} seats a shard, r =
+{public.replicas}, {float(public.audited):.0%} of all queries run again, a price of
+{work.price / ONE_NES:g} NES for a slot, of which a run costs {work.run_cost / work.price:.0%}. S is
+the seat stake, q the quorum. docs/economics.md says what each strategy is. Written by
+`python -m benchmarks.economy`.
 
 ## Strategies, with the public profile
 
@@ -67,6 +70,12 @@ A right answer is challenged, and every clock runs to its end.
 ## Bribed oracles
 
 {tables.bribes(public)}
+
+## Members that withhold
+
+An answer is worth its fee to the client here, so a refund alone does not make good for it.
+
+{tables.stalling(public)}
 
 ## Wash trading
 

@@ -25,7 +25,9 @@ class Account(Enum):
 
 @dataclass(slots=True)
 class Book:
-    """Balances in NES units, and the seconds that answers were late."""
+    """Balances in NES units, seconds that answers were late, and how many were given, were wrong
+    and were overturned.
+    """
 
     balances: Counter[Account] = field(default_factory=Counter)
     delay: int = 0
@@ -37,3 +39,10 @@ class Book:
         """`giver` pays `taker`."""
         self.balances[giver] -= amount
         self.balances[taker] += amount
+
+    def count(self, other: Book) -> None:
+        """What happened in `other` happened here too; balances stay apart."""
+        self.delay += other.delay
+        self.answered += other.answered
+        self.wrong += other.wrong
+        self.overturned += other.overturned

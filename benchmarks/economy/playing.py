@@ -1,7 +1,8 @@
 """The rules of one query, from its fee to the last slash.
 
 Seats that were slashed are staked again, so that every query meets the same list; what that costs
-is the slash itself.
+is the slash itself. To whoever asks in earnest, a right answer is worth its fee and a wrong one
+nothing.
 """
 
 from __future__ import annotations
@@ -94,6 +95,8 @@ def agreed(setting: Setting, conduct: Conduct, members: Sequence[int]) -> Answer
             return captured or together
         case Work.LIE_ALWAYS:
             return captured or alone
+        case Work.STALL:
+            return alone and together
         case Work.LIE_OR_STALL:
             return captured or (alone and together)
     assert_never(conduct.work)
@@ -201,6 +204,8 @@ def _dispute(
     book.overturned += is_overturned
     if is_overturned:
         _overturn(setting, book, answers, fallen, client)
+    if not is_wrong and client is Account.CLIENTS:
+        book.move(Account.OUTSIDE, client, setting.query.fee)
     if is_wrong and (setting.assurance is Assurance.AGREED or not is_overturned):
         book.move(Account.OUTSIDE, Account.COALITION, setting.prize)
 
@@ -313,7 +318,7 @@ def _overturn(
     fallen: Sequence[int | None],
     client: Account,
 ) -> None:
-    """The fee goes back: slots of fallen shards from their signers, the rest from what is burned."""
+    """The fee goes back: slots of fallen shards from their signers, the rest from the burn."""
     unpaid = setting.shards * setting.replicas - sum(len(_paid(setting, one)) for one in answers)
     returned = unpaid * setting.split.slot
     for answer, burned in zip(answers, fallen, strict=True):

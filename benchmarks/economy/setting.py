@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from fractions import Fraction
-from functools import cached_property, lru_cache
+from functools import cache, cached_property
 from typing import Final
 
 import numpy as np
@@ -14,8 +14,16 @@ import numpy as np
 from nesa.protocol.draw import draw, query_seed
 from nesa.protocol.economics.economy import Economy
 from nesa.protocol.fees import FeeSplit, base_fee, split_fee
-from nesa.protocol.ids import ZERO_DIGEST, Address, Amount, BlockNumber, Epoch, QueryId, Timestamp
-from nesa.protocol.ids import VersionId
+from nesa.protocol.ids import (
+    ZERO_DIGEST,
+    Address,
+    Amount,
+    BlockNumber,
+    Epoch,
+    QueryId,
+    Timestamp,
+    VersionId,
+)
 from nesa.protocol.queries import ORACLE_SHARD, Assurance, Privacy, Query
 from nesa.protocol.risk import corrupt_seats
 
@@ -23,6 +31,7 @@ CHAIN_ID: Final = 1
 MARKET: Final = Address("0x" + "11" * 20)
 CLIENT: Final = Address("0x" + "22" * 20)
 VERSION: Final = VersionId(bytes(32))
+NOTHING: Final = Amount(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +62,7 @@ class Setting:
     corrupt: Fraction = Fraction(1, 3)
     bribed: Fraction = Fraction(0)
     audited: Fraction = Fraction(1, 20)
-    prize: Amount = Amount(0)
+    prize: Amount = NOTHING
     assurance: Assurance = Assurance.AGREED
     rules: Rules = field(default_factory=Rules)
     shards: int = 1
@@ -125,7 +134,7 @@ class Setting:
         return _drawn(self.seed, number, attempt, ORACLE_SHARD, self.oracles, turns)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _drawn(
     seed: int, number: int, attempt: int, shard: int, slots: int, wanted: int
 ) -> tuple[int, ...]:
@@ -141,6 +150,7 @@ class Work(Enum):
     COPY = "do not run, and sign what others found if that can be seen"
     LIE = "sign another answer whenever they are a quorum, else the right one"
     LIE_ALWAYS = "sign another answer also when they are too few"
+    STALL = "sign nothing when the others are no quorum, else the right answer"
     LIE_OR_STALL = "as LIE, and sign nothing when the others are no quorum"
 
 

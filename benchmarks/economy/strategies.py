@@ -16,7 +16,6 @@ from benchmarks.economy.setting import HONEST, Challenging, Conduct, Setting, Wo
 from nesa.protocol.economics.economy import MAX_ROYALTY_BPS
 from nesa.protocol.ids import ONE_NES, Amount
 
-
 Arrangement: TypeAlias = Callable[[Setting], Setting]
 
 OTHERS: Final = (
@@ -50,7 +49,7 @@ class Strategy:
 @dataclass(frozen=True, slots=True)
 class Profit:
     """By query: NES that the coalition earns above its baseline, with the standard error; NES that
-    others lose; seconds of delay; and the part of all queries that was answered wrongly.
+    others lose; seconds of delay; and the parts that were answered wrongly, and not at all.
     """
 
     mean: float
@@ -58,11 +57,12 @@ class Profit:
     harm: float
     delay: float
     wrong: float
+    unanswered: float
 
 
 def profit(setting: Setting, strategy: Strategy) -> Profit:
     """What a strategy earns in a setting, as it is."""
-    gains, harm, delay, wrong = [], 0.0, 0, 0
+    gains, harm, total = [], 0.0, Book()
     for number in range(setting.queries):
         book, honest = Book(), Book()
         play(setting, strategy.conduct, number, book)
@@ -71,10 +71,18 @@ def profit(setting: Setting, strategy: Strategy) -> Profit:
         lost = -sum(_difference(book, honest, account) for account in OTHERS)
         own = _difference(book, honest, Account.COALITION)
         gains.append(own + lost if strategy.is_spiteful else own)
-        harm, delay, wrong = harm + lost, delay + book.delay, wrong + book.wrong
+        harm += lost
+        total.count(book)
     values, count = np.asarray(gains), setting.queries
     error = float(values.std(ddof=1)) / math.sqrt(count)
-    return Profit(float(values.mean()), error, harm / count, delay / count, wrong / count)
+    return Profit(
+        mean=float(values.mean()),
+        error=error,
+        harm=harm / count,
+        delay=total.delay / count,
+        wrong=total.wrong / count,
+        unanswered=1 - total.answered / count,
+    )
 
 
 def _difference(book: Book, honest: Book, account: Account) -> float:
@@ -86,16 +94,19 @@ def in_economy(setting: Setting, **changes: Any) -> Setting:
     return replace(setting, economy=replace(setting.economy, **changes))
 
 
+def with_limits(setting: Setting, **changes: Any) -> Setting:
+    """The setting with other bonds, stakes or limits."""
+    return in_economy(setting, limits=replace(setting.economy.limits, **changes))
+
+
 def with_bond(setting: Setting, bps: int) -> Setting:
     """The setting with another bond of challengers."""
-    disputes = replace(setting.economy.disputes, challenger_bond_bps=bps)
-    return in_economy(setting, disputes=disputes)
+    return with_limits(setting, challenger_bond_bps=bps)
 
 
 def with_penalty(setting: Setting, bps: int) -> Setting:
     """The setting with another penalty for defences that are lost by time."""
-    disputes = replace(setting.economy.disputes, defence_penalty_bps=bps)
-    return in_economy(setting, disputes=disputes)
+    return with_limits(setting, defence_penalty_bps=bps)
 
 
 def unaudited(setting: Setting) -> Setting:

@@ -15,6 +15,7 @@ from benchmarks.economy.strategies import (
     in_economy,
     profit,
     with_bond,
+    with_limits,
     with_penalty,
 )
 from nesa.protocol.commitments import quorum
@@ -81,8 +82,7 @@ def run_cost(setting: Setting) -> float:
 def with_fee_ratio(setting: Setting, ratio: float) -> Setting:
     """Stakes so small that a fee is this part of what a quorum has at stake."""
     stake = round(setting.query.fee / ratio / quorum(setting.replicas))
-    limits = replace(setting.economy.limits, seat_stake=Amount(stake))
-    return in_economy(setting, limits=limits)
+    return with_limits(setting, seat_stake=Amount(stake))
 
 
 def fee_ratio(setting: Setting) -> float:
@@ -124,7 +124,7 @@ KNOBS: Final = (
         "griefing challenger",
         "challenger's bond, in basis points of S",
         lambda setting, bps: with_bond(setting, round(bps)),
-        lambda setting: setting.economy.disputes.challenger_bond_bps,
+        lambda setting: setting.economy.limits.challenger_bond_bps,
         BPS,
         1,
     ),
@@ -134,7 +134,7 @@ KNOBS: Final = (
         "sham defender",
         "penalty, in basis points of S",
         lambda setting, bps: with_penalty(setting, round(bps)),
-        lambda setting: setting.economy.disputes.defence_penalty_bps,
+        lambda setting: setting.economy.limits.defence_penalty_bps,
         BPS,
         0.01,
     ),

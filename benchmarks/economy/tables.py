@@ -9,21 +9,27 @@ from typing import Final
 
 from benchmarks.economy.book import Account, Book
 from benchmarks.economy.playing import play
-from benchmarks.economy.setting import Conduct, Setting, Work
-from benchmarks.economy.strategies import STRATEGIES, Profit, in_economy, profit, with_bond
+from benchmarks.economy.setting import HONEST, Conduct, Setting, Work
+from benchmarks.economy.strategies import (
+    STRATEGIES,
+    Profit,
+    Strategy,
+    in_economy,
+    profit,
+    with_bond,
+)
 from benchmarks.economy.sweeps import (
     KNOBS,
     named,
     starts_to_pay,
     with_emission,
     with_fee_ratio,
-    with_prize,
 )
 from nesa.protocol.commitments import quorum
 from nesa.protocol.economics.economy import MAX_ROYALTY_BPS, Economy
 from nesa.protocol.economics.inequalities import INEQUALITIES
 from nesa.protocol.economics.lies import capture_cost, least_audit
-from nesa.protocol.ids import ONE_NES
+from nesa.protocol.ids import ONE_NES, Amount
 from nesa.protocol.parameters import BPS
 from nesa.protocol.queries import Assurance
 
@@ -34,32 +40,33 @@ BONDS: Final = (0, 20, 30, 40, 50, 100, 200, 500)
 EMISSIONS: Final = (0, 5_000, 10_000, 15_000, 20_000, 40_000)
 
 
-def markdown(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table; the first column is text, the others are numbers."""
-    lines = ["| " + " | ".join(heads) + " |", "|---|" + "---:|" * (len(heads) - 1)]
+def markdown(heads: Sequence[str], rows: Iterable[Sequence[str]], texts: int = 1) -> str:
+    """A table; the first `texts` columns are text, the others are numbers."""
+    marks = "---|" * texts + "---:|" * (len(heads) - texts)
+    lines = ["| " + " | ".join(heads) + " |", "|" + marks]
     return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)])
 
 
 def margins(economies: Mapping[str, Economy]) -> str:
     """Every inequality with its margin in each economy."""
-    heads = ("what must hold", "", *economies)
+    heads = ("name", "what must hold", "why", *economies)
     rows = []
     for one in INEQUALITIES:
         found = [f"{float(one.margin(economy)):,.4g}" for economy in economies.values()]
-        rows.append((f"**{one.name}**: {one.why}", f"`{one.formula}`", *found))
-    return markdown(heads, rows)
+        rows.append((f"`{one.name}`", f"`{one.formula}`", one.why, *found))
+    return markdown(heads, rows, texts=3)
 
 
 def strategies(setting: Setting) -> str:
     """What each strategy earns with all guards, and with its own taken away."""
-    heads = ("strategy", "NES a query", "others lose", "without its guard", "its guard")
+    heads = ("strategy", "its guard", "NES a query", "others lose", "without the guard")
     rows = []
     for one in STRATEGIES:
         arranged = one.arranged(setting)
         found, without = profit(arranged, one), profit(one.unguarded(arranged), one)
         cells = (_with_error(found), f"{found.harm:,.4f}", f"{without.mean:+,.4f}")
-        rows.append((one.name, *cells, one.guard))
-    return markdown(heads, rows)
+        rows.append((one.name, one.guard, *cells))
+    return markdown(heads, rows, texts=2)
 
 
 def turning_points(setting: Setting) -> str:
@@ -71,7 +78,7 @@ def turning_points(setting: Setting) -> str:
         here = knob.shipped(named(knob.strategy).arranged(setting))
         found = "-" if point is None else _number(point)
         rows.append((knob.strategy, knob.name, _number(here), found))
-    return markdown(heads, rows)
+    return markdown(heads, rows, texts=2)
 
 
 def lies(setting: Setting) -> str:
@@ -119,7 +126,10 @@ def _capture(setting: Setting) -> tuple[str, ...]:
     conduct = Conduct(Work.LIE_OR_STALL, owns_client=True, owns_version=True, retries=True)
     free = replace(setting, audited=Fraction(0), bribed=Fraction(1), royalty_bps=MAX_ROYALTY_BPS)
     environment = replace(
-        free.economy.environment, corrupt_bps=int(setting.corrupt * BPS), gas_price=0, run_cost=0
+        free.economy.environment,
+        corrupt_bps=int(setting.corrupt * BPS),
+        gas_price=0,
+        run_cost=Amount(0),
     )
     free = in_economy(free, environment=environment, emission_bps=0)
     book = Book()
@@ -156,6 +166,23 @@ def bribes(setting: Setting) -> str:
     return markdown(heads, rows)
 
 
+def stalling(setting: Setting) -> str:
+    """What members that withhold lose, by their part of the seats, and what they cost others."""
+    heads = ("seats that stall", "unanswered", "they lose a query, NES", "others lose, NES")
+    staller = Strategy("staller", Conduct(Work.STALL), HONEST, _same, "none", _same)
+    rows = []
+    for share in SHARES:
+        held = replace(setting, corrupt=share)
+        found = profit(held, staller)
+        share_of = (f"{float(share):.0%}", f"{found.unanswered:.1%}")
+        rows.append((*share_of, f"{-found.mean:.4f}", f"{found.harm:.4f}"))
+    return markdown(heads, rows)
+
+
+def _same(setting: Setting) -> Setting:
+    return setting
+
+
 def washing(setting: Setting) -> str:
     """Who asks itself and owns all else, by emission and royalty, in parts of the fee."""
     heads = ("emission, of the treasury's fees", "no royalty", "royalty of 20 %")
@@ -182,7 +209,9 @@ def watching(setting: Setting) -> str:
             play(watched, Conduct(Work.LIE), number, book)
         audits = sum(map(sum, watched.is_audited))
         earned = book.balances[Account.WATCHERS] / ONE_NES / audits
-        rows.append((f"{float(share):.0%}", f"{book.wrong / watched.queries:.2%}", f"{earned:+,.2f}"))
+        rows.append(
+            (f"{float(share):.0%}", f"{book.wrong / watched.queries:.2%}", f"{earned:+,.2f}")
+        )
     return markdown(heads, rows)
 
 

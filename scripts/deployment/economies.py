@@ -4,25 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from nesa.protocol.economics.economy import Clocks, DisputeParameters, Economy, Environment
+from nesa.protocol.economics.economy import Clocks, Economy, Environment
 from nesa.protocol.ids import ONE_NES, Amount
-from scripts.deployment.profiles import DAY, DEVNET, HOUR, MINUTE, PUBLIC, Profile
-
-DISPUTES: Final = {
-    DEVNET.name: DisputeParameters(
-        defence_window=MINUTE,
-        move_window=20,
-        challenger_bond_bps=500,
-        defence_penalty_bps=100,
-    ),
-    PUBLIC.name: DisputeParameters(
-        defence_window=DAY,
-        move_window=90 * MINUTE,
-        challenger_bond_bps=500,
-        defence_penalty_bps=100,
-    ),
-}
-"""Clocks and sums of disputes, by the profile's name."""
+from scripts.deployment.profiles import DEVNET, HOUR, MINUTE, PUBLIC, Profile
 
 EMISSION_BPS: Final = 5_000
 
@@ -74,7 +58,5 @@ def economy(profile: Profile) -> Economy:
         profile.maximum_query_seconds,
         profile.credit_window,
     )
-    disputes, environment = DISPUTES[profile.name], ENVIRONMENTS[profile.name]
-    return Economy(
-        profile.query, profile.limits, disputes, clocks, EMISSION_BPS, environment
-    )
+    environment = ENVIRONMENTS[profile.name]
+    return Economy(profile.query, profile.limits, clocks, EMISSION_BPS, environment)

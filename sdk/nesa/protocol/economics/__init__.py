@@ -1,4 +1,4 @@
-"""What the parameters of a deployment must keep, so that nobody earns more by cheating than by work.
+"""What a deployment's parameters must keep, so that cheating never earns more than work.
 
 `economy` holds what is given, `inequalities` what must hold, `lies` what a wrong answer costs.
 """

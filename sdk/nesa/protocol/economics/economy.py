@@ -29,16 +29,6 @@ YEAR: Final = 365 * 86_400
 
 
 @dataclass(frozen=True, slots=True)
-class DisputeParameters:
-    """Clocks of a dispute, in seconds, and its sums, in basis points of the seat stake."""
-
-    defence_window: int
-    move_window: int
-    challenger_bond_bps: int
-    defence_penalty_bps: int
-
-
-@dataclass(frozen=True, slots=True)
 class Clocks:
     """What a deployment fixes for good, in seconds."""
 
@@ -52,12 +42,12 @@ class Clocks:
 class Environment:
     """What no parameter settles.
 
-    `gas_price` is in NES units a gas, `move_gas` what one move of a game costs at most,
-    `request_gas` and
-    `report_gas` a request and a report of one shard. `price` is asked for one shard and replica, `run_cost` is
-    what running it costs. `missed_bps`: how often an honest side of a game misses a move of it;
-    `audit_bps`: the part of all queries that somebody else runs again; `corrupt_bps`: the part of
-    `list_length` seats that one party holds.
+    `gas_price` is in NES units a gas; `move_gas` is what a move of a game costs at most, the two
+    others a request and a report of one shard. `price` is asked for one shard and replica,
+    `run_cost` is what running it costs. `missed_bps`: how often an honest side of a game misses a
+    move of it; `audit_bps`: the part of all queries that somebody else runs again; `corrupt_bps`:
+    the part of `list_length` seats that one party holds. A run, a confirmation, a stall of the
+    chain and the absence of an operator last as many seconds at most.
     """
 
     gas_price: int
@@ -83,7 +73,6 @@ class Economy:
 
     query: QueryParameters
     limits: RequestLimits
-    disputes: DisputeParameters
     clocks: Clocks
     emission_bps: int
     environment: Environment
@@ -91,12 +80,12 @@ class Economy:
     @property
     def challenger_bond(self) -> Amount:
         """What a challenger puts down."""
-        return Amount(self.limits.seat_stake * self.disputes.challenger_bond_bps // BPS)
+        return Amount(self.limits.seat_stake * self.limits.challenger_bond_bps // BPS)
 
     @property
     def defence_penalty(self) -> Amount:
         """What a defence that was lost by time costs."""
-        return Amount(self.limits.seat_stake * self.disputes.defence_penalty_bps // BPS)
+        return Amount(self.limits.seat_stake * self.limits.defence_penalty_bps // BPS)
 
     @property
     def side_gas(self) -> Amount:
@@ -107,7 +96,7 @@ class Economy:
     @property
     def longest_dispute(self) -> int:
         """Seconds from a challenge in which the last second is used every time."""
-        return self.disputes.defence_window + LONGEST_GAME * self.disputes.move_window
+        return self.query.defence_window + LONGEST_GAME * self.query.move_window
 
     @property
     def largest_fee(self) -> Amount:

@@ -70,8 +70,8 @@ def _rerolling_loses(economy: Economy) -> Fraction:
 
 def _challenging_pays(economy: Economy) -> Fraction:
     missed, stake, bond = _missed(economy), economy.limits.seat_stake, economy.challenger_bond
-    spent = economy.side_gas + economy.environment.run_cost
-    spent += economy.interest(bond, economy.longest_dispute)
+    waiting = economy.interest(bond, economy.longest_dispute)
+    spent = economy.side_gas + economy.environment.run_cost + waiting
     return _ratio((1 - missed) * (stake // 2), missed * bond + spent)
 
 
@@ -104,12 +104,12 @@ def _freezing_costs(economy: Economy) -> Fraction:
 
 def _moves_outlast_stalls(economy: Economy) -> Fraction:
     needed = economy.environment.run_seconds + economy.stall
-    return _ratio(economy.disputes.move_window, needed)
+    return _ratio(economy.query.move_window, needed)
 
 
 def _defences_outlast_absence(economy: Economy) -> Fraction:
-    needed = economy.disputes.move_window + economy.environment.absence_seconds
-    return _ratio(economy.disputes.defence_window, needed)
+    needed = economy.query.move_window + economy.environment.absence_seconds
+    return _ratio(economy.query.defence_window, needed)
 
 
 def _watchers_have_time(economy: Economy) -> Fraction:

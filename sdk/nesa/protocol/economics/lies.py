@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+from nesa.protocol.commitments import quorum
 from nesa.protocol.economics.economy import Economy
 from nesa.protocol.parameters import BPS
 from nesa.protocol.queries import Assurance
-from nesa.protocol.risk import ShardSeats, corrupt_seats, draw_risk
+from nesa.protocol.risk import ShardSeats, at_least, corrupt_seats
 
 
 def safe_prize(
@@ -53,14 +54,23 @@ def largest_stake_step(economy: Economy) -> Fraction:
 def capture_cost(economy: Economy, replicas: int) -> Fraction:
     """Fees that a client pays away for one captured query, in fees of that query.
 
-    It asks a version of its own, through oracles of its own, until its own seats, a part c of the
-    list, are a quorum by chance: p of all draws. The part s that they can stall costs nothing but
-    time. Of the fee (1) of an honest answer it gets back royalty y, the oracles' o and its seats'
-    part c of the members' m, of a captured one all of m:
-    ((1 - s) (1 - o - y - c m) + p (1 - o - y - m)) / p.
+    It asks a version of its own, through oracles of its own, until its own seats are a quorum by
+    chance: p of all draws. What they can stall costs nothing but time. Of the fee (1) of an honest
+    answer, 1 - s of all draws, it gets back royalty y, the oracles' o and c of the members' m, of a
+    captured one all of m: ((1 - s) (1 - o - y - c m) + p (1 - o - y - m)) / p. Here c is the own
+    part of committees that answer honestly, which is less than that of all seats.
     """
-    seats, share = economy.environment.list_length, Fraction(economy.environment.corrupt_bps, BPS)
-    risk = draw_risk([ShardSeats(seats, corrupt_seats(seats, share))], replicas)
-    captured = Fraction(economy.treasury_bps + economy.query.reviewers_bps, BPS)
-    honest = captured + (1 - share) * economy.query.miners_bps / BPS
-    return (1 - risk.stalled) * honest / risk.captured + captured
+    share = Fraction(economy.environment.corrupt_bps, BPS)
+    shard = ShardSeats(
+        economy.environment.list_length, corrupt_seats(economy.environment.list_length, share)
+    )
+    needed = quorum(replicas)
+    captured = at_least(shard, replicas, needed)
+    others = Fraction(economy.treasury_bps + economy.query.reviewers_bps, BPS)
+    members = Fraction(economy.query.miners_bps, BPS)
+    honest = sum(
+        (at_least(shard, replicas, own) - at_least(shard, replicas, own + 1))
+        * (others + members * (replicas - own) / replicas)
+        for own in range(replicas - needed + 1)
+    )
+    return honest / captured + others

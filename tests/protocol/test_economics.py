@@ -1,0 +1,246 @@
+"""The shipped parameters keep every inequality, and none of them is kept whatever is shipped."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import fields, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from benchmarks.economy.tables import margins
+from nesa.protocol.commitments import quorum
+from nesa.protocol.economics.economy import MAX_MEMBER_SLOTS, Clocks, Economy
+from nesa.protocol.economics.inequalities import INEQUALITIES, Inequality, broken
+from nesa.protocol.economics.lies import (
+    capture_cost,
+    largest_stake_step,
+    least_audit,
+    least_lie_rate,
+    safe_prize,
+)
+from nesa.protocol.ids import ONE_NES
+from nesa.protocol.parameters import BPS, QueryParameters, RequestLimits
+from nesa.protocol.queries import Assurance
+from scripts.deployment.economies import ENVIRONMENTS, economy
+from scripts.deployment.profiles import DEVNET, PROFILES, PUBLIC
+
+ROOT = Path(__file__).parents[2]
+NAMES = [one.name for one in INEQUALITIES]
+
+ECONOMIES = {name: economy(profile) for name, profile in PROFILES.items()}
+
+
+def with_query(**changes: Any) -> Callable[[Economy], Economy]:
+    return lambda shipped: replace(shipped, query=replace(shipped.query, **changes))
+
+
+def with_limits(**changes: Any) -> Callable[[Economy], Economy]:
+    return lambda shipped: replace(shipped, limits=replace(shipped.limits, **changes))
+
+
+def with_clocks(**changes: Any) -> Callable[[Economy], Economy]:
+    return lambda shipped: replace(shipped, clocks=replace(shipped.clocks, **changes))
+
+
+def with_environment(**changes: Any) -> Callable[[Economy], Economy]:
+    return lambda shipped: replace(shipped, environment=replace(shipped.environment, **changes))
+
+
+DAY = 86_400
+NOTHING_LEFT = {"treasury_earns", "washing_loses"}
+
+CHANGES: dict[tuple[str, str], tuple[Callable[[Economy], Economy], set[str]]] = {
+    ("miners_bps", "more"): (with_query(miners_bps=6_700), NOTHING_LEFT),
+    ("miners_bps", "less"): (with_query(miners_bps=1_900), {"serving_pays"}),
+    ("oracle_bps", "more"): (with_query(oracle_bps=1_200), NOTHING_LEFT),
+    ("oracle_bps", "less"): (with_query(oracle_bps=80), {"reporting_pays"}),
+    ("reviewers_bps", "more"): (with_query(reviewers_bps=500), NOTHING_LEFT),
+    ("oracle_turn", "more"): (with_query(oracle_turn=1_200), {"reports_arrive"}),
+    ("oracle_turns", "more"): (with_query(oracle_turns=14), {"reports_arrive"}),
+    ("prover_turn", "more"): (with_query(prover_turn=1_801), {"provers_have_turns"}),
+    ("prover_turns", "more"): (with_query(prover_turns=7), {"provers_have_turns"}),
+    ("answer_window", "less"): (
+        with_query(answer_window=4_000),
+        {"reports_arrive", "provers_have_turns"},
+    ),
+    ("answer_window", "more"): (with_query(answer_window=2 * DAY), {"queries_end"}),
+    ("claim_window", "more"): (with_query(claim_window=2 * DAY), {"queries_end"}),
+    ("dispute_window", "less"): (with_query(dispute_window=DAY // 2), {"watchers_have_time"}),
+    ("dispute_window", "more"): (with_query(dispute_window=2 * DAY + 1), {"credits_wait"}),
+    ("defence_window", "less"): (
+        with_query(defence_window=DAY // 2),
+        {"defences_outlast_absence"},
+    ),
+    ("defence_window", "more"): (with_query(defence_window=8 * DAY), {"freezing_costs"}),
+    ("move_window", "less"): (with_query(move_window=3_000), {"moves_outlast_stalls"}),
+    ("move_window", "more"): (with_query(move_window=9 * 3_600), {"freezing_costs"}),
+    ("callback_price", "less"): (with_limits(callback_price=4_999), {"callbacks_pay"}),
+    ("min_seats", "less"): (with_limits(min_seats=3), {"silent_seats_are_spared"}),
+    ("seat_stake", "less"): (with_limits(seat_stake=100 * ONE_NES), {"audits_deter"}),
+    ("exposure_bps", "more"): (with_limits(exposure_bps=5_001), {"lying_loses"}),
+    ("max_replicas", "more"): (with_limits(max_replicas=15), {"freezing_costs"}),
+    ("challenger_bond_bps", "less"): (with_limits(challenger_bond_bps=500), {"freezing_costs"}),
+    ("challenger_bond_bps", "least"): (
+        with_limits(challenger_bond_bps=100),
+        {"freezing_costs", "defending_pays"},
+    ),
+    ("challenger_bond_bps", "more"): (
+        with_limits(challenger_bond_bps=5_001),
+        {"bonds_are_within_reach"},
+    ),
+    ("defence_penalty_bps", "less"): (with_limits(defence_penalty_bps=6), {"sham_defences_pay"}),
+    ("defence_penalty_bps", "more"): (
+        with_limits(defence_penalty_bps=9_500),
+        {"defending_pays"},
+    ),
+    ("defence_penalty_bps", "most"): (
+        with_limits(defence_penalty_bps=10_001),
+        {"defending_pays", "penalties_are_covered"},
+    ),
+    ("epoch", "more"): (with_clocks(epoch=3 * DAY + 1), {"exits_outlast_queries"}),
+    ("unbonding", "less"): (with_clocks(unbonding=4 * DAY), {"exits_outlast_queries"}),
+    ("maximum_query", "less"): (with_clocks(maximum_query=2 * DAY), {"queries_end"}),
+    ("maximum_query", "more"): (with_clocks(maximum_query=7 * DAY), {"exits_outlast_queries"}),
+    ("credit_window", "less"): (with_clocks(credit_window=2 * DAY - 1), {"credits_wait"}),
+    ("emission_bps", "more"): (
+        lambda shipped: replace(shipped, emission_bps=BPS + 1),
+        {"washing_loses"},
+    ),
+    ("corrupt_bps", "more"): (with_environment(corrupt_bps=5_000), {"rerolling_loses"}),
+    ("missed_bps", "more"): (
+        with_environment(missed_bps=9_000),
+        {"challenging_pays", "defending_pays"},
+    ),
+}
+"""One change of what is shipped to public chains, and exactly what it breaks."""
+
+FREE = {
+    "royalty_bps": "the market fills it in from the version",
+    "max_callback_gas": "bounds the gas of a report; its fee is part of the dearest query's",
+}
+"""Parameters that no inequality bounds."""
+
+
+@pytest.mark.parametrize("profile", sorted(PROFILES))
+@pytest.mark.parametrize("inequality", INEQUALITIES, ids=NAMES)
+def test_shipped_parameters_keep(inequality: Inequality, profile: str) -> None:
+    assert inequality.margin(ECONOMIES[profile]) >= 1
+
+
+@pytest.mark.parametrize("change", CHANGES, ids="-".join)
+def test_a_changed_parameter_breaks_what_it_guards(change: tuple[str, str]) -> None:
+    changed, expected = CHANGES[change]
+    assert set(broken(changed(ECONOMIES[PUBLIC.name]))) == expected
+
+
+def test_every_parameter_is_bounded_by_an_inequality() -> None:
+    shipped = {
+        field.name for kind in (QueryParameters, RequestLimits, Clocks) for field in fields(kind)
+    }
+    assert shipped - {name for name, _ in CHANGES} == set(FREE)
+
+
+def test_every_inequality_can_be_broken() -> None:
+    assert {name for _, found in CHANGES.values() for name in found} == set(NAMES)
+
+
+@pytest.mark.parametrize(
+    ("name", "changed"),
+    [
+        ("lying_loses", with_limits(exposure_bps=5_001)),
+        ("moves_outlast_stalls", with_query(move_window=9)),
+        ("defences_outlast_absence", with_query(defence_window=59)),
+        ("exits_outlast_queries", with_clocks(unbonding=289)),
+        ("credits_wait", with_clocks(credit_window=119)),
+        ("provers_have_turns", with_query(prover_turn=31)),
+        ("silent_seats_are_spared", with_limits(min_seats=3)),
+    ],
+)
+def test_the_development_profile_stands_at_its_bounds(name, changed) -> None:
+    assert name in broken(changed(ECONOMIES[DEVNET.name]))
+
+
+def test_the_docs_state_the_margins() -> None:
+    page = (ROOT / "docs" / "economics.md").read_text(encoding="utf-8")
+    assert margins(ECONOMIES) in page
+
+
+def test_assumed_gas_covers_what_was_measured() -> None:
+    results = ROOT / "benchmarks" / "results"
+    leaves = [int(line.split("|")[5].replace(",", "")) for line in rows(results / "disputes.md")]
+    gas = [[int(cell) for cell in numbers(line)] for line in rows(results / "gas.md")]
+    single = [row for row in gas if row[0] == 1 and row[1] <= 4]
+    for environment in ENVIRONMENTS.values():
+        assert max(leaves) <= environment.move_gas
+        assert max(row[2] for row in single) <= environment.request_gas
+        assert max(row[3] for row in single) <= environment.report_gas
+
+
+def rows(path: Path) -> list[str]:
+    """Lines of a page's first table, without its head."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    table = [line for line in lines if line.startswith("|")]
+    return [line for line in table[2:] if re.search(r"\d", line)]
+
+
+def numbers(line: str) -> list[str]:
+    """Numbers among a line's cells."""
+    cells = (cell.strip().replace(",", "") for cell in line.split("|"))
+    return [cell for cell in cells if cell.isdigit()]
+
+
+# === Lies ===
+
+
+@given(
+    audited=st.fractions(0, Fraction(99, 100)),
+    assurance=st.sampled_from([Assurance.AGREED, Assurance.CHALLENGED]),
+    replicas=st.integers(3, 8),
+)
+def test_the_safe_prize_is_the_one_that_its_audits_deter(audited, assurance, replicas) -> None:
+    shipped = ECONOMIES[PUBLIC.name]
+    prize = safe_prize(shipped, replicas, audited, assurance)
+    worth = int(prize)
+    assert least_audit(shipped, replicas, worth, assurance) <= audited
+    assert least_audit(shipped, replicas, worth + 1, assurance) > audited
+
+
+def test_an_agreed_answer_is_never_safe_for_more_than_is_burned() -> None:
+    shipped = ECONOMIES[PUBLIC.name]
+    burned = shipped.burned(4)
+    assert burned == Fraction(quorum(4) * shipped.limits.seat_stake, 2)
+    assert least_audit(shipped, 4, int(burned) + 1, Assurance.AGREED) > 1
+    assert least_audit(shipped, 4, 10 * int(burned), Assurance.CHALLENGED) < 1
+
+
+def test_a_step_of_the_stake_keeps_lying_dear() -> None:
+    """Old seats repay old stakes while the cap goes by the new one, and the other way round."""
+    for shipped in ECONOMIES.values():
+        step = largest_stake_step(shipped)
+        assert shipped.burned(4) >= step * shipped.exposed(4)
+        assert shipped.burned(4) < (step + Fraction(1, 1_000)) * shipped.exposed(4)
+
+
+def test_watchers_live_on_few_lies() -> None:
+    shipped = ECONOMIES[PUBLIC.name]
+    assert least_lie_rate(shipped, 4) * shipped.burned(4) == shipped.environment.run_cost
+
+
+def test_more_own_seats_make_a_capture_cheaper() -> None:
+    shares = [with_environment(corrupt_bps=bps) for bps in (1_000, 2_000, 3_333, 5_000, 10_000)]
+    costs = [capture_cost(change(ECONOMIES[PUBLIC.name]), 4) for change in shares]
+    assert costs == sorted(costs, reverse=True)
+    # All of the seats, the version and the oracles: the treasury's and the reviewers' shares.
+    assert costs[-1] == Fraction(500, BPS)
+
+
+def test_the_dearest_query_fits_under_the_cap() -> None:
+    for shipped in ECONOMIES.values():
+        assert shipped.largest_fee >= shipped.environment.price * MAX_MEMBER_SLOTS
+        assert shipped.largest_fee <= shipped.exposed(4)
