@@ -19,6 +19,7 @@ from benchmarks.economy.strategies import (
     with_penalty,
 )
 from nesa.protocol.commitments import quorum
+from nesa.protocol.economics.economy import MAX_ROYALTY_BPS
 from nesa.protocol.ids import Amount
 from nesa.protocol.parameters import BPS
 
@@ -103,8 +104,9 @@ def prize(setting: Setting) -> float:
 
 
 def with_emission(setting: Setting, bps: float) -> Setting:
-    """Another part of the treasury's fees is minted on top."""
-    return in_economy(setting, emission_bps=round(bps))
+    """Another part of the treasury's fees is minted on top, at the royalty that suits it."""
+    royalty = MAX_ROYALTY_BPS if bps < BPS else 0
+    return replace(in_economy(setting, emission_bps=round(bps)), royalty_bps=royalty)
 
 
 def with_audits(setting: Setting, part: float) -> Setting:

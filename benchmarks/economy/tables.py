@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from typing import Final
@@ -22,11 +22,15 @@ from benchmarks.economy.sweeps import (
     KNOBS,
     named,
     starts_to_pay,
-    with_emission,
     with_fee_ratio,
 )
 from nesa.protocol.commitments import quorum
-from nesa.protocol.economics.economy import MAX_ROYALTY_BPS, Economy
+from nesa.protocol.economics.economy import (
+    LONGEST_GAME,
+    MAX_ROYALTY_BPS,
+    Economy,
+    Environment,
+)
 from nesa.protocol.economics.inequalities import INEQUALITIES
 from nesa.protocol.economics.lies import capture_cost, least_audit
 from nesa.protocol.ids import ONE_NES, Amount
@@ -36,8 +40,61 @@ from nesa.protocol.queries import Assurance
 SHARES: Final = (Fraction(1, 10), Fraction(1, 5), Fraction(1, 3), Fraction(1, 2))
 AUDITS: Final = (0.001, 0.01, 0.05, 0.2, 0.5)
 RATIOS: Final = (0.0001, 0.001, 0.01, 0.05, 0.2)
-BONDS: Final = (0, 20, 30, 40, 50, 100, 200, 500)
-EMISSIONS: Final = (0, 5_000, 10_000, 15_000, 20_000, 40_000)
+BONDS: Final = (0, 20, 30, 40, 50, 100, 200, 500, 1_000)
+EMISSIONS: Final = (0, 5_000, 10_000, 12_000, 15_000, 20_000)
+
+
+def _nes(amount: int) -> str:
+    return f"{amount / ONE_NES:g} NES"
+
+
+def _seconds(seconds: int) -> str:
+    for unit, size in (("h", 3_600), ("min", 60)):
+        if seconds and seconds % size == 0:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"
+
+
+ASSUMPTIONS: Final[Sequence[tuple[str, str, Callable[[Environment], str]]]] = (
+    ("a unit of gas costs", "", lambda given: f"{given.gas_price} units"),
+    (
+        f"a move takes at most; either side pays `G` for {LONGEST_GAME // 2} of them",
+        "`G`",
+        lambda given: f"{given.move_gas:,} gas",
+    ),
+    ("a request takes at most", "", lambda given: f"{given.request_gas:,} gas"),
+    ("a report of a shard takes at most", "`g_report`", lambda given: f"{given.report_gas:,} gas"),
+    ("price of a slot", "`f`", lambda given: _nes(given.price)),
+    ("cost of a run", "`R`", lambda given: _nes(given.run_cost)),
+    ("interest elsewhere, a year", "", lambda given: f"{given.yearly_interest_bps / BPS:.0%}"),
+    (
+        "how often an honest side of a game misses a move of it",
+        "`x`",
+        lambda given: f"{given.missed_bps / BPS:.0%}",
+    ),
+    (
+        "part of all queries that somebody else runs again",
+        "`a`",
+        lambda given: f"{given.audit_bps / BPS:.0%}",
+    ),
+    (
+        "part of all seats that one party holds; it captures `p` and stalls `s` of all draws",
+        "`c`",
+        lambda given: f"{given.corrupt_bps / BPS:.0%} of {given.list_length}",
+    ),
+    ("a run lasts at most", "`T_run`", lambda given: _seconds(given.run_seconds)),
+    (
+        "a transaction is censored, then confirmed, within",
+        "`T_stall`",
+        lambda given: _seconds(given.stall_seconds + given.confirmation_seconds),
+    ),
+    (
+        "an operator or a watcher is away for at most",
+        "`T_away`",
+        lambda given: _seconds(given.absence_seconds),
+    ),
+)
+"""What is assumed, its symbol, and how it is shown."""
 
 
 def markdown(heads: Sequence[str], rows: Iterable[Sequence[str]], texts: int = 1) -> str:
@@ -45,6 +102,15 @@ def markdown(heads: Sequence[str], rows: Iterable[Sequence[str]], texts: int = 1
     marks = "---|" * texts + "---:|" * (len(heads) - texts)
     lines = ["| " + " | ".join(heads) + " |", "|" + marks]
     return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)])
+
+
+def assumptions(economies: Mapping[str, Economy]) -> str:
+    """What the parameters do not settle, in each economy."""
+    rows = [
+        (text, symbol, *(shown(economy.environment) for economy in economies.values()))
+        for text, symbol, shown in ASSUMPTIONS
+    ]
+    return markdown(("assumption", "symbol", *economies), rows, texts=2)
 
 
 def margins(economies: Mapping[str, Economy]) -> str:
@@ -192,7 +258,7 @@ def washing(setting: Setting) -> str:
         cells = [f"{bps / BPS:.0%}"]
         for royalty in (0, 2_000):
             arranged = replace(washer.arranged(setting), royalty_bps=royalty)
-            found = profit(with_emission(arranged, bps), washer)
+            found = profit(in_economy(arranged, emission_bps=bps), washer)
             cells.append(f"{found.mean * ONE_NES / setting.query.fee:+.3f}")
         rows.append(cells)
     return markdown(heads, rows)

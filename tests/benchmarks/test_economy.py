@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -196,3 +197,25 @@ def test_a_smaller_bond_makes_griefing_cheaper() -> None:
     found = [profit(with_bond(arranged, bps), griefer).mean for bps in (1_000, 100, 10)]
     assert found == sorted(found)
     assert DEVNET.limits.challenger_bond_bps == PUBLIC.limits.challenger_bond_bps
+
+
+@pytest.mark.parametrize(
+    "title",
+    [
+        "Strategies, with the public profile",
+        "Where each starts to pay",
+        "Lies for the fee",
+        "Lies for a prize",
+        "A committee of one's own",
+        "Griefing",
+        "Members that withhold",
+        "Wash trading",
+    ],
+)
+def test_the_docs_show_the_tables_of_the_benchmark(title: str) -> None:
+    root = Path(__file__).parents[2]
+    results = (root / "benchmarks" / "results" / "economy.md").read_text(encoding="utf-8")
+    section = results.split(f"## {title}\n")[1].split("\n## ")[0]
+    table = "\n".join(line for line in section.splitlines() if line.startswith("|"))
+    assert table
+    assert table in (root / "docs" / "economics.md").read_text(encoding="utf-8")

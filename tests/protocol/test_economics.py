@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.economy.tables import margins
+from benchmarks.economy.tables import assumptions, margins
 from nesa.protocol.commitments import quorum
 from nesa.protocol.economics.economy import MAX_MEMBER_SLOTS, Clocks, Economy
 from nesa.protocol.economics.inequalities import INEQUALITIES, Inequality, broken
@@ -166,9 +166,25 @@ def test_the_development_profile_stands_at_its_bounds(name, changed) -> None:
     assert name in broken(changed(ECONOMIES[DEVNET.name]))
 
 
-def test_the_docs_state_the_margins() -> None:
+def test_the_docs_state_what_is_assumed_and_what_follows() -> None:
     page = (ROOT / "docs" / "economics.md").read_text(encoding="utf-8")
+    assert assumptions(ECONOMIES) in page
     assert margins(ECONOMIES) in page
+
+
+@pytest.mark.parametrize(
+    ("factor", "expected"),
+    [
+        (2, set()),
+        (12, {"callbacks_pay"}),
+        (20_000, {"callbacks_pay", "reporting_pays"}),
+        (30_000, {"callbacks_pay", "reporting_pays", "defending_pays"}),
+    ],
+)
+def test_gas_may_become_so_much_dearer(factor: int, expected: set[str]) -> None:
+    shipped = ECONOMIES[PUBLIC.name]
+    dear = with_environment(gas_price=factor * shipped.environment.gas_price)
+    assert set(broken(dear(shipped))) == expected
 
 
 def test_assumed_gas_covers_what_was_measured() -> None:
@@ -229,7 +245,7 @@ def test_a_step_of_the_stake_keeps_lying_dear() -> None:
 
 def test_watchers_live_on_few_lies() -> None:
     shipped = ECONOMIES[PUBLIC.name]
-    assert least_lie_rate(shipped, 4) * shipped.burned(4) == shipped.environment.run_cost
+    assert least_lie_rate(shipped, 4) == Fraction(1, 1_500_000)
 
 
 def test_more_own_seats_make_a_capture_cheaper() -> None:
