@@ -165,12 +165,12 @@ def lies(setting: Setting) -> str:
 def prizes(setting: Setting) -> str:
     """As `lies`, for what an answer is worth elsewhere, by assurance."""
     heads = ("prize, in stakes of a quorum", "AGREED: audits needed", "CHALLENGED: audits needed")
-    economy, stake = setting.economy, setting.economy.limits.seat_stake
+    limits = setting.economy.limits
     rows = []
     for part in (0.001, 0.01, 0.1, 0.25, 0.5, 1, 10):
-        worth = round(part * quorum(setting.replicas) * stake)
+        worth = round(part * quorum(setting.replicas) * limits.seat_stake)
         needed = [
-            least_audit(economy, setting.replicas, worth, assurance)
+            least_audit(limits, setting.replicas, worth, assurance)
             for assurance in (Assurance.AGREED, Assurance.CHALLENGED)
         ]
         cells = [f"{float(one):.1%}" if one <= 1 else "no audit" for one in needed]

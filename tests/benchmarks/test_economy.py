@@ -159,7 +159,7 @@ def test_greater_audits_contain_the_smaller_ones() -> None:
 @pytest.mark.parametrize("assurance", [Assurance.AGREED, Assurance.CHALLENGED])
 @pytest.mark.parametrize("audited", [Fraction(1, 20), Fraction(1, 5), Fraction(1, 2)])
 def test_the_safe_prize_is_safe_in_play(audited: Fraction, assurance: Assurance) -> None:
-    prize = Amount(int(safe_prize(SHIPPED.economy, SHIPPED.replicas, audited, assurance)))
+    prize = Amount(int(safe_prize(SHIPPED.economy.limits, SHIPPED.replicas, audited, assurance)))
     setting = replace(SHIPPED, audited=audited, assurance=assurance, prize=prize)
     liar = named("colluding third")
     assert profit(setting, liar).mean < 0

@@ -18,12 +18,14 @@ from nesa.protocol.commitments import quorum
 from nesa.protocol.economics.economy import MAX_MEMBER_SLOTS, Clocks, Economy
 from nesa.protocol.economics.inequalities import INEQUALITIES, Inequality, broken
 from nesa.protocol.economics.lies import (
+    burned,
     capture_cost,
     largest_stake_step,
     least_audit,
     least_lie_rate,
     safe_prize,
 )
+from nesa.protocol.errors import InvalidInput
 from nesa.protocol.ids import ONE_NES
 from nesa.protocol.parameters import BPS, QueryParameters, RequestLimits
 from nesa.protocol.queries import Assurance
@@ -220,27 +222,37 @@ def numbers(line: str) -> list[str]:
     replicas=st.integers(3, 8),
 )
 def test_the_safe_prize_is_the_one_that_its_audits_deter(audited, assurance, replicas) -> None:
-    shipped = ECONOMIES[PUBLIC.name]
-    prize = safe_prize(shipped, replicas, audited, assurance)
-    worth = int(prize)
-    assert least_audit(shipped, replicas, worth, assurance) <= audited
-    assert least_audit(shipped, replicas, worth + 1, assurance) > audited
+    worth = int(safe_prize(PUBLIC.limits, replicas, audited, assurance))
+    assert least_audit(PUBLIC.limits, replicas, worth, assurance) <= audited
+    assert least_audit(PUBLIC.limits, replicas, worth + 1, assurance) > audited
 
 
 def test_an_agreed_answer_is_never_safe_for_more_than_is_burned() -> None:
-    shipped = ECONOMIES[PUBLIC.name]
-    burned = shipped.burned(4)
-    assert burned == Fraction(quorum(4) * shipped.limits.seat_stake, 2)
-    assert least_audit(shipped, 4, int(burned) + 1, Assurance.AGREED) > 1
-    assert least_audit(shipped, 4, 10 * int(burned), Assurance.CHALLENGED) < 1
+    at_stake = burned(PUBLIC.limits, 4)
+    assert at_stake == Fraction(quorum(4) * PUBLIC.limits.seat_stake, 2)
+    assert least_audit(PUBLIC.limits, 4, int(at_stake) + 1, Assurance.AGREED) > 1
+    assert least_audit(PUBLIC.limits, 4, 10 * int(at_stake), Assurance.CHALLENGED) < 1
+
+
+@pytest.mark.parametrize("audited", [Fraction(-1, 9), Fraction(1), Fraction(2)])
+def test_no_part_of_all_queries_is_refused(audited: Fraction) -> None:
+    with pytest.raises(InvalidInput, match="no part"):
+        safe_prize(PUBLIC.limits, 4, audited, Assurance.AGREED)
+
+
+def test_stake_has_no_part_in_a_proof() -> None:
+    with pytest.raises(InvalidInput, match="nobody can lie in a proof"):
+        safe_prize(PUBLIC.limits, 4, Fraction(1, 2), Assurance.PROVED)
+    with pytest.raises(InvalidInput, match="nobody can lie in a proof"):
+        least_audit(PUBLIC.limits, 4, 1, Assurance.PROVED)
 
 
 def test_a_step_of_the_stake_keeps_lying_dear() -> None:
     """Old seats repay old stakes while the cap goes by the new one, and the other way round."""
     for shipped in ECONOMIES.values():
         step = largest_stake_step(shipped)
-        assert shipped.burned(4) >= step * shipped.exposed(4)
-        assert shipped.burned(4) < (step + Fraction(1, 1_000)) * shipped.exposed(4)
+        assert burned(shipped.limits, 4) >= step * shipped.exposed(4)
+        assert burned(shipped.limits, 4) < (step + Fraction(1, 1_000)) * shipped.exposed(4)
 
 
 def test_watchers_live_on_few_lies() -> None:

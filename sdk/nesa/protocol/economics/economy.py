@@ -115,10 +115,6 @@ class Economy:
         """Seconds in which a transaction may fail to arrive: censored first, then confirmed."""
         return self.environment.stall_seconds + self.environment.confirmation_seconds
 
-    def burned(self, replicas: int) -> Fraction:
-        """What a lying quorum has lost for good, when a friend collects the challenger's half."""
-        return Fraction(quorum(replicas) * self.limits.seat_stake, 2)
-
     def exposed(self, replicas: int) -> Fraction:
         """Most that the open fees of a version may come to."""
         stake = quorum(replicas) * self.limits.seat_stake

@@ -17,7 +17,7 @@ from nesa.protocol.economics.economy import (
     MAX_ROYALTY_BPS,
     Economy,
 )
-from nesa.protocol.economics.lies import capture_cost
+from nesa.protocol.economics.lies import burned, capture_cost
 from nesa.protocol.fees import base_fee
 from nesa.protocol.parameters import BPS
 
@@ -52,12 +52,12 @@ def _missed(economy: Economy) -> Fraction:
 
 
 def _lying_loses(economy: Economy) -> Fraction:
-    return _ratio(economy.burned(LEAST_REPLICAS), economy.exposed(LEAST_REPLICAS))
+    return _ratio(burned(economy.limits, LEAST_REPLICAS), economy.exposed(LEAST_REPLICAS))
 
 
 def _audits_deter(economy: Economy) -> Fraction:
     audited = Fraction(economy.environment.audit_bps, BPS)
-    return _ratio(audited * economy.burned(LEAST_REPLICAS), economy.largest_fee)
+    return _ratio(audited * burned(economy.limits, LEAST_REPLICAS), economy.largest_fee)
 
 
 def _rerolling_loses(economy: Economy) -> Fraction:

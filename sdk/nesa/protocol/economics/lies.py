@@ -7,38 +7,67 @@ of a slash only: the other half may go to a friend.
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import assert_never
 
 from nesa.protocol.commitments import quorum
 from nesa.protocol.economics.economy import Economy
-from nesa.protocol.parameters import BPS
+from nesa.protocol.errors import InvalidInput
+from nesa.protocol.parameters import BPS, RequestLimits
 from nesa.protocol.queries import Assurance
 from nesa.protocol.risk import ShardSeats, at_least, corrupt_seats
 
 
+def burned(limits: RequestLimits, replicas: int) -> Fraction:
+    """What a lying quorum of as many members has lost for good: q S / 2."""
+    return Fraction(quorum(replicas) * limits.seat_stake, 2)
+
+
 def safe_prize(
-    economy: Economy, replicas: int, audited: Fraction, assurance: Assurance
+    limits: RequestLimits, replicas: int, audited: Fraction, assurance: Assurance
 ) -> Fraction:
     """Prize up to which a quorum that lies loses, when this part of all queries is run again.
 
     AGREED delivers at once, so its prize is won whatever happens later: V = a q S / 2. CHALLENGED
-    delivers what nobody could overturn: (1 - a) V = a q S / 2. `audited` is below 1.
+    delivers what nobody could overturn: (1 - a) V = a q S / 2.
+
+    Raises:
+        InvalidInput: no part below the whole, or an assurance that no stake stands behind.
     """
-    loss = audited * economy.burned(replicas)
-    return loss / (1 - audited) if assurance is Assurance.CHALLENGED else loss
+    if not 0 <= audited < 1:
+        raise InvalidInput(f"{audited} of all queries are no part of them; give 0 to below 1")
+    loss = audited * burned(limits, replicas)
+    match assurance:
+        case Assurance.AGREED:
+            return loss
+        case Assurance.CHALLENGED:
+            return loss / (1 - audited)
+        case Assurance.PROVED:
+            raise InvalidInput("nobody can lie in a proof, whatever the answer is worth")
+    assert_never(assurance)
 
 
-def least_audit(economy: Economy, replicas: int, prize: int, assurance: Assurance) -> Fraction:
+def least_audit(limits: RequestLimits, replicas: int, prize: int, assurance: Assurance) -> Fraction:
     """Part of all queries that must be run again before a lie for this prize loses.
 
     More than 1 means that no audit makes it lose: an AGREED answer worth more than what is burned.
+
+    Raises:
+        InvalidInput: an assurance that no stake stands behind.
     """
-    burned = economy.burned(replicas)
-    return prize / (burned + prize) if assurance is Assurance.CHALLENGED else prize / burned
+    at_stake = burned(limits, replicas)
+    match assurance:
+        case Assurance.AGREED:
+            return prize / at_stake
+        case Assurance.CHALLENGED:
+            return prize / (at_stake + prize)
+        case Assurance.PROVED:
+            raise InvalidInput("nobody can lie in a proof, whatever the answer is worth")
+    assert_never(assurance)
 
 
 def least_lie_rate(economy: Economy, replicas: int) -> Fraction:
     """Lies in all shards that are run again, from which on a watcher lives on its rewards."""
-    return economy.environment.run_cost / economy.burned(replicas)
+    return economy.environment.run_cost / burned(economy.limits, replicas)
 
 
 def largest_stake_step(economy: Economy) -> Fraction:
