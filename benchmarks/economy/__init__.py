@@ -1,5 +1,6 @@
 """Who earns what in thousands of simulated queries, honest or not: `python -m benchmarks.economy`.
 
-`setting` says what is played, `book` keeps the sums, `playing` the rules, `strategies` who does
-what, `tables` what is asked of it. Draws, fees and settlements are those of `nesa.protocol`.
+`setting` says what is played, `run` who plays, `book` keeps the sums, `playing` and `disputing` are
+the rules, `seating` what slashes leave, `strategies` who does what, `sweeps` where that pays,
+`tables` what is asked of it. Draws, fees and settlements are those of `nesa.protocol`.
 """

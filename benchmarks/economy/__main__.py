@@ -54,6 +54,19 @@ The part of all queries that must be run again before a lie loses, counting what
 
 {tables.prizes(public)}
 
+## Lies, by the part of all seats
+
+For a prize of 2 % of a quorum's stake: where it pays does not depend on the seats, what it pays
+does. NES a query.
+
+{tables.shares(public)}
+
+## Seats that stay after a slash
+
+A third of all seats lies for the same prize and stakes only once. Sums of the whole run.
+
+{tables.sprees(public)}
+
 ## A committee of one's own
 
 A client asks until its own seats are a quorum, stalls where it can and tries three times. *Exact*

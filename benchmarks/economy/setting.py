@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from fractions import Fraction
-from functools import cache, cached_property
+from functools import cached_property, lru_cache
 from typing import Final
 
 import numpy as np
@@ -124,23 +124,31 @@ class Setting:
         audited: list[list[bool]] = (chances < float(self.audited)).tolist()
         return audited
 
-    def committee(self, number: int, attempt: int, shard: int) -> tuple[int, ...]:
+    def committee(
+        self, number: int, attempt: int, shard: int, gone: frozenset[int] = frozenset()
+    ) -> tuple[int, ...]:
         """Slots of the members that one attempt of a query draws for a shard."""
-        return _drawn(self.seed, number, attempt, shard, self.seats, self.replicas)
+        return _drawn(self.seed, number, attempt, shard, self.seats, self.replicas, gone)
 
     def oracle_turns(self, number: int, attempt: int) -> tuple[int, ...]:
         """Slots of the oracles in the order of their turns."""
         turns = self.economy.query.oracle_turns
-        return _drawn(self.seed, number, attempt, ORACLE_SHARD, self.oracles, turns)
+        return _drawn(self.seed, number, attempt, ORACLE_SHARD, self.oracles, turns, frozenset())
 
 
-@cache
+@lru_cache(maxsize=1_000_000)
 def _drawn(
-    seed: int, number: int, attempt: int, shard: int, slots: int, wanted: int
+    seed: int,
+    number: int,
+    attempt: int,
+    shard: int,
+    slots: int,
+    wanted: int,
+    gone: frozenset[int],
 ) -> tuple[int, ...]:
     block_hash = seed.to_bytes(16, "big") + number.to_bytes(16, "big")
     drawn = query_seed(CHAIN_ID, MARKET, QueryId(number), attempt, block_hash)
-    return draw(drawn, shard, slots, wanted, lambda slot: True)
+    return draw(drawn, shard, slots, wanted, lambda slot: slot not in gone)
 
 
 class Work(Enum):

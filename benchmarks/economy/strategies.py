@@ -12,6 +12,7 @@ import numpy as np
 
 from benchmarks.economy.book import Account, Book
 from benchmarks.economy.playing import play
+from benchmarks.economy.run import Run
 from benchmarks.economy.setting import HONEST, Challenging, Conduct, Setting, Work
 from nesa.protocol.economics.economy import MAX_ROYALTY_BPS
 from nesa.protocol.ids import ONE_NES, Amount
@@ -66,9 +67,9 @@ def profit(setting: Setting, strategy: Strategy) -> Profit:
     gains, harm, total = [], 0.0, Book()
     for number in range(setting.queries):
         book, honest = Book(), Book()
-        play(setting, strategy.conduct, number, book)
+        play(Run(setting, strategy.conduct, book), number)
         if strategy.baseline is not None:
-            play(setting, strategy.baseline, number, honest)
+            play(Run(setting, strategy.baseline, honest), number)
         lost = -sum(_difference(book, honest, account) for account in OTHERS)
         own = _difference(book, honest, Account.COALITION)
         gains.append(own + lost if strategy.is_spiteful else own)

@@ -9,6 +9,8 @@ from typing import Final
 
 from benchmarks.economy.book import Account, Book
 from benchmarks.economy.playing import play
+from benchmarks.economy.run import Run
+from benchmarks.economy.seating import Spent
 from benchmarks.economy.setting import HONEST, Conduct, Setting, Work
 from benchmarks.economy.strategies import (
     STRATEGIES,
@@ -23,6 +25,7 @@ from benchmarks.economy.sweeps import (
     named,
     starts_to_pay,
     with_fee_ratio,
+    with_prize,
 )
 from nesa.protocol.commitments import quorum
 from nesa.protocol.economics.economy import (
@@ -200,7 +203,7 @@ def _capture(setting: Setting) -> tuple[str, ...]:
     free = in_economy(free, environment=environment, emission_bps=0)
     book = Book()
     for number in range(free.queries):
-        play(free, conduct, number, book)
+        play(Run(free, conduct, book), number)
     paid = -book.balances[Account.COALITION] / max(book.wrong, 1) / free.query.fee
     exact = float(capture_cost(free.economy, setting.replicas))
     counts = (f"{book.wrong / free.queries:.2%}", f"{paid:.2f}" if book.wrong else "-")
@@ -272,7 +275,7 @@ def watching(setting: Setting) -> str:
         book = Book()
         watched = replace(setting, corrupt=share, audited=Fraction(1, 10))
         for number in range(watched.queries):
-            play(watched, Conduct(Work.LIE), number, book)
+            play(Run(watched, Conduct(Work.LIE), book), number)
         audits = sum(map(sum, watched.is_audited))
         earned = book.balances[Account.WATCHERS] / ONE_NES / audits
         rows.append(
@@ -283,6 +286,37 @@ def watching(setting: Setting) -> str:
 
 def _number(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def sprees(setting: Setting) -> str:
+    """A third of all seats lies and stakes only once, by how long a slashed seat stays."""
+    heads = ("a slashed seat is drawn for", "wrong answers", "stake taken", "profit, NES")
+    spree = with_prize(setting, 0.02)
+    rows = []
+    for after in (0, 10, 100, 1_000, None):
+        seats = Spent(spree.economy.limits.seat_stake, after)
+        run, honest = Run(spree, Conduct(Work.LIE), Book(), seats), Run(spree, HONEST)
+        for number in range(spree.queries):
+            play(run, number)
+            play(honest, number)
+        taken = sum(seats.stake - left for left in seats.left.values()) / seats.stake
+        gain = run.book.balances[Account.COALITION] - honest.book.balances[Account.COALITION]
+        said = "ever" if after is None else f"{after:,} queries"
+        rows.append((said, f"{run.book.wrong:,}", f"{taken:.0f} S", f"{gain / ONE_NES:+,.0f}"))
+    return markdown(heads, rows)
+
+
+def shares(setting: Setting) -> str:
+    """Lies for a prize, by the part of all seats and by how much is run again."""
+    parts = (0.0, 0.005, 0.02, 0.05, 0.2)
+    liar = named("colluding third")
+    heads = ("seats that lie", *(f"{part:.1%} audited" for part in parts))
+    rows = []
+    for share in SHARES:
+        held = with_prize(replace(setting, corrupt=share), 0.02)
+        found = [profit(replace(held, audited=Fraction(part)), liar).mean for part in parts]
+        rows.append((f"{float(share):.0%}", *(f"{mean:+,.2f}" for mean in found)))
+    return markdown(heads, rows)
 
 
 def _with_error(found: Profit) -> str:

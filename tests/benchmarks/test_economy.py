@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
+from inspect import isfunction, signature
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks.economy import tables
 from benchmarks.economy.book import Account, Book
 from benchmarks.economy.playing import agreed, play
+from benchmarks.economy.run import Run
+from benchmarks.economy.seating import Spent
 from benchmarks.economy.setting import (
     CHAIN_ID,
     HONEST,
@@ -23,7 +28,7 @@ from benchmarks.economy.setting import (
     Work,
 )
 from benchmarks.economy.strategies import STRATEGIES, Strategy, profit, with_bond
-from benchmarks.economy.sweeps import KNOBS, Knob, named, starts_to_pay
+from benchmarks.economy.sweeps import KNOBS, Knob, named, starts_to_pay, with_prize
 from nesa.protocol.commitments import quorum
 from nesa.protocol.draw import draw, query_seed
 from nesa.protocol.economics.lies import safe_prize
@@ -74,6 +79,13 @@ WORLDS = st.builds(
 )
 
 
+def is_table(name: str, made: object) -> bool:
+    """Whether this is a function that makes a table of a setting."""
+    if not isfunction(made) or made.__module__ != tables.__name__ or name.startswith("_"):
+        return False
+    return list(signature(made).parameters) == ["setting"]
+
+
 @pytest.mark.parametrize("profile", sorted(PROFILES))
 @pytest.mark.parametrize("strategy", STRATEGIES, ids=NAMES)
 def test_cheating_loses_as_shipped(strategy: Strategy, profile: str) -> None:
@@ -92,7 +104,7 @@ def test_cheating_pays_without_its_guard(strategy: Strategy) -> None:
 def test_no_sum_appears_or_vanishes(setting: Setting, conduct: Conduct) -> None:
     for number in range(setting.queries):
         book = Book()
-        play(setting, conduct, number, book)
+        play(Run(setting, conduct, book), number)
         assert sum(book.balances.values()) == 0
         assert book.balances[Account.MARKET] == 0
         assert book.balances[Account.BURNED] >= 0
@@ -103,7 +115,7 @@ def test_no_sum_appears_or_vanishes(setting: Setting, conduct: Conduct) -> None:
 def test_an_overturned_query_costs_its_client_only_gas(setting: Setting, conduct: Conduct) -> None:
     conduct, setting = replace(conduct, owns_client=False), replace(setting, rules=Rules())
     book = Book()
-    play(setting, conduct, 0, book)
+    play(Run(setting, conduct, book), 0)
     environment = setting.economy.environment
     if book.overturned or not book.answered:
         gas = environment.request_gas * environment.gas_price
@@ -141,10 +153,43 @@ def test_a_right_answer_never_costs_its_signers_stake() -> None:
     for challenging in Challenging:
         book = Book()
         for number in range(50):
-            play(setting, Conduct(challenging=challenging), number, book)
+            play(Run(setting, Conduct(challenging=challenging), book), number)
         bonds = 50 * setting.economy.challenger_bond
         assert book.balances[Account.BURNED] <= bonds
         assert book.overturned == 0
+
+
+def test_a_shown_lie_costs_each_signer_its_stake_and_half_of_it_burns() -> None:
+    setting = replace(SHIPPED, corrupt=Fraction(1), audited=Fraction(1))
+    run = Run(setting, Conduct(Work.LIE))
+    play(run, 0)
+    stake, split = 4 * setting.economy.limits.seat_stake, setting.split
+    environment = setting.economy.environment
+    kept = split.oracle + split.royalty + split.reviewers + split.treasury
+    gas = 3 * environment.move_gas * environment.gas_price
+    assert run.book.balances[Account.BURNED] == stake // 2 - kept
+    assert run.book.balances[Account.WATCHERS] == stake // 2 - environment.run_cost - gas
+    assert run.book.balances[Account.COALITION] == -stake
+
+
+def test_a_slash_takes_what_is_there_and_an_evicted_seat_is_not_drawn() -> None:
+    seats = Spent(stake=10, evicted_after=2)
+    assert [seats.slash(3, 7, 5), seats.slash(3, 7, 6), seats.slash(3, 7, 6)] == [7, 3, 0]
+    assert (seats.gone(7), seats.gone(8)) == (frozenset(), frozenset({3}))
+    for number in range(50):
+        assert 3 not in SHIPPED.committee(number, 0, 0, seats.gone(8))
+
+
+def test_seats_without_stake_that_stay_lie_for_nothing() -> None:
+    gains = {}
+    for after in (0, None):
+        setting = with_prize(SHIPPED, 0.02)
+        seats = Spent(setting.economy.limits.seat_stake, after)
+        run = Run(setting, Conduct(Work.LIE), seats=seats)
+        for number in range(setting.queries):
+            play(run, number)
+        gains[after] = run.book.balances[Account.COALITION]
+    assert gains[0] < 0 < gains[None]
 
 
 def test_greater_audits_contain_the_smaller_ones() -> None:
@@ -199,9 +244,17 @@ def test_a_smaller_bond_makes_griefing_cheaper() -> None:
     assert DEVNET.limits.challenger_bond_bps == PUBLIC.limits.challenger_bond_bps
 
 
+@pytest.mark.parametrize("made", [one for name, one in vars(tables).items() if is_table(name, one)])
+def test_every_table_is_made_of_rows_that_fit_its_head(made: Callable[[Setting], str]) -> None:
+    lines = made(replace(SHIPPED, queries=60)).splitlines()
+    assert len(lines) > 4
+    assert len({line.count("|") for line in lines}) == 1
+
+
 @pytest.mark.parametrize(
     "title",
     [
+        "Seats that stay after a slash",
         "Strategies, with the public profile",
         "Where each starts to pay",
         "Lies for the fee",
