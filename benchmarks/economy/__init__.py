@@ -2,5 +2,6 @@
 
 `setting` says what is played, `run` who plays, `book` keeps the sums, `playing` and `disputing` are
 the rules, `seating` what slashes leave, `strategies` who does what, `sweeps` where that pays,
-`tables` what is asked of it. Draws, fees and settlements are those of `nesa.protocol`.
+`tables` what is asked of it, `margins` what needs no play. Draws, fees and settlements are those
+of `nesa.protocol`.
 """

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.economy.tables import assumptions, margins
+from benchmarks.economy.margins import assumptions, margins
 from nesa.protocol.commitments import quorum
 from nesa.protocol.economics.economy import MAX_MEMBER_SLOTS, Clocks, Economy
 from nesa.protocol.economics.inequalities import INEQUALITIES, Inequality, broken

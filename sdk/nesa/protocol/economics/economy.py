@@ -19,6 +19,9 @@ LONGEST_GAME: Final = 26
 """Moves of the longest element game, conviction included; docs/disputes.md has the bound."""
 
 LEAST_REPLICAS: Final = 3
+USUAL_REPLICAS: Final = 4
+"""Members of a committee, at least and when nobody asks for another number."""
+
 MAX_MEMBER_SLOTS: Final = 32
 """Shards times replicas of a query, at most."""
 
