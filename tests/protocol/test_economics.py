@@ -14,8 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.economy.margins import assumptions, margins
+from nesa.models.disputes.game import MOST_MOVES
 from nesa.protocol.commitments import quorum
-from nesa.protocol.economics.economy import MAX_MEMBER_SLOTS, Clocks, Economy
+from nesa.protocol.economics.economy import LONGEST_GAME, MAX_MEMBER_SLOTS, Clocks, Economy
 from nesa.protocol.economics.inequalities import INEQUALITIES, Inequality, broken
 from nesa.protocol.economics.lies import (
     burned,
@@ -135,10 +136,20 @@ def test_shipped_parameters_keep(inequality: Inequality, profile: str) -> None:
     assert inequality.margin(ECONOMIES[profile]) >= 1
 
 
+def newly_broken(changed: Callable[[Economy], Economy]) -> set[str]:
+    """What a change of the public economy breaks that it keeps as shipped."""
+    shipped = ECONOMIES[PUBLIC.name]
+    return set(broken(changed(shipped))) - set(broken(shipped))
+
+
 @pytest.mark.parametrize("change", CHANGES, ids="-".join)
 def test_a_changed_parameter_breaks_what_it_guards(change: tuple[str, str]) -> None:
     changed, expected = CHANGES[change]
-    assert set(broken(changed(ECONOMIES[PUBLIC.name]))) == expected
+    assert newly_broken(changed) == expected
+
+
+def test_games_are_as_long_as_the_rules_let_them_be() -> None:
+    assert LONGEST_GAME == MOST_MOVES
 
 
 def test_every_parameter_is_bounded_by_an_inequality() -> None:
@@ -184,9 +195,8 @@ def test_the_docs_state_what_is_assumed_and_what_follows() -> None:
     ],
 )
 def test_gas_may_become_so_much_dearer(factor: int, expected: set[str]) -> None:
-    shipped = ECONOMIES[PUBLIC.name]
-    dear = with_environment(gas_price=factor * shipped.environment.gas_price)
-    assert set(broken(dear(shipped))) == expected
+    price = ECONOMIES[PUBLIC.name].environment.gas_price
+    assert newly_broken(with_environment(gas_price=factor * price)) == expected
 
 
 def test_assumed_gas_covers_what_was_measured() -> None:
