@@ -99,6 +99,16 @@ def test_cheating_pays_without_its_guard(strategy: Strategy) -> None:
     assert found.mean - 3 * found.error > 0
 
 
+@pytest.mark.deep
+@pytest.mark.timeout(1_800)
+@pytest.mark.parametrize("seed", range(2, 6))
+@pytest.mark.parametrize("strategy", STRATEGIES, ids=NAMES)
+def test_cheating_loses_under_other_draws(strategy: Strategy, seed: int) -> None:
+    setting = replace(SHIPPED, seed=seed, queries=20_000)
+    found = profit(strategy.arranged(setting), strategy)
+    assert found.mean + 3 * found.error < 0
+
+
 @given(setting=WORLDS, conduct=CONDUCTS)
 @settings(max_examples=200, deadline=None)
 def test_no_sum_appears_or_vanishes(setting: Setting, conduct: Conduct) -> None:

@@ -163,6 +163,12 @@ def test_every_inequality_can_be_broken() -> None:
     assert {name for _, found in CHANGES.values() for name in found} == set(NAMES)
 
 
+def test_two_unbondings_outlast_a_query_that_a_dispute_has_stopped() -> None:
+    shipped = ECONOMIES[PUBLIC.name]
+    query = shipped.clocks.maximum_query + shipped.clocks.epoch
+    assert 2 * shipped.clocks.unbonding == 14 * DAY >= query + shipped.longest_dispute
+
+
 @pytest.mark.parametrize(
     ("name", "changed"),
     [
