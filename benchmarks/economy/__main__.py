@@ -36,6 +36,9 @@ standard error; what everybody else loses; and what they would earn if one rule 
 
 ## Strategies, with the development profile
 
+A dispute lasts minutes here, so that waiting for its end costs nobody anything and there is little
+for the penalty of a defence to guard.
+
 {tables.strategies(devnet)}
 
 ## Where each starts to pay
