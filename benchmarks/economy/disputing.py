@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from benchmarks.economy.book import Account
 from benchmarks.economy.run import Answer, Run
-from benchmarks.economy.setting import Challenging
+from benchmarks.economy.setting import CLIENT, Challenging
 from nesa.protocol.challenges import (
     Challenge,
     Ending,
     Fallen,
     Result,
-    Settlement,
+    Slash,
     Stakes,
     Standing,
     settlement,
@@ -26,52 +27,69 @@ SHORTEST_GAME: Final = 3
 """Transactions of a challenger whom nobody answers: announce, challenge, end."""
 
 
+@dataclass(frozen=True, slots=True)
+class Disputed:
+    """One shard's answer to query `number`; `kept` is what its client is owed when it falls."""
+
+    answer: Answer
+    number: int
+    kept: int
+
+
 def dispute(run: Run, answers: Sequence[Answer], number: int) -> None:
     """What becomes of the answer to query `number`; the prize is won by what was delivered."""
-    audited = run.setting.is_audited[number]
-    fallen = [
-        _judge(run, answer, number, is_audited)
-        for answer, is_audited in zip(answers, audited, strict=True)
-    ]
+    is_overturned = False
+    for answer, is_audited in zip(answers, run.setting.is_audited[number], strict=True):
+        if is_audited:
+            cost = run.setting.economy.environment.run_cost
+            run.book.move(Account.WATCHERS, Account.OUTSIDE, cost)
+        kept = 0 if is_overturned else _kept(run, answers, answer)
+        is_overturned |= _judge(run, Disputed(answer, number, kept), is_audited)
     is_wrong = not all(answer.is_right for answer in answers)
-    is_overturned = any(burned is not None for burned in fallen)
     run.book.wrong += is_wrong
     run.book.overturned += is_overturned
-    if is_overturned:
-        _overturn(run, answers, fallen)
     if not is_wrong and run.client is Account.CLIENTS:
         run.book.move(Account.OUTSIDE, run.client, run.setting.query.fee)
     if is_wrong and (run.setting.assurance is Assurance.AGREED or not is_overturned):
         run.book.move(Account.OUTSIDE, Account.COALITION, run.setting.prize)
 
 
-def _judge(run: Run, answer: Answer, number: int, is_audited: bool) -> int | None:
-    """What was burned of the signers' stakes when the answer fell; None when it stands."""
+def _kept(run: Run, answers: Sequence[Answer], fallen: Answer) -> int:
+    """What is left of the fee with others when this shard is the first to fall: shares, and the
+    slots of the other shards.
+    """
+    slots = run.setting.shards * run.setting.replicas
+    unpaid = slots - sum(len(run.paid(answer)) for answer in answers)
+    returned = (unpaid + len(run.paid(fallen))) * run.setting.split.slot
+    return run.setting.query.fee - returned
+
+
+def _judge(run: Run, disputed: Disputed, is_audited: bool) -> bool:
+    """Whether the answer falls, by whoever challenges it."""
     challenging = run.conduct.challenging
-    if is_audited:
-        cost = run.setting.economy.environment.run_cost
-        run.book.move(Account.WATCHERS, Account.OUTSIDE, cost)
-    if answer.is_right:
+    if disputed.answer.is_right:
         if challenging is Challenging.RIGHT_ANSWERS:
-            _grief(run, answer, number)
-        return None
+            _grief(run, disputed)
+        return False
     if challenging is Challenging.TO_COLLECT:
-        return _convict(run, answer, number, Account.COALITION)
+        _convict(run, disputed, Account.COALITION)
+        return True
     if challenging is Challenging.TO_CLEAR:
-        _clear(run, answer, number)
+        _clear(run, disputed)
         if not run.setting.rules.challenges_are_single:
-            return None
-    return _convict(run, answer, number, Account.WATCHERS) if is_audited else None
+            return False
+    if is_audited:
+        _convict(run, disputed, Account.WATCHERS)
+    return is_audited
 
 
-def _grief(run: Run, answer: Answer, number: int) -> None:
+def _grief(run: Run, disputed: Disputed) -> None:
     """A right answer is challenged, and the challenger takes all the time there is."""
-    honest = [slot for slot in answer.signers if slot >= run.setting.corrupt_seats]
+    honest = [slot for slot in disputed.answer.signers if slot >= run.setting.corrupt_seats]
     if not honest:
         return
     economy = run.setting.economy
-    winner = Standing(_address(honest[0]))
-    _end(run, answer, number, Account.COALITION, winner, Result.WON)
+    _end(run, disputed, Account.COALITION, Standing(_address(honest[0])), Result.WON)
     for account in (Account.COALITION, Account.MEMBERS):
         run.book.move(account, Account.OUTSIDE, economy.side_gas)
     frozen = len(honest) * economy.limits.seat_stake + run.setting.query.fee
@@ -79,84 +97,62 @@ def _grief(run: Run, answer: Answer, number: int) -> None:
     run.book.move(Account.MEMBERS, Account.OUTSIDE, int(interest))
 
 
-def _clear(run: Run, answer: Answer, number: int) -> None:
+def _clear(run: Run, disputed: Disputed) -> None:
     """A wrong answer is challenged by a friend, who then says nothing."""
-    winner = Standing(_address(answer.signers[0]))
-    _end(run, answer, number, Account.COALITION, winner, Result.WON)
+    winner = Standing(_address(disputed.answer.signers[0]))
+    _end(run, disputed, Account.COALITION, winner, Result.WON)
     moves = 2 * SHORTEST_GAME
     run.burn_gas(Account.COALITION, moves * run.setting.economy.environment.move_gas)
 
 
-def _convict(run: Run, answer: Answer, number: int, challenger: Account) -> int:
+def _convict(run: Run, disputed: Disputed, challenger: Account) -> None:
     """A wrong answer falls: nobody can defend it, though somebody may play for time."""
+    for slot in run.paid(disputed.answer):
+        run.book.move(run.owner(slot), run.client, run.setting.split.slot)
     if run.conduct.defends_lies:
-        _play_for_time(run, answer, number, challenger)
-        return _end(run, answer, number, challenger, Fallen(), Result.LOST_BY_TIME)
-    run.burn_gas(challenger, SHORTEST_GAME * run.setting.economy.environment.move_gas)
-    return _end(run, answer, number, challenger, Fallen(), None)
+        _play_for_time(run, challenger)
+        _end(run, disputed, challenger, Fallen(), Result.LOST_BY_TIME)
+    else:
+        run.burn_gas(challenger, SHORTEST_GAME * run.setting.economy.environment.move_gas)
+        _end(run, disputed, challenger, Fallen(), None)
 
 
-def _play_for_time(run: Run, answer: Answer, number: int, challenger: Account) -> None:
-    """A whole game, and the penalty of the one who leaves it at the end."""
+def _play_for_time(run: Run, challenger: Account) -> None:
+    """A whole game, every clock of which runs to its end."""
     economy = run.setting.economy
     for account in (Account.COALITION, challenger):
         run.book.move(account, Account.OUTSIDE, economy.side_gas)
     waiting = economy.interest(economy.challenger_bond, economy.longest_dispute)
     run.book.move(challenger, Account.OUTSIDE, int(waiting))
-    taken = run.seats.slash(answer.signers[0], economy.defence_penalty, number)
-    run.book.move(Account.COALITION, challenger, taken // 2)
-    run.book.move(Account.COALITION, Account.BURNED, taken - taken // 2)
 
 
 def _end(
-    run: Run,
-    answer: Answer,
-    number: int,
-    challenger: Account,
-    ending: Ending,
-    result: Result | None,
-) -> int:
-    """Books how a challenge with at most one defence ends; what is burned of stakes."""
-    economy = run.setting.economy
-    stakes = Stakes(economy.challenger_bond, 0, economy.limits.seat_stake)
-    slots = {_address(slot): slot for slot in answer.signers}
-    defender = ending.winner if isinstance(ending, Standing) else next(iter(slots))
+    run: Run, disputed: Disputed, challenger: Account, ending: Ending, result: Result | None
+) -> None:
+    """Books how a challenge with at most one defence ends."""
+    economy, signers = run.setting.economy, disputed.answer.signers
+    slots = {_address(slot): slot for slot in signers}
+    stakes = Stakes(economy.challenger_bond, economy.defence_penalty, economy.limits.seat_stake)
+    defender = ending.winner if isinstance(ending, Standing) else _address(signers[0])
     defences = () if result is None else ((defender, result),)
-    found = settlement(Challenge(CHALLENGER, tuple(slots), stakes, 0, defences), ending)
-    run.book.move(challenger, Account.MARKET, stakes.challenger_bond)
-    for payee, amount in found.paid.items():
-        account = challenger if payee == CHALLENGER else run.owner(slots[payee])
-        run.book.move(Account.MARKET, account, amount)
+    challenge = Challenge(CHALLENGER, CLIENT, tuple(slots), stakes, 0, defences)
+    found = settlement(challenge, ending, disputed.kept)
+    accounts = {address: run.owner(slot) for address, slot in slots.items()}
+    accounts |= {CHALLENGER: challenger, CLIENT: run.client}
+    run.book.move(challenger, Account.MARKET, stakes.bond)
+    for payee, amount in found.credits.items():
+        run.book.move(Account.MARKET, accounts[payee], amount)
     run.book.move(Account.MARKET, Account.BURNED, found.burned)
-    return _slash(run, found, slots, number, challenger)
-
-
-def _slash(
-    run: Run, found: Settlement, slots: dict[Address, int], number: int, challenger: Account
-) -> int:
-    burned = 0
     for slash in found.slashes:
-        slot = slots[slash.signer]
-        taken = run.seats.slash(slot, slash.amount, number)
-        reward = int(taken * run.setting.rules.rewarded)
-        run.book.move(run.owner(slot), challenger, reward)
-        run.book.move(run.owner(slot), Account.BURNED, taken - reward)
-        burned += taken - reward
-    return burned
+        taken = run.seats.slash(slots[slash.signer], slash.amount, disputed.number)
+        _share_out(run, slash, taken, accounts)
 
 
-def _overturn(run: Run, answers: Sequence[Answer], fallen: Sequence[int | None]) -> None:
-    """The fee goes back: slots of fallen shards from their signers, the rest from the burn."""
-    setting, slot_pay = run.setting, run.setting.split.slot
-    unpaid = setting.shards * setting.replicas - sum(len(run.paid(one)) for one in answers)
-    returned = unpaid * slot_pay
-    for answer, burned in zip(answers, fallen, strict=True):
-        for slot in () if burned is None else run.paid(answer):
-            run.book.move(run.owner(slot), run.client, slot_pay)
-            returned += slot_pay
-    kept = setting.query.fee - returned
-    available = sum(burned for burned in fallen if burned is not None)
-    run.book.move(Account.BURNED, run.client, min(kept, available))
+def _share_out(run: Run, slash: Slash, taken: int, accounts: Mapping[Address, Account]) -> None:
+    """Half of what was taken burns, as the vault has it."""
+    reward = int(taken * run.setting.rules.rewarded)
+    run.book.move(accounts[slash.signer], accounts[slash.beneficiary], reward)
+    run.book.move(accounts[slash.signer], Account.BURNED, taken - reward)
 
 
 def _address(slot: int) -> Address:

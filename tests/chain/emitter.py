@@ -48,7 +48,7 @@ def included(anvil: Anvil, transaction: dict[str, Any]) -> Any:
 
 def deployment_at(address: Address, block: int, chain_id: int = CHAIN_ID) -> Deployment:
     """A deployment whose contracts all live at `address`."""
-    names = ("token", "parameters", "vault", "registry", "router", "committee", "market")
+    names = ("token", "parameters", "vault", "registry", "router", "committee", "pricing", "market")
     values = {"chain_id": chain_id, "block": block} | dict.fromkeys(names, address)
     return Deployment.model_validate(values)
 

@@ -28,7 +28,7 @@ from tests.oracle.cases import MARKET, query_with
 
 MEMBER = PrivateKey(b"\5" * 32)
 ME = Address(MEMBER.public_key.to_checksum_address())
-CONTRACTS = ("token", "parameters", "vault", "registry", "router", "committee", "market")
+CONTRACTS = ("token", "parameters", "vault", "registry", "router", "committee", "pricing", "market")
 DEPLOYMENT = Deployment.model_validate(
     {"chain_id": CHAIN_ID, "block": 1, **dict.fromkeys(CONTRACTS, MARKET)}
 )

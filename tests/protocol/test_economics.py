@@ -87,6 +87,10 @@ CHANGES: dict[tuple[str, str], tuple[Callable[[Economy], Economy], set[str]]] = 
     ("min_seats", "less"): (with_limits(min_seats=3), {"silent_seats_are_spared"}),
     ("seat_stake", "less"): (with_limits(seat_stake=100 * ONE_NES), {"audits_deter"}),
     ("exposure_bps", "more"): (with_limits(exposure_bps=5_001), {"lying_loses"}),
+    ("exposure_bps", "most"): (
+        with_limits(exposure_bps=5_450),
+        {"lying_loses", "clients_are_repaid", "challenging_pays_at_the_cap"},
+    ),
     ("max_replicas", "more"): (with_limits(max_replicas=15), {"freezing_costs"}),
     ("challenger_bond_bps", "less"): (with_limits(challenger_bond_bps=500), {"freezing_costs"}),
     ("challenger_bond_bps", "least"): (
@@ -118,7 +122,7 @@ CHANGES: dict[tuple[str, str], tuple[Callable[[Economy], Economy], set[str]]] = 
     ("corrupt_bps", "more"): (with_environment(corrupt_bps=5_000), {"rerolling_loses"}),
     ("missed_bps", "more"): (
         with_environment(missed_bps=9_000),
-        {"challenging_pays", "defending_pays"},
+        {"challenging_pays", "challenging_pays_at_the_cap", "defending_pays"},
     ),
 }
 """One change of what is shipped to public chains, and exactly what it breaks."""

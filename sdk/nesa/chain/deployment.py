@@ -51,7 +51,10 @@ class _File(BaseModel):
 
 
 class Deployment(_File):
-    """One set of contracts on one chain; `block` is where reading of logs begins."""
+    """One set of contracts on one chain; `block` is where reading of logs begins.
+
+    Files of deployments without a dispute court name none.
+    """
 
     chain_id: int = Field(gt=0)
     block: BlockNumber = Field(ge=0)
@@ -62,12 +65,15 @@ class Deployment(_File):
     registry: AddressField
     router: AddressField
     committee: AddressField
+    pricing: AddressField
     market: AddressField
+    court: AddressField | None = None
 
     def contracts(self) -> dict[str, Address]:
         """Every contract's address by name."""
-        names = ("token", "parameters", "vault", "registry", "router", "committee", "market")
-        return {name: getattr(self, name) for name in names}
+        names = ("token", "parameters", "vault", "registry", "router", "committee", "pricing")
+        found = {name: getattr(self, name) for name in (*names, "market")}
+        return found if self.court is None else {**found, "court": self.court}
 
 
 class KeyFile(_File):

@@ -9,7 +9,7 @@ from nesa.models.placement.swarm_file import read_swarm
 from nesa.protocol.capacity import decode_statement
 from nesa_miner import cli
 
-ADDRESSES = ("token", "parameters", "vault", "registry", "router", "committee", "market")
+ADDRESSES = ("token", "parameters", "vault", "registry", "router", "committee", "pricing", "market")
 
 
 def test_a_miner_states_its_capacity(tmp_path, capsys, monkeypatch):

@@ -14,6 +14,7 @@ from typing import Final
 from nesa.protocol.commitments import quorum
 from nesa.protocol.ids import Amount
 from nesa.protocol.parameters import BPS, QueryParameters, RequestLimits
+from nesa.protocol.versions import MAX_SHARDS
 
 LONGEST_GAME: Final = 26
 """Moves of the longest element game, conviction included; docs/disputes.md has the bound."""
@@ -122,6 +123,11 @@ class Economy:
         """Most that the open fees of a version may come to."""
         stake = quorum(replicas) * self.limits.seat_stake
         return Fraction(stake * self.limits.exposure_bps, BPS)
+
+    @property
+    def most_kept(self) -> Fraction:
+        """Part of a fee that others than one shard's members may have earned: 1 - m / 8."""
+        return 1 - Fraction(self.query.miners_bps, BPS * MAX_SHARDS)
 
     def interest(self, amount: int, seconds: int) -> Fraction:
         """What `amount` would have earned elsewhere."""

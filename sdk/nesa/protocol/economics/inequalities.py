@@ -63,9 +63,18 @@ def _missed(economy: Economy) -> Fraction:
 @stated("q S / 2 >= e q S")
 def lying_loses(economy: Economy) -> Fraction:
     """A quorum that lies in every open query of a version, challenged by its own friend, burns
-    more than all those fees; the burned half also repays the clients.
+    more than all those fees.
     """
     return _ratio(burned(economy.limits, LEAST_REPLICAS), economy.exposed(LEAST_REPLICAS))
+
+
+@stated("q S / 2 >= k e q S")
+def clients_are_repaid(economy: Economy) -> Fraction:
+    """The half of a slash that is not burned gives back what honest work kept of the fee, also
+    when the fee is as large as it may be and all other shards were honest.
+    """
+    owed = economy.most_kept * economy.exposed(LEAST_REPLICAS)
+    return _ratio(burned(economy.limits, LEAST_REPLICAS), owed)
 
 
 @stated("a q S / 2 >= F")
@@ -87,15 +96,27 @@ def rerolling_loses(economy: Economy) -> Fraction:
 # === Disputes ===
 
 
-@stated("(1 - x) S / 2 >= x C + G + R + interest(C)")
+@stated("(1 - x) (S / 2 - k F) >= x C + G + R + interest(C)")
 def challenging_pays(economy: Economy) -> Fraction:
-    """Showing a lie pays even when one signer is all that is found, and when a move is missed
-    now and then.
+    """Showing a lie pays even when one signer is all that is left to slash, the client is repaid
+    first, and a move is missed now and then.
     """
-    missed, stake, bond = _missed(economy), economy.limits.seat_stake, economy.challenger_bond
+    reward = economy.limits.seat_stake // 2 - economy.most_kept * economy.largest_fee
+    return _challenging(economy, reward)
+
+
+@stated("(1 - x) (q S / 2 - k e q S) >= x C + G + R + interest(C)")
+def challenging_pays_at_the_cap(economy: Economy) -> Fraction:
+    """It also pays when the fee is as large as it may be and all signers are there."""
+    owed = economy.most_kept * economy.exposed(LEAST_REPLICAS)
+    return _challenging(economy, burned(economy.limits, LEAST_REPLICAS) - owed)
+
+
+def _challenging(economy: Economy, reward: Fraction) -> Fraction:
+    missed, bond = _missed(economy), economy.challenger_bond
     waiting = economy.interest(bond, economy.longest_dispute)
     spent = economy.side_gas + economy.environment.run_cost + waiting
-    return _ratio((1 - missed) * (stake // 2), missed * bond + spent)
+    return _ratio((1 - missed) * reward, missed * bond + spent)
 
 
 @stated("S / 2 >= C")
@@ -242,9 +263,11 @@ def silent_seats_are_spared(economy: Economy) -> Fraction:
 
 INEQUALITIES: Final = (
     lying_loses,
+    clients_are_repaid,
     audits_deter,
     rerolling_loses,
     challenging_pays,
+    challenging_pays_at_the_cap,
     bonds_are_within_reach,
     defending_pays,
     sham_defences_pay,
