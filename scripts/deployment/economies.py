@@ -12,7 +12,7 @@ EMISSION_BPS: Final = 5_000
 
 _LOCAL: Final = Environment(
     gas_price=5,
-    move_gas=250_000,
+    move_gas=400_000,
     request_gas=175_000,
     report_gas=250_000,
     price=Amount(ONE_NES // 20),
@@ -30,7 +30,7 @@ _LOCAL: Final = Environment(
 
 _PUBLIC: Final = Environment(
     gas_price=5,
-    move_gas=250_000,
+    move_gas=400_000,
     request_gas=175_000,
     report_gas=250_000,
     price=Amount(ONE_NES // 20),
