@@ -92,7 +92,7 @@ def waiting(delay: int = 0, **more: object) -> Duty:
     """An answered job whose windows end at 1,200."""
     ended = duty(Phase.MINED)
     due = {"ended_at": BlockNumber(20), "closes_at": Timestamp(1_200), "delay": delay}
-    return replace(ended, job=replace(ended.job, **due | more))  # type: ignore[arg-type]
+    return replace(ended, job=replace(ended.job, **due | more))
 
 
 def test_an_answer_that_waits_for_its_delivery_is_not_forgotten() -> None:
