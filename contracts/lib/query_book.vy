@@ -198,7 +198,9 @@ def _check_content(word: uint256, content: bytes32):
 @internal
 @pure
 def _holds_content(word: uint256, content: bytes32) -> bool:
-    return word & HASH_MASK == convert(content, uint256) & HASH_MASK
+    # Nothing is the content of a query that was never asked, whose word is zero.
+    found: bool = content != empty(bytes32)
+    return found and word & HASH_MASK == convert(content, uint256) & HASH_MASK
 
 
 # === Held queries ===

@@ -515,14 +515,13 @@ def _request(order: IQueryMarket.Order, input: Bytes[4096]) -> uint256:
 @internal
 @view
 def _check_caller():
-    # Nobody can make the market, or what it trusts, the target of a callback.
+    # Nobody can make the market, or what it trusts, the target of a callback. Committee and
+    # pricing have views only, which cannot ask.
     assert msg.sender not in [
         self,
         TOKEN.address,
         PARAMETERS.address,
         VAULT.address,
-        COMMITTEE.address,
-        PRICING.address,
     ], "market: own contract"
 
 

@@ -316,3 +316,13 @@ def test_a_proved_answer_is_judged_alike(world, client):
     assert world.overturn(query, outcome, 1) == query.fee - slot
     assert world.market.credit_of(client) == (slot, 0)
     world.assert_solvent()
+
+
+def test_a_query_that_nobody_asked_has_no_outcome(world, query, outcome):
+    unasked = replace(query, query_id=99)
+    assert not world.market.verify_outcome(unasked.as_abi(), outcome_as_abi(outcome))
+    assert not world.market.verify_terms(unasked.as_abi())
+    with boa.reverts("market: not to be held"):
+        world.market.hold(
+            unasked.as_abi(), outcome_as_abi(outcome), 0, [], sender=world.market.court()
+        )
