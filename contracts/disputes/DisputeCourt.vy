@@ -251,11 +251,11 @@ def play(
     @notice Makes a move; see `IDisputeCourt`.
     """
     self._check_undecided(challenge)
-    game: Game = self._timely(challenge.challenge_id, signer, position)
-    if game.is_defenders:
+    self._check_timely(challenge.challenge_id, signer, position)
+    if self._games[challenge.challenge_id][signer].is_defenders:
         self._check_defender(signer)
     else:
-        assert msg.sender == challenge.challenger, "court: not the challenger"
+        self._check_challenger(challenge)
     self._advance(challenge, signer, position, move)
 
 
@@ -270,8 +270,8 @@ def convict(
     @notice Ends a game by a fact; see `IDisputeCourt`.
     """
     self._check_undecided(challenge)
-    game: Game = self._timely(challenge.challenge_id, signer, position)
-    assert msg.sender == challenge.challenger, "court: not the challenger"
+    self._check_challenger(challenge)
+    self._check_timely(challenge.challenge_id, signer, position)
     is_wrong: bool = staticcall CONVICTION.convicts(position, accusation)
     assert is_wrong, "court: nothing is wrong"
 
@@ -496,7 +496,7 @@ def _challenge(
     assert shard < query.shards, "court: no such shard"
     settled: IQueryMarket.ShardOutcome = outcome.shards[shard]
     self._check_announced(self._challenge_evidence(query.query_id, shard, settled.out_digest))
-    assert not self._disputes[query.query_id][shard].has_fallen, "court: has fallen"
+    self._check_not_fallen(query.query_id, shard)
     self._check_version(query.version_id, version)
 
     in_digest: bytes32 = query.input_digest
@@ -632,8 +632,19 @@ def _check_undecided(challenge: IDisputeCourt.Challenge):
     self._check_open(challenge)
     winner: address = self._standings[challenge.challenge_id].winner
     assert winner == empty(address), "court: digest is defended"
-    has_fallen: bool = self._disputes[challenge.query_id][challenge.charge.shard].has_fallen
-    assert not has_fallen, "court: has fallen"
+    self._check_not_fallen(challenge.query_id, challenge.charge.shard)
+
+
+@internal
+@view
+def _check_not_fallen(query_id: uint256, shard: uint256):
+    assert not self._disputes[query_id][shard].has_fallen, "court: has fallen"
+
+
+@internal
+@view
+def _check_challenger(challenge: IDisputeCourt.Challenge):
+    assert msg.sender == challenge.challenger, "court: not the challenger"
 
 
 @internal
@@ -648,12 +659,11 @@ def _check_defender(signer: address):
 
 @internal
 @view
-def _timely(challenge_id: uint256, signer: address, position: Bytes[2304]) -> Game:
-    # The game that stands there and waits for a move.
+def _check_timely(challenge_id: uint256, signer: address, position: Bytes[2304]):
+    # The game stands there and waits for a move.
     game: Game = self._games[challenge_id][signer]
     assert game.position == keccak256(position), "court: another position"
     assert block.timestamp <= game.deadline, "court: too late"
-    return game
 
 
 @internal
