@@ -266,7 +266,13 @@ def watchtower() -> None:
 @click.option("--network", type=click.Path(path_type=Path), help="network.json of a devnet.")
 @click.option("--deployment", type=click.Path(path_type=Path), help="deployments/<chain id>.json.")
 @click.option("--rpc-url", help="Node to follow the chain with.")
-@click.option("--port", default=WATCH_PORT, show_default=True, help="Port of health and metrics.")
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65535),
+    default=WATCH_PORT,
+    show_default=True,
+    help="Port of health and metrics.",
+)
 @click.option("--store", "stores", multiple=True, help="Store of model files; may be repeated.")
 @click.option("--light-keys", is_flag=True, help="Keys that open fast; for local chains only.")
 @json_option
@@ -307,7 +313,9 @@ def watchtower_init(
 @click.option(
     "--share", type=click.FloatRange(0, 1), help="Part of all answers to run again.  [1.0]"
 )
-@click.option("--max-bonds", type=float, help="NES that may be in bonds at once.  [1000]")
+@click.option(
+    "--max-bonds", type=click.FloatRange(0), help="NES that may be in bonds at once.  [1000]"
+)
 @json_option
 def watchtower_run(
     folder: Path, share: float | None, max_bonds: float | None, as_json: bool

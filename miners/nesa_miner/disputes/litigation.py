@@ -138,7 +138,7 @@ class Litigation:
         for duty in due:
             if self._may_start(duty):
                 self._busy.add(duty)
-                self.spawn(self._try(duty))
+                self.spawn(self._try(duty, self.docket[duty.challenge_id]))
 
     def summary(self) -> list[dict[str, Any]]:
         """The challenges under way in which this side takes part, for people."""
@@ -160,13 +160,13 @@ class Litigation:
         waits = self._retry_at.get(duty, 0.0) > self.clock()
         return not (is_hopeless or waits or duty in self._busy)
 
-    async def _try(self, duty: Duty) -> None:
+    async def _try(self, duty: Duty, followed: FollowedChallenge) -> None:
         """One try. The next comes after a growing pause, unless the chain says that it is done."""
         kind, number = type(duty).__name__, duty.challenge_id
         failed = min(2 * self._pauses.get(duty, FIRST_PAUSE / 2), LONGEST_PAUSE)
         pause = LONGEST_PAUSE
         try:
-            await self._perform(duty, self.docket[number])
+            await self._perform(duty, followed)
         except NesaError as error:
             pause = failed
             log.warning("put off", duty=kind, challenge=number, reason=str(error), seconds=pause)
