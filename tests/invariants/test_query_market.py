@@ -59,7 +59,7 @@ from tests.invariants.market_world import (
 )
 from tests.market import CREDIT_WINDOW, TENSORS, edges
 from tests.reports import Work, shard_works, signer_address
-from tests.revm import Revert
+from tests.revm import Revert, RevmChain
 
 NO_SHRINKING = (Phase.explicit, Phase.reuse, Phase.generate)
 HASH_BLOCKS = 256
@@ -111,10 +111,11 @@ class QueryMarketMachine(RuleBasedStateMachine):
     """Every rule acts on chain and books alike, or expects the chain to refuse."""
 
     calls: ClassVar[Counter[str]] = Counter()
+    chain_type: ClassVar[type[RevmChain]] = RevmChain
 
     @initialize()
     def deploy(self) -> None:
-        self.world = MarketWorld()
+        self.world = MarketWorld(self.chain_type())
         self.market, self.token, self.vault = self.world.market, self.world.token, self.world.vault
         self.chain = self.world.chain
         self.books: dict[int, QueryBook] = {}
