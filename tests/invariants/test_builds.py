@@ -18,6 +18,7 @@ from vyper import exceptions
 
 from scripts.operator_cases import CASES
 from tests.invariants.builds import UNBUILT, BuildsChain
+from tests.invariants.test_dispute_court import DisputeCourtMachine
 from tests.invariants.test_query_market import NO_SHRINKING, QueryMarketMachine
 from tests.judging import Judges, check_table, witness_of
 from tests.revm import Build, RevmChain, compiled_as
@@ -25,6 +26,13 @@ from tests.revm import Build, RevmChain, compiled_as
 
 class BuildsMachine(QueryMarketMachine):
     """The market's machine over all builds at once."""
+
+    calls: ClassVar[Counter[str]] = Counter()
+    chain_type: ClassVar[type[RevmChain]] = BuildsChain
+
+
+class BuildsCourtMachine(DisputeCourtMachine):
+    """The court's machine over all builds at once."""
 
     calls: ClassVar[Counter[str]] = Counter()
     chain_type: ClassVar[type[RevmChain]] = BuildsChain
@@ -43,6 +51,13 @@ def test_builds_of_the_market_behave_alike() -> None:
 def test_builds_of_the_market_behave_alike_for_long() -> None:
     limits = settings(max_examples=300, stateful_step_count=150, deadline=None)
     run_state_machine_as_test(BuildsMachine, settings=limits)
+
+
+@pytest.mark.deep
+@pytest.mark.timeout(7_200)
+def test_builds_of_the_court_behave_alike() -> None:
+    limits = settings(max_examples=60, stateful_step_count=60, deadline=None, phases=NO_SHRINKING)
+    run_state_machine_as_test(BuildsCourtMachine, settings=limits)
 
 
 @pytest.mark.deep
