@@ -15,7 +15,7 @@ PAGES: Final = (
     "scale",
     "placement",
     "stacking",
-    "economy",
+    "cheating",
 )
 
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.economy.margins import assumptions, margins
+from benchmarks.cheating.margins import assumptions, margins
 from nesa.models.disputes.game import MOST_MOVES
 from nesa.protocol.commitments import quorum
 from nesa.protocol.economics.economy import LONGEST_GAME, MAX_MEMBER_SLOTS, Clocks, Economy

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import assert_never
 
-from benchmarks.economy.book import Account
-from benchmarks.economy.disputing import dispute
-from benchmarks.economy.run import Answer, Run
-from benchmarks.economy.setting import Conduct, Setting, Work
+from benchmarks.cheating.book import Account
+from benchmarks.cheating.disputing import dispute
+from benchmarks.cheating.run import Answer, Run
+from benchmarks.cheating.setting import Conduct, Setting, Work
 from nesa.protocol.commitments import quorum
 from nesa.protocol.outcomes import MAX_ATTEMPTS
 from nesa.protocol.parameters import BPS

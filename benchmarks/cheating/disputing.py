@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from benchmarks.economy.book import Account
-from benchmarks.economy.run import Answer, Run
-from benchmarks.economy.setting import CLIENT, Challenging
+from benchmarks.cheating.book import Account
+from benchmarks.cheating.run import Answer, Run
+from benchmarks.cheating.setting import CLIENT, Challenging
 from nesa.protocol.challenges import (
     Challenge,
     Ending,

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Final
 
-from benchmarks.economy.setting import Setting
-from benchmarks.economy.strategies import (
+from benchmarks.cheating.setting import Setting
+from benchmarks.cheating.strategies import (
     STRATEGIES,
     Strategy,
     in_economy,

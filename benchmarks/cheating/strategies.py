@@ -10,10 +10,10 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 
-from benchmarks.economy.book import Account, Book
-from benchmarks.economy.playing import play
-from benchmarks.economy.run import Run
-from benchmarks.economy.setting import HONEST, Challenging, Conduct, Setting, Work
+from benchmarks.cheating.book import Account, Book
+from benchmarks.cheating.playing import play
+from benchmarks.cheating.run import Run
+from benchmarks.cheating.setting import HONEST, Challenging, Conduct, Setting, Work
 from nesa.protocol.economics.economy import MAX_ROYALTY_BPS
 from nesa.protocol.ids import ONE_NES, Amount
 from nesa.protocol.parameters import BPS

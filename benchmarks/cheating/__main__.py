@@ -1,4 +1,4 @@
-"""Prints and keeps the tables: `python -m benchmarks.economy`."""
+"""Prints and keeps the tables: `python -m benchmarks.cheating`."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from benchmarks.economy import tables
-from benchmarks.economy.setting import Setting
+from benchmarks.cheating import tables
+from benchmarks.cheating.setting import Setting
 from nesa.protocol.ids import ONE_NES
 from scripts.deployment.economies import economy
 from scripts.deployment.profiles import DEVNET, PUBLIC
 
-RESULTS: Final = Path(__file__).parents[1] / "results" / "economy.md"
+RESULTS: Final = Path(__file__).parents[1] / "results" / "cheating.md"
 
 
 def page() -> str:
@@ -25,7 +25,7 @@ def page() -> str:
 {public.replicas}, {float(public.audited):.0%} of all queries run again, a price of
 {work.price / ONE_NES:g} NES for a slot, of which a run costs {work.run_cost / work.price:.0%}. S is
 the seat stake, q the quorum. docs/economics.md says what each strategy is. Written by
-`python -m benchmarks.economy`.
+`python -m benchmarks.cheating`.
 
 ## Strategies, with the public profile
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from benchmarks.economy.book import Account, Book
-from benchmarks.economy.seating import Restaked, Seats
-from benchmarks.economy.setting import Conduct, Setting
+from benchmarks.cheating.book import Account, Book
+from benchmarks.cheating.seating import Restaked, Seats
+from benchmarks.cheating.setting import Conduct, Setting
 
 
 @dataclass(frozen=True, slots=True)

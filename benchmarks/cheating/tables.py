@@ -1,4 +1,4 @@
-"""The tables of benchmarks/results/economy.md."""
+"""The tables of benchmarks/results/cheating.md."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Final
 
-from benchmarks.economy.book import Account, Book
-from benchmarks.economy.margins import markdown
-from benchmarks.economy.playing import play
-from benchmarks.economy.run import Run
-from benchmarks.economy.seating import Spent
-from benchmarks.economy.setting import HONEST, Conduct, Setting, Work
-from benchmarks.economy.strategies import (
+from benchmarks.cheating.book import Account, Book
+from benchmarks.cheating.margins import markdown
+from benchmarks.cheating.playing import play
+from benchmarks.cheating.run import Run
+from benchmarks.cheating.seating import Spent
+from benchmarks.cheating.setting import HONEST, Conduct, Setting, Work
+from benchmarks.cheating.strategies import (
     STRATEGIES,
     Profit,
     Strategy,
@@ -20,7 +20,7 @@ from benchmarks.economy.strategies import (
     profit,
     with_bond,
 )
-from benchmarks.economy.sweeps import (
+from benchmarks.cheating.sweeps import (
     KNOBS,
     named,
     starts_to_pay,

@@ -2,34 +2,35 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, field
-from enum import Enum
+from enum import IntEnum
 
 
-class Account(Enum):
-    """Who holds NES. All attackers of a run are one coalition."""
+class Account(IntEnum):
+    """Who holds NES. All attackers of a run are one coalition; gas, work, interest, prizes and
+    emission are outside.
+    """
 
-    COALITION = "coalition"
-    MEMBERS = "other members"
-    ORACLES = "other oracles"
-    CLIENTS = "other clients"
-    DEVELOPERS = "other developers"
-    WATCHERS = "watchers"
-    REVIEWERS = "reviewers"
-    TREASURY = "treasury"
-    MARKET = "market and court"
-    BURNED = "burned"
-    OUTSIDE = "outside: gas, work, interest, prizes, emission"
+    COALITION = 0
+    MEMBERS = 1
+    ORACLES = 2
+    CLIENTS = 3
+    DEVELOPERS = 4
+    WATCHERS = 5
+    REVIEWERS = 6
+    TREASURY = 7
+    MARKET = 8
+    BURNED = 9
+    OUTSIDE = 10
 
 
 @dataclass(slots=True)
 class Book:
-    """Balances in NES units, seconds that answers were late, and how many were given, were wrong
-    and were overturned.
+    """Balances in NES units by account, seconds that answers were late, and how many of them were
+    given, wrong and overturned.
     """
 
-    balances: Counter[Account] = field(default_factory=Counter)
+    balances: list[int] = field(default_factory=lambda: [0] * len(Account))
     delay: int = 0
     answered: int = 0
     wrong: int = 0
