@@ -27,7 +27,13 @@ from nesa.protocol.errors import NesaError, Unavailable  # noqa: E402
 from nesa.protocol.ids import Address, BlockNumber  # noqa: E402
 from scripts.deployment.compiling import compile_if_changed  # noqa: E402
 from scripts.deployment.options import AddressType, free_path  # noqa: E402
-from scripts.deployment.plan import STEPS, Accounts, deployment, interrupted  # noqa: E402
+from scripts.deployment.plan import (  # noqa: E402
+    NAMINGS,
+    STEPS,
+    Accounts,
+    deployment,
+    interrupted,
+)
 from scripts.deployment.profiles import PROFILES, Profile, choose_profile  # noqa: E402
 
 PASSWORD = "NESA_DEPLOYER_PASSWORD"
@@ -103,6 +109,13 @@ def _deploy_all(account: Any, profile: Profile, accounts: Accounts) -> dict[str,
             raise Unavailable(interrupted(step, deployed, error)) from error
         deployed[step.name] = Address(contract.address)
         click.echo(f"{step.contract} is at {contract.address}")
+    for naming in NAMINGS:
+        named = getattr(project, naming.contract).at(deployed[naming.name])
+        try:
+            getattr(named, naming.function)(deployed[naming.told], sender=account)
+        except Exception as error:  # as above
+            raise Unavailable(interrupted(naming, deployed, error)) from error
+        click.echo(f"{naming.contract} was told of its {naming.told}")
     return deployed
 
 

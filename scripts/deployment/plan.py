@@ -33,6 +33,17 @@ class Step:
     arguments: Callable[[Profile, Accounts, Deployed], tuple[Any, ...]]
 
 
+@dataclass(frozen=True, slots=True)
+class Naming:
+    """A contract below is told who stands above it: its name, its Vyper contract, the function, and
+    the name of whom it is told."""
+
+    name: str
+    contract: str
+    function: str
+    told: str
+
+
 STEPS: Final = (
     Step(
         "token",
@@ -86,18 +97,48 @@ STEPS: Final = (
             profile.credit_window,
         ),
     ),
+    Step("fold_judge", "FoldJudge", lambda profile, accounts, at: ()),
+    Step("element_judge", "ElementJudge", lambda profile, accounts, at: ()),
+    Step(
+        "conviction",
+        "Conviction",
+        lambda profile, accounts, at: (at["fold_judge"], at["element_judge"]),
+    ),
+    Step("game", "ElementGame", lambda profile, accounts, at: ()),
+    Step(
+        "court",
+        "DisputeCourt",
+        lambda profile, accounts, at: (
+            at["token"],
+            at["parameters"],
+            at["registry"],
+            at["router"],
+            at["vault"],
+            at["market"],
+            at["game"],
+            at["conviction"],
+        ),
+    ),
 )
 """Bottom up: nothing is told an address that is not there yet."""
 
+NAMINGS: Final = (
+    Naming("vault", "StakeVault", "set_slasher", "court"),
+    Naming("market", "QueryMarket", "set_court", "court"),
+)
+"""What the deployer tells the contracts once all of them are there. Each works once, so that nobody
+is left with a right when the deployment is done."""
+
 
 def deployment(chain_id: int, block: BlockNumber, deployed: Deployed) -> Deployment:
-    """The file that tells everybody where the contracts are."""
-    return Deployment.model_validate({"chain_id": chain_id, "block": block, **deployed})
+    """The file that tells everybody where the contracts are that anybody calls."""
+    called = {name: at for name, at in deployed.items() if name in Deployment.model_fields}
+    return Deployment.model_validate({"chain_id": chain_id, "block": block, **called})
 
 
-def interrupted(step: Step, deployed: Deployed, error: Exception) -> str:
+def interrupted(step: Step | Naming, deployed: Deployed, error: Exception) -> str:
     """What a deployment that ended at `step` tells: why, and what is on the chain by then."""
-    said = f"{step.contract} was not deployed: {error}"
+    said = f"{step.contract} {_undone(step)}: {error}"
     if not deployed:
         return f"{said}; nothing is on the chain"
     there = ", ".join(f"{name} {address}" for name, address in deployed.items())
@@ -105,3 +146,11 @@ def interrupted(step: Step, deployed: Deployed, error: Exception) -> str:
         f"{said}; no deployment file was written. On the chain, and of no use alone: {there}. "
         "Run the command again for a whole new set"
     )
+
+
+def _undone(step: Step | Naming) -> str:
+    match step:
+        case Step():
+            return "was not deployed"
+        case Naming(function=function):
+            return f"did not take {function}"

@@ -25,7 +25,7 @@ from nesa.chain.events import (
     QueryRefunded,
     QueryRequested,
 )
-from nesa.client.history import QueryHistory
+from nesa.chain.history import QueryHistory
 from nesa.client.watching import Sight, Stage, is_over, next_stage
 from nesa.protocol.ids import ZERO_DIGEST, Amount, BlockNumber, Digest, Timestamp
 from nesa.protocol.queries import CallbackResult, Outcome

@@ -85,9 +85,12 @@ class MarketWorld:
         self.pricing = deploy("market/Pricing", *sold)
         below = (self.token, self.parameters, self.vault, self.committee, self.pricing)
         self.market = deploy("market/QueryMarket", *below, CREDIT_WINDOW)
+        self._name_court()
+        self.interface = Interface("QueryMarket", self.market.abi)
+
+    def _name_court(self) -> None:
         self.vault.set_slasher(COURT, sender=OWNER)
         self.market.set_court(COURT, sender=OWNER)
-        self.interface = Interface("QueryMarket", self.market.abi)
 
     def _deploy_contract(self, name: str, *arguments: Any) -> RevmContract:
         plain = [a.address if isinstance(a, RevmContract) else a for a in arguments]

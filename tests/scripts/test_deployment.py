@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import boa
 import click
@@ -12,7 +13,7 @@ from nesa.devnet.sources import is_compiled, mark_compiled, sources_digest
 from nesa.protocol.errors import InvalidConfiguration, InvalidInput
 from nesa.protocol.ids import Address, BlockNumber
 from scripts.deployment.options import AddressType, free_path
-from scripts.deployment.plan import STEPS, Accounts, deployment, interrupted
+from scripts.deployment.plan import NAMINGS, STEPS, Accounts, deployment, interrupted
 from scripts.deployment.profiles import DEVNET, PROFILES, PUBLIC, Profile, choose_profile
 from tests.deployment import ROOT, deployer
 
@@ -33,12 +34,18 @@ def accounts() -> Accounts:
 def test_every_constructor_accepts_the_profile(profile: Profile) -> None:
     who = accounts()
     deployed: dict[str, Address] = {}
+    contracts: dict[str, Any] = {}
     with boa.env.prank(who.deployer):
         for step in STEPS:
             contract = deployer(PATHS[step.contract])
             made = contract.deploy(*step.arguments(profile, who, deployed))
             deployed[step.name] = Address(made.address)
-    assert deployment(31337, BlockNumber(1), deployed).contracts() == deployed
+            contracts[step.name] = made
+        for naming in NAMINGS:
+            getattr(contracts[naming.name], naming.function)(deployed[naming.told])
+    named = deployment(31337, BlockNumber(1), deployed).contracts()
+    assert named == {name: deployed[name] for name in named}
+    assert contracts["vault"].slasher() == contracts["market"].court() == deployed["court"]
 
 
 @pytest.mark.parametrize("profile", PROFILES.values(), ids=lambda profile: profile.name)

@@ -252,6 +252,10 @@ class Vault(BoundContract):
         """An operator's stake."""
         return Ledger(*await self._one("ledger", operator, at=at))
 
+    async def reward_of(self, account: Address, at: At) -> Amount:
+        """NES units that an account can withdraw of slashes' rewards."""
+        return Amount(await self._one("rewards", account, at=at))
+
     async def seat_counts(self, version_id: VersionId, shards: int, at: At) -> int:
         """Slots of each shard in 24 bits, oracle slots at index 8."""
         return int(await self._one("seat_counts", version_id, shards, at=at))
@@ -297,6 +301,10 @@ class Vault(BoundContract):
     def deposit(self, amount: Amount) -> ContractCall:
         """Add stake to the sending operator."""
         return self.call("deposit", amount)
+
+    def withdraw_reward(self) -> ContractCall:
+        """Pay the sender what slashes rewarded it with."""
+        return self.call("withdraw_reward")
 
     def take_seat(
         self,

@@ -51,7 +51,10 @@ class _File(BaseModel):
 
 
 class Deployment(_File):
-    """One set of contracts on one chain; `block` is where reading of logs begins."""
+    """One set of contracts on one chain; `block` is where reading of logs begins.
+
+    Files of deployments without a dispute court name none.
+    """
 
     chain_id: int = Field(gt=0)
     block: BlockNumber = Field(ge=0)
@@ -64,11 +67,13 @@ class Deployment(_File):
     committee: AddressField
     pricing: AddressField
     market: AddressField
+    court: AddressField | None = None
 
     def contracts(self) -> dict[str, Address]:
         """Every contract's address by name."""
         names = ("token", "parameters", "vault", "registry", "router", "committee", "pricing")
-        return {name: getattr(self, name) for name in (*names, "market")}
+        found = {name: getattr(self, name) for name in (*names, "market")}
+        return found if self.court is None else {**found, "court": self.court}
 
 
 class KeyFile(_File):

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from nesa.chain.abi import EventShape, interface
 from nesa.chain.connection import data_bytes, quantity
+from nesa.chain.disputes import Challenge, Ending, GameResult
 from nesa.protocol.errors import Incompatible, Unavailable
 from nesa.protocol.ids import (
     Address,
@@ -422,6 +423,89 @@ class OwnershipTransferred:
     new_owner: Address
 
 
+@dataclass(frozen=True, slots=True)
+class EvidenceAnnounced:
+    """Somebody reserved evidence by its hash."""
+
+    log: LogKey
+    challenger: Address
+    claim: Digest
+
+
+@dataclass(frozen=True, slots=True)
+class EquivocationShown:
+    """A member that signed two outputs of one input lost stake."""
+
+    log: LogKey
+    operator: Address
+    challenger: Address
+    query_id: QueryId
+    shard: int
+    taken: Amount
+
+
+@dataclass(frozen=True, slots=True)
+class ChallengeOpened:
+    """Somebody says that the output of a shard is wrong."""
+
+    log: LogKey
+    challenge_id: int
+    challenger: Address
+    query_id: QueryId
+    challenge: Challenge
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """A move in the game of the signer `defender`; the other side has until `deadline`."""
+
+    log: LogKey
+    challenge_id: int
+    defender: Address
+    move: bytes
+    deadline: Timestamp
+
+
+@dataclass(frozen=True, slots=True)
+class GameEnded:
+    """The game of one signer is over."""
+
+    log: LogKey
+    challenge_id: int
+    defender: Address
+    result: GameResult
+
+
+@dataclass(frozen=True, slots=True)
+class SignerConvicted:
+    """A signer lost a seat's stake."""
+
+    log: LogKey
+    challenge_id: int
+    signer: Address
+    operator: Address
+    taken: Amount
+
+
+@dataclass(frozen=True, slots=True)
+class ChallengeEnded:
+    """A challenge is decided and settled."""
+
+    log: LogKey
+    challenge_id: int
+    query_id: QueryId
+    ending: Ending
+
+
+@dataclass(frozen=True, slots=True)
+class BondWithdrawn:
+    """The court paid an account."""
+
+    log: LogKey
+    account: Address
+    amount: Amount
+
+
 MarketEvent = (
     QueryRequested
     | AttemptOpened
@@ -468,13 +552,25 @@ ParametersEvent = (
     | OwnershipTransferred
 )
 
-ChainEvent = MarketEvent | RegistryEvent | VaultEvent | ParametersEvent
+CourtEvent = (
+    EvidenceAnnounced
+    | EquivocationShown
+    | ChallengeOpened
+    | Moved
+    | GameEnded
+    | SignerConvicted
+    | ChallengeEnded
+    | BondWithdrawn
+)
+
+ChainEvent = MarketEvent | RegistryEvent | VaultEvent | ParametersEvent | CourtEvent
 
 CONTRACT_EVENTS: Final[Mapping[str, Any]] = {
     "QueryMarket": MarketEvent,
     "ModelRegistry": RegistryEvent,
     "StakeVault": VaultEvent,
     "ProtocolParameters": ParametersEvent,
+    "DisputeCourt": CourtEvent,
 }
 """Which events each contract emits, by the name of its interface."""
 
@@ -532,6 +628,9 @@ _CONVERTERS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "callback": CallbackResult,
     "parameters": lambda values: QueryParameters(*values),
     "limits": lambda values: RequestLimits(*values),
+    "challenge": Challenge.from_abi,
+    "result": GameResult,
+    "ending": Ending,
 }
 
 

@@ -12,10 +12,10 @@ from eth_account.signers.local import LocalAccount
 from nesa.chain.committees import DrawnCommittees
 from nesa.chain.connection import Connection
 from nesa.chain.contracts import Contracts
+from nesa.chain.history import gas_used
 from nesa.client.answers import Answer
 from nesa.client.catalogue import Catalogue
 from nesa.client.following import Following
-from nesa.client.history import gas_used
 from nesa.client.results import Delivery, read_answer
 from nesa.client.sealing import KeySender
 from nesa.client.watching import (

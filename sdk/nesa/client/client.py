@@ -26,10 +26,10 @@ from nesa.client.awaiting import Awaiting, OnStage
 from nesa.client.cards import Features, Model
 from nesa.client.catalogue import Catalogue
 from nesa.client.following import Following
-from nesa.client.history import find_submitted
 from nesa.client.ordering import choose_content_key, make_order, sealed_order
 from nesa.client.refusals import explained
 from nesa.client.registering import Developer
+from nesa.client.submissions import find_submitted
 from nesa.client.watching import Stage
 from nesa.protocol.errors import Incompatible, InvalidConfiguration, InvalidInput
 from nesa.protocol.ids import Address, Amount

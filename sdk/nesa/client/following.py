@@ -14,9 +14,9 @@ from nesa.chain.committees import DrawnCommittees, drawn_committees
 from nesa.chain.connection import Block, Connection, RpcRefused
 from nesa.chain.contracts import Contracts
 from nesa.chain.events import QueryRequested, decode_event
+from nesa.chain.history import QueryHistory, look_up_query
 from nesa.chain.sender import Receipt, find_receipt
 from nesa.client.answers import SubmittedQuery
-from nesa.client.history import QueryHistory, look_up_query
 from nesa.client.watching import Sight, Stage, is_over, next_stage
 from nesa.protocol.errors import NesaError, QueryFailed, Unavailable
 from nesa.protocol.ids import Address, BlockNumber, QueryId

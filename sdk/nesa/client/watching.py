@@ -9,7 +9,7 @@ from typing import TypeAlias
 from nesa.chain.committees import DrawnCommittees
 from nesa.chain.connection import Block
 from nesa.chain.events import QueryFulfilled
-from nesa.client.history import QueryHistory
+from nesa.chain.history import QueryHistory
 from nesa.protocol.ids import Amount, Timestamp
 from nesa.protocol.queries import CallbackResult, Query, QueryStatus
 

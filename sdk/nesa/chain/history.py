@@ -22,11 +22,10 @@ from nesa.chain.events import (
     decode_event,
 )
 from nesa.chain.logs import LogWindow
-from nesa.chain.sender import find_receipt
-from nesa.client.answers import AnyQuery, SubmittedQuery, number_of
-from nesa.protocol.errors import Incompatible, InvalidInput, Unavailable
+from nesa.protocol.errors import Incompatible, InvalidInput
 from nesa.protocol.ids import Address, BlockNumber, Digest, QueryId
-from nesa.protocol.queries import Query
+from nesa.protocol.outcomes import after_claims
+from nesa.protocol.queries import Outcome, Query
 
 LARGEST_CHUNK: Final = 10_000
 """Blocks that one request for logs covers at most; it is asked for fewer when a node refuses."""
@@ -58,6 +57,15 @@ class QueryHistory:
     closed: QueryClosed | None = None
     refunded: QueryRefunded | None = None
 
+    @property
+    def outcome(self) -> Outcome | None:
+        """The outcome as last announced: claims add to those who are paid."""
+        if self.fulfilled is None:
+            return None
+        # Each claim tells all that are paid by then, so the last one of a shard is enough.
+        paid = {claim.shard: claim.paid for claim in self.claims}
+        return after_claims(self.fulfilled.outcome, paid)
+
 
 async def find_query(connection: Connection, query_id: QueryId) -> QueryHistory:
     """The history of a query.
@@ -69,24 +77,6 @@ async def find_query(connection: Connection, query_id: QueryId) -> QueryHistory:
     if found is None:
         raise InvalidInput(f"there is no query {query_id} on this market; check the number")
     return found
-
-
-async def find_submitted(connection: Connection, query: AnyQuery) -> SubmittedQuery:
-    """A query as `submit` returned it; one that is known otherwise is found, without its key.
-
-    Raises:
-        InvalidInput: the market knows no such query.
-        Unavailable: the transaction that names it is in no block.
-    """
-    if isinstance(query, SubmittedQuery):
-        return query
-    if isinstance(query, bytes):
-        number = await _number_in(connection, query)
-    else:
-        number = number_of(query)
-    history = await find_query(connection, number)
-    tx_hash = history.requested.log.tx_hash
-    return SubmittedQuery(history.query, tx_hash, await gas_used(connection, tx_hash))
 
 
 async def look_up_query(
@@ -130,21 +120,6 @@ async def gas_used(connection: Connection, tx_hash: Digest) -> int:
     if not isinstance(receipt, dict):
         raise InvalidInput(f"there is no transaction 0x{tx_hash.hex()}")
     return quantity(receipt.get("gasUsed"))
-
-
-async def _number_in(connection: Connection, tx_hash: Digest) -> QueryId:
-    receipt = await find_receipt(connection, tx_hash)
-    if receipt is None:
-        raise Unavailable(
-            f"transaction 0x{tx_hash.hex()} is in no block; it may still be mined, and what never "
-            "is costs nothing"
-        )
-    market = connection.deployment.market.lower()
-    logs = (log for log in receipt.logs if log.address.lower() == market)
-    for event in map(decode_event, logs):
-        if isinstance(event, QueryRequested):
-            return event.query_id
-    raise InvalidInput(f"transaction 0x{tx_hash.hex()} asked nothing; nothing was paid by it")
 
 
 async def _events(
