@@ -144,6 +144,13 @@ class Litigation:
                 self._busy.add(duty)
                 self.spawn(self._try(duty, self.docket[duty.challenge_id]))
 
+    def holds(self, query_id: int) -> bool:
+        """Whether somebody's challenge of an output of a query is open."""
+        return any(
+            followed.ending is None and followed.challenge.query_id == query_id
+            for followed in self.docket.values()
+        )
+
     async def watch_coins(self) -> None:
         """Say it, for ever, when the account could not pay for a defence."""
         was_short = False
