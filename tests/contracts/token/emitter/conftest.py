@@ -1,0 +1,43 @@
+"""The whole protocol with a reward emitter as the token's minter."""
+
+import boa
+import pytest
+
+from nesa.protocol.ids import ONE_NES
+from tests.deployment import deployer
+from tests.market import World
+from tests.market_fixtures import client, deployed_world, outsider, world
+
+__all__ = ["client", "deployed_world", "outsider", "world"]
+
+SHARE_BPS = 5_000
+PERIOD_SECONDS = 100
+HALVING_PERIODS = 10
+FIRST_BUDGET = 1_000 * ONE_NES
+
+
+def deploy_emitter(world: World, **changes: int):
+    """An emitter of the world's market with the terms above, but for `changes`."""
+    terms = {
+        "share_bps": SHARE_BPS,
+        "period_seconds": PERIOD_SECONDS,
+        "halving_periods": HALVING_PERIODS,
+        "first_budget": FIRST_BUDGET,
+    }
+    lower = world.lower
+    bound = (lower.token, world.market, lower.vault)
+    arguments = (terms | changes).values()
+    return deployer("token/RewardEmitter").deploy(*bound, *arguments)
+
+
+@pytest.fixture
+def owner(world):
+    return world.deployer
+
+
+@pytest.fixture
+def emitter(world, owner):
+    with boa.env.prank(owner):
+        emitter = deploy_emitter(world)
+    world.lower.token.set_minter(emitter, sender=owner)
+    return emitter
