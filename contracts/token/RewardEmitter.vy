@@ -19,6 +19,7 @@
 """
 from ethereum.ercs import IERC20
 
+from ..interfaces import IDelegationPool
 from ..interfaces import INesToken
 from ..interfaces import IQueryMarket
 from ..interfaces import IRewardEmitter
@@ -54,6 +55,7 @@ VERSION_ID_DOMAIN: constant(bytes32) = keccak256("nesa.version-id.v1")
 TOKEN: immutable(INesToken)
 MARKET: immutable(IQueryMarket)
 VAULT: immutable(IStakeVault)
+POOL: immutable(IDelegationPool)
 STARTED_AT: immutable(uint256)
 PERIOD_SECONDS: immutable(uint256)
 # Periods after which the budget halves.
@@ -79,6 +81,7 @@ def __init__(
     token: address,
     market: address,
     vault: address,
+    pool: address,
     share_bps: uint256,
     period_seconds: uint256,
     halving_periods: uint256,
@@ -89,6 +92,7 @@ def __init__(
     @param token NES, which has to name this contract as its minter.
     @param market The query market.
     @param vault Operators.
+    @param pool Delegations to operators.
     @param share_bps Part of the treasury's fees that is minted on top.
     @param period_seconds Length of a period.
     @param halving_periods Periods after which the budget halves.
@@ -106,11 +110,15 @@ def __init__(
     TOKEN = INesToken(token)
     MARKET = IQueryMarket(market)
     VAULT = IStakeVault(vault)
+    POOL = IDelegationPool(pool)
     STARTED_AT = block.timestamp
     PERIOD_SECONDS = period_seconds
     HALVING_PERIODS = halving_periods
     FIRST_BUDGET = first_budget
     self._announce_share(share_bps, 0)
+
+    # For the delegators' parts, which this contract has only while it hands them on.
+    assert extcall IERC20(token).approve(pool, max_value(uint256))
 
 
 # === Owner ===
@@ -170,15 +178,21 @@ def reward(
 @external
 def withdraw(account: address) -> uint256:
     """
-    @notice Mints an account what it was credited.
+    @notice Mints an account what it was credited, its delegators' part to them.
     """
     amount: uint256 = self.credit_of[account]
     assert amount != 0, "emitter: nothing to withdraw"
     self.credit_of[account] = 0
     self.total_credit -= amount
-    log IRewardEmitter.EmissionWithdrawn(account=account, amount=amount)
+    part: uint256 = staticcall POOL.delegators_part(account, amount)
+    log IRewardEmitter.EmissionWithdrawn(
+        account=account, amount=amount - part, delegators_part=part
+    )
 
-    extcall TOKEN.mint(account, amount)
+    extcall TOKEN.mint(account, amount - part)
+    if part != 0:
+        extcall TOKEN.mint(self, part)
+        extcall POOL.add_rewards(account, part)
     return amount
 
 

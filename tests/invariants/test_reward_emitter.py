@@ -44,7 +44,9 @@ class RewardEmitterMachine(QueryMarketMachine):
     @initialize()
     def deploy(self) -> None:
         super().deploy()
-        bound = (self.token.address, self.market.address, self.vault.address)
+        staking = (self.token.address, self.vault.address)
+        pool = self.chain.deploy("contracts/staking/DelegationPool", *staking, sender=OWNER)
+        bound = (self.token.address, self.market.address, self.vault.address, pool.address)
         terms = (FIRST_SHARE, PERIOD_SECONDS, HALVING_PERIODS, FIRST_BUDGET)
         self.emitter = self.chain.deploy(
             "contracts/token/RewardEmitter", *bound, *terms, sender=OWNER

@@ -2,6 +2,7 @@
 
 import boa
 import pytest
+from boa.contracts.vyper.vyper_contract import VyperContract
 
 from nesa.protocol.ids import ONE_NES
 from tests.deployment import deployer
@@ -16,7 +17,7 @@ HALVING_PERIODS = 10
 FIRST_BUDGET = 1_000 * ONE_NES
 
 
-def deploy_emitter(world: World, **changes: int):
+def deploy_emitter(world: World, pool: VyperContract | None = None, **changes: int):
     """An emitter of the world's market with the terms above, but for `changes`."""
     terms = {
         "share_bps": SHARE_BPS,
@@ -25,7 +26,8 @@ def deploy_emitter(world: World, **changes: int):
         "first_budget": FIRST_BUDGET,
     }
     lower = world.lower
-    bound = (lower.token, world.market, lower.vault)
+    pool = pool or deployer("staking/DelegationPool").deploy(lower.token, lower.vault)
+    bound = (lower.token, world.market, lower.vault, pool)
     arguments = (terms | changes).values()
     return deployer("token/RewardEmitter").deploy(*bound, *arguments)
 
@@ -36,8 +38,16 @@ def owner(world):
 
 
 @pytest.fixture
-def emitter(world, owner):
+def pool(world):
+    lower = world.lower
+    pool = deployer("staking/DelegationPool").deploy(lower.token, lower.vault)
+    lower.vault.set_delegation_pool(pool, sender=world.setter)
+    return pool
+
+
+@pytest.fixture
+def emitter(world, owner, pool):
     with boa.env.prank(owner):
-        emitter = deploy_emitter(world)
+        emitter = deploy_emitter(world, pool)
     world.lower.token.set_minter(emitter, sender=owner)
     return emitter
