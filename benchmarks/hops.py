@@ -72,7 +72,7 @@ RESULTS: Final = Path(__file__).parent / "results" / "hops.md"
 SIZES: Final = (16 << 10, 512 << 10, 4 << 20)
 DEPLOYMENT: Final = Deployment(31337, Address("0x" + "11" * 20))
 VERSION: Final = VersionId(Digest(keccak(text="version")))
-RULES: Final = QueryParameters(7000, 1000, 500, 0, 20, 2, 20, 2, 60, 30, 120)
+RULES: Final = QueryParameters(7000, 1000, 500, 0, 20, 2, 20, 2, 60, 30, 120, 60, 20)
 REPLICAS: Final = 4
 WIDTH: Final = 1024
 SEED: Final = Digest(keccak(text="seed block"))

@@ -46,7 +46,7 @@ PATH: Final = Path(__file__).parents[1] / "docs" / "test-vectors.json"
 CHAIN: Final = 31337
 MARKET: Final = Address("0x1111111111111111111111111111111111111111")
 MEMBER: Final = PrivateKey(keccak(text="member"))
-RULES: Final = QueryParameters(7000, 1000, 500, 250, 20, 3, 20, 3, 60, 30, 120)
+RULES: Final = QueryParameters(7000, 1000, 500, 250, 20, 3, 20, 3, 60, 30, 120, 60, 20)
 
 
 def _word(text: str) -> Digest:

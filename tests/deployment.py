@@ -34,6 +34,8 @@ QUERY_PARAMETERS: Final = QueryParameters(
     answer_window=60,
     claim_window=30,
     dispute_window=120,
+    defence_window=50,
+    move_window=20,
 )
 
 
@@ -44,6 +46,8 @@ REQUEST_LIMITS: Final = RequestLimits(
     seat_stake=Amount(1_000 * ONE_NES),
     exposure_bps=5_000,
     max_replicas=8,
+    challenger_bond_bps=1_000,
+    defence_penalty_bps=500,
 )
 
 INPUT_EDGE: Final = EdgeType(DType.INT8, (1, 4), -127, 127)

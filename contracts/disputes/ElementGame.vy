@@ -4,7 +4,7 @@
 """
 @title Element Game
 @license AGPL-3.0-only
-@notice The rules of the element game; see `IElementGame` for what each function promises.
+@notice The rules of the element game; see `IElementGame` for what each move promises.
 @dev No state, no owner, no calls; `view` because a pure function may not name a flag. The court
      keeps a position's hash and asks here what follows.
 @custom:invariant 1. Every move leads where the Python rules lead, and no other is taken:
@@ -12,58 +12,131 @@
 @custom:kill No switch. It is replaced with the court that asks it.
 """
 from ..interfaces import IElementGame
-from ..interfaces import IJudge
 
 implements: IElementGame
 
 from ..lib import edge_type
+from ..lib import element_claims
 from ..lib import opened_leaves
 from ..lib import operator_row
 from ..lib import tensor_digest
 
-# What a leaf of a table says, in the order of `nesa.models.graph.ROW_ABI`.
-struct Leaf:
-    index: uint256
-    opcode: uint256
-    attributes: DynArray[int64, 12]
-    inputs: DynArray[uint32, 16]
-    written: uint256
-    output: bytes32
-
 SHARD: constant(uint256) = 255
 STEP_LEVELS: constant(uint256) = 4
-MAX_SHOWN: constant(uint256) = 16
 LARGEST_VALUE: constant(int256) = 2**63 - 1
 MAX_HEIGHT: constant(uint256) = 40
+
+
+@external
+@view
+def opened(charge: IElementGame.Charge) -> Bytes[2304]:
+    """
+    @notice Where every game begins; see `IElementGame`.
+    """
+    position: IElementGame.Position = empty(IElementGame.Position)
+    position.phase = IElementGame.Phase.OPENED
+    position.charge = charge
+    return abi_encode(position)
+
+
+@external
+@view
+def play(position: Bytes[2304], move: Bytes[16384]) -> (Bytes[2304], bool):
+    """
+    @notice The position after a move; see `IElementGame`.
+    """
+    next: IElementGame.Position = self._after(
+        abi_decode(position, IElementGame.Position), abi_decode(move, IElementGame.Move)
+    )
+    return abi_encode(next), self._is_defenders(next.phase)
+
+
+# === Moves ===
+
+
+@internal
+@view
+def _after(
+    position: IElementGame.Position, move: IElementGame.Move
+) -> IElementGame.Position:
+    next: IElementGame.Position = position
+    if move.kind == IElementGame.MoveKind.DEFEND:
+        assert position.phase == IElementGame.Phase.OPENED, "game: not just opened"
+        next.trace = self._trace(position.charge, move)
+        next.descent = self._top(element_claims.values(next.trace), move.nodes)
+        next.phase = IElementGame.Phase.VALUES_SHOWN
+    elif move.kind == IElementGame.MoveKind.PICK:
+        next.descent = self._picked(position.descent, move.choice)
+        next.phase = self._asked(position.phase, next.descent, len(position.trace.inputs))
+    elif move.kind == IElementGame.MoveKind.SHOW:
+        next.phase = self._shown(position.phase)
+        assert self._merkle_root(move.nodes) == position.descent.nodes[0], "game: other nodes"
+        next.descent = self._below(position.descent, move.nodes)
+    elif move.kind == IElementGame.MoveKind.STATE_PARTS:
+        assert position.phase == IElementGame.Phase.PARTS_ASKED, "game: nothing is contested"
+        opcode: uint256 = element_claims.leaf(self._row(position.row, move)).opcode
+        self._expect_parts(opcode, position.claim, move.values)
+        next.values = move.values
+        next.phase = IElementGame.Phase.PARTS_STATED
+    elif move.kind == IElementGame.MoveKind.SHOW_ROW:
+        assert position.phase == IElementGame.Phase.ROW_NAMED, "game: no value is picked"
+        row: element_claims.Leaf = self._shown_row(position, move)
+        next.row = keccak256(concat(b"\x00", move.leaves[0].data))
+        next.descent = self._top(self._leaves_of(row.output), move.nodes)
+        next.phase = IElementGame.Phase.TENSOR_SHOWN
+    elif move.kind == IElementGame.MoveKind.SHOW_LEAF:
+        assert position.phase == IElementGame.Phase.LEAF_NAMED, "game: no leaf is picked"
+        row: element_claims.Leaf = element_claims.leaf(self._row(position.row, move))
+        self._expect_bytes(row.output, position.descent, move.data)
+        next.phase = IElementGame.Phase.LEAF_SHOWN
+    else:
+        assert move.kind == IElementGame.MoveKind.CONTEST, "game: no such move"
+        row: Bytes[1856] = self._row(position.row, move)
+        next.claim = element_claims.claim(position, row, move.data, move.choice)
+        assert next.claim.stop - next.claim.first > 1, "game: one operand has no parts"
+        next.values = []
+        next.phase = IElementGame.Phase.PARTS_ASKED
+    return next
+
+
+@internal
+@view
+def _is_defenders(phase: IElementGame.Phase) -> bool:
+    # No move leads back to a game that was just opened.
+    asked: IElementGame.Phase = (
+        IElementGame.Phase.VALUES_ASKED
+        | IElementGame.Phase.ROW_NAMED
+        | IElementGame.Phase.TENSOR_ASKED
+        | IElementGame.Phase.LEAF_NAMED
+        | IElementGame.Phase.PARTS_ASKED
+    )
+    return phase in asked
 
 
 # === Defender ===
 
 
-@external
-@view
-def defend(
-    position: IElementGame.Position, defence: IElementGame.Defence
-) -> IElementGame.Position:
-    """
-    @notice The position after a defence; see `IElementGame`.
-    """
-    assert position.phase == IElementGame.Phase.OPENED, "game: not just opened"
-    charge: IElementGame.Charge = position.charge
-    last: Leaf = self._leaf(defence.last.data)
+@internal
+@pure
+def _trace(
+    charge: IElementGame.Charge, move: IElementGame.Move
+) -> IElementGame.Trace:
+    # What a defence commits to, bound to the shard, its input and its output.
+    assert len(move.leaves) == 3, "game: not three leaves"
+    last: element_claims.Leaf = element_claims.leaf(move.leaves[0].data)
     # Only the last leaf has all of its siblings on the left, so only its index is right here.
     leaves: uint256 = last.index + 1
-    self._expect_leaf(charge.operators_root, leaves, last.index, defence.last)
-    shard: Leaf = self._leaf(defence.shard.data)
-    self._expect_leaf(charge.operators_root, leaves, shard.index, defence.shard)
+    element_claims.expect_leaf(charge.operators_root, leaves, last.index, move.leaves[0])
+    shard: element_claims.Leaf = element_claims.leaf(move.leaves[1].data)
+    element_claims.expect_leaf(charge.operators_root, leaves, shard.index, move.leaves[1])
     assert shard.opcode == SHARD, "game: not a shard"
     assert shard.index + charge.shards == leaves + charge.shard, "game: another shard"
-    row: Leaf = self._leaf(defence.first.data)
-    self._expect_leaf(charge.operators_root, leaves, row.index, defence.first)
+    row: element_claims.Leaf = element_claims.leaf(move.leaves[2].data)
+    element_claims.expect_leaf(charge.operators_root, leaves, row.index, move.leaves[2])
     first: uint256 = convert(shard.attributes[0], uint256)
     assert row.opcode != SHARD and row.index == first, "game: not the first row"
-    assert tensor_digest.edges_digest(defence.inputs) == charge.in_digest, "game: other input"
-    assert tensor_digest.edges_digest(defence.outputs) == charge.out_digest, "game: other output"
+    assert tensor_digest.edges_digest(move.inputs) == charge.in_digest, "game: other input"
+    assert tensor_digest.edges_digest(move.outputs) == charge.out_digest, "game: other output"
 
     trace: IElementGame.Trace = IElementGame.Trace(
         leaves=leaves,
@@ -71,400 +144,175 @@ def defend(
         first=first,
         end=convert(shard.attributes[1], uint256),
         base=row.written,
-        root=self._merkle_root(defence.nodes),
+        root=self._merkle_root(move.nodes),
     )
     for number: uint32 in shard.inputs:
         trace.inputs.append(convert(number, uint256))
-    self._expect_ends(trace, shard, defence)
-    shown: IElementGame.Position = position
-    shown.trace = trace
-    shown.phase = IElementGame.Phase.VALUES_SHOWN
-    return self._with_top(shown, self._values(trace), defence.nodes)
-
-
-@external
-@view
-def show(
-    position: IElementGame.Position, nodes: DynArray[bytes32, 16]
-) -> IElementGame.Position:
-    """
-    @notice The position after nodes are shown; see `IElementGame`.
-    """
-    shown: IElementGame.Position = position
-    if position.phase == IElementGame.Phase.VALUES_ASKED:
-        shown.phase = IElementGame.Phase.VALUES_SHOWN
-    else:
-        assert position.phase == IElementGame.Phase.TENSOR_ASKED, "game: no node is asked for"
-        shown.phase = IElementGame.Phase.TENSOR_SHOWN
-    assert self._merkle_root(nodes) == position.nodes[0], "game: other nodes"
-    return self._below(shown, nodes)
-
-
-@external
-@view
-def show_row(
-    position: IElementGame.Position,
-    row: IElementGame.LeafProof,
-    nodes: DynArray[bytes32, 16],
-) -> IElementGame.Position:
-    """
-    @notice The position after a row is shown; see `IElementGame`.
-    """
-    assert position.phase == IElementGame.Phase.ROW_NAMED, "game: no value is picked"
-    trace: IElementGame.Trace = position.trace
-    leaf: Leaf = self._leaf(row.data)
-    self._expect_leaf(position.charge.operators_root, trace.leaves, leaf.index, row)
-    assert leaf.index + len(trace.inputs) == trace.first + position.place, "game: another row"
-    root: bytes32 = self._merkle_root(nodes)
-    digest: bytes32 = keccak256(concat(tensor_digest.TENSOR_DOMAIN, leaf.output, root))
-    assert digest == position.nodes[0], "game: tree of another value"
-
-    shown: IElementGame.Position = position
-    shown.phase = IElementGame.Phase.TENSOR_SHOWN
-    shown.row = keccak256(concat(b"\x00", row.data))
-    size: uint256 = edge_type.byte_length(leaf.output)
-    return self._with_top(shown, (size + 255) // 256, nodes)
-
-
-@external
-@view
-def show_leaf(
-    position: IElementGame.Position, row: Bytes[1856], data: Bytes[256]
-) -> IElementGame.Position:
-    """
-    @notice The position after a leaf is shown; see `IElementGame`.
-    """
-    assert position.phase == IElementGame.Phase.LEAF_NAMED, "game: no leaf is picked"
-    self._expect_row(position, row)
-    size: uint256 = edge_type.byte_length(self._leaf(row).output)
-    assert len(data) == min(256, size - 256 * position.place), "game: wrong length of a leaf"
-    assert keccak256(concat(b"\x00", data)) == position.nodes[0], "game: other bytes"
-    shown: IElementGame.Position = position
-    shown.phase = IElementGame.Phase.LEAF_SHOWN
-    return shown
-
-
-@external
-@view
-def state_parts(
-    position: IElementGame.Position, row: Bytes[1856], values: DynArray[int256, 16]
-) -> IElementGame.Position:
-    """
-    @notice The position after the parts of a claim are stated; see `IElementGame`.
-    """
-    assert position.phase == IElementGame.Phase.PARTS_ASKED, "game: nothing is contested"
-    self._expect_row(position, row)
-    opcode: uint256 = self._leaf(row).opcode
-    is_largest: bool = operator_row.is_largest(opcode)
-    assert is_largest or operator_row.is_sum(opcode), "game: has no parts"
-    size: uint256 = self._part_size(position.claim)
-    count: uint256 = (position.claim.stop - position.claim.first + size - 1) // size
-    assert len(values) == count, "game: wrong number of parts"
-    total: int256 = 0
-    for i: uint256 in range(count, bound=MAX_SHOWN):
-        assert abs(values[i]) <= LARGEST_VALUE, "game: too large a part"
-        if i == 0 or (is_largest and values[i] > total):
-            total = values[i]
-        elif not is_largest:
-            total += values[i]
-    assert total == position.claim.value, "game: parts make another value"
-    stated: IElementGame.Position = position
-    stated.phase = IElementGame.Phase.PARTS_STATED
-    stated.values = values
-    return stated
-
-
-# === Challenger ===
-
-
-@external
-@view
-def contest(
-    position: IElementGame.Position, row: Bytes[1856], data: Bytes[256], choice: uint256
-) -> IElementGame.Position:
-    """
-    @notice The position after a claim is contested; see `IElementGame`.
-    """
-    claim: IElementGame.Claim = self._claim(position, row, data, choice)
-    assert claim.stop - claim.first > 1, "game: one operand has no parts"
-    asked: IElementGame.Position = position
-    asked.phase = IElementGame.Phase.PARTS_ASKED
-    asked.claim = claim
-    asked.values = []
-    return asked
-
-
-@external
-@view
-def accuse(
-    position: IElementGame.Position,
-    row: IElementGame.LeafProof,
-    data: Bytes[256],
-    choice: uint256,
-    tensors: DynArray[bytes32, 16],
-    siblings: DynArray[bytes32, 128],
-) -> (IElementGame.Claim, IJudge.Question):
-    """
-    @notice What a judge has to be asked; see `IElementGame`.
-    """
-    claim: IElementGame.Claim = self._claim(position, row.data, data, choice)
-    numbers: DynArray[uint256, MAX_SHOWN] = []
-    for number: uint32 in self._leaf(row.data).inputs:
-        numbers.append(convert(number, uint256))
-    assert len(tensors) == len(numbers), "game: a digest for each input"
-    self._expect_values(position.trace, numbers, tensors, siblings)
-    question: IJudge.Question = IJudge.Question(
-        operators_root=position.charge.operators_root,
-        rows=position.trace.leaves,
-        row=row.data,
-        path=row.path,
-        element=claim.element,
-        tensors=tensors,
-    )
-    return claim, question
-
-
-
-@external
-@view
-def pick(position: IElementGame.Position, choice: uint256) -> IElementGame.Position:
-    """
-    @notice The position after a node is picked; see `IElementGame`.
-    """
-    assert choice < len(position.nodes), "game: no such choice"
-    asked: IElementGame.Position = position
-    asked.place += choice
-    asked.nodes = [position.nodes[choice]]
-    if position.phase == IElementGame.Phase.VALUES_SHOWN:
-        behind: uint256 = (asked.place + 1) << position.level
-        given: uint256 = len(position.trace.inputs)
-        assert min(behind, position.width) > given, "game: inputs are given"
-        asked.phase = IElementGame.Phase.VALUES_ASKED
-        if position.level == 0:
-            asked.phase = IElementGame.Phase.ROW_NAMED
-        return asked
-    assert position.phase == IElementGame.Phase.TENSOR_SHOWN, "game: nothing is shown"
-    asked.phase = IElementGame.Phase.TENSOR_ASKED
-    if position.level == 0:
-        asked.phase = IElementGame.Phase.LEAF_NAMED
-    return asked
-
-
-# === Internals ===
-
-
-@internal
-@pure
-def _leaf(data: Bytes[1856]) -> Leaf:
-    index: uint32 = 0
-    opcode: uint16 = 0
-    attributes: DynArray[int64, 12] = []
-    inputs: DynArray[uint32, 16] = []
-    types: DynArray[bytes32, 16] = []
-    written: uint32 = 0
-    output: bytes32 = empty(bytes32)
-    roots: DynArray[bytes32, 2] = []
-    index, opcode, attributes, inputs, types, written, output, roots = abi_decode(
-        data,
-        (
-            uint32,
-            uint16,
-            DynArray[int64, 12],
-            DynArray[uint32, 16],
-            DynArray[bytes32, 16],
-            uint32,
-            bytes32,
-            DynArray[bytes32, 2],
-        ),
-    )
-    return Leaf(
-        index=convert(index, uint256),
-        opcode=convert(opcode, uint256),
-        attributes=attributes,
-        inputs=inputs,
-        written=convert(written, uint256),
-        output=output,
-    )
-
-
-@internal
-@pure
-def _expect_leaf(
-    operators_root: bytes32, leaves: uint256, index: uint256, proof: IElementGame.LeafProof
-):
-    leaf: bytes32 = keccak256(concat(b"\x00", proof.data))
-    root: bytes32 = opened_leaves.path_root(leaf, index, leaves, proof.path)
-    assert root == operators_root, "game: no leaf of the version"
-
-
-@internal
-@pure
-def _expect_row(position: IElementGame.Position, row: Bytes[1856]):
-    assert keccak256(concat(b"\x00", row)) == position.row, "game: not the row in dispute"
-
-
-@internal
-@view
-def _claim(
-    position: IElementGame.Position, row: Bytes[1856], data: Bytes[256], choice: uint256
-) -> IElementGame.Claim:
-    # One of the parts that were stated, or one element of the leaf that was shown.
-    self._expect_row(position, row)
-    claim: IElementGame.Claim = position.claim
-    if position.phase == IElementGame.Phase.PARTS_STATED:
-        assert choice < len(position.values), "game: no such part"
-        size: uint256 = self._part_size(position.claim)
-        claim.first += size * choice
-        claim.stop = min(claim.first + size, position.claim.stop)
-        claim.value = position.values[choice]
-        return claim
-    assert position.phase == IElementGame.Phase.LEAF_SHOWN, "game: nothing is claimed"
-    assert keccak256(concat(b"\x00", data)) == position.nodes[0], "game: not the leaf shown"
-    leaf: Leaf = self._leaf(row)
-    kind: edge_type.EdgeType = edge_type.unpack(leaf.output)
-    assert choice < len(data) // kind.itemsize, "game: no such element"
-    claim.element = position.place * 256 // kind.itemsize + choice
-    # How many operands there are follows from opcode and attributes alone.
-    shape: operator_row.Row = empty(operator_row.Row)
-    shape.opcode = leaf.opcode
-    shape.attributes = leaf.attributes
-    claim.stop = operator_row.operands(shape)
-    claim.value = self._integer(data, choice * kind.itemsize, kind.itemsize, kind.signed)
-    return claim
-
-
-@internal
-@pure
-def _integer(data: Bytes[256], start: uint256, size: uint256, signed: bool) -> int256:
-    # Little-endian, and in no range but its type's: whoever claims more than that is wrong.
-    bits: uint256 = 0
-    for i: uint256 in range(size, bound=4):
-        bits |= convert(slice(data, start + i, 1), uint256) << (8 * i)
-    number: int256 = convert(bits, int256)
-    half: uint256 = 1 << (8 * size - 1)
-    if signed and bits >= half:
-        number -= convert(2 * half, int256)
-    return number
-
-
-@internal
-@pure
-def _part_size(claim: IElementGame.Claim) -> uint256:
-    return (claim.stop - claim.first + MAX_SHOWN - 1) // MAX_SHOWN
-
-
-@internal
-@pure
-def _values(trace: IElementGame.Trace) -> uint256:
-    return len(trace.inputs) + trace.end - trace.first
+    self._expect_ends(trace, shard, move)
+    return trace
 
 
 @internal
 @pure
 def _expect_ends(
-    trace: IElementGame.Trace, shard: Leaf, defence: IElementGame.Defence
+    trace: IElementGame.Trace, shard: element_claims.Leaf, move: IElementGame.Move
 ):
     # Inputs and outputs of the shard are committed to; an output may be an input.
-    assert len(defence.inputs) == len(trace.inputs), "game: wrong number of inputs"
+    assert len(move.inputs) == len(trace.inputs), "game: wrong number of inputs"
     outputs: uint256 = len(shard.attributes) - 2
-    assert len(defence.outputs) == outputs, "game: wrong number of outputs"
-    numbers: DynArray[uint256, MAX_SHOWN] = []
-    digests: DynArray[bytes32, MAX_SHOWN] = []
+    assert len(move.outputs) == outputs, "game: wrong number of outputs"
+    numbers: DynArray[uint256, element_claims.MAX_SHOWN] = []
+    digests: DynArray[bytes32, element_claims.MAX_SHOWN] = []
     for i: uint256 in range(len(trace.inputs), bound=4):
         numbers.append(trace.inputs[i])
-        digests.append(defence.inputs[i])
+        digests.append(move.inputs[i])
     for i: uint256 in range(outputs, bound=4):
         numbers.append(convert(shard.attributes[i + 2], uint256))
-        digests.append(defence.outputs[i])
-    self._expect_values(trace, numbers, digests, defence.siblings)
+        digests.append(move.outputs[i])
+    element_claims.expect_values(trace, numbers, digests, move.siblings)
+
+
+@internal
+@view
+def _shown(phase: IElementGame.Phase) -> IElementGame.Phase:
+    if phase == IElementGame.Phase.VALUES_ASKED:
+        return IElementGame.Phase.VALUES_SHOWN
+    assert phase == IElementGame.Phase.TENSOR_ASKED, "game: no node is asked for"
+    return IElementGame.Phase.TENSOR_SHOWN
+
+
+@internal
+@view
+def _shown_row(
+    position: IElementGame.Position, move: IElementGame.Move
+) -> element_claims.Leaf:
+    # The row that writes the value picked, whose tree has the nodes shown.
+    assert len(move.leaves) == 1, "game: not one leaf"
+    trace: IElementGame.Trace = position.trace
+    row: element_claims.Leaf = element_claims.leaf(move.leaves[0].data)
+    root: bytes32 = position.charge.operators_root
+    element_claims.expect_leaf(root, trace.leaves, row.index, move.leaves[0])
+    index: uint256 = trace.first + position.descent.place - len(trace.inputs)
+    assert row.index == index, "game: another row"
+    tree: bytes32 = self._merkle_root(move.nodes)
+    digest: bytes32 = keccak256(concat(tensor_digest.TENSOR_DOMAIN, row.output, tree))
+    assert digest == position.descent.nodes[0], "game: tree of another value"
+    return row
 
 
 @internal
 @pure
-def _expect_values(
-    trace: IElementGame.Trace,
-    numbers: DynArray[uint256, MAX_SHOWN],
-    digests: DynArray[bytes32, MAX_SHOWN],
-    siblings: DynArray[bytes32, 128],
+def _row(leaf_hash: bytes32, move: IElementGame.Move) -> Bytes[1856]:
+    # The row in dispute, which the move brings along.
+    assert len(move.leaves) == 1, "game: not one leaf"
+    element_claims.expect_row(leaf_hash, move.leaves[0].data)
+    return move.leaves[0].data
+
+
+@internal
+@pure
+def _expect_bytes(edge: bytes32, picked: IElementGame.Descent, data: Bytes[256]):
+    length: uint256 = min(256, edge_type.byte_length(edge) - 256 * picked.place)
+    assert len(data) == length, "game: wrong length of a leaf"
+    assert keccak256(concat(b"\x00", data)) == picked.nodes[0], "game: other bytes"
+
+
+@internal
+@pure
+def _expect_parts(
+    opcode: uint256,
+    claim: IElementGame.Claim,
+    values: DynArray[int256, element_claims.MAX_SHOWN],
 ):
-    # These are the digests of the values with these numbers. Their places are put in order; a value
-    # that is named twice has one digest.
-    places: DynArray[uint256, MAX_SHOWN] = []
-    nodes: DynArray[bytes32, MAX_SHOWN] = []
-    for i: uint256 in range(len(numbers), bound=MAX_SHOWN):
-        place: uint256 = self._place_of(trace, numbers[i])
-        at: uint256 = len(places)
-        for _: uint256 in range(MAX_SHOWN):
-            if at == 0 or places[at - 1] < place:
-                break
-            at -= 1
-        if at < len(places) and places[at] == place:
-            assert nodes[at] == digests[i], "game: a value has two digests"
-            continue
-        places.append(place)
-        nodes.append(digests[i])
-        for k: uint256 in range(MAX_SHOWN):
-            behind: uint256 = len(places) - 1 - k
-            if behind == at:
-                break
-            places[behind] = places[behind - 1]
-            nodes[behind] = nodes[behind - 1]
-        places[at] = place
-        nodes[at] = digests[i]
-    root: bytes32 = opened_leaves._root(places, nodes, self._values(trace), siblings)
-    assert root == trace.root, "game: other values"
+    # Every part has a value, and together they make the claim.
+    is_largest: bool = operator_row.is_largest(opcode)
+    assert is_largest or operator_row.is_sum(opcode), "game: has no parts"
+    size: uint256 = element_claims.part_size(claim)
+    count: uint256 = (claim.stop - claim.first + size - 1) // size
+    assert len(values) == count, "game: wrong number of parts"
+    total: int256 = 0
+    for i: uint256 in range(count, bound=element_claims.MAX_SHOWN):
+        assert abs(values[i]) <= LARGEST_VALUE, "game: too large a part"
+        if i == 0 or (is_largest and values[i] > total):
+            total = values[i]
+        elif not is_largest:
+            total += values[i]
+    assert total == claim.value, "game: parts make another value"
+
+
+# === Challenger ===
 
 
 @internal
 @pure
-def _place_of(trace: IElementGame.Trace, number: uint256) -> uint256:
-    count: uint256 = len(trace.inputs)
-    for i: uint256 in range(count, bound=4):
-        if trace.inputs[i] == number:
-            return i
-    assert number >= trace.base, "game: not of this shard"
-    assert number - trace.base < trace.end - trace.first, "game: behind this shard"
-    return count + number - trace.base
+def _picked(descent: IElementGame.Descent, choice: uint256) -> IElementGame.Descent:
+    assert choice < len(descent.nodes), "game: no such choice"
+    return IElementGame.Descent(
+        width=descent.width,
+        level=descent.level,
+        place=descent.place + choice,
+        nodes=[descent.nodes[choice]],
+    )
+
+
+@internal
+@view
+def _asked(
+    phase: IElementGame.Phase, picked: IElementGame.Descent, inputs: uint256
+) -> IElementGame.Phase:
+    # What the defender has to show once a node is picked: nodes below it, or the leaf that it is.
+    if phase == IElementGame.Phase.VALUES_SHOWN:
+        behind: uint256 = min((picked.place + 1) << picked.level, picked.width)
+        assert behind > inputs, "game: inputs are given"
+        if picked.level == 0:
+            return IElementGame.Phase.ROW_NAMED
+        return IElementGame.Phase.VALUES_ASKED
+    assert phase == IElementGame.Phase.TENSOR_SHOWN, "game: nothing is shown"
+    if picked.level == 0:
+        return IElementGame.Phase.LEAF_NAMED
+    return IElementGame.Phase.TENSOR_ASKED
+
+
+# === Trees ===
 
 
 @internal
 @pure
-def _with_top(
-    position: IElementGame.Position, width: uint256, nodes: DynArray[bytes32, MAX_SHOWN]
-) -> IElementGame.Position:
+def _leaves_of(edge: bytes32) -> uint256:
+    return (edge_type.byte_length(edge) + 255) // 256
+
+
+@internal
+@pure
+def _top(width: uint256, nodes: DynArray[bytes32, 16]) -> IElementGame.Descent:
     # The root of a tree is asked for, and the first nodes below it are shown.
-    top: IElementGame.Position = position
-    top.width = width
-    top.level = 0
-    top.place = 0
+    root: IElementGame.Descent = IElementGame.Descent(width=width, level=0, place=0, nodes=[])
     for _: uint256 in range(MAX_HEIGHT):
-        if (width - 1) >> top.level == 0:
+        if (width - 1) >> root.level == 0:
             break
-        top.level += 1
-    return self._below(top, nodes)
+        root.level += 1
+    return self._below(root, nodes)
 
 
 @internal
 @pure
 def _below(
-    position: IElementGame.Position, nodes: DynArray[bytes32, MAX_SHOWN]
-) -> IElementGame.Position:
+    asked: IElementGame.Descent, nodes: DynArray[bytes32, 16]
+) -> IElementGame.Descent:
     # As many nodes as lie up to four levels below the one that was asked for; a leaf shows itself.
-    levels: uint256 = min(position.level, STEP_LEVELS)
-    shown: IElementGame.Position = position
-    shown.level -= levels
-    shown.place = position.place << levels
-    row_width: uint256 = ((position.width - 1) >> shown.level) + 1
-    count: uint256 = min(shown.place + (1 << levels), row_width) - shown.place
+    levels: uint256 = min(asked.level, STEP_LEVELS)
+    level: uint256 = asked.level - levels
+    place: uint256 = asked.place << levels
+    row_width: uint256 = ((asked.width - 1) >> level) + 1
+    count: uint256 = min(place + (1 << levels), row_width) - place
     assert len(nodes) == count, "game: wrong number of nodes"
-    shown.nodes = nodes
-    return shown
+    return IElementGame.Descent(width=asked.width, level=level, place=place, nodes=nodes)
 
 
 @internal
 @pure
-def _merkle_root(nodes: DynArray[bytes32, MAX_SHOWN]) -> bytes32:
-    level: DynArray[bytes32, MAX_SHOWN] = nodes
+def _merkle_root(nodes: DynArray[bytes32, 16]) -> bytes32:
+    level: DynArray[bytes32, 16] = nodes
     width: uint256 = len(nodes)
     assert width != 0, "game: no nodes"
     for _: uint256 in range(STEP_LEVELS):

@@ -41,6 +41,7 @@ MAX_ROYALTY_BPS: constant(uint256) = 2_000
 MAX_TURN: constant(uint256) = 2**16 - 1  # seconds, what the field holds
 MAX_TURNS: constant(uint256) = 8
 MAX_QUERY_SECONDS: constant(uint256) = 90 * 86_400
+MAX_DISPUTE_CLOCK: constant(uint256) = 2**24 - 1  # seconds, what the field holds
 
 # Requests.
 MAX_CALLBACK_PRICE: constant(uint256) = 2**32 - 1  # 4.3 NES for 1,000 gas
@@ -191,6 +192,10 @@ def _set_query_parameters(new: IProtocolParameters.QueryParameters):
     self._check_turns(new.prover_turn, new.prover_turns, new.answer_window)
     assert new.claim_window != 0, "parameters: no claim window"
     assert new.dispute_window != 0, "parameters: no dispute window"
+    assert new.defence_window != 0, "parameters: no defence window"
+    assert new.move_window != 0, "parameters: no move window"
+    clock: uint256 = max(new.defence_window, new.move_window)
+    assert clock <= MAX_DISPUTE_CLOCK, "parameters: dispute clock too long"
     windows: uint256 = new.answer_window + new.claim_window + new.dispute_window
     assert windows <= MAXIMUM_QUERY_SECONDS, "parameters: windows too long"
 
@@ -218,6 +223,10 @@ def _set_request_limits(new: IProtocolParameters.RequestLimits):
     assert new.exposure_bps <= MAX_EXPOSURE_BPS, "parameters: exposure too large"
     assert new.max_replicas != 0, "parameters: no replicas"
     assert new.max_replicas <= MAX_REPLICAS, "parameters: too many replicas"
+    assert new.challenger_bond_bps != 0, "parameters: no challenger bond"
+    assert new.challenger_bond_bps <= BPS, "parameters: bond too large"
+    assert new.defence_penalty_bps != 0, "parameters: no defence penalty"
+    assert new.defence_penalty_bps <= BPS, "parameters: penalty too large"
 
     self._request_limits = parameter_words.pack_request_limits(new)
     log IProtocolParameters.RequestLimitsChanged(limits=new)

@@ -111,6 +111,18 @@ def attestation_hash(work: Work, payload_hash: bytes32, set_digest: bytes32) -> 
 
 @internal
 @pure
+def members_digest(signers: DynArray[address, 8]) -> bytes32:
+    """
+    @notice Digest of the members that were drawn for a shard.
+    @param signers Their signers in draw order.
+    @return keccak-256 of one word each.
+    """
+    # The first two words of the encoding are offset and length.
+    return keccak256(slice(abi_encode(signers), 64, 32 * len(signers)))
+
+
+@internal
+@pure
 def quorum(replicas: uint256) -> uint256:
     """
     @notice Equal attestations that settle a shard.

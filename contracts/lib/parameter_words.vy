@@ -9,6 +9,7 @@ from ..interfaces import IProtocolParameters
 
 MASK_8: constant(uint256) = 2**8 - 1
 MASK_16: constant(uint256) = 2**16 - 1
+MASK_24: constant(uint256) = 2**24 - 1
 MASK_32: constant(uint256) = 2**32 - 1
 MASK_64: constant(uint256) = 2**64 - 1
 
@@ -33,6 +34,8 @@ def pack_query_parameters(rules: IProtocolParameters.QueryParameters) -> uint256
         | (rules.answer_window << 112)
         | (rules.claim_window << 144)
         | (rules.dispute_window << 176)
+        | (rules.defence_window << 208)
+        | (rules.move_window << 232)
     )
 
 
@@ -56,6 +59,8 @@ def unpack_query_parameters(word: uint256) -> IProtocolParameters.QueryParameter
         answer_window=(word >> 112) & MASK_32,
         claim_window=(word >> 144) & MASK_32,
         dispute_window=(word >> 176) & MASK_32,
+        defence_window=(word >> 208) & MASK_24,
+        move_window=word >> 232,
     )
 
 
@@ -74,6 +79,8 @@ def pack_request_limits(limits: IProtocolParameters.RequestLimits) -> uint256:
         | (limits.seat_stake << 80)
         | (limits.exposure_bps << 144)
         | (limits.max_replicas << 160)
+        | (limits.challenger_bond_bps << 168)
+        | (limits.defence_penalty_bps << 184)
     )
 
 
@@ -92,6 +99,8 @@ def unpack_request_limits(word: uint256) -> IProtocolParameters.RequestLimits:
         seat_stake=self.seat_stake(word),
         exposure_bps=(word >> 144) & MASK_16,
         max_replicas=(word >> 160) & MASK_8,
+        challenger_bond_bps=(word >> 168) & MASK_16,
+        defence_penalty_bps=(word >> 184) & MASK_16,
     )
 
 

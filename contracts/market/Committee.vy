@@ -380,5 +380,4 @@ def _members_digest(members: DynArray[uint256, 8]) -> bytes32:
     signers: DynArray[address, 8] = []
     for member: uint256 in members:
         signers.append(tenure.signer(member))
-    # The first two words of the encoding are offset and length.
-    return keccak256(slice(abi_encode(signers), 64, 32 * len(signers)))
+    return attestation.members_digest(signers)

@@ -21,6 +21,7 @@ implements: IModelRegistry
 
 from ..interfaces import IProofRouter
 from ..lib import edge_type
+from ..lib import version_identity
 
 # What a request reads. `head` is price (64 bits, lowest) | proof_price (64) | shards (8) |
 # royalty_bps (16) | retired (8) | provable (8) | shards shown by `prove_corner` (8, one bit each).
@@ -28,9 +29,6 @@ struct Terms:
     head: uint256
     input_edge: bytes32
     output_edge: bytes32
-
-VERSION_ROOT_DOMAIN: constant(bytes32) = keccak256("nesa.version-root.v1")
-VERSION_ID_DOMAIN: constant(bytes32) = keccak256("nesa.version-id.v1")
 
 MAX_SHARDS: constant(uint256) = 8
 MAX_ROYALTY_BPS: constant(uint256) = 2_000
@@ -98,10 +96,9 @@ def register(
     assert royalty_bps <= MAX_ROYALTY_BPS, "registry: royalty too large"
     self._check_edges(shards)
     self._check_circuits(shards, verifiers)
-    root: bytes32 = keccak256(
-        concat(VERSION_ROOT_DOMAIN, operators_root, keccak256(abi_encode(shards)), metadata_digest)
-    )
-    version_id: bytes32 = keccak256(abi_encode(VERSION_ID_DOMAIN, msg.sender, root))
+    shards_digest: bytes32 = keccak256(abi_encode(shards))
+    root: bytes32 = version_identity.version_root(operators_root, shards_digest, metadata_digest)
+    version_id: bytes32 = version_identity.version_id(msg.sender, root)
     assert self.developer_of[version_id] == empty(address), "registry: already registered"
 
     count: uint256 = len(shards)

@@ -19,7 +19,7 @@ from tests.chain.test_events import example_query
 MARKET = Address("0x" + "33" * 20)
 SEED = Digest(b"\x42" * 32)
 VERSION = VersionId(b"\3" * 32)
-RULES = QueryParameters(7000, 1000, 500, 500, 10, 3, 20, 2, 60, 30, 120)
+RULES = QueryParameters(7000, 1000, 500, 500, 10, 3, 20, 2, 60, 30, 120, 60, 20)
 EMPTY = SeatRecord(ZERO_ADDRESS, ZERO_ADDRESS, Epoch(0), Epoch(2**40))
 
 

@@ -25,6 +25,8 @@ RULES = st.builds(
     answer_window=st.integers(1, 2**32 - 1),
     claim_window=st.integers(1, 2**32 - 1),
     dispute_window=st.integers(1, 2**32 - 1),
+    defence_window=st.integers(1, 2**24 - 1),
+    move_window=st.integers(1, 2**24 - 1),
 )
 
 QUERIES = st.builds(

@@ -95,8 +95,8 @@ class Doom(IntEnum):
 
 PROFILES = (
     QUERY_PARAMETERS,
-    QueryParameters(3_333, 1_111, 0, 777, 7, 2, 20, 3, 60, 100, 33),
-    QueryParameters(8_000, 0, 0, 0, 20, 3, 20, 1, 100, 30, 120),
+    QueryParameters(3_333, 1_111, 0, 777, 7, 2, 20, 3, 60, 100, 33, 40, 15),
+    QueryParameters(8_000, 0, 0, 0, 20, 3, 20, 1, 100, 30, 120, 60, 20),
 )
 
 ENDS = ("claim", "claim", "close", "hold", "release", "withdraw")

@@ -18,7 +18,7 @@ from tests.reports import Work, keys_of, shard_works, signer_address
 CHAIN = 31337
 MARKET = Address("0x" + "3" * 40)
 SEED = Digest(b"\x42" * 32)
-RULES = QueryParameters(7000, 1000, 500, 500, 8, 3, 20, 2, 60, 30, 120)
+RULES = QueryParameters(7000, 1000, 500, 500, 8, 3, 20, 2, 60, 30, 120, 60, 20)
 NOBODY = Address("0x" + "0" * 40)
 DIGESTS = [boundary_digest([edge], [data]) for edge, data in zip(EDGES, TENSORS, strict=True)]
 

@@ -16,7 +16,7 @@ from nesa_oracle.checks import Case, check_turn
 from nesa_oracle.turns import VOLUNTEER_SPREAD, chances, next_chance
 from tests.oracle.cases import committees_of, query_with
 
-RULES = QueryParameters(7000, 1000, 500, 500, 8, 3, 20, 2, 60, 30, 120)
+RULES = QueryParameters(7000, 1000, 500, 500, 8, 3, 20, 2, 60, 30, 120, 60, 20)
 OPENED = 1_000
 NAMES = [Address(f"0x{number:040x}") for number in range(1, 6)]
 

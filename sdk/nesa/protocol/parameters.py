@@ -12,8 +12,8 @@ from nesa.protocol.ids import Amount
 BPS: Final = 10_000
 """Basis points in a whole."""
 
-_QUERY_WIDTHS: Final = (16, 16, 16, 16, 16, 8, 16, 8, 32, 32, 32)
-_LIMIT_WIDTHS: Final = (32, 32, 16, 64, 16, 8)
+_QUERY_WIDTHS: Final = (16, 16, 16, 16, 16, 8, 16, 8, 32, 32, 32, 24, 24)
+_LIMIT_WIDTHS: Final = (32, 32, 16, 64, 16, 8, 16, 16)
 """Bits of each field, the first field in the lowest bits."""
 
 
@@ -22,7 +22,8 @@ class QueryParameters:
     """Rules that hold for one query from its request to its end, whatever governance does later.
 
     Shares are in basis points of the base fee; what they leave over goes to the treasury.
-    Turns and windows are in seconds.
+    Turns and windows are in seconds. A dispute gives signers `defence_window` to answer for a
+    digest, and either side of a game `move_window` for each move.
     """
 
     miners_bps: int
@@ -36,6 +37,8 @@ class QueryParameters:
     answer_window: int
     claim_window: int
     dispute_window: int
+    defence_window: int
+    move_window: int
 
     def pack(self) -> int:
         """The word that the terms carry.
@@ -56,7 +59,9 @@ class RequestLimits:
     """What a request and a new seat are held to.
 
     `callback_price` is in NES units for 1,000 gas, `seat_stake` in NES units; `exposure_bps` is
-    the part of what a lying quorum's seats could repay that may be open in one version.
+    the part of what a lying quorum's seats could repay that may be open in one version. Parts of
+    the seat stake are what a challenger deposits, and what a signer loses by a defence that it lets
+    run out.
     """
 
     callback_price: Amount
@@ -65,6 +70,8 @@ class RequestLimits:
     seat_stake: Amount
     exposure_bps: int
     max_replicas: int
+    challenger_bond_bps: int
+    defence_penalty_bps: int
 
     def pack(self) -> int:
         """The word that requests and seats read.

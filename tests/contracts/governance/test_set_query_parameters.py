@@ -8,7 +8,7 @@ from tests.deployment import QUERY_PARAMETERS
 
 
 def test_the_owner_sets_all_of_them(parameters, owner):
-    changed = QueryParameters(6_000, 1_000, 0, 1_000, 20, 2, 60, 1, 61, 100, 129)
+    changed = QueryParameters(6_000, 1_000, 0, 1_000, 20, 2, 60, 1, 61, 100, 129, 77, 2**24 - 1)
     parameters.set_query_parameters(astuple(changed), sender=owner)
     assert parameters.request_terms()[0] == changed.pack()
 
@@ -25,6 +25,10 @@ def test_the_owner_sets_all_of_them(parameters, owner):
         ({"answer_window": 44}, "parameters: turns outlast answer"),
         ({"claim_window": 0}, "parameters: no claim window"),
         ({"dispute_window": 0}, "parameters: no dispute window"),
+        ({"defence_window": 0}, "parameters: no defence window"),
+        ({"move_window": 0}, "parameters: no move window"),
+        ({"defence_window": 2**24}, "parameters: dispute clock too long"),
+        ({"move_window": 2**24}, "parameters: dispute clock too long"),
     ],
 )
 def test_out_of_bounds_reverts(parameters, owner, change, reason):

@@ -11,8 +11,8 @@ from tests.deployment import REQUEST_LIMITS
 @pytest.mark.parametrize(
     "limits",
     [
-        RequestLimits(Amount(2**32 - 1), 5_000_000, 64, Amount(10**16), 10_000, 8),
-        RequestLimits(Amount(0), 0, 1, Amount(1), 1, 1),
+        RequestLimits(Amount(2**32 - 1), 5_000_000, 64, Amount(10**16), 10_000, 8, 10_000, 10_000),
+        RequestLimits(Amount(0), 0, 1, Amount(1), 1, 1, 1, 1),
     ],
 )
 def test_the_owner_sets_them_up_to_their_bounds(parameters, owner, limits):
@@ -33,6 +33,10 @@ def test_the_owner_sets_them_up_to_their_bounds(parameters, owner, limits):
         ({"exposure_bps": 10_001}, "parameters: exposure too large"),
         ({"max_replicas": 0}, "parameters: no replicas"),
         ({"max_replicas": 9}, "parameters: too many replicas"),
+        ({"challenger_bond_bps": 0}, "parameters: no challenger bond"),
+        ({"challenger_bond_bps": 10_001}, "parameters: bond too large"),
+        ({"defence_penalty_bps": 0}, "parameters: no defence penalty"),
+        ({"defence_penalty_bps": 10_001}, "parameters: penalty too large"),
     ],
 )
 def test_out_of_bounds_reverts(parameters, owner, change, reason):

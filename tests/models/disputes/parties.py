@@ -83,7 +83,7 @@ class Griefer(Party):
                 return Pick(open_[self.choose(len(open_))])
             case TensorShown(_, _, nodes):
                 return Pick(self.choose(len(nodes)))
-            case Claimed(trace, row, claims):
+            case Claimed(trace, row, _, _, claims):
                 choice = self.choose(len(claims))
                 claim = claims[choice]
                 if claim.stop - claim.first > 1 and self.choose(2):

@@ -126,11 +126,24 @@ class LeafNamed:
 
 
 @dataclass(frozen=True, slots=True)
+class ShownLeaf:
+    """A leaf of the value in dispute, and its bytes."""
+
+    node: Node
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Claimed:
-    """The challenger contests one of the claims, or shows that it is wrong."""
+    """The challenger contests one of the claims, or shows that it is wrong.
+
+    They are the elements of the leaf, or the parts of `contested`.
+    """
 
     trace: Trace
     row: NamedRow
+    leaf: ShownLeaf
+    contested: Claim | None
     claims: tuple[Claim, ...]
 
 
@@ -140,6 +153,7 @@ class PartsAsked:
 
     trace: Trace
     row: NamedRow
+    leaf: ShownLeaf
     claim: Claim
 
 
@@ -250,8 +264,8 @@ def _defend(state: State, move: DefenderMove) -> State:
             return TensorShown(trace, row, below_node(node, nodes))
         case LeafNamed(trace, row, node), ShowLeaf(data):
             return _show_leaf(trace, row, node, data)
-        case PartsAsked(trace, row, claim), StateParts(values):
-            return Claimed(trace, row, parts_of(claim, fold_of(row), values))
+        case PartsAsked(trace, row, leaf, claim), StateParts(values):
+            return Claimed(trace, row, leaf, claim, parts_of(claim, fold_of(row), values))
         case _:
             raise _not_allowed(state, move)
 
@@ -268,7 +282,7 @@ def _show_leaf(trace: Trace, row: NamedRow, node: Node, data: bytes) -> State:
     claims = claims_in(row, node.place, data, extent_of(row.facts.row)[1])
     if leaf_hash(data) != node.digest:
         raise IllegalMove("these are other bytes than were committed to")
-    return Claimed(trace, row, claims)
+    return Claimed(trace, row, ShownLeaf(node, data), None, claims)
 
 
 # === Challenger ===
@@ -284,12 +298,12 @@ def _challenge(state: State, move: ChallengerMove) -> State:
         case TensorShown(trace, row, nodes), Pick(choice):
             node = _chosen(nodes, choice)
             return TensorAsked(trace, row, node) if node.level else LeafNamed(trace, row, node)
-        case Claimed(trace, row, claims), Contest(claim):
+        case Claimed(trace, row, leaf, _, claims), Contest(claim):
             contested = _chosen(claims, claim)
             if contested.stop - contested.first == 1:
                 raise IllegalMove("one operand has no parts")
-            return PartsAsked(trace, row, contested)
-        case Claimed(trace, row, claims), Convict(claim) as conviction:
+            return PartsAsked(trace, row, leaf, contested)
+        case Claimed(trace, row, _, _, claims), Convict(claim) as conviction:
             _expect_wrong(trace, row, _chosen(claims, claim), conviction)
             return Ended(Side.CHALLENGER, Cause.FACT)
         case _:

@@ -100,7 +100,7 @@ class Defender(Party):
             case LeafNamed(_, row, node):
                 data = self.witness.encoded(self.value_of(row))
                 return ShowLeaf(leaf_bytes(data, node.place))
-            case PartsAsked(_, row, claim):
+            case PartsAsked(_, row, _, claim):
                 return StateParts(self.parts(row, claim))
         assert_never(state)
 
@@ -175,7 +175,7 @@ class Challenger(Party):
                 return _first_other(self.tree, nodes)
             case TensorShown(_, row, nodes):
                 return _first_other(self.witness.tree(self.value_of(row)), nodes)
-            case Claimed(trace, row, claims):
+            case Claimed(trace, row, _, _, claims):
                 return self._doubt(trace, row, claims)
         assert_never(state)
 

@@ -39,6 +39,16 @@ class Charge:
     in_digest: bytes
     out_digest: bytes
 
+    def as_abi(self) -> tuple[bytes, int, int, bytes, bytes]:
+        """`IElementGame.Charge`."""
+        return (
+            self.operators_root,
+            self.shard,
+            self.shards,
+            self.in_digest,
+            self.out_digest,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Trace:

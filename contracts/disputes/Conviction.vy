@@ -1,0 +1,99 @@
+# pragma version ~=0.4.3
+# pragma optimize codesize
+# pragma evm-version prague
+"""
+@title Conviction
+@license AGPL-3.0-only
+@notice Asks the judges about a claim; see `IConviction`.
+@dev No state and no owner. The judges see the version's root and the defender's own digests, so
+     that neither side brings operands of its own.
+@custom:invariant 1. A right claim is convicted by nobody, a wrong one by whoever has the operands:
+    tests/conformance/test_element_game.py::test_the_walk_is_that_of_the_python_rules
+@custom:kill No switch. It is replaced with the court that asks it.
+"""
+from ..interfaces import IConviction
+from ..interfaces import IElementGame
+from ..interfaces import IElementJudge
+from ..interfaces import IJudge
+
+implements: IConviction
+
+from ..lib import element_claims
+from ..lib import operator_row
+
+FOLD_JUDGE: immutable(IJudge)
+ELEMENT_JUDGE: immutable(IJudge)
+
+
+@deploy
+def __init__(fold_judge: address, element_judge: address):
+    """
+    @notice Binds the judges for good.
+    @param fold_judge Judges operators that add or compare.
+    @param element_judge Judges the others.
+    """
+    assert fold_judge != empty(address), "conviction: no fold judge"
+    assert element_judge != empty(address), "conviction: no element judge"
+    FOLD_JUDGE = IJudge(fold_judge)
+    ELEMENT_JUDGE = IJudge(element_judge)
+
+
+@external
+@view
+def convicts(position: Bytes[2304], accusation: Bytes[40960]) -> bool:
+    """
+    @notice Whether a judge finds another integer than was claimed; see `IConviction`.
+    """
+    return self._is_wrong(
+        abi_decode(position, IElementGame.Position),
+        abi_decode(accusation, IConviction.Accusation),
+    )
+
+
+# === Internals ===
+
+
+@internal
+@view
+def _is_wrong(
+    position: IElementGame.Position, accusation: IConviction.Accusation
+) -> bool:
+    claim: IElementGame.Claim = element_claims.claim(
+        position, accusation.row.data, accusation.data, accusation.choice
+    )
+    leaf: element_claims.Leaf = element_claims.leaf(accusation.row.data)
+    self._expect_inputs(position.trace, leaf, accusation)
+    question: IJudge.Question = IJudge.Question(
+        operators_root=position.charge.operators_root,
+        rows=position.trace.leaves,
+        row=accusation.row.data,
+        path=accusation.row.path,
+        element=claim.element,
+        tensors=accusation.tensors,
+    )
+    if leaf.opcode == operator_row.ARG_MAX:
+        return staticcall IElementJudge(ELEMENT_JUDGE.address).is_refuted(
+            question, claim.value, accusation.place, accusation.openings[0]
+        )
+    judge: IJudge = ELEMENT_JUDGE
+    if operator_row.is_sum(leaf.opcode) or operator_row.is_largest(leaf.opcode):
+        judge = FOLD_JUDGE
+    found: int256 = staticcall judge.evaluate(
+        question, claim.first, claim.stop, accusation.openings
+    )
+    return found != claim.value
+
+
+@internal
+@pure
+def _expect_inputs(
+    trace: IElementGame.Trace,
+    leaf: element_claims.Leaf,
+    accusation: IConviction.Accusation,
+):
+    # The digests are those that the defender committed for what the row reads.
+    assert len(accusation.tensors) == len(leaf.inputs), "conviction: a digest for each input"
+    numbers: DynArray[uint256, 16] = []
+    for number: uint32 in leaf.inputs:
+        numbers.append(convert(number, uint256))
+    element_claims.expect_values(trace, numbers, accusation.tensors, accusation.siblings)
