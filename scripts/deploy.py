@@ -27,7 +27,14 @@ from nesa.protocol.errors import NesaError, Unavailable  # noqa: E402
 from nesa.protocol.ids import Address, BlockNumber  # noqa: E402
 from scripts.deployment.compiling import compile_if_changed  # noqa: E402
 from scripts.deployment.options import AddressType, free_path  # noqa: E402
-from scripts.deployment.plan import STEPS, Accounts, deployment, interrupted  # noqa: E402
+from scripts.deployment.plan import (  # noqa: E402
+    BINDINGS,
+    STEPS,
+    Accounts,
+    deployment,
+    interrupted,
+    unbound,
+)
 from scripts.deployment.profiles import PROFILES, Profile, choose_profile  # noqa: E402
 
 PASSWORD = "NESA_DEPLOYER_PASSWORD"
@@ -80,6 +87,7 @@ def cli(
         compile_if_changed()
         block = BlockNumber(provider.get_block("latest").number + 1)
         deployed = _deploy_all(account, profile, accounts)
+        _bind_all(account, deployed)
         deployment(provider.chain_id, block, deployed).write(path)
         click.echo(f"deployed with profile {profile.name}; the addresses are in {path}")
         if owner is not None:
@@ -106,9 +114,24 @@ def _deploy_all(account: Any, profile: Profile, accounts: Accounts) -> dict[str,
     return deployed
 
 
+def _bind_all(account: Any, deployed: dict[str, Address]) -> None:
+    """Tell contracts of those above them, which nobody can change afterwards."""
+    for binding in BINDINGS:
+        contract = getattr(project, binding.contract).at(deployed[binding.name])
+        try:
+            getattr(contract, binding.function)(deployed[binding.above], sender=account)
+        except Exception as error:  # as above
+            raise Unavailable(unbound(binding, error)) from error
+
+
 def _hand_over(account: Any, deployed: dict[str, Address], owner: Address) -> None:
-    """Offer the parameters (the new owner must accept) and give the token's minter choice away."""
-    for name, contract in (("parameters", "ProtocolParameters"), ("token", "NesToken")):
+    """Offer parameters and emitter, whose new owner must accept, and give the token away."""
+    owned_contracts = {
+        "parameters": "ProtocolParameters",
+        "reward_emitter": "RewardEmitter",
+        "token": "NesToken",
+    }
+    for name, contract in owned_contracts.items():
         owned = getattr(project, contract).at(deployed[name])
         try:
             owned.transfer_ownership(owner, sender=account)

@@ -27,7 +27,9 @@ from ..interfaces import IStakeVault
 
 implements: IRewardEmitter
 
+from ..lib import attestation
 from ..lib import query_terms
+from ..lib import version_identity
 
 from snekmate.auth import ownable
 
@@ -49,8 +51,6 @@ BPS: constant(uint256) = 10_000
 # At most nine tenths of what the treasury earned: washing loses at least the tenth.
 MAX_SHARE_BPS: public(constant(uint256)) = 9_000
 MAX_SHARDS: constant(uint256) = 8
-# As in the registry: the version id holds the developer.
-VERSION_ID_DOMAIN: constant(bytes32) = keccak256("nesa.version-id.v1")
 
 TOKEN: immutable(INesToken)
 MARKET: immutable(IQueryMarket)
@@ -149,7 +149,7 @@ def reward(
     @notice Credits new NES to everybody whom a final query's fee paid.
     """
     self._check_final(query, outcome)
-    version_id: bytes32 = keccak256(abi_encode(VERSION_ID_DOMAIN, developer, root))
+    version_id: bytes32 = version_identity.version_id(developer, root)
     assert version_id == query.version_id, "emitter: other version"
     assert len(members) == query.shards, "emitter: wrong member lists"
     self._mark_rewarded(query.query_id)
@@ -272,8 +272,7 @@ def _credit_members(
     amount: uint256 = 0
     for i: uint256 in range(len(members), bound=MAX_SHARDS):
         signers: DynArray[address, 8] = members[i]
-        # The first two words of the encoding are offset and length.
-        digest: bytes32 = keccak256(slice(abi_encode(signers), 64, 32 * len(signers)))
+        digest: bytes32 = attestation.members_digest(signers)
         assert digest == outcome.shards[i].members_digest, "emitter: other members"
         paid: uint256 = outcome.shards[i].paid
         for signer: address in signers:

@@ -221,6 +221,8 @@ class Engine:
         pauses = {Fate.DRY: LONGEST_PAUSE, Fate.EARLY: EARLY_SECONDS}
         self._retry_at[duty.key] = self.around.clock() + pauses.get(fate, RETRY_SECONDS)
         self._refresh(duty.key)
+        if fate is Fate.MINED:
+            await self.around.submitter.settle(duty.job)
 
     async def _pin_seed(self, duty: Duty) -> None:
         await self.around.submitter.pin_seed(duty.query)

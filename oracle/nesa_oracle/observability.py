@@ -24,6 +24,9 @@ class Metrics:
         self.mined = self._counter("transactions_mined", "Reports of this oracle in a block")
         self.reverted = self._counter("transactions_reverted", "Reports that cost gas for nothing")
         self.withheld = self._counter("transactions_withheld", "Reports that a simulation refused")
+        self.uncovered = self._counter(
+            "reports_uncovered", "Times that a report waited for a deposit of gas"
+        )
         self.expired = self._counter(
             "queries_expired", "Attempts with a turn of this oracle that nobody answered"
         )

@@ -12,10 +12,12 @@ from eth_account.signers.local import LocalAccount
 from nesa.chain.abi import ContractCall
 from nesa.chain.connection import At, Connection
 from nesa.chain.contracts import Contracts
+from nesa.chain.economy import GasEscrow
 from nesa.chain.sender import Intent, Reverted, Sender, SendPolicy
 from nesa.protocol.errors import Rejected
 from nesa.protocol.ids import BlockNumber, Timestamp
-from nesa.protocol.queries import Assurance, Query, QueryStatus
+from nesa.protocol.queries import Assurance, Outcome, Query, QueryStatus
+from nesa_oracle.covering import covers, outcome_in, settle
 from nesa_oracle.journal import Job, JobKey, Journal
 from nesa_oracle.observability import Metrics
 from nesa_oracle.report import Report
@@ -39,6 +41,7 @@ class Fate(Enum):
     ANSWERED = auto()  # by somebody, before this report
     EARLY = auto()  # the chain does not take it before the next block
     REFUSED = auto()  # the chain does not want this report
+    UNCOVERED = auto()  # no coin waits that pays its gas
     TOO_LATE = auto()  # the chance passed; the transaction may still be mined
     DRY = auto()  # it would have been sent if there were a key
 
@@ -53,8 +56,13 @@ class Submitter:
         account: LocalAccount | None,
         policy: SendPolicy,
         metrics: Metrics,
+        *,
+        require_gas_deposit: bool = False,
     ) -> None:
         self._connection = connection
+        self._escrow = GasEscrow.of(connection)
+        self._require_gas_deposit = require_gas_deposit
+        self._outcomes: dict[JobKey, Outcome] = {}
         self._contracts = Contracts(connection)
         self._journal = journal
         self._metrics = metrics
@@ -91,9 +99,34 @@ class Submitter:
         at: At = "latest" if block > job.query.seed_block else "pending"
         try:
             async with asyncio.timeout(max(until - now, 1)):
-                return await self._send(job.key, call, gas_limit(job.query), at)
+                return await self._send_covered(job, call, at)
         except TimeoutError:
             return Fate.TOO_LATE
+
+    async def settle(self, job: Job) -> None:
+        """After the job's report: be credited the coin that waited for it, if any did."""
+        outcome = self._outcomes.pop(job.key, None)
+        if outcome is not None and self._sender is not None:
+            await settle(self._escrow, self._sender, job.query, outcome)
+
+    async def _send_covered(self, job: Job, call: ContractCall, at: At) -> Fate:
+        gas = gas_limit(job.query)
+        try:
+            covered = await self._is_covered(job.query, call, gas, at)
+        except Rejected as error:
+            return self._refused(job.key, error.reason)
+        if not covered:
+            self._metrics.uncovered.inc()
+            return Fate.UNCOVERED
+        return await self._send(job, call, gas, at)
+
+    async def _is_covered(self, query: Query, call: ContractCall, gas: int | None, at: At) -> bool:
+        """Whether the query's deposit pays the report, where it has to; a dry run costs nothing."""
+        if not self._require_gas_deposit or self._sender is None:
+            return True
+        needed = gas or await self._connection.estimated_gas(call, at, self._sender.address)
+        held = await self._escrow.held_for(query.query_id, "latest")
+        return covers(held, needed, await self._sender.gas_price())
 
     async def pin_seed(self, query: Query) -> None:
         """Keep the seed's hash on chain unless somebody did.
@@ -105,7 +138,8 @@ class Submitter:
         if await market.pinned_seed(query.seed_block, "latest") is None and self._sender:
             await self._sender.send(market.pin_seed(BlockNumber(query.seed_block)))
 
-    async def _send(self, key: JobKey, call: ContractCall, gas: int | None, at: At) -> Fate:
+    async def _send(self, job: Job, call: ContractCall, gas: int | None, at: At) -> Fate:
+        key = job.key
         if self._sender is None:
             return await self._simulated(key, call, gas, at)
         self._keys[call.data] = key
@@ -123,6 +157,9 @@ class Submitter:
         self._metrics.mined.inc()
         self._metrics.gas_paid.inc(receipt.cost)
         log.info("report mined", query=key[0], attempt=key[1], gas=receipt.gas_used)
+        outcome = outcome_in(receipt.logs, job.query)
+        if outcome is not None:
+            self._outcomes[key] = outcome
         return Fate.MINED
 
     async def _simulated(self, key: JobKey, call: ContractCall, gas: int | None, at: At) -> Fate:

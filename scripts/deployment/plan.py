@@ -64,6 +64,11 @@ STEPS: Final = (
             accounts.deployer,
         ),
     ),
+    Step(
+        "delegation_pool",
+        "DelegationPool",
+        lambda profile, accounts, at: (at["token"], at["vault"]),
+    ),
     Step("committee", "Committee", lambda profile, accounts, at: (at["vault"],)),
     Step(
         "market",
@@ -78,13 +83,51 @@ STEPS: Final = (
             profile.credit_window,
         ),
     ),
+    Step("gas_escrow", "GasEscrow", lambda profile, accounts, at: (at["market"],)),
+    Step(
+        "reward_emitter",
+        "RewardEmitter",
+        lambda profile, accounts, at: (
+            at["token"],
+            at["market"],
+            at["vault"],
+            at["delegation_pool"],
+            *astuple(profile.emission),
+        ),
+    ),
 )
 """Bottom up: nothing is told an address that is not there yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """A contract that is told, once and for good, of one above it."""
+
+    name: str
+    contract: str
+    function: str
+    above: str
+
+
+BINDINGS: Final = (
+    Binding("vault", "StakeVault", "set_delegation_pool", "delegation_pool"),
+    Binding("token", "NesToken", "set_minter", "reward_emitter"),
+)
+"""What the deployer calls once all contracts are there."""
 
 
 def deployment(chain_id: int, block: BlockNumber, deployed: Deployed) -> Deployment:
     """The file that tells everybody where the contracts are."""
     return Deployment.model_validate({"chain_id": chain_id, "block": block, **deployed})
+
+
+def unbound(binding: Binding, error: Exception) -> str:
+    """What a deployment tells that ended at `binding`, when all contracts were there."""
+    return (
+        f"all contracts are deployed, but {binding.contract} could not be told of its "
+        f"{binding.above} with {binding.function}: {error}; no deployment file was written. "
+        "Run the command again for a whole new set"
+    )
 
 
 def interrupted(step: Step, deployed: Deployed, error: Exception) -> str:

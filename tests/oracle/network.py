@@ -245,6 +245,7 @@ async def _deployed(anvil: Anvil) -> Deployment:
     at: dict[str, Address] = {}
     folders = {"NesToken": "token", "StakeVault": "staking", "ModelRegistry": "registry"}
     folders |= {"ProofRouter": "verification", "ProtocolParameters": "governance"}
+    folders |= {"DelegationPool": "staking", "RewardEmitter": "token"}
     for step in STEPS:
         folder = folders.get(step.contract, "market")
         entries = interface(step.contract).entries

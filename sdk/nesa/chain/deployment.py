@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Self, TypeVar
+from typing import Annotated, Final, Self, TypeVar
 
 from eth_utils.address import is_address, to_checksum_address
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
@@ -63,11 +63,21 @@ class Deployment(_File):
     router: AddressField
     committee: AddressField
     market: AddressField
+    delegation_pool: AddressField
+    gas_escrow: AddressField
+    reward_emitter: AddressField
 
     def contracts(self) -> dict[str, Address]:
         """Every contract's address by name."""
-        names = ("token", "parameters", "vault", "registry", "router", "committee", "market")
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in CONTRACT_NAMES}
+
+
+CONTRACT_NAMES: Final = tuple(
+    name
+    for name in Deployment.model_fields
+    if name not in ("chain_id", "block", "protocol_version")
+)
+"""Every contract of a deployment, as its file names them."""
 
 
 class KeyFile(_File):

@@ -324,6 +324,23 @@ class SlasherSet:
 
 
 @dataclass(frozen=True, slots=True)
+class DelegationPoolSet:
+    """Who stakes for delegators was named."""
+
+    log: LogKey
+    pool: Address
+
+
+@dataclass(frozen=True, slots=True)
+class StakeUndelegated:
+    """Delegated stake left; what comes is a `StakeDeposited`."""
+
+    log: LogKey
+    operator: Address
+    amount: Amount
+
+
+@dataclass(frozen=True, slots=True)
 class RewardWithdrawn:
     """The vault paid a slash's reward."""
 
@@ -412,6 +429,8 @@ VaultEvent = (
     | OperatorSlashed
     | OperatorHeld
     | SlasherSet
+    | DelegationPoolSet
+    | StakeUndelegated
     | RewardWithdrawn
 )
 
