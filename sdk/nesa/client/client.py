@@ -262,6 +262,7 @@ class Client:
         price = await self._price(order)
         order = replace(order, max_fee=payment.check_fee(price, max_fee))
         await payment.check_balance(self.contracts, self.address, price)
+        await payment.check_coin(self.connection, self.address, gas_deposit)
         if content_key is not None:
             order, data = sealed_order(order, model, data, content_key)
         receipt = await self._own_payments.request(order, data, self._send)
@@ -277,12 +278,11 @@ class Client:
         `refund` brings it back when nobody answers.
 
         Raises:
-            InvalidInput: no positive number of wei.
-            Rejected: the query is not open any more.
+            InvalidInput: a negative number of wei.
             ExhaustedResource: the account does not hold the coin.
+            Rejected: nothing to deposit, or the query is not open any more.
         """
-        if wei <= 0:
-            raise InvalidInput(f"a deposit of gas is a positive number of wei, not {wei}")
+        await payment.check_coin(self.connection, self.address, wei)
         query_id = (await self._newest(submitted)).query.query_id
         await self._send(GasEscrow.of(self.connection).deposit(query_id, wei))
 
