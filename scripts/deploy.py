@@ -28,12 +28,11 @@ from nesa.protocol.ids import Address, BlockNumber  # noqa: E402
 from scripts.deployment.compiling import compile_if_changed  # noqa: E402
 from scripts.deployment.options import AddressType, free_path  # noqa: E402
 from scripts.deployment.plan import (  # noqa: E402
-    BINDINGS,
+    NAMINGS,
     STEPS,
     Accounts,
     deployment,
     interrupted,
-    unbound,
 )
 from scripts.deployment.profiles import PROFILES, Profile, choose_profile  # noqa: E402
 
@@ -87,7 +86,6 @@ def cli(
         compile_if_changed()
         block = BlockNumber(provider.get_block("latest").number + 1)
         deployed = _deploy_all(account, profile, accounts)
-        _bind_all(account, deployed)
         deployment(provider.chain_id, block, deployed).write(path)
         click.echo(f"deployed with profile {profile.name}; the addresses are in {path}")
         if owner is not None:
@@ -111,17 +109,14 @@ def _deploy_all(account: Any, profile: Profile, accounts: Accounts) -> dict[str,
             raise Unavailable(interrupted(step, deployed, error)) from error
         deployed[step.name] = Address(contract.address)
         click.echo(f"{step.contract} is at {contract.address}")
-    return deployed
-
-
-def _bind_all(account: Any, deployed: dict[str, Address]) -> None:
-    """Tell contracts of those above them, which nobody can change afterwards."""
-    for binding in BINDINGS:
-        contract = getattr(project, binding.contract).at(deployed[binding.name])
+    for naming in NAMINGS:
+        named = getattr(project, naming.contract).at(deployed[naming.name])
         try:
-            getattr(contract, binding.function)(deployed[binding.above], sender=account)
+            getattr(named, naming.function)(deployed[naming.told], sender=account)
         except Exception as error:  # as above
-            raise Unavailable(unbound(binding, error)) from error
+            raise Unavailable(interrupted(naming, deployed, error)) from error
+        click.echo(f"{naming.contract} was told of its {naming.told}")
+    return deployed
 
 
 def _hand_over(account: Any, deployed: dict[str, Address], owner: Address) -> None:

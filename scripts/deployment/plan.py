@@ -33,6 +33,17 @@ class Step:
     arguments: Callable[[Profile, Accounts, Deployed], tuple[Any, ...]]
 
 
+@dataclass(frozen=True, slots=True)
+class Naming:
+    """A contract below is told who stands above it: its name, its Vyper contract, the function, and
+    the name of whom it is told."""
+
+    name: str
+    contract: str
+    function: str
+    told: str
+
+
 STEPS: Final = (
     Step(
         "token",
@@ -99,21 +110,12 @@ STEPS: Final = (
 """Bottom up: nothing is told an address that is not there yet."""
 
 
-@dataclass(frozen=True, slots=True)
-class Binding:
-    """A contract that is told, once and for good, of one above it."""
-
-    name: str
-    contract: str
-    function: str
-    above: str
-
-
-BINDINGS: Final = (
-    Binding("vault", "StakeVault", "set_delegation_pool", "delegation_pool"),
-    Binding("token", "NesToken", "set_minter", "reward_emitter"),
+NAMINGS: Final = (
+    Naming("vault", "StakeVault", "set_delegation_pool", "delegation_pool"),
+    Naming("token", "NesToken", "set_minter", "reward_emitter"),
 )
-"""What the deployer calls once all contracts are there."""
+"""What the deployer tells the contracts once all of them are there. Each works once, so that nobody
+is left with a right when the deployment is done."""
 
 
 def deployment(chain_id: int, block: BlockNumber, deployed: Deployed) -> Deployment:
@@ -121,18 +123,9 @@ def deployment(chain_id: int, block: BlockNumber, deployed: Deployed) -> Deploym
     return Deployment.model_validate({"chain_id": chain_id, "block": block, **deployed})
 
 
-def unbound(binding: Binding, error: Exception) -> str:
-    """What a deployment tells that ended at `binding`, when all contracts were there."""
-    return (
-        f"all contracts are deployed, but {binding.contract} could not be told of its "
-        f"{binding.above} with {binding.function}: {error}; no deployment file was written. "
-        "Run the command again for a whole new set"
-    )
-
-
-def interrupted(step: Step, deployed: Deployed, error: Exception) -> str:
+def interrupted(step: Step | Naming, deployed: Deployed, error: Exception) -> str:
     """What a deployment that ended at `step` tells: why, and what is on the chain by then."""
-    said = f"{step.contract} was not deployed: {error}"
+    said = f"{step.contract} {_undone(step)}: {error}"
     if not deployed:
         return f"{said}; nothing is on the chain"
     there = ", ".join(f"{name} {address}" for name, address in deployed.items())
@@ -140,3 +133,11 @@ def interrupted(step: Step, deployed: Deployed, error: Exception) -> str:
         f"{said}; no deployment file was written. On the chain, and of no use alone: {there}. "
         "Run the command again for a whole new set"
     )
+
+
+def _undone(step: Step | Naming) -> str:
+    match step:
+        case Step():
+            return "was not deployed"
+        case Naming(function=function):
+            return f"did not take {function}"

@@ -243,16 +243,13 @@ async def _deployed(anvil: Anvil) -> Deployment:
     deployer = Address(development_account(0).address)
     accounts = Accounts(deployer, deployer, deployer, deployer)
     at: dict[str, Address] = {}
-    folders = {"NesToken": "token", "StakeVault": "staking", "ModelRegistry": "registry"}
-    folders |= {"ProofRouter": "verification", "ProtocolParameters": "governance"}
-    folders |= {"DelegationPool": "staking", "RewardEmitter": "token"}
     for step in STEPS:
-        folder = folders.get(step.contract, "market")
+        (source,) = (ROOT / "contracts").glob(f"*/{step.contract}.vy")
         entries = interface(step.contract).entries
         shapes = [entry["inputs"] for entry in entries if entry["type"] == "constructor"]
         shape: list[Any] = shapes[0] if shapes else []
         arguments = encode([_type_of(one) for one in shape], step.arguments(DEVNET, accounts, at))
-        code = creation_code(f"contracts/{folder}/{step.contract}.vy")
+        code = creation_code(str(source))
         at[step.name] = await _created(anvil, deployer, code + arguments)
     return deployment(CHAIN_ID, BlockNumber(1), at)
 

@@ -12,7 +12,7 @@ from nesa.devnet.sources import is_compiled, mark_compiled, sources_digest
 from nesa.protocol.errors import InvalidConfiguration, InvalidInput
 from nesa.protocol.ids import Address, BlockNumber
 from scripts.deployment.options import AddressType, free_path
-from scripts.deployment.plan import BINDINGS, STEPS, Accounts, deployment, interrupted, unbound
+from scripts.deployment.plan import NAMINGS, STEPS, Accounts, deployment, interrupted
 from scripts.deployment.profiles import DEVNET, PROFILES, PUBLIC, Profile, choose_profile
 from tests.deployment import ROOT, deployer
 
@@ -38,9 +38,9 @@ def test_every_constructor_accepts_the_profile(profile: Profile) -> None:
             contract = deployer(PATHS[step.contract])
             made = contract.deploy(*step.arguments(profile, who, deployed))
             deployed[step.name] = Address(made.address)
-        for binding in BINDINGS:
-            below = deployer(PATHS[binding.contract]).at(deployed[binding.name])
-            getattr(below, binding.function)(deployed[binding.above])
+        for naming in NAMINGS:
+            named = deployer(PATHS[naming.contract]).at(deployed[naming.name])
+            getattr(named, naming.function)(deployed[naming.told])
     assert deployment(31337, BlockNumber(1), deployed).contracts() == deployed
 
 
@@ -124,7 +124,6 @@ def test_an_interruption_tells_what_is_there() -> None:
     assert f"token {SOMEBODY}" in said
 
 
-def test_a_contract_that_could_not_be_told_is_named() -> None:
-    said = unbound(BINDINGS[0], ValueError("no funds"))
-    assert "StakeVault could not be told of its delegation_pool" in said
-    assert "no funds; no deployment file was written" in said
+def test_a_contract_that_was_not_told_is_named() -> None:
+    said = interrupted(NAMINGS[0], {"token": Address(SOMEBODY)}, ValueError("no funds"))
+    assert said.startswith("StakeVault did not take set_delegation_pool: no funds; no deployment")
