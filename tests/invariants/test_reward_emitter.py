@@ -11,10 +11,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, rule, run_state_machine_as_test
 
-from nesa.protocol.emission import MAX_SHARE_BPS, Schedule, paid_slots, reward_of
+from nesa.protocol.emission import MAX_SHARE_BPS, Schedule, reward_of
 from nesa.protocol.fees import split_fee
 from nesa.protocol.ids import ONE_NES, Amount
-from nesa.protocol.outcomes import outcome_as_abi
+from nesa.protocol.outcomes import outcome_as_abi, paid_slots
 from nesa.protocol.queries import Assurance, Outcome, Query, QueryStatus
 from tests.invariants.market_books import QueryBook
 from tests.invariants.market_world import DEVELOPER, OWNER

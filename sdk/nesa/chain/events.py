@@ -399,6 +399,36 @@ class OwnershipTransferred:
     new_owner: Address
 
 
+@dataclass(frozen=True, slots=True)
+class WorkRewarded:
+    """A final query made new NES."""
+
+    log: LogKey
+    query_id: QueryId
+    period: int
+    treasury_fee: Amount
+    amount: Amount
+
+
+@dataclass(frozen=True, slots=True)
+class EmissionWithdrawn:
+    """New NES went to an account, and a part of it to an operator's delegators."""
+
+    log: LogKey
+    account: Address
+    amount: Amount
+    delegators_part: Amount
+
+
+@dataclass(frozen=True, slots=True)
+class ShareAnnounced:
+    """Which part of the treasury's fees is minted on top, from a period on."""
+
+    log: LogKey
+    share_bps: int
+    from_period: int
+
+
 MarketEvent = (
     QueryRequested
     | AttemptOpened
@@ -443,13 +473,22 @@ ParametersEvent = (
     | OwnershipTransferred
 )
 
-ChainEvent = MarketEvent | RegistryEvent | VaultEvent | ParametersEvent
+EmitterEvent = (
+    WorkRewarded
+    | EmissionWithdrawn
+    | ShareAnnounced
+    | OwnershipTransferStarted
+    | OwnershipTransferred
+)
+
+ChainEvent = MarketEvent | RegistryEvent | VaultEvent | ParametersEvent | EmitterEvent
 
 CONTRACT_EVENTS: Final[Mapping[str, Any]] = {
     "QueryMarket": MarketEvent,
     "ModelRegistry": RegistryEvent,
     "StakeVault": VaultEvent,
     "ProtocolParameters": ParametersEvent,
+    "RewardEmitter": EmitterEvent,
 }
 """Which events each contract emits, by the name of its interface."""
 

@@ -17,8 +17,15 @@ from nesa.chain.abi import ContractCall
 from nesa.chain.connection import Connection, RpcPolicy
 from nesa.chain.contracts import Contracts, Order
 from nesa.chain.deployment import KeyFile, Network, read_network
-from nesa.chain.economy import GasEscrow
-from nesa.chain.events import AttemptOpened, CreditWithdrawn, QueryRequested, decode_event
+from nesa.chain.economy import GasEscrow, RewardEmitter
+from nesa.chain.events import (
+    AttemptOpened,
+    CreditWithdrawn,
+    EmissionWithdrawn,
+    QueryRequested,
+    WorkRewarded,
+    decode_event,
+)
 from nesa.chain.keystore import load_keystore, read_password_file
 from nesa.chain.sender import OnIntent, Receipt, Sender, SendPolicy, forget
 from nesa.client import payment
@@ -31,6 +38,7 @@ from nesa.client.history import find_submitted
 from nesa.client.ordering import choose_content_key, make_order, sealed_order
 from nesa.client.refusals import explained
 from nesa.client.registering import Developer
+from nesa.client.rewarding import reward_call
 from nesa.client.watching import Stage
 from nesa.protocol.errors import Incompatible, InvalidConfiguration, InvalidInput, NesaError
 from nesa.protocol.ids import Address, Amount, QueryId
@@ -395,6 +403,29 @@ class Client:
             return Amount(0)
         receipt = await self._send(self.contracts.market.withdraw(address))
         return _only(CreditWithdrawn, receipt).amount
+
+    async def reward(self, submitted: AnyQuery) -> Amount:
+        """Have everybody who was paid for a final query credited with new NES; returns their sum.
+
+        Raises:
+            InvalidInput: the market knows no such query, or it is not answered.
+            Rejected: it is not final, was rewarded before, or the period's budget is spent.
+            Unavailable: the node has forgotten which seats the query drew.
+        """
+        receipt = await self._send(await reward_call(self.connection, submitted))
+        return _only(WorkRewarded, receipt).amount
+
+    async def withdraw_emission(self, account: Address | None = None) -> Amount:
+        """Have an account, by default this client's, minted the new NES that it was credited.
+
+        Returns what the account itself got; an operator's delegators get their part besides.
+        """
+        address = self.address if account is None else account
+        emitter = RewardEmitter.of(self.connection)
+        if not await emitter.credit_of(address, at="latest"):
+            return Amount(0)
+        receipt = await self._send(emitter.withdraw(address))
+        return _only(EmissionWithdrawn, receipt).amount
 
     # === Internals ===
 

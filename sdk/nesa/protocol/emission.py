@@ -12,7 +12,7 @@ from typing import Final
 from nesa.protocol.fees import split_fee
 from nesa.protocol.ids import Amount
 from nesa.protocol.parameters import BPS
-from nesa.protocol.queries import Outcome, Query
+from nesa.protocol.queries import Query
 
 MAX_SHARE_BPS: Final = 9_000
 """Bound of the share whatever governance sets: washing loses the rest of the treasury's part."""
@@ -52,8 +52,3 @@ def reward_of(query: Query, share_bps: int, budget: int) -> Reward:
         return Reward(Amount(0), Amount(0), Amount(0))
     parts = (pot * part // paid for part in (split.slot, split.oracle, split.royalty))
     return Reward(*(Amount(part) for part in parts))
-
-
-def paid_slots(outcome: Outcome) -> int:
-    """Member slots of all shards that were paid."""
-    return sum(shard.paid.bit_count() for shard in outcome.shards)

@@ -6,10 +6,10 @@ import boa
 import pytest
 from eth_utils.crypto import keccak
 
-from nesa.protocol.emission import Schedule, paid_slots, reward_of
+from nesa.protocol.emission import Schedule, reward_of
 from nesa.protocol.fees import split_fee
 from nesa.protocol.ids import Amount
-from nesa.protocol.outcomes import outcome_as_abi
+from nesa.protocol.outcomes import outcome_as_abi, paid_slots
 from nesa.protocol.queries import Assurance
 from nesa.protocol.versions import version_root
 from tests.contracts.token.emitter.conftest import (
