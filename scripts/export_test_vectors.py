@@ -218,6 +218,7 @@ def settlement() -> dict[str, Any]:
         "fee": query.fee,
         "slot": split.slot,
         "oracle": split.oracle,
+        "delivery": split.delivery,
         "royalty": split.royalty,
         "reviewers": split.reviewers,
         "treasury": split.treasury,

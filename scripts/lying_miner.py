@@ -1,7 +1,9 @@
 """A miner that lies, for demonstrations and tests: `python scripts/lying_miner.py --dir FOLDER`.
 
 It runs under the keys and the stake of the miner in FOLDER and does everything as that miner
-would, except that the first element of every result is off by one. The product cannot do this.
+would, except that the first element of every result is off by one. Members that lie so agree.
+When it is challenged it is silent, or with --defend shows false values to the end. The product
+cannot do this.
 """
 
 from __future__ import annotations
@@ -10,9 +12,14 @@ import argparse
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 from nesa.chain.keystore import read_password
+from nesa.models.graph import Table
+from nesa.models.judging import Witness
 from nesa.models.proving.prover import Prover
 from nesa.protocol.edges import EdgeType
 from nesa.protocol.ids import VersionId
@@ -21,7 +28,7 @@ from nesa_miner import daemon
 from nesa_miner.config import read_settings
 from nesa_miner.keys import PASSWORD_VARIABLE, open_identity
 from nesa_miner.log_format import configure_logging
-from nesa_miner.surroundings import Library, Runner
+from nesa_miner.surroundings import Runner, WitnessLibrary
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +46,13 @@ class LyingRunner:
 
 @dataclass(frozen=True, slots=True)
 class LyingLibrary:
-    """Hands out shards that lie; proofs stay true, for no circuit proves a lie."""
+    """Hands out shards that lie; proofs stay true, for no circuit proves a lie.
 
-    honest: Library
+    With `defends` the values behind a lie are bent too, so that the miner believes in it.
+    """
+
+    honest: WitnessLibrary
+    defends: bool = False
 
     async def runner(self, version_id: VersionId, shard: int) -> tuple[ShardFacts, Runner]:
         """A shard that lies."""
@@ -51,6 +62,15 @@ class LyingLibrary:
     async def prover(self, version_id: VersionId, shard: int) -> Prover:
         """The honest prover."""
         return await self.honest.prover(version_id, shard)
+
+    async def table(self, version_id: VersionId) -> Table:
+        """The true table."""
+        return await self.honest.table(version_id)
+
+    async def witness(self, version_id: VersionId, shard: int, tensors: Sequence[bytes]) -> Witness:
+        """All values of the shard; the true ones, unless the lie is to be defended."""
+        witness = await self.honest.witness(version_id, shard, tensors)
+        return _bent(witness, shard) if self.defends else witness
 
     def release(self, version_id: VersionId, shard: int | None = None) -> None:
         """As the honest library does."""
@@ -64,15 +84,27 @@ def _off_by_one(edge: EdgeType, data: bytes) -> bytes:
     return edge.encode(values)
 
 
+def _bent(witness: Witness, shard: int) -> Witness:
+    """Values with the lie in the place of the shard's first output."""
+    table = witness.table
+    written = table.shards[shard].outputs[0]
+    edge = table.type_of(written)
+    lie = edge.decode(_off_by_one(edge, witness.encoded(written))).astype(np.int64)
+    return Witness(table, {**witness.values, written: lie})
+
+
 def main() -> None:
     """Run until SIGTERM."""
     parser = argparse.ArgumentParser(description="A miner that lies.")
     parser.add_argument("--dir", type=Path, required=True, help="folder of the miner it plays")
-    folder: Path = parser.parse_args().dir
+    parser.add_argument("--defend", action="store_true", help="defend the lie when challenged")
+    options = parser.parse_args()
+    folder: Path = options.dir
     settings = read_settings(folder)
     configure_logging(as_json=None)
     identity = open_identity(folder, settings, read_password(PASSWORD_VARIABLE))
-    asyncio.run(daemon.run(folder, settings, identity, LyingLibrary))
+    lying = partial(LyingLibrary, defends=options.defend)
+    asyncio.run(daemon.run(folder, settings, identity, lying))
 
 
 if __name__ == "__main__":

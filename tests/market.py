@@ -17,7 +17,7 @@ from nesa.protocol.digests import boundary_digest
 from nesa.protocol.draw import draw, query_seed
 from nesa.protocol.edges import DType, EdgeType
 from nesa.protocol.ids import ONE_NES, ZERO_DIGEST, Address, Digest, QueryId
-from nesa.protocol.outcomes import outcome_from_abi
+from nesa.protocol.outcomes import outcome_as_abi, outcome_from_abi
 from nesa.protocol.queries import (
     ORACLE_SHARD,
     QUERY_ABI,
@@ -74,6 +74,7 @@ class World:
 
     lower: LowerContracts
     committee: VyperContract
+    pricing: VyperContract
     market: VyperContract
     treasury: str
     reviewer_pool: str
@@ -268,6 +269,35 @@ class World:
         assert found, f"no {name}"
         return found[-1]
 
+    # --- Disputes ---
+
+    def court(self) -> str:
+        """An account that stands for the dispute court."""
+        account = boa.env.generate_address("court")
+        self.market.set_court(account, sender=self.deployer)
+        return account
+
+    def payees(self, query: Query, outcome: Outcome, shard: int) -> list[int]:
+        """What the market books a shard's paid members under, in draw order."""
+        owners = [self.owners[signer_address(key)] for key in self.drawn(query, shard, 8)]
+        numbers = [self.lower.vault.operator_number(owner) << 160 for owner in owners]
+        return [n for place, n in enumerate(numbers) if outcome.shards[shard].paid >> place & 1]
+
+    def hold(self, query: Query, outcome: Outcome, shard: int = 0) -> None:
+        """The court holds a shard."""
+        held = (query.as_abi(), outcome_as_abi(outcome), shard)
+        self.market.hold(*held, self.payees(query, outcome, shard), sender=self.market.court())
+
+    def release(self, query: Query, outcome: Outcome, shard: int = 0) -> None:
+        """The court finds that a shard's answer stood."""
+        held = (query.as_abi(), outcome_as_abi(outcome), shard)
+        self.market.release(*held, self.payees(query, outcome, shard), sender=self.market.court())
+
+    def overturn(self, query: Query, outcome: Outcome, shard: int = 0) -> int:
+        """The court finds that a shard's answer was wrong; returns what the fee still lacks."""
+        held = (query.as_abi(), outcome_as_abi(outcome), shard)
+        return int(self.market.overturn(*held, sender=self.market.court()))
+
     # --- Money ---
 
     def waiting(self, account: str) -> int:
@@ -300,20 +330,21 @@ def build_world(seats: int = 6, oracles: int = 3, shards: Sequence[int] = (1, 2)
         who["reviewer_pool"],
         who["slasher_setter"],
     )
-    committee = deployer("market/Committee").deploy(lower.vault)
+    committee = deployer("market/Committee").deploy(lower.vault, lower.registry, lower.router)
+    pricing = deployer("market/Pricing").deploy(lower.parameters, lower.registry, lower.vault)
     with boa.env.prank(who["deployer"]):
         market = deployer("market/QueryMarket").deploy(
             lower.token,
             lower.parameters,
-            lower.registry,
             lower.vault,
-            lower.router,
             committee,
+            pricing,
             CREDIT_WINDOW,
         )
     world = World(
         lower,
         committee,
+        pricing,
         market,
         who["treasury"],
         who["reviewer_pool"],

@@ -92,7 +92,7 @@ def _expect_inputs(
     accusation: IConviction.Accusation,
 ):
     # The digests are those that the defender committed for what the row reads.
-    assert len(accusation.tensors) == len(leaf.inputs), "conviction: a digest for each input"
+    assert len(accusation.tensors) == len(leaf.inputs), "conviction: not a digest each"
     numbers: DynArray[uint256, 16] = []
     for number: uint32 in leaf.inputs:
         numbers.append(convert(number, uint256))

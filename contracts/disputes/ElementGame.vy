@@ -187,11 +187,11 @@ def _shown_row(
     position: IElementGame.Position, move: IElementGame.Move
 ) -> element_claims.Leaf:
     # The row that writes the value picked, whose tree has the nodes shown.
-    assert len(move.leaves) == 1, "game: not one leaf"
+    shown: IElementGame.LeafProof = self._only_leaf(move)
     trace: IElementGame.Trace = position.trace
-    row: element_claims.Leaf = element_claims.leaf(move.leaves[0].data)
+    row: element_claims.Leaf = element_claims.leaf(shown.data)
     root: bytes32 = position.charge.operators_root
-    element_claims.expect_leaf(root, trace.leaves, row.index, move.leaves[0])
+    element_claims.expect_leaf(root, trace.leaves, row.index, shown)
     index: uint256 = trace.first + position.descent.place - len(trace.inputs)
     assert row.index == index, "game: another row"
     tree: bytes32 = self._merkle_root(move.nodes)
@@ -204,9 +204,16 @@ def _shown_row(
 @pure
 def _row(leaf_hash: bytes32, move: IElementGame.Move) -> Bytes[1856]:
     # The row in dispute, which the move brings along.
+    row: Bytes[1856] = self._only_leaf(move).data
+    element_claims.expect_row(leaf_hash, row)
+    return row
+
+
+@internal
+@pure
+def _only_leaf(move: IElementGame.Move) -> IElementGame.LeafProof:
     assert len(move.leaves) == 1, "game: not one leaf"
-    element_claims.expect_row(leaf_hash, move.leaves[0].data)
-    return move.leaves[0].data
+    return move.leaves[0]
 
 
 @internal

@@ -161,7 +161,7 @@ def record_answer(
 @external
 def give_up(query_id: uint256):
     """
-    @notice Takes the fee of a refunded query back, so that its case can be asked about again.
+    @notice Takes the fee of a refunded or overturned query back, so that its case can be asked about again.
     @param query_id Number of the query.
     """
     case_id: bytes32 = nesa_consumer._give_up(query_id)

@@ -195,7 +195,7 @@ def _set_query_parameters(new: IProtocolParameters.QueryParameters):
     assert new.defence_window != 0, "parameters: no defence window"
     assert new.move_window != 0, "parameters: no move window"
     clock: uint256 = max(new.defence_window, new.move_window)
-    assert clock <= MAX_DISPUTE_CLOCK, "parameters: dispute clock too long"
+    assert clock <= MAX_DISPUTE_CLOCK, "parameters: clock too long"
     windows: uint256 = new.answer_window + new.claim_window + new.dispute_window
     assert windows <= MAXIMUM_QUERY_SECONDS, "parameters: windows too long"
 

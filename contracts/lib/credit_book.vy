@@ -75,7 +75,7 @@ def open_fees(version_id: bytes32) -> uint256:
     @param version_id The version.
     @return NES units.
     """
-    return self._open_fees(version_id)
+    return self._versions[version_id] & MASK_64
 
 
 @external
@@ -93,17 +93,14 @@ def shares_of(version_id: bytes32) -> (uint256, uint256, uint256):
 
 
 @internal
-@view
-def _open_fees(version_id: bytes32) -> uint256:
-    return self._versions[version_id] & MASK_64
-
-
-@internal
-def _open(version_id: bytes32, fee: uint256, exposed: uint256) -> uint256:
-    # Takes the fee of a new query into the book and numbers it; `exposed` of it is open.
+def _open(version_id: bytes32, fee: uint256, exposed: uint256, cap: uint256) -> uint256:
+    # Takes the fee of a new query into the book and numbers it; `exposed` of it is open, and the
+    # version's open fees stay within the cap.
+    word: uint256 = self._versions[version_id]
+    assert (word & MASK_64) + exposed <= cap, "market: exposure cap"
     owed: uint256 = self._owed + fee + QUERY_UNIT
     self._owed = owed
-    self._versions[version_id] += exposed
+    self._versions[version_id] = word + exposed
     return owed // QUERY_UNIT
 
 
@@ -167,6 +164,22 @@ def _earn(payee: uint256, amount: uint256):
 def _return(payee: uint256, amount: uint256):
     # A client's own money: it does not wait.
     self._credits[payee] = self._aged(payee) + amount
+
+
+@internal
+def _set_aside(payee: uint256, amount: uint256) -> bool:
+    # Takes earnings back, those that waited longest first and what has matured last. Who has less
+    # left keeps it.
+    word: uint256 = self._aged(payee)
+    older: uint256 = (word >> OLDER_SHIFT) & MASK_64
+    recent: uint256 = (word >> RECENT_SHIFT) & MASK_64
+    if older + recent + (word & MASK_72) < amount:
+        return False
+    from_older: uint256 = min(older, amount)
+    from_recent: uint256 = min(recent, amount - from_older)
+    waiting: uint256 = (from_older << OLDER_SHIFT) + (from_recent << RECENT_SHIFT)
+    self._credits[payee] = word - waiting - (amount - from_older - from_recent)
+    return True
 
 
 @internal

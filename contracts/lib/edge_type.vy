@@ -84,9 +84,12 @@ def elements(edge: bytes32) -> uint256:
     @return The product of the dimensions.
     """
     word: uint256 = convert(edge, uint256)
-    count: uint256 = self._dimension(word, 0)
-    for i: uint256 in range(1, (word >> 232) & 255, bound=4):
-        count *= self._dimension(word, i)
+    rank: uint256 = (word >> 232) & 255
+    dimensions: uint256 = word >> (160 - 32 * rank)
+    count: uint256 = 1
+    for _: uint256 in range(rank, bound=MAX_RANK):
+        count *= dimensions & WORD_MASK
+        dimensions >>= 32
     return count
 
 

@@ -63,7 +63,8 @@ def _accept_late(
 ) -> bytes32:
     """
     @notice Lets an answer in whose callback failed: the market calls once and never again, but
-            anybody can bring what the market's event said.
+            anybody can bring what the market's event said. A CHALLENGED answer only once it is
+            final.
     @param query Terms of the query.
     @param outcome Its outcome as last announced.
     @param output The answer.
@@ -72,6 +73,9 @@ def _accept_late(
     status: IQueryMarket.QueryStatus = staticcall MARKET.status_of(query.query_id)
     answered: bool = status in (IQueryMarket.QueryStatus.FULFILLED | IQueryMarket.QueryStatus.FINAL)
     assert answered, "consumer: not answered"
+    challenged: bool = query.assurance == IQueryMarket.Assurance.CHALLENGED
+    final: bool = status == IQueryMarket.QueryStatus.FINAL
+    assert final or not challenged, "consumer: still disputable"
     assert staticcall MARKET.verify_outcome(query, outcome), "consumer: not the outcome"
     assert keccak256(output) == outcome.output_hash, "consumer: not the output"
     return self._resolve(query.query_id)
@@ -80,12 +84,15 @@ def _accept_late(
 @internal
 def _give_up(query_id: uint256) -> bytes32:
     """
-    @notice Ends the wait for a query whose fee the market has returned, and takes the money.
+    @notice Ends the wait for a query that was refunded or overturned, and takes the money.
     @param query_id Number of the query.
     @return The query's topic.
     """
     status: IQueryMarket.QueryStatus = staticcall MARKET.status_of(query_id)
-    assert status == IQueryMarket.QueryStatus.REFUNDED, "consumer: not refunded"
+    ended: bool = status in (
+        IQueryMarket.QueryStatus.REFUNDED | IQueryMarket.QueryStatus.OVERTURNED
+    )
+    assert ended, "consumer: not refunded"
     self._fetch_credit()
     return self._resolve(query_id)
 

@@ -66,6 +66,28 @@ def unpack_query_parameters(word: uint256) -> IProtocolParameters.QueryParameter
 
 @internal
 @pure
+def answer_window(word: uint256) -> uint256:
+    """
+    @notice How long a query may be answered, out of the packed query parameters.
+    @param word The packed query parameters.
+    @return Seconds.
+    """
+    return (word >> 112) & MASK_32
+
+
+@internal
+@pure
+def dispute_window(word: uint256) -> uint256:
+    """
+    @notice How long an answer may be disputed, out of the packed query parameters.
+    @param word The packed query parameters.
+    @return Seconds.
+    """
+    return (word >> 176) & MASK_32
+
+
+@internal
+@pure
 def pack_request_limits(limits: IProtocolParameters.RequestLimits) -> uint256:
     """
     @notice The word that requests and seats read.

@@ -16,10 +16,15 @@ CLOSES_SHIFT: constant(uint256) = 208
 STATUS_SHIFT: constant(uint256) = 248
 HASH_MASK: constant(uint256) = 2**208 - 1
 CLOSES_MASK: constant(uint256) = 2**40 - 1
+REST_MASK: constant(uint256) = 2**248 - 1
 
-# A query's holds are their number (64 bits, lowest) | since when.
-HELD_SINCE_SHIFT: constant(uint256) = 64
-HOLD_COUNT_MASK: constant(uint256) = 2**64 - 1
+# A query's holds are the slots that were set aside (8 bits a shard, lowest) | the shards that are
+# held (8 bits) | since when.
+SLOT_BITS: constant(uint256) = 8
+SLOT_MASK: constant(uint256) = 2**8 - 1
+HELD_SHIFT: constant(uint256) = 64
+HELD_MASK: constant(uint256) = (2**8 - 1) << HELD_SHIFT
+HELD_SINCE_SHIFT: constant(uint256) = 72
 
 # Blocks whose hash the chain remembers.
 HASH_BLOCKS: constant(uint256) = 256
@@ -50,7 +55,7 @@ def closes_at(query_id: uint256) -> uint256:
     """
     @notice Until when slots can be claimed and the answer disputed.
     """
-    return (self._queries[query_id] >> CLOSES_SHIFT) & CLOSES_MASK
+    return self._closes_at(query_id)
 
 
 @external
@@ -69,7 +74,8 @@ def verify_outcome(query: IQueryMarket.Query, outcome: IQueryMarket.Outcome) -> 
     """
     @notice Whether this is the outcome that the market keeps for this query.
     """
-    return self._is_outcome(self._queries[query.query_id], query, outcome)
+    word: uint256 = self._queries[query.query_id]
+    return self._holds_content(word, self._content(query, outcome))
 
 
 # === Words ===
@@ -93,6 +99,14 @@ def _word(status: IQueryMarket.QueryStatus, closing: uint256, content: bytes32) 
 
 
 @internal
+def _turn(query_id: uint256, status: IQueryMarket.QueryStatus):
+    # The rest of the word stays: what a query was answered with can be shown for good.
+    word: uint256 = self._queries[query_id]
+    head: uint256 = convert(status, uint256) << STATUS_SHIFT
+    self._queries[query_id] = head | (word & REST_MASK)
+
+
+@internal
 @view
 def _status_of(query_id: uint256) -> IQueryMarket.QueryStatus:
     word: uint256 = self._queries[query_id]
@@ -102,6 +116,12 @@ def _status_of(query_id: uint256) -> IQueryMarket.QueryStatus:
     if block.timestamp > (word >> CLOSES_SHIFT) & CLOSES_MASK:
         return IQueryMarket.QueryStatus.FINAL
     return status
+
+
+@internal
+@view
+def _closes_at(query_id: uint256) -> uint256:
+    return (self._queries[query_id] >> CLOSES_SHIFT) & CLOSES_MASK
 
 
 # === Open queries ===
@@ -150,45 +170,74 @@ def _pin_seed(seed_block: uint256) -> bytes32:
 
 @internal
 @view
-def _settled(query: IQueryMarket.Query, outcome: IQueryMarket.Outcome) -> uint256:
+def _settled(query_id: uint256, content: bytes32) -> uint256:
     # When the windows of an answered query close, once its outcome is found in order.
-    word: uint256 = self._queries[query.query_id]
+    word: uint256 = self._queries[query_id]
     fulfilled: uint256 = convert(IQueryMarket.QueryStatus.FULFILLED, uint256)
     assert word >> STATUS_SHIFT == fulfilled, "market: not settled"
-    assert self._is_outcome(word, query, outcome), "market: other outcome"
-    assert self._holds[query.query_id] == 0, "market: held"
+    self._check_content(word, content)
+    assert self._holds[query_id] == 0, "market: held"
     return (word >> CLOSES_SHIFT) & CLOSES_MASK
 
 
 @internal
 @view
-def _is_outcome(
-    word: uint256, query: IQueryMarket.Query, outcome: IQueryMarket.Outcome
-) -> bool:
+def _content(query: IQueryMarket.Query, outcome: IQueryMarket.Outcome) -> bytes32:
+    # Hash of an outcome, zero when it is not one of this query.
     if outcome.terms_hash != query_terms.terms_hash(query):
-        return False
-    return word & HASH_MASK == convert(query_terms.outcome_hash(outcome), uint256) & HASH_MASK
+        return empty(bytes32)
+    return query_terms.outcome_hash(outcome)
 
 
 @internal
-def _hold(query_id: uint256):
-    # The first hold stops the clock.
+@pure
+def _check_content(word: uint256, content: bytes32):
+    assert self._holds_content(word, content), "market: other outcome"
+
+
+@internal
+@pure
+def _holds_content(word: uint256, content: bytes32) -> bool:
+    return word & HASH_MASK == convert(content, uint256) & HASH_MASK
+
+
+# === Held queries ===
+
+
+@internal
+def _hold(query_id: uint256, content: bytes32, shard: uint256, slots: uint256):
+    # The first hold stops the clock. `slots` has a bit for each slot that was set aside.
     status: IQueryMarket.QueryStatus = self._status_of(query_id)
     assert status == IQueryMarket.QueryStatus.FULFILLED, "market: not to be held"
+    self._check_content(self._queries[query_id], content)
     holds: uint256 = self._holds[query_id]
+    assert holds & self._hold_bit(shard) == 0, "market: held already"
+
     if holds == 0:
         holds = block.timestamp << HELD_SINCE_SHIFT
-    self._holds[query_id] = holds + 1
+    self._holds[query_id] = holds | self._hold_bit(shard) | (slots << (SLOT_BITS * shard))
 
 
 @internal
-def _release(query_id: uint256):
-    # With the last hold the clock goes on.
+def _end_hold(query_id: uint256, content: bytes32, shard: uint256) -> uint256:
+    # With the last hold the clock goes on. Returns a bit for each slot that was set aside.
+    word: uint256 = self._queries[query_id]
+    self._check_content(word, content)
     holds: uint256 = self._holds[query_id]
-    assert holds != 0, "market: not held"
-    if holds & HOLD_COUNT_MASK > 1:
-        self._holds[query_id] = holds - 1
-    else:
-        self._holds[query_id] = 0
-        held: uint256 = block.timestamp - (holds >> HELD_SINCE_SHIFT)
-        self._queries[query_id] += held << CLOSES_SHIFT
+    assert holds & self._hold_bit(shard) != 0, "market: not held"
+
+    slots: uint256 = (holds >> (SLOT_BITS * shard)) & SLOT_MASK
+    left: uint256 = holds - self._hold_bit(shard) - (slots << (SLOT_BITS * shard))
+    if left & HELD_MASK == 0:
+        left = 0
+        seconds: uint256 = block.timestamp - (holds >> HELD_SINCE_SHIFT)
+        self._queries[query_id] = word + (seconds << CLOSES_SHIFT)
+    self._holds[query_id] = left
+    return slots
+
+
+@internal
+@pure
+def _hold_bit(shard: uint256) -> uint256:
+    # Zero beyond the last shard that a query can have.
+    return (1 << (HELD_SHIFT + shard)) & HELD_MASK

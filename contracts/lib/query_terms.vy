@@ -10,10 +10,12 @@ from ..interfaces import IQueryMarket
 
 from . import parameter_words
 
-# Shares of one query's fee; `slot` is what each of the K * r member slots earns.
+# Shares of one query's fee; `slot` is what each of the K * r member slots earns, `delivery` what
+# is left for whoever delivers a challenged answer.
 struct FeeSplit:
     slot: uint256
     oracle: uint256
+    delivery: uint256
     royalty: uint256
     reviewers: uint256
     treasury: uint256
@@ -107,13 +109,12 @@ def exposed(query: IQueryMarket.Query) -> uint256:
     @param query The terms.
     @return NES units.
     """
-    if query.assurance == IQueryMarket.Assurance.PROVED:
-        return 0
-    return self.fee(query)
+    proved: bool = query.assurance == IQueryMarket.Assurance.PROVED
+    return 0 if proved else query.base_fee + query.proof_fee + query.callback_fee
 
 
 @internal
-@pure
+@view
 def split_fee(query: IQueryMarket.Query) -> FeeSplit:
     """
     @notice Shares of a fee, each rounded down; what is left over goes to the treasury.
@@ -124,13 +125,19 @@ def split_fee(query: IQueryMarket.Query) -> FeeSplit:
     base: uint256 = query.base_fee
     slots: uint256 = query.shards * query.replicas
     slot: uint256 = (base * (word & MASK_16) // BPS + query.proof_fee) // slots
-    oracle: uint256 = base * ((word >> 16) & MASK_16) // BPS + query.callback_fee
+    oracle: uint256 = base * ((word >> 16) & MASK_16) // BPS
+    delivery: uint256 = 0
+    if query.assurance == IQueryMarket.Assurance.CHALLENGED:
+        delivery = query.callback_fee
+    else:
+        oracle += query.callback_fee
     royalty: uint256 = base * ((word >> ROYALTY_SHIFT) & MASK_16) // BPS
     reviewers: uint256 = base * ((word >> 48) & MASK_16) // BPS
     return FeeSplit(
         slot=slot,
         oracle=oracle,
+        delivery=delivery,
         royalty=royalty,
         reviewers=reviewers,
-        treasury=self.fee(query) - slot * slots - oracle - royalty - reviewers,
+        treasury=self.fee(query) - slot * slots - oracle - delivery - royalty - reviewers,
     )

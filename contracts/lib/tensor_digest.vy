@@ -62,17 +62,29 @@ def bytes_root(data: Bytes[4096]) -> bytes32:
     @param data Not empty.
     @return The root.
     """
+    # Slices of a length that is known take no more memory than they need, and each caller pays for
+    # the memory of all that it calls.
     size: uint256 = len(data)
     assert size != 0, "digest: no bytes"
+    if size <= LEAF_BYTES:
+        return self._leaf(convert(data, Bytes[LEAF_BYTES]))
+
     level: bytes32[MAX_LEAVES] = empty(bytes32[MAX_LEAVES])
-    width: uint256 = (size + LEAF_BYTES - 1) // LEAF_BYTES
-    for i: uint256 in range(width, bound=MAX_LEAVES):
-        start: uint256 = i * LEAF_BYTES
-        length: uint256 = min(LEAF_BYTES, size - start)
-        level[i] = keccak256(concat(b"\x00", slice(data, start, length)))
-    if width == 1:
-        return level[0]
-    return self._root(level, width)
+    full: uint256 = size // LEAF_BYTES
+    for i: uint256 in range(full, bound=MAX_LEAVES):
+        level[i] = self._leaf(slice(data, i * LEAF_BYTES, LEAF_BYTES))
+    rest: uint256 = size % LEAF_BYTES
+    if rest == 0:
+        return self._root(level, full)
+    end: Bytes[LEAF_BYTES] = slice(data, size - LEAF_BYTES, LEAF_BYTES)
+    level[full] = self._leaf(slice(end, LEAF_BYTES - rest, rest))
+    return self._root(level, full + 1)
+
+
+@internal
+@pure
+def _leaf(data: Bytes[LEAF_BYTES]) -> bytes32:
+    return keccak256(concat(b"\x00", data))
 
 
 @internal

@@ -5,12 +5,15 @@
 @title Committee
 @license AGPL-3.0-only
 @notice Judges reports about queries; see `ICommittee`.
-@dev Calls the stake vault only, for the seats that a draw names.
+@dev Calls the stake vault for the seats that a draw names, and for proofs the registry, which knows
+     the verifiers, and the router to them.
 @custom:invariant 1. Only drawn members are ever payees:
     tests/invariants/test_query_market.py::QueryMarketMachine.only_drawn_members_are_paid
 @custom:kill No switch and no state; a market without it answers nothing and refunds.
 """
 from ..interfaces import ICommittee
+from ..interfaces import IModelRegistry
+from ..interfaces import IProofRouter
 from ..interfaces import IProtocolParameters
 from ..interfaces import IQueryMarket
 from ..interfaces import IStakeVault
@@ -35,6 +38,11 @@ struct Judgement:
     outcome: IQueryMarket.ShardOutcome
     payees: DynArray[uint256, 8]
 
+# What goes into a shard and what comes out: packed edges, or digests.
+struct Boundary:
+    input: bytes32
+    output: bytes32
+
 # Index that stands for the oracle seats wherever a shard index is asked for.
 ORACLE_SHARD: constant(uint256) = 8
 MAX_SHARDS: constant(uint256) = 8
@@ -54,16 +62,24 @@ SLOTS_PER_CALL: constant(uint256) = 16
 # 1, 1, 2, 4, 8 and three times 16 slots are the 64 that a draw looks at.
 MAX_BATCHES: constant(uint256) = 8
 
+MAX_PROVED_SHARDS: constant(uint256) = 4
+
 VAULT: immutable(IStakeVault)
+REGISTRY: immutable(IModelRegistry)
+ROUTER: immutable(IProofRouter)
 
 
 @deploy
-def __init__(vault: IStakeVault):
+def __init__(vault: IStakeVault, registry: IModelRegistry, router: IProofRouter):
     """
-    @notice Binds the committee to the vault for good.
+    @notice Binds the committee to the contracts below it for good.
     @param vault The stake vault whose seats are drawn.
+    @param registry Versions of models and their verifiers.
+    @param router Proofs.
     """
     VAULT = vault
+    REGISTRY = registry
+    ROUTER = router
 
 
 # === Market ===
@@ -100,6 +116,39 @@ def check(
         work.in_digest = work.out_digest
         at = part.end
     assert at == len(report), "committee: report too long"
+    return verdict
+
+
+@external
+@view
+def check_proved(
+    market: address,
+    query: IQueryMarket.Query,
+    seed: bytes32,
+    report: DynArray[bytes32, MAX_REPORT_WORDS],
+    output: Bytes[512],
+    tensors: DynArray[Bytes[512], MAX_PROVED_SHARDS],
+    proofs: DynArray[Bytes[4608], MAX_PROVED_SHARDS],
+    reporter: address,
+) -> ICommittee.Verdict:
+    """
+    @notice Checks what was reported and proved of all shards; see `ICommittee`.
+    @dev Calls `check` from outside: an internal function would cost every other report its copies.
+    """
+    assert len(tensors) == query.shards, "committee: wrong tensor count"
+    assert len(proofs) == query.shards, "committee: wrong proof count"
+    verdict: ICommittee.Verdict = staticcall ICommittee(self).check(
+        market, query, seed, report, keccak256(output), reporter
+    )
+    in_digest: bytes32 = query.input_digest
+    for i: uint256 in range(query.shards, bound=MAX_PROVED_SHARDS):
+        result: Bytes[512] = output
+        if i + 1 < query.shards:
+            result = tensors[i + 1]
+        proved: Boundary = self._verify(query.version_id, i, tensors[i], result, proofs[i])
+        assert proved.input == in_digest, "committee: proof of other input"
+        assert proved.output == verdict.shards[i].out_digest, "committee: proof of other output"
+        in_digest = proved.output
     return verdict
 
 
@@ -161,6 +210,21 @@ def members(
 
 
 # === Reports ===
+
+
+@internal
+@view
+def _verify(
+    version_id: bytes32, shard: uint256, input: Bytes[512], output: Bytes[512], proof: Bytes[4608]
+) -> Boundary:
+    verifier: address = empty(address)
+    edges: Boundary = empty(Boundary)
+    verifier, edges.input, edges.output = staticcall REGISTRY.proof_terms(version_id, shard)
+    digests: Boundary = empty(Boundary)
+    digests.input, digests.output = staticcall ROUTER.verify(
+        verifier, edges.input, edges.output, input, output, proof
+    )
+    return digests
 
 
 @internal

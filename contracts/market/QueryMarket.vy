@@ -1,5 +1,5 @@
 # pragma version ~=0.4.3
-# pragma optimize gas
+# pragma optimize codesize
 # pragma evm-version prague
 """
 @title Query Market
@@ -13,13 +13,16 @@
     tests/invariants/test_query_market.py::QueryMarketMachine.the_market_is_solvent
     2. A query is answered or refunded, and once:
     tests/invariants/test_query_market.py::QueryMarketMachine.a_query_ends_once
+    3. What is set aside in a dispute goes to who earned it or to the requester, and once:
+    tests/invariants/test_query_market.py::QueryMarketMachine.an_earmark_is_released_once
+    4. A CHALLENGED answer is delivered once at most, and never when it was overturned:
+    tests/invariants/test_query_market.py::QueryMarketMachine.an_overturned_answer_is_never_delivered
 @custom:kill No switch. Without committees every open query can be refunded.
 """
 from ethereum.ercs import IERC20
 
 from ..interfaces import ICommittee
-from ..interfaces import IModelRegistry
-from ..interfaces import IProofRouter
+from ..interfaces import IPricing
 from ..interfaces import IProtocolParameters
 from ..interfaces import IQueryMarket
 from ..interfaces import IStakeVault
@@ -28,14 +31,13 @@ implements: IQueryMarket
 
 from ..lib import credit_book
 from ..lib import edge_type
-from ..lib import pricing
+from ..lib import parameter_words
 from ..lib import query_book
 from ..lib import query_terms
 from ..lib import tenure
 from ..lib import tensor_digest
 
 initializes: credit_book
-initializes: pricing[credit_book := credit_book]
 initializes: query_book
 
 exports: (
@@ -55,27 +57,18 @@ struct Open:
     terms_hash: bytes32
     seed: bytes32
 
-# What goes into a shard and what comes out: packed edges, or digests.
-struct Boundary:
-    input: bytes32
-    output: bytes32
-
 # As in the registry: the version id holds the developer.
 VERSION_ID_DOMAIN: constant(bytes32) = keccak256("nesa.version-id.v1")
 
-MAX_ATTEMPTS: constant(uint256) = 3
 # Gas that must be left over beside the callback's own: the call and the event behind it.
 CALLBACK_MARGIN: constant(uint256) = 25_000
 
 TOKEN: immutable(IERC20)
 PARAMETERS: immutable(IProtocolParameters)
-REGISTRY: immutable(IModelRegistry)
 VAULT: immutable(IStakeVault)
-ROUTER: immutable(IProofRouter)
 COMMITTEE: immutable(ICommittee)
+PRICING: immutable(IPricing)
 DEPLOYER: immutable(address)
-# From the start of a query's epoch; seats are kept for that long.
-MAXIMUM_QUERY_SECONDS: immutable(uint256)
 
 # Who may hold answered queries.
 court: public(address)
@@ -88,32 +81,27 @@ _delivering: transient(bool)
 def __init__(
     token: IERC20,
     parameters: IProtocolParameters,
-    registry: IModelRegistry,
     vault: IStakeVault,
-    router: IProofRouter,
     committee: ICommittee,
+    pricing: IPricing,
     credit_window: uint256,
 ):
     """
     @notice Binds the market to the contracts below it for good.
     @param token NES.
     @param parameters Protocol parameters.
-    @param registry Versions of models.
     @param vault Operators and seats.
-    @param router Proofs.
     @param committee Judge of reports.
+    @param pricing Prices and terms of orders.
     @param credit_window Seconds; at least every dispute window that a query may carry.
     """
     TOKEN = token
     PARAMETERS = parameters
-    REGISTRY = registry
     VAULT = vault
-    ROUTER = router
     COMMITTEE = committee
+    PRICING = pricing
     DEPLOYER = msg.sender
-    MAXIMUM_QUERY_SECONDS = staticcall parameters.maximum_query_seconds()
     credit_book.__init__(credit_window)
-    pricing.__init__(parameters, registry, vault)
 
 
 # === Clients ===
@@ -152,18 +140,8 @@ def retry(query: IQueryMarket.Query):
     assert msg.sender == query.requester, "market: not the requester"
     late: bool = block.timestamp > query.answer_deadline
     assert late or query_book._is_seed_gone(query.seed_block), "market: still answerable"
-    assert query.attempt + 1 < MAX_ATTEMPTS, "market: no attempt left"
 
-    rules: IProtocolParameters.QueryParameters = query_terms.rules(query)
-    again: IQueryMarket.Query = query
-    again.attempt += 1
-    again.opened_at = block.timestamp
-    again.answer_deadline = block.timestamp + rules.answer_window
-    again.seed_block = block.number + 1
-    # The last window of an answer in the last moment must close while the seats are still there.
-    ends_by: uint256 = again.answer_deadline + max(rules.claim_window, rules.dispute_window)
-    assert ends_by <= self._seats_until(query.epoch), "market: too late to retry"
-
+    again: IQueryMarket.Query = staticcall PRICING.retried(query)
     query_book._store(query.query_id, IQueryMarket.QueryStatus.OPEN, 0, query_terms.terms_hash(again))
     log IQueryMarket.AttemptOpened(query_id=query.query_id, query=again)
 
@@ -178,9 +156,10 @@ def fulfil(
     output: Bytes[1024],
 ) -> IQueryMarket.CallbackResult:
     """
-    @notice Brings the answer to an AGREED query, pays who worked and calls the requester.
+    @notice Brings the answer that committees agreed on, pays who worked and, unless it waits for
+            disputes, calls the requester.
     """
-    assert query.assurance == IQueryMarket.Assurance.AGREED, "market: not an agreed query"
+    assert query.assurance != IQueryMarket.Assurance.PROVED, "market: not an agreed query"
     open: Open = self._answerable(query)
     verdict: ICommittee.Verdict = staticcall COMMITTEE.check(
         self, query, open.seed, report, keccak256(output), msg.sender
@@ -201,22 +180,10 @@ def fulfil_proved(
     @notice Brings the answer to a PROVED query with a proof of every shard.
     """
     assert query.assurance == IQueryMarket.Assurance.PROVED, "market: not a proved query"
-    assert len(tensors) == query.shards, "market: wrong tensor count"
-    assert len(proofs) == query.shards, "market: wrong proof count"
     open: Open = self._answerable(query)
-    verdict: ICommittee.Verdict = staticcall COMMITTEE.check(
-        self, query, open.seed, report, keccak256(output), msg.sender
+    verdict: ICommittee.Verdict = staticcall COMMITTEE.check_proved(
+        self, query, open.seed, report, output, tensors, proofs, msg.sender
     )
-
-    in_digest: bytes32 = query.input_digest
-    for i: uint256 in range(query.shards, bound=pricing.MAX_PROVED_SHARDS):
-        result: Bytes[512] = output
-        if i + 1 < query.shards:
-            result = tensors[i + 1]
-        digests: Boundary = self._verify(query.version_id, i, tensors[i], result, proofs[i])
-        assert digests.input == in_digest, "market: proof of other input"
-        assert digests.output == verdict.shards[i].out_digest, "market: proof of other output"
-        in_digest = digests.output
     return self._conclude(query, open, verdict, output)
 
 
@@ -234,12 +201,13 @@ def claim_slot(
     """
     @notice Pays a member of a settled committee whom the report left out.
     """
-    closing: uint256 = query_book._settled(query, outcome)
+    content: bytes32 = query_book._content(query, outcome)
+    closing: uint256 = query_book._settled(query.query_id, content)
     # A report's event, behind its callback, must tell the outcome that is stored.
     assert not self._delivering, "market: in a callback"
     assert block.timestamp <= closing, "market: claims are over"
-    agreed: bool = query.assurance == IQueryMarket.Assurance.AGREED
-    assert agreed, "market: nothing to claim"
+    proved: bool = query.assurance == IQueryMarket.Assurance.PROVED
+    assert not proved, "market: nothing to claim"
     number: uint256 = staticcall COMMITTEE.check_claim(
         self, query, outcome, shard, commitments, result
     )
@@ -272,10 +240,10 @@ def refund(query: IQueryMarket.Query):
     """
     @notice Credits the whole fee to the requester of a query that was not answered in time.
     """
-    terms_hash: bytes32 = query_book._open_terms(query)
+    query_book._open_terms(query)
     assert block.timestamp > query.answer_deadline, "market: not yet refundable"
 
-    query_book._store(query.query_id, IQueryMarket.QueryStatus.REFUNDED, 0, terms_hash)
+    query_book._turn(query.query_id, IQueryMarket.QueryStatus.REFUNDED)
     amount: uint256 = query_terms.fee(query)
     credit_book._cancel(query.version_id, query_terms.exposed(query))
     credit_book._return(convert(query.requester, uint256), amount)
@@ -289,20 +257,30 @@ def close(query: IQueryMarket.Query, outcome: IQueryMarket.Outcome):
     """
     @notice Credits the requester with the slots that nobody claimed.
     """
-    closing: uint256 = query_book._settled(query, outcome)
-    assert block.timestamp > closing, "market: claims are open"
-    unpaid: uint256 = query.shards * query.replicas - self._paid_slots(outcome)
-    assert unpaid != 0, "market: nothing left"
+    challenged: bool = query.assurance == IQueryMarket.Assurance.CHALLENGED
+    assert not challenged, "market: to be delivered"
+    returned: uint256 = self._close(query, outcome)
+    assert returned != 0, "market: nothing left"
 
-    query_book._store(
-        query.query_id,
-        IQueryMarket.QueryStatus.FINAL,
-        closing,
-        query_terms.outcome_hash(outcome),
+
+@external
+def deliver(
+    query: IQueryMarket.Query, outcome: IQueryMarket.Outcome, output: Bytes[1024]
+) -> IQueryMarket.CallbackResult:
+    """
+    @notice Calls the requester of a CHALLENGED query with its answer, which stood.
+    """
+    challenged: bool = query.assurance == IQueryMarket.Assurance.CHALLENGED
+    assert challenged, "market: delivered at once"
+    assert keccak256(output) == outcome.output_hash, "market: not the answer"
+    self._close(query, outcome)
+    credit_book._earn(self._payee_of_sender(), query.callback_fee)
+
+    callback: IQueryMarket.CallbackResult = self._call_back(query, output)
+    log IQueryMarket.QueryDelivered(
+        query_id=query.query_id, requester=query.requester, callback=callback
     )
-    amount: uint256 = unpaid * query_terms.split_fee(query).slot
-    credit_book._return(convert(query.requester, uint256), amount)
-    log IQueryMarket.QueryClosed(query_id=query.query_id, returned_to_requester=amount)
+    return callback
 
 
 @external
@@ -372,29 +350,67 @@ def set_court(court: address):
 
 
 @external
-def hold(query_id: uint256):
+def hold(
+    query: IQueryMarket.Query,
+    outcome: IQueryMarket.Outcome,
+    shard: uint256,
+    payees: DynArray[uint256, 8],
+):
     """
-    @notice Stops the clock of an answered query.
+    @notice Stops the clock of an answered query and sets aside what a shard's members earned.
     """
-    assert msg.sender == self.court, "market: not the court"
-    query_book._hold(query_id)
+    self._check_court()
+    assert shard < query.shards, "market: no such shard"
+    amount: uint256 = query_terms.split_fee(query).slot
+    slots: uint256 = 0
+    for i: uint256 in range(len(payees), bound=8):
+        if credit_book._set_aside(payees[i], amount):
+            slots |= 1 << i
+    content: bytes32 = query_book._content(query, outcome)
+    query_book._hold(query.query_id, content, shard, slots)
+    log IQueryMarket.QueryHeld(query_id=query.query_id, shard=shard)
 
 
 @external
-def release(query_id: uint256):
+def release(
+    query: IQueryMarket.Query,
+    outcome: IQueryMarket.Outcome,
+    shard: uint256,
+    payees: DynArray[uint256, 8],
+):
     """
-    @notice Ends one hold; after the last one the clock goes on.
+    @notice Ends a shard's hold and pays its members again; after the last hold the clock goes on.
     """
-    assert msg.sender == self.court, "market: only the court"
-    query_book._release(query_id)
+    slots: uint256 = self._end_hold(query, outcome, shard)
+    amount: uint256 = query_terms.split_fee(query).slot
+    for i: uint256 in range(len(payees), bound=8):
+        if (slots >> i) & 1 == 1:
+            credit_book._earn(payees[i], amount)
+    log IQueryMarket.QueryReleased(
+        query_id=query.query_id, shard=shard, closes_at=query_book._closes_at(query.query_id)
+    )
 
 
 @external
-def overturn(query: IQueryMarket.Query, outcome: IQueryMarket.Outcome):
+def overturn(
+    query: IQueryMarket.Query, outcome: IQueryMarket.Outcome, shard: uint256
+) -> uint256:
     """
-    @notice Reserved: always reverts.
+    @notice Ends a shard's hold and returns what its members earned and what nobody was paid.
     """
-    raise "market: not offered yet"
+    slots: uint256 = self._end_hold(query, outcome, shard)
+    split: query_terms.FeeSplit = query_terms.split_fee(query)
+    returned: uint256 = self._count(slots) * split.slot
+    kept: uint256 = 0
+    if query_book._status_of(query.query_id) != IQueryMarket.QueryStatus.OVERTURNED:
+        query_book._turn(query.query_id, IQueryMarket.QueryStatus.OVERTURNED)
+        returned += self._unpaid(query, outcome) * split.slot + split.delivery
+        kept = query_terms.fee(query) - returned
+    credit_book._return(convert(query.requester, uint256), returned)
+    log IQueryMarket.QueryOverturned(
+        query_id=query.query_id, requester=query.requester, shard=shard, returned=returned
+    )
+    return kept
 
 
 # === Views ===
@@ -424,7 +440,11 @@ def quote(order: IQueryMarket.Order) -> uint256:
     """
     @notice What an order would cost now.
     """
-    return query_terms.fee(pricing._ordered(order).query)
+    query: IQueryMarket.Query = empty(IQueryMarket.Query)
+    input_edge: bytes32 = empty(bytes32)
+    exposure_cap: uint256 = 0
+    query, input_edge, exposure_cap = staticcall PRICING.terms(order, msg.sender)
+    return query_terms.fee(query)
 
 
 # === Request ===
@@ -452,20 +472,26 @@ def _permit(amount: uint256, deadline: uint256, v: uint8, r: bytes32, s: bytes32
 @internal
 def _request(order: IQueryMarket.Order, input: Bytes[4096]) -> uint256:
     self._check_caller()
-    ordered: pricing.Ordered = pricing._ordered(order)
-    query: IQueryMarket.Query = ordered.query
+    query: IQueryMarket.Query = empty(IQueryMarket.Query)
+    input_edge: bytes32 = empty(bytes32)
+    exposure_cap: uint256 = 0
+    query, input_edge, exposure_cap = staticcall PRICING.terms(order, msg.sender)
+    # What may be overturned must not have been paid out.
+    dispute_window: uint256 = parameter_words.dispute_window(query.parameters)
+    assert dispute_window <= credit_book.CREDIT_WINDOW, "market: dispute outlasts credit"
     if order.privacy == IQueryMarket.Privacy.SEALED:
         assert len(input) != 0, "market: no ciphertext"
         assert order.input_digest != empty(bytes32), "market: no input digest"
     else:
-        length: uint256 = edge_type.byte_length(ordered.input_edge)
+        length: uint256 = edge_type.byte_length(input_edge)
         assert len(input) == length, "market: wrong input length"
         root: bytes32 = tensor_digest.bytes_root(input)
-        query.input_digest = self._boundary_digest(ordered.input_edge, root)
+        query.input_digest = self._boundary_digest(input_edge, root)
+    exposed: uint256 = query_terms.exposed(query)
     fee: uint256 = query_terms.fee(query)
     assert fee <= order.max_fee, "market: fee too low"
 
-    query.query_id = credit_book._open(query.version_id, fee, query_terms.exposed(query))
+    query.query_id = credit_book._open(query.version_id, fee, exposed, exposure_cap)
     query_book._store(query.query_id, IQueryMarket.QueryStatus.OPEN, 0, query_terms.terms_hash(query))
     log IQueryMarket.QueryRequested(
         query_id=query.query_id,
@@ -490,18 +516,10 @@ def _check_caller():
         self,
         TOKEN.address,
         PARAMETERS.address,
-        REGISTRY.address,
         VAULT.address,
-        ROUTER.address,
         COMMITTEE.address,
+        PRICING.address,
     ], "market: own contract"
-
-
-@internal
-@view
-def _seats_until(epoch: uint256) -> uint256:
-    # Until when the vault keeps the seats that queries of this epoch draw from.
-    return epoch * pricing.EPOCH_SECONDS + MAXIMUM_QUERY_SECONDS
 
 
 # === Report ===
@@ -532,23 +550,8 @@ def _check_output(query: IQueryMarket.Query, out_digest: bytes32, output: Bytes[
 @pure
 def _boundary_digest(edge: bytes32, root: bytes32) -> bytes32:
     # As in `tensor_digest`, but from the root: one copy of the bytes less to pay for.
-    tensor: bytes32 = keccak256(concat(tensor_digest.TENSOR_DOMAIN, edge, root))
-    return keccak256(concat(tensor_digest.EDGES_DOMAIN, tensor))
-
-
-@internal
-@view
-def _verify(
-    version_id: bytes32, shard: uint256, input: Bytes[512], output: Bytes[512], proof: Bytes[4608]
-) -> Boundary:
-    verifier: address = empty(address)
-    edges: Boundary = empty(Boundary)
-    verifier, edges.input, edges.output = staticcall REGISTRY.proof_terms(version_id, shard)
-    digests: Boundary = empty(Boundary)
-    digests.input, digests.output = staticcall ROUTER.verify(
-        verifier, edges.input, edges.output, input, output, proof
-    )
-    return digests
+    tensor: bytes32 = keccak256(abi_encode(tensor_digest.TENSOR_DOMAIN, edge, root))
+    return keccak256(abi_encode(tensor_digest.EDGES_DOMAIN, tensor))
 
 
 @internal
@@ -570,9 +573,11 @@ def _conclude(
         block.timestamp + max(rules.claim_window, rules.dispute_window),
         query_terms.outcome_hash(outcome),
     )
-    self._pay(query, verdict)
+    self._pay(query, verdict.oracle, verdict.payees)
 
-    callback: IQueryMarket.CallbackResult = self._deliver(query, output)
+    callback: IQueryMarket.CallbackResult = IQueryMarket.CallbackResult.SKIPPED
+    if query.assurance != IQueryMarket.Assurance.CHALLENGED:
+        callback = self._call_back(query, output)
     log IQueryMarket.QueryFulfilled(
         query_id=query.query_id,
         requester=query.requester,
@@ -584,7 +589,7 @@ def _conclude(
 
 
 @internal
-def _pay(query: IQueryMarket.Query, verdict: ICommittee.Verdict):
+def _pay(query: IQueryMarket.Query, oracle: uint256, payees: DynArray[uint256, 32]):
     # Slots that the report left out stay with the market until they are claimed.
     split: query_terms.FeeSplit = query_terms.split_fee(query)
     credit_book._share(
@@ -594,13 +599,13 @@ def _pay(query: IQueryMarket.Query, verdict: ICommittee.Verdict):
         split.reviewers,
         split.treasury,
     )
-    for payee: uint256 in verdict.payees:
+    for payee: uint256 in payees:
         credit_book._earn(payee, split.slot)
-    credit_book._earn(verdict.oracle, split.oracle)
+    credit_book._earn(oracle, split.oracle)
 
 
 @internal
-def _deliver(query: IQueryMarket.Query, output: Bytes[1024]) -> IQueryMarket.CallbackResult:
+def _call_back(query: IQueryMarket.Query, output: Bytes[1024]) -> IQueryMarket.CallbackResult:
     if query.callback_gas == 0 or not query.requester.is_contract:
         return IQueryMarket.CallbackResult.SKIPPED
 
@@ -636,10 +641,56 @@ def _deliver(query: IQueryMarket.Query, output: Bytes[1024]) -> IQueryMarket.Cal
 
 
 @internal
+def _close(query: IQueryMarket.Query, outcome: IQueryMarket.Outcome) -> uint256:
+    content: bytes32 = query_book._content(query, outcome)
+    closing: uint256 = query_book._settled(query.query_id, content)
+    assert block.timestamp > closing, "market: claims are open"
+
+    query_book._turn(query.query_id, IQueryMarket.QueryStatus.FINAL)
+    amount: uint256 = self._unpaid(query, outcome) * query_terms.split_fee(query).slot
+    credit_book._return(convert(query.requester, uint256), amount)
+    log IQueryMarket.QueryClosed(query_id=query.query_id, returned_to_requester=amount)
+    return amount
+
+
+@internal
+@view
+def _check_court():
+    assert msg.sender == self.court, "market: not the court"
+
+
+@internal
+def _end_hold(
+    query: IQueryMarket.Query, outcome: IQueryMarket.Outcome, shard: uint256
+) -> uint256:
+    self._check_court()
+    content: bytes32 = query_book._content(query, outcome)
+    return query_book._end_hold(query.query_id, content, shard)
+
+
+@internal
+@view
+def _payee_of_sender() -> uint256:
+    operator: address = staticcall VAULT.operator_of(msg.sender)
+    if operator == empty(address):
+        return convert(msg.sender, uint256)
+    return tenure.payee_of(staticcall VAULT.operator_number(operator))
+
+
+@internal
 @pure
-def _paid_slots(outcome: IQueryMarket.Outcome) -> uint256:
-    count: uint256 = 0
+def _unpaid(query: IQueryMarket.Query, outcome: IQueryMarket.Outcome) -> uint256:
+    # Slots of all shards that nobody was paid for.
+    count: uint256 = query.shards * query.replicas
     for shard: IQueryMarket.ShardOutcome in outcome.shards:
-        for position: uint256 in range(8):
-            count += (shard.paid >> position) & 1
+        count -= self._count(shard.paid)
+    return count
+
+
+@internal
+@pure
+def _count(slots: uint256) -> uint256:
+    count: uint256 = 0
+    for position: uint256 in range(8):
+        count += (slots >> position) & 1
     return count

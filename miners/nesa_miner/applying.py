@@ -10,9 +10,11 @@ from typing import Final
 
 import structlog
 
+from nesa.chain.disputes import Challenge
 from nesa.chain.events import (
     AttemptOpened,
     ChainEvent,
+    ChallengeOpened,
     LogKey,
     QueryFulfilled,
     QueryRefunded,
@@ -25,6 +27,7 @@ from nesa.protocol.ids import Timestamp
 from nesa.protocol.outcomes import closing_time
 from nesa.protocol.queries import Query, decode_query, encode_query
 from nesa_miner.claiming import Claims
+from nesa_miner.disputes.litigation import Litigation, longest_end
 from nesa_miner.duties import Duty
 from nesa_miner.jobs import Job, JobKey, Phase
 from nesa_miner.roster import LONG_AGO, Roster
@@ -44,6 +47,7 @@ class Applier:
     around: Surroundings
     roster: Roster
     claims: Claims
+    disputes: Litigation | None = None
     _cursor: Cursor | None = None
     _pruned_at: Timestamp = LONG_AGO
 
@@ -54,7 +58,7 @@ class Applier:
         self._cursor = None if stored is None else Cursor.from_json(stored.decode())
         for job in journal.open_jobs():
             self.roster.duties[job.key] = self._restored(job)
-        self.claims.reload()
+        self._reload()
 
     def apply(self, batch: Batch) -> None:
         """Take in what happened on chain, together with the cursor, in one transaction."""
@@ -68,8 +72,12 @@ class Applier:
             if is_rewound:
                 again += journal.reopen_undrawn(self._kept_until())
             opened = [self._store(event) for event in batch.events]
+            if self.disputes is not None:
+                told = [(log_bytes(event.log), event) for event in batch.events]
+                self.disputes.store(undone, told, self.roster.chain_time)
             journal.set_fact(CURSOR, batch.cursor.to_json().encode())
-            self._prune()
+            if batch.is_caught_up:  # else what comes next may be a challenge of what is old
+                self._prune()
         for key in gone:
             self.roster.drop(key, "undone by a reorganisation")
         if is_rewound:
@@ -77,8 +85,13 @@ class Applier:
         self._take_up(again)
         for event, duty in zip(batch.events, opened, strict=True):
             self._remember(event, duty)
-        self.claims.reload()
+        self._reload()
         self._cursor = batch.cursor
+
+    def _reload(self) -> None:
+        self.claims.reload()
+        if self.disputes is not None:
+            self.disputes.reload()
 
     # Into the journal
 
@@ -101,6 +114,8 @@ class Applier:
                 journal.conclude(event.query_id, log_bytes(event.log), self._kept_until())
             case SlotClaimed():
                 self.claims.note_claimed(event, log_bytes(event.log))
+            case ChallengeOpened(challenge=challenge):
+                self._keep_disputed(challenge)
         return None
 
     def _open(self, log_key: LogKey, query: Query, sent: bytes) -> Duty | None:
@@ -115,6 +130,18 @@ class Applier:
             query = decode_query(jobs[-1].query)
             until = max(until, closing_time(query, answer.outcome.fulfilled_at))
         self.around.journal.conclude(answer.query_id, log_bytes(answer.log), until)
+
+    def _keep_disputed(self, challenge: Challenge) -> None:
+        """Keep the work that a challenge is about until its last game may end, and then as long as
+        after an answer: the query's windows stand still meanwhile."""
+        jobs = self.around.journal.attempts(challenge.query_id)
+        if not jobs:
+            return
+        ended = longest_end(challenge)
+        until = max(
+            ended + self.around.retention, closing_time(decode_query(jobs[-1].query), ended)
+        )
+        self.around.journal.keep_longer(challenge.query_id, until)
 
     def _kept_until(self) -> Timestamp:
         return Timestamp(self.roster.chain_time + self.around.retention)

@@ -15,7 +15,13 @@ from nesa.privacy.envelopes import Deployment
 from nesa.protocol.commitments import ShardContext
 from nesa.protocol.ids import ZERO_DIGEST, Digest, Timestamp
 from nesa.protocol.messages import Reveal
-from nesa.protocol.outcomes import OUTCOME_ABI, closing_time, outcome_as_abi, outcome_from_abi
+from nesa.protocol.outcomes import (
+    OUTCOME_ABI,
+    after_claims,
+    closing_time,
+    outcome_as_abi,
+    outcome_from_abi,
+)
 from nesa.protocol.queries import (
     Assurance,
     Outcome,
@@ -57,11 +63,7 @@ class Claim:
 
     def after(self, paid: Mapping[int, int]) -> Claim:
         """The claim once others were paid; each claim changes the outcome that the next names."""
-        shards = tuple(
-            replace(shard, paid=shard.paid | paid.get(index, 0))
-            for index, shard in enumerate(self.outcome.shards)
-        )
-        return replace(self, outcome=replace(self.outcome, shards=shards))
+        return replace(self, outcome=after_claims(self.outcome, paid))
 
 
 def encode_claim(claim: Claim) -> bytes:
@@ -81,7 +83,7 @@ def decode_claim(data: bytes) -> Claim:
 def is_left_out(job: Job, outcome: Outcome, deployment: Deployment) -> bool:
     """Whether `outcome` answers this job's attempt and does not pay this miner for its shard."""
     query = decode_query(job.query)
-    if job.shard is None or job.position is None or query.assurance is not Assurance.AGREED:
+    if job.shard is None or job.position is None or query.assurance is Assurance.PROVED:
         return False
     terms = terms_hash(deployment.chain_id, deployment.market, query)
     if (terms, job.seed) != (outcome.terms_hash, outcome.seed):

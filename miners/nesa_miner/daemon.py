@@ -17,8 +17,11 @@ from nesa.chain.committees import DrawnCommittees, drawn_committees
 from nesa.chain.connection import Connection
 from nesa.chain.contracts import Contracts
 from nesa.chain.deployment import Deployment
+from nesa.chain.disputes import Challenge
 from nesa.chain.logs import Cursor, LogReader, ReadPolicy
 from nesa.chain.sender import Sender, SendPolicy
+from nesa.models.disputes.game import Side
+from nesa.models.judging import Witness
 from nesa.privacy.envelopes import Deployment as EnvelopeDeployment
 from nesa.privacy.envelopes import ReplayWindow, open_envelope
 from nesa.protocol.errors import (
@@ -26,13 +29,18 @@ from nesa.protocol.errors import (
     InvalidInput,
     Unavailable,
 )
-from nesa.protocol.ids import Timestamp
+from nesa.protocol.ids import Digest, Timestamp
 from nesa.protocol.queries import Query
 from nesa_miner.agreement.terms import Timing
 from nesa_miner.applying import CURSOR
 from nesa_miner.at_rest import AtRest
 from nesa_miner.claiming import Claimer
 from nesa_miner.config import MinerSettings
+from nesa_miner.disputes.courtroom import Courtroom
+from nesa_miner.disputes.duties import Standpoint
+from nesa_miner.disputes.inputs import kept_inputs, witness_of
+from nesa_miner.disputes.litigation import Litigation
+from nesa_miner.disputes.observability import DisputeMetrics
 from nesa_miner.engine import Engine
 from nesa_miner.identity import Identity
 from nesa_miner.journal import Journal
@@ -41,7 +49,7 @@ from nesa_miner.post import Post
 from nesa_miner.seats import held_seats
 from nesa_miner.server import Routes
 from nesa_miner.shards import ShardKey, open_library
-from nesa_miner.surroundings import Library, ReadCommittees, Surroundings
+from nesa_miner.surroundings import ReadCommittees, Surroundings, WitnessLibrary
 from nesa_miner.tasks import TaskPool
 from nesa_miner.transport.http import HttpServer, Limits, MessagesEndpoint
 from nesa_miner.warming import WarmUp
@@ -163,7 +171,7 @@ class Miner:
         return HttpServer(routes, self.settings.host, self.settings.port, LIMITS)
 
 
-Wrap = Callable[[Library], Library]
+Wrap = Callable[[WitnessLibrary], WitnessLibrary]
 """Puts something between the engine and its shards, such as a cache or an experiment."""
 
 
@@ -194,13 +202,14 @@ def _assembled(
     identity: Identity,
     connection: Connection,
     journal: Journal,
-    library: Library,
+    library: WitnessLibrary,
     tasks: TaskPool,
 ) -> Miner:
     on_chain = connection.deployment
     deployment = EnvelopeDeployment(on_chain.chain_id, on_chain.market)
     metrics = Metrics()
     post = Post(identity, deployment, metrics, LIMITS)
+    sender = _sender(settings, identity, connection)
     surroundings = Surroundings(
         identity,
         deployment,
@@ -208,7 +217,7 @@ def _assembled(
         library,
         _committee_reader(connection),
         post.deliver,
-        _claimer(settings, identity, connection).send,
+        Claimer(connection, sender).send,
         tasks.spawn,
         time.monotonic,
         metrics,
@@ -216,13 +225,39 @@ def _assembled(
         settings.retention_seconds,
         settings.memory_limit_mib << 20,
     )
-    return Miner(settings, connection, Engine(surroundings), post, WarmUp(library))
+    disputes = None
+    if on_chain.court is not None:
+        disputes = _defence(surroundings, library, Courtroom.open(connection, sender))
+    engine = Engine(surroundings, disputes)
+    return Miner(settings, connection, engine, post, WarmUp(library))
 
 
-def _claimer(settings: MinerSettings, identity: Identity, connection: Connection) -> Claimer:
+def _sender(settings: MinerSettings, identity: Identity, connection: Connection) -> Sender:
+    """The only one that sends with the signer key."""
     account = Account.from_key(identity.signer.to_bytes())
     policy = SendPolicy(max_fee_per_gas=int(settings.max_fee_gwei * GWEI))
-    return Claimer(connection, Sender(connection, account, policy))
+    return Sender(connection, account, policy)
+
+
+def _defence(around: Surroundings, library: WitnessLibrary, room: Courtroom) -> Litigation:
+    """The defence of what this miner signed."""
+
+    async def recompute(challenge: Challenge) -> Witness:
+        asked = await room.history(challenge.query_id)
+        digest = Digest(challenge.charge.in_digest)
+        kept = kept_inputs(around.journal, challenge.query_id, digest)
+        sent = asked.requested.input
+        return await witness_of(library, asked.query, sent, challenge.charge, list(kept))
+
+    return Litigation(
+        Standpoint(Side.DEFENDER, around.identity.address),
+        around.journal.court_log,
+        room,
+        recompute,
+        around.spawn,
+        around.clock,
+        DisputeMetrics(around.metrics.registry, "nesa_miner"),
+    )
 
 
 def _committee_reader(connection: Connection) -> ReadCommittees:

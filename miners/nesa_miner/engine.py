@@ -24,6 +24,7 @@ from nesa_miner.claiming import Claims
 from nesa_miner.computing import Computations
 from nesa_miner.convicting import FaultStore
 from nesa_miner.delivering import Deliveries
+from nesa_miner.disputes.litigation import Litigation
 from nesa_miner.drawing import Draws
 from nesa_miner.duties import Compute, Duty, Fetch, next_action
 from nesa_miner.evidence import EvidenceStore
@@ -39,9 +40,13 @@ log = structlog.get_logger("nesa_miner")
 
 @dataclass(slots=True)
 class Engine:
-    """One miner's duties and what it does about them; `is_following` is set by who reads blocks."""
+    """One miner's duties and what it does about them; `is_following` is set by who reads blocks.
+
+    `disputes` are those about what it signed; None where there is no court.
+    """
 
     around: Surroundings
+    disputes: Litigation | None = None
     is_following: bool = False
     roster: Roster = field(init=False)
     claims: Claims = field(init=False)
@@ -66,7 +71,7 @@ class Engine:
         deliveries = Deliveries(around, roster)
         faults = FaultStore(around.journal, around.metrics)
         self._agreements = agreements = Agreements(around, roster, evidence, deliveries, faults)
-        self._applier = Applier(around, roster, self.claims)
+        self._applier = Applier(around, roster, self.claims, self.disputes)
         fetches = Fetches(around, roster, deliveries)
         self._receiver = Receiver(around, roster, agreements, faults, fetches)
         replay = self._receiver.replay
@@ -117,6 +122,8 @@ class Engine:
             if not self.roster.is_put_off(key, now):
                 self._start_due(key, may_begin)
         self.claims.advance(self.roster.chain_time)
+        if self.disputes is not None and self.is_following:
+            self.disputes.advance(self.roster.chain_time)
         for version_id in self.roster.take_drained():
             self.around.library.release(version_id)
             log.info("version released", version=f"0x{version_id.hex()}")

@@ -17,11 +17,62 @@ from pathlib import Path
 from typing import Any, Final
 
 from nesa_miner.at_rest import AtRest
+from nesa_miner.disputes.court_log import COURT_EVENTS, CourtLog
 from nesa_miner.jobs import Job, JobKey, Phase, StoredClaim, StoredFault, WorkKey
-from nesa_miner.journal_file import JournalFile
+from nesa_miner.journal_file import Format, JournalFile
 
 _WORK: Final = ("records", "content_keys", "handoffs", "boundaries", "evidence", "faults")
 """Tables of what was done for a job."""
+
+FORMAT: Final = Format(
+    version=5,
+    schema="""
+CREATE TABLE jobs (
+    query_id INTEGER, attempt INTEGER, phase TEXT NOT NULL, log_key BLOB NOT NULL,
+    query BLOB NOT NULL, input BLOB NOT NULL, seed BLOB, shard INTEGER, position INTEGER,
+    ended_by BLOB, forget_at INTEGER,
+    PRIMARY KEY (query_id, attempt)
+);
+CREATE INDEX jobs_to_forget ON jobs (forget_at) WHERE forget_at IS NOT NULL;
+CREATE TABLE records (
+    query_id INTEGER, attempt INTEGER, seed BLOB, in_digest BLOB, sequence INTEGER,
+    body BLOB NOT NULL,
+    PRIMARY KEY (query_id, attempt, seed, in_digest, sequence)
+);
+CREATE TABLE content_keys (
+    query_id INTEGER, attempt INTEGER, input_digest BLOB, body BLOB NOT NULL,
+    PRIMARY KEY (query_id, attempt, input_digest)
+);
+CREATE TABLE handoffs (
+    query_id INTEGER, attempt INTEGER, seed BLOB, sequence INTEGER, position INTEGER,
+    body BLOB NOT NULL,
+    PRIMARY KEY (query_id, attempt, seed, sequence)
+);
+CREATE TABLE boundaries (
+    query_id INTEGER, attempt INTEGER, seed BLOB, in_digest BLOB, body BLOB NOT NULL,
+    PRIMARY KEY (query_id, attempt, seed, in_digest)
+);
+CREATE TABLE evidence (
+    query_id INTEGER, attempt INTEGER, seed BLOB, in_digest BLOB, shard INTEGER,
+    body BLOB NOT NULL,
+    PRIMARY KEY (query_id, attempt, seed, in_digest)
+);
+CREATE TABLE faults (
+    query_id INTEGER, attempt INTEGER, seed BLOB, shard INTEGER, signer TEXT, kind TEXT,
+    body BLOB NOT NULL,
+    PRIMARY KEY (query_id, attempt, seed, shard, signer, kind)
+);
+CREATE TABLE claims (
+    query_id INTEGER, attempt INTEGER, log_key BLOB NOT NULL, body BLOB NOT NULL,
+    PRIMARY KEY (query_id, attempt)
+);
+CREATE TABLE claimed (
+    log_key BLOB PRIMARY KEY, query_id INTEGER, shard INTEGER, paid INTEGER
+);
+"""
+    + COURT_EVENTS,
+    changes={4: COURT_EVENTS},
+)
 
 NO_LOG: Final = b""
 """The log key of a job whose request is not on chain any more."""
@@ -45,7 +96,8 @@ class Journal:
             InvalidConfiguration: the file is not a journal, or another process has it open.
         """
         self._at_rest = at_rest
-        self._file = JournalFile(path, identity)
+        self._file = JournalFile(path, identity, FORMAT)
+        self.court_log = CourtLog(self._file)
 
     def close(self) -> None:
         """Close the file."""
@@ -139,6 +191,16 @@ class Journal:
             "UPDATE jobs SET phase = ?, ended_by = ?, forget_at = ?"
             " WHERE query_id = ? AND ended_by IS NULL",
             (Phase.ENDED, log_key, forget_at, query_id),
+        )
+
+    def keep_longer(self, query_id: int, forget_at: int) -> None:
+        """What was done for a query is disputed and stays until `forget_at` at least.
+
+        An attempt that is not over yet is not forgotten anyway.
+        """
+        self._file.execute(
+            "UPDATE jobs SET forget_at = ? WHERE query_id = ? AND forget_at < ?",
+            (forget_at, query_id, forget_at),
         )
 
     def reopen_undrawn(self, still_kept_at: int) -> list[JobKey]:

@@ -3,62 +3,29 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from nesa.protocol.errors import ExhaustedResource, Incompatible, InvalidConfiguration
 
-SCHEMA_VERSION: Final = 4
 LOCK_SECONDS: Final = 2.0
-"""How long a miner that is being replaced may take to let go of its journal."""
+"""How long a daemon that is being replaced may take to let go of its journal."""
 
-_SCHEMA: Final = """
-CREATE TABLE facts (name TEXT PRIMARY KEY, body BLOB NOT NULL);
-CREATE TABLE jobs (
-    query_id INTEGER, attempt INTEGER, phase TEXT NOT NULL, log_key BLOB NOT NULL,
-    query BLOB NOT NULL, input BLOB NOT NULL, seed BLOB, shard INTEGER, position INTEGER,
-    ended_by BLOB, forget_at INTEGER,
-    PRIMARY KEY (query_id, attempt)
-);
-CREATE INDEX jobs_to_forget ON jobs (forget_at) WHERE forget_at IS NOT NULL;
-CREATE TABLE records (
-    query_id INTEGER, attempt INTEGER, seed BLOB, in_digest BLOB, sequence INTEGER,
-    body BLOB NOT NULL,
-    PRIMARY KEY (query_id, attempt, seed, in_digest, sequence)
-);
-CREATE TABLE content_keys (
-    query_id INTEGER, attempt INTEGER, input_digest BLOB, body BLOB NOT NULL,
-    PRIMARY KEY (query_id, attempt, input_digest)
-);
-CREATE TABLE handoffs (
-    query_id INTEGER, attempt INTEGER, seed BLOB, sequence INTEGER, position INTEGER,
-    body BLOB NOT NULL,
-    PRIMARY KEY (query_id, attempt, seed, sequence)
-);
-CREATE TABLE boundaries (
-    query_id INTEGER, attempt INTEGER, seed BLOB, in_digest BLOB, body BLOB NOT NULL,
-    PRIMARY KEY (query_id, attempt, seed, in_digest)
-);
-CREATE TABLE evidence (
-    query_id INTEGER, attempt INTEGER, seed BLOB, in_digest BLOB, shard INTEGER,
-    body BLOB NOT NULL,
-    PRIMARY KEY (query_id, attempt, seed, in_digest)
-);
-CREATE TABLE faults (
-    query_id INTEGER, attempt INTEGER, seed BLOB, shard INTEGER, signer TEXT, kind TEXT,
-    body BLOB NOT NULL,
-    PRIMARY KEY (query_id, attempt, seed, shard, signer, kind)
-);
-CREATE TABLE claims (
-    query_id INTEGER, attempt INTEGER, log_key BLOB NOT NULL, body BLOB NOT NULL,
-    PRIMARY KEY (query_id, attempt)
-);
-CREATE TABLE claimed (
-    log_key BLOB PRIMARY KEY, query_id INTEGER, shard INTEGER, paid INTEGER
-);
-"""
+FACTS: Final = "CREATE TABLE facts (name TEXT PRIMARY KEY, body BLOB NOT NULL);"
+"""The table that every journal begins with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """What is in a file: statements that make its tables, and by the number of an older format
+    those that make it this one."""
+
+    version: int
+    schema: str
+    changes: Mapping[int, str] = field(default_factory=dict)
 
 
 class JournalFile:
@@ -68,7 +35,7 @@ class JournalFile:
         ExhaustedResource: the disk is full; nothing of the transaction was kept.
     """
 
-    def __init__(self, path: Path, identity: bytes) -> None:
+    def __init__(self, path: Path, identity: bytes, format_: Format) -> None:
         """Open or make the file at `path` for the owner `identity`.
 
         Raises:
@@ -80,25 +47,32 @@ class JournalFile:
             self._database = sqlite3.connect(path, isolation_level=None)
             self._database.execute("PRAGMA journal_mode = WAL")
             self._database.execute("PRAGMA synchronous = FULL")
-            self._prepare(path, identity)
+            self._prepare(path, identity, format_)
         except sqlite3.DatabaseError as error:
-            words = "another miner is using it" if "locked" in str(error) else str(error)
+            words = "another process is using it" if "locked" in str(error) else str(error)
             raise InvalidConfiguration(f"{path} cannot be used as a journal: {words}") from error
 
-    def _prepare(self, path: Path, identity: bytes) -> None:
+    def _prepare(self, path: Path, identity: bytes, wanted: Format) -> None:
         version = self._database.execute("PRAGMA user_version").fetchone()[0]
         if version == 0:
             with self.transaction():
-                for statement in _SCHEMA.split(";"):
-                    self.execute(statement)
+                self._run(FACTS + wanted.schema, wanted.version)
                 self.set_fact("identity", identity)
-                self._database.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-        elif version != SCHEMA_VERSION:
-            raise Incompatible(f"{path} has journal format {version}, this is {SCHEMA_VERSION}")
+        while version in wanted.changes:
+            with self.transaction():
+                self._run(wanted.changes[version], version + 1)
+            version += 1
+        if version not in (0, wanted.version):
+            raise Incompatible(f"{path} has journal format {version}, this is {wanted.version}")
         if self.fact("identity") != identity:
             raise Incompatible(
                 f"{path} belongs to another deployment or signer; use another --dir for this one"
             )
+
+    def _run(self, statements: str, version: int) -> None:
+        for statement in statements.split(";"):
+            self.execute(statement)
+        self.execute(f"PRAGMA user_version = {version}")
 
     def close(self) -> None:
         """Close the file."""

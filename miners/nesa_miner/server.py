@@ -108,7 +108,7 @@ class Routes:
         )
 
     async def status(self, _: web.Request) -> web.Response:
-        """Head, address and the attempts under way."""
+        """Head, address, the attempts and the disputes under way."""
         engine = self._engine
         duties = [
             {
@@ -119,8 +119,15 @@ class Routes:
             }
             for duty in engine.duties.values()
         ]
-        address = engine.around.identity.address
-        return web.json_response({"signer": address, "head": engine.head, "duties": duties})
+        disputes = [] if engine.disputes is None else engine.disputes.summary()
+        return web.json_response(
+            {
+                "signer": engine.around.identity.address,
+                "head": engine.head,
+                "duties": duties,
+                "disputes": disputes,
+            }
+        )
 
     async def observed(self, _: web.Request) -> web.Response:
         """How long the members of this miner's committees take, for `nesa model plan`."""

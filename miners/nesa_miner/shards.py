@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Generic, TypeAlias, TypeVar
+from typing import TypeAlias
 
 from nesa.chain.connection import Connection
 from nesa.chain.contracts import Registry
+from nesa.models.graph import Table
+from nesa.models.judging import Witness
 from nesa.models.proving.circuits import Circuit
 from nesa.models.proving.prover import Prover
 from nesa.models.proving.reference_string import ReferenceFile, locate, require_permitted
@@ -18,6 +20,7 @@ from nesa.protocol.errors import InvalidInput, Rejected
 from nesa.protocol.ids import VersionId
 from nesa.protocol.versions import ShardFacts
 from nesa_miner.config import MinerSettings
+from nesa_miner.once import Once
 from nesa_miner.registrations import find_registration
 from nesa_miner.stacking import checked_runner
 from nesa_miner.store import FileStore
@@ -25,29 +28,6 @@ from nesa_miner.surroundings import Runner
 
 ShardKey: TypeAlias = tuple[VersionId, int]
 """(version id, index of the shard)."""
-
-_K = TypeVar("_K")
-_V = TypeVar("_V")
-
-
-class _Once(Generic[_K, _V]):
-    """Values that are made when they are first asked for; what failed is tried again."""
-
-    def __init__(self) -> None:
-        self._values: dict[_K, _V] = {}
-        self._locks: dict[_K, asyncio.Lock] = {}
-
-    async def get(self, key: _K, make: Callable[[], Awaitable[_V]]) -> _V:
-        """The value of `key`, made by the first caller while the others wait."""
-        async with self._locks.setdefault(key, asyncio.Lock()):
-            if key not in self._values:
-                self._values[key] = await make()
-            return self._values[key]
-
-    def forget(self, is_over: Callable[[_K], bool]) -> None:
-        """Let go of the values of some keys; who has one may go on with it."""
-        for key in [key for key in self._values if is_over(key)]:
-            del self._values[key]
 
 
 class ShardLibrary:
@@ -71,10 +51,11 @@ class ShardLibrary:
         self._proving_cache = proving_cache
         self._ceremony = ceremony
         self._proving_slots = asyncio.Semaphore(1)
-        self._facts: _Once[ShardKey, ShardFacts] = _Once()
-        self._published: _Once[VersionId, PublishedVersion] = _Once()
-        self._runners: _Once[ShardKey, Runner] = _Once()
-        self._provers: _Once[ShardKey, Prover] = _Once()
+        self._facts: Once[ShardKey, ShardFacts] = Once()
+        self._published: Once[VersionId, PublishedVersion] = Once()
+        self._runners: Once[ShardKey, Runner] = Once()
+        self._provers: Once[ShardKey, Prover] = Once()
+        self._tables: Once[VersionId, Table] = Once()
 
     @property
     def proving_cache(self) -> Path:
@@ -123,6 +104,22 @@ class ShardLibrary:
         facts = await self.facts(version_id, shard)
         return await asyncio.to_thread(self._store.fetch, facts.file_digest)
 
+    async def witness(self, version_id: VersionId, shard: int, tensors: Sequence[bytes]) -> Witness:
+        """Everything that a shard makes of its input, by the definition of its table; slow.
+
+        Raises:
+            InvalidInput: no such version, or the input is not of its edges.
+            Unavailable: neither the node nor a store answers.
+            IntegrityError: a file was changed.
+        """
+        table = await self.table(version_id)
+        return await asyncio.to_thread(Witness.of_shard, table, shard, tensors)
+
+    async def table(self, version_id: VersionId) -> Table:
+        """A version's table, compared with the root that was registered; errors as `witness`."""
+        version = await self.published(version_id)
+        return await self._tables.get(version_id, lambda: asyncio.to_thread(version.table))
+
     async def circuit(self, version_id: VersionId, shard: int) -> Circuit:
         """The circuit of a shard, whose verifying key is the one that the chain knows.
 
@@ -159,6 +156,7 @@ class ShardLibrary:
         self._provers.forget(is_over)
         if shard is None:
             self._published.forget(lambda key: key == version_id)
+            self._tables.forget(lambda key: key == version_id)
 
     async def _read(self, version_id: VersionId, shard: int) -> ShardFacts:
         try:
@@ -181,6 +179,8 @@ class ShardLibrary:
     async def _load(self, version_id: VersionId, shard: int, facts: ShardFacts) -> Runner:
         answers = await self.known_answers(version_id, shard)
         version = await self.published(version_id)
+        # Whoever signs must be able to show its work later, when the developer may be gone.
+        await asyncio.to_thread(version.table)
         most = await asyncio.to_thread(version.most_stacked, shard)
         return await asyncio.to_thread(self._tested, facts, answers, most)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from nesa.chain.committees import DrawnCommittees, Seat
+from nesa.models.graph import Table
+from nesa.models.judging import Witness
 from nesa.models.proving.prover import Prover
 from nesa.privacy.envelopes import Deployment
 from nesa.protocol.ids import VersionId
@@ -46,6 +48,16 @@ class Library(Protocol):
     def release(self, version_id: VersionId, shard: int | None = None) -> None:
         """Free what a version's shards, or one of them, take in memory; asked for again they are
         loaded again."""
+
+
+class WitnessLibrary(Library, Protocol):
+    """A library that can also show how a shard comes to its output."""
+
+    async def table(self, version_id: VersionId) -> Table:
+        """The operator table of a version."""
+
+    async def witness(self, version_id: VersionId, shard: int, tensors: Sequence[bytes]) -> Witness:
+        """Everything that the shard makes of its input, by the definition of its table."""
 
 
 ReadCommittees = Callable[[Query], Awaitable[DrawnCommittees]]

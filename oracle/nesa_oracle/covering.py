@@ -40,10 +40,10 @@ def is_worth_withdrawing(credit: int, price: int) -> bool:
     return credit >= WITHDRAWALS_WORTH * WITHDRAWING_GAS * price
 
 
-def outcome_in(logs: Sequence[RawLog], query: Query) -> Outcome | None:
-    """The outcome that a report's receipt announces for `query`."""
+def outcome_in(logs: Sequence[RawLog], query_id: int) -> Outcome | None:
+    """The outcome that a report's receipt announces for a query."""
     for event in map(decode_event, logs):
-        if isinstance(event, QueryFulfilled) and event.query_id == query.query_id:
+        if isinstance(event, QueryFulfilled) and event.query_id == query_id:
             return event.outcome
     return None
 

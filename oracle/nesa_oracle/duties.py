@@ -84,7 +84,12 @@ class Finish:
     why: str
 
 
-Action: TypeAlias = ReadDraw | Gather | Submit | PinSeed | Finish
+@dataclass(frozen=True, slots=True)
+class Deliver:
+    """Call whoever asked with a CHALLENGED answer that stood."""
+
+
+Action: TypeAlias = ReadDraw | Gather | Submit | PinSeed | Deliver | Finish
 
 
 def next_action(duty: Duty, at: Situation) -> Action | None:
@@ -101,10 +106,10 @@ def next_action(duty: Duty, at: Situation) -> Action | None:
 
 
 def _when_ended(duty: Duty, at: Situation) -> Action | None:
-    ended = duty.job.ended_at
-    if ended is not None and at.block >= ended + at.finality:
-        return Finish("ended")
-    return None
+    over_at = duty.job.over_at
+    if over_at is not None:
+        return Finish("ended") if at.block >= over_at + at.finality else None
+    return Deliver() if duty.job.is_due(at.time) else None
 
 
 def _report_step(duty: Duty, committees: DrawnCommittees, at: Situation) -> Action | None:

@@ -18,17 +18,22 @@ from nesa.chain.events import (
     AttemptOpened,
     ChainEvent,
     LogKey,
+    QueryDelivered,
     QueryFulfilled,
+    QueryOverturned,
     QueryRefunded,
+    QueryReleased,
     QueryRequested,
 )
 from nesa.chain.logs import Batch
 from nesa.protocol.errors import InvalidInput, NesaError
 from nesa.protocol.ids import Address, BlockNumber, Digest, Timestamp
-from nesa.protocol.queries import Query
+from nesa.protocol.outcomes import closing_time
+from nesa.protocol.queries import Assurance, Outcome, Query
 from nesa_oracle.checks import Case
 from nesa_oracle.duties import (
     Action,
+    Deliver,
     Duty,
     Finish,
     Gather,
@@ -38,10 +43,11 @@ from nesa_oracle.duties import (
     Submit,
     next_action,
 )
-from nesa_oracle.journal import JobKey, Journal
+from nesa_oracle.journal import Job, JobKey, Journal
 from nesa_oracle.observability import Metrics
 from nesa_oracle.report import Report
 from nesa_oracle.submission import Fate, Submitter
+from nesa_oracle.turns import delivery_delay
 
 RETRY_SECONDS: Final = 1.0
 EARLY_SECONDS: Final = 0.2
@@ -128,16 +134,36 @@ class Engine:
                 self._end_attempts(event.query_id, event.log)
                 journal.open(event.log, event.query, sent)
                 self.around.metrics.seen.inc()
-            case QueryFulfilled() | QueryRefunded():
+            case QueryFulfilled():
+                for job in self._end_attempts(event.query_id, event.log):
+                    self._await_delivery(job, event.outcome)
+                journal.forget_finished(event.query_id)
+            case QueryRefunded():
                 self._end_attempts(event.query_id, event.log)
                 journal.forget_finished(event.query_id)
+            case QueryReleased():
+                journal.postpone_delivery(event.query_id, event.closes_at)
+            case QueryDelivered() | QueryOverturned():
+                journal.delivered(event.query_id, event.log)
             case _:
                 pass
 
-    def _end_attempts(self, query_id: int, log_key: LogKey) -> None:
-        for job in self.around.journal.unfinished():
-            if job.key[0] == query_id and job.ended_at is None:
-                self.around.journal.end(job.key, log_key)
+    def _end_attempts(self, query_id: int, log_key: LogKey) -> list[Job]:
+        """The attempts that were under way until `log_key`."""
+        journal = self.around.journal
+        found = [job for job in journal.unfinished() if job.key[0] == query_id]
+        ended = [job for job in found if job.ended_at is None]
+        for job in ended:
+            journal.end(job.key, log_key)
+        return ended
+
+    def _await_delivery(self, job: Job, outcome: Outcome) -> None:
+        """Nobody is paid for a delivery that calls nobody: those are left to who wants them."""
+        query = job.query
+        if query.assurance is Assurance.CHALLENGED and query.callback_gas > 0:
+            closes_at = closing_time(query, outcome.fulfilled_at)
+            delay = delivery_delay(query, outcome.reporter, self.around.me)
+            self.around.journal.await_delivery(job.key, closes_at, delay)
 
     def _reload(self, *, forget_draws: bool) -> None:
         """Duties as the journal has them now, with what is known of them besides."""
@@ -162,6 +188,8 @@ class Engine:
                 work = self._pin_seed(duty)
             case Submit(until):
                 work = self._submit(duty, until)
+            case Deliver():
+                work = self._deliver(duty)
         self.duties[duty.key] = replace(duty, is_busy=True)
         self.around.spawn(self._guarded(duty.key, work))
 
@@ -223,6 +251,12 @@ class Engine:
         self._refresh(duty.key)
         if fate is Fate.MINED:
             await self.around.submitter.settle(duty.job)
+
+    async def _deliver(self, duty: Duty) -> None:
+        fate = await self.around.submitter.deliver(duty.job)
+        log.info("delivery", query=duty.key[0], fate=fate.name)
+        pause = RETRY_SECONDS if fate is Fate.MINED else LONGEST_PAUSE
+        self._retry_at[duty.key] = self.around.clock() + pause
 
     async def _pin_seed(self, duty: Duty) -> None:
         await self.around.submitter.pin_seed(duty.query)

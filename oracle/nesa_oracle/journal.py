@@ -1,6 +1,7 @@
 """What an oracle must not forget: one SQLite file, every change in one transaction.
 
-A job is one attempt of one query. Its phase moves by compare-and-set only; what is signed is
+A job is one attempt of one query, from its request to its answer or, for a CHALLENGED one that
+calls its requester, to its delivery. Its phase moves by compare-and-set only; what is signed is
 stored before it is sent; the chain cursor moves in the same transaction as the jobs that its logs
 opened, answered or took back. A kill at any moment therefore leaves one effect on the chain.
 """
@@ -14,28 +15,37 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Final, NewType
+from typing import Any, Final, NewType
 
 from nesa.chain.events import LogKey
 from nesa.chain.logs import Cursor
 from nesa.chain.sender import Intent
 from nesa.protocol.errors import ExhaustedResource, Incompatible, InvalidConfiguration
-from nesa.protocol.ids import BlockNumber
+from nesa.protocol.ids import BlockNumber, Timestamp
 from nesa.protocol.queries import Query, decode_query, encode_query
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 
 _SCHEMA: Final = """
 CREATE TABLE facts (name TEXT PRIMARY KEY, body TEXT NOT NULL);
 CREATE TABLE jobs (
     query_id INTEGER, attempt INTEGER, phase TEXT NOT NULL, query BLOB NOT NULL,
     input BLOB NOT NULL, opened_by BLOB NOT NULL, ended_by BLOB, ended_at INTEGER, report BLOB,
+    closes_at INTEGER, delay INTEGER, delivered_by BLOB, delivered_at INTEGER,
     PRIMARY KEY (query_id, attempt)
 );
 CREATE TABLE intents (
     tx_hash BLOB PRIMARY KEY, query_id INTEGER, attempt INTEGER, nonce INTEGER, raw BLOB NOT NULL
 );
 """
+
+_UPGRADE: Final = """
+ALTER TABLE jobs ADD COLUMN closes_at INTEGER;
+ALTER TABLE jobs ADD COLUMN delay INTEGER;
+ALTER TABLE jobs ADD COLUMN delivered_by BLOB;
+ALTER TABLE jobs ADD COLUMN delivered_at INTEGER
+"""
+"""From format 1, which knew no deliveries."""
 
 JobKey = NewType("JobKey", tuple[int, int])
 """(query id, attempt)."""
@@ -53,7 +63,12 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One attempt of one query as stored; `report` is the calldata to send."""
+    """One attempt of one query as stored; `report` is the calldata to send.
+
+    `ended_at` is the block of the answer. It is delivered `delay` seconds after `closes_at`, on the
+    chain's clock, when its windows end; that is None when there is nothing to deliver.
+    `delivered_at` is the block in which that was done, or the answer overturned.
+    """
 
     key: JobKey
     phase: Phase
@@ -61,6 +76,18 @@ class Job:
     input: bytes
     ended_at: BlockNumber | None
     report: bytes | None
+    closes_at: Timestamp | None = None
+    delay: int | None = None
+    delivered_at: BlockNumber | None = None
+
+    @property
+    def over_at(self) -> BlockNumber | None:
+        """Block behind which nothing is left to do, unless a reorganisation takes it back."""
+        return self.ended_at if self.closes_at is None else self.delivered_at
+
+    def is_due(self, now: Timestamp) -> bool:
+        """Whether the answer is to be delivered at chain time `now`."""
+        return self.closes_at is not None and now > self.closes_at + (self.delay or 0)
 
 
 class Journal:
@@ -94,6 +121,11 @@ class Journal:
                 for statement in _SCHEMA.split(";"):
                     self._database.execute(statement)
                 self._set_fact("identity", identity)
+                self._database.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        elif version == 1:
+            with self.transaction():
+                for statement in _UPGRADE.split(";"):
+                    self._database.execute(statement)
                 self._database.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         elif version != SCHEMA_VERSION:
             raise Incompatible(f"{path} has journal format {version}, this is {SCHEMA_VERSION}")
@@ -143,7 +175,8 @@ class Journal:
         with self.transaction():
             self._forget(key)
             self._write(
-                "INSERT INTO jobs VALUES (?, ?, ?, ?, ?, ?, NULL, NULL, NULL)",
+                "INSERT INTO jobs (query_id, attempt, phase, query, input, opened_by)"
+                " VALUES (?, ?, ?, ?, ?, ?)",
                 (*key, Phase.SEEN, encode_query(query), sent, log_bytes(log)),
             )
         return key
@@ -156,8 +189,30 @@ class Journal:
             (Phase.MINED, log_bytes(log), log.block_number, *key),
         )
 
+    def await_delivery(self, key: JobKey, closes_at: Timestamp, delay: int) -> None:
+        """The answer of a job is to be delivered `delay` seconds after `closes_at`."""
+        self._write(
+            "UPDATE jobs SET closes_at = ?, delay = ? WHERE query_id = ? AND attempt = ?",
+            (closes_at, delay, *key),
+        )
+
+    def postpone_delivery(self, query_id: int, closes_at: Timestamp) -> None:
+        """The windows of the query's answer end later than they did."""
+        self._write(
+            "UPDATE jobs SET closes_at = ? WHERE query_id = ? AND closes_at < ?",
+            (closes_at, query_id, closes_at),
+        )
+
+    def delivered(self, query_id: int, log: LogKey) -> None:
+        """`log` delivered the query's answer, or overturned it."""
+        self._write(
+            "UPDATE jobs SET delivered_by = ?, delivered_at = ?"
+            " WHERE query_id = ? AND closes_at IS NOT NULL",
+            (log_bytes(log), log.block_number, query_id),
+        )
+
     def undo(self, log: LogKey) -> None:
-        """Take back what `log` opened or ended."""
+        """Take back what `log` opened, ended or delivered."""
         raw = log_bytes(log)
         opened = self._database.execute(
             "SELECT query_id, attempt FROM jobs WHERE opened_by = ?", (raw,)
@@ -167,8 +222,12 @@ class Journal:
                 self._forget(JobKey((query_id, attempt)))
             self._write(
                 "UPDATE jobs SET phase = CASE WHEN report IS NULL THEN ? ELSE ? END,"
-                " ended_by = NULL, ended_at = NULL WHERE ended_by = ?",
+                " ended_by = NULL, ended_at = NULL, closes_at = NULL WHERE ended_by = ?",
                 (Phase.SEEN, Phase.GATHERED, raw),
+            )
+            self._write(
+                "UPDATE jobs SET delivered_by = NULL, delivered_at = NULL WHERE delivered_by = ?",
+                (raw,),
             )
 
     def gathered(self, key: JobKey, report: bytes) -> bool:
@@ -266,10 +325,12 @@ def log_bytes(log: LogKey) -> bytes:
     return log.block_hash + log.tx_hash + log.log_index.to_bytes(4, "big")
 
 
-_SELECT: Final = "SELECT query_id, attempt, phase, query, input, ended_at, report FROM jobs"
+_SELECT: Final = (
+    "SELECT query_id, attempt, phase, query, input, ended_at, report,"
+    " closes_at, delay, delivered_at FROM jobs"
+)
 
 
-def _job(row: tuple[int, int, str, bytes, bytes, int | None, bytes | None]) -> Job:
-    query_id, attempt, phase, query, sent, ended_at, report = row
-    ended = None if ended_at is None else BlockNumber(ended_at)
-    return Job(JobKey((query_id, attempt)), Phase(phase), decode_query(query), sent, ended, report)
+def _job(row: tuple[Any, ...]) -> Job:
+    query_id, attempt, phase, query, *rest = row
+    return Job(JobKey((query_id, attempt)), Phase(phase), decode_query(query), *rest)

@@ -21,9 +21,13 @@ class Metrics:
         self.silent = self._counter("evidence_silent", "Requests that a member did not answer")
         self.proofs_refused = self._counter("proofs_refused", "Proofs that the chain would refuse")
         self.sent = self._counter("transactions_sent", "Transactions signed and broadcast")
-        self.mined = self._counter("transactions_mined", "Reports of this oracle in a block")
-        self.reverted = self._counter("transactions_reverted", "Reports that cost gas for nothing")
-        self.withheld = self._counter("transactions_withheld", "Reports that a simulation refused")
+        self.mined = self._counter("transactions_mined", "Reports and deliveries in a block")
+        self.reverted = self._counter(
+            "transactions_reverted", "Transactions that cost gas for nothing"
+        )
+        self.withheld = self._counter(
+            "transactions_withheld", "Transactions that a simulation refused"
+        )
         self.uncovered = self._counter(
             "reports_uncovered", "Times that a report waited for a deposit of gas"
         )

@@ -1,8 +1,9 @@
-"""Brings a report to the chain: only when it still counts, and never twice."""
+"""Brings reports to the chain, and answers to who asked: only when it counts, and never twice."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from enum import Enum, auto
 from typing import Final
 
@@ -10,11 +11,12 @@ import structlog
 from eth_account.signers.local import LocalAccount
 
 from nesa.chain.abi import ContractCall
+from nesa.chain.answered import find_answer
 from nesa.chain.connection import At, Connection
 from nesa.chain.contracts import Contracts
 from nesa.chain.economy import GasEscrow
 from nesa.chain.sender import Intent, Reverted, Sender, SendPolicy
-from nesa.protocol.errors import Rejected
+from nesa.protocol.errors import Rejected, Unavailable
 from nesa.protocol.ids import BlockNumber, Timestamp
 from nesa.protocol.queries import Assurance, Outcome, Query, QueryStatus
 from nesa_oracle.covering import covers, outcome_in, settle
@@ -27,10 +29,6 @@ GAS_A_PROOF: Final = 2_000_000
 """Limits, not prices: what a proved report does not use is not paid for. An estimate is not to be
 trusted there, because with too little gas a verifier fails in a way that looks like a bad proof."""
 
-NOT_OPEN: Final = "market: not open"
-NO_SEED: Final = "market: no seed yet"
-"""What the market says, word for word."""
-
 log = structlog.get_logger("nesa_oracle")
 
 
@@ -38,12 +36,22 @@ class Fate(Enum):
     """What became of a submission."""
 
     MINED = auto()
-    ANSWERED = auto()  # by somebody, before this report
+    ANSWERED = auto()  # by somebody, before this one
     EARLY = auto()  # the chain does not take it before the next block
-    REFUSED = auto()  # the chain does not want this report
+    REFUSED = auto()  # the chain does not want this
     UNCOVERED = auto()  # no coin waits that pays its gas
     TOO_LATE = auto()  # the chance passed; the transaction may still be mined
     DRY = auto()  # it would have been sent if there were a key
+
+
+FATES: Final[Mapping[str, Fate]] = {
+    "market: not open": Fate.ANSWERED,
+    "market: no seed yet": Fate.EARLY,
+    "market: not settled": Fate.ANSWERED,
+    "market: held": Fate.EARLY,
+    "market: claims are open": Fate.EARLY,
+}
+"""What became of a submission by what the market says, word for word."""
 
 
 class Submitter:
@@ -118,7 +126,7 @@ class Submitter:
         if not covered:
             self._metrics.uncovered.inc()
             return Fate.UNCOVERED
-        return await self._send(job, call, gas, at)
+        return await self._send(job.key, call, gas, at)
 
     async def _is_covered(self, query: Query, call: ContractCall, gas: int | None, at: At) -> bool:
         """Whether the query's deposit pays the report, where it has to; a dry run costs nothing."""
@@ -127,6 +135,24 @@ class Submitter:
         needed = gas or await self._connection.estimated_gas(call, at, self._sender.address)
         held = await self._escrow.held_for(query.query_id, "latest")
         return covers(held, needed, await self._sender.gas_price())
+
+    async def deliver(self, job: Job) -> Fate:
+        """Deliver the answer of the job's query, once nobody can dispute it any more.
+
+        Raises:
+            Unavailable: the node does not answer, or does not know the answer any more.
+            ExhaustedResource: no funds, or gas is dearer than the cap.
+        """
+        assert job.ended_at is not None
+        market, query = self._contracts.market, job.query
+        status = await market.status_of(query.query_id, "latest")
+        if status is not QueryStatus.FINAL:
+            return Fate.EARLY if status is QueryStatus.FULFILLED else Fate.ANSWERED
+        found = await find_answer(self._connection, query.query_id, job.ended_at)
+        if found is None:
+            raise Unavailable(f"the node has no log of the answer to query {query.query_id}")
+        call = market.deliver(query, found.outcome, found.output)
+        return await self._send(job.key, call, None, "latest")
 
     async def pin_seed(self, query: Query) -> None:
         """Keep the seed's hash on chain unless somebody did.
@@ -138,8 +164,7 @@ class Submitter:
         if await market.pinned_seed(query.seed_block, "latest") is None and self._sender:
             await self._sender.send(market.pin_seed(BlockNumber(query.seed_block)))
 
-    async def _send(self, job: Job, call: ContractCall, gas: int | None, at: At) -> Fate:
-        key = job.key
+    async def _send(self, key: JobKey, call: ContractCall, gas: int | None, at: At) -> Fate:
         if self._sender is None:
             return await self._simulated(key, call, gas, at)
         self._keys[call.data] = key
@@ -156,8 +181,8 @@ class Submitter:
             self._keys.pop(call.data, None)
         self._metrics.mined.inc()
         self._metrics.gas_paid.inc(receipt.cost)
-        log.info("report mined", query=key[0], attempt=key[1], gas=receipt.gas_used)
-        outcome = outcome_in(receipt.logs, job.query)
+        log.info("mined", call=call.label, query=key[0], attempt=key[1], gas=receipt.gas_used)
+        outcome = outcome_in(receipt.logs, key[0])
         if outcome is not None:
             self._outcomes[key] = outcome
         return Fate.MINED
@@ -170,8 +195,8 @@ class Submitter:
         return Fate.DRY
 
     def _refused(self, key: JobKey, reason: str) -> Fate:
-        log.warning("report refused", query=key[0], attempt=key[1], reason=reason)
-        return {NOT_OPEN: Fate.ANSWERED, NO_SEED: Fate.EARLY}.get(reason, Fate.REFUSED)
+        log.warning("refused", query=key[0], attempt=key[1], reason=reason)
+        return FATES.get(reason, Fate.REFUSED)
 
     async def _write_ahead(self, intent: Intent) -> None:
         """Every signed transaction lies in the journal before it leaves."""

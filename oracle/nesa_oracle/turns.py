@@ -1,4 +1,4 @@
-"""Whose turn it is to report: turn by turn in draw order, then anybody."""
+"""Whose turn it is: to report, turn by turn in draw order, then anybody; to deliver."""
 
 from __future__ import annotations
 
@@ -49,6 +49,12 @@ def next_chance(
     """The chance that holds at `now`, else the next one; None after the last."""
     found = (span for span in chances(query, oracles, me) if span.begins < span.ends)
     return next((span for span in found if now < span.ends), None)
+
+
+def delivery_delay(query: Query, reporter: Address, me: Address) -> int:
+    """Seconds that `me` leaves a CHALLENGED answer to others once its windows are over: none to
+    whoever reported it, a turn to everybody else."""
+    return 0 if me == reporter else query.rules.oracle_turn + _delay(query, me)
 
 
 def _safety(turn: int) -> int:

@@ -80,18 +80,48 @@ STEPS: Final = (
         "DelegationPool",
         lambda profile, accounts, at: (at["token"], at["vault"]),
     ),
-    Step("committee", "Committee", lambda profile, accounts, at: (at["vault"],)),
+    Step(
+        "committee",
+        "Committee",
+        lambda profile, accounts, at: (at["vault"], at["registry"], at["router"]),
+    ),
+    Step(
+        "pricing",
+        "Pricing",
+        lambda profile, accounts, at: (at["parameters"], at["registry"], at["vault"]),
+    ),
     Step(
         "market",
         "QueryMarket",
         lambda profile, accounts, at: (
             at["token"],
             at["parameters"],
-            at["registry"],
             at["vault"],
-            at["router"],
             at["committee"],
+            at["pricing"],
             profile.credit_window,
+        ),
+    ),
+    Step("fold_judge", "FoldJudge", lambda profile, accounts, at: ()),
+    Step("element_judge", "ElementJudge", lambda profile, accounts, at: ()),
+    Step(
+        "conviction",
+        "Conviction",
+        lambda profile, accounts, at: (at["fold_judge"], at["element_judge"]),
+    ),
+    Step("game", "ElementGame", lambda profile, accounts, at: ()),
+    Step(
+        "court",
+        "DisputeCourt",
+        lambda profile, accounts, at: (
+            at["token"],
+            at["parameters"],
+            at["registry"],
+            at["router"],
+            at["vault"],
+            at["market"],
+            at["game"],
+            at["conviction"],
         ),
     ),
     Step("gas_escrow", "GasEscrow", lambda profile, accounts, at: (at["market"],)),
@@ -109,9 +139,10 @@ STEPS: Final = (
 )
 """Bottom up: nothing is told an address that is not there yet."""
 
-
 NAMINGS: Final = (
+    Naming("vault", "StakeVault", "set_slasher", "court"),
     Naming("vault", "StakeVault", "set_delegation_pool", "delegation_pool"),
+    Naming("market", "QueryMarket", "set_court", "court"),
     Naming("token", "NesToken", "set_minter", "reward_emitter"),
 )
 """What the deployer tells the contracts once all of them are there. Each works once, so that nobody
@@ -119,8 +150,9 @@ is left with a right when the deployment is done."""
 
 
 def deployment(chain_id: int, block: BlockNumber, deployed: Deployed) -> Deployment:
-    """The file that tells everybody where the contracts are."""
-    return Deployment.model_validate({"chain_id": chain_id, "block": block, **deployed})
+    """The file that tells everybody where the contracts are that anybody calls."""
+    called = {name: at for name, at in deployed.items() if name in Deployment.model_fields}
+    return Deployment.model_validate({"chain_id": chain_id, "block": block, **called})
 
 
 def interrupted(step: Step | Naming, deployed: Deployed, error: Exception) -> str:

@@ -326,7 +326,7 @@ def test_a_proof_of_another_query_is_worthless(world, client):
     query = proved(world, client)
     other = (bytes(30), TENSORS[1][1])
     proof = true_proof([INPUT_EDGE, OUTPUT_EDGE], other)
-    with boa.reverts("market: proof of other input"):
+    with boa.reverts("committee: proof of other input"):
         world.fulfil_proved(query, world.reports(query), other, [proof])
     with boa.reverts("router: proof refused"):
         world.fulfil_proved(query, world.reports(query), TENSORS[1], [proof])

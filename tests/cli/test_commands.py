@@ -132,7 +132,10 @@ REFUSALS = {
     "file": (["query", MLP, "nowhere.csv"], "nowhere.csv"),
     "model": (["query", "gpt-9", "1"], "registered are"),
     "fee": (["query", MLP, "FEATURES", "--max-fee", "0.1"], "more than the limit"),
-    "replicas": (["query", MLP, "FEATURES", "--replicas", "2"], "refused: an AGREED query needs"),
+    "replicas": (
+        ["query", MLP, "FEATURES", "--replicas", "2"],
+        "refused: an AGREED or CHALLENGED query needs",
+    ),
     "query": (["watch", "999999"], "no query 999999"),
     "password": (["balance", "--password-file", "nowhere"], "nowhere needs --keystore"),
     "account": (["balance", "0x12"], "40 hexadecimal digits"),

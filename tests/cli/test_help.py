@@ -70,10 +70,9 @@ def test_the_list_of_commands_matches_their_names(nesa: Nesa) -> None:
         ["nope"],
         ["query"],
         ["query", "m", "1", "--assurance", "SURE"],
-        ["query", "m", "1", "--assurance", "CHALLENGED"],
         ["devnet", "up", "--miners", "1"],
     ],
-    ids=["command", "argument", "choice", "not offered", "range"],
+    ids=["command", "argument", "choice", "range"],
 )
 def test_wrong_usage_is_exit_code_two(nesa: Nesa, words: list[str]) -> None:
     found = nesa(*words)

@@ -26,9 +26,9 @@ from nesa import (
 from nesa.chain.anvil import free_port
 from nesa.chain.committees import DrawnCommittees
 from nesa.chain.connection import Connection, RpcPolicy
+from nesa.chain.history import find_query, find_versions
 from nesa.client import sealing
 from nesa.client.following import Following
-from nesa.client.history import find_query, find_versions
 from nesa.client.watching import Stage
 from nesa.protocol.envelopes import MESSAGES_PATH
 from nesa.protocol.ids import Address, Digest

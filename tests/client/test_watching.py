@@ -7,7 +7,7 @@ from dataclasses import replace
 from nesa import Drawn, Expired, Fulfilled, Refunded, Requested
 from nesa.chain.connection import Block
 from nesa.chain.events import LogKey, QueryFulfilled, QueryRefunded, QueryRequested
-from nesa.client.history import QueryHistory
+from nesa.chain.history import QueryHistory
 from nesa.client.watching import Sight, Stage, next_stage
 from nesa.protocol.ids import ZERO_DIGEST, Amount, BlockNumber, Digest, Timestamp
 from nesa.protocol.queries import CallbackResult, Outcome

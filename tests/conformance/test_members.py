@@ -23,7 +23,8 @@ def seats():
 
 @pytest.fixture(scope="module")
 def committee(seats):
-    return deployer("market/Committee").deploy(seats)
+    nobody = boa.env.generate_address("nobody")
+    return deployer("market/Committee").deploy(seats, nobody, nobody)
 
 
 @settings(max_examples=12, deadline=None)

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from nesa.protocol.parameters import QueryParameters, RequestLimits
 from tests.deployment import load_harness
 
-WIDTHS = (16, 16, 16, 16, 16, 8, 16, 8, 32, 32, 32)
+WIDTHS = (16, 16, 16, 16, 16, 8, 16, 8, 32, 32, 32, 24, 24)
+LIMIT_WIDTHS = (32, 32, 16, 64, 16, 8, 16, 16)
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +28,9 @@ def test_query_parameters_agree(harness, values):
 
 
 @settings(max_examples=30, deadline=None)
-@given(values=st.tuples(*(st.integers(0, 2**width - 1) for width in (32, 32, 16, 64, 16, 8))))
+@given(
+    values=st.tuples(*(st.integers(0, 2**width - 1) for width in (32, 32, 16, 64, 16, 8, 16, 16)))
+)
 def test_request_limits_agree(harness, values):
     limits = RequestLimits(*values)
     word = harness.pack_request_limits(values)

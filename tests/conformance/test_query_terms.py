@@ -41,6 +41,7 @@ def test_fee_splits_agree_and_add_up(harness, query):
     assert tuple(split) == (
         expected.slot,
         expected.oracle,
+        expected.delivery,
         expected.royalty,
         expected.reviewers,
         expected.treasury,

@@ -106,7 +106,7 @@ def terms() -> tuple[Any, ...]:
 
 def test_terms_and_fee(market):
     assert market.terms_hash(terms()) == word(SETTLEMENT["terms_hash"])
-    shares = ("slot", "oracle", "royalty", "reviewers", "treasury")
+    shares = ("slot", "oracle", "delivery", "royalty", "reviewers", "treasury")
     assert market.split_fee(terms()) == tuple(SETTLEMENT[share] for share in shares)
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from nesa.protocol.fees import split_fee
 from nesa.protocol.outcomes import outcome_as_abi
 from nesa.protocol.queries import Outcome, Query, QueryStatus
-from tests.reports import Work
+from tests.reports import Work, signer_address
 
 
 @dataclass
@@ -24,17 +25,37 @@ class QueryBook:
     absent: tuple[int, ...] = ()
     unpaid: set[tuple[int, int]] = field(default_factory=set)
     closes_at: int = 0
-    holds: int = 0
     held_since: int = 0
+    aside: dict[int, list[str]] = field(default_factory=dict)
+    """Owners whose slot is set aside, for each shard that is held."""
+    deliveries: int = 0
+
+    @property
+    def is_held(self) -> bool:
+        """Whether a dispute stops its clock."""
+        return bool(self.aside)
+
+    @property
+    def slot(self) -> int:
+        """What each member slot earns."""
+        return split_fee(self.query).slot
 
     @property
     def earmark(self) -> int:
         """What the market still keeps for it."""
         if self.status is QueryStatus.OPEN:
             return self.query.fee
+        set_aside = sum(map(len, self.aside.values())) * self.slot
         if self.status is QueryStatus.FULFILLED:
-            return len(self.unpaid) * split_fee(self.query).slot
-        return 0
+            return len(self.unpaid) * self.slot + split_fee(self.query).delivery + set_aside
+        return set_aside
+
+    def paid_owners(self, shard: int, owners: Mapping[str, str]) -> list[str]:
+        """Owners of the shard's paid members, in draw order."""
+        assert self.outcome is not None
+        members = enumerate(map(signer_address, self.works[shard].members))
+        paid = self.outcome.shards[shard].paid
+        return [owners[signer] for place, signer in members if paid >> place & 1]
 
     def answered(self, outcome: Outcome, works: list[Work], absent: tuple[int, ...]) -> None:
         """Its answer came; what is left over can be claimed or closed."""
@@ -60,7 +81,32 @@ class QueryBook:
         shards[shard] = replace(shards[shard], paid=shards[shard].paid | 1 << position)
         self.outcome = replace(self.outcome, shards=tuple(shards))
         self.unpaid.remove((shard, position))
-        self.released += split_fee(self.query).slot
+        self.released += self.slot
+
+    def held(self, shard: int, owners: list[str], now: int) -> None:
+        """What these owners earned with the shard is earmarked again."""
+        self.held_since = self.held_since if self.is_held else now
+        self.aside[shard] = owners
+        self.released -= len(owners) * self.slot
+
+    def hold_ended(self, shard: int, now: int) -> list[str]:
+        """What was set aside goes somewhere; returns whose it was."""
+        owners = self.aside.pop(shard)
+        self.closes_at += 0 if self.is_held else now - self.held_since
+        self.released += len(owners) * self.slot
+        return owners
+
+    def overturned(self, shard: int, now: int) -> tuple[int, int]:
+        """The answer was wrong; returns what goes back, and what of the fee the court repays."""
+        before = self.released
+        elsewhere = sum(len(o) for s, o in self.aside.items() if s != shard) * self.slot
+        returned = len(self.hold_ended(shard, now)) * self.slot
+        if self.status is QueryStatus.OVERTURNED:
+            return returned, 0
+        rest = self.earmark - elsewhere
+        self.status = QueryStatus.OVERTURNED
+        self.released += rest
+        return returned + rest, before + elsewhere
 
     def ended(self, status: QueryStatus) -> int:
         """Everything that is left goes back; returns the sum."""
@@ -98,6 +144,20 @@ class Credits:
     def give_back(self, account: str, amount: int) -> None:
         """An account gets its own money."""
         self.lots[account].append(Lot(amount, None))
+
+    def set_aside(self, account: str, amount: int, now: int) -> bool:
+        """Takes earnings back, the oldest that wait first, the ripe ones last; all or nothing."""
+        lots = self.lots[account]
+        if sum(lot.amount for lot in lots) < amount:
+            return False
+        by_age = sorted(lots, key=lambda lot: (self._is_ripe(lot, now), lot.earned_at or 0))
+        left = []
+        for lot in by_age:
+            taken = min(amount, lot.amount)
+            amount -= taken
+            left.append(replace(lot, amount=lot.amount - taken))
+        self.lots[account] = [lot for lot in left if lot.amount]
+        return True
 
     def _is_ripe(self, lot: Lot, now: int) -> bool:
         if lot.earned_at is None:

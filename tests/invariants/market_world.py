@@ -80,12 +80,17 @@ class MarketWorld:
         self.vault = deploy(
             "staking/StakeVault", self.token, self.registry, self.parameters, *clocks
         )
-        self.committee = deploy("market/Committee", self.vault)
-        below = (self.token, self.parameters, self.registry, self.vault, self.router)
-        self.market = deploy("market/QueryMarket", *below, self.committee, CREDIT_WINDOW)
+        self.committee = deploy("market/Committee", self.vault, self.registry, self.router)
+        sold = (self.parameters, self.registry, self.vault)
+        self.pricing = deploy("market/Pricing", *sold)
+        below = (self.token, self.parameters, self.vault, self.committee, self.pricing)
+        self.market = deploy("market/QueryMarket", *below, CREDIT_WINDOW)
+        self._name_court()
+        self.interface = Interface("QueryMarket", self.market.abi)
+
+    def _name_court(self) -> None:
         self.vault.set_slasher(COURT, sender=OWNER)
         self.market.set_court(COURT, sender=OWNER)
-        self.interface = Interface("QueryMarket", self.market.abi)
 
     def _deploy_contract(self, name: str, *arguments: Any) -> RevmContract:
         plain = [a.address if isinstance(a, RevmContract) else a for a in arguments]

@@ -99,7 +99,7 @@ PROFILES = (
     QueryParameters(8_000, 0, 0, 0, 20, 3, 20, 1, 100, 30, 120, 60, 20),
 )
 
-ENDS = ("claim", "claim", "close", "hold", "release", "withdraw")
+ENDS = ("claim", "claim", "close", "deliver", "hold", "hold", "overturn", "release", "withdraw")
 
 picks = st.integers(0, 7)
 counts = st.sampled_from((1, 2))
@@ -178,6 +178,7 @@ class QueryMarketMachine(RuleBasedStateMachine):
         shards=counts,
         replicas=st.sampled_from((2, 3, 4, 4, 4, 7, 9)),
         privacy=st.sampled_from((Privacy.OPEN, Privacy.SEALED)),
+        assurance=st.sampled_from((Assurance.AGREED, Assurance.CHALLENGED)),
         callback_gas=st.sampled_from((0, 100_001)),
         spare=st.sampled_from((0, 0, 0, 1, -1)),
     )
@@ -187,10 +188,11 @@ class QueryMarketMachine(RuleBasedStateMachine):
         shards: int,
         replicas: int,
         privacy: Privacy,
-        callback_gas: int,
-        spare: int,
+        assurance: Assurance = Assurance.AGREED,
+        callback_gas: int = 0,
+        spare: int = 0,
     ) -> None:
-        order = self.order(shards, replicas, privacy, callback_gas=callback_gas)
+        order = self.order(shards, replicas, privacy, assurance, callback_gas)
         fee = self.price(order, shards)
         order["max_fee"] = max(fee + spare, 0)
         sealed = privacy is Privacy.SEALED
@@ -224,10 +226,10 @@ class QueryMarketMachine(RuleBasedStateMachine):
             self.ask_by_register(case)
         else:
             self.behave(temper)
-            self.ask_by_hostile_contract(shards)
+            self.ask_by_hostile_contract(shards, Assurance(1 + (case % 4 == 0)))
 
-    def ask_by_hostile_contract(self, shards: int) -> None:
-        order = self.order(shards, 4, Privacy.OPEN, callback_gas=HOSTILE_GAS)
+    def ask_by_hostile_contract(self, shards: int, assurance: Assurance) -> None:
+        order = self.order(shards, 4, Privacy.OPEN, assurance, HOSTILE_GAS)
         fee, allowed = self.price(order, shards), self.is_offered(order, shards)
         data = TENSORS[shards][0]
         self.expect(allowed, self.world.hostile.ask, tuple(order.values()), data)
@@ -253,8 +255,8 @@ class QueryMarketMachine(RuleBasedStateMachine):
         assurance: Assurance = Assurance.AGREED,
         callback_gas: int = 0,
     ) -> dict[str, Any]:
-        agreed = assurance is Assurance.AGREED
-        versions = self.world.versions if agreed else self.world.proved
+        proved = assurance is Assurance.PROVED
+        versions = self.world.proved if proved else self.world.versions
         return {
             "version_id": versions[shards],
             "assurance": assurance,
@@ -278,6 +280,9 @@ class QueryMarketMachine(RuleBasedStateMachine):
         """Whether rules, seats and the exposure cap let the order in."""
         replicas, version_id = order["replicas"], order["version_id"]
         proved = order["assurance"] is Assurance.PROVED
+        challenged = order["assurance"] is Assurance.CHALLENGED
+        if challenged and order["privacy"] is not Privacy.OPEN:
+            return False
         if not proved and not 3 <= replicas <= REQUEST_LIMITS.max_replicas:
             return False
         counts = self.vault.active_counts(version_id, shards)
@@ -355,7 +360,7 @@ class QueryMarketMachine(RuleBasedStateMachine):
             self.report(book, left_out, absent, round_, prover)
 
     @rule(
-        client=st.integers(0, 3),
+        client=st.integers(0, 4),
         shards=counts,
         replicas=st.sampled_from((3, 4, 7)),
         case=st.integers(1, 60),
@@ -375,10 +380,12 @@ class QueryMarketMachine(RuleBasedStateMachine):
     ) -> None:
         """A query's whole life in one step, so that every run has some."""
         before = len(self.books)
-        if client == 3:
+        if client == 4:
+            self.ask(PERSONS[0], shards, replicas, Privacy.OPEN, Assurance.CHALLENGED, 100_001)
+        elif client == 3:
             self.ask_for_proofs(PERSONS[0], shards)
         elif client:
-            self.ask(PERSONS[0], shards, replicas, Privacy(client), 0, 0)
+            self.ask(PERSONS[0], shards, replicas, Privacy(client))
         else:
             self.ask_by_contract(shards, temper, case)
         self.chain.mine(2, 2)
@@ -394,10 +401,15 @@ class QueryMarketMachine(RuleBasedStateMachine):
         elif end == "close":
             self.wait_until(book.closes_at + 1)
             self.return_unclaimed(book)
+        elif end == "deliver":
+            self.wait_until(book.closes_at + 1)
+            self.deliver_one(book)
         elif end == "hold":
-            self.hold_one(book)
+            self.hold_one(book, self.now % book.query.shards)
         elif end == "release":
-            self.release_one(book)
+            self.release_one(book, min(book.aside, default=0))
+        elif end == "overturn":
+            self.overturn_one(book, min(book.aside, default=0))
         else:
             self.wait_until((self.now // CREDIT_WINDOW + 2) * CREDIT_WINDOW)
             reporter = book.outcome.reporter if book.outcome else STRANGER
@@ -507,6 +519,9 @@ class QueryMarketMachine(RuleBasedStateMachine):
         sent = report_words(reports)
         again = (query, sent, self.answer(book.query))
         calls = [function("fulfil", 3).encode(again), function("refund", 1).encode([query])]
+        if book.outcome is not None:
+            given = (query, book.outcome_abi(), self.answer(book.query))
+            calls[0] = function("deliver", 3).encode(given)
         calls += [function("retry", 1).encode([query])]
         calls += [function("withdraw", 1).encode([hostile.address])]
         hostile.prepare(calls)
@@ -538,7 +553,10 @@ class QueryMarketMachine(RuleBasedStateMachine):
     def note_callback(self, query: Query, result: CallbackResult) -> None:
         self.calls[f"callback {result.name}"] += 1
         hostile = self.world.hostile.address
-        if query.requester in PERSONS or not query.callback_gas:
+        waits = (
+            query.assurance is Assurance.CHALLENGED and not self.books[query.query_id].deliveries
+        )
+        if query.requester in PERSONS or not query.callback_gas or waits:
             assert result is CallbackResult.SKIPPED
         elif query.requester == hostile:
             self.note_hostile_callback(query, result)
@@ -646,7 +664,7 @@ class QueryMarketMachine(RuleBasedStateMachine):
 
     def is_claimable(self, book: QueryBook, shard: int, position: int) -> bool:
         is_left = (shard, position) in book.unpaid and position not in book.absent
-        return is_left and not book.holds and self.now <= book.closes_at
+        return is_left and not book.is_held and self.now <= book.closes_at
 
     def send_claim(
         self,
@@ -669,14 +687,43 @@ class QueryMarketMachine(RuleBasedStateMachine):
         self.return_unclaimed(book)
 
     def return_unclaimed(self, book: QueryBook) -> None:
-        ended = self.now > book.closes_at and not book.holds
-        allowed = book.status is QueryStatus.FULFILLED and ended and bool(book.unpaid)
+        waits = book.query.assurance is Assurance.CHALLENGED
+        allowed = self.is_over(book) and bool(book.unpaid) and not waits
         call = (book.query.as_abi(), book.outcome_abi())
         self.expect(allowed, self.market.close, *call, sender=STRANGER)
         if allowed:
             (event,) = self.world.events("QueryClosed")
             assert event["returned_to_requester"] == book.ended(QueryStatus.FINAL)
             self.credits.give_back(book.query.requester, event["returned_to_requester"])
+
+    def is_over(self, book: QueryBook) -> bool:
+        """Whether an answer's windows have passed, and nothing came of them yet."""
+        passed = self.now > book.closes_at and not book.is_held
+        return book.status is QueryStatus.FULFILLED and passed
+
+    @rule(index=picks, patient=st.booleans())
+    def deliver(self, index: int, patient: bool) -> None:
+        answered = [b for b in self.books.values() if b.outcome is not None]
+        waiting = [b for b in answered if b.query.assurance is Assurance.CHALLENGED] or answered
+        if waiting:
+            book = waiting[-1 - index % len(waiting)]
+            self.wait_until(book.closes_at + patient)
+            self.deliver_one(book)
+
+    def deliver_one(self, book: QueryBook) -> None:
+        allowed = self.is_over(book) and book.query.assurance is Assurance.CHALLENGED
+        self.prepare_return_calls(book, [])
+        call = (book.query.as_abi(), book.outcome_abi(), self.answer(book.query))
+        self.expect(allowed, self.market.deliver, *call, sender=STRANGER)
+        if not allowed:
+            return
+        (closed,), (event,) = self.world.events("QueryClosed"), self.world.events("QueryDelivered")
+        delivery = split_fee(book.query).delivery
+        assert closed["returned_to_requester"] + delivery == book.ended(QueryStatus.FINAL)
+        book.deliveries += 1
+        self.credits.give_back(book.query.requester, closed["returned_to_requester"])
+        self.credits.earn(STRANGER, delivery, self.now)
+        self.note_callback(book.query, CallbackResult(event["callback"]))
 
     @rule(index=picks, patient=st.booleans())
     def refund(self, index: int, patient: bool) -> None:
@@ -758,32 +805,66 @@ class QueryMarketMachine(RuleBasedStateMachine):
 
     # Court
 
-    @rule(index=picks)
-    def hold_answer(self, index: int) -> None:
-        book = self.pick(index)
+    @rule(index=picks, shard=st.integers(0, 1))
+    def hold_answer(self, index: int, shard: int) -> None:
+        book = self.pick_answered(index, held=False)
         if book is not None:
-            self.hold_one(book)
+            self.hold_one(book, shard % book.query.shards)
 
-    def hold_one(self, book: QueryBook) -> None:
-        running = book.holds > 0 or self.now <= book.closes_at
-        allowed = book.status is QueryStatus.FULFILLED and running
-        self.expect(allowed, self.market.hold, book.query.query_id, sender=COURT)
+    def pick_answered(self, index: int, held: bool) -> QueryBook | None:
+        """An answered query, one that is held (or not) if there is one."""
+        answered = [book for book in self.books.values() if book.outcome is not None]
+        books = [book for book in answered if book.is_held is held] or answered
+        return books[-1 - index % len(books)] if books else None
+
+    def hold_one(self, book: QueryBook, shard: int) -> None:
+        running = book.is_held or self.now <= book.closes_at
+        is_answer = book.status is QueryStatus.FULFILLED
+        allowed = is_answer and running and shard not in book.aside
+        self.judge(allowed, self.market.hold, book, shard)
         if allowed:
-            book.held_since = book.held_since if book.holds else self.now
-            book.holds += 1
+            owners = book.paid_owners(shard, self.world.owners)
+            taken = [o for o in owners if self.credits.set_aside(o, book.slot, self.now)]
+            self.calls["slot kept"] += len(owners) - len(taken)
+            book.held(shard, taken, self.now)
 
-    @rule(index=picks)
-    def release_answer(self, index: int) -> None:
-        held = [book for book in self.books.values() if book.holds]
-        book = held[index % len(held)] if held else self.pick(index)
+    def judge(self, allowed: bool, call: Callable[..., Any], book: QueryBook, shard: int) -> Any:
+        """One of the court's calls about a shard; all but overturning name those who were paid."""
+        owners = book.paid_owners(shard, self.world.owners)
+        payees = [self.vault.operator_number(owner) << 160 for owner in owners]
+        named = () if call.__name__ == "overturn" else (payees,)
+        about = (book.query.as_abi(), book.outcome_abi(), shard)
+        return self.expect(allowed, call, *about, *named, sender=COURT)
+
+    @rule(index=picks, shard=st.integers(0, 1))
+    def release_answer(self, index: int, shard: int) -> None:
+        book = self.pick_answered(index, held=True)
         if book is not None:
-            self.release_one(book)
+            self.release_one(book, shard % book.query.shards)
 
-    def release_one(self, book: QueryBook) -> None:
-        self.expect(book.holds > 0, self.market.release, book.query.query_id, sender=COURT)
-        if book.holds:
-            book.holds -= 1
-            book.closes_at += 0 if book.holds else self.now - book.held_since
+    def release_one(self, book: QueryBook, shard: int) -> None:
+        allowed = shard in book.aside
+        self.judge(allowed, self.market.release, book, shard)
+        if allowed:
+            for owner in book.hold_ended(shard, self.now):
+                self.credits.earn(owner, book.slot, self.now)
+            (event,) = self.world.events("QueryReleased")
+            assert (event["shard"], event["closes_at"]) == (shard, book.closes_at)
+
+    @rule(index=picks, shard=st.integers(0, 1))
+    def overturn_answer(self, index: int, shard: int) -> None:
+        book = self.pick_answered(index, held=True)
+        if book is not None:
+            self.overturn_one(book, shard % book.query.shards)
+
+    def overturn_one(self, book: QueryBook, shard: int) -> None:
+        allowed = shard in book.aside
+        kept = self.judge(allowed, self.market.overturn, book, shard)
+        if allowed:
+            returned, expected = book.overturned(shard, self.now)
+            (event,) = self.world.events("QueryOverturned")
+            assert (kept, event["returned"]) == (expected, returned)
+            self.credits.give_back(book.query.requester, returned)
 
     @rule(data=st.data(), amount=amounts, reward=amounts)
     def slash(self, data: st.DataObject, amount: int, reward: int) -> None:
@@ -897,11 +978,16 @@ class QueryMarketMachine(RuleBasedStateMachine):
         for query_id, book in list(self.books.items())[-8:]:
             assert book.endings == (book.status is not QueryStatus.OPEN)
             expected = book.status
-            is_over = self.now > book.closes_at and not book.holds
-            if expected is QueryStatus.FULFILLED and is_over:
+            if self.is_over(book):
                 expected = QueryStatus.FINAL
             assert self.market.status_of(query_id) == expected
             assert self.market.closes_at(query_id) == book.closes_at
+
+    @invariant()
+    def an_overturned_answer_is_never_delivered(self) -> None:
+        """Nor is any delivered twice: whoever waits for disputes is called at most once."""
+        for book in self.books.values():
+            assert book.deliveries <= (book.status is QueryStatus.FINAL)
 
     @invariant()
     def an_earmark_is_released_once(self) -> None:
@@ -948,9 +1034,11 @@ def machine() -> Iterator[QueryMarketMachine]:
         kept.function(made)
 
 
-def answered(machine: QueryMarketMachine, client: int, temper: Temper = Temper.KIND) -> QueryBook:
+def answered(
+    machine: QueryMarketMachine, client: int, temper: Temper = Temper.KIND, case: int = 2
+) -> QueryBook:
     """A query of one shard is asked and answered without the member at position 1."""
-    machine.live(client, 1, 4, 2, temper, {1}, [])
+    machine.live(client, 1, 4, case, temper, {1}, [])
     return machine.books[1]
 
 
@@ -974,13 +1062,56 @@ def test_an_answer_is_claimed_and_withdrawn(machine: QueryMarketMachine) -> None
 def test_an_answer_is_closed(machine: QueryMarketMachine) -> None:
     book = answered(machine, Privacy.OPEN)
     machine.close(0, patient=False)
-    machine.hold_answer(0)
+    machine.hold_answer(0, 0)
     machine.close(0, patient=True)
-    machine.release_answer(0)
+    machine.release_answer(0, 0)
     machine.close(0, patient=True)
     assert book.status is QueryStatus.FINAL
     machine.withdraw_for(book.query.requester)
     machine.fulfil_again(0)
+
+
+def test_an_answer_is_overturned(machine: QueryMarketMachine) -> None:
+    """Both shards are held; the first one's members have withdrawn by then, the second's not."""
+    machine.live(Privacy.OPEN, 2, 4, 2, Temper.KIND, {1}, [])
+    book = machine.books[1]
+    machine.hold_answer(0, 1)
+    machine.wait_until((machine.now // CREDIT_WINDOW + 2) * CREDIT_WINDOW)
+    for owner in book.paid_owners(0, machine.world.owners):
+        machine.withdraw_for(owner)
+    machine.hold_answer(0, 0)
+    machine.overturn_answer(0, 1)
+    assert book.status is QueryStatus.OVERTURNED
+    machine.withdraw_for(book.query.requester)
+    machine.claim_slot(0, 0, again=False)
+    machine.hold_answer(0, 1)
+    machine.overturn_answer(0, 0)
+    machine.release_answer(0, 0)
+    machine.close(0, patient=True)
+    assert not book.earmark
+    assert machine.calls["slot kept"] >= 3
+
+
+@pytest.mark.parametrize("temper", Temper)
+def test_a_challenged_answer_is_delivered(machine: QueryMarketMachine, temper: Temper) -> None:
+    book = answered(machine, 0, temper, case=4)
+    assert book.query.assurance is Assurance.CHALLENGED
+    machine.deliver(0, patient=False)
+    machine.close(0, patient=True)
+    assert not book.deliveries
+    machine.deliver(0, patient=True)
+    machine.deliver(0, patient=True)
+    assert (book.status, book.deliveries) == (QueryStatus.FINAL, 1)
+    machine.withdraw_for(book.query.requester)
+
+
+def test_an_overturned_challenged_answer_is_not_delivered(machine: QueryMarketMachine) -> None:
+    book = answered(machine, 4)
+    machine.hold_answer(0, 0)
+    machine.deliver(0, patient=True)
+    machine.overturn_answer(0, 0)
+    machine.deliver(0, patient=True)
+    assert (book.status, book.deliveries) == (QueryStatus.OVERTURNED, 0)
 
 
 def test_a_proved_answer_leaves_nothing_to_close(machine: QueryMarketMachine) -> None:
@@ -1000,7 +1131,7 @@ def test_a_spare_proves_in_its_turn(machine: QueryMarketMachine) -> None:
 
 
 def test_a_query_is_tried_again_and_refunded(machine: QueryMarketMachine) -> None:
-    machine.ask(PERSONS[1], 2, 4, Privacy.OPEN, 100_001, 0)
+    machine.ask(PERSONS[1], 2, 4, Privacy.OPEN, callback_gas=100_001)
     machine.forget_blocks(0, first=True)
     machine.retry(0, impostor=False, patient=False)
     machine.retry(0, impostor=False, patient=True)
@@ -1027,7 +1158,7 @@ def test_a_contract_is_answered_whatever_it_does(
 
 @pytest.mark.parametrize("doom", Doom)
 def test_a_doomed_report_pays_nobody(machine: QueryMarketMachine, doom: Doom) -> None:
-    machine.ask(PERSONS[0], 2, 4, Privacy.OPEN, 0, 0)
+    machine.ask(PERSONS[0], 2, 4, Privacy.OPEN)
     machine.wait(1)
     machine.report_in_vain(0, doom, 1)
     assert machine.credits.total == 0

@@ -81,7 +81,7 @@ class RewardEmitterMachine(QueryMarketMachine):
         book = self.pick(index, QueryStatus.FULFILLED, QueryStatus.FINAL)
         if book is None:
             return
-        if patient and not book.holds:
+        if patient and not book.is_held:
             self.wait_until(book.closes_at + 1)
         self.reward_for(book)
 
@@ -151,7 +151,7 @@ class RewardEmitterMachine(QueryMarketMachine):
 
     def is_final(self, book: QueryBook) -> bool:
         closed = book.status is QueryStatus.FULFILLED and self.now > book.closes_at
-        return book.status is QueryStatus.FINAL or (closed and not book.holds)
+        return book.status is QueryStatus.FINAL or (closed and not book.is_held)
 
     # What always holds
 

@@ -18,6 +18,8 @@ from nesa.chain.connection import Block
 from nesa.chain.events import ChainEvent, LogKey, QueryFulfilled, QueryRequested
 from nesa.chain.logs import Batch, Cursor, ReadBlock, Undone
 from nesa.models.folder import CompiledModel, load
+from nesa.models.graph import Table
+from nesa.models.judging import Witness
 from nesa.models.proving.prover import Prover
 from nesa.models.runtime import ShardRunner
 from nesa.privacy.envelopes import Deployment, Opened
@@ -69,6 +71,12 @@ class MemoryLibrary:
 
     async def prover(self, _: VersionId, shard: int) -> Prover:
         raise AssertionError("nothing is proved here")
+
+    async def table(self, _: VersionId) -> Table:
+        return self.model.table
+
+    async def witness(self, _: VersionId, shard: int, tensors: Sequence[bytes]) -> Witness:
+        return Witness.of_shard(self.model.table, shard, tensors)
 
     def release(self, version_id: VersionId, shard: int | None = None) -> None:
         self.released.append(version_id)

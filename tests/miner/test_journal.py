@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -76,7 +78,7 @@ def test_two_processes_do_not_sign_from_one_journal(
     journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("nesa_miner.journal_file.LOCK_SECONDS", 0.05)
-    with pytest.raises(InvalidConfiguration, match="another miner"):
+    with pytest.raises(InvalidConfiguration, match="another process"):
         Journal(tmp_path / "journal.sqlite", b"identity", AT_REST)
     journal.close()
     Journal(tmp_path / "journal.sqlite", b"identity", AT_REST).close()
@@ -305,3 +307,18 @@ def test_what_was_stored_before_a_kill_is_there_after_it(tmp_path: Path) -> None
     stored = [int(body) for body in Journal(path, b"identity", AT_REST).records(WORK)]
     assert stored[: len(seen)] == seen
     assert stored == list(range(len(stored)))
+
+
+def test_a_journal_of_the_format_before_is_taken_over(tmp_path: Path) -> None:
+    path = tmp_path / "journal.sqlite"
+    journal = Journal(path, b"identity", AT_REST)
+    add(journal)
+    journal.close()
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as database:
+        database.execute("DROP TABLE court_events")
+        database.execute("PRAGMA user_version = 4")
+    again = Journal(path, b"identity", AT_REST)
+    assert again.job(KEY) is not None
+    assert again.court_log.events() == []
+    again.close()
+    Journal(path, b"identity", AT_REST).close()

@@ -28,7 +28,7 @@ from tests.mutation.workshop import Verdict
 
 ROOT: Final = Path.cwd()
 Ready = dict[str, dict[Path, Any]]
-ABOVE: Final = {"QueryMarket", "Committee"}
+ABOVE: Final = {"QueryMarket", "Committee", "Pricing"}
 """Contracts that a fork binds anew to a world whose operators are seated already."""
 SEATED: Final = boa.Env()
 BOUND: Final[list[Callable[[], market.World]]] = []
@@ -65,11 +65,14 @@ def _seat_a_world() -> None:
 
     def bound() -> market.World:
         lower = world.lower
-        world.committee = deployment.deployer("market/Committee").deploy(lower.vault)
-        below = (lower.token, lower.parameters, lower.registry, lower.vault, lower.router)
+        known = (lower.registry, lower.router)
+        world.committee = deployment.deployer("market/Committee").deploy(lower.vault, *known)
+        sold = (lower.parameters, lower.registry, lower.vault)
+        world.pricing = deployment.deployer("market/Pricing").deploy(*sold)
+        below = (lower.token, lower.parameters, lower.vault)
         with boa.env.prank(world.deployer):
             deploy = deployment.deployer("market/QueryMarket").deploy
-            world.market = deploy(*below, world.committee, market.CREDIT_WINDOW)
+            world.market = deploy(*below, world.committee, world.pricing, market.CREDIT_WINDOW)
         return world
 
     BOUND.append(bound)

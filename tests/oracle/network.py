@@ -116,14 +116,15 @@ class Network:
         client = Sender(connection, development_account(0))
         await client.send(contracts.token.approve(contracts.market.address, order.max_fee))
         receipt = await client.send(contracts.market.request(order, TENSORS[0]))
-        return self._announced(receipt, blocks)
+        return self.announced(receipt, blocks)
 
     async def retry(self, connection: Connection, query: Query) -> Query:
         """The client's next attempt, two blocks old."""
         client = Sender(connection, development_account(0))
-        return self._announced(await client.send(Contracts(connection).market.retry(query)), 2)
+        return self.announced(await client.send(Contracts(connection).market.retry(query)), 2)
 
-    def _announced(self, receipt: Receipt, blocks: int) -> Query:
+    def announced(self, receipt: Receipt, blocks: int) -> Query:
+        """The query that a transaction asked, so many blocks later."""
         for log in receipt.logs:
             event = decode_event(log)
             if isinstance(event, QueryRequested | AttemptOpened):
@@ -254,7 +255,7 @@ async def _deployed(anvil: Anvil) -> Deployment:
         shape: list[Any] = shapes[0] if shapes else []
         arguments = encode([_type_of(one) for one in shape], step.arguments(DEVNET, accounts, at))
         code = creation_code(str(source))
-        at[step.name] = await _created(anvil, deployer, code + arguments)
+        at[step.name] = await created(anvil, deployer, code + arguments)
     return deployment(CHAIN_ID, BlockNumber(1), at)
 
 
@@ -264,7 +265,8 @@ def _type_of(argument: Any) -> str:
     return f"({','.join(_type_of(one) for one in argument['components'])})"
 
 
-async def _created(anvil: Anvil, sender: Address, code: bytes) -> Address:
+async def created(anvil: Anvil, sender: Address, code: bytes) -> Address:
+    """Address of a new contract."""
     transaction = {"from": sender, "data": f"0x{code.hex()}", "gas": hex(12_000_000)}
     tx_hash = anvil.rpc("eth_sendTransaction", transaction)
     while (receipt := anvil.rpc("eth_getTransactionReceipt", tx_hash)) is None:
@@ -276,7 +278,7 @@ async def _created(anvil: Anvil, sender: Address, code: bytes) -> Address:
 async def _verifier(anvil: Anvil) -> tuple[Address, Digest]:
     deployer = Address(development_account(0).address)
     code = creation_code("tests/contracts/harness/StubVerifier.vy") + encode(["uint256"], [1])
-    address = await _created(anvil, deployer, code)
+    address = await created(anvil, deployer, code)
     return address, Digest(keccak(hexstr=anvil.rpc("eth_getCode", address, "latest")))
 
 

@@ -11,6 +11,7 @@ from nesa.protocol.ids import Address, BlockNumber, Timestamp
 from nesa_oracle.duties import (
     LATE_SEED_BLOCKS,
     SEED_BLOCKS,
+    Deliver,
     Duty,
     Finish,
     Gather,
@@ -85,6 +86,29 @@ def test_an_answer_is_forgotten_when_it_is_deep_enough() -> None:
     ended = replace(ended, job=job)
     assert next_action(ended, at(block=21)) is None
     assert next_action(ended, at(block=22)) == Finish("ended")
+
+
+def waiting(delay: int = 0, **more: object) -> Duty:
+    """An answered job whose windows end at 1,200."""
+    ended = duty(Phase.MINED)
+    due = {"ended_at": BlockNumber(20), "closes_at": Timestamp(1_200), "delay": delay}
+    return replace(ended, job=replace(ended.job, **due | more))
+
+
+def test_an_answer_that_waits_for_its_delivery_is_not_forgotten() -> None:
+    assert next_action(waiting(), at(time=1_200, block=99)) is None
+
+
+def test_an_answer_is_delivered_once_its_windows_are_over() -> None:
+    assert next_action(waiting(), at(time=1_201)) == Deliver()
+    assert next_action(waiting(delay=8), at(time=1_208)) is None
+    assert next_action(waiting(delay=8), at(time=1_209)) == Deliver()
+
+
+def test_a_delivery_is_forgotten_when_it_is_deep_enough() -> None:
+    delivered = waiting(delivered_at=BlockNumber(50))
+    assert next_action(delivered, at(time=1_300, block=51)) is None
+    assert next_action(delivered, at(time=1_300, block=52)) == Finish("ended")
 
 
 def test_an_oracle_knows_the_queries_that_it_was_drawn_for() -> None:

@@ -14,8 +14,8 @@ from nesa.chain.events import LogKey
 from nesa.chain.logs import Cursor, ReadBlock
 from nesa.chain.sender import Fees, Intent
 from nesa.protocol.errors import ExhaustedResource, Incompatible, InvalidConfiguration
-from nesa.protocol.ids import BlockNumber, Digest
-from nesa_oracle.journal import JobKey, Journal, Phase
+from nesa.protocol.ids import BlockNumber, Digest, Timestamp
+from nesa_oracle.journal import Job, JobKey, Journal, Phase
 from tests.oracle.cases import MARKET, query_with
 
 KEY = JobKey((7, 0))
@@ -108,6 +108,68 @@ def test_a_request_in_another_block_starts_anew(journal: Journal) -> None:
     assert (job.phase, job.query, job.report) == (Phase.SEEN, moved, None)
 
 
+def waiting(journal: Journal) -> Job:
+    """The job once it is answered by log 5 and waits to be delivered at 1,200."""
+    journal.end(KEY, log(5))
+    journal.await_delivery(KEY, Timestamp(1_200), 8)
+    return stored(journal)
+
+
+def stored(journal: Journal) -> Job:
+    job = journal.job(KEY)
+    assert job is not None
+    return job
+
+
+def test_an_answer_to_be_delivered_is_not_over(journal: Journal) -> None:
+    job = waiting(journal)
+    assert (job.closes_at, job.delay, job.over_at) == (1_200, 8, None)
+    assert (job.is_due(Timestamp(1_208)), job.is_due(Timestamp(1_209))) == (False, True)
+    journal.delivered(7, log(9))
+    assert stored(journal).over_at == 9
+
+
+def test_a_dispute_puts_the_delivery_off_and_never_forward(journal: Journal) -> None:
+    waiting(journal)
+    journal.postpone_delivery(7, Timestamp(1_300))
+    journal.postpone_delivery(7, Timestamp(1_100))
+    assert stored(journal).closes_at == 1_300
+    journal.postpone_delivery(8, Timestamp(1_400))
+    assert stored(journal).closes_at == 1_300
+
+
+def test_an_undone_delivery_is_owed_again(journal: Journal) -> None:
+    waiting(journal)
+    journal.delivered(7, log(9))
+    journal.undo(log(9))
+    assert (stored(journal).over_at, stored(journal).closes_at) == (None, 1_200)
+
+
+def test_with_its_answer_a_delivery_is_undone(journal: Journal) -> None:
+    waiting(journal)
+    journal.undo(log(5))
+    assert (stored(journal).phase, stored(journal).closes_at) == (Phase.SEEN, None)
+
+
+def test_an_agreed_answer_leaves_nothing_to_deliver(journal: Journal) -> None:
+    journal.end(KEY, log(5))
+    journal.delivered(7, log(9))
+    journal.postpone_delivery(7, Timestamp(1_300))
+    assert (stored(journal).over_at, stored(journal).closes_at) == (5, None)
+
+
+def test_a_journal_of_the_first_format_is_taken_over(tmp_path: Path) -> None:
+    path = tmp_path / "journal.sqlite"
+    first = Journal(path, "me")
+    first.open(log(1), query_with(), b"input")
+    for column in ("closes_at", "delay", "delivered_by", "delivered_at"):
+        first._database.execute(f"ALTER TABLE jobs DROP COLUMN {column}")
+    first._database.execute("PRAGMA user_version = 1")
+    first.close()
+    again = Journal(path, "me")
+    assert waiting(again).closes_at == 1_200
+
+
 def test_cursor_and_effects_are_stored_together(journal: Journal) -> None:
     cursor = Cursor((ReadBlock(BlockNumber(4), Digest(bytes(32))),))
     with pytest.raises(RuntimeError), journal.transaction():
@@ -139,6 +201,9 @@ def test_a_later_attempt_finds_the_input_of_one_that_expired(journal: Journal) -
 WRITES: dict[str, Callable[[Journal], object]] = {
     "open": lambda journal: journal.open(log(2), query_with(), b"input"),
     "end": lambda journal: journal.end(KEY, log(5)),
+    "await_delivery": lambda journal: journal.await_delivery(KEY, Timestamp(1_200), 0),
+    "postpone_delivery": lambda journal: journal.postpone_delivery(7, Timestamp(1_200)),
+    "delivered": lambda journal: journal.delivered(7, log(9)),
     "undo": lambda journal: journal.undo(log(1)),
     "gathered": lambda journal: journal.gathered(KEY, b"report"),
     "sending": lambda journal: journal.sending(KEY, intent(1)),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,15 +14,11 @@ from nesa.chain.connection import Connection
 from nesa.chain.contracts import Contracts
 from nesa.chain.deployment import Network as NetworkFile
 from nesa.chain.economy import DelegationPool, RewardEmitter
-from nesa.chain.events import LogKey, QueryFulfilled, QueryRequested, SlotClaimed
 from nesa.chain.sender import Sender
-from nesa.client.history import QueryHistory
-from nesa.client.rewarding import settled_outcome
 from nesa.protocol.emission import reward_of
-from nesa.protocol.ids import ONE_NES, Address, Amount, BlockNumber, Digest, Timestamp
-from nesa.protocol.queries import Assurance, CallbackResult, Outcome, Query, ShardOutcome
+from nesa.protocol.ids import ONE_NES, Address, Amount
+from nesa.protocol.queries import Assurance, Query
 from scripts.deployment.profiles import DEVNET
-from tests.oracle.cases import query_with
 from tests.oracle.network import (
     QUICK,
     Network,
@@ -114,18 +109,3 @@ async def test_what_is_not_final_or_not_answered_is_not_rewarded(
             await answer(connection, query)
         with pytest.raises(Rejected, match="emitter: not final"):
             await client.reward(query.query_id)
-
-
-def test_a_slot_that_was_claimed_later_is_a_paid_one() -> None:
-    key = LogKey(BlockNumber(1), 0, Digest(bytes(32)), Digest(bytes(32)))
-    query, who = query_with(), Address("0x" + "11" * 20)
-    shard = ShardOutcome(0, Digest(bytes(32)), Digest(bytes(32)), Digest(bytes(32)), 0b0111)
-    nothing = Digest(bytes(32))
-    outcome = Outcome(nothing, nothing, nothing, who, Timestamp(5), (shard,))
-    history = QueryHistory(
-        QueryRequested(key, query.query_id, who, query.version_id, query, b""),
-        query,
-        QueryFulfilled(key, query.query_id, who, CallbackResult.SKIPPED, b"", outcome),
-        (SlotClaimed(key, query.query_id, who, 0, Amount(1), 0b1111),),
-    )
-    assert settled_outcome(history).shards == (replace(shard, paid=0b1111),)

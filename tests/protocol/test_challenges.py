@@ -25,9 +25,10 @@ from nesa.protocol.errors import IllegalMove
 from nesa.protocol.ids import Address
 
 CHALLENGER, OUTSIDER = Address("0x" + "ee" * 20), Address("0x" + "dd" * 20)
+CLIENT = Address("0x" + "cc" * 20)
 SIGNERS = tuple(Address("0x" + f"{number:02x}" * 20) for number in range(1, 5))
 STAKES = Stakes(101, 51, 1001)
-OPENED = Challenge(CHALLENGER, SIGNERS, STAKES, 100)
+OPENED = Challenge(CHALLENGER, CLIENT, SIGNERS, STAKES, 100)
 ENDED = (Result.WON, Result.LOST_BY_TIME, Result.LOST_BY_FACT)
 
 
@@ -45,18 +46,43 @@ def test_nobody_defends_and_the_digest_falls() -> None:
     assert verdict(OPENED, 100) == Undecided()
     assert verdict(OPENED, 101) == Fallen()
     ended = settlement(OPENED, Fallen())
-    assert ended.paid == {CHALLENGER: 101}
+    assert ended.credits == {CHALLENGER: 101}
     assert ended.burned == 0
-    assert ended.slashes == tuple(Slash(signer, 1001, 500) for signer in SIGNERS)
+    assert ended.slashes == tuple(Slash(signer, 1001, CHALLENGER) for signer in SIGNERS)
+
+
+def test_the_requester_is_repaid_before_the_challenger() -> None:
+    ended = settlement(OPENED, Fallen(), kept=700)
+    assert ended.slashes == (
+        Slash(SIGNERS[0], 1000, CLIENT),
+        Slash(SIGNERS[0], 1, CHALLENGER),
+        Slash(SIGNERS[1], 400, CLIENT),
+        Slash(SIGNERS[1], 601, CHALLENGER),
+        Slash(SIGNERS[2], 1001, CHALLENGER),
+        Slash(SIGNERS[3], 1001, CHALLENGER),
+    )
+
+
+def test_nobody_loses_a_seat_twice_for_one_shard() -> None:
+    challenge = after(Result.LOST_BY_FACT, Result.LOST_BY_TIME)
+    ended = settlement(challenge, Fallen(), convicted={SIGNERS[2]})
+    assert ended.slashes == (
+        Slash(SIGNERS[0], 1001, CHALLENGER),
+        Slash(SIGNERS[1], 51, CHALLENGER),
+        Slash(SIGNERS[1], 1001, CHALLENGER),
+        Slash(SIGNERS[3], 1001, CHALLENGER),
+    )
 
 
 def test_one_won_defence_is_enough() -> None:
     challenge = after(Result.LOST_BY_FACT, Result.LOST_BY_TIME, Result.WON)
     assert verdict(challenge, 60) == Standing(SIGNERS[2])
     ended = settlement(challenge, Standing(SIGNERS[2]))
-    assert ended.paid == {CHALLENGER: 25 + 25, SIGNERS[2]: 51 + 50}
-    assert ended.burned == 26 + 26 + 51
-    assert ended.slashes == (Slash(SIGNERS[0], 1001, 500),)
+    assert (ended.credits, ended.burned) == ({SIGNERS[2]: 50}, 51)
+    assert ended.slashes == (
+        Slash(SIGNERS[0], 1001, CHALLENGER),
+        Slash(SIGNERS[1], 51, CHALLENGER),
+    )
 
 
 def test_a_lost_defence_does_not_decide_before_the_window_ends() -> None:
@@ -92,25 +118,29 @@ def test_who_may_not_defend_is_refused() -> None:
 def test_a_challenge_that_another_one_forestalled_gets_its_bond_back() -> None:
     challenge = defended(OPENED, SIGNERS[0], 50)
     ended = settlement(challenge, FallenElsewhere())
-    assert (ended.paid, ended.burned, ended.slashes) == ({SIGNERS[0]: 51, CHALLENGER: 101}, 0, ())
+    assert (ended.credits, ended.burned, ended.slashes) == ({CHALLENGER: 101}, 0, ())
 
 
 @given(
-    bonds=st.tuples(*[st.integers(0, 10**6)] * 3),
+    stakes=st.builds(Stakes, *[st.integers(0, 10**6)] * 3),
     results=st.lists(st.sampled_from((*ENDED, Result.OPEN)), max_size=4),
     itself=st.booleans(),
+    kept=st.integers(0, 10**6),
+    convicted=st.sets(st.sampled_from(SIGNERS)),
 )
-def test_bonds_are_paid_to_the_unit(bonds, results, itself) -> None:
-    stakes = Stakes(*bonds)
+def test_a_bond_is_paid_to_the_unit(stakes, results, itself, kept, convicted) -> None:
     challenger = SIGNERS[0] if itself else CHALLENGER
     defences = tuple(zip(SIGNERS, results, strict=False))
-    challenge = Challenge(challenger, SIGNERS, stakes, 100, defences)
+    challenge = Challenge(challenger, CLIENT, SIGNERS, stakes, 100, defences)
     won = [signer for signer, result in defences if result is Result.WON]
     endings: list[Ending] = [Standing(won[0])] if won else [Fallen(), FallenElsewhere()]
     for ending in endings:
-        ended = settlement(challenge, ending)
-        held = stakes.challenger_bond + len(defences) * stakes.defender_bond
-        assert sum(ended.paid.values()) + ended.burned == held
+        ended = settlement(challenge, ending, kept, convicted)
+        assert sum(ended.credits.values()) + ended.burned == stakes.bond
         assert ended.burned >= 0
-        assert all(2 * slash.reward <= slash.amount for slash in ended.slashes)
-        assert len({slash.signer for slash in ended.slashes}) == len(ended.slashes)
+        for signer in SIGNERS:
+            taken = sum(slash.amount for slash in ended.slashes if slash.signer == signer)
+            assert taken <= stakes.seat_stake + stakes.penalty
+            assert signer not in convicted or taken in (0, stakes.penalty)
+        repaid = sum(s.amount // 2 for s in ended.slashes if s.beneficiary == CLIENT)
+        assert repaid <= kept

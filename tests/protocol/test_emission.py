@@ -63,9 +63,9 @@ def test_washing_loses_whatever_the_numbers_are(query, share, budget, data):
     slots = query.shards * query.replicas
     paid = data.draw(st.integers(0, slots))
     split, reward = split_fee(query), reward_of(query, share, budget)
-    # Everything that one party can hold: client, members, oracle, developer, even the reviewers.
+    # Everything that one party can hold: client, members, oracles, developer, even the reviewers.
     returned = (slots - paid) * split.slot
-    earned = paid * split.slot + split.oracle + split.royalty + split.reviewers
+    earned = paid * split.slot + split.oracle + split.delivery + split.royalty + split.reviewers
     minted = reward.total(paid)
     lost = query.fee - returned - earned - minted
     assert lost >= split.treasury * (BPS - MAX_SHARE_BPS) // BPS

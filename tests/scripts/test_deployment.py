@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import boa
 import click
@@ -33,15 +34,18 @@ def accounts() -> Accounts:
 def test_every_constructor_accepts_the_profile(profile: Profile) -> None:
     who = accounts()
     deployed: dict[str, Address] = {}
+    contracts: dict[str, Any] = {}
     with boa.env.prank(who.deployer):
         for step in STEPS:
             contract = deployer(PATHS[step.contract])
             made = contract.deploy(*step.arguments(profile, who, deployed))
             deployed[step.name] = Address(made.address)
+            contracts[step.name] = made
         for naming in NAMINGS:
-            named = deployer(PATHS[naming.contract]).at(deployed[naming.name])
-            getattr(named, naming.function)(deployed[naming.told])
-    assert deployment(31337, BlockNumber(1), deployed).contracts() == deployed
+            getattr(contracts[naming.name], naming.function)(deployed[naming.told])
+    named = deployment(31337, BlockNumber(1), deployed).contracts()
+    assert named == {name: deployed[name] for name in named}
+    assert contracts["vault"].slasher() == contracts["market"].court() == deployed["court"]
 
 
 @pytest.mark.parametrize("profile", PROFILES.values(), ids=lambda profile: profile.name)
@@ -126,4 +130,4 @@ def test_an_interruption_tells_what_is_there() -> None:
 
 def test_a_contract_that_was_not_told_is_named() -> None:
     said = interrupted(NAMINGS[0], {"token": Address(SOMEBODY)}, ValueError("no funds"))
-    assert said.startswith("StakeVault did not take set_delegation_pool: no funds; no deployment")
+    assert said.startswith("StakeVault did not take set_slasher: no funds; no deployment")

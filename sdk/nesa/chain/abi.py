@@ -128,6 +128,14 @@ class EventShape:
         found += [(*field, value) for field, value in zip(rest, values, strict=True)]
         return {name: _checksummed(kind, value) for name, kind, value in found}
 
+    def encode(self, values: Mapping[str, Any]) -> tuple[tuple[bytes, ...], bytes]:
+        """Topics, the first included, and data of the log that `decode` gives `values` of."""
+        indexed = [(name, kind) for name, kind, is_indexed in self.fields if is_indexed]
+        rest = [(name, kind) for name, kind, is_indexed in self.fields if not is_indexed]
+        topics = tuple(encode([kind], [values[name]]) for name, kind in indexed)
+        data = encode([kind for _, kind in rest], [values[name] for name, _ in rest])
+        return (self.topic, *topics), data
+
 
 class Interface:
     """Functions and events of one contract."""

@@ -252,6 +252,10 @@ class Vault(BoundContract):
         """An operator's stake."""
         return Ledger(*await self._one("ledger", operator, at=at))
 
+    async def reward_of(self, account: Address, at: At) -> Amount:
+        """NES units that an account can withdraw of slashes' rewards."""
+        return Amount(await self._one("rewards", account, at=at))
+
     async def seat_counts(self, version_id: VersionId, shards: int, at: At) -> int:
         """Slots of each shard in 24 bits, oracle slots at index 8."""
         return int(await self._one("seat_counts", version_id, shards, at=at))
@@ -297,6 +301,10 @@ class Vault(BoundContract):
     def deposit(self, amount: Amount) -> ContractCall:
         """Add stake to the sending operator."""
         return self.call("deposit", amount)
+
+    def withdraw_reward(self) -> ContractCall:
+        """Pay the sender what slashes rewarded it with."""
+        return self.call("withdraw_reward")
 
     def take_seat(
         self,
@@ -481,6 +489,10 @@ class Market(BoundContract):
     def close(self, query: Query, outcome: Outcome) -> ContractCall:
         """Return unclaimed slots."""
         return self.call("close", query.as_abi(), outcome_as_abi(outcome))
+
+    def deliver(self, query: Query, outcome: Outcome, output: bytes) -> ContractCall:
+        """Call whoever asked a CHALLENGED query with the answer that stood."""
+        return self.call("deliver", query.as_abi(), outcome_as_abi(outcome), output)
 
     def pin_seed(self, seed_block: BlockNumber) -> ContractCall:
         """Keep a block hash."""

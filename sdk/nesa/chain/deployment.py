@@ -51,7 +51,10 @@ class _File(BaseModel):
 
 
 class Deployment(_File):
-    """One set of contracts on one chain; `block` is where reading of logs begins."""
+    """One set of contracts on one chain; `block` is where reading of logs begins.
+
+    Files of deployments without a dispute court name none.
+    """
 
     chain_id: int = Field(gt=0)
     block: BlockNumber = Field(ge=0)
@@ -62,14 +65,17 @@ class Deployment(_File):
     registry: AddressField
     router: AddressField
     committee: AddressField
+    pricing: AddressField
     market: AddressField
     delegation_pool: AddressField
     gas_escrow: AddressField
     reward_emitter: AddressField
+    court: AddressField | None = None
 
     def contracts(self) -> dict[str, Address]:
         """Every contract's address by name."""
-        return {name: getattr(self, name) for name in CONTRACT_NAMES}
+        found = {name: getattr(self, name) for name in CONTRACT_NAMES}
+        return {name: address for name, address in found.items() if address is not None}
 
 
 CONTRACT_NAMES: Final = tuple(

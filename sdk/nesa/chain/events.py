@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from nesa.chain.abi import EventShape, interface
 from nesa.chain.connection import data_bytes, quantity
+from nesa.chain.disputes import Challenge, Ending, GameResult
 from nesa.protocol.errors import Incompatible, Unavailable
 from nesa.protocol.ids import (
     Address,
@@ -97,6 +98,46 @@ class QueryRefunded:
     query_id: QueryId
     requester: Address
     amount: Amount
+
+
+@dataclass(frozen=True, slots=True)
+class QueryDelivered:
+    """A CHALLENGED answer stood, and whoever asked was called with it."""
+
+    log: LogKey
+    query_id: QueryId
+    requester: Address
+    callback: CallbackResult
+
+
+@dataclass(frozen=True, slots=True)
+class QueryHeld:
+    """A shard of an answer is in dispute: its query's clock stands."""
+
+    log: LogKey
+    query_id: QueryId
+    shard: int
+
+
+@dataclass(frozen=True, slots=True)
+class QueryReleased:
+    """A shard's answer stood; after the last hold the windows end later, at `closes_at`."""
+
+    log: LogKey
+    query_id: QueryId
+    shard: int
+    closes_at: Timestamp
+
+
+@dataclass(frozen=True, slots=True)
+class QueryOverturned:
+    """A shard's answer was wrong; `returned` of the fee went back, and the court owes more."""
+
+    log: LogKey
+    query_id: QueryId
+    requester: Address
+    shard: int
+    returned: Amount
 
 
 @dataclass(frozen=True, slots=True)
@@ -400,6 +441,89 @@ class OwnershipTransferred:
 
 
 @dataclass(frozen=True, slots=True)
+class EvidenceAnnounced:
+    """Somebody reserved evidence by its hash."""
+
+    log: LogKey
+    challenger: Address
+    claim: Digest
+
+
+@dataclass(frozen=True, slots=True)
+class EquivocationShown:
+    """A member that signed two outputs of one input lost stake."""
+
+    log: LogKey
+    operator: Address
+    challenger: Address
+    query_id: QueryId
+    shard: int
+    taken: Amount
+
+
+@dataclass(frozen=True, slots=True)
+class ChallengeOpened:
+    """Somebody says that the output of a shard is wrong."""
+
+    log: LogKey
+    challenge_id: int
+    challenger: Address
+    query_id: QueryId
+    challenge: Challenge
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """A move in the game of the signer `defender`; the other side has until `deadline`."""
+
+    log: LogKey
+    challenge_id: int
+    defender: Address
+    move: bytes
+    deadline: Timestamp
+
+
+@dataclass(frozen=True, slots=True)
+class GameEnded:
+    """The game of one signer is over."""
+
+    log: LogKey
+    challenge_id: int
+    defender: Address
+    result: GameResult
+
+
+@dataclass(frozen=True, slots=True)
+class SignerConvicted:
+    """A signer lost a seat's stake."""
+
+    log: LogKey
+    challenge_id: int
+    signer: Address
+    operator: Address
+    taken: Amount
+
+
+@dataclass(frozen=True, slots=True)
+class ChallengeEnded:
+    """A challenge is decided and settled."""
+
+    log: LogKey
+    challenge_id: int
+    query_id: QueryId
+    ending: Ending
+
+
+@dataclass(frozen=True, slots=True)
+class BondWithdrawn:
+    """The court paid an account."""
+
+    log: LogKey
+    account: Address
+    amount: Amount
+
+
+@dataclass(frozen=True, slots=True)
 class WorkRewarded:
     """A final query made new NES."""
 
@@ -436,6 +560,10 @@ MarketEvent = (
     | SlotClaimed
     | QueryClosed
     | QueryRefunded
+    | QueryDelivered
+    | QueryHeld
+    | QueryReleased
+    | QueryOverturned
     | CreditWithdrawn
     | SharesCollected
     | SeedPinned
@@ -481,7 +609,18 @@ EmitterEvent = (
     | OwnershipTransferred
 )
 
-ChainEvent = MarketEvent | RegistryEvent | VaultEvent | ParametersEvent | EmitterEvent
+CourtEvent = (
+    EvidenceAnnounced
+    | EquivocationShown
+    | ChallengeOpened
+    | Moved
+    | GameEnded
+    | SignerConvicted
+    | ChallengeEnded
+    | BondWithdrawn
+)
+
+ChainEvent = MarketEvent | RegistryEvent | VaultEvent | ParametersEvent | CourtEvent | EmitterEvent
 
 CONTRACT_EVENTS: Final[Mapping[str, Any]] = {
     "QueryMarket": MarketEvent,
@@ -489,6 +628,7 @@ CONTRACT_EVENTS: Final[Mapping[str, Any]] = {
     "StakeVault": VaultEvent,
     "ProtocolParameters": ParametersEvent,
     "RewardEmitter": EmitterEvent,
+    "DisputeCourt": CourtEvent,
 }
 """Which events each contract emits, by the name of its interface."""
 
@@ -546,6 +686,9 @@ _CONVERTERS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "callback": CallbackResult,
     "parameters": lambda values: QueryParameters(*values),
     "limits": lambda values: RequestLimits(*values),
+    "challenge": Challenge.from_abi,
+    "result": GameResult,
+    "ending": Ending,
 }
 
 

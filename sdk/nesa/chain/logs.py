@@ -202,6 +202,7 @@ class LogReader:
             deployment.registry,
             deployment.vault,
             deployment.parameters,
+            *([deployment.court] if deployment.court else []),
         ]
 
     async def start(self, block: BlockNumber | None = None) -> Cursor:

@@ -6,6 +6,7 @@ import dataclasses
 import enum
 import json
 import sys
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -50,6 +51,11 @@ def pairs(payload: Mapping[str, Any]) -> Table:
     for name, entry in payload.items():
         table.add_row(f"[bold]{name.replace('_', ' ')}[/]", safe(_words(entry)))
     return table
+
+
+def moment(seconds: int) -> str:
+    """A time of the chain, which counts seconds since 1970, for a person."""
+    return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(seconds))
 
 
 def safe(text: str) -> str:

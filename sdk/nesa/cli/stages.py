@@ -7,9 +7,12 @@ from typing import assert_never
 from nesa.client.payment import in_nes
 from nesa.client.watching import (
     Closed,
+    Delivered,
     Drawn,
     Expired,
+    Finalised,
     Fulfilled,
+    Overturned,
     Refunded,
     Requested,
     Stage,
@@ -29,6 +32,12 @@ def describe(stage: Stage) -> str:
         case Fulfilled(event):
             slots = paid_slots(event.outcome)
             return f"reported by {event.outcome.reporter}, {slots} slots paid"
+        case Finalised():
+            return "final: nobody can dispute the answer any more"
+        case Overturned(returned):
+            return f"overturned: the answer is wrong; {in_nes(returned)} returned so far"
+        case Delivered(callback):
+            return f"delivered to whoever asked, callback {callback.name}"
         case Expired():
             return "the deadline passed without an answer; the fee can be refunded"
         case Refunded(amount):

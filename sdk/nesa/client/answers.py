@@ -62,6 +62,8 @@ class Answer:
     """An answer as delivered. `scores` add up to 1 and rank the labels; they are the softmax of
     the logits and no calibrated probability. Both are empty for models that give a number only.
     Models whose answer is a tensor have neither label nor index: read `output.values`.
+    An OVERTURNED answer is wrong. One with `disputable_until` may still be overturned until then,
+    in seconds since 1970, or later while a dispute is open.
     """
 
     query_id: QueryId
@@ -74,6 +76,7 @@ class Answer:
     assurance: Assurance
     privacy: Privacy
     status: QueryStatus
+    disputable_until: Timestamp | None
     callback: CallbackResult
     fee: FeeReceipt
     gas: GasUsed

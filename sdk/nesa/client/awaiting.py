@@ -12,15 +12,24 @@ from eth_account.signers.local import LocalAccount
 from nesa.chain.committees import DrawnCommittees
 from nesa.chain.connection import Connection
 from nesa.chain.contracts import Contracts
+from nesa.chain.history import gas_used
 from nesa.client.answers import Answer
 from nesa.client.catalogue import Catalogue
 from nesa.client.following import Following
-from nesa.client.history import gas_used
 from nesa.client.results import Delivery, read_answer
 from nesa.client.sealing import KeySender
-from nesa.client.watching import Drawn, Expired, Fulfilled, Refunded, Stage
+from nesa.client.watching import (
+    Drawn,
+    Expired,
+    Finalised,
+    Fulfilled,
+    Overturned,
+    Refunded,
+    Stage,
+)
 from nesa.protocol.errors import QueryExpired, QueryRefunded
 from nesa.protocol.ids import QueryId
+from nesa.protocol.queries import Assurance
 
 OnStage = Callable[[Stage], Awaitable[None]]
 """Told of every stage of a query while its answer is awaited."""
@@ -35,8 +44,10 @@ class Awaiting:
     following: Following
     payer: Callable[[], LocalAccount]
 
-    async def answer(self, on_stage: OnStage | None = None) -> Answer:
-        """The answer, as soon as it is on chain; `on_stage` is awaited at every stage until then.
+    async def answer(self, on_stage: OnStage | None = None, *, early: bool = False) -> Answer:
+        """The answer, as soon as it is on chain, but a CHALLENGED one only when its windows are
+        over or it was overturned, unless it is wanted `early`; `on_stage` is awaited at every stage
+        until then.
 
         Raises:
             QueryExpired: nobody answered in time.
@@ -44,21 +55,27 @@ class Awaiting:
             QueryFailed: a reorganisation undid the request for good.
             Unavailable: the node is away for too long.
         """
-        following = self.following
+        following, answered = self.following, None
         with following.naming_it():
             async with contextlib.AsyncExitStack() as delivery:
                 async for stage in following.stages():
                     if on_stage is not None:
                         await on_stage(stage)
+                    _refuse_failure(following.submitted.query_id, stage)
                     if isinstance(stage, Drawn):
                         committees = stage.committees
                         await delivery.aclose()
                         await delivery.enter_async_context(self._handing_out_keys(committees))
                     elif isinstance(stage, Fulfilled):
-                        return await following.patiently(partial(self._read, stage, committees))
-                    else:
-                        _refuse_failure(following.submitted.query_id, stage)
+                        answered = partial(self._read, stage, committees)
+                    if answered is not None and (early or self._is_awaited(stage)):
+                        return await following.patiently(answered)
             raise QueryExpired(f"query {following.submitted.query_id} ended without an answer")
+
+    def _is_awaited(self, stage: Stage) -> bool:
+        """Whether an answer is ripe at `stage`: a CHALLENGED one waits for disputes."""
+        waits = self.following.submitted.query.assurance is Assurance.CHALLENGED
+        return not waits or isinstance(stage, Finalised | Overturned)
 
     def _handing_out_keys(
         self, committees: DrawnCommittees
@@ -76,7 +93,8 @@ class Awaiting:
         model = await self.catalogue.model(f"0x{asked.query.version_id.hex()}")
         gas = await gas_used(self.connection, stage.event.log.tx_hash)
         status = await market.status_of(asked.query_id, at="latest")
-        return read_answer(asked, model, Delivery(stage.event, committees, status, gas))
+        closes_at = await market.closes_at(asked.query_id, at="latest")
+        return read_answer(asked, model, Delivery(stage.event, committees, status, closes_at, gas))
 
 
 def _refuse_failure(query_id: QueryId, stage: Stage) -> None:

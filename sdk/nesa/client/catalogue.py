@@ -9,8 +9,8 @@ from pathlib import Path
 from nesa.chain.connection import Connection
 from nesa.chain.deployment import ServedModel
 from nesa.chain.events import VersionRegistered
+from nesa.chain.history import find_versions
 from nesa.client.cards import Model, choose, read_model, read_models
-from nesa.client.history import find_versions
 from nesa.client.samples import read_sample
 from nesa.protocol.ids import VersionId
 

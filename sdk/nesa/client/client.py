@@ -34,11 +34,11 @@ from nesa.client.awaiting import Awaiting, OnStage
 from nesa.client.cards import Features, Model
 from nesa.client.catalogue import Catalogue
 from nesa.client.following import Following
-from nesa.client.history import find_submitted
 from nesa.client.ordering import choose_content_key, make_order, sealed_order
 from nesa.client.refusals import explained
 from nesa.client.registering import Developer
 from nesa.client.rewarding import reward_call
+from nesa.client.submissions import find_submitted
 from nesa.client.watching import Stage
 from nesa.protocol.errors import Incompatible, InvalidConfiguration, InvalidInput, NesaError
 from nesa.protocol.ids import Address, Amount, QueryId
@@ -322,8 +322,13 @@ class Client:
         submitted = await find_submitted(self.connection, query)
         return submitted if content_key is None else replace(submitted, content_key=content_key)
 
-    async def result(self, submitted: AnyQuery, on_stage: OnStage | None = None) -> Answer:
+    async def result(
+        self, submitted: AnyQuery, on_stage: OnStage | None = None, *, early: bool = False
+    ) -> Answer:
         """Wait until a query is answered; a sealed one's key is given to its committees meanwhile.
+
+        A CHALLENGED query is waited for until its answer is FINAL or OVERTURNED, see
+        `Answer.status`; `early` returns it as soon as it is reported, while it is disputable.
 
         Reorganisations of the chain are followed, and a node that is away is waited for until the
         answer deadline. `on_stage` is awaited at every stage of the query's life.
@@ -336,7 +341,7 @@ class Client:
         """
         following = await self._following(submitted)
         awaiting = Awaiting(self.connection, self._catalogue, following, lambda: self._payer)
-        return await awaiting.answer(on_stage)
+        return await awaiting.answer(on_stage, early=early)
 
     async def watch(self, submitted: AnyQuery) -> AsyncGenerator[Stage, None]:
         """Every stage of a query's life as it happens, from its request to its end.

@@ -14,13 +14,14 @@ from nesa.chain.committees import DrawnCommittees, drawn_committees
 from nesa.chain.connection import Block, Connection, RpcRefused
 from nesa.chain.contracts import Contracts
 from nesa.chain.events import QueryRequested, decode_event
+from nesa.chain.history import QueryHistory, look_up_query
 from nesa.chain.sender import Receipt, find_receipt
 from nesa.client.answers import SubmittedQuery
-from nesa.client.history import QueryHistory, look_up_query
 from nesa.client.watching import Sight, Stage, is_over, next_stage
 from nesa.protocol.errors import NesaError, QueryFailed, Unavailable
 from nesa.protocol.ids import Address, BlockNumber, QueryId
-from nesa.protocol.queries import Query
+from nesa.protocol.outcomes import closing_time
+from nesa.protocol.queries import Query, QueryStatus
 
 GRACE_SECONDS: Final = 60.0
 """How long a node may be away when no deadline allows it more."""
@@ -131,13 +132,24 @@ class Following:
         left = 0 if history and history.fulfilled else query.answer_deadline - head.timestamp
         self._patience = max(left, GRACE_SECONDS)
         if history is not None:
-            return Sight(head, history, await self._drawn(query, head))
+            drawn = await self._drawn(query, head)
+            return Sight(head, history, drawn, await self._is_final(history, head))
         if left < 0:
             raise QueryFailed(
                 f"query {query.query_id} is on the chain no more: a reorganisation undid "
                 f"transaction 0x{self.submitted.tx_hash.hex()}, which took its fee back; ask again"
             )
         return None
+
+    async def _is_final(self, history: QueryHistory, head: Block) -> bool:
+        """Whether the windows of the answer are over; holds make them longer than they began."""
+        answer = history.fulfilled
+        if answer is None or head.timestamp <= closing_time(
+            history.query, answer.outcome.fulfilled_at
+        ):
+            return False
+        market = Contracts(self._connection).market
+        return await market.status_of(history.query.query_id, "latest") is QueryStatus.FINAL
 
     async def _place(self) -> tuple[QueryId, BlockNumber]:
         """The request's number now, and the block to look for it from."""

@@ -29,7 +29,7 @@ class FeeReceipt:
 
     `slot` is what each paid member earned. `unpaid` is what the slots that the report left out
     would have earned: their members can claim it with proof of their work until the claim window
-    ends, then it goes back to whoever asked.
+    ends, then it goes back to whoever asked. `delivery` is for whoever brings a CHALLENGED answer.
     """
 
     total: Amount
@@ -37,6 +37,7 @@ class FeeReceipt:
     paid_slots: int
     members: Amount
     oracle: Amount
+    delivery: Amount
     royalty: Amount
     reviewers: Amount
     treasury: Amount
@@ -46,7 +47,7 @@ class FeeReceipt:
     def parts(self) -> Amount:
         """Sum of all parts."""
         given = self.members + self.oracle + self.royalty + self.reviewers + self.treasury
-        return Amount(given + self.unpaid)
+        return Amount(given + self.delivery + self.unpaid)
 
 
 def is_paid(outcome: Outcome, shard: int, position: int) -> bool:
@@ -64,6 +65,7 @@ def fee_receipt(query: Query, outcome: Outcome) -> FeeReceipt:
         paid_slots=paid,
         members=Amount(split.slot * paid),
         oracle=split.oracle,
+        delivery=split.delivery,
         royalty=split.royalty,
         reviewers=split.reviewers,
         treasury=split.treasury,

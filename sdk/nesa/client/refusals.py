@@ -16,8 +16,7 @@ MEANINGS: Final[Mapping[str, str]] = {
     "market: fee too low": "the price rose meanwhile; ask again, or with a higher limit",
     "market: no attempt left": "a query has three attempts at most; take its fee back and ask anew",
     "market: not offered yet": (
-        "this assurance is not offered in this privacy yet; ask for AGREED, or PROVED without "
-        "sealing"
+        "this assurance is not offered in this privacy yet; ask for AGREED, or without sealing"
     ),
     "market: not open": "the query is answered or refunded already; see `nesa watch`",
     "market: not provable": "this model has no circuits; ask for AGREED instead of PROVED",
@@ -28,7 +27,7 @@ MEANINGS: Final[Mapping[str, str]] = {
     "market: other terms": "the query has begun another attempt; look it up by its number",
     "market: output too large": "an answer of this model does not fit on chain; choose another",
     "market: still answerable": "the query can still be answered; wait for its deadline",
-    "market: too few replicas": "an AGREED query needs at least 3 replicas",
+    "market: too few replicas": "an AGREED or CHALLENGED query needs at least 3 replicas",
     "market: too late to retry": "its seats need not stay any longer; take its fee back, ask anew",
     "market: too many member slots": (
         "a query has at most 32 members, shards times replicas; ask for fewer replicas"

@@ -27,7 +27,13 @@ class Delivery:
     event: QueryFulfilled
     committees: DrawnCommittees
     status: QueryStatus
+    closes_at: Timestamp
     fulfil_gas: int
+
+    @property
+    def is_disputable(self) -> bool:
+        """Whether the answer may still be overturned."""
+        return self.status is QueryStatus.FULFILLED
 
 
 def plain_output(submitted: SubmittedQuery, output: bytes) -> bytes:
@@ -70,6 +76,7 @@ def read_answer(submitted: SubmittedQuery, model: Model, delivery: Delivery) -> 
         assurance=query.assurance,
         privacy=query.privacy,
         status=delivery.status,
+        disputable_until=delivery.closes_at if delivery.is_disputable else None,
         callback=event.callback,
         fee=fee_receipt(query, event.outcome),
         gas=GasUsed(submitted.request_gas, delivery.fulfil_gas),

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from nesa.chain.abi import ContractCall
 from nesa.chain.committees import DrawnCommittees, drawn_committees
 from nesa.chain.connection import Connection, RpcRefused
 from nesa.chain.contracts import Contracts
 from nesa.chain.economy import RewardEmitter
 from nesa.chain.events import VersionRegistered
+from nesa.chain.history import QueryHistory, find_query, find_versions
 from nesa.client.answers import AnyQuery
-from nesa.client.history import QueryHistory, find_query, find_submitted, find_versions
+from nesa.client.submissions import find_submitted
 from nesa.protocol.errors import Incompatible, InvalidInput, Unavailable
 from nesa.protocol.ids import Address, VersionId, VersionRoot
 from nesa.protocol.outcomes import members_digest
@@ -27,28 +26,15 @@ async def reward_call(connection: Connection, query: AnyQuery) -> ContractCall:
     """
     submitted = await find_submitted(connection, query)
     history = await find_query(connection, submitted.query.query_id)
-    outcome = settled_outcome(history)
+    outcome = history.outcome
+    if outcome is None:
+        number = history.requested.query_id
+        raise InvalidInput(f"query {number} is not answered, so nobody worked for it yet")
     version = await _version(connection, history.query.version_id)
     members = await _members(connection, history, outcome)
     root = VersionRoot(version.root)
     emitter = RewardEmitter.of(connection)
     return emitter.reward(history.query, outcome, members, version.developer, root)
-
-
-def settled_outcome(history: QueryHistory) -> Outcome:
-    """The outcome as the market keeps it now: slots that were claimed later are paid as well.
-
-    Raises:
-        InvalidInput: the query is not answered.
-    """
-    if history.fulfilled is None:
-        number = history.requested.query_id
-        raise InvalidInput(f"query {number} is not answered, so nobody worked for it yet")
-    outcome = history.fulfilled.outcome
-    shards = list(outcome.shards)
-    for claim in history.claims:
-        shards[claim.shard] = replace(shards[claim.shard], paid=claim.paid)
-    return replace(outcome, shards=tuple(shards))
 
 
 async def _version(connection: Connection, version_id: VersionId) -> VersionRegistered:

@@ -9,9 +9,9 @@ from typing import TypeAlias
 from nesa.chain.committees import DrawnCommittees
 from nesa.chain.connection import Block
 from nesa.chain.events import QueryFulfilled
-from nesa.client.history import QueryHistory
+from nesa.chain.history import QueryHistory
 from nesa.protocol.ids import Amount, Timestamp
-from nesa.protocol.queries import Query, QueryStatus
+from nesa.protocol.queries import CallbackResult, Query, QueryStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,26 @@ class Fulfilled:
 
 
 @dataclass(frozen=True, slots=True)
+class Finalised:
+    """All windows are over and the answer stood."""
+
+
+@dataclass(frozen=True, slots=True)
+class Overturned:
+    """The answer was shown to be wrong: this much of the fee went back to the requester, the rest
+    is owed by those who signed it."""
+
+    returned: Amount
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """The requester of a CHALLENGED query was called with its answer."""
+
+    callback: CallbackResult
+
+
+@dataclass(frozen=True, slots=True)
 class Expired:
     """The deadline passed without an answer: the fee can be refunded, or another attempt opened."""
 
@@ -59,16 +79,20 @@ class Closed:
     returned: Amount
 
 
-Stage: TypeAlias = Requested | Drawn | Fulfilled | Expired | Refunded | Closed
+Stage: TypeAlias = (
+    Requested | Drawn | Fulfilled | Finalised | Overturned | Delivered | Expired | Refunded | Closed
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """What one look at the chain shows of a query; `committees` is None before the draw."""
+    """What one look at the chain shows of a query; `committees` is None before the draw, `is_final`
+    says whether an answer's windows are over and nobody disputes it."""
 
     head: Block
     history: QueryHistory
     committees: DrawnCommittees | None
+    is_final: bool = False
 
 
 def next_stage(sight: Sight, told: tuple[Stage, ...]) -> Stage | None:
@@ -82,7 +106,7 @@ def next_stage(sight: Sight, told: tuple[Stage, ...]) -> Stage | None:
 
 def is_over(told: tuple[Stage, ...]) -> bool:
     """Whether nothing more can happen."""
-    return any(isinstance(stage, Refunded | Closed) for stage in told)
+    return any(isinstance(stage, Refunded | Closed | Overturned) for stage in told)
 
 
 def _life(sight: Sight) -> Iterator[Stage]:
@@ -95,6 +119,12 @@ def _life(sight: Sight) -> Iterator[Stage]:
     answer = history.fulfilled
     if answer and committees and answer.outcome.seed == committees.seed_hash:
         yield Fulfilled(answer)
+    if sight.is_final:
+        yield Finalised()
+    if history.overturned:
+        yield Overturned(history.overturned.returned)
+    if history.delivered:
+        yield Delivered(history.delivered.callback)
     if history.refunded:
         yield Refunded(history.refunded.amount)
     if history.closed:

@@ -38,7 +38,10 @@ class Seat:
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """A miner or an oracle: its name, its folder, where it listens, and its addresses."""
+    """A miner, an oracle or a watchtower: its name, its folder, where it listens, its addresses.
+
+    `group` are words between its command and what it is to do. A watchtower has one account only.
+    """
 
     name: str
     command: str
@@ -46,6 +49,7 @@ class Operator:
     port: int
     owner: Address
     signer: Address
+    group: tuple[str, ...] = ()
 
     @property
     def endpoint(self) -> str:
@@ -89,8 +93,23 @@ class Founder:
         if command == MINER:
             words += ["--store", str(self._layout.store)]
         said = await self._run(name, command, words, folder)
-        keys = {key: Address(str(said[key])) for key in ("owner", "signer")}
-        return Operator(name, command, folder, port, **keys)
+        owner, signer = (Address(str(said[key])) for key in ("owner", "signer"))
+        return Operator(name, command, folder, port, owner, signer)
+
+    async def found_watchtower(self, name: str) -> Operator:
+        """A new watchtower with a key of its own; it needs NES and coin before it can challenge.
+
+        Raises:
+            Unavailable: its `init` failed; the message has the end of its log.
+        """
+        folder, port = self._layout.operator(name), free_port()
+        write_password(folder.with_suffix(".password"), secrets.token_urlsafe(24))
+        words = [*WATCHTOWER, "init", "--dir", str(folder), "--rpc-url", self._foundation.chain.url]
+        words += ["--deployment", str(deployment_path(self._layout.deployments, CHAIN_ID))]
+        words += ["--port", str(port), "--store", str(self._layout.store)]
+        said = await self._run(name, MINER, [*words, "--light-keys", "--json"], folder)
+        account = Address(str(said["account"]))
+        return Operator(name, MINER, folder, port, account, account, WATCHTOWER)
 
     async def register(self, operator: Operator, seat: Seat | None) -> None:
         """Stake and take a seat; None is an oracle's.
@@ -106,7 +125,7 @@ class Founder:
 
     async def start(self, operator: Operator) -> Running:
         """Start its daemon; `wait_until_ready` says when it works."""
-        words = ["run", "--dir", str(operator.folder)]
+        words = [*operator.group, "run", "--dir", str(operator.folder)]
         return await self._supervisor.start(
             self._program(operator.name, operator.command, words, operator.folder)
         )
@@ -142,6 +161,8 @@ class Founder:
 
 MINER: Final = "nesa-miner"
 ORACLE: Final = "nesa-oracle"
+WATCHTOWER: Final = ("watchtower",)
+"""Words of `MINER` that are a watchtower's."""
 
 
 def find_script(name: str) -> str:

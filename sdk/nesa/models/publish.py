@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Final, Self
 
 from nesa.models.answers import read_answers
-from nesa.models.folder import ANSWERS, INDEX, CompiledModel, circuit_path, load
-from nesa.models.index import Index, decode_index, read_outline, unword, word
+from nesa.models.folder import ANSWERS, INDEX, PARAMETERS, CompiledModel, circuit_path, load
+from nesa.models.graph import Table
+from nesa.models.index import Index, decode_index, read_outline, read_table, unword, word
 from nesa.models.proving.circuits import Circuit, require_digest
 from nesa.models.proving.reference_string import ReferenceFile
 from nesa.models.proving.verifier import code_hash, runtime_of
@@ -162,6 +163,18 @@ class PublishedVersion:
             InvalidModel: the version was published without.
         """
         return read_answers(self.file(ANSWERS), shard)
+
+    def table(self) -> Table:
+        """The whole table with its constants.
+
+        Raises:
+            InvalidModel: the index holds no legal table.
+            IntegrityError: it is another one than the index names.
+        """
+        table = read_table(self.index, self.file(PARAMETERS))
+        if table.operators_root != unword(self.index.operators_root):
+            raise IntegrityError(f"the table of {self.index.card.name} is not that of its index")
+        return table
 
     def most_stacked(self, shard: int) -> int:
         """How many queries may run at once in a shard; see `nesa.models.stacking`.

@@ -1,13 +1,14 @@
 """A challenge of one signed digest: who may still act, how it ends, and who pays whom.
 
 A challenge has a game for each signer that defends the digest (`nesa.models.disputes`). Here a game
-is no more than its result. Sums are NES units; halves are rounded down for whoever is paid, and the
-rest is burned. docs/disputes.md has the table that `settlement` is.
+is no more than its result. Signers answer with their stake, so only the challenger deposits. Sums
+are NES units; halves are rounded down for whoever is paid, and the rest is burned. docs/disputes.md
+has the table that `settlement` is; `DisputeCourt` does the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TypeAlias, assert_never
@@ -27,10 +28,11 @@ class Result(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Stakes:
-    """What is at stake: bonds of either side, and the stake of a seat."""
+    """What is at stake: the challenger's bond, the penalty of a defence that runs out of time, and
+    the stake of a seat."""
 
-    challenger_bond: int
-    defender_bond: int
+    bond: int
+    penalty: int
     seat_stake: int
 
 
@@ -39,10 +41,11 @@ class Challenge:
     """One challenger against one digest of these `signers`.
 
     Defences are taken until `defence_ends`, in seconds of the chain's clock; `defences` keeps them
-    in the order in which they came.
+    in the order in which they came. `requester` asked the query.
     """
 
     challenger: Address
+    requester: Address
     signers: tuple[Address, ...]
     stakes: Stakes
     defence_ends: int
@@ -77,18 +80,18 @@ Verdict: TypeAlias = Undecided | Standing | Fallen
 
 @dataclass(frozen=True, slots=True)
 class Slash:
-    """Stake to take from a signer, and how much of it the challenger gets at most."""
+    """Stake to take from a signer, as far as it is there, and whom half of it goes to."""
 
     signer: Address
     amount: int
-    reward: int
+    beneficiary: Address
 
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """What an ending pays out of the bonds, what of them is burned, and who is slashed."""
+    """What becomes of the challenger's bond, and who is slashed."""
 
-    paid: Mapping[Address, int]
+    credits: Mapping[Address, int]
     burned: int
     slashes: tuple[Slash, ...]
 
@@ -132,39 +135,50 @@ def verdict(challenge: Challenge, now: int) -> Verdict:
     return Fallen()
 
 
-def settlement(challenge: Challenge, ending: Ending) -> Settlement:
-    """Who pays whom when a challenge has ended.
+def settlement(
+    challenge: Challenge, ending: Ending, kept: int = 0, convicted: Collection[Address] = ()
+) -> Settlement:
+    """Who pays whom in a challenge that has ended, over its whole course.
 
-    A signer that was slashed for the digest before is not slashed again: that is the vault's caller
-    to know, here everybody is named.
+    `kept` is what honest work kept of the query's fee when the digest fell: the requester gets it
+    back out of the slashes. Signers who are `convicted` of another challenge or of equivocation
+    lost their seat's stake for this shard before, and do not lose it twice.
     """
-    stakes, challenger = challenge.stakes, challenge.challenger
-    paid: dict[Address, int] = {}
-    held = stakes.challenger_bond + stakes.defender_bond * len(challenge.defences)
-    for signer, result in challenge.defences:
-        is_lost = result in (Result.LOST_BY_TIME, Result.LOST_BY_FACT)
-        payee, share = (challenger, 2) if is_lost else (signer, 1)
-        paid[payee] = paid.get(payee, 0) + stakes.defender_bond // share
+    bond = challenge.stakes.bond
     match ending:
         case Standing(winner):
-            paid[winner] = paid.get(winner, 0) + stakes.challenger_bond // 2
+            credits, burned = {winner: bond // 2}, bond - bond // 2
         case Fallen() | FallenElsewhere():
-            paid[challenger] = paid.get(challenger, 0) + stakes.challenger_bond
+            credits, burned = {challenge.challenger: bond}, 0
         case _:
             assert_never(ending)
-    slashes = tuple(
-        Slash(signer, stakes.seat_stake, stakes.seat_stake // 2)
-        for signer in _convicted(challenge, ending)
-    )
-    return Settlement(paid, held - sum(paid.values()), slashes)
+    slashes = [*_of_games(challenge, convicted)]
+    if ending == Fallen():
+        slashes += _of_a_fall(challenge, kept, {*convicted, *_convicted_in(challenge)})
+    return Settlement(credits, burned, tuple(slashes))
 
 
-def _convicted(challenge: Challenge, ending: Ending) -> tuple[Address, ...]:
-    match ending:
-        case Fallen():
-            return challenge.signers
-        case Standing() | FallenElsewhere():
-            return tuple(
-                signer for signer, result in challenge.defences if result is Result.LOST_BY_FACT
-            )
-    assert_never(ending)
+def _convicted_in(challenge: Challenge) -> Iterator[Address]:
+    return (signer for signer, result in challenge.defences if result is Result.LOST_BY_FACT)
+
+
+def _of_games(challenge: Challenge, convicted: Collection[Address]) -> Iterator[Slash]:
+    stakes = challenge.stakes
+    for signer, result in challenge.defences:
+        if result is Result.LOST_BY_TIME:
+            yield Slash(signer, stakes.penalty, challenge.challenger)
+        elif result is Result.LOST_BY_FACT and signer not in convicted:
+            yield Slash(signer, stakes.seat_stake, challenge.challenger)
+
+
+def _of_a_fall(challenge: Challenge, kept: int, convicted: Collection[Address]) -> Iterator[Slash]:
+    # The first seats' stakes repay the requester, as long as their stake is there.
+    stake = challenge.stakes.seat_stake
+    for signer in challenge.signers:
+        if signer in convicted:
+            continue
+        back = min(kept, stake // 2)
+        if back:
+            yield Slash(signer, 2 * back, challenge.requester)
+        yield Slash(signer, stake - 2 * back, challenge.challenger)
+        kept -= back

@@ -6,15 +6,20 @@ from dataclasses import dataclass
 
 from nesa.protocol.ids import Amount
 from nesa.protocol.parameters import BPS, QueryParameters
-from nesa.protocol.queries import Query
+from nesa.protocol.queries import Assurance, Query
 
 
 @dataclass(frozen=True, slots=True)
 class FeeSplit:
-    """Shares of one query's fee; `slot` is what each of the K * r member slots earns."""
+    """Shares of one query's fee.
+
+    `slot` is what each of the K * r member slots earns, `delivery` what is left for whoever
+    delivers a CHALLENGED answer.
+    """
 
     slot: Amount
     oracle: Amount
+    delivery: Amount
     royalty: Amount
     reviewers: Amount
     treasury: Amount
@@ -26,17 +31,20 @@ def base_fee(price: int, shards: int, replicas: int) -> Amount:
 
 
 def split_fee(query: Query) -> FeeSplit:
-    """Shares of `query`: proofs are paid to those who prove, the callback to the oracle."""
+    """Shares of `query`: proofs are paid to those who prove, the callback to who calls."""
     rules: QueryParameters = query.rules
     slots = query.shards * query.replicas
     slot = (_share(query.base_fee, rules.miners_bps) + query.proof_fee) // slots
-    oracle = _share(query.base_fee, rules.oracle_bps) + query.callback_fee
+    is_late = query.assurance is Assurance.CHALLENGED
+    delivery = query.callback_fee if is_late else 0
+    oracle = _share(query.base_fee, rules.oracle_bps) + query.callback_fee - delivery
     royalty = _share(query.base_fee, rules.royalty_bps)
     reviewers = _share(query.base_fee, rules.reviewers_bps)
-    treasury = query.fee - slot * slots - oracle - royalty - reviewers
+    treasury = query.fee - slot * slots - oracle - delivery - royalty - reviewers
     return FeeSplit(
         Amount(slot),
         Amount(oracle),
+        Amount(delivery),
         Amount(royalty),
         Amount(reviewers),
         Amount(treasury),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from eth_abi.abi import encode
@@ -55,6 +56,15 @@ def outcome_from_abi(values: tuple[Any, ...]) -> Outcome:
     terms, seed, output_hash, reporter, fulfilled_at, shards = values
     settled = tuple(ShardOutcome(*shard) for shard in shards)
     return Outcome(terms, seed, output_hash, reporter, fulfilled_at, settled)
+
+
+def after_claims(outcome: Outcome, paid: Mapping[int, int]) -> Outcome:
+    """The outcome once slots were claimed; `paid` has a bit for each place, by shard."""
+    shards = tuple(
+        replace(shard, paid=shard.paid | paid.get(index, 0))
+        for index, shard in enumerate(outcome.shards)
+    )
+    return replace(outcome, shards=shards)
 
 
 def members_digest(signers: Sequence[Address]) -> Digest:

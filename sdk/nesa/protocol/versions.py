@@ -55,8 +55,13 @@ def version_root(
     `operators_root` is the Merkle root over the rows of the operator table, `metadata_digest` the
     hash of the model card (scales, accuracies, reference string).
     """
-    shards_hash = keccak(encode([f"{SHARD_ABI}[]"], [[shard.as_abi() for shard in shards]]))
-    return VersionRoot(keccak(VERSION_ROOT_DOMAIN + operators_root + shards_hash + metadata_digest))
+    shown = operators_root + shards_digest(shards) + metadata_digest
+    return VersionRoot(keccak(VERSION_ROOT_DOMAIN + shown))
+
+
+def shards_digest(shards: Sequence[ShardFacts]) -> Digest:
+    """What a version's root holds of its shards: keccak-256 of their ABI encoding."""
+    return Digest(keccak(encode([f"{SHARD_ABI}[]"], [[shard.as_abi() for shard in shards]])))
 
 
 def version_id(developer: Address, root: VersionRoot) -> VersionId:

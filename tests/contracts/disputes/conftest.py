@@ -3,11 +3,19 @@
 import boa
 import pytest
 
-from tests.deployment import deployer
+from tests.contracts.disputes.disputed import (
+    answer,
+    ask,
+    build_disputed_world,
+    deploy_court,
+    honest_witness,
+    lying_witness,
+    rich,
+)
 from tests.judging import Judges
-from tests.market_fixtures import client, deployed_world, outsider, world
+from tests.market_fixtures import client, outsider
 
-__all__ = ["client", "deployed_world", "outsider", "world"]
+__all__ = ["client", "outsider"]
 
 
 @pytest.fixture(scope="session")
@@ -16,14 +24,47 @@ def judges() -> Judges:
     return Judges.deploy()
 
 
-@pytest.fixture
-def court(world):
-    lower = world.lower
-    made = deployer("disputes/DisputeCourt").deploy(world.market, lower.vault, lower.parameters)
-    lower.vault.set_slasher(made, sender=lower.vault._immutables.SLASHER_SETTER)
-    return made
+@pytest.fixture(scope="session")
+def deployed_world():
+    built = build_disputed_world()
+    return built, deploy_court(built)
 
 
 @pytest.fixture
-def challenger():
-    return boa.env.generate_address("challenger")
+def world(deployed_world):
+    with boa.env.anchor():
+        yield deployed_world[0]
+
+
+@pytest.fixture
+def court(deployed_world):
+    return deployed_world[1]
+
+
+@pytest.fixture
+def challenger(world, court):
+    return rich(world, "challenger", court)
+
+
+@pytest.fixture
+def truth():
+    """All values of an honest member."""
+    return honest_witness()
+
+
+@pytest.fixture
+def lie(truth):
+    """Those of a member whose first shard ends in a wrong element."""
+    return lying_witness(truth)
+
+
+@pytest.fixture
+def right(world, court, client, truth):
+    """A query that was answered rightly."""
+    return answer(world, court, ask(world, client, truth), truth)
+
+
+@pytest.fixture
+def wrong(world, court, client, truth, lie):
+    """A query whose first shard was answered wrongly."""
+    return answer(world, court, ask(world, client, truth), lie)

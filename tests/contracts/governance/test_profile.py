@@ -27,7 +27,7 @@ def test_requests_read_both_packed_words(parameters):
     rules, limits = parameters.request_terms()
     assert QueryParameters.unpack(rules) == QUERY_PARAMETERS
     assert rules == QUERY_PARAMETERS.pack()
-    widths = (32, 32, 16, 64, 16, 8)
+    widths = (32, 32, 16, 64, 16, 8, 16, 16)
     for value, width in zip(astuple(REQUEST_LIMITS), widths, strict=True):
         assert limits & (1 << width) - 1 == value
         limits >>= width

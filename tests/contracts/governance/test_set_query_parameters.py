@@ -27,8 +27,8 @@ def test_the_owner_sets_all_of_them(parameters, owner):
         ({"dispute_window": 0}, "parameters: no dispute window"),
         ({"defence_window": 0}, "parameters: no defence window"),
         ({"move_window": 0}, "parameters: no move window"),
-        ({"defence_window": 2**24}, "parameters: dispute clock too long"),
-        ({"move_window": 2**24}, "parameters: dispute clock too long"),
+        ({"defence_window": 2**24}, "parameters: clock too long"),
+        ({"move_window": 2**24}, "parameters: clock too long"),
     ],
 )
 def test_out_of_bounds_reverts(parameters, owner, change, reason):

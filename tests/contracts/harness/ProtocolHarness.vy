@@ -55,7 +55,7 @@ def outcome_hash(outcome: IQueryMarket.Outcome) -> bytes32:
 
 
 @external
-@pure
+@view
 def split_fee(query: IQueryMarket.Query) -> query_terms.FeeSplit:
     return query_terms.split_fee(query)
 

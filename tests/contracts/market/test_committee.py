@@ -8,9 +8,10 @@ from tests.deployment import deployer, load_harness
 from tests.market import seed_of
 
 
-def empty_committee():
+def empty_committee(lower):
     """A committee over a vault in which nobody is active."""
-    return deployer("market/Committee").deploy(load_harness("SeatBook"))
+    seats = load_harness("SeatBook")
+    return deployer("market/Committee").deploy(seats, lower.registry, lower.router)
 
 
 def test_a_draw_without_enough_seats_reverts(world, client):
@@ -18,7 +19,7 @@ def test_a_draw_without_enough_seats_reverts(world, client):
     reports = report_words(world.reports(query))
     arguments = (world.market, query.as_abi(), seed_of(query), reports, bytes(32), client)
     with boa.reverts("committee: too few seats"):
-        empty_committee().check(*arguments)
+        empty_committee(world.lower).check(*arguments)
 
 
 def test_anybody_may_ask_for_a_verdict(world, client):

@@ -12,14 +12,13 @@ def test_without_a_credit_window_reverts(world):
         deployer("market/QueryMarket").deploy(
             lower.token,
             lower.parameters,
-            lower.registry,
             lower.vault,
-            lower.router,
             world.committee,
+            world.pricing,
             0,
         )
 
 
-@pytest.mark.parametrize("name", ["market", "committee"])
+@pytest.mark.parametrize("name", ["market", "committee", "pricing"])
 def test_the_code_fits_a_contract(world, name):
     assert len(boa.env.get_code(getattr(world, name).address)) <= 24_576

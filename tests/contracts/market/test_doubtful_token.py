@@ -18,7 +18,7 @@ def token():
 def doubtful(world, token):
     """The same world with a market that is bound to that token."""
     lower = world.lower
-    below = (lower.parameters, lower.registry, lower.vault, lower.router, world.committee)
+    below = (lower.parameters, lower.vault, world.committee, world.pricing)
     market = deployer("market/QueryMarket").deploy(token, *below, CREDIT_WINDOW)
     return replace(world, market=market)
 

@@ -79,14 +79,14 @@ def test_the_first_prover_keeps_its_place(world, client, outsider):
 
 def test_the_wrong_number_of_proofs_reverts(world, client):
     query = proved(world, client, 2)
-    with boa.reverts("market: wrong proof count"):
+    with boa.reverts("committee: wrong proof count"):
         world.fulfil_proved(query, proofs=world.proofs(query)[:1])
 
 
 def test_the_wrong_number_of_tensors_reverts(world, client):
     query = proved(world, client, 2)
     tensors = TENSORS[2]
-    with boa.reverts("market: wrong tensor count"):
+    with boa.reverts("committee: wrong tensor count"):
         world.fulfil_proved(query, tensors=(tensors[0], tensors[2]))
 
 
@@ -111,5 +111,5 @@ def test_a_true_proof_of_another_answer_than_attested_reverts(world, client):
         bytes(4),
     )
     proof = true_proof([INPUT_EDGE, OUTPUT_EDGE], tensors)
-    with boa.reverts("market: proof of other output"):
+    with boa.reverts("committee: proof of other output"):
         world.fulfil_proved(query, [work.report() for work in works], tensors, [proof])

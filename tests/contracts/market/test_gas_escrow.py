@@ -130,6 +130,29 @@ def test_a_refunded_query_gives_everybody_its_own_back(escrow, world, query, dep
     assert escrow.total_held() == SUM + 1
 
 
+@pytest.fixture
+def overturned(escrow, world, query, depositor):
+    """An answer that a court found wrong before its reporter came."""
+    escrow.deposit(query.query_id, value=SUM, sender=depositor)
+    outcome = world.fulfil(query)
+    world.court()
+    world.hold(query, outcome)
+    world.overturn(query, outcome)
+    return outcome
+
+
+def test_an_overturned_answer_may_be_settled_all_the_same(escrow, query, depositor, overturned):
+    assert settle(escrow, query, overturned) == SUM
+    with boa.reverts("escrow: nothing is held"):
+        escrow.reclaim(query.query_id, depositor)
+
+
+def test_or_its_depositor_comes_first(escrow, query, depositor, overturned):
+    assert escrow.reclaim(query.query_id, depositor) == SUM
+    with boa.reverts("escrow: nothing to settle"):
+        settle(escrow, query, overturned)
+
+
 def test_a_retried_query_keeps_its_deposits(escrow, world, query, depositor, client):
     escrow.deposit(query.query_id, value=SUM, sender=depositor)
     go_to(query.answer_deadline + 1)

@@ -93,7 +93,7 @@ def test_a_sealed_query_brings_its_own_digest(world, client):
 @pytest.mark.parametrize(
     "changes",
     [
-        {"assurance": Assurance.CHALLENGED},
+        {"assurance": Assurance.CHALLENGED, "privacy": Privacy.SEALED},
         {"assurance": Assurance.AGREED | Assurance.CHALLENGED},
         {"assurance": Assurance.AGREED | Assurance.PROVED},
         {"assurance": 0},
@@ -152,10 +152,11 @@ def test_without_money_it_reverts(world, outsider):
         world.request(outsider)
 
 
-def test_past_what_the_seats_could_repay_reverts(world, client):
+@pytest.mark.parametrize("assurance", [Assurance.AGREED, Assurance.CHALLENGED])
+def test_past_what_the_seats_could_repay_reverts(world, client, assurance):
     # 1,000 NES a seat, 3 of them lie in a quorum, half of it may be open: 1,500 NES.
     world.lower.registry.set_price(world.versions[1], 200 * ONE_NES, 0, sender=world.developer)
-    world.request(client)
+    world.request(client, assurance=assurance)
     assert world.market.open_fees(world.versions[1]) == 800 * ONE_NES
     with boa.reverts("market: exposure cap"):
         world.request(client)
@@ -192,12 +193,9 @@ def test_an_answer_frees_the_version_again(world, client):
     assert world.market.open_fees(world.versions[1]) == 0
 
 
-@pytest.mark.parametrize(
-    "name", ["token", "parameters", "registry", "vault", "router", "committee", "market"]
-)
+@pytest.mark.parametrize("name", ["token", "parameters", "vault", "committee", "pricing", "market"])
 def test_no_contract_of_the_protocol_can_ask(world, name):
-    contracts = {"committee": world.committee, "market": world.market}
-    own = contracts.get(name) or getattr(world.lower, name)
+    own = getattr(world, name, None) or getattr(world.lower, name)
     with boa.reverts("market: own contract"):
         world.request(own.address)
 

@@ -42,14 +42,22 @@ class QueryName(click.ParamType):
     type=click.Path(path_type=Path, dir_okay=False),
     help="File with the key of a sealed query, as `nesa query` leaves it when it is interrupted.",
 )
+@click.option(
+    "--early", is_flag=True, help="Show a CHALLENGED answer while it can still be disputed."
+)
 @network_options
 @json_option
 def answer(
-    target: Target, query: QueryId | Digest, content_key: Path | None, as_json: bool
+    target: Target,
+    query: QueryId | Digest,
+    content_key: Path | None,
+    early: bool,
+    as_json: bool,
 ) -> None:
     """Wait for the answer of QUERY, which was asked before, and show it.
 
-    QUERY is its number, or the hash of the transaction that asked it.
+    QUERY is its number, or the hash of the transaction that asked it. A CHALLENGED answer is waited
+    for until nobody can dispute it any more.
     """
     key = None if content_key is None else read_content_key(content_key)
 
@@ -61,6 +69,6 @@ def answer(
                 f"--content-key {key_file(submitted.query_id)}"
             )
         with keeping(submitted):
-            return await client.result(submitted)
+            return await client.result(submitted, early=early)
 
     show_answer(connected(target, wait), as_json=as_json)

@@ -5,24 +5,24 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import click
 
 from nesa.cli.features import Given, read_features
-from nesa.cli.output import console, json_option, plain, show
+from nesa.cli.output import console, json_option, moment, plain, show
 from nesa.cli.quantities import Nes, WholeNumber
 from nesa.cli.resuming import Departure, keeping
 from nesa.cli.session import Target, connected, network_options
-from nesa.client.answers import Answer
+from nesa.client.answers import Answer, SubmittedQuery
 from nesa.client.client import Client
 from nesa.client.ordering import choose_content_key
 from nesa.client.payment import in_nes
+from nesa.client.watching import Fulfilled, Stage
 from nesa.protocol.ids import Amount
+from nesa.protocol.outcomes import closing_time
 from nesa.protocol.queries import Assurance
-
-OFFERED: Final = (Assurance.AGREED, Assurance.PROVED)
-"""What the market takes queries for; it refuses the others so far."""
 
 MOST_SHOWN: Final = 8
 """How many numbers of a tensor are shown."""
@@ -64,10 +64,10 @@ class QueryCommand(click.Command):
 @click.argument("input_", metavar="INPUT")
 @click.option(
     "--assurance",
-    type=click.Choice([kind.name for kind in OFFERED], case_sensitive=False),
+    type=click.Choice([kind.name for kind in Assurance], case_sensitive=False),
     default=Assurance.AGREED.name,
     show_default=True,
-    help="How the answer must be backed.",
+    help="How the answer must be backed. CHALLENGED waits until nobody can dispute it any more.",
 )
 @click.option("--sealed", is_flag=True, help="Let only the drawn members read the query.")
 @click.option("--replicas", type=WholeNumber(1, 8), help="Members of each shard's committee.")
@@ -120,7 +120,18 @@ async def ask(client: Client, wish: Wish, departure: Departure, *, quiet: bool) 
             f"query {submitted.query_id} is on chain, paid {in_nes(submitted.query.fee)}"
         )
     with keeping(submitted):
-        return await client.result(submitted)
+        return await client.result(submitted, None if quiet else partial(_tell_wait, submitted))
+
+
+async def _tell_wait(submitted: SubmittedQuery, stage: Stage) -> None:
+    """Say why a CHALLENGED answer that is there is not shown yet."""
+    query = submitted.query
+    if query.assurance is Assurance.CHALLENGED and isinstance(stage, Fulfilled):
+        until = moment(closing_time(query, stage.event.outcome.fulfilled_at))
+        console().print(
+            f"answered, and disputable until {until}; `nesa answer {query.query_id} --early` "
+            "shows what it is now"
+        )
 
 
 def show_answer(answer: Answer, *, as_json: bool) -> None:
@@ -147,6 +158,7 @@ def _summary(answer: Answer) -> Mapping[str, Any]:
         **({"scores": scores or "none"} if answer.label is not None else {}),
         "query": answer.query_id,
         "backed": f"{answer.assurance.name}, {answer.privacy.name}, {answer.status.name}",
+        **({"disputable until": moment(until)} if (until := answer.disputable_until) else {}),
         "took": f"{answer.timings.seconds} s from block to block",
         "fee": in_nes(answer.fee.total),
         "gas": f"{answer.gas.fulfil:,} to deliver",

@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from nesa.chain.history import find_query
 from nesa.cli.demo.narration import Narrator, gas, nes
 from nesa.cli.demo.report import Check, SceneReport
 from nesa.cli.stages import describe
 from nesa.client.answers import Answer, SubmittedQuery
 from nesa.client.cards import Model
 from nesa.client.client import Client
-from nesa.client.history import find_query
 from nesa.client.watching import Stage
 from nesa.devnet.models import PublishedModel
 from nesa.devnet.network import Devnet

@@ -13,8 +13,10 @@ from nesa.protocol.errors import InvalidInput
 PROGRAM: Final = "scripts/lying_miner.py"
 
 
-async def replace_by_liar(devnet: Devnet, name: str) -> Operator:
+async def replace_by_liar(devnet: Devnet, name: str, *, defends: bool = False) -> Operator:
     """Stop the miner of that name and start the liar in its folder; returns once it is ready.
+
+    One that `defends` plays its lie to the end when it is challenged; others are silent.
 
     Raises:
         InvalidInput: there is no such miner.
@@ -24,11 +26,12 @@ async def replace_by_liar(devnet: Devnet, name: str) -> Operator:
     if operator is None:
         raise InvalidInput(f"this network has no {name}")
     await devnet.supervisor.stop(name)
+    words = ("--defend",) if defends else ()
     program = devnet.foundation.clone.root / PROGRAM
     await devnet.supervisor.start(
         Program(
             name=name,
-            command=(sys.executable, str(program), "--dir", str(operator.folder)),
+            command=(sys.executable, str(program), "--dir", str(operator.folder), *words),
             log=devnet.layout.log(f"{name}-lying"),
             environment=devnet.founder.environment(operator.folder),
         )

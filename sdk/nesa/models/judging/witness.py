@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Final
+from typing import Final, Self
 
 from nesa.models.graph import Integers, Opcode, Parameter, ParameterKind, Row, Table
 from nesa.models.judging.addresses import Address, address, columns_of
@@ -12,6 +12,7 @@ from nesa.models.judging.questions import MAX_LEAVES, MAX_NODES, Opening, Questi
 from nesa.models.judging.verdicts import extent_of
 from nesa.models.opcodes import operator
 from nesa.models.opcodes.operands import LEAF_OPERANDS, Fold, Source
+from nesa.models.reference import decode, evaluate
 from nesa.protocol.digests import bytes_root, tensor_digest
 from nesa.protocol.ids import Digest
 from nesa.protocol.openings import Tree, leaf_bytes
@@ -33,6 +34,16 @@ class Witness:
         self._bytes: dict[int, bytes] = {}
         self._trees: dict[int, Tree] = {}
         self._weights: dict[int, Tree] = {}
+
+    @classmethod
+    def of_shard(cls, table: Table, number: int, tensors: Sequence[bytes]) -> Self:
+        """Who ran one shard of a table, by its definition, on canonical bytes.
+
+        Raises:
+            InvalidTensor: an input that is not of its edge type.
+        """
+        shard = table.shards[number]
+        return cls(table, evaluate(table, shard, decode(table.types_of(shard.inputs), tensors)))
 
     def question(self, index: int, element: int) -> Question:
         """Asks for one element of the output of row `index`."""

@@ -117,11 +117,25 @@ def test_before_it_is_final_reverts(emitter, world, query):
         reward(emitter, world, query, outcome, members)
 
 
-def test_a_held_query_reverts(emitter, world, query, outsider):
-    world.market.set_court(outsider, sender=world.deployer)
+def test_a_held_query_reverts_until_it_stands(emitter, world, query):
+    world.court()
     members = members_of(world, query)
     outcome = world.fulfil(query)
-    world.market.hold(query.query_id, sender=outsider)
+    world.hold(query, outcome)
+    pass_blocks(1, 10_000)
+    with boa.reverts("emitter: not final"):
+        reward(emitter, world, query, outcome, members)
+    world.release(query, outcome)
+    go_to(world.market.closes_at(query.query_id) + 1)
+    assert reward(emitter, world, query, outcome, members) > 0
+
+
+def test_an_overturned_query_reverts(emitter, world, query):
+    world.court()
+    members = members_of(world, query)
+    outcome = world.fulfil(query)
+    world.hold(query, outcome)
+    world.overturn(query, outcome)
     pass_blocks(1, 10_000)
     with boa.reverts("emitter: not final"):
         reward(emitter, world, query, outcome, members)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from nesa.chain.history import find_query
 from nesa.cli.demo.cast import Cast, SceneRecorder
 from nesa.cli.demo.narration import nes
 from nesa.cli.demo.report import SceneReport
 from nesa.client.answers import Answer
-from nesa.client.history import find_query
 from nesa.protocol.ids import Address, Amount
 
 TITLE: Final = "Where the money went"

@@ -1,27 +1,28 @@
 # pragma version ~=0.4.3
+# pragma optimize gas
+# pragma evm-version prague
 """
 @title Pricing
 @license AGPL-3.0-only
-@notice What an order costs, whether it is offered, and the terms that it becomes.
+@notice What an order costs, whether it is offered, and the terms that it becomes; see `IPricing`.
+@custom:invariant 1. Open fees of a version stay within what a lying quorum's seats repay:
+    tests/contracts/market/test_request.py::test_past_what_the_seats_could_repay_reverts
+@custom:kill No switch and no state; a market without it takes no orders and answers all it has.
 """
 from ..interfaces import IModelRegistry
+from ..interfaces import IPricing
 from ..interfaces import IProtocolParameters
 from ..interfaces import IQueryMarket
 from ..interfaces import IStakeVault
 
-from . import attestation
-from . import credit_book
-from . import edge_type
-from . import parameter_words
-from . import query_terms
+implements: IPricing
 
-uses: credit_book
+from ..lib import attestation
+from ..lib import edge_type
+from ..lib import parameter_words
+from ..lib import query_terms
 
-# The terms of an order and what is needed of its version to read the input.
-struct Ordered:
-    query: IQueryMarket.Query
-    input_edge: bytes32
-
+MAX_ATTEMPTS: constant(uint256) = 3
 BPS: constant(uint256) = 10_000
 # Unit of gas that the callback price is for.
 GAS_UNIT: constant(uint256) = 1_000
@@ -33,12 +34,14 @@ PARAMETERS: immutable(IProtocolParameters)
 REGISTRY: immutable(IModelRegistry)
 VAULT: immutable(IStakeVault)
 EPOCH_SECONDS: immutable(uint256)
+# From the start of a query's epoch; seats are kept for that long.
+MAXIMUM_QUERY_SECONDS: immutable(uint256)
 
 
 @deploy
 def __init__(parameters: IProtocolParameters, registry: IModelRegistry, vault: IStakeVault):
     """
-    @notice Binds the module to what prices are made of.
+    @notice Binds the contract to what prices are made of, for good.
     @param parameters Protocol parameters.
     @param registry Versions of models.
     @param vault Operators and seats.
@@ -47,12 +50,17 @@ def __init__(parameters: IProtocolParameters, registry: IModelRegistry, vault: I
     REGISTRY = registry
     VAULT = vault
     EPOCH_SECONDS = staticcall vault.epoch_seconds()
+    MAXIMUM_QUERY_SECONDS = staticcall parameters.maximum_query_seconds()
 
 
-@internal
+@external
 @view
-def _ordered(order: IQueryMarket.Order) -> Ordered:
-    # The terms of an order but for its number and its input.
+def terms(
+    order: IQueryMarket.Order, requester: address
+) -> (IQueryMarket.Query, bytes32, uint256):
+    """
+    @notice The terms that an order would become now; see `IPricing`.
+    """
     self._check_offered(order)
     offer: IModelRegistry.Offer = staticcall REGISTRY.offer(order.version_id)
     parameters: uint256 = 0
@@ -60,19 +68,14 @@ def _ordered(order: IQueryMarket.Order) -> Ordered:
     parameters, limits_word = staticcall PARAMETERS.request_terms()
     limits: IProtocolParameters.RequestLimits = parameter_words.unpack_request_limits(limits_word)
     self._check_order(order, offer, limits)
-    rules: IProtocolParameters.QueryParameters = parameter_words.unpack_query_parameters(
-        parameters
-    )
     # A sealed answer is a ciphertext, whose length only its members know.
     if order.privacy == IQueryMarket.Privacy.OPEN:
         length: uint256 = edge_type.byte_length(offer.output_edge)
         assert length <= MAX_OUTPUT_BYTES, "market: output too large"
-    disputable: bool = rules.dispute_window <= credit_book.CREDIT_WINDOW
-    assert disputable, "market: dispute outlasts credit"
 
     query: IQueryMarket.Query = IQueryMarket.Query(
         query_id=0,
-        requester=msg.sender,
+        requester=requester,
         version_id=order.version_id,
         input_digest=order.input_digest,
         output_edge=offer.output_edge,
@@ -90,12 +93,32 @@ def _ordered(order: IQueryMarket.Order) -> Ordered:
         ),
         parameters=query_terms.with_royalty(parameters, offer.royalty_bps),
         opened_at=block.timestamp,
-        answer_deadline=block.timestamp + rules.answer_window,
+        answer_deadline=block.timestamp + parameter_words.answer_window(parameters),
         attempt=0,
         seed_block=block.number + 1,
     )
-    self._check_exposure(query, limits)
-    return Ordered(query=query, input_edge=offer.input_edge)
+    return query, offer.input_edge, self._exposure_cap(query, limits)
+
+
+@external
+@view
+def retried(query: IQueryMarket.Query) -> IQueryMarket.Query:
+    """
+    @notice The terms of another attempt of a query; see `IPricing`.
+    """
+    assert query.attempt + 1 < MAX_ATTEMPTS, "market: no attempt left"
+    rules: IProtocolParameters.QueryParameters = query_terms.rules(query)
+    again: IQueryMarket.Query = query
+    again.attempt += 1
+    again.opened_at = block.timestamp
+    again.answer_deadline = block.timestamp + rules.answer_window
+    again.seed_block = block.number + 1
+
+    # The last window of an answer in the last moment must close while the seats are still there.
+    ends_by: uint256 = again.answer_deadline + max(rules.claim_window, rules.dispute_window)
+    seated_until: uint256 = query.epoch * EPOCH_SECONDS + MAXIMUM_QUERY_SECONDS
+    assert ends_by <= seated_until, "market: too late to retry"
+    return again
 
 
 @internal
@@ -103,10 +126,12 @@ def _ordered(order: IQueryMarket.Order) -> Ordered:
 def _check_offered(order: IQueryMarket.Order):
     # Compared one by one, for a caller can set several flags at once.
     agreed: bool = order.assurance == IQueryMarket.Assurance.AGREED
+    challenged: bool = order.assurance == IQueryMarket.Assurance.CHALLENGED
     proved: bool = order.assurance == IQueryMarket.Assurance.PROVED
     open: bool = order.privacy == IQueryMarket.Privacy.OPEN
     sealed: bool = order.privacy == IQueryMarket.Privacy.SEALED
-    assert (agreed and (open or sealed)) or (proved and open), "market: not offered yet"
+    offered: bool = (agreed and sealed) or ((agreed or challenged or proved) and open)
+    assert offered, "market: not offered yet"
 
 
 @internal
@@ -138,12 +163,11 @@ def _proof_fee(order: IQueryMarket.Order, offer: IModelRegistry.Offer) -> uint25
 
 @internal
 @view
-def _check_exposure(
+def _exposure_cap(
     query: IQueryMarket.Query, limits: IProtocolParameters.RequestLimits
-):
-    # What is exposed never exceeds what the seats of a lying quorum could repay.
+) -> uint256:
+    # What the seats of a lying quorum could repay; nobody can lie in a proof.
+    if query.assurance == IQueryMarket.Assurance.PROVED:
+        return max_value(uint256)
     repayable: uint256 = limits.seat_stake * attestation.quorum(query.replicas)
-    cap: uint256 = repayable * limits.exposure_bps // BPS
-    exposed: uint256 = query_terms.exposed(query)
-    fits: bool = credit_book._open_fees(query.version_id) + exposed <= cap
-    assert exposed == 0 or fits, "market: exposure cap"
+    return repayable * limits.exposure_bps // BPS

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
 from nesa.chain.abi import interface
@@ -12,7 +12,9 @@ from nesa.chain.events import (
     AttemptOpened,
     ChainEvent,
     QueryClosed,
+    QueryDelivered,
     QueryFulfilled,
+    QueryOverturned,
     QueryRefunded,
     QueryRequested,
     SlotClaimed,
@@ -20,18 +22,25 @@ from nesa.chain.events import (
     decode_event,
 )
 from nesa.chain.logs import LogWindow
-from nesa.chain.sender import find_receipt
-from nesa.client.answers import AnyQuery, SubmittedQuery, number_of
-from nesa.protocol.errors import Incompatible, InvalidInput, Unavailable
+from nesa.protocol.errors import Incompatible, InvalidInput
 from nesa.protocol.ids import Address, BlockNumber, Digest, QueryId
-from nesa.protocol.queries import Query
+from nesa.protocol.queries import Outcome, Query
 
 LARGEST_CHUNK: Final = 10_000
 """Blocks that one request for logs covers at most; it is asked for fewer when a node refuses."""
 
 _Event = TypeVar("_Event")
 
-_LIFE: Final = (QueryRequested, AttemptOpened, QueryFulfilled, QueryClosed, QueryRefunded)
+_LIFE: Final = (
+    QueryRequested,
+    AttemptOpened,
+    QueryFulfilled,
+    SlotClaimed,
+    QueryOverturned,
+    QueryDelivered,
+    QueryClosed,
+    QueryRefunded,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +51,21 @@ class QueryHistory:
     query: Query
     fulfilled: QueryFulfilled | None = None
     claims: tuple[SlotClaimed, ...] = ()
+    overturned: QueryOverturned | None = None
+    delivered: QueryDelivered | None = None
     closed: QueryClosed | None = None
     refunded: QueryRefunded | None = None
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """The outcome as last announced: claims add to those who are paid."""
+        if self.fulfilled is None:
+            return None
+        outcome = self.fulfilled.outcome
+        shards = list(outcome.shards)
+        for claim in self.claims:
+            shards[claim.shard] = replace(shards[claim.shard], paid=claim.paid)
+        return replace(outcome, shards=tuple(shards))
 
 
 async def find_query(connection: Connection, query_id: QueryId) -> QueryHistory:
@@ -58,31 +80,12 @@ async def find_query(connection: Connection, query_id: QueryId) -> QueryHistory:
     return found
 
 
-async def find_submitted(connection: Connection, query: AnyQuery) -> SubmittedQuery:
-    """A query as `submit` returned it; one that is known otherwise is found, without its key.
-
-    Raises:
-        InvalidInput: the market knows no such query.
-        Unavailable: the transaction that names it is in no block.
-    """
-    if isinstance(query, SubmittedQuery):
-        return query
-    if isinstance(query, bytes):
-        number = await _number_in(connection, query)
-    else:
-        number = number_of(query)
-    history = await find_query(connection, number)
-    tx_hash = history.requested.log.tx_hash
-    return SubmittedQuery(history.query, tx_hash, await gas_used(connection, tx_hash))
-
-
 async def look_up_query(
     connection: Connection, query_id: QueryId, since: BlockNumber
 ) -> QueryHistory | None:
     """The history of a query that was asked in block `since` or later, None without one."""
     topic = f"0x{query_id.to_bytes(32, 'big').hex()}"
-    names = [kind.__name__ for kind in (*_LIFE, SlotClaimed)]
-    topics = [[_topic("QueryMarket", name) for name in names], topic]
+    topics = [[_topic("QueryMarket", kind.__name__) for kind in _LIFE], topic]
     return fold(await _events(connection, connection.deployment.market, topics, since))
 
 
@@ -97,6 +100,8 @@ def fold(events: list[ChainEvent]) -> QueryHistory | None:
         query=opened.query if opened else requested.query,
         fulfilled=_last(events, QueryFulfilled),
         claims=tuple(event for event in events if isinstance(event, SlotClaimed)),
+        overturned=_last(events, QueryOverturned),
+        delivered=_last(events, QueryDelivered),
         closed=_last(events, QueryClosed),
         refunded=_last(events, QueryRefunded),
     )
@@ -116,21 +121,6 @@ async def gas_used(connection: Connection, tx_hash: Digest) -> int:
     if not isinstance(receipt, dict):
         raise InvalidInput(f"there is no transaction 0x{tx_hash.hex()}")
     return quantity(receipt.get("gasUsed"))
-
-
-async def _number_in(connection: Connection, tx_hash: Digest) -> QueryId:
-    receipt = await find_receipt(connection, tx_hash)
-    if receipt is None:
-        raise Unavailable(
-            f"transaction 0x{tx_hash.hex()} is in no block; it may still be mined, and what never "
-            "is costs nothing"
-        )
-    market = connection.deployment.market.lower()
-    logs = (log for log in receipt.logs if log.address.lower() == market)
-    for event in map(decode_event, logs):
-        if isinstance(event, QueryRequested):
-            return event.query_id
-    raise InvalidInput(f"transaction 0x{tx_hash.hex()} asked nothing; nothing was paid by it")
 
 
 async def _events(

@@ -1,0 +1,63 @@
+"""The way of one account to the dispute court: what it reads there, and what it sends."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nesa.chain.abi import ContractCall
+from nesa.chain.connection import Connection
+from nesa.chain.contracts import Contracts
+from nesa.chain.court import Court
+from nesa.chain.history import QueryHistory, find_query
+from nesa.chain.sender import Receipt, Sender
+from nesa.protocol.errors import Incompatible
+from nesa.protocol.ids import Address, QueryId
+
+
+@dataclass(frozen=True, slots=True)
+class Courtroom:
+    """A court, and the only sender of the account that acts there."""
+
+    connection: Connection
+    sender: Sender
+    court: Court
+    contracts: Contracts
+
+    @classmethod
+    def open(cls, connection: Connection, sender: Sender) -> Courtroom:
+        """The court of the connection's deployment.
+
+        Raises:
+            Incompatible: the deployment has none.
+        """
+        address = connection.deployment.court
+        if address is None:
+            raise Incompatible("this deployment has no dispute court")
+        return cls(connection, sender, Court(connection, address), Contracts(connection))
+
+    async def send(self, call: ContractCall) -> Receipt:
+        """Send a call once; errors as `Sender.send`."""
+        return await self.sender.send(call)
+
+    async def history(self, query_id: QueryId) -> QueryHistory:
+        """What the chain says of a query; errors as `find_query`."""
+        return await find_query(self.connection, query_id)
+
+    async def operator_of(self, signer: Address) -> Address | None:
+        """Whose stake a signer answers with."""
+        return await self.contracts.vault.operator_of(signer, "latest")
+
+    async def collect(self, account: Address) -> bool:
+        """Withdraw what the court owes to an account, and the vault to the sender.
+
+        Returns whether there was anything.
+        """
+        calls = []
+        if await self.court.credit_of(account, "latest"):
+            calls.append(self.court.withdraw(account))
+        vault = self.contracts.vault
+        if account == self.sender.address and await vault.reward_of(account, "latest"):
+            calls.append(vault.withdraw_reward())
+        for call in calls:
+            await self.send(call)
+        return bool(calls)

@@ -1,0 +1,132 @@
+"""What one side owes in the disputes that it follows: values and rules; no clock, no network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TypeAlias, assert_never
+
+from nesa.chain.disputes import Ending
+from nesa.models.disputes.game import Side
+from nesa.protocol.ids import Address, Timestamp
+from nesa_miner.disputes.docket import Docket, FollowedChallenge, fell_elsewhere
+
+
+@dataclass(frozen=True, slots=True)
+class Defend:
+    """Answer for an output that this signer signed."""
+
+    challenge_id: int
+    signer: Address
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """Make the next move in the game of `signer`, after `moves` moves."""
+
+    challenge_id: int
+    signer: Address
+    moves: int
+
+
+@dataclass(frozen=True, slots=True)
+class Expire:
+    """End the game of `signer`, whose other side is late."""
+
+    challenge_id: int
+    signer: Address
+
+
+@dataclass(frozen=True, slots=True)
+class Conclude:
+    """End a challenge that is decided."""
+
+    challenge_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Collect:
+    """Withdraw what a challenge that ended paid."""
+
+    challenge_id: int
+
+
+Duty: TypeAlias = Defend | Reply | Expire | Conclude | Collect
+
+
+@dataclass(frozen=True, slots=True)
+class Standpoint:
+    """Who acts: as a signer of outputs, or as a challenger."""
+
+    side: Side
+    account: Address
+
+    def takes_part(self, followed: FollowedChallenge) -> bool:
+        """Whether a challenge is this one's affair."""
+        match self.side:
+            case Side.DEFENDER:
+                return self.account in followed.challenge.signers
+            case Side.CHALLENGER:
+                return self.account == followed.challenge.challenger
+        assert_never(self.side)
+
+
+def duties(docket: Docket, me: Standpoint, now: Timestamp) -> tuple[Duty, ...]:
+    """Everything that `me` has to do at chain time `now`, what is due first in front."""
+    mine = [followed for followed in docket.values() if me.takes_part(followed)]
+    mine.sort(key=lambda followed: followed.decided_at)
+    return tuple(duty for followed in mine for duty in _of_one(docket, followed, me, now))
+
+
+def ending_of(docket: Docket, followed: FollowedChallenge, now: Timestamp) -> Ending | None:
+    """How the court would conclude a challenge at `now`, None while it would not."""
+    if followed.winner is not None:
+        return Ending.STANDING
+    if fell_elsewhere(docket, followed):
+        return Ending.FALLEN_ELSEWHERE
+    if now > followed.challenge.defence_ends and not followed.has_open_games:
+        return Ending.FALLEN
+    return None
+
+
+def _of_one(
+    docket: Docket, followed: FollowedChallenge, me: Standpoint, now: Timestamp
+) -> Iterator[Duty]:
+    challenge_id = followed.challenge.challenge_id
+    if followed.ending is not None:
+        yield Collect(challenge_id)
+        return
+    ending = ending_of(docket, followed, now)
+    if ending is not None:
+        if _concludes(followed, ending, me, now):
+            yield Conclude(challenge_id)
+        return
+    if me.side is Side.DEFENDER and me.account not in followed.games:
+        yield from _defence(followed, me, now)
+    for signer, game in followed.games.items():
+        if game.to_move is None or (me.side is Side.DEFENDER and signer != me.account):
+            continue
+        is_late = now > game.deadline
+        if game.to_move is me.side and not is_late:
+            yield Reply(challenge_id, signer, len(game.moves))
+        elif game.to_move is not me.side and is_late:
+            yield Expire(challenge_id, signer)
+
+
+def _defence(followed: FollowedChallenge, me: Standpoint, now: Timestamp) -> Iterator[Duty]:
+    if now <= followed.challenge.defence_ends:
+        yield Defend(followed.challenge.challenge_id, me.account)
+
+
+def _concludes(followed: FollowedChallenge, ending: Ending, me: Standpoint, now: Timestamp) -> bool:
+    """Whether `me` concludes now: at once when it gains by the ending. Whoever else is held until
+    then does so when the one that gains has let a move window pass; nobody slashes itself."""
+    match ending:
+        case Ending.STANDING:
+            gains = followed.winner == me.account
+        case Ending.FALLEN | Ending.FALLEN_ELSEWHERE:
+            gains = me.side is Side.CHALLENGER
+    if gains:
+        return True
+    is_overdue = now > followed.decided_at + followed.challenge.move_window
+    return is_overdue and me.side is Side.DEFENDER and ending is not Ending.FALLEN

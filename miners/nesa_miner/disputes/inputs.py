@@ -1,0 +1,80 @@
+"""What a disputed shard was given: as it was kept, else computed again from the request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from nesa.models.disputes.traces import Charge
+from nesa.models.graph import Table
+from nesa.models.judging import Witness
+from nesa.protocol.digests import boundary_digest
+from nesa.protocol.evidence import decode_pieces
+from nesa.protocol.ids import Digest
+from nesa.protocol.messages import Handoff
+from nesa.protocol.queries import Query
+from nesa.protocol.wire import decode_message
+from nesa_miner.boundaries import decode_boundary
+from nesa_miner.jobs import Job, WorkKey
+from nesa_miner.journal import Journal
+from nesa_miner.surroundings import WitnessLibrary
+from nesa_miner.work import Tensors
+
+
+def kept_inputs(journal: Journal, query_id: int, in_digest: Digest) -> Iterator[Tensors]:
+    """Tensors that this miner may have been given under a digest, in any attempt."""
+    for job in journal.attempts(query_id):
+        if job.seed is not None:
+            yield from _kept_for(journal, job, WorkKey(job.key, job.seed, in_digest))
+
+
+async def witness_of(
+    library: WitnessLibrary,
+    query: Query,
+    sent: bytes,
+    charge: Charge,
+    kept: Iterable[Tensors] = (),
+) -> Witness:
+    """All values of a disputed shard of an open query, `sent` being the request's input.
+
+    What the shard was given is the first of `kept` that the charge names, else what the shards
+    before it make of the request; they may have been wrong, and then the charge is another one.
+
+    Raises:
+        InvalidInput: the version cannot be had, or the request is no input of it.
+        Unavailable, IntegrityError: see `WitnessLibrary.witness`.
+    """
+    table = await library.table(query.version_id)
+    for tensors in kept:
+        if digest_before(table, charge.shard, tensors) == charge.in_digest:
+            return await library.witness(query.version_id, charge.shard, tensors)
+    witness = await library.witness(query.version_id, 0, (sent,))
+    for number in range(charge.shard):
+        passed = outputs_of(witness, number)
+        witness = await library.witness(query.version_id, number + 1, passed)
+    return witness
+
+
+def outputs_of(witness: Witness, shard: int) -> Tensors:
+    """Canonical bytes of what a shard makes."""
+    return tuple(map(witness.encoded, witness.table.shards[shard].outputs))
+
+
+def digest_before(table: Table, shard: int, tensors: Tensors) -> Digest | None:
+    """Digest of tensors in front of a shard; None when they are not of its edges."""
+    edges = table.types_of(table.shards[shard].inputs)
+    if [len(data) for data in tensors] != [edge.nbytes for edge in edges]:
+        return None
+    return boundary_digest(edges, tensors)
+
+
+def _kept_for(journal: Journal, job: Job, work: WorkKey) -> Iterator[Tensors]:
+    boundary = journal.boundary(work)
+    if boundary is not None:
+        yield decode_boundary(boundary)
+    evidence = journal.evidence_of(work)
+    if evidence is not None:
+        yield from (piece.tensors_in for piece in decode_pieces(evidence))
+    for _, body in journal.handoffs(job.key, work.seed):
+        message = decode_message(body)
+        if isinstance(message, Handoff) and message.out_digest == work.in_digest:
+            yield message.tensors

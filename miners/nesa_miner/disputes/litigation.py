@@ -1,0 +1,286 @@
+"""One side's disputes: keeps what the court says, and does in time what is due.
+
+Nothing that was done is remembered but by the chain. After a kill, or when a reorganisation took a
+move back, the same events give the same duties, and the court refuses what comes twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import structlog
+
+from nesa.chain.disputes import Challenge
+from nesa.chain.events import ChainEvent, ChallengeEnded, ChallengeOpened, GameEnded, Moved
+from nesa.models.disputes.game import MOST_MOVES, Side
+from nesa.models.disputes.parties import Challenger, Defender
+from nesa.models.judging import Witness
+from nesa.protocol.errors import NesaError, Unavailable
+from nesa.protocol.ids import Address, Timestamp
+from nesa_miner.disputes.court_log import CourtLog
+from nesa_miner.disputes.courtroom import Courtroom
+from nesa_miner.disputes.docket import (
+    EMPTY,
+    Docket,
+    FollowedChallenge,
+    apply,
+    concerns,
+    fold,
+)
+from nesa_miner.disputes.duties import (
+    Collect,
+    Conclude,
+    Defend,
+    Duty,
+    Expire,
+    Reply,
+    Standpoint,
+    duties,
+)
+from nesa_miner.disputes.observability import DisputeMetrics
+from nesa_miner.disputes.playing import (
+    Accuse,
+    NextMove,
+    Play,
+    challengers_move,
+    defence,
+    defenders_move,
+)
+from nesa_miner.log_format import origin_of
+from nesa_miner.once import Once
+
+FIRST_PAUSE: Final = 0.5
+LONGEST_PAUSE: Final = 10.0
+KEPT_SECONDS: Final = 86_400
+"""How long a challenge that ended stays in the journal, for a reorganisation to undo its end."""
+
+log = structlog.get_logger("nesa_miner")
+
+Recompute = Callable[[Challenge], Awaitable[Witness]]
+"""All values of a challenged shard, by the definition of its table."""
+
+
+def longest_end(challenge: Challenge) -> Timestamp:
+    """When the last game of a challenge ends at the latest."""
+    return Timestamp(challenge.defence_ends + MOST_MOVES * challenge.move_window)
+
+
+@dataclass(slots=True)
+class Litigation:
+    """The disputes in which one account defends or challenges.
+
+    `docket` is what the journal holds; `indefensible` are challenges that this side would lose,
+    because it computes something else than it said.
+    """
+
+    me: Standpoint
+    court_log: CourtLog
+    room: Courtroom
+    recompute: Recompute
+    spawn: Callable[[Coroutine[Any, Any, None]], object]
+    clock: Callable[[], float]
+    metrics: DisputeMetrics
+    docket: Docket = field(default_factory=lambda: EMPTY)
+    indefensible: set[int] = field(default_factory=set)
+    _stored: Docket | None = None
+    _witnesses: Once[tuple[int, int], Witness] = field(default_factory=Once)
+    _defenders: dict[int, Defender] = field(default_factory=dict)
+    _challengers: dict[tuple[int, Address], Challenger] = field(default_factory=dict)
+    _busy: set[Duty] = field(default_factory=set)
+    _pauses: dict[Duty, float] = field(default_factory=dict)
+    _retry_at: dict[Duty, float] = field(default_factory=dict)
+
+    def store(
+        self, undone: Sequence[bytes], events: Sequence[tuple[bytes, ChainEvent]], now: Timestamp
+    ) -> None:
+        """Keep events by the keys of their logs; inside the transaction of the cursor.
+
+        `reload` takes them up once the transaction is through.
+        """
+        self.court_log.undo(undone)
+        docket = fold(self.court_log.events()) if undone else self.docket
+        for key, event in events:
+            if isinstance(event, ChallengeOpened | Moved | GameEnded | ChallengeEnded) and concerns(
+                docket, event, self.me.account
+            ):
+                self.court_log.keep(key, event)
+                docket = apply(docket, event)
+        self._stored = {number: one for number, one in docket.items() if not _is_old(one, now)}
+        for number in docket.keys() - self._stored.keys():
+            self.court_log.forget(number)
+
+    def reload(self) -> None:
+        """Take up what the journal holds."""
+        before, stored = self.docket, self._stored
+        self.docket = fold(self.court_log.events()) if stored is None else stored
+        for number, followed in self.docket.items():
+            if self.me.takes_part(followed):
+                self._tell(before.get(number), followed)
+        mine = [one for one in self.docket.values() if self.me.takes_part(one)]
+        is_open = {one.challenge.challenge_id for one in mine if one.ending is None}
+        self.metrics.open.set(len(is_open))
+        outputs = {self.docket[number].challenge.output for number in is_open}
+        self._witnesses.forget(lambda output: output not in outputs)
+        self._defenders = {key: one for key, one in self._defenders.items() if key in is_open}
+        self._challengers = {
+            key: one for key, one in self._challengers.items() if key[0] in is_open
+        }
+
+    def advance(self, now: Timestamp) -> None:
+        """Start everything that is due at chain time `now`."""
+        due = duties(self.docket, self.me, now)
+        for kept in (self._pauses, self._retry_at):
+            for duty in kept.keys() - set(due):
+                kept.pop(duty, None)
+        for duty in due:
+            if self._may_start(duty):
+                self._busy.add(duty)
+                self.spawn(self._try(duty))
+
+    def summary(self) -> list[dict[str, Any]]:
+        """The challenges under way in which this side takes part, for people."""
+        return [
+            {
+                "challenge": followed.challenge.challenge_id,
+                "query": followed.challenge.query_id,
+                "shard": followed.challenge.charge.shard,
+                "defence_ends": followed.challenge.defence_ends,
+                "given_up": followed.challenge.challenge_id in self.indefensible,
+                "games": {signer: len(game.moves) for signer, game in followed.games.items()},
+            }
+            for followed in self.docket.values()
+            if followed.ending is None and self.me.takes_part(followed)
+        ]
+
+    def _may_start(self, duty: Duty) -> bool:
+        is_hopeless = duty.challenge_id in self.indefensible and isinstance(duty, Defend | Reply)
+        waits = self._retry_at.get(duty, 0.0) > self.clock()
+        return not (is_hopeless or waits or duty in self._busy)
+
+    async def _try(self, duty: Duty) -> None:
+        """One try. The next comes after a growing pause, unless the chain says that it is done."""
+        kind, number = type(duty).__name__, duty.challenge_id
+        failed = min(2 * self._pauses.get(duty, FIRST_PAUSE / 2), LONGEST_PAUSE)
+        pause = LONGEST_PAUSE
+        try:
+            await self._perform(duty, self.docket[number])
+        except NesaError as error:
+            pause = failed
+            log.warning("put off", duty=kind, challenge=number, reason=str(error), seconds=pause)
+            self.metrics.failures.inc()
+        except Exception as error:
+            pause = failed
+            log.error("failed", duty=kind, challenge=number, **origin_of(error))
+            self.metrics.failures.inc()
+        finally:
+            self._busy.discard(duty)
+            self._pauses[duty] = pause
+            self._retry_at[duty] = self.clock() + pause
+
+    async def _perform(self, duty: Duty, followed: FollowedChallenge) -> None:
+        challenge, court = followed.challenge, self.room.court
+        match duty:
+            case Defend():
+                await self._defend(challenge)
+            case Reply(signer=signer):
+                await self._reply(challenge, signer, followed.games[signer].moves)
+            case Expire(signer=signer):
+                await self.room.send(court.expire(challenge, signer))
+                log.info("late side loses", challenge=challenge.challenge_id, signer=signer)
+            case Conclude():
+                await self._conclude(challenge)
+            case Collect():
+                await self._collect(challenge)
+
+    async def _defend(self, challenge: Challenge) -> None:
+        """Open this signer's game, unless it computes something else now than it signed."""
+        defender = await self._defender(challenge)
+        if await asyncio.to_thread(lambda: defender.charge) != challenge.charge:
+            self._give_up(challenge, "what was signed is not what the table gives")
+            return
+        move = await asyncio.to_thread(defence, defender, challenge.charge)
+        await self.room.send(self.room.court.defend(challenge, self.me.account, move))
+        self.metrics.moves.inc()
+        log.info("defence opened", challenge=challenge.challenge_id, query=challenge.query_id)
+
+    async def _reply(self, challenge: Challenge, signer: Address, moves: Sequence[bytes]) -> None:
+        move = await self._next_move(challenge, signer, moves)
+        court = self.room.court
+        match move:
+            case None:
+                self._give_up(challenge, "the other side's values are no different from ours")
+                return
+            case Play(position, data):
+                await self.room.send(court.play(challenge, signer, position, data))
+            case Accuse(position, accusation):
+                await self.room.send(court.convict(challenge, signer, position, accusation))
+        self.metrics.moves.inc()
+        number = challenge.challenge_id
+        log.info(
+            "moved", challenge=number, signer=signer, after=len(moves), kind=type(move).__name__
+        )
+
+    async def _next_move(
+        self, challenge: Challenge, signer: Address, moves: Sequence[bytes]
+    ) -> NextMove | None:
+        if self.me.side is Side.DEFENDER:
+            defender = await self._defender(challenge)
+            return await asyncio.to_thread(defenders_move, defender, challenge.charge, moves)
+        key = (challenge.challenge_id, signer)
+        if key not in self._challengers:
+            witness = await self._witness(challenge)
+            self._challengers[key] = Challenger(witness, challenge.charge.shard)
+        challenger = self._challengers[key]
+        return await asyncio.to_thread(challengers_move, challenger, challenge.charge, moves)
+
+    async def _conclude(self, challenge: Challenge) -> None:
+        """End a challenge; the outcome is read anew, for claims may have changed it."""
+        history = await self.room.history(challenge.query_id)
+        outcome = history.outcome
+        if outcome is None:
+            raise Unavailable(f"query {challenge.query_id} is not answered on this chain any more")
+        await self.room.send(self.room.court.conclude(challenge, history.query, outcome))
+        log.info("challenge concluded", challenge=challenge.challenge_id)
+
+    async def _collect(self, challenge: Challenge) -> None:
+        """Withdraw what the end of a challenge credited; a defender's share is its operator's."""
+        account: Address | None = self.me.account
+        if self.me.side is Side.DEFENDER:
+            account = await self.room.operator_of(self.me.account)
+        if account is not None and await self.room.collect(account):
+            log.info("credits withdrawn", challenge=challenge.challenge_id, account=account)
+
+    async def _defender(self, challenge: Challenge) -> Defender:
+        number = challenge.challenge_id
+        if number not in self._defenders:
+            witness = await self._witness(challenge)
+            self._defenders[number] = Defender(witness, challenge.charge.shard)
+        return self._defenders[number]
+
+    async def _witness(self, challenge: Challenge) -> Witness:
+        return await self._witnesses.get(challenge.output, lambda: self.recompute(challenge))
+
+    def _give_up(self, challenge: Challenge, why: str) -> None:
+        """Nothing more is moved in a challenge; somebody should look into it."""
+        self.indefensible.add(challenge.challenge_id)
+        self.metrics.indefensible.inc()
+        place = {"query": challenge.query_id, "shard": challenge.charge.shard}
+        log.error("not defensible", challenge=challenge.challenge_id, why=why, **place)
+
+    def _tell(self, before: FollowedChallenge | None, now: FollowedChallenge) -> None:
+        """Log and count what is new in a challenge."""
+        number, place = now.challenge.challenge_id, now.challenge.output
+        if before is None:
+            self.metrics.challenges.inc()
+            log.warning("challenge", challenge=number, query=place[0], shard=place[1])
+        if now.ending is not None and (before is None or before.ending is None):
+            self.metrics.ended.labels(now.ending.name.lower()).inc()
+            log.warning("challenge ended", challenge=number, ending=now.ending.name.lower())
+
+
+def _is_old(followed: FollowedChallenge, now: Timestamp) -> bool:
+    """Whether no reorganisation can undo the end of a challenge any more."""
+    return followed.ending is not None and now > followed.decided_at + KEPT_SECONDS

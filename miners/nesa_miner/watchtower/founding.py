@@ -1,0 +1,49 @@
+"""Makes the folder of a new watchtower: one key, the deployment, the settings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from nesa.chain.keystore import SCRYPT_COST, create_keystore
+from nesa.models.proving.reference_string import LOCAL_CHAIN_IDS
+from nesa.protocol.errors import InvalidConfiguration
+from nesa.protocol.ids import Address
+from nesa_miner.founding import DEPLOYMENT_FILE, LIGHT_COST, Place
+from nesa_miner.keys import refuse_existing
+from nesa_miner.watchtower.config import CONFIG_FILE, WatchSettings, write_settings
+
+
+def found_watchtower(
+    folder: Path,
+    place: Place,
+    port: int,
+    stores: tuple[str, ...],
+    password: str,
+    *,
+    light_keys: bool = False,
+) -> Address:
+    """Make a watchtower in `folder`; returns the account that needs NES and coin.
+
+    Raises:
+        InvalidConfiguration: one lives there, the network has no court, or a file cannot be
+            written.
+    """
+    deployment = place.deployment
+    if deployment.court is None:
+        raise InvalidConfiguration(
+            "this network has no dispute court, so there is nothing to challenge; use the "
+            "deployment file of one that has"
+        )
+    if light_keys and deployment.chain_id not in LOCAL_CHAIN_IDS:
+        raise InvalidConfiguration(
+            f"light keys are for local chains only, not for chain {deployment.chain_id}"
+        )
+    settings = WatchSettings(
+        rpc_url=place.rpc_url, deployment=Path(DEPLOYMENT_FILE), port=port, stores=stores
+    )
+    refuse_existing([folder / CONFIG_FILE, folder / settings.keystore])
+    cost = LIGHT_COST if light_keys else SCRYPT_COST
+    account = create_keystore(folder / settings.keystore, password, cost=cost)
+    deployment.write(folder / DEPLOYMENT_FILE)
+    write_settings(folder, settings)
+    return Address(account.address)

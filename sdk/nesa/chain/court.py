@@ -1,0 +1,137 @@
+"""DisputeCourt with types."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nesa.chain.abi import ContractCall
+from nesa.chain.connection import At
+from nesa.chain.contracts import ZERO_ADDRESS, BoundContract
+from nesa.chain.disputes import Challenge, ShownVersion
+from nesa.protocol.ids import ZERO_DIGEST, Address, Amount, BlockNumber, Digest, QueryId, Timestamp
+from nesa.protocol.outcomes import outcome_as_abi
+from nesa.protocol.queries import Outcome, Query
+
+
+@dataclass(frozen=True, slots=True)
+class Accused:
+    """The output of a shard, and who worked on it: `members` drawn, in draw order."""
+
+    query: Query
+    outcome: Outcome
+    shard: int
+    members: tuple[Address, ...]
+    version: ShownVersion
+
+    @property
+    def out_digest(self) -> Digest:
+        """The digest that is said to be wrong."""
+        return self.outcome.shards[self.shard].out_digest
+
+    def as_abi(self) -> tuple[Any, ...]:
+        """The arguments that open a challenge."""
+        head = (self.query.as_abi(), outcome_as_abi(self.outcome), self.shard)
+        return (*head, list(self.members), self.version.as_abi())
+
+
+@dataclass(frozen=True, slots=True)
+class StandingGame:
+    """Where a game stands; `position` is None once it has ended."""
+
+    position: Digest | None
+    deadline: Timestamp
+    is_defenders: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StandingChallenge:
+    """How a challenge stands; `winner` is the first signer that won a game."""
+
+    open_games: int
+    winner: Address | None
+    is_over: bool
+
+
+class Court(BoundContract):
+    """DisputeCourt: evidence and the element game."""
+
+    interface_name = "DisputeCourt"
+
+    async def announced_at(self, claim: Digest, at: At) -> BlockNumber | None:
+        """The block in which a claim was announced."""
+        return BlockNumber(await self._one("announced_at", claim, at=at)) or None
+
+    async def is_convicted(self, query_id: QueryId, shard: int, signer: Address, at: At) -> bool:
+        """Whether a signer lost a seat's stake for a shard of a query."""
+        return bool(await self._one("is_convicted", query_id, shard, signer, at=at))
+
+    async def has_fallen(self, query_id: QueryId, shard: int, at: At) -> bool:
+        """Whether nobody could defend the output of a shard."""
+        return bool(await self._one("has_fallen", query_id, shard, at=at))
+
+    async def standing(self, challenge_id: int, at: At) -> StandingChallenge:
+        """How a challenge stands."""
+        open_games, winner, is_over = await self.read("standing", challenge_id, at=at)
+        return StandingChallenge(open_games, None if winner == ZERO_ADDRESS else winner, is_over)
+
+    async def game(self, challenge_id: int, signer: Address, at: At) -> StandingGame | None:
+        """Where a signer's game stands; None when the signer never defended."""
+        position, deadline, is_defenders = await self.read("game", challenge_id, signer, at=at)
+        if not deadline:
+            return None
+        return StandingGame(None if position == ZERO_DIGEST else position, deadline, is_defenders)
+
+    async def credit_of(self, account: Address, at: At) -> Amount:
+        """NES units that an account can withdraw."""
+        return Amount(await self._one("credit_of", account, at=at))
+
+    def announce(self, claim: Digest) -> ContractCall:
+        """Reserve evidence."""
+        return self.call("announce", claim)
+
+    def open_challenge(self, accused: Accused) -> ContractCall:
+        """Challenge a shard's output; takes the bond from the sender's allowance."""
+        return self.call("open_challenge", *accused.as_abi())
+
+    def show_fault(
+        self, accused: Accused, given: bytes, computed: bytes, proof: bytes
+    ) -> ContractCall:
+        """Challenge by a proof of another output, without a bond."""
+        return self.call("show_fault", *accused.as_abi(), given, computed, proof)
+
+    def show_equivocation(
+        self, shard: Sequence[Any], first: Sequence[Any], second: Sequence[Any]
+    ) -> ContractCall:
+        """Show two outputs of one member; arguments as the contract's structs."""
+        return self.call("show_equivocation", tuple(shard), tuple(first), tuple(second))
+
+    def defend(self, challenge: Challenge, signer: Address, move: bytes) -> ContractCall:
+        """Open a signer's game with its first move."""
+        return self.call("defend", challenge.as_abi(), signer, move)
+
+    def play(
+        self, challenge: Challenge, signer: Address, position: bytes, move: bytes
+    ) -> ContractCall:
+        """Make a move in a signer's game."""
+        return self.call("play", challenge.as_abi(), signer, position, move)
+
+    def convict(
+        self, challenge: Challenge, signer: Address, position: bytes, accusation: bytes
+    ) -> ContractCall:
+        """Show that a claim is wrong."""
+        return self.call("convict", challenge.as_abi(), signer, position, accusation)
+
+    def expire(self, challenge: Challenge, signer: Address) -> ContractCall:
+        """End a game whose side to move is late."""
+        return self.call("expire", challenge.as_abi(), signer)
+
+    def conclude(self, challenge: Challenge, query: Query, outcome: Outcome) -> ContractCall:
+        """End a challenge that is decided."""
+        tail = (query.as_abi(), outcome_as_abi(outcome))
+        return self.call("conclude", challenge.as_abi(), *tail)
+
+    def withdraw(self, account: Address) -> ContractCall:
+        """Pay an account what challenges credited to it."""
+        return self.call("withdraw", account)

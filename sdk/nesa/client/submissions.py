@@ -1,0 +1,44 @@
+"""Finds a query again that was asked before, by its number or its transaction."""
+
+from __future__ import annotations
+
+from nesa.chain.connection import Connection
+from nesa.chain.events import QueryRequested, decode_event
+from nesa.chain.history import find_query, gas_used
+from nesa.chain.sender import find_receipt
+from nesa.client.answers import AnyQuery, SubmittedQuery, number_of
+from nesa.protocol.errors import InvalidInput, Unavailable
+from nesa.protocol.ids import Digest, QueryId
+
+
+async def find_submitted(connection: Connection, query: AnyQuery) -> SubmittedQuery:
+    """A query as `submit` returned it; one that is known otherwise is found, without its key.
+
+    Raises:
+        InvalidInput: the market knows no such query.
+        Unavailable: the transaction that names it is in no block.
+    """
+    if isinstance(query, SubmittedQuery):
+        return query
+    if isinstance(query, bytes):
+        number = await _number_in(connection, query)
+    else:
+        number = number_of(query)
+    history = await find_query(connection, number)
+    tx_hash = history.requested.log.tx_hash
+    return SubmittedQuery(history.query, tx_hash, await gas_used(connection, tx_hash))
+
+
+async def _number_in(connection: Connection, tx_hash: Digest) -> QueryId:
+    receipt = await find_receipt(connection, tx_hash)
+    if receipt is None:
+        raise Unavailable(
+            f"transaction 0x{tx_hash.hex()} is in no block; it may still be mined, and what never "
+            "is costs nothing"
+        )
+    market = connection.deployment.market.lower()
+    logs = (log for log in receipt.logs if log.address.lower() == market)
+    for event in map(decode_event, logs):
+        if isinstance(event, QueryRequested):
+            return event.query_id
+    raise InvalidInput(f"transaction 0x{tx_hash.hex()} asked nothing; nothing was paid by it")

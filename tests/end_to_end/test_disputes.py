@@ -1,0 +1,272 @@
+"""A lie of a whole quorum costs it its stake, a sham challenge its bond; whoever is killed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+
+import pytest
+import pytest_asyncio
+
+from nesa import Client, Model, QueryStatus
+from nesa.chain.contracts import Contracts
+from nesa.chain.court import Court
+from nesa.chain.disputes import Challenge, Ending, GameResult
+from nesa.chain.events import (
+    ChainEvent,
+    ChallengeEnded,
+    ChallengeOpened,
+    GameEnded,
+    Moved,
+    SignerConvicted,
+    decode_event,
+)
+from nesa.chain.history import find_query
+from nesa.chain.logs import LogWindow
+from nesa.chain.sender import Sender
+from nesa.cli.demo.cast import Question
+from nesa.cli.demo.liar import replace_by_liar
+from nesa.client.answers import SubmittedQuery
+from nesa.devnet.foundation import hand_out
+from nesa.devnet.network import Devnet
+from nesa.devnet.operators import Operator, wait_until_ready
+from nesa.protocol.ids import ONE_NES, Address, Amount, QueryId
+from nesa_miner.disputes.courtroom import Courtroom
+from nesa_miner.watchtower.accusing import Accuser, Means
+from tests.end_to_end.processes import Observer
+from tests.end_to_end.test_queries import is_right
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+BONDS = Amount(1_000 * ONE_NES)
+
+
+@dataclass(frozen=True)
+class Dispute:
+    """What the chain says of the challenges of one query."""
+
+    client: Client
+    query_id: QueryId
+
+    @property
+    def contracts(self) -> Contracts:
+        return Contracts(self.client.connection)
+
+    async def events(self) -> list[ChainEvent]:
+        connection = self.client.connection
+        head = (await connection.head()).number
+        wanted = {"address": connection.deployment.court}
+        window = LogWindow(connection, 10_000)
+        logs = await window.read_all(wanted, connection.deployment.block, head)
+        events = [event for event in map(decode_event, logs) if event is not None]
+        opened = [e for e in events if isinstance(e, ChallengeOpened)]
+        mine = {e.challenge_id for e in opened if e.query_id == self.query_id}
+        return [e for e in events if getattr(e, "challenge_id", None) in mine]
+
+    async def challenge(self) -> Challenge:
+        (opened,) = [e for e in await self.events() if isinstance(e, ChallengeOpened)]
+        return opened.challenge
+
+    async def count(self, kind: type[ChainEvent]) -> int:
+        return sum(isinstance(event, kind) for event in await self.events())
+
+    async def results(self) -> list[GameResult]:
+        return [e.result for e in await self.events() if isinstance(e, GameEnded)]
+
+    async def ending(self) -> Ending | None:
+        ended = [e.ending for e in await self.events() if isinstance(e, ChallengeEnded)]
+        return ended[0] if ended else None
+
+    async def status(self) -> QueryStatus:
+        return await self.contracts.market.status_of(self.query_id, "latest")
+
+    async def stake(self, operator: Operator) -> int:
+        return (await self.contracts.vault.ledger(operator.owner, "latest")).stake
+
+    async def balance(self, account: Address) -> int:
+        return await self.contracts.token.balance_of(account, "latest")
+
+    async def pass_time(self, seconds: int) -> None:
+        await self.client.connection.request("evm_increaseTime", hex(seconds))
+        await self.client.connection.request("evm_mine")
+
+
+async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 60.0) -> None:
+    limit = time.monotonic() + seconds
+    while not await condition():
+        assert time.monotonic() < limit, "it did not happen in time"
+        await asyncio.sleep(0.2)
+
+
+@contextlib.asynccontextmanager
+async def watching(devnet: Devnet, client: Client) -> AsyncIterator[Operator]:
+    """A watchtower that looks at every answer."""
+    name = f"watchtower-{time.monotonic_ns()}"
+    founded = await devnet.founder.found_watchtower(name)
+    await devnet.foundation.chain.give_coins(founded.owner)
+    deployer = devnet.foundation.people.deployer
+    await hand_out(client.connection, deployer, [(founded.owner, BONDS)])
+    await devnet.founder.start(founded)
+    await wait_until_ready([founded], devnet.supervisor)
+    yield founded
+    await devnet.supervisor.stop(name)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def tower(devnet: Devnet, client: Client) -> AsyncIterator[Operator]:
+    async with watching(devnet, client) as founded:
+        yield founded
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def second_tower(devnet: Devnet, client: Client) -> AsyncIterator[Operator]:
+    async with watching(devnet, client) as founded:
+        yield founded
+
+
+@pytest_asyncio.fixture(loop_scope="session", autouse=True)
+async def everybody_honest(devnet: Devnet, observer: Observer) -> AsyncIterator[None]:
+    yield
+    for operator in devnet.miners:
+        if "lying" in devnet.supervisor.running[operator.name].program.log.name:
+            await devnet.supervisor.stop(operator.name)
+    await observer.revive_all()
+
+
+async def lied_to(
+    client: Client, devnet: Devnet, model: Model, question: Question, shard: int, *, defends: bool
+) -> tuple[SubmittedQuery, list[Operator]]:
+    """A query one of whose shards a quorum of liars answered; the fourth member is honest."""
+    members = devnet.miners[shard::2]
+    liars = [await replace_by_liar(devnet, one.name, defends=defends) for one in members[:3]]
+    submitted = await client.submit(model, question.features)
+    answer = await client.result(submitted)
+    paid = {member.signer for member in answer.committee if member.paid and member.shard == shard}
+    assert paid == {liar.signer for liar in liars}
+    return submitted, liars
+
+
+async def test_a_silent_lying_quorum_is_caught_by_one_watchtower_that_dies_meanwhile(
+    client: Client,
+    devnet: Devnet,
+    observer: Observer,
+    model: Model,
+    question: Question,
+    tower: Operator,
+) -> None:
+    before = {o.name: await Dispute(client, QueryId(0)).stake(o) for o in devnet.miners}
+    submitted, liars = await lied_to(client, devnet, model, question, 0, defends=False)
+    dispute = Dispute(client, submitted.query_id)
+    await until(lambda: _reached(dispute, ChallengeOpened, 1))
+    await observer.kill(tower)
+    challenge = await dispute.challenge()
+    assert set(challenge.signers) == {liar.signer for liar in liars}
+    assert challenge.charge.shard == 0
+    await devnet.founder.start(tower)
+    await dispute.pass_time(61)
+    await until(lambda: _ended(dispute, Ending.FALLEN))
+    assert await dispute.status() is QueryStatus.OVERTURNED
+    after = {o.name: await dispute.stake(o) for o in devnet.miners}
+    lost = {name: before[name] - after[name] for name in before if before[name] != after[name]}
+    assert lost == {liar.name: challenge.seat_stake for liar in liars}
+    reward = 3 * (challenge.seat_stake // 2)
+
+    async def is_paid() -> bool:
+        return await dispute.balance(tower.owner) > BONDS + reward // 2
+
+    await until(is_paid)
+
+
+async def test_liars_that_defend_are_convicted_by_elements_whoever_dies(
+    client: Client,
+    devnet: Devnet,
+    observer: Observer,
+    model: Model,
+    question: Question,
+    tower: Operator,
+) -> None:
+    submitted, liars = await lied_to(client, devnet, model, question, 1, defends=True)
+    dispute = Dispute(client, submitted.query_id)
+    await until(lambda: _reached(dispute, Moved, 5))
+    await observer.kill(tower)
+    await observer.kill(liars[0])
+    await devnet.founder.start(tower)
+    await replace_by_liar(devnet, liars[0].name, defends=True)
+    await until(lambda: _reached(dispute, SignerConvicted, 3), 120)
+    assert set(await dispute.results()) == {GameResult.LOST_BY_FACT}
+    await dispute.pass_time(61)
+    await until(lambda: _ended(dispute, Ending.FALLEN))
+    assert await dispute.status() is QueryStatus.OVERTURNED
+
+
+@pytest.mark.deep
+async def test_two_watchtowers_share_no_reward_and_lose_no_bond(
+    client: Client,
+    devnet: Devnet,
+    model: Model,
+    question: Question,
+    tower: Operator,
+    second_tower: Operator,
+) -> None:
+    submitted, _ = await lied_to(client, devnet, model, question, 1, defends=False)
+    dispute = Dispute(client, submitted.query_id)
+    await until(lambda: _reached(dispute, ChallengeOpened, 2))
+    await dispute.pass_time(61)
+    await until(lambda: _reached(dispute, ChallengeEnded, 2))
+    endings = [e.ending for e in await dispute.events() if isinstance(e, ChallengeEnded)]
+    assert sorted(endings) == [Ending.FALLEN, Ending.FALLEN_ELSEWHERE]
+
+    async def are_paid() -> bool:
+        held = [await dispute.balance(one.owner) for one in (tower, second_tower)]
+        return min(held) == BONDS < max(held)
+
+    await until(are_paid)
+
+
+async def test_honest_signers_stand_against_a_sham_challenge_though_one_dies(
+    client: Client, devnet: Devnet, observer: Observer, model: Model, question: Question
+) -> None:
+    submitted = await client.submit(model, question.features)
+    assert is_right(await client.result(submitted), question)
+    dispute = Dispute(client, submitted.query_id)
+    before = [await dispute.stake(miner) for miner in devnet.miners]
+    challenge = await sham_challenge(client, devnet, submitted.query_id)
+    signers = [devnet.operator_of(signer) for signer in challenge.signers]
+    await until(lambda: _reached(dispute, Moved, 2))
+    await observer.kill(signers[0])
+    await until(lambda: _reached(dispute, Moved, len(signers) - 1))
+    await observer.restart(signers[0])
+    await dispute.pass_time(challenge.move_window + 1)
+    await until(lambda: _ended(dispute, Ending.STANDING))
+    assert set(await dispute.results()) == {GameResult.WON}
+    assert [await dispute.stake(miner) for miner in devnet.miners] == before
+    court = Court(client.connection, client.connection.deployment.court or Address(""))
+
+    async def is_withdrawn() -> bool:
+        credits = [await court.credit_of(signer.owner, "latest") for signer in signers]
+        return not any(credits)
+
+    await until(is_withdrawn)
+    assert await dispute.status() is QueryStatus.FULFILLED
+
+
+async def sham_challenge(client: Client, devnet: Devnet, query_id: QueryId) -> Challenge:
+    """Somebody challenges a right output and never plays."""
+    account = devnet.foundation.people.deployer.account
+    room = Courtroom.open(client.connection, Sender(client.connection, account))
+    history = await find_query(client.connection, query_id)
+    accuser = Accuser(room, Means(BONDS, 1))
+    while not await accuser.accuse(history, 1, {}):
+        await asyncio.sleep(0.2)
+    return await Dispute(client, query_id).challenge()
+
+
+async def _reached(dispute: Dispute, kind: type[ChainEvent], count: int) -> bool:
+    return await dispute.count(kind) >= count
+
+
+async def _ended(dispute: Dispute, ending: Ending) -> bool:
+    return await dispute.ending() is ending

@@ -1,0 +1,134 @@
+"""What the court said and the time of the chain say what is due; nothing else does."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from eth_utils.crypto import keccak
+
+from nesa.chain.disputes import Challenge, Ending, GameResult
+from nesa.chain.events import ChallengeEnded, ChallengeOpened, GameEnded, LogKey, Moved
+from nesa.models.disputes.game import Side
+from nesa.models.disputes.traces import Charge
+from nesa.protocol.ids import Amount, BlockNumber, Digest, QueryId, Seconds, Timestamp
+from nesa_miner.disputes.docket import Docket, concerns, fold
+from nesa_miner.disputes.duties import (
+    Collect,
+    Conclude,
+    Defend,
+    Duty,
+    Expire,
+    Reply,
+    Standpoint,
+    duties,
+)
+from tests.miner.disputes.memory_court import CHALLENGER, CLIENT, signer
+
+KEY = LogKey(BlockNumber(1), 0, Digest(keccak(text="log")), Digest(keccak(text="log")))
+A, B = signer(0), signer(1)
+FIRST = Challenge(
+    1, CHALLENGER, QueryId(7), CLIENT, Charge(bytes(32), 0, 1, bytes(32), bytes(32)), (A, B),
+    Amount(1000), Amount(100), Amount(50), Timestamp(100), Seconds(20),
+)  # fmt: skip
+SECOND = replace(FIRST, challenge_id=2, challenger=CLIENT)
+
+DEFENDER, OTHER = Standpoint(Side.DEFENDER, A), Standpoint(Side.DEFENDER, B)
+ACCUSER, ACCUSER_2 = Standpoint(Side.CHALLENGER, CHALLENGER), Standpoint(Side.CHALLENGER, CLIENT)
+OPENED = ChallengeOpened(KEY, 1, CHALLENGER, QueryId(7), FIRST)
+
+
+def moved(signer_: str, deadline: int, challenge: int = 1) -> Moved:
+    return Moved(KEY, challenge, signer_, b"move", Timestamp(deadline))  # type: ignore[arg-type]
+
+
+def due(docket: Docket, me: Standpoint, now: int) -> list[Duty]:
+    return list(duties(docket, me, Timestamp(now)))
+
+
+def test_a_challenged_signer_defends_until_the_window_ends() -> None:
+    docket = fold([OPENED])
+    assert due(docket, DEFENDER, 100) == [Defend(1, A)]
+    assert due(docket, DEFENDER, 101) == []
+    assert due(docket, ACCUSER, 100) == []
+
+
+def test_an_outsider_owes_nothing() -> None:
+    docket = fold([OPENED, moved(A, 60)])
+    assert due(docket, Standpoint(Side.DEFENDER, signer(5)), 50) == []
+    assert due(docket, Standpoint(Side.CHALLENGER, A), 50) == []
+
+
+def test_moves_alternate_and_each_has_its_time() -> None:
+    docket = fold([OPENED, moved(A, 60)])
+    assert due(docket, ACCUSER, 60) == [Reply(1, A, 1)]
+    assert due(docket, DEFENDER, 60) == []
+    docket = fold([OPENED, moved(A, 60), moved(A, 80)])
+    assert due(docket, DEFENDER, 80) == [Reply(1, A, 2)]
+    assert due(docket, ACCUSER, 80) == []
+    assert due(docket, OTHER, 80) == [Defend(1, B)]
+
+
+def test_who_is_late_loses_from_the_second_after() -> None:
+    docket = fold([OPENED, moved(A, 60)])
+    assert due(docket, DEFENDER, 61) == [Expire(1, A)]
+    assert due(docket, ACCUSER, 61) == []
+    docket = fold([OPENED, moved(A, 60), moved(A, 80)])
+    assert due(docket, ACCUSER, 81) == [Expire(1, A)]
+
+
+def test_every_game_is_played_at_once() -> None:
+    docket = fold([OPENED, moved(A, 60), moved(B, 70), moved(B, 80)])
+    assert due(docket, ACCUSER, 55) == [Reply(1, A, 1)]
+    assert due(docket, ACCUSER, 81) == [Expire(1, B)]
+
+
+@pytest.mark.parametrize("result", [GameResult.LOST_BY_TIME, GameResult.LOST_BY_FACT])
+def test_nobody_else_defends_in_vain_after_a_lost_game(result: GameResult) -> None:
+    docket = fold([OPENED, moved(A, 60), GameEnded(KEY, 1, A, result)])
+    assert due(docket, DEFENDER, 90) == []
+    assert due(docket, OTHER, 90) == [Defend(1, B)]
+    assert due(docket, ACCUSER, 100) == []
+    assert due(docket, ACCUSER, 101) == [Conclude(1)]
+
+
+def test_a_won_game_is_concluded_by_its_winner_and_ends_all_others() -> None:
+    won = GameEnded(KEY, 1, A, GameResult.WON)
+    docket = fold([OPENED, moved(A, 60), moved(B, 70), moved(B, 90), won])
+    assert due(docket, DEFENDER, 61) == [Conclude(1)]
+    assert due(docket, OTHER, 61) == []
+    assert due(docket, ACCUSER, 200) == []
+    assert due(docket, OTHER, 120) == []
+    assert due(docket, OTHER, 121) == [Conclude(1)]
+
+
+def test_nobody_slashes_itself() -> None:
+    docket = fold([OPENED])
+    assert due(docket, DEFENDER, 10_000) == []
+
+
+def test_an_output_that_fell_in_one_challenge_has_fallen_in_all() -> None:
+    second = ChallengeOpened(KEY, 2, CLIENT, QueryId(7), SECOND)
+    fallen = ChallengeEnded(KEY, 1, QueryId(7), Ending.FALLEN)
+    docket = fold([OPENED, second, moved(A, 60, 2), fallen])
+    assert due(docket, ACCUSER_2, 50) == [Conclude(2)]
+    assert due(docket, DEFENDER, 50) == [Collect(1)]
+    assert due(docket, DEFENDER, 121) == [Collect(1), Conclude(2)]
+
+
+def test_what_ended_is_collected() -> None:
+    docket = fold([OPENED, ChallengeEnded(KEY, 1, QueryId(7), Ending.STANDING)])
+    assert due(docket, DEFENDER, 1) == due(docket, ACCUSER, 1) == [Collect(1)]
+
+
+def test_games_of_others_need_not_be_kept() -> None:
+    docket = fold([OPENED])
+    assert concerns({}, OPENED, signer(5))
+    assert concerns(docket, moved(B, 60), A)
+    assert not concerns(docket, moved(B, 60), signer(5))
+    assert not concerns({}, moved(B, 60), A)
+    assert concerns(docket, ChallengeEnded(KEY, 1, QueryId(7), Ending.FALLEN), signer(5))
+
+
+def test_events_of_unknown_challenges_change_nothing() -> None:
+    assert fold([moved(A, 60), GameEnded(KEY, 1, A, GameResult.WON)]) == {}
