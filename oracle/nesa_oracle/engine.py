@@ -249,6 +249,8 @@ class Engine:
         pauses = {Fate.DRY: LONGEST_PAUSE, Fate.EARLY: EARLY_SECONDS}
         self._retry_at[duty.key] = self.around.clock() + pauses.get(fate, RETRY_SECONDS)
         self._refresh(duty.key)
+        if fate is Fate.MINED:
+            await self.around.submitter.settle(duty.job)
 
     async def _deliver(self, duty: Duty) -> None:
         fate = await self.around.submitter.deliver(duty.job)

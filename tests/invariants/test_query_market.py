@@ -127,6 +127,7 @@ class QueryMarketMachine(RuleBasedStateMachine):
         self.stakes = {owner: self.vault.ledger(owner)[0] for owner in self.world.places}
         self.holds = dict.fromkeys(self.world.places, 0)
         self.rewards = self.burned = self.market_gifts = self.vault_gifts = 0
+        self.minted = 0
         self.temper = Temper.KIND
         self.world.hostile.behave(Temper.KIND)
 
@@ -964,7 +965,7 @@ class QueryMarketMachine(RuleBasedStateMachine):
         if not self.is_census():
             return
         supply = self.token.totalSupply()
-        assert supply == GENESIS_SUPPLY - self.burned
+        assert supply == GENESIS_SUPPLY + self.minted - self.burned
         assert supply == sum(self.token.balanceOf(holder) for holder in self.world.holders)
 
     @invariant()
