@@ -8,8 +8,6 @@ from nesa.protocol.economics.economy import Clocks, Economy, Environment
 from nesa.protocol.ids import ONE_NES, Amount
 from scripts.deployment.profiles import DEVNET, HOUR, MINUTE, PUBLIC, Profile
 
-EMISSION_BPS: Final = 5_000
-
 _LOCAL: Final = Environment(
     gas_price=5,
     move_gas=400_000,
@@ -59,4 +57,4 @@ def economy(profile: Profile) -> Economy:
         profile.credit_window,
     )
     environment = ENVIRONMENTS[profile.name]
-    return Economy(profile.query, profile.limits, clocks, EMISSION_BPS, environment)
+    return Economy(profile.query, profile.limits, clocks, profile.emission.share_bps, environment)
