@@ -54,5 +54,9 @@ def _sites(code: bytes, source_map: dict[str, Any], root: Path) -> tuple[bytes, 
 
 
 def _decision(file: str, node: Any) -> Decision:
-    text = " ".join(str(node.node_source_code).split())
-    return Decision(file, node.lineno, node.col_offset, type(node).__name__, text)
+    source = str(node.node_source_code)
+    if isinstance(node, nodes.For | nodes.If):
+        source, *_ = source.splitlines()
+    return Decision(
+        file, node.lineno, node.col_offset, type(node).__name__, " ".join(source.split())
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.coverage.__main__ import missing, rows, table
+from tests.coverage.__main__ import missing, name, rows, stale, table, unreachable
 from tests.coverage.branches import Decision, decisions
 from tests.deployment import ROOT, deployer
 
@@ -18,7 +18,7 @@ def test_a_decision_has_two_branches():
 
 def test_files_have_rows_of_their_own():
     text = table(rows({OTHER: {True, False}, FIRST: set()}))
-    assert text.splitlines()[2:] == ["| a.vy | 2 | 0 | 0.0 |", "| b.vy | 2 | 2 | 100.0 |"]
+    assert text.splitlines()[2:] == ["| a.vy | 2 | 0 | 0 | 0.0 |", "| b.vy | 2 | 2 | 0 | 100.0 |"]
 
 
 def test_what_was_not_taken_is_named_with_its_place():
@@ -27,6 +27,23 @@ def test_what_was_not_taken_is_named_with_its_place():
         'a.vy:3: goes one way only: assert x, "a: no x"',
         "a.vy:9: never reached: if y: pass",
     ]
+
+
+def test_what_is_explained_counts_neither_way():
+    taken = {FIRST: {True}, SECOND: {True, False}}
+    (one,) = rows(taken, {name(FIRST): "nobody lives that long"})
+    assert (one.branches, one.taken, one.explained, one.share) == (4, 3, 1, 100.0)
+    assert missing([one]) == ""
+
+
+def test_explanations_of_what_was_taken_or_is_gone_are_stale():
+    taken = {FIRST: {True}, SECOND: {True, False}}
+    assert stale(taken, [name(FIRST)]) == []
+    assert stale(taken, [name(SECOND), "c.vy: gone"]) == [name(SECOND), "c.vy: gone"]
+
+
+def test_every_explanation_has_a_reason():
+    assert all(unreachable().values())
 
 
 def test_decisions_of_a_contract_and_of_its_modules_are_found_and_those_of_others_not():
@@ -43,7 +60,7 @@ def test_decisions_of_a_contract_and_of_its_modules_are_found_and_those_of_other
 
 def test_a_module_counts_once_for_all_contracts_that_have_it():
     found = []
-    for name in ("staking/StakeVault", "market/Committee"):
-        (_, running), _ = decisions(deployer(name).compiler_data, ROOT / "contracts")
+    for contract in ("staking/StakeVault", "market/Committee"):
+        (_, running), _ = decisions(deployer(contract).compiler_data, ROOT / "contracts")
         found.append({one for one in running.values() if one.file.endswith("lib/signature.vy")})
     assert found[0] == found[1] != set()
