@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 
 import pytest
 import pytest_asyncio
@@ -228,6 +229,22 @@ async def test_a_watchtower_killed_after_every_move_of_its_own_convicts_all_the_
             await asyncio.sleep(0.2)
     assert kills >= 3
     assert set(await dispute.results()) == {GameResult.LOST_BY_FACT}
+
+
+@pytest.mark.deep
+async def test_moves_that_reorganisations_take_back_are_made_again(
+    client: Client, devnet: Devnet, model: Model, question: Question, tower: Operator
+) -> None:
+    submitted, _ = await lied_to(client, devnet, model, question, 0, defends=True)
+    dispute = Dispute(client, submitted.query_id)
+    for depth in range(1, 6):
+        await until(partial(_reached, dispute, Moved, depth), 120)
+        await client.connection.request("anvil_reorg", depth, [])
+    await until(lambda: _reached(dispute, SignerConvicted, 3), 120)
+    assert set(await dispute.results()) == {GameResult.LOST_BY_FACT}
+    await dispute.pass_time(61)
+    await until(lambda: _ended(dispute, Ending.FALLEN))
+    assert await dispute.status() is QueryStatus.OVERTURNED
 
 
 @pytest.mark.deep

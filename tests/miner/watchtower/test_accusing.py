@@ -12,11 +12,12 @@ from nesa.chain.abi import ContractCall
 from nesa.chain.history import QueryHistory
 from nesa.protocol.errors import ExhaustedResource, Unavailable
 from nesa.protocol.ids import ONE_NES, Amount
+from nesa.protocol.outcomes import members_digest
 from nesa.protocol.parameters import RequestLimits
 from nesa_miner.disputes.courtroom import Courtroom
 from nesa_miner.disputes.docket import Docket, fold
-from nesa_miner.watchtower.accusing import Accuser, Means, TooLittleToGain
-from tests.miner.disputes.memory_court import CHALLENGER
+from nesa_miner.watchtower.accusing import Accuser, Means, TooLittleToGain, named_by
+from tests.miner.disputes.memory_court import CHALLENGER, signer
 from tests.miner.disputes.test_duties import FIRST, OPENED
 from tests.miner.watchtower.test_inspecting import REQUEST
 
@@ -97,3 +98,10 @@ async def test_an_answer_that_vanished_is_not_accused() -> None:
     history = cast(QueryHistory, SimpleNamespace(query=REQUEST.query, outcome=None))
     with pytest.raises(Unavailable):
         await Accuser(cast(Courtroom, Room()), Means(BOND, 1)).accuse(history, 0, {})
+
+
+def test_members_are_those_whom_the_outcome_names() -> None:
+    drawn = tuple(map(signer, range(4)))
+    for count in range(1, 5):
+        assert named_by(members_digest(drawn[:count]), drawn) == drawn[:count]
+    assert named_by(members_digest(drawn[1:]), drawn) is None

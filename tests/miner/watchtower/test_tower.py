@@ -27,7 +27,7 @@ from nesa.chain.history import QueryHistory
 from nesa.chain.logs import Batch, Cursor, ReadBlock, Undone
 from nesa.models.disputes.game import Side
 from nesa.protocol.errors import Unavailable
-from nesa.protocol.ids import Amount, BlockNumber, Digest, QueryId, Timestamp
+from nesa.protocol.ids import Amount, BlockNumber, Digest, QueryId, Timestamp, VersionId
 from nesa.protocol.queries import CallbackResult
 from nesa_miner.disputes.duties import Standpoint
 from nesa_miner.disputes.litigation import Litigation
@@ -241,6 +241,18 @@ async def test_nothing_is_done_while_the_chain_is_still_read(watch: Watch) -> No
     watch.tell(await answer(watch, lie=True))
     await watch.settle()
     assert watch.accused == []
+
+
+async def test_only_versions_that_were_asked_last_stay_in_memory(watch: Watch) -> None:
+    LIBRARY.released.clear()
+    for number in range(1, 7):
+        told = await answer(watch, lie=False, number=number)
+        version = VersionId(bytes([number]) * 32)
+        query = replace(watch.histories[number].query, version_id=version)
+        watch.histories[number] = replace(watch.histories[number], query=query)
+        watch.tell(told)
+        await watch.settle()
+    assert LIBRARY.released == [VersionId(bytes([number]) * 32) for number in (1, 2)]
 
 
 @pytest.mark.parametrize(("share", "cases"), [(0.0, 0), (1.0, 1)])
