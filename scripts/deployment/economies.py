@@ -10,7 +10,7 @@ from scripts.deployment.profiles import DEVNET, HOUR, MINUTE, PUBLIC, Profile
 
 _LOCAL: Final = Environment(
     gas_price=5,
-    move_gas=400_000,
+    move_gas=450_000,
     request_gas=175_000,
     report_gas=250_000,
     price=Amount(ONE_NES // 20),
@@ -28,7 +28,7 @@ _LOCAL: Final = Environment(
 
 _PUBLIC: Final = Environment(
     gas_price=5,
-    move_gas=400_000,
+    move_gas=450_000,
     request_gas=175_000,
     report_gas=250_000,
     price=Amount(ONE_NES // 20),

@@ -200,8 +200,8 @@ def test_the_docs_state_what_is_assumed_and_what_follows() -> None:
     [
         (2, set()),
         (12, {"callbacks_pay"}),
-        (16_000, {"callbacks_pay", "reporting_pays"}),
-        (18_000, {"callbacks_pay", "reporting_pays", "defending_pays"}),
+        (14_000, {"callbacks_pay", "reporting_pays"}),
+        (16_000, {"callbacks_pay", "reporting_pays", "defending_pays"}),
     ],
 )
 def test_gas_may_become_so_much_dearer(factor: int, expected: set[str]) -> None:
