@@ -46,8 +46,9 @@ bench-models: setup-train ## measure integer MiniLM: against the float model, th
 	@.venv/bin/python -m benchmarks.minilm $(ARGS)
 	@.venv/bin/python -m benchmarks.sharded $(ARGS)
 
-bench-disputes: setup ## measure the gas of judging single elements
+bench-disputes: setup ## measure the gas of judging single elements, and of whole games
 	@.venv/bin/python -m benchmarks.disputes $(ARGS)
+	@.venv/bin/python -m benchmarks.games $(ARGS)
 
 mutation: setup ## take safety rules out of the contracts, see whether a test notices; hours
 	@.venv/bin/python -m tests.mutation $(ARGS)

@@ -120,8 +120,13 @@ def _deploy_all(account: Any, profile: Profile, accounts: Accounts) -> dict[str,
 
 
 def _hand_over(account: Any, deployed: dict[str, Address], owner: Address) -> None:
-    """Offer the parameters (the new owner must accept) and give the token's minter choice away."""
-    for name, contract in (("parameters", "ProtocolParameters"), ("token", "NesToken")):
+    """Offer parameters and emitter, whose new owner must accept, and give the token away."""
+    owned_contracts = {
+        "parameters": "ProtocolParameters",
+        "reward_emitter": "RewardEmitter",
+        "token": "NesToken",
+    }
+    for name, contract in owned_contracts.items():
         owned = getattr(project, contract).at(deployed[name])
         try:
             owned.transfer_ownership(owner, sender=account)

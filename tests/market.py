@@ -80,6 +80,7 @@ class World:
     reviewer_pool: str
     developer: str
     deployer: str
+    setter: str
     keys: dict[str, PrivateKey] = field(default_factory=dict)
     owners: dict[str, str] = field(default_factory=dict)
     versions: dict[int, bytes] = field(default_factory=dict)
@@ -365,6 +366,7 @@ def build_world(seats: int = 6, oracles: int = 3, shards: Sequence[int] = (1, 2)
         who["reviewer_pool"],
         who["developer"],
         who["deployer"],
+        who["slasher_setter"],
     )
     for count in shards:
         world.versions[count] = register_version(

@@ -123,11 +123,15 @@ class RevmChain:
         self.evm = cold
         self._block()
 
-    def send(self, sender: str, to: str, data: bytes, gas: int | None = None) -> bytes:
+    def send(
+        self, sender: str, to: str, data: bytes, gas: int | None = None, value: int = 0
+    ) -> bytes:
         """One transaction; keeps its gas and logs."""
         self.evm.reset_transient_storage()
         try:
-            output = self.evm.message_call(caller=sender, to=to, calldata=data, gas=gas)
+            output = self.evm.message_call(
+                caller=sender, to=to, calldata=data, value=value, gas=gas
+            )
         except RuntimeError as error:
             found = re.search(r"output: (0x[0-9a-f]*)", str(error))
             raise Revert(bytes.fromhex(found[1][2:]) if found else b"") from None
@@ -166,7 +170,9 @@ class RevmContract:
         selector = keccak(text=f"{entry['name']}({','.join(inputs)})")[:4]
         is_view = entry["stateMutability"] in ("view", "pure")
 
-        def call(*arguments: Any, sender: str = NOBODY, gas: int | None = None) -> Any:
+        def call(
+            *arguments: Any, sender: str = NOBODY, gas: int | None = None, value: int = 0
+        ) -> Any:
             data = selector + encode(inputs, arguments)
             if is_view:
                 kept = self.chain.gas_used, self.chain.logs
@@ -174,7 +180,7 @@ class RevmContract:
                     output = self.chain.send(sender, self.address, data, gas)
                 self.chain.gas_used, self.chain.logs = kept
             else:
-                output = self.chain.send(sender, self.address, data, gas)
+                output = self.chain.send(sender, self.address, data, gas, value)
             values = decode(outputs, output)
             return values[0] if len(values) == 1 else values
 

@@ -231,7 +231,8 @@ def _open_slot(version_id: bytes32, shard: uint256) -> uint256:
 
 
 @internal
-def _end(version_id: bytes32, shard: uint256, slot: uint256, operator: address):
+def _end(version_id: bytes32, shard: uint256, slot: uint256, operator: address) -> uint256:
+    # Ends a seat with the epoch; returns what it locks until it is vacated.
     place: uint256 = self._place(shard, slot)
     word: uint256 = self._slots[version_id][place].tenure
     assert tenure.to_epoch(word) == tenure.NO_END, "vault: seat already left"
@@ -245,6 +246,7 @@ def _end(version_id: bytes32, shard: uint256, slot: uint256, operator: address):
     log IStakeVault.SeatLeft(
         version_id=version_id, operator=operator, shard=shard, slot=slot, to_epoch=to_epoch
     )
+    return self._slots[version_id][place].locked
 
 
 @internal

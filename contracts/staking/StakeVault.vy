@@ -17,6 +17,8 @@
     tests/invariants/test_stake_vault.py::StakeVaultMachine.locks_are_those_of_the_seats
     4. Counts are those of the seats, in every epoch:
     tests/invariants/test_stake_vault.py::StakeVaultMachine.counts_are_those_of_the_seats
+    5. Delegated stake is a part of the stake, and the last one that a slash takes:
+    tests/invariants/test_delegation_pool.py::DelegationPoolMachine.own_stake_goes_first
 @custom:kill No switch. Nothing pauses an exit or a slash.
 """
 from ethereum.ercs import IERC20
@@ -66,14 +68,20 @@ MASK_64: constant(uint256) = 2**64 - 1
 
 MAX_UNBONDING: constant(uint256) = 2**32 - 1  # seconds
 
+BPS: constant(uint256) = 10_000
+# Part of what its seats lock that an operator must own itself.
+MIN_OWN_BPS: public(constant(uint256)) = 2_000
+
 TOKEN: immutable(IERC20)
 REGISTRY: immutable(IModelRegistry)
 PARAMETERS: immutable(IProtocolParameters)
 UNBONDING_SECONDS: immutable(uint256)
-SLASHER_SETTER: immutable(address)
+SETTER: immutable(address)
 
 # The dispute court; zero until it is named.
 slasher: public(address)
+# Who stakes for delegators; zero until it is named.
+delegation_pool: public(address)
 
 # What the vault owes, never read from a balance.
 total_stake: public(uint256)
@@ -85,6 +93,9 @@ rewards: public(HashMap[address, uint256])
 # stake (64 bits) | locked (64) | unbonding (64) | withdrawable_at (48) | holds (16).
 _ledgers: HashMap[address, uint256]
 
+# delegated (64 bits) | leaving (64) | ending (64).
+_backings: HashMap[address, uint256]
+
 
 @deploy
 def __init__(
@@ -93,7 +104,7 @@ def __init__(
     parameters: address,
     epoch_seconds: uint256,
     unbonding_seconds: uint256,
-    slasher_setter: address,
+    setter: address,
 ):
     """
     @notice Binds the vault to its contracts for good.
@@ -102,7 +113,7 @@ def __init__(
     @param parameters The protocol parameters.
     @param epoch_seconds Length of an epoch.
     @param unbonding_seconds How long exits take; longer than any query.
-    @param slasher_setter Who may name the slasher, once.
+    @param setter Who may name the slasher and the delegation pool, once each.
     """
     epoch_clock.__init__(epoch_seconds)
     longest: uint256 = staticcall IProtocolParameters(parameters).maximum_query_seconds()
@@ -113,7 +124,7 @@ def __init__(
     REGISTRY = IModelRegistry(registry)
     PARAMETERS = IProtocolParameters(parameters)
     UNBONDING_SECONDS = unbonding_seconds
-    SLASHER_SETTER = slasher_setter
+    SETTER = setter
 
 
 # === Stake ===
@@ -147,10 +158,13 @@ def begin_unbonding(amount: uint256):
     @param amount NES units.
     """
     ledger: IStakeVault.Ledger = self._ledger(msg.sender)
+    backing: IStakeVault.Backing = self._backing(msg.sender)
     assert amount != 0, "vault: nothing to unbond"
-    assert amount <= self._free(ledger), "vault: too little free stake"
-
+    assert amount <= self._free(ledger, backing), "vault: too little free stake"
     ledger.unbonding += amount
+    owned: bool = self._owns(ledger, backing, ledger.locked)
+    assert owned, "vault: own stake must stay"
+
     ledger.withdrawable_at = block.timestamp + UNBONDING_SECONDS
     self._store_ledger(msg.sender, ledger)
 
@@ -243,9 +257,12 @@ def take_seat(
     parameters, limits = staticcall PARAMETERS.request_terms()
     stake: uint256 = parameter_words.seat_stake(limits)
     ledger: IStakeVault.Ledger = self._ledger(msg.sender)
-    assert stake <= self._free(ledger), "vault: too little stake"
-
+    backing: IStakeVault.Backing = self._backing(msg.sender)
+    assert stake <= self._free(ledger, backing), "vault: too little stake"
     ledger.locked += stake
+    owned: bool = self._owns(ledger, backing, ledger.locked)
+    assert owned, "vault: too little own stake"
+
     self._store_ledger(msg.sender, ledger)
     signer: address = operator_book.operators[msg.sender].signer
     number: uint256 = operator_book.operator_number[msg.sender]
@@ -277,13 +294,14 @@ def leave_seat(version_id: bytes32, shard: uint256, slot: uint256):
     """
     seat: IStakeVault.Seat = self._seat(version_id, shard, slot)
     assert seat.operator == msg.sender, "vault: not your seat"
-    seat_lists._end(version_id, shard, slot, seat.operator)
+    self._end_seat(version_id, shard, slot, seat.operator)
 
 
 @external
 def evict(version_id: bytes32, shard: uint256, slot: uint256):
     """
-    @notice Ends the seat of an operator whose stake no longer covers its seats.
+    @notice Ends the seat of an operator whose stake, without what thaws or leaves, no longer
+            covers the seats that it has not left.
     @dev Anyone may call; the operator can prevent it by a deposit.
     @param version_id The version.
     @param shard The shard's index.
@@ -291,8 +309,9 @@ def evict(version_id: bytes32, shard: uint256, slot: uint256):
     """
     seat: IStakeVault.Seat = self._seat(version_id, shard, slot)
     ledger: IStakeVault.Ledger = self._ledger(seat.operator)
-    assert ledger.stake < ledger.locked, "vault: seats are covered"
-    seat_lists._end(version_id, shard, slot, seat.operator)
+    covered: bool = self._covers(ledger, self._backing(seat.operator))
+    assert not covered, "vault: seats are covered"
+    self._end_seat(version_id, shard, slot, seat.operator)
 
 
 @external
@@ -314,8 +333,12 @@ def release_seat(version_id: bytes32, shard: uint256, slot: uint256):
     ledger: IStakeVault.Ledger = self._ledger(seat.operator)
     assert ledger.holds == 0, "vault: seat is held"
 
-    ledger.locked -= seat_lists._vacate(version_id, shard, slot, seat.operator)
+    unlocked: uint256 = seat_lists._vacate(version_id, shard, slot, seat.operator)
+    ledger.locked -= unlocked
     self._store_ledger(seat.operator, ledger)
+    backing: IStakeVault.Backing = self._backing(seat.operator)
+    backing.ending -= unlocked
+    self._store_backing(seat.operator, backing)
 
     log IStakeVault.SeatReleased(
         version_id=version_id, operator=seat.operator, shard=shard, slot=slot
@@ -334,6 +357,99 @@ def summon(operator: address, query_id: uint256, attempt: uint256, shard: uint25
     raise "vault: not offered yet"
 
 
+# === Delegation ===
+
+
+@external
+def set_delegation_pool(pool: address):
+    """
+    @notice Names the one contract that stakes for delegators, for good.
+    @dev Only the account that the deployer named, once.
+    @param pool The delegation pool.
+    """
+    self._check_setter()
+    assert self.delegation_pool == empty(address), "vault: pool is set"
+    assert pool != empty(address), "vault: no pool"
+
+    self.delegation_pool = pool
+
+    log IStakeVault.DelegationPoolSet(pool=pool)
+
+
+@external
+@nonreentrant
+def delegate(operator: address, amount: uint256):
+    """
+    @notice Adds stake that is not the operator's own.
+    @dev Only the delegation pool.
+    @param operator The operator.
+    @param amount NES units that the vault may pull from the pool.
+    """
+    self._check_pool()
+    backing: IStakeVault.Backing = self._backing(operator)
+    backing.delegated += amount
+    self._store_backing(operator, backing)
+    self._deposit(operator, amount)
+
+
+@external
+def begin_undelegation(operator: address, amount: uint256):
+    """
+    @notice Reserves delegated stake that is about to leave: no new seat locks it, and seats that
+            need it can be evicted.
+    @dev Only the delegation pool.
+    @param operator The operator.
+    @param amount NES units.
+    """
+    self._check_pool()
+    backing: IStakeVault.Backing = self._backing(operator)
+    backing.leaving += amount
+    self._store_backing(operator, backing)
+
+
+@external
+def cancel_undelegation(operator: address, amount: uint256):
+    """
+    @notice Takes back `begin_undelegation`.
+    @dev Only the delegation pool.
+    @param operator The operator.
+    @param amount NES units, as reserved.
+    """
+    self._check_pool()
+    backing: IStakeVault.Backing = self._backing(operator)
+    backing.leaving -= amount
+    self._store_backing(operator, backing)
+
+
+@external
+@nonreentrant
+def undelegate(operator: address, reserved: uint256, amount: uint256):
+    """
+    @notice Pays the pool delegated stake that no seat locks.
+    @dev Only the delegation pool, which keeps the time that exits take.
+    @param operator The operator.
+    @param reserved NES units that were reserved for it.
+    @param amount NES units to pay; less than `reserved` after a slash.
+    """
+    self._check_pool()
+    ledger: IStakeVault.Ledger = self._ledger(operator)
+    backing: IStakeVault.Backing = self._backing(operator)
+    assert ledger.holds == 0, "vault: delegation is held"
+    bound: uint256 = ledger.locked + ledger.unbonding + amount
+    assert bound <= ledger.stake, "vault: seats need the stake"
+
+    ledger.stake -= amount
+    self._store_ledger(operator, ledger)
+    backing.delegated -= amount
+    backing.leaving -= reserved
+    self._store_backing(operator, backing)
+    self.total_stake -= amount
+
+    log IStakeVault.StakeUndelegated(operator=operator, amount=amount)
+
+    assert extcall TOKEN.transfer(msg.sender, amount)
+
+
 # === Court ===
 
 
@@ -344,7 +460,7 @@ def set_slasher(slasher: address):
     @dev Only the account that the deployer named, once.
     @param slasher The dispute court.
     """
-    assert msg.sender == SLASHER_SETTER, "vault: not the setter"
+    self._check_setter()
     assert self.slasher == empty(address), "vault: slasher is set"
     assert slasher != empty(address), "vault: no slasher"
 
@@ -358,7 +474,8 @@ def slash(
     operator: address, amount: uint256, beneficiary: address, reward: uint256
 ) -> uint256:
     """
-    @notice Takes stake at once: free first, then thawing, then locked.
+    @notice Takes stake at once: the operator's own before delegated stake, and of either free
+            stake first, then thawing, then locked.
     @dev Only the slasher. Takes what is there when there is less, and never reverts for it. Half
          of what was taken rounds down, in favour of the burn.
     @param operator Whose stake.
@@ -376,10 +493,13 @@ def slash(
     burned: uint256 = taken - rewarded
 
     ledger.stake -= taken
-    unlocked: uint256 = 0
-    if ledger.stake > ledger.locked:
-        unlocked = ledger.stake - ledger.locked
-    ledger.unbonding = min(ledger.unbonding, unlocked)
+    backing: IStakeVault.Backing = self._backing(operator)
+    if ledger.stake < backing.delegated:
+        backing.delegated = ledger.stake
+        self._store_backing(operator, backing)
+    unlocked: uint256 = ledger.stake - min(ledger.locked, ledger.stake)
+    own: uint256 = ledger.stake - backing.delegated
+    ledger.unbonding = min(ledger.unbonding, min(own, unlocked))
     self._store_ledger(operator, ledger)
     self.total_stake -= taken
     self.rewards[beneficiary] += rewarded
@@ -475,7 +595,30 @@ def ledger(operator: address) -> IStakeVault.Ledger:
     return self._ledger(operator)
 
 
+@external
+@view
+def backing(operator: address) -> IStakeVault.Backing:
+    """
+    @notice What of an operator's stake is delegated, and what is about to go.
+    @param operator The operator.
+    @return The backing.
+    """
+    return self._backing(operator)
+
+
 # === Internals: operators and stake ===
+
+
+@internal
+@view
+def _check_setter():
+    assert msg.sender == SETTER, "vault: not the setter"
+
+
+@internal
+@view
+def _check_pool():
+    assert msg.sender == self.delegation_pool, "vault: not the pool"
 
 
 @internal
@@ -524,12 +667,54 @@ def _store_ledger(operator: address, ledger: IStakeVault.Ledger):
 
 
 @internal
+@view
+def _backing(operator: address) -> IStakeVault.Backing:
+    word: uint256 = self._backings[operator]
+    return IStakeVault.Backing(
+        delegated=word & MASK_64,
+        leaving=(word >> 64) & MASK_64,
+        ending=word >> 128,
+    )
+
+
+@internal
+def _store_backing(operator: address, backing: IStakeVault.Backing):
+    # Reserved sums may outlast a slash of what they were reserved of, so they are bounded here.
+    assert backing.leaving <= MASK_64, "vault: too much leaves"
+    self._backings[operator] = (
+        backing.delegated | (backing.leaving << 64) | (backing.ending << 128)
+    )
+
+
+@internal
 @pure
-def _free(ledger: IStakeVault.Ledger) -> uint256:
-    bound: uint256 = ledger.locked + ledger.unbonding
+def _free(ledger: IStakeVault.Ledger, backing: IStakeVault.Backing) -> uint256:
+    leaving: uint256 = min(backing.leaving, backing.delegated)
+    bound: uint256 = ledger.locked + ledger.unbonding + leaving
     if ledger.stake <= bound:
         return 0
     return ledger.stake - bound
+
+
+@internal
+@pure
+def _owns(
+    ledger: IStakeVault.Ledger, backing: IStakeVault.Backing, locked: uint256
+) -> bool:
+    # Whether what the operator owns, without what thaws, is enough beside delegated stake.
+    others: uint256 = backing.delegated + ledger.unbonding
+    if ledger.stake < others:
+        return False
+    return (ledger.stake - others) * BPS >= locked * MIN_OWN_BPS
+
+
+@internal
+@pure
+def _covers(ledger: IStakeVault.Ledger, backing: IStakeVault.Backing) -> bool:
+    # Ended seats stay locked for as long as they may be needed, and ending them again helps nobody.
+    needed: uint256 = ledger.locked - backing.ending
+    going: uint256 = ledger.unbonding + min(backing.leaving, backing.delegated)
+    return ledger.stake >= needed + going and self._owns(ledger, backing, needed)
 
 
 # === Internals: seats ===
@@ -560,3 +745,10 @@ def _seat(version_id: bytes32, shard: uint256, slot: uint256) -> IStakeVault.Sea
         from_epoch=tenure.from_epoch(word),
         to_epoch=tenure.to_epoch(word),
     )
+
+
+@internal
+def _end_seat(version_id: bytes32, shard: uint256, slot: uint256, operator: address):
+    backing: IStakeVault.Backing = self._backing(operator)
+    backing.ending += seat_lists._end(version_id, shard, slot, operator)
+    self._store_backing(operator, backing)

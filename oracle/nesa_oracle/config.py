@@ -19,7 +19,8 @@ class OracleSettings(BaseSettings):
 
     Paths are relative to the oracle's folder. Environment variables are called
     NESA_ORACLE_<NAME> and win over the file. `finality` is how many blocks an answer must be old
-    to be forgotten, `confirmations` how many behind the head logs are read.
+    to be forgotten, `confirmations` how many behind the head logs are read. With
+    `require_gas_deposit` a report is sent only when the coin that waits for it pays its gas.
     """
 
     model_config = SettingsConfigDict(env_prefix="NESA_ORACLE_", extra="forbid")
@@ -41,6 +42,7 @@ class OracleSettings(BaseSettings):
     gather_seconds: float = Field(default=15.0, gt=0)
     max_fee_gwei: float = Field(default=500.0, gt=0)
     patience_seconds: float = Field(default=15.0, gt=0)
+    require_gas_deposit: bool = False
 
     def in_folder(self, folder: Path) -> Self:
         """The same settings with every path resolved against the oracle's `folder`."""

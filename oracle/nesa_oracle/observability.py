@@ -28,6 +28,9 @@ class Metrics:
         self.withheld = self._counter(
             "transactions_withheld", "Transactions that a simulation refused"
         )
+        self.uncovered = self._counter(
+            "reports_uncovered", "Times that a report waited for a deposit of gas"
+        )
         self.expired = self._counter(
             "queries_expired", "Attempts with a turn of this oracle that nobody answered"
         )

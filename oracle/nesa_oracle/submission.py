@@ -11,13 +11,15 @@ import structlog
 from eth_account.signers.local import LocalAccount
 
 from nesa.chain.abi import ContractCall
-from nesa.chain.answered import find_answer
 from nesa.chain.connection import At, Connection
 from nesa.chain.contracts import Contracts
+from nesa.chain.economy import GasEscrow
+from nesa.chain.history import look_up_query
 from nesa.chain.sender import Intent, Reverted, Sender, SendPolicy
 from nesa.protocol.errors import Rejected, Unavailable
 from nesa.protocol.ids import BlockNumber, Timestamp
-from nesa.protocol.queries import Assurance, Query, QueryStatus
+from nesa.protocol.queries import Assurance, Outcome, Query, QueryStatus
+from nesa_oracle.covering import covers, outcome_in, settle
 from nesa_oracle.journal import Job, JobKey, Journal
 from nesa_oracle.observability import Metrics
 from nesa_oracle.report import Report
@@ -37,6 +39,7 @@ class Fate(Enum):
     ANSWERED = auto()  # by somebody, before this one
     EARLY = auto()  # the chain does not take it before the next block
     REFUSED = auto()  # the chain does not want this
+    UNCOVERED = auto()  # no coin waits that pays its gas
     TOO_LATE = auto()  # the chance passed; the transaction may still be mined
     DRY = auto()  # it would have been sent if there were a key
 
@@ -61,8 +64,13 @@ class Submitter:
         account: LocalAccount | None,
         policy: SendPolicy,
         metrics: Metrics,
+        *,
+        require_gas_deposit: bool = False,
     ) -> None:
         self._connection = connection
+        self._escrow = GasEscrow.of(connection)
+        self._require_gas_deposit = require_gas_deposit
+        self._outcomes: dict[JobKey, Outcome] = {}
         self._contracts = Contracts(connection)
         self._journal = journal
         self._metrics = metrics
@@ -99,9 +107,34 @@ class Submitter:
         at: At = "latest" if block > job.query.seed_block else "pending"
         try:
             async with asyncio.timeout(max(until - now, 1)):
-                return await self._send(job.key, call, gas_limit(job.query), at)
+                return await self._send_covered(job, call, at)
         except TimeoutError:
             return Fate.TOO_LATE
+
+    async def settle(self, job: Job) -> None:
+        """After the job's report: be credited the coin that waited for it, if any did."""
+        outcome = self._outcomes.pop(job.key, None)
+        if outcome is not None and self._sender is not None:
+            await settle(self._escrow, self._sender, job.query, outcome)
+
+    async def _send_covered(self, job: Job, call: ContractCall, at: At) -> Fate:
+        gas = gas_limit(job.query)
+        try:
+            covered = await self._is_covered(job.query, call, gas, at)
+        except Rejected as error:
+            return self._refused(job.key, error.reason)
+        if not covered:
+            self._metrics.uncovered.inc()
+            return Fate.UNCOVERED
+        return await self._send(job.key, call, gas, at)
+
+    async def _is_covered(self, query: Query, call: ContractCall, gas: int | None, at: At) -> bool:
+        """Whether the query's deposit pays the report, where it has to; a dry run costs nothing."""
+        if not self._require_gas_deposit or self._sender is None:
+            return True
+        needed = gas or await self._connection.estimated_gas(call, at, self._sender.address)
+        held = await self._escrow.held_for(query.query_id, "latest")
+        return covers(held, needed, await self._sender.gas_price())
 
     async def deliver(self, job: Job) -> Fate:
         """Deliver the answer of the job's query, once nobody can dispute it any more.
@@ -110,15 +143,15 @@ class Submitter:
             Unavailable: the node does not answer, or does not know the answer any more.
             ExhaustedResource: no funds, or gas is dearer than the cap.
         """
-        assert job.ended_at is not None
         market, query = self._contracts.market, job.query
         status = await market.status_of(query.query_id, "latest")
         if status is not QueryStatus.FINAL:
             return Fate.EARLY if status is QueryStatus.FULFILLED else Fate.ANSWERED
-        found = await find_answer(self._connection, query.query_id, job.ended_at)
-        if found is None:
+        asked_in = query.seed_block - 1 if query.attempt == 0 else self._connection.deployment.block
+        found = await look_up_query(self._connection, query.query_id, BlockNumber(asked_in))
+        if found is None or found.outcome is None or found.fulfilled is None:
             raise Unavailable(f"the node has no log of the answer to query {query.query_id}")
-        call = market.deliver(query, found.outcome, found.output)
+        call = market.deliver(query, found.outcome, found.fulfilled.output)
         return await self._send(job.key, call, None, "latest")
 
     async def pin_seed(self, query: Query) -> None:
@@ -149,6 +182,9 @@ class Submitter:
         self._metrics.mined.inc()
         self._metrics.gas_paid.inc(receipt.cost)
         log.info("mined", call=call.label, query=key[0], attempt=key[1], gas=receipt.gas_used)
+        outcome = outcome_in(receipt.logs, key[0])
+        if outcome is not None:
+            self._outcomes[key] = outcome
         return Fate.MINED
 
     async def _simulated(self, key: JobKey, call: ContractCall, gas: int | None, at: At) -> Fate:

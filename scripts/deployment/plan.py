@@ -76,6 +76,11 @@ STEPS: Final = (
         ),
     ),
     Step(
+        "delegation_pool",
+        "DelegationPool",
+        lambda profile, accounts, at: (at["token"], at["vault"]),
+    ),
+    Step(
         "committee",
         "Committee",
         lambda profile, accounts, at: (at["vault"], at["registry"], at["router"]),
@@ -119,12 +124,26 @@ STEPS: Final = (
             at["conviction"],
         ),
     ),
+    Step("gas_escrow", "GasEscrow", lambda profile, accounts, at: (at["market"],)),
+    Step(
+        "reward_emitter",
+        "RewardEmitter",
+        lambda profile, accounts, at: (
+            at["token"],
+            at["market"],
+            at["vault"],
+            at["delegation_pool"],
+            *astuple(profile.emission),
+        ),
+    ),
 )
 """Bottom up: nothing is told an address that is not there yet."""
 
 NAMINGS: Final = (
     Naming("vault", "StakeVault", "set_slasher", "court"),
+    Naming("vault", "StakeVault", "set_delegation_pool", "delegation_pool"),
     Naming("market", "QueryMarket", "set_court", "court"),
+    Naming("token", "NesToken", "set_minter", "reward_emitter"),
 )
 """What the deployer tells the contracts once all of them are there. Each works once, so that nobody
 is left with a right when the deployment is done."""

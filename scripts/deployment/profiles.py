@@ -21,6 +21,16 @@ GENESIS_SUPPLY: Final = Amount(400_000_000 * ONE_NES)
 
 
 @dataclass(frozen=True, slots=True)
+class Emission:
+    """What `RewardEmitter` may mint: all budgets together are twice the first half-life's."""
+
+    share_bps: int
+    period_seconds: int
+    halving_periods: int
+    first_budget: Amount
+
+
+@dataclass(frozen=True, slots=True)
 class Profile:
     """Constructor arguments that differ from chain to chain; times in seconds."""
 
@@ -31,6 +41,7 @@ class Profile:
     unbonding_seconds: int
     maximum_query_seconds: int
     credit_window: int
+    emission: Emission
 
 
 DEVNET: Final = Profile(
@@ -64,6 +75,12 @@ DEVNET: Final = Profile(
     unbonding_seconds=5 * MINUTE,
     maximum_query_seconds=280,
     credit_window=2 * MINUTE,
+    emission=Emission(
+        share_bps=5_000,
+        period_seconds=10 * MINUTE,
+        halving_periods=1_000,
+        first_budget=Amount(100_000 * ONE_NES),
+    ),
 )
 
 PUBLIC: Final = Profile(
@@ -97,6 +114,12 @@ PUBLIC: Final = Profile(
     unbonding_seconds=7 * DAY,
     maximum_query_seconds=4 * DAY,
     credit_window=2 * DAY,
+    emission=Emission(
+        share_bps=5_000,
+        period_seconds=DAY,
+        halving_periods=4 * 365,
+        first_budget=Amount(200_000 * ONE_NES),
+    ),
 )
 
 PROFILES: Final = {profile.name: profile for profile in (DEVNET, PUBLIC)}

@@ -11,7 +11,7 @@ from eth_utils.crypto import keccak
 from nesa.protocol.fees import split_fee
 from nesa.protocol.ids import ONE_NES
 from nesa.protocol.outcomes import outcome_as_abi
-from nesa.protocol.queries import Assurance, CallbackResult, QueryStatus, report_words
+from nesa.protocol.queries import CallbackResult, QueryStatus, report_words
 from tests.deployment import load_harness
 from tests.market import TENSORS, go_to
 from tests.reports import signer_address
@@ -251,24 +251,3 @@ def test_the_callback_says_what_was_answered(world, consumer):
     query = ask(world, consumer, Temper.KIND)
     world.fulfil(query)
     assert selector in {bytes(c.msg.data[:4]) for c in world.market._computation.children}
-
-
-def test_a_disputable_answer_is_not_brought_early(world, outsider):
-    """A stranger in league with liars brings a CHALLENGED answer to a contract before anybody could
-    dispute it: consumers take one by hand once it is final, and an AGREED one as soon as it
-    stands."""
-    consumer = load_harness("PatientConsumer", world.market, world.lower.token)
-    world.give(consumer.address, 1_000 * ONE_NES)
-    for assurance in (Assurance.AGREED, Assurance.CHALLENGED):
-        consumer.ask(world.order(assurance=assurance), INPUT)
-        query = world.requested_through(consumer)
-        brought = (query.as_abi(), outcome_as_abi(world.fulfil(query)), OUTPUT)
-        if assurance is Assurance.CHALLENGED:
-            go_to(world.market.closes_at(query.query_id))
-            with boa.reverts("consumer: still disputable"):
-                consumer.record_answer(*brought, sender=outsider)
-            go_to(boa.env.timestamp + 1)
-        consumer.record_answer(*brought, sender=outsider)
-        assert consumer.answer() == OUTPUT
-        with boa.reverts("consumer: not asked"):
-            consumer.record_answer(*brought, sender=outsider)

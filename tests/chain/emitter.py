@@ -14,7 +14,7 @@ from vyper.cli.vyper_compile import compile_files
 from nesa.chain.abi import ContractCall
 from nesa.chain.anvil import CHAIN_ID, Anvil, development_account
 from nesa.chain.connection import RpcPolicy
-from nesa.chain.deployment import Deployment
+from nesa.chain.deployment import CONTRACT_NAMES, Deployment
 from nesa.protocol.ids import Address
 
 ROOT = Path(__file__).parents[2]
@@ -48,8 +48,7 @@ def included(anvil: Anvil, transaction: dict[str, Any]) -> Any:
 
 def deployment_at(address: Address, block: int, chain_id: int = CHAIN_ID) -> Deployment:
     """A deployment whose contracts all live at `address`."""
-    names = ("token", "parameters", "vault", "registry", "router", "committee", "pricing", "market")
-    values = {"chain_id": chain_id, "block": block} | dict.fromkeys(names, address)
+    values = {"chain_id": chain_id, "block": block} | dict.fromkeys(CONTRACT_NAMES, address)
     return Deployment.model_validate(values)
 
 

@@ -34,6 +34,7 @@ def test_the_promised_commands_are_there() -> None:
         "devnet",
         "model",
         "query",
+        "reward",
         "watch",
         "withdraw",
     }

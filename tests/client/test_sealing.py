@@ -14,7 +14,7 @@ from eth_keys.datatypes import PrivateKey
 
 from nesa.chain.anvil import CHAIN_ID, free_port
 from nesa.chain.committees import Seat
-from nesa.chain.deployment import Deployment
+from nesa.chain.deployment import CONTRACT_NAMES, Deployment
 from nesa.client import sealing
 from nesa.client.sealing import KeySender
 from nesa.privacy import envelopes
@@ -28,9 +28,8 @@ from tests.oracle.cases import MARKET, query_with
 
 MEMBER = PrivateKey(b"\5" * 32)
 ME = Address(MEMBER.public_key.to_checksum_address())
-CONTRACTS = ("token", "parameters", "vault", "registry", "router", "committee", "pricing", "market")
 DEPLOYMENT = Deployment.model_validate(
-    {"chain_id": CHAIN_ID, "block": 1, **dict.fromkeys(CONTRACTS, MARKET)}
+    {"chain_id": CHAIN_ID, "block": 1, **dict.fromkeys(CONTRACT_NAMES, MARKET)}
 )
 
 

@@ -101,7 +101,9 @@ class TracedChain(revm.RevmChain):
         with self.twin.anchor(), super().anchor():
             yield
 
-    def send(self, sender: str, to: str, data: bytes, gas: int | None = None) -> bytes:
+    def send(
+        self, sender: str, to: str, data: bytes, gas: int | None = None, value: int = 0
+    ) -> bytes:
         """The transaction on both machines; what the twin makes of it is only watched."""
-        self.twin.execute_code(to_address=to, sender=sender, data=data)
-        return super().send(sender, to, data, gas)
+        self.twin.execute_code(to_address=to, sender=sender, data=data, value=value)
+        return super().send(sender, to, data, gas, value)

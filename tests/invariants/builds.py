@@ -62,9 +62,11 @@ class BuildsChain(RevmChain):
             stack.enter_context(super().anchor())
             yield
 
-    def send(self, sender: str, to: str, data: bytes, gas: int | None = None) -> bytes:
+    def send(
+        self, sender: str, to: str, data: bytes, gas: int | None = None, value: int = 0
+    ) -> bytes:
         """One transaction on every chain."""
-        call = (sender, to, data, gas)
+        call = (sender, to, data, gas, value)
         ending = _ending(self, *call)
         BuildsChain.compared += 1
         for build, twin in self.twins.items():
@@ -75,9 +77,11 @@ class BuildsChain(RevmChain):
         return ending.output
 
 
-def _ending(chain: RevmChain, sender: str, to: str, data: bytes, gas: int | None) -> Ending:
+def _ending(
+    chain: RevmChain, sender: str, to: str, data: bytes, gas: int | None, value: int
+) -> Ending:
     try:
-        output = RevmChain.send(chain, sender, to, data, gas)
+        output = RevmChain.send(chain, sender, to, data, gas, value)
     except Revert as error:
         return Ending(error.data, True, ())
     return Ending(output, False, tuple(chain.logs))

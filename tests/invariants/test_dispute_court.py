@@ -374,7 +374,8 @@ class DisputeCourtMachine(RuleBasedStateMachine):
             kept = self.kept(case)
         before = {s for q, shard, s in self.convicted if (q, shard) == case.digest}
         rules = replace(case.rules, defences=())
-        ended = settlement(rules, ending, kept, before)  # type: ignore[arg-type]
+        left = {signer: self.stakes[self.world.owners[signer]] for signer in rules.signers}
+        ended = settlement(rules, ending, kept, before, left)  # type: ignore[arg-type]
         for slash in ended.slashes:
             self.convicted.add((*case.digest, slash.signer))
             self.slash(slash.signer, slash.amount, slash.beneficiary)

@@ -127,6 +127,7 @@ class QueryMarketMachine(RuleBasedStateMachine):
         self.stakes = {owner: self.vault.ledger(owner)[0] for owner in self.world.places}
         self.holds = dict.fromkeys(self.world.places, 0)
         self.rewards = self.burned = self.market_gifts = self.vault_gifts = 0
+        self.minted = 0
         self.temper = Temper.KIND
         self.world.hostile.behave(Temper.KIND)
 
@@ -819,7 +820,7 @@ class QueryMarketMachine(RuleBasedStateMachine):
 
     def hold_one(self, book: QueryBook, shard: int) -> None:
         running = book.is_held or self.now <= book.closes_at
-        is_answer = book.status is QueryStatus.FULFILLED
+        is_answer = book.status in (QueryStatus.FULFILLED, QueryStatus.OVERTURNED)
         allowed = is_answer and running and shard not in book.aside
         self.judge(allowed, self.market.hold, book, shard)
         if allowed:
@@ -861,10 +862,11 @@ class QueryMarketMachine(RuleBasedStateMachine):
         allowed = shard in book.aside
         kept = self.judge(allowed, self.market.overturn, book, shard)
         if allowed:
-            returned, expected = book.overturned(shard, self.now)
+            returned, expected, late = book.overturned(shard, self.now)
             (event,) = self.world.events("QueryOverturned")
             assert (kept, event["returned"]) == (expected, returned)
             self.credits.give_back(book.query.requester, returned)
+            self.credits.earn(self.treasury, late, self.now)
 
     @rule(data=st.data(), amount=amounts, reward=amounts)
     def slash(self, data: st.DataObject, amount: int, reward: int) -> None:
@@ -963,7 +965,7 @@ class QueryMarketMachine(RuleBasedStateMachine):
         if not self.is_census():
             return
         supply = self.token.totalSupply()
-        assert supply == GENESIS_SUPPLY - self.burned
+        assert supply == GENESIS_SUPPLY + self.minted - self.burned
         assert supply == sum(self.token.balanceOf(holder) for holder in self.world.holders)
 
     @invariant()

@@ -59,10 +59,27 @@ class Book:
     unbonding: int = 0
     withdrawable_at: int = 0
     holds: int = 0
+    delegated: int = 0
+    leaving: int = 0
+    ending: int = 0
+
+    @property
+    def own(self) -> int:
+        """What the operator owns and does not thaw."""
+        return max(self.stake - self.delegated - self.unbonding, 0)
+
+    @property
+    def going(self) -> int:
+        return self.unbonding + min(self.leaving, self.delegated)
 
     @property
     def free(self) -> int:
-        return max(self.stake - self.locked - self.unbonding, 0)
+        return max(self.stake - self.locked - self.going, 0)
+
+    @property
+    def is_covered(self) -> bool:
+        needed = self.locked - self.ending
+        return self.stake - self.going >= needed and self.own * 5 >= needed
 
 
 @dataclass
@@ -155,7 +172,7 @@ class StakeVaultMachine(RuleBasedStateMachine):
     @rule(operator=operators, amount=amounts)
     def begin_unbonding(self, operator: str, amount: int) -> None:
         book = self.books[operator]
-        allowed = amount <= book.free
+        allowed = amount <= book.free and (book.own - amount) * 5 >= book.locked
         self.expect(allowed, self.vault.begin_unbonding, amount, sender=operator)
         if allowed:
             book.unbonding += amount
@@ -189,6 +206,7 @@ class StakeVaultMachine(RuleBasedStateMachine):
     def take_seat(self, operator: str, shard: int) -> None:
         book = self.books[operator]
         allowed = self.place_of(operator, shard) is None and book.free >= SEAT_STAKE
+        allowed = allowed and book.own * 5 >= book.locked + SEAT_STAKE
         stated = (self.version(shard), shard, ZERO_DIGEST, ZERO_DIGEST)
         slot = self.expect(allowed, self.vault.take_seat, *stated, sender=operator)
         if allowed:
@@ -207,6 +225,7 @@ class StakeVaultMachine(RuleBasedStateMachine):
         self.expect(allowed, self.vault.leave_seat, self.version(shard), *place, sender=operator)
         if allowed:
             seat.to_epoch = self.epoch + 1
+            self.books[operator].ending += SEAT_STAKE
 
     @rule(operator=operators, shard=shards)
     def give_seat_up(self, operator: str, shard: int) -> None:
@@ -229,6 +248,7 @@ class StakeVaultMachine(RuleBasedStateMachine):
         if allowed:
             del self.seats[place]
             book.locked -= SEAT_STAKE
+            book.ending -= SEAT_STAKE
 
     @rule(operator=operators, shard=shards)
     def evict(self, operator: str, shard: int) -> None:
@@ -236,10 +256,11 @@ class StakeVaultMachine(RuleBasedStateMachine):
         if place is None:
             return
         seat, book = self.seats[place], self.books[operator]
-        allowed = book.stake < book.locked and seat.to_epoch == NO_END
+        allowed = not book.is_covered and seat.to_epoch == NO_END
         self.expect(allowed, self.vault.evict, self.version(shard), *place, sender=OWNER)
         if allowed:
             seat.to_epoch = self.epoch + 1
+            book.ending += SEAT_STAKE
 
     @rule(amount=amounts)
     def donate(self, amount: int) -> None:
@@ -262,10 +283,17 @@ class StakeVaultMachine(RuleBasedStateMachine):
         after = self.token.balanceOf(self.vault.address)
         assert before - after == taken - rewarded
         assert after < before or taken == 0
-        book.stake -= taken
-        book.unbonding = min(book.unbonding, max(book.stake - book.locked, 0))
+        self.take_stake(book, taken)
         self.rewards += rewarded
         self.burned += taken - rewarded
+
+    def take_stake(self, book: Book, taken: int) -> None:
+        """The operator's own goes first, and of that what is free, then what thaws."""
+        from_own = min(taken, book.stake - book.delegated)
+        book.delegated -= taken - from_own
+        book.stake -= taken
+        unlocked = max(book.stake - book.locked, 0)
+        book.unbonding = min(book.unbonding, unlocked, book.stake - book.delegated)
 
     @rule(operator=operators)
     def hold(self, operator: str) -> None:
@@ -301,6 +329,8 @@ class StakeVaultMachine(RuleBasedStateMachine):
             assert locked + unbonding <= stake or (stake < locked and unbonding == 0)
             clock = book.withdrawable_at if book.unbonding else ledger[3]
             assert ledger == (book.stake, book.locked, book.unbonding, clock, book.holds)
+            backing = (book.delegated, book.leaving, book.ending)
+            assert self.vault.backing(operator) == backing
 
     @invariant()
     def locks_are_those_of_the_seats(self) -> None:

@@ -35,7 +35,7 @@ from nesa.protocol.evidence import ShardEvidence, encode_evidence
 from nesa.protocol.ids import ONE_NES, ZERO_DIGEST, Address, Amount, BlockNumber, Digest, VersionId
 from nesa.protocol.queries import Assurance, Privacy, Query, ShardReport
 from nesa.protocol.versions import ShardFacts
-from scripts.deployment.plan import STEPS, Accounts, deployment
+from scripts.deployment.plan import NAMINGS, STEPS, Accounts, deployment
 from scripts.deployment.profiles import DEVNET
 from tests.reports import Work, shard_works
 
@@ -229,6 +229,10 @@ async def build(anvil: Anvil) -> Network:
     deployed = await _deployed(anvil)
     async with await Connection.open(anvil.url, deployed, QUICK) as connection:
         contracts = Contracts(connection)
+        for naming in NAMINGS:
+            named = getattr(contracts, naming.name)
+            call = named.call(naming.function, getattr(deployed, naming.told))
+            await Sender(connection, development_account(0)).send(call)
         developer = Sender(connection, development_account(1))
         version = await _registered(contracts, developer, 1, None)
         verifier = await _verifier(anvil)

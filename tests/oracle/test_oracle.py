@@ -48,9 +48,9 @@ from tests.oracle.network import (
 
 @contextlib.asynccontextmanager
 async def oracle(
-    network: Network, connection: Connection, name: str | None, folder: Path
+    network: Network, connection: Connection, name: str | None, folder: Path, **changes: Any
 ) -> AsyncIterator[Journal]:
-    """A running oracle that signs as `name`, or a dry one."""
+    """A running oracle that signs as `name`, or a dry one; `changes` are settings."""
     network.deployment.write(folder / "deployment.json")
     settings = OracleSettings(
         rpc_url=network.anvil.url,
@@ -58,6 +58,7 @@ async def oracle(
         port=free_port(),
         poll_seconds=0.05,
         gather_seconds=3,
+        **changes,
     ).in_folder(folder)
     journal = Journal(folder / f"{name}.sqlite", str(name))
     account = None if name is None else operator_key(name)

@@ -20,6 +20,8 @@ CHAIN = 31337
 QUICK = 2**10
 OWNER, PENDING_OWNER = "0x8da5cb5b", "0x7f4ec4c3"
 """Selectors of `owner()` and `pending_owner()`."""
+MINTER = "0x07546172"
+"""Selector of `minter()`."""
 
 
 class Operator:
@@ -78,6 +80,9 @@ def test_what_is_deployed_is_written_and_handed_over(operator: Operator) -> None
         wanted = SOMEBODY.lower().removeprefix("0x")
         assert owner_of(anvil, found.token, OWNER) == wanted
         assert owner_of(anvil, found.parameters, PENDING_OWNER) == wanted
+        assert owner_of(anvil, found.reward_emitter, PENDING_OWNER) == wanted
+        minter = anvil.rpc("eth_call", {"to": found.token, "data": MINTER}, "latest")
+        assert minter[-40:] == found.reward_emitter.lower().removeprefix("0x")
         assert "Warning" not in said
 
 

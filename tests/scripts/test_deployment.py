@@ -126,3 +126,8 @@ def test_an_interruption_tells_what_is_there() -> None:
     said = interrupted(STEPS[1], {"token": Address(SOMEBODY)}, ValueError("no funds"))
     assert "ProtocolParameters was not deployed: no funds" in said
     assert f"token {SOMEBODY}" in said
+
+
+def test_a_contract_that_was_not_told_is_named() -> None:
+    said = interrupted(NAMINGS[0], {"token": Address(SOMEBODY)}, ValueError("no funds"))
+    assert said.startswith("StakeVault did not take set_slasher: no funds; no deployment")

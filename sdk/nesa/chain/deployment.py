@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Self, TypeVar
+from typing import Annotated, Final, Self, TypeVar
 
 from eth_utils.address import is_address, to_checksum_address
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
@@ -67,13 +67,23 @@ class Deployment(_File):
     committee: AddressField
     pricing: AddressField
     market: AddressField
+    delegation_pool: AddressField
+    gas_escrow: AddressField
+    reward_emitter: AddressField
     court: AddressField | None = None
 
     def contracts(self) -> dict[str, Address]:
         """Every contract's address by name."""
-        names = ("token", "parameters", "vault", "registry", "router", "committee", "pricing")
-        found = {name: getattr(self, name) for name in (*names, "market")}
-        return found if self.court is None else {**found, "court": self.court}
+        found = {name: getattr(self, name) for name in CONTRACT_NAMES}
+        return {name: address for name, address in found.items() if address is not None}
+
+
+CONTRACT_NAMES: Final = tuple(
+    name
+    for name in Deployment.model_fields
+    if name not in ("chain_id", "block", "protocol_version")
+)
+"""Every contract of a deployment, as its file names them."""
 
 
 class KeyFile(_File):

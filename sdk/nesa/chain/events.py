@@ -365,6 +365,23 @@ class SlasherSet:
 
 
 @dataclass(frozen=True, slots=True)
+class DelegationPoolSet:
+    """Who stakes for delegators was named."""
+
+    log: LogKey
+    pool: Address
+
+
+@dataclass(frozen=True, slots=True)
+class StakeUndelegated:
+    """Delegated stake left; what comes is a `StakeDeposited`."""
+
+    log: LogKey
+    operator: Address
+    amount: Amount
+
+
+@dataclass(frozen=True, slots=True)
 class RewardWithdrawn:
     """The vault paid a slash's reward."""
 
@@ -506,6 +523,36 @@ class BondWithdrawn:
     amount: Amount
 
 
+@dataclass(frozen=True, slots=True)
+class WorkRewarded:
+    """A final query made new NES."""
+
+    log: LogKey
+    query_id: QueryId
+    period: int
+    treasury_fee: Amount
+    amount: Amount
+
+
+@dataclass(frozen=True, slots=True)
+class EmissionWithdrawn:
+    """New NES went to an account, and a part of it to an operator's delegators."""
+
+    log: LogKey
+    account: Address
+    amount: Amount
+    delegators_part: Amount
+
+
+@dataclass(frozen=True, slots=True)
+class ShareAnnounced:
+    """Which part of the treasury's fees is minted on top, from a period on."""
+
+    log: LogKey
+    share_bps: int
+    from_period: int
+
+
 MarketEvent = (
     QueryRequested
     | AttemptOpened
@@ -540,6 +587,8 @@ VaultEvent = (
     | OperatorSlashed
     | OperatorHeld
     | SlasherSet
+    | DelegationPoolSet
+    | StakeUndelegated
     | RewardWithdrawn
 )
 
@@ -548,6 +597,14 @@ ParametersEvent = (
     | RequestLimitsChanged
     | TreasuryChanged
     | ReviewerPoolChanged
+    | OwnershipTransferStarted
+    | OwnershipTransferred
+)
+
+EmitterEvent = (
+    WorkRewarded
+    | EmissionWithdrawn
+    | ShareAnnounced
     | OwnershipTransferStarted
     | OwnershipTransferred
 )
@@ -563,13 +620,14 @@ CourtEvent = (
     | BondWithdrawn
 )
 
-ChainEvent = MarketEvent | RegistryEvent | VaultEvent | ParametersEvent | CourtEvent
+ChainEvent = MarketEvent | RegistryEvent | VaultEvent | ParametersEvent | CourtEvent | EmitterEvent
 
 CONTRACT_EVENTS: Final[Mapping[str, Any]] = {
     "QueryMarket": MarketEvent,
     "ModelRegistry": RegistryEvent,
     "StakeVault": VaultEvent,
     "ProtocolParameters": ParametersEvent,
+    "RewardEmitter": EmitterEvent,
     "DisputeCourt": CourtEvent,
 }
 """Which events each contract emits, by the name of its interface."""

@@ -221,6 +221,15 @@ class Sender:
         found = await self._connection.estimated_gas(call, at, self.address)
         return found * (100 + self._policy.gas_margin_percent) // 100
 
+    async def gas_price(self) -> int:
+        """What one gas costs in the next block, in wei: base fee and tip.
+
+        Raises:
+            ExhaustedResource: more than the cap.
+        """
+        head = await self._connection.head()
+        return head.base_fee + (await self._market_fees(head)).tip
+
     async def _opening_fees(self, nonce: int, head: Block) -> Fees:
         market = await self._market_fees(head)
         left_behind = self._last_fees.get(nonce)

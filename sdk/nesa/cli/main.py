@@ -18,6 +18,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "devnet": ("nesa.cli.commands.devnet:devnet", "Run a network on this machine."),
     "model": ("nesa.cli.commands.model:model", "Compile, check and register models."),
     "query": ("nesa.cli.commands.query:query", "Ask a model and wait for the answer."),
+    "reward": ("nesa.cli.commands.reward:reward", "Credit new NES to who worked for a query."),
     "watch": ("nesa.cli.commands.watch:watch", "Follow a query through its life."),
     "withdraw": ("nesa.cli.commands.withdraw:withdraw", "Have the market pay what it owes."),
 }

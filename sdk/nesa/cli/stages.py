@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import assert_never
 
 from nesa.client.payment import in_nes
-from nesa.client.receipts import paid_slots
 from nesa.client.watching import (
     Closed,
     Delivered,
@@ -18,6 +17,7 @@ from nesa.client.watching import (
     Requested,
     Stage,
 )
+from nesa.protocol.outcomes import paid_slots
 
 
 def describe(stage: Stage) -> str:

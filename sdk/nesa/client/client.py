@@ -17,7 +17,15 @@ from nesa.chain.abi import ContractCall
 from nesa.chain.connection import Connection, RpcPolicy
 from nesa.chain.contracts import Contracts, Order
 from nesa.chain.deployment import KeyFile, Network, read_network
-from nesa.chain.events import AttemptOpened, CreditWithdrawn, QueryRequested, decode_event
+from nesa.chain.economy import GasEscrow, RewardEmitter
+from nesa.chain.events import (
+    AttemptOpened,
+    CreditWithdrawn,
+    EmissionWithdrawn,
+    QueryRequested,
+    WorkRewarded,
+    decode_event,
+)
 from nesa.chain.keystore import load_keystore, read_password_file
 from nesa.chain.sender import OnIntent, Receipt, Sender, SendPolicy, forget
 from nesa.client import payment
@@ -26,13 +34,15 @@ from nesa.client.awaiting import Awaiting, OnStage
 from nesa.client.cards import Features, Model
 from nesa.client.catalogue import Catalogue
 from nesa.client.following import Following
-from nesa.client.ordering import choose_content_key, make_order, sealed_order
+from nesa.client.ordering import DEFAULT_REPLICAS, choose_content_key, make_order, sealed_order
 from nesa.client.refusals import explained
 from nesa.client.registering import Developer
+from nesa.client.rewarding import reward_call
 from nesa.client.submissions import find_submitted
 from nesa.client.watching import Stage
-from nesa.protocol.errors import Incompatible, InvalidConfiguration, InvalidInput
-from nesa.protocol.ids import Address, Amount
+from nesa.protocol.economics.lies import burned
+from nesa.protocol.errors import Incompatible, InvalidConfiguration, InvalidInput, NesaError
+from nesa.protocol.ids import Address, Amount, QueryId
 from nesa.protocol.queries import MAX_INPUT_BYTES, Assurance, count_of
 from nesa.protocol.risk import DrawRisk, uniform_risk
 
@@ -192,6 +202,15 @@ class Client:
         seats = [count_of(counts, shard) for shard in range(offer.shards)]
         return uniform_risk(seats, corrupt, order.replicas)
 
+    async def burned_by_a_lie(self, *, replicas: int = DEFAULT_REPLICAS) -> Amount:
+        """NES units that the signers of a wrong AGREED answer lose for good once it is shown.
+
+        An answer that is worth more to somebody than what is burned times how often queries are run
+        again is not safe by stake: ask for a proof. docs/economics.md says more.
+        """
+        limits = await self.contracts.parameters.request_limits(at="latest")
+        return Amount(int(burned(limits, replicas)))
+
     def developer(self) -> Developer:
         """Registers models with this client's key."""
         return Developer(self.connection, self._own_sender)
@@ -207,6 +226,7 @@ class Client:
         sealed: bool = False,
         replicas: int | None = None,
         max_fee: Amount | None = None,
+        gas_deposit: int = 0,
     ) -> Answer:
         """Ask, pay, and wait for the answer; see `submit` and `result`.
 
@@ -219,6 +239,7 @@ class Client:
             sealed=sealed,
             replicas=replicas,
             max_fee=max_fee,
+            gas_deposit=gas_deposit,
         )
         return await self.result(submitted)
 
@@ -232,6 +253,7 @@ class Client:
         replicas: int | None = None,
         max_fee: Amount | None = None,
         content_key: bytes | None = None,
+        gas_deposit: int = 0,
     ) -> SubmittedQuery:
         """Ask and pay; returns as soon as the query is on chain.
 
@@ -239,6 +261,8 @@ class Client:
         `model` may be a name or an id, see `model`. `max_fee` is in NES units, see `ONE_NES`.
         A sealed query is sealed with `content_key`, by default with a new one: who stores one of
         32 secret random bytes beforehand can read the answer whatever happens in between.
+        `gas_deposit` wei wait for whoever reports the answer, see `deposit_gas`; an error of that
+        has the query in `submitted`.
 
         Raises:
             InvalidTensor: the features are not what the model takes, or far out of their range.
@@ -256,11 +280,36 @@ class Client:
         price = await self._price(order)
         order = replace(order, max_fee=payment.check_fee(price, max_fee))
         await payment.check_balance(self.contracts, self.address, price)
+        await payment.check_coin(self.connection, self.address, gas_deposit)
         if content_key is not None:
             order, data = sealed_order(order, model, data, content_key)
         receipt = await self._own_payments.request(order, data, self._send)
         requested = _only(QueryRequested, receipt)
-        return SubmittedQuery(requested.query, receipt.tx_hash, receipt.gas_used, content_key)
+        asked = SubmittedQuery(requested.query, receipt.tx_hash, receipt.gas_used, content_key)
+        if gas_deposit:
+            await self._with_gas(asked, gas_deposit)
+        return asked
+
+    async def deposit_gas(self, submitted: AnyQuery, wei: int) -> None:
+        """Leave native coin for whoever reports a query's answer: the fee is in NES, gas is not.
+
+        `refund` brings it back when nobody answers.
+
+        Raises:
+            InvalidInput: a negative number of wei.
+            ExhaustedResource: the account does not hold the coin.
+            Rejected: nothing to deposit, or the query is not open any more.
+        """
+        await payment.check_coin(self.connection, self.address, wei)
+        query_id = (await self._newest(submitted)).query.query_id
+        await self._send(GasEscrow.of(self.connection).deposit(query_id, wei))
+
+    async def _with_gas(self, asked: SubmittedQuery, wei: int) -> None:
+        try:
+            await self.deposit_gas(asked, wei)
+        except NesaError as error:
+            error.submitted = asked
+            raise
 
     async def allow(self, amount: Amount) -> None:
         """Let the market take up to `amount` NES units for queries that this account asks.
@@ -328,7 +377,15 @@ class Client:
         await self._send(self.contracts.market.refund(query))
         if query.requester == self.address:
             await self.withdraw()
+        await self._reclaim_gas(query.query_id)
         return query.fee
+
+    async def _reclaim_gas(self, query_id: QueryId) -> None:
+        """Take back the coin that this account left for the reporter of a refunded query."""
+        escrow = GasEscrow.of(self.connection)
+        if await escrow.deposit_of(query_id, self.address, at="latest"):
+            await self._send(escrow.reclaim(query_id, self.address))
+            await self._send(escrow.withdraw(self.address))
 
     async def retry(self, submitted: AnyQuery) -> SubmittedQuery:
         """Open another attempt, with another draw, of an unanswered query of this client's own.
@@ -361,6 +418,29 @@ class Client:
             return Amount(0)
         receipt = await self._send(self.contracts.market.withdraw(address))
         return _only(CreditWithdrawn, receipt).amount
+
+    async def reward(self, submitted: AnyQuery) -> Amount:
+        """Have everybody who was paid for a final query credited with new NES; returns their sum.
+
+        Raises:
+            InvalidInput: the market knows no such query, or it is not answered.
+            Rejected: it is not final, was rewarded before, or the period's budget is spent.
+            Unavailable: the node has forgotten which seats the query drew.
+        """
+        receipt = await self._send(await reward_call(self.connection, submitted))
+        return _only(WorkRewarded, receipt).amount
+
+    async def withdraw_emission(self, account: Address | None = None) -> Amount:
+        """Have an account, by default this client's, minted the new NES that it was credited.
+
+        Returns what the account itself got; an operator's delegators get their part besides.
+        """
+        address = self.address if account is None else account
+        emitter = RewardEmitter.of(self.connection)
+        if not await emitter.credit_of(address, at="latest"):
+            return Amount(0)
+        receipt = await self._send(emitter.withdraw(address))
+        return _only(EmissionWithdrawn, receipt).amount
 
     # === Internals ===
 

@@ -143,6 +143,23 @@ async def check_balance(contracts: Contracts, payer: Address, price: Amount) -> 
         )
 
 
+async def check_coin(connection: Connection, payer: Address, wei: int) -> None:
+    """Refuse a deposit of gas in words before anything is paid.
+
+    Raises:
+        InvalidInput: a negative number of wei.
+        ExhaustedResource: the account does not hold the coin.
+    """
+    if wei < 0:
+        raise InvalidInput(f"a deposit of gas is a number of wei from 0, not {wei}")
+    held = await connection.balance(payer)
+    if held < wei:
+        raise ExhaustedResource(
+            f"{payer} holds {held} wei, less than the deposit of {wei} wei; "
+            "send it coin or deposit less"
+        )
+
+
 def in_nes(amount: Amount) -> str:
     """A sum in NES without trailing zeros, to the last unit."""
     whole, part = divmod(amount, 10**NES_DECIMALS)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from nesa.protocol.fees import split_fee
 from nesa.protocol.ids import Address, Amount
+from nesa.protocol.outcomes import paid_slots
 from nesa.protocol.queries import Outcome, Query
 
 
@@ -47,11 +48,6 @@ class FeeReceipt:
         """Sum of all parts."""
         given = self.members + self.oracle + self.royalty + self.reviewers + self.treasury
         return Amount(given + self.delivery + self.unpaid)
-
-
-def paid_slots(outcome: Outcome) -> int:
-    """How many member slots the report paid, over all shards."""
-    return sum(shard.paid.bit_count() for shard in outcome.shards)
 
 
 def is_paid(outcome: Outcome, shard: int, position: int) -> bool:

@@ -72,6 +72,11 @@ def members_digest(signers: Sequence[Address]) -> Digest:
     return Digest(keccak(b"".join(encode(["address"], [signer]) for signer in signers)))
 
 
+def paid_slots(outcome: Outcome) -> int:
+    """How many member slots were paid, over all shards."""
+    return sum(shard.paid.bit_count() for shard in outcome.shards)
+
+
 def closing_time(query: Query, fulfilled_at: Timestamp) -> Timestamp:
     """Until when slots of an answered query can be claimed and the answer disputed."""
     return Timestamp(fulfilled_at + max(query.rules.claim_window, query.rules.dispute_window))

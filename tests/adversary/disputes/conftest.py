@@ -1,3 +1,5 @@
+"""A court over one deployed protocol with a real table, answered rightly and wrongly."""
+
 from tests.contracts.disputes.conftest import (
     challenger,
     client,

@@ -1,283 +1,142 @@
-"""Attacks in the element game: by liars, by challengers who have nothing to show, and by thieves.
-
-The table is real and so is every value: a lie is one wrong element of a shard's last operator.
-"""
+"""Attacks on disputes: on who challenges, on who defends, on what either is paid."""
 
 import boa
-import pytest
 
 from nesa.models.disputes.game import Cause, Ended, Side
 from nesa.models.disputes.moves import Pick
 from nesa.models.disputes.parties import Challenger
-from nesa.protocol.outcomes import outcome_as_abi
+from nesa.protocol.consent import sign_consent
+from nesa.protocol.ids import Address
 from nesa.protocol.queries import QueryStatus
-from tests.contracts.disputes.disputed import answer, ask, false_trace, rich
-from tests.deployment import EPOCH_SECONDS, REQUEST_LIMITS, UNBONDING_SECONDS
+from tests.contracts.disputes.disputed import MODEL, Case, false_trace, rich
+from tests.deployment import REQUEST_LIMITS
 from tests.market import pass_blocks
+from tests.reports import keys_of, signer_address
 
 STAKE = REQUEST_LIMITS.seat_stake
 STANDING, FALLEN, FALLEN_ELSEWHERE = 1, 2, 4
-CREDIT_WINDOWS = 2 * 120
 
 
-def go_to(moment):
-    pass_blocks(1, moment - boa.env.timestamp)
-
-
-def stake_of(answered, signer):
-    return answered.world.lower.vault.ledger(answered.operator(signer)).stake
+def after_the_defence(case: Case) -> None:
+    pass_blocks(1, case.defence_ends + 1 - boa.env.timestamp)
 
 
 def stakes(answered):
-    return {signer: stake_of(answered, signer) for signer in answered.signers(0)}
+    """What each signer of the first shard has."""
+    ledger = answered.world.lower.vault.ledger
+    return {one: ledger(answered.operator(one)).stake for one in answered.signers(0)}
 
 
-def nes_of(world, account):
-    """What an account has, and what court and vault owe it."""
-    token, vault = world.lower.token, world.lower.vault
-    return token.balanceOf(account) + vault.rewards(account)
-
-
-# --- Liars ---
-
-
-def test_silent_prover_loses(world, court, challenger, wrong, lie):
-    """A liar begins its defence and then keeps silent, so that nothing is ever decided: each move
-    has a clock, whoever lets it pass loses by default, and a digest that nobody defended falls."""
-    case, before = wrong.challenge(challenger), stakes(wrong)
-    silent = wrong.signers(0)[0]
-    go_to(case.defence_ends)
-    match = case.defend(silent, lie)
-    match.play(Pick(len(match.state.nodes) - 1), challenger)
-    with boa.reverts("court: a game is open"):
-        case.conclude()
-    match.expire()
-    assert stake_of(wrong, silent) == before[silent] - case.penalty
-    assert case.conclude() == FALLEN
-    after = stakes(wrong)
-    assert after == {s: b - STAKE - (case.penalty if s == silent else 0) for s, b in before.items()}
-    assert world.market.status_of(wrong.query.query_id) == QueryStatus.OVERTURNED
-
-
-def convicted_in_their_games(case, truth, lie):
-    """Every signer defends the lie in a game of its own, and loses it at the wrong element."""
-    for signer in case.answered.signers(case.shard):
-        ended = case.defend(signer, lie).to_the_end(Challenger(truth, case.shard))
-        assert ended == Ended(Side.CHALLENGER, Cause.FACT)
-    go_to(case.defence_ends + 1)
-    assert case.conclude() == FALLEN
-
-
-def test_a_lie_is_not_worth_its_defence(world, challenger, wrong, truth, lie):
-    """A whole committee lies and defends its lie in as many games as it has members, to wear out
-    the challenger: each game ends at the wrong element and costs a seat's stake, half of it
-    burned."""
-    case, before = wrong.challenge(challenger), stakes(wrong)
-    supply = world.lower.token.totalSupply()
-    convicted_in_their_games(case, truth, lie)
-    assert stakes(wrong) == {signer: stake - STAKE for signer, stake in before.items()}
-    assert world.lower.vault.rewards(challenger) == len(before) * STAKE // 2
-    assert supply - world.lower.token.totalSupply() == len(before) * STAKE // 2
-    assert all(world.waiting(wrong.operator(signer)) == 0 for signer in before)
-
-
-@pytest.mark.xfail(reason="stakes that games took before leave nothing to repay the client with")
-def test_the_client_is_whole_however_the_liars_were_convicted(
-    world, challenger, client, wrong, truth, lie
-):
-    """Liars have an accomplice convict each of them in its game, so that no seat is left to repay
-    what honest work kept of the client's fee: the client should have all of it back all the
-    same."""
-    case = wrong.challenge(challenger)
-    convicted_in_their_games(case, truth, lie)
-    returned = world.market.credit_of(client)[0] + world.lower.vault.rewards(client)
-    assert returned == wrong.query.fee
-
-
-def test_a_false_trace_convicts_whoever_shows_it(court, challenger, right, truth):
-    """A signer of a right answer shows false values in between, in league with the challenger, to
-    let the answer fall: it alone is convicted, and one who defends with true values saves the
-    rest."""
-    case, before = right.challenge(challenger), stakes(right)
-    traitor, honest, *others = right.signers(0)
-    ended = case.defend(traitor, false_trace(truth)).to_the_end(Challenger(truth, 0))
-    assert ended == Ended(Side.CHALLENGER, Cause.FACT)
-    case.defend(honest, truth).expire()
-    go_to(case.defence_ends + 1)
-    assert case.conclude() == STANDING
-    assert stake_of(right, traitor) == before[traitor] - STAKE
-    assert all(stake_of(right, one) == before[one] for one in (honest, *others))
-
-
-def test_disputed_pay_and_stake_do_not_leave(world, challenger, wrong):
-    """Liars withdraw pay and stake while their answer is disputed: an open challenge freezes
-    credits, exits and claims until it is over."""
-    case = wrong.challenge(challenger)
-    vault, signer = world.lower.vault, wrong.signers(0)[0]
-    operator = wrong.operator(signer)
-    place = vault.seat_of(wrong.query.version_id, operator)
-    vault.leave_seat(wrong.query.version_id, *place, sender=operator)
-    go_to(boa.env.timestamp + UNBONDING_SECONDS + 2 * EPOCH_SECONDS + CREDIT_WINDOWS)
-    with boa.reverts("vault: seat is held"):
-        vault.release_seat(wrong.query.version_id, *place)
-    with boa.reverts("market: nothing to withdraw"):
-        world.market.withdraw(operator)
-    with boa.reverts("market: held"):
-        world.market.close(*wrong.arguments)
-    assert case.conclude() == FALLEN
-    assert vault.ledger(operator).holds == 0
-
-
-# --- Challengers ---
-
-
-def test_dispute_late(world, challenger, wrong):
-    """A challenger waits until the answer is final and blackmails its authors, or wants credits
-    back that were paid out: in the last second of the window a challenge opens, after it never."""
-    closes = world.market.closes_at(wrong.query.query_id)
-    with boa.env.anchor():
-        go_to(closes - 1)
-        wrong.challenge(challenger)
-    go_to(closes)
-    with boa.reverts("market: not to be held"):
-        wrong.challenge(challenger)
-    assert world.lower.vault.ledger(wrong.operator(wrong.signers(0)[0])).holds == 0
-
-
-def test_a_sham_challenge_clears_nothing(world, court, wrong, truth, lie):
-    """A liar has its own answer challenged by an accomplice who names right elements and loses, so
-    that it counts as tried: a lost challenge settles itself, and the next one is played anew."""
-    accomplice, honest = (rich(world, name, court) for name in ("accomplice", "honest"))
-    sham = wrong.challenge(accomplice)
-    first = wrong.signers(0)[0]
-    sham.defend(first, lie).expire()
-    assert sham.conclude() == STANDING
-    assert court.credit_of(accomplice) == 0
-    case = wrong.challenge(honest)
-    ended = case.defend(first, lie).to_the_end(Challenger(truth, 0))
-    assert ended == Ended(Side.CHALLENGER, Cause.FACT)
-    go_to(case.defence_ends + 1)
-    assert case.conclude() == FALLEN
-    assert court.credit_of(honest) == case.bond
-
-
-def test_a_sham_challenge_beside_the_true_one_saves_nobody(world, court, wrong, truth, lie):
-    """The same at the same time: the accomplice's challenge ends first, with the answer standing,
-    while the true one still runs, and the true one brings it down all the same."""
-    accomplice, honest = (rich(world, name, court) for name in ("accomplice", "honest"))
-    sham, case = wrong.challenge(accomplice), wrong.challenge(honest)
-    first = wrong.signers(0)[0]
-    sham.defend(first, lie).expire()
-    assert sham.conclude() == STANDING
-    assert world.lower.vault.ledger(wrong.operator(first)).holds == 1
-    case.defend(first, lie).to_the_end(Challenger(truth, 0))
-    go_to(case.defence_ends + 1)
-    assert case.conclude() == FALLEN
-    assert world.market.status_of(wrong.query.query_id) == QueryStatus.OVERTURNED
-
-
-def test_griefing_costs_the_griefer(world, court, right, truth):
-    """A challenger without a case opens challenges to make members spend time and to freeze their
-    pay: each costs it its bond, half for the member that defended, and nobody else anything."""
-    griefer = rich(world, "griefer", court)
-    before, held = stakes(right), nes_of(world, griefer)
-    defender = right.signers(0)[1]
-    case = right.challenge(griefer)
-    case.defend(defender, truth).expire()
-    assert case.conclude() == STANDING
-    assert stakes(right) == before
-    assert court.credit_of(right.operator(defender)) == case.bond // 2
-    assert nes_of(world, griefer) == held - case.bond
+def test_dispute_late(world, challenger, right):
+    """A challenger waits until everybody has gone home and challenges then: after the window no
+    challenge is taken, and what was earned can be withdrawn."""
+    closes = world.market.closes_at(right.query.query_id)
+    pass_blocks(1, closes - boa.env.timestamp)
     assert world.market.status_of(right.query.query_id) == QueryStatus.FULFILLED
+    with boa.reverts("market: not to be held"):
+        right.challenge(challenger)
+    assert world.market.status_of(right.query.query_id) == QueryStatus.FINAL
 
 
-def test_a_challenge_is_not_stolen_from_the_mempool(world, court, challenger, wrong):
-    """A thief copies a challenge out of a waiting transaction for its reward: challenges are
-    announced by their hash a block earlier, in the announcer's name."""
-    thief = rich(world, "thief", court)
-    wrong.announce(challenger)
-    arguments = (*wrong.arguments, 0, wrong.members(0), wrong.version)
-    with boa.reverts("court: not announced"):
-        court.open_challenge(*arguments, sender=thief)
-    evidence = court.challenge_evidence(wrong.query.query_id, 0, wrong.outcome.shards[0].out_digest)
-    court.announce(court.claim_of(thief, evidence), sender=thief)
-    with boa.reverts("court: announced just now"):
-        court.open_challenge(*arguments, sender=thief)
-    court.open_challenge(*arguments, sender=challenger)
-
-
-def test_moves_of_others_are_refused(world, court, challenger, wrong, lie, outsider):
-    """A stranger, or the other side, makes a silly move in somebody's name to lose the game for it:
-    each side's moves are its own, and the signer's operator's."""
-    case = wrong.challenge(challenger)
-    first, second, *_ = wrong.signers(0)
-    for thief in (outsider, challenger, second, wrong.operator(second)):
-        with boa.reverts("court: not the defender"):
-            case.defend(first, lie, sender=thief)
-    match = case.defend(first, lie, sender=wrong.operator(first))
-    for thief in (outsider, first, second):
-        with boa.reverts("court: not the challenger"):
-            match.play(Pick(0), thief)
-
-
-# --- Several at once ---
-
-
-def test_colluding_members_do_not_drag_an_honest_one_down(court, challenger, right, truth):
-    """Three members of a right committee are bribed to defend and time out, so that the fourth
-    loses its stake too: a timeout costs who let it pass, and one won defence lets the answer
-    stand."""
-    case, before = right.challenge(challenger), stakes(right)
-    *bribed, honest = right.signers(0)
-    games = [case.defend(signer, truth) for signer in bribed]
-    for game in games:
-        game.play(Pick(len(game.state.nodes) - 1), challenger)
-    for game in games:
-        game.expire()
-    case.defend(honest, truth).expire()
-    go_to(case.defence_ends + 1)
-    assert case.conclude() == STANDING
-    assert stake_of(right, honest) == before[honest]
-    assert all(stake_of(right, one) == before[one] - case.penalty for one in bribed)
-
-
-def test_honest_work_on_a_wrong_tensor_is_paid(world, challenger, client, truth, wrong):
-    """A liar in the first shard wants the second, which worked honestly on its wrong tensor, to
-    lose pay or stake with it: only the shard whose output is wrong falls."""
-    second = wrong.signers(1)
-    ledgers = {one: stake_of(wrong, one) for one in second}
-    waiting = {one: world.waiting(wrong.operator(one)) for one in second}
-    case = wrong.challenge(challenger)
-    go_to(case.defence_ends + 1)
+def test_silent_prover_loses(world, challenger, wrong, lie):
+    """A liar defends and then says nothing, so that the challenger waits for ever: its time runs
+    out, it pays for the delay, and the digest falls all the same."""
+    case, before = wrong.challenge(challenger), stakes(wrong)
+    signer = wrong.signers(0)[1]
+    match = case.defend(signer, lie)
+    match.play(Pick(len(match.state.nodes) - 1), challenger)
+    match.expire()
+    assert stakes(wrong)[signer] == before[signer] - case.penalty
+    assert world.lower.vault.rewards(challenger) == case.penalty // 2
+    after_the_defence(case)
     assert case.conclude() == FALLEN
-    assert {one: stake_of(wrong, one) for one in second} == ledgers
-    assert {one: sum(world.market.credit_of(wrong.operator(one))) for one in second} == waiting
+    assert stakes(wrong)[signer] == max(0, before[signer] - case.penalty - STAKE)
 
 
-def test_an_overturned_answer_is_not_overturned_again(world, court, challenger, wrong):
-    """A client has its fee returned for each challenge that its answer loses: it falls once, and
-    the second challenger has its bond back and nothing else."""
-    other = rich(world, "other", court)
-    first, second = wrong.challenge(challenger), wrong.challenge(other)
-    go_to(second.defence_ends + 1)
-    owed = world.market.total_owed()
-    assert first.conclude() == FALLEN
-    after = world.market.total_owed()
-    assert second.conclude() == FALLEN_ELSEWHERE
-    assert world.market.total_owed() == after <= owed
-    assert court.credit_of(other) == second.bond
-    with boa.reverts("court: challenge is over"):
-        first.conclude()
-    with boa.reverts():
-        world.market.close(wrong.query.as_abi(), outcome_as_abi(wrong.outcome))
+def test_a_false_friend_ruins_nobody_but_itself(court, challenger, right, truth):
+    """A challenger's friend among the signers defends a right digest with a wrong trace, to have
+    it fall for all: a lost game convicts its trace, and one honest defence saves the digest."""
+    case, before = right.challenge(challenger), stakes(right)
+    friend, honest, *_ = right.signers(0)
+    false = case.defend(friend, false_trace(truth))
+    saved = case.defend(honest, truth)
+    assert false.to_the_end(Challenger(truth, 0)) == Ended(Side.CHALLENGER, Cause.FACT)
+    with boa.reverts("court: defence may come"):
+        case.conclude()
+    saved.expire()
+    assert case.conclude() == STANDING
+    assert stakes(right) == {**before, friend: before[friend] - STAKE}
+    assert not court.has_fallen(right.query.query_id, 0)
 
 
-def test_one_query_more_does_not_share_a_conviction(world, court, challenger, client, truth, lie):
-    """A liar that was convicted for one query counts as punished for the next: a conviction is for
-    one shard of one query."""
-    answered = [answer(world, court, ask(world, client, truth), lie) for _ in range(2)]
-    for one in answered:
-        case, before = one.challenge(challenger), stakes(one)
-        go_to(case.defence_ends + 1)
-        assert case.conclude() == FALLEN
-        assert stakes(one) == {s: max(stake - STAKE, 0) for s, stake in before.items()}
+def test_a_sham_challenge_clears_nothing(world, court, challenger, wrong, lie):
+    """A liar's friend challenges and gives up, so that the lie counts as defended: it stands in
+    that challenge alone, and falls in the next."""
+    friend = rich(world, "friend", court)
+    sham = wrong.challenge(friend)
+    sham.defend(wrong.signers(0)[0], lie).expire()
+    assert sham.conclude() == STANDING
+    case = wrong.challenge(challenger)
+    after_the_defence(case)
+    assert case.conclude() == FALLEN
+
+
+def test_a_griefing_challenger_pays_whom_it_keeps_busy(court, challenger, right, truth):
+    """A rival challenges right answers to make their signers pay gas and to freeze them: half of
+    its bond is theirs, the rest is gone, and nobody loses anything else."""
+    case, before = right.challenge(challenger), stakes(right)
+    signer = right.signers(0)[2]
+    case.defend(signer, truth).expire()
+    assert case.conclude() == STANDING
+    assert court.credit_of(right.operator(signer)) == case.bond // 2
+    assert court.credit_of(challenger) == 0
+    assert court.bonds_owed() == case.bond // 2
+    assert stakes(right) == before
+
+
+def test_a_copier_of_moves_earns_nothing(world, court, challenger, wrong, truth, lie):
+    """A copier has no model: it opens a challenge of its own and repeats every move that it reads.
+    Its challenge begins a block later and so ends later, after the digest has fallen."""
+    copier = rich(world, "copier", court)
+    case, copy = wrong.challenge(challenger), wrong.challenge(copier)
+    signer = wrong.signers(0)[0]
+    match, copied = case.defend(signer, lie), copy.defend(signer, lie)
+    for one in (match, copied):
+        assert one.to_the_end(Challenger(truth, 0)) == Ended(Side.CHALLENGER, Cause.FACT)
+    after_the_defence(case)
+    with boa.reverts("court: defence may come"):
+        copy.conclude()
+    assert case.conclude() == FALLEN
+    assert copy.conclude() == FALLEN_ELSEWHERE
+    assert world.lower.vault.rewards(copier) == 0
+    assert court.credit_of(copier) == copy.bond
+
+
+def test_a_liar_that_runs_is_hit_all_the_same(world, court, challenger, wrong):
+    """A liar rotates its signer, leaves its seat and unbonds what is free as soon as it is
+    challenged: it is held, and what is taken is taken from whatever it has."""
+    vault, version = world.lower.vault, world.versions[MODEL]
+    signer = wrong.signers(0)[3]
+    operator, key = wrong.operator(signer), keys_of(["fresh"])["fresh"]
+    case, before = wrong.challenge(challenger), stakes(wrong)
+    consent = sign_consent(key, world.chain_id, Address(vault.address), Address(operator))
+    vault.rotate_signer(signer_address(key), consent, sender=operator)
+    vault.leave_seat(version, *vault.seat_of(version, operator), sender=operator)
+    pass_blocks(1, 10_000)
+    with boa.reverts("vault: seat is held"):
+        vault.release_seat(version, *vault.seat_of(version, operator))
+    assert case.conclude() == FALLEN
+    assert vault.ledger(operator).stake == before[signer] - STAKE
+
+
+def test_a_liar_cannot_forfeit_against_itself(world, court, wrong, lie):
+    """A liar challenges itself through an accomplice and lets itself be convicted first, to keep
+    its stake: half of it is burned whoever is first, and the client is repaid out of the rest."""
+    vault, token = world.lower.vault, world.lower.token
+    accomplice = rich(world, "accomplice", court)
+    case, supply = wrong.challenge(accomplice), token.totalSupply()
+    after_the_defence(case)
+    case.conclude()
+    lost = STAKE * len(wrong.signers(0))
+    assert supply - token.totalSupply() == lost // 2
+    assert vault.rewards(accomplice) == lost // 2 - vault.rewards(wrong.query.requester)

@@ -211,7 +211,7 @@ def test_an_answer_frees_the_version_again(world, client):
     assert world.market.open_fees(world.versions[1]) == 0
 
 
-@pytest.mark.parametrize("name", ["token", "parameters", "vault", "committee", "pricing", "market"])
+@pytest.mark.parametrize("name", ["token", "parameters", "vault", "market"])
 def test_no_contract_of_the_protocol_can_ask(world, name):
     own = getattr(world, name, None) or getattr(world.lower, name)
     with boa.reverts("market: own contract"):

@@ -1,7 +1,8 @@
 import boa
 import pytest
 
-from tests.contracts.staking.conftest import SEAT_STAKE
+from nesa.protocol.ids import ZERO_DIGEST
+from tests.contracts.staking.conftest import ORACLE_SHARD, SEAT_STAKE
 
 
 @pytest.fixture
@@ -32,7 +33,27 @@ def test_covered_and_vacant_seats_revert(vault, sit, operator, outsider, version
             vault.evict(version_id, 0, place, sender=outsider)
 
 
-def test_a_seat_that_was_left_reverts(vault, operator, outsider, version_id, uncovered):
+def test_a_seat_that_was_left_needs_no_cover(vault, operator, outsider, version_id, uncovered):
     vault.leave_seat(version_id, 0, uncovered, sender=operator)
-    with boa.reverts("vault: seat already left"):
+    with boa.reverts("vault: seats are covered"):
         vault.evict(version_id, 0, uncovered, sender=outsider)
+
+
+def test_no_more_seats_end_than_lack_cover(
+    vault, sit, operator, outsider, slasher, actors, version_id
+):
+    slots = (sit(operator, version_id, 0), sit(operator))
+    vault.slash(operator, 1, actors.beneficiary, 0, sender=slasher)
+    vault.evict(version_id, 0, slots[0], sender=outsider)
+    assert vault.backing(operator).ending == SEAT_STAKE
+    with boa.reverts("vault: seats are covered"):
+        vault.evict(ZERO_DIGEST, ORACLE_SHARD, slots[1], sender=outsider)
+
+
+def test_a_seat_ends_once(vault, sit, operator, outsider, slasher, actors, version_id):
+    slots = (sit(operator, version_id, 0), sit(operator))
+    vault.slash(operator, SEAT_STAKE + 1, actors.beneficiary, 0, sender=slasher)
+    vault.leave_seat(version_id, 0, slots[0], sender=operator)
+    with boa.reverts("vault: seat already left"):
+        vault.evict(version_id, 0, slots[0], sender=outsider)
+    vault.evict(ZERO_DIGEST, ORACLE_SHARD, slots[1], sender=outsider)

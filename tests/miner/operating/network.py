@@ -38,7 +38,7 @@ SOURCES: Final = {
     "registry": "registry/ModelRegistry",
     "vault": "staking/StakeVault",
 }
-"""What owners and developers deal with; committee and market only have to be there."""
+"""What owners and developers deal with; the others only have to be there."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,17 +5,16 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from nesa.chain.deployment import CONTRACT_NAMES
 from nesa.models.placement.swarm_file import read_swarm
 from nesa.protocol.capacity import decode_statement
 from nesa_miner import cli
-
-ADDRESSES = ("token", "parameters", "vault", "registry", "router", "committee", "pricing", "market")
 
 
 def test_a_miner_states_its_capacity(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("NESA_PASSWORD", "a long password")
     deployment = {"chain_id": 31337, "block": 0} | {
-        name: f"0x{number:040x}" for number, name in enumerate(ADDRESSES, 1)
+        name: f"0x{number:040x}" for number, name in enumerate(CONTRACT_NAMES, 1)
     }
     (tmp_path / "31337.json").write_text(json.dumps(deployment))
     folder = tmp_path / "miner"

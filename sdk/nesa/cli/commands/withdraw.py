@@ -18,24 +18,26 @@ from nesa.protocol.ids import Amount
 @network_options
 @json_option
 def withdraw(target: Target, account: str | None, as_json: bool) -> None:
-    """Have the market pay ACCOUNT what is ready of refunds and earnings, and show what waits.
+    """Have ACCOUNT paid what is ready of refunds, earnings and new NES, and show what waits.
 
     The money goes to ACCOUNT, by default your own key's; your key pays the gas. An operator's
     earnings go to its owner's account. With --json sums are units, 1000000000 to the NES.
     """
     address = None if account is None else read_account(account)
 
-    async def pay(client: Client) -> tuple[Amount, Balance]:
-        return await client.withdraw(address), await client.balance(address)
+    async def pay(client: Client) -> tuple[Amount, Amount, Balance]:
+        paid, new = await client.withdraw(address), await client.withdraw_emission(address)
+        return paid, new, await client.balance(address)
 
-    paid, left = connected(target, pay)
+    paid, new, left = connected(target, pay)
     if as_json:
-        show({"paid": paid, "balance": left}, as_json=True)
+        show({"paid": paid, "new": new, "balance": left}, as_json=True)
         return
     show(
         {
             "account": left.address,
             "paid": in_nes(paid),
+            "new NES": in_nes(new),
             "NES": in_nes(left.nes),
             "credit waiting": in_nes(left.credit_waiting),
         },
