@@ -13,7 +13,7 @@ export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.tools/bin:$(PATH)
 SETUP = $(PYTHON) -m scripts.setup
 # These start chains, miners and oracles as processes and keep their clocks: one after the other,
 # when nothing else wants the cores.
-PROCESS_TESTS = tests/chain tests/devnet tests/end_to_end tests/miner/operating tests/oracle
+PROCESS_TESTS = tests/adversary/daemons tests/chain tests/devnet tests/end_to_end tests/miner/operating tests/oracle
 SOURCES = $(wildcard sdk miners oracle scripts tests benchmarks examples)
 # Off: 4 does not see calls through a module's immutables; 5 and 10 speak of reserved functions,
 # which keep the arguments and the mutability that their interface promises; 11 wants leading
@@ -23,7 +23,7 @@ NATRIX = natrix lint --disable NTX4 NTX5 NTX10 NTX11 \
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-demo setup-train demo test test-train test-deep bench bench-models bench-disputes \
-  mutation lint fix abi lock \
+  mutation coverage lint fix abi lock \
   clean python
 
 help: ## list the targets
@@ -46,11 +46,15 @@ bench-models: setup-train ## measure integer MiniLM: against the float model, th
 	@.venv/bin/python -m benchmarks.minilm $(ARGS)
 	@.venv/bin/python -m benchmarks.sharded $(ARGS)
 
-bench-disputes: setup ## measure the gas of judging single elements
+bench-disputes: setup ## measure the gas of judging single elements, and of whole games
 	@.venv/bin/python -m benchmarks.disputes $(ARGS)
+	@.venv/bin/python -m benchmarks.games $(ARGS)
 
 mutation: setup ## take safety rules out of the contracts, see whether a test notices; hours
 	@.venv/bin/python -m tests.mutation $(ARGS)
+
+coverage: setup ## which branches of the contracts the tests take; minutes
+	@.venv/bin/python -m tests.coverage $(ARGS)
 
 bench: setup ## measure what the README states
 	@.venv/bin/python -m benchmarks $(ARGS)

@@ -6,7 +6,17 @@ import subprocess
 import sys
 from typing import Final
 
-PAGES: Final = ("gas", "proving", "latency", "hops", "failover", "scale", "placement", "stacking")
+PAGES: Final = (
+    "gas",
+    "proving",
+    "latency",
+    "hops",
+    "failover",
+    "scale",
+    "placement",
+    "stacking",
+    "cheating",
+)
 
 
 def main() -> int:

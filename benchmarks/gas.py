@@ -16,7 +16,9 @@ from boa.contracts.vyper.vyper_contract import VyperContract
 from eth_utils.address import to_canonical_address
 
 from nesa.protocol.ids import ONE_NES
-from tests.market import TENSORS, World, build_world, pass_blocks
+from nesa.protocol.outcomes import outcome_as_abi
+from nesa.protocol.queries import Assurance
+from tests.market import TENSORS, World, build_world, go_to, pass_blocks
 
 RESULTS: Final = Path(__file__).parent / "results" / "gas.md"
 
@@ -29,6 +31,7 @@ CALLBACK_GAS: Final = 100_000
 STOP: Final = b"\x00"
 
 SIZES: Final = [(replicas, shards) for shards in (1, 2) for replicas in (3, 4, 7)]
+ENDING_SIZES: Final = [(4, 1), (7, 2)]
 SEATS: Final = 8
 WARMING_QUERIES: Final = 24
 
@@ -113,6 +116,52 @@ def _query_gas(
     return request, fulfil
 
 
+def measure_endings(replicas: int, shards: int) -> dict[str, int]:
+    """What the ends of a CHALLENGED query cost whoever sends them, once everybody has credits."""
+    world = build_world(SEATS, shards=(shards,))
+    client, court = world.client(amount=100_000 * ONE_NES), world.court()
+    for _ in range(WARMING_QUERIES):
+        world.fulfil(world.request(client, shards, replicas=replicas))
+    gas: dict[str, int] = {}
+    for verdict in ("release", "overturn"):
+        terms, settled, payees = _answered(world, client, replicas, shards)
+        about = (terms, settled, shards - 1)
+        gas["hold"] = _sent(world, court, "hold", *about, payees)
+        gas[verdict] = _sent(world, court, verdict, *about, *[payees][: verdict == "release"])
+    boa.env.set_code(client, STOP)
+    terms, settled, _ = _answered(world, client, replicas, shards)
+    go_to(world.market.closes_at(terms[0]) + 1)
+    gas["deliver"] = _sent(world, court, "deliver", terms, settled, TENSORS[shards][-1])
+    return gas
+
+
+def _answered(
+    world: World, client: str, replicas: int, shards: int
+) -> tuple[tuple[Any, ...], tuple[Any, ...], list[int]]:
+    """A query's terms and outcome, and the payees of its last shard."""
+    wanted = {"assurance": Assurance.CHALLENGED, "callback_gas": CALLBACK_GAS}
+    query = world.request(client, shards, replicas=replicas, **wanted)
+    outcome = world.fulfil(query)
+    return query.as_abi(), outcome_as_abi(outcome), world.payees(query, outcome, shards - 1)
+
+
+def _sent(world: World, sender: str, function: str, *arguments: Any) -> int:
+    call = getattr(world.market, function)
+    return transaction_gas(world.market, sender, lambda: call(*arguments, sender=sender))
+
+
+def endings_table(sizes: Iterable[tuple[int, int]]) -> str:
+    """What each end costs by size, as markdown."""
+    names = ("hold", "release", "overturn", "deliver")
+    head = f"| shards | replicas | {' | '.join(names)} |\n|---:|---:|{'---:|' * len(names)}"
+    measured = ((replicas, shards, measure_endings(replicas, shards)) for replicas, shards in sizes)
+    lines = [
+        f"| {shards} | {replicas} | {' | '.join(f'{gas[name]:,}' for name in names)} |"
+        for replicas, shards, gas in measured
+    ]
+    return "\n".join([head, *lines])
+
+
 def table(rows: Iterable[Row]) -> str:
     """The rows as markdown."""
     head = "| shards | replicas | state | request | fulfil | both | a callback adds |"
@@ -130,6 +179,13 @@ pulled by an unlimited allowance. *first*: nobody has credits yet. *steady*: eve
 Written by `python -m benchmarks.gas`.
 
 {table(rows)}
+
+## How a query ends
+
+All members paid, everybody with credits; one shard is held. *Deliver* brings a CHALLENGED answer to
+an empty consumer; whoever sends it has no credit before.
+
+{endings_table(ENDING_SIZES)}
 """
     print(text)
     RESULTS.parent.mkdir(exist_ok=True)

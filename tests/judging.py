@@ -42,9 +42,9 @@ class Judges:
     fold: RevmContract
 
     @classmethod
-    def deploy(cls) -> Judges:
+    def deploy(cls, chain: RevmChain | None = None) -> Judges:
         """New ones, without state and so good for any number of tests."""
-        chain = RevmChain()
+        chain = chain or RevmChain()
         names = ("ElementJudge", "FoldJudge")
         return cls(*(chain.deploy(f"contracts/disputes/{name}") for name in names))
 

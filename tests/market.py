@@ -126,6 +126,22 @@ class World:
         self.lower.token.approve(self.market, 2**256 - 1, sender=account)
         return account
 
+    def copy(self) -> World:
+        """The same contracts; operators that are added later are known to the copy alone."""
+        return replace(
+            self,
+            keys=dict(self.keys),
+            owners=dict(self.owners),
+            versions=dict(self.versions),
+            proved=dict(self.proved),
+        )
+
+    def over(self, token: VyperContract) -> World:
+        """The same world with a market of its own, which is paid in another token."""
+        below = (self.lower.parameters, self.lower.vault, self.committee, self.pricing)
+        market = deployer("market/QueryMarket").deploy(token, *below, CREDIT_WINDOW)
+        return replace(self, market=market)
+
     # --- Asking ---
 
     def order(self, shards: int = 1, **changes: Any) -> tuple[Any, ...]:

@@ -14,7 +14,7 @@ def deployed_world():
 @pytest.fixture
 def world(deployed_world):
     with boa.env.anchor():
-        yield deployed_world
+        yield deployed_world.copy()
 
 
 @pytest.fixture

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from enum import Enum
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,20 @@ CACHE = ROOT / ".cache" / "revm"
 NOBODY = "0x" + "00" * 20
 GENESIS_TIME = 1_800_000_000
 BLOCK_GAS = 2**40
+_OPTIMIZE = re.compile(r"^# pragma optimize \w+$", re.MULTILINE)
+
+
+class Build(Enum):
+    """How the compiler is told to work: as the source says, or by other pragmas."""
+
+    AS_WRITTEN = ""
+    GAS = "# pragma optimize gas"
+    CODESIZE = "# pragma optimize codesize"
+    VENOM = "# pragma optimize gas\n# pragma experimental-codegen"
+
+    def of(self, text: str) -> str:
+        """The source for this build."""
+        return _OPTIMIZE.sub(self.value, text) if self.value else text
 
 
 class Revert(Exception):
@@ -126,12 +141,13 @@ class RevmChain:
         self.logs = [_raw_log(log) for log in result.logs]
         return bytes(output)
 
-    def deploy(self, path: str, *arguments: Any, sender: str = NOBODY) -> RevmContract:
+    def deploy(
+        self, path: str, *arguments: Any, sender: str = NOBODY, build: Build = Build.AS_WRITTEN
+    ) -> RevmContract:
         """The contract at `path` below the repository's root, without its extension."""
-        compiled = _compiled(path)
-        constructor = next((e for e in compiled["abi"] if e["type"] == "constructor"), None)
-        types = [_canonical(i) for i in constructor["inputs"]] if constructor else []
-        code = bytes.fromhex(compiled["bytecode"][2:]) + encode(types, arguments)
+        compiled = compiled_as(path, build)
+        code = bytes.fromhex(compiled["bytecode"][2:])
+        code += encoded_arguments(compiled["abi"], arguments)
         return RevmContract(self, self.evm.deploy(deployer=sender, code=code), compiled["abi"])
 
 
@@ -173,9 +189,10 @@ class RevmContract:
 
 
 @cache
-def _compiled(path: str) -> dict[str, Any]:
+def compiled_as(path: str, build: Build = Build.AS_WRITTEN) -> dict[str, Any]:
+    """ABI and creation code of the contract at `path`; kept on disk by the sources' hash."""
     file = ROOT / f"{path}.vy"
-    source = FileInput(-1, file, file, contents=file.read_text())
+    source = FileInput(-1, file, file, contents=build.of(file.read_text()))
     compiler = CompilerData(source, FilesystemInputBundle(_search_paths()), settings=Settings())
     kept = CACHE / f"{compiler.integrity_sum}-{vyper.__version__}.json"
     if kept.exists():
@@ -183,6 +200,13 @@ def _compiled(path: str) -> dict[str, Any]:
     compiled = outputs_from_compiler_data(compiler, output_formats=["abi", "bytecode"])
     _keep(kept, json.dumps(compiled))
     return dict(compiled)
+
+
+def encoded_arguments(abi: list[dict[str, Any]], arguments: Sequence[Any]) -> bytes:
+    """What stands behind a contract's creation code."""
+    constructor = next((entry for entry in abi if entry["type"] == "constructor"), None)
+    types = [_canonical(one) for one in constructor["inputs"]] if constructor else []
+    return encode(types, arguments)
 
 
 def _keep(path: Path, text: str) -> None:

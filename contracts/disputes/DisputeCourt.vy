@@ -22,7 +22,7 @@
     4. The token balance is `bonds_owed`, and more only by donations:
     tests/invariants/test_dispute_court.py::DisputeCourtMachine.the_court_is_solvent
     5. A digest that one signer could defend costs none of the others anything:
-    tests/contracts/disputes/test_conclude.py::test_one_won_defence_saves_every_other_signer
+    tests/adversary/disputes/test_challenges.py::test_a_false_friend_ruins_nobody_but_itself
     6. Every hold of the court ends with the challenge that began it:
     tests/invariants/test_dispute_court.py::DisputeCourtMachine.holds_are_those_of_open_challenges
 @custom:kill No switch. Nothing pauses a slash.

@@ -50,8 +50,8 @@ def __init__(credit_window: uint256):
 @view
 def total_owed() -> uint256:
     """
-    @notice Everything that the market keeps: fees of open queries, slots that can be claimed,
-            shares and credits.
+    @notice Everything that the market keeps: fees of open queries, slots that can be claimed or
+            are set aside, fees of deliveries to come, shares and credits.
     @return NES units.
     """
     return self._owed & OWED_MASK

@@ -198,7 +198,9 @@ def _check_content(word: uint256, content: bytes32):
 @internal
 @pure
 def _holds_content(word: uint256, content: bytes32) -> bool:
-    return word & HASH_MASK == convert(content, uint256) & HASH_MASK
+    # Nothing is the content of a query that was never asked, whose word is zero.
+    found: bool = content != empty(bytes32)
+    return found and word & HASH_MASK == convert(content, uint256) & HASH_MASK
 
 
 # === Held queries ===
@@ -207,15 +209,25 @@ def _holds_content(word: uint256, content: bytes32) -> bool:
 @internal
 def _hold(query_id: uint256, content: bytes32, shard: uint256, slots: uint256):
     # The first hold stops the clock. `slots` has a bit for each slot that was set aside.
-    status: IQueryMarket.QueryStatus = self._status_of(query_id)
-    assert status == IQueryMarket.QueryStatus.FULFILLED, "market: not to be held"
-    self._check_content(self._queries[query_id], content)
     holds: uint256 = self._holds[query_id]
+    assert self._is_disputable(query_id, holds), "market: not to be held"
+    self._check_content(self._queries[query_id], content)
     assert holds & self._hold_bit(shard) == 0, "market: held already"
 
     if holds == 0:
         holds = block.timestamp << HELD_SINCE_SHIFT
     self._holds[query_id] = holds | self._hold_bit(shard) | (slots << (SLOT_BITS * shard))
+
+
+@internal
+@view
+def _is_disputable(query_id: uint256, holds: uint256) -> bool:
+    # Who signed another shard answers for it after the query is overturned as well.
+    status: uint256 = self._queries[query_id] >> STATUS_SHIFT
+    answered: uint256 = convert(IQueryMarket.QueryStatus.FULFILLED, uint256)
+    overturned: uint256 = convert(IQueryMarket.QueryStatus.OVERTURNED, uint256)
+    is_open: bool = holds & HELD_MASK != 0 or block.timestamp <= self._closes_at(query_id)
+    return status in [answered, overturned] and is_open
 
 
 @internal

@@ -400,13 +400,17 @@ def overturn(
     """
     slots: uint256 = self._end_hold(query, outcome, shard)
     split: query_terms.FeeSplit = query_terms.split_fee(query)
-    returned: uint256 = self._count(slots) * split.slot
+    taken: uint256 = self._count(slots) * split.slot
+    returned: uint256 = 0
     kept: uint256 = 0
     if query_book._status_of(query.query_id) != IQueryMarket.QueryStatus.OVERTURNED:
         query_book._turn(query.query_id, IQueryMarket.QueryStatus.OVERTURNED)
-        returned += self._unpaid(query, outcome) * split.slot + split.delivery
+        returned = taken + self._unpaid(query, outcome) * split.slot + split.delivery
         kept = query_terms.fee(query) - returned
-    credit_book._return(convert(query.requester, uint256), returned)
+        credit_book._return(convert(query.requester, uint256), returned)
+    else:
+        # The requester has its whole fee back by the first shard's end.
+        credit_book._earn(convert(staticcall PARAMETERS.treasury(), uint256), taken)
     log IQueryMarket.QueryOverturned(
         query_id=query.query_id, requester=query.requester, shard=shard, returned=returned
     )
@@ -511,14 +515,13 @@ def _request(order: IQueryMarket.Order, input: Bytes[4096]) -> uint256:
 @internal
 @view
 def _check_caller():
-    # Nobody can make the market, or what it trusts, the target of a callback.
+    # Nobody can make the market, or what it trusts, the target of a callback. Committee and
+    # pricing have views only, which cannot ask.
     assert msg.sender not in [
         self,
         TOKEN.address,
         PARAMETERS.address,
         VAULT.address,
-        COMMITTEE.address,
-        PRICING.address,
     ], "market: own contract"
 
 

@@ -18,6 +18,7 @@ from nesa.chain.events import (
     LogKey,
     QueryFulfilled,
     QueryRefunded,
+    QueryReleased,
     QueryRequested,
     SlotClaimed,
     VersionRetired,
@@ -114,6 +115,8 @@ class Applier:
                 journal.conclude(event.query_id, log_bytes(event.log), self._kept_until())
             case SlotClaimed():
                 self.claims.note_claimed(event, log_bytes(event.log))
+            case QueryReleased():
+                self.claims.note_released(event, log_bytes(event.log))
             case ChallengeOpened(challenge=challenge):
                 self._keep_disputed(challenge)
         return None

@@ -10,7 +10,7 @@ import structlog
 
 from nesa.chain.connection import Connection
 from nesa.chain.contracts import Market
-from nesa.chain.events import QueryFulfilled, SlotClaimed
+from nesa.chain.events import QueryFulfilled, QueryReleased, SlotClaimed
 from nesa.chain.sender import Sender
 from nesa.privacy.envelopes import Deployment
 from nesa.protocol.errors import ExhaustedResource, NesaError
@@ -61,7 +61,10 @@ class Claimer:
 
 @dataclass(slots=True)
 class Claims:
-    """What is left to claim. The journal has it; who is paid is known from the chain alone."""
+    """What is left to claim. The journal has it; who is paid is known from the chain alone.
+
+    `is_held` says whether a dispute holds a query: nothing of it can be claimed meanwhile.
+    """
 
     identity: Identity
     deployment: Deployment
@@ -69,6 +72,7 @@ class Claims:
     send: SendClaim
     spawn: Callable[[Coroutine[Any, Any, None]], object]
     clock: Callable[[], float]
+    is_held: Callable[[int], bool] = lambda _: False
     open: dict[JobKey, Claim] = field(default_factory=dict)
     _busy: set[JobKey] = field(default_factory=set)
     _pauses: dict[JobKey, float] = field(default_factory=dict)
@@ -91,16 +95,22 @@ class Claims:
         """Store who is paid after a claim; inside the transaction of its effects."""
         self.journal.add_claimed(log_key, event.query_id, event.shard, event.paid)
 
+    def note_released(self, event: QueryReleased, log_key: bytes) -> None:
+        """Store until when slots can be claimed now; inside the transaction of its effects."""
+        self.journal.add_release(log_key, event.query_id, event.closes_at)
+
     def reload(self) -> None:
         """Take up what the journal holds."""
         self.open = {
-            stored.key: decode_claim(stored.body).after(stored.paid)
+            stored.key: decode_claim(stored.body).after(stored.paid, stored.released)
             for stored in self.journal.claims()
         }
 
     def advance(self, now: Timestamp) -> None:
         """Try every claim that is due at chain time `now`, and let go of those that are over."""
         for key, claim in list(self.open.items()):
+            if self.is_held(key[0]):
+                continue
             if now > claim.until:
                 self._drop(key)
             elif self._is_due(key, claim):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 from eth_abi.abi import decode, encode
 
@@ -38,32 +39,40 @@ from nesa_miner.agreement.terms import Committee
 from nesa_miner.identity import Identity
 from nesa_miner.jobs import Job, WorkKey
 
+NO_DISPUTE: Final = Timestamp(0)
+
 _STORED = ["bytes", OUTCOME_ABI, "uint256", "bytes32[]", "(uint256,bytes32,bytes32,bytes32)"]
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """One unpaid slot of an answered query, with what shows that its member worked."""
+    """One unpaid slot of an answered query, with what shows that its member worked.
+
+    A dispute stops the query's clock; `released` is when it closes since the last one ended.
+    """
 
     query: Query
     outcome: Outcome
     shard: int
     commitments: tuple[Digest, ...]
     result: SignedResult
+    released: Timestamp = NO_DISPUTE
 
     @property
     def until(self) -> Timestamp:
         """Last moment of chain time in which it can be claimed."""
-        return closing_time(self.query, self.outcome.fulfilled_at)
+        return max(self.released, closing_time(self.query, self.outcome.fulfilled_at))
 
     @property
     def is_paid(self) -> bool:
         """Whether the slot is paid by now."""
         return bool(self.outcome.shards[self.shard].paid >> self.result.position & 1)
 
-    def after(self, paid: Mapping[int, int]) -> Claim:
-        """The claim once others were paid; each claim changes the outcome that the next names."""
-        return replace(self, outcome=after_claims(self.outcome, paid))
+    def after(self, paid: Mapping[int, int], released: int = NO_DISPUTE) -> Claim:
+        """The claim once others were paid, or a dispute ended: each claim changes the outcome that
+        the next names."""
+        outcome = after_claims(self.outcome, paid)
+        return replace(self, outcome=outcome, released=Timestamp(released))
 
 
 def encode_claim(claim: Claim) -> bytes:

@@ -114,6 +114,8 @@ class Miner:
         log.info("listening", url=url, signer=self.engine.around.identity.address)
         try:
             seats = self.warm_up.follow(self.seats, self.engine.roster.needs)
+            if self.engine.disputes is not None:
+                tasks.spawn(self.engine.disputes.watch_coins())
             await tasks.run_until_told(self.follow(), self.tick(), self.warm_up.go_on(), seats)
         finally:
             log.info("stopping")

@@ -66,6 +66,7 @@ class Engine:
             around.claim,
             around.spawn,
             around.clock,
+            self._is_held,
         )
         self._evidence = evidence = EvidenceStore(around.journal)
         deliveries = Deliveries(around, roster)
@@ -80,6 +81,10 @@ class Engine:
         self._performer = Performer(
             roster, draws, fetches, computations, around.metrics, self.advance
         )
+
+    def _is_held(self, query_id: int) -> bool:
+        """Whether a dispute has stopped the clock of a query."""
+        return self.disputes is not None and self.disputes.holds(query_id)
 
     @property
     def duties(self) -> dict[JobKey, Duty]:

@@ -61,8 +61,12 @@ class StoredFault:
 
 @dataclass(frozen=True, slots=True)
 class StoredClaim:
-    """A slot to be claimed; `paid` has what later claims added to the masks of paid members."""
+    """A slot to be claimed; `paid` has what later claims added to the masks of paid members.
+
+    `released` is until when it can be claimed after disputes, 0 without one.
+    """
 
     key: JobKey
     body: bytes
     paid: Mapping[int, int]
+    released: int = 0

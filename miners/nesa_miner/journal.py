@@ -24,6 +24,15 @@ from nesa_miner.journal_file import Format, JournalFile
 _WORK: Final = ("records", "content_keys", "handoffs", "boundaries", "evidence", "faults")
 """Tables of what was done for a job."""
 
+_SINCE_5: Final = (
+    COURT_EVENTS
+    + """
+CREATE TABLE releases (
+    log_key BLOB PRIMARY KEY, query_id INTEGER NOT NULL, closes_at INTEGER NOT NULL
+);
+"""
+)
+
 FORMAT: Final = Format(
     version=5,
     schema="""
@@ -70,8 +79,8 @@ CREATE TABLE claimed (
     log_key BLOB PRIMARY KEY, query_id INTEGER, shard INTEGER, paid INTEGER
 );
 """
-    + COURT_EVENTS,
-    changes={4: COURT_EVENTS},
+    + _SINCE_5,
+    changes={4: _SINCE_5},
 )
 
 NO_LOG: Final = b""
@@ -233,9 +242,10 @@ class Journal:
             )
         self._file.execute("DELETE FROM jobs WHERE forget_at < ? AND ended_by IS NOT NULL", (now,))
         self._file.execute("UPDATE jobs SET forget_at = NULL WHERE forget_at < ?", (now,))
-        self._file.execute(
-            "DELETE FROM claimed WHERE query_id NOT IN (SELECT query_id FROM claims)"
-        )
+        for table in ("claimed", "releases"):
+            self._file.execute(
+                f"DELETE FROM {table} WHERE query_id NOT IN (SELECT query_id FROM claims)"  # noqa: S608
+            )
 
     def undo(self, log_keys: Sequence[bytes], forget_at: int) -> tuple[list[JobKey], list[JobKey]]:
         """Take back what these logs did, because a reorganisation took them back.
@@ -248,7 +258,8 @@ class Journal:
         for log_key in log_keys:
             undone += self._taken_back(log_key, forget_at)
             self._file.execute("DELETE FROM claims WHERE log_key = ?", (log_key,))
-            self._file.execute("DELETE FROM claimed WHERE log_key = ?", (log_key,))
+            for table in ("claimed", "releases"):
+                self._file.execute(f"DELETE FROM {table} WHERE log_key = ?", (log_key,))  # noqa: S608
             again += self._reopened("ended_by = ?", (log_key,))
         return undone, again
 
@@ -277,12 +288,23 @@ class Journal:
             (log_key, query_id, shard, paid, query_id),
         )
 
+    def add_release(self, log_key: bytes, query_id: int, closes_at: int) -> None:
+        """Store until when slots of a query can be claimed after a dispute, where that matters."""
+        self._file.execute(
+            "INSERT OR REPLACE INTO releases SELECT ?, ?, ?"
+            " WHERE EXISTS (SELECT 1 FROM claims WHERE query_id = ?)",
+            (log_key, query_id, closes_at, query_id),
+        )
+
     def claims(self) -> list[StoredClaim]:
         """Slots to be claimed, oldest first."""
-        rows = self._file.execute("SELECT query_id, attempt, body FROM claims ORDER BY rowid")
+        rows = self._file.execute(
+            "SELECT query_id, attempt, body, (SELECT COALESCE(MAX(closes_at), 0) FROM releases"
+            " WHERE releases.query_id = claims.query_id) FROM claims ORDER BY rowid"
+        )
         return [
-            StoredClaim(JobKey((query_id, attempt)), bytes(body), self._claimed(query_id))
-            for query_id, attempt, body in rows.fetchall()
+            StoredClaim(JobKey((query, attempt)), bytes(body), self._claimed(query), released)
+            for query, attempt, body, released in rows.fetchall()
         ]
 
     def _claimed(self, query_id: int) -> dict[int, int]:

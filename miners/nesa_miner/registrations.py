@@ -65,8 +65,8 @@ async def _logs_backwards(
         first = max(connection.deployment.block, last - chunk + 1)
         try:
             logs = await _logs(connection, address, topics, first, last)
-        except RpcRefused:
-            if first == last:
+        except RpcRefused as error:
+            if first == last or error.is_transient:
                 raise
             chunk = max((last - first + 1) // 2, 1)
             continue

@@ -149,12 +149,10 @@ class Engine:
                 pass
 
     def _end_attempts(self, query_id: int, log_key: LogKey) -> list[Job]:
-        """The attempts that were under way until `log_key`."""
-        journal = self.around.journal
-        found = [job for job in journal.unfinished() if job.key[0] == query_id]
-        ended = [job for job in found if job.ended_at is None]
+        """The attempts that `log_key` is the end of."""
+        ended = self.around.journal.unanswered(query_id)
         for job in ended:
-            journal.end(job.key, log_key)
+            self.around.journal.end(job.key, log_key)
         return ended
 
     def _await_delivery(self, job: Job, outcome: Outcome) -> None:

@@ -291,6 +291,14 @@ class Journal:
         )
         return [_job(row) for row in rows]
 
+    def unanswered(self, query_id: int) -> list[Job]:
+        """The query's jobs that no log has ended, also those that were given up: the answer may lie
+        in blocks that are not read yet when the deadline passes."""
+        rows = self._database.execute(
+            f"{_SELECT} WHERE query_id = ? AND ended_by IS NULL ORDER BY attempt", (query_id,)
+        )
+        return [_job(row) for row in rows]
+
     def sent_hashes(self, key: JobKey) -> list[bytes]:
         """Every transaction that was signed for a job, oldest first."""
         rows = self._database.execute(

@@ -11,10 +11,10 @@ import structlog
 from eth_account.signers.local import LocalAccount
 
 from nesa.chain.abi import ContractCall
-from nesa.chain.answered import find_answer
 from nesa.chain.connection import At, Connection
 from nesa.chain.contracts import Contracts
 from nesa.chain.economy import GasEscrow
+from nesa.chain.history import look_up_query
 from nesa.chain.sender import Intent, Reverted, Sender, SendPolicy
 from nesa.protocol.errors import Rejected, Unavailable
 from nesa.protocol.ids import BlockNumber, Timestamp
@@ -143,15 +143,15 @@ class Submitter:
             Unavailable: the node does not answer, or does not know the answer any more.
             ExhaustedResource: no funds, or gas is dearer than the cap.
         """
-        assert job.ended_at is not None
         market, query = self._contracts.market, job.query
         status = await market.status_of(query.query_id, "latest")
         if status is not QueryStatus.FINAL:
             return Fate.EARLY if status is QueryStatus.FULFILLED else Fate.ANSWERED
-        found = await find_answer(self._connection, query.query_id, job.ended_at)
-        if found is None:
+        asked_in = query.seed_block - 1 if query.attempt == 0 else self._connection.deployment.block
+        found = await look_up_query(self._connection, query.query_id, BlockNumber(asked_in))
+        if found is None or found.outcome is None or found.fulfilled is None:
             raise Unavailable(f"the node has no log of the answer to query {query.query_id}")
-        call = market.deliver(query, found.outcome, found.output)
+        call = market.deliver(query, found.outcome, found.fulfilled.output)
         return await self._send(job.key, call, None, "latest")
 
     async def pin_seed(self, query: Query) -> None:

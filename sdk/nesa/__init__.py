@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from nesa.models.card import ClassifierCard, ModelCard, TensorCard
     from nesa.protocol.errors import (
         ExhaustedResource,
+        IllegalMove,
         Incompatible,
         IntegrityError,
         InvalidConfiguration,
@@ -74,6 +75,7 @@ __all__ = [
     "Finalised",
     "Fulfilled",
     "GasUsed",
+    "IllegalMove",
     "Incompatible",
     "IntegrityError",
     "InvalidConfiguration",
@@ -136,6 +138,7 @@ _HOMES: Final = {
         "ExhaustedResource",
         "Incompatible",
         "IntegrityError",
+        "IllegalMove",
         "InvalidConfiguration",
         "InvalidInput",
         "InvalidMessage",

@@ -102,7 +102,7 @@ def test_a_copied_commitment_cannot_be_opened() -> None:
 
 
 def test_the_proposer_cannot_open_one_member_before_the_set_is_closed() -> None:
-    """C3: it shows one set to one member, learns the digest, and shows the others a later set."""
+    """It shows one set to one member, learns the digest, and shows the others a later set."""
     early = set_of(0, 1, 2)
     state = feed(started(1), 0.1, *[(place, commit_of(place)) for place in (0, 2)])[0]
     state, actions = feed(state, 0.7, (0, early), (0, signed_lock(0, early)))
@@ -113,7 +113,7 @@ def test_the_proposer_cannot_open_one_member_before_the_set_is_closed() -> None:
 
 
 def test_two_sets_of_a_quorum_never_both_get_their_locks() -> None:
-    """C3: proposer and copier lock both sets and need one honest member to do so too."""
+    """Proposer and copier lock both sets and need one honest member to do so too."""
 
     def both(receiver: int, message: MemberMessage) -> Sequence[MemberMessage]:
         if not isinstance(message, Propose):

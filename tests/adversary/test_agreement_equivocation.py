@@ -128,7 +128,7 @@ def test_an_honest_member_that_crashed_never_contradicts_itself() -> None:
 
 
 def test_a_tensor_that_does_not_match_is_dropped_and_the_right_one_still_counts() -> None:
-    """H2: it reveals the right digest and gives each receiver another tensor."""
+    """It reveals the right digest and gives each receiver another tensor."""
     certificate = certified(set_of(0, 1, 2, 3))
     reveal = opened(LIAR, certificate)
     state = feed(started(1), 0.1, (2, certificate))[0]

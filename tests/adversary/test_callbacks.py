@@ -14,6 +14,7 @@ from nesa.protocol.outcomes import outcome_as_abi
 from nesa.protocol.queries import CallbackResult, QueryStatus, report_words
 from tests.deployment import load_harness
 from tests.market import TENSORS, go_to
+from tests.reports import signer_address
 
 GAS = 200_000
 INPUT, OUTPUT = TENSORS[1]
@@ -50,27 +51,44 @@ def callback_of(world):
     return world.event("QueryFulfilled").callback
 
 
-@pytest.mark.parametrize(
-    ("temper", "result"),
-    [
-        (Temper.KIND, CallbackResult.SUCCEEDED),
-        (Temper.REVERTS, CallbackResult.REVERTED),
-        (Temper.BURNS_GAS, CallbackResult.REVERTED),
-    ],
-)
-def test_everybody_is_paid_whatever_the_callback_does(world, consumer, temper, result):
-    """A client reverts, or burns its gas, to have an answer without paying for it."""
-    query = ask(world, consumer, temper)
-    oracle = world.oracle(query)
+def fulfilled_for_pay(world, query):
+    """How the callback ended; the report stands, and whoever worked for it has its share."""
+    oracle, split = world.oracle(query), split_fee(query)
     world.fulfil(query)
-    assert callback_of(world) == result
+    callback = callback_of(world)
     assert world.market.status_of(query.query_id) == QueryStatus.FULFILLED
-    assert world.waiting(world.owners[oracle]) >= split_fee(query).oracle
+    for key in world.drawn(query, 0, query.replicas):
+        assert world.waiting(world.owners[signer_address(key)]) == split.slot
+    assert world.waiting(world.owners[oracle]) == split.oracle
     world.assert_solvent()
+    return callback
 
 
-def test_a_flood_of_return_data_costs_nobody(world, client):
-    """A client answers with as much data as its gas can make, for the oracle to copy."""
+def test_callback_reverts_pays_node(world, consumer):
+    """A client reverts in its callback to have the answer from the mempool without paying: the
+    report stands, with the callback's failure in it, and everybody is paid."""
+    query = ask(world, consumer, Temper.REVERTS)
+    assert fulfilled_for_pay(world, query) == CallbackResult.REVERTED
+    assert consumer.answers() == 0
+
+
+def test_callback_oog(world, consumer):
+    """A client burns all gas that it is given so that the report runs out of gas: it can burn what
+    it ordered and paid for, and nothing of the rest."""
+    query = ask(world, consumer, Temper.KIND)
+    with boa.env.anchor():
+        world.fulfil(query)
+        modest = world.market._computation.get_gas_used()
+    consumer.behave(Temper.BURNS_GAS)
+    with boa.env.anchor():
+        world.fulfil(query)
+        assert world.market._computation.get_gas_used() < modest + GAS
+    assert fulfilled_for_pay(world, query) == CallbackResult.REVERTED
+
+
+def test_callback_returnbomb(world, client):
+    """A client returns as much data as its gas can make, for the oracle to copy at its own cost:
+    the market copies one word."""
     query = world.request(client, callback_gas=GAS)
     reports, oracle = world.reports(query), world.oracle(query)
     with boa.env.anchor():
@@ -85,11 +103,12 @@ def test_a_flood_of_return_data_costs_nobody(world, client):
     assert flood - modest < made_by_client + 100
 
 
-def test_a_client_that_is_gone_is_skipped(world, client):
-    """A client without code cannot make a report fail."""
-    query = world.request(client, callback_gas=GAS)
-    world.fulfil(query)
-    assert callback_of(world) == CallbackResult.SKIPPED
+def test_callback_client_gone(world, consumer):
+    """A client asks, takes its code away and hopes that the call to nobody stops the report: who
+    has no code is not called."""
+    query = ask(world, consumer, Temper.KIND)
+    boa.env.set_code(consumer.address, b"")
+    assert fulfilled_for_pay(world, query) == CallbackResult.SKIPPED
 
 
 def test_without_callback_gas_nobody_is_called(world, consumer):
@@ -112,8 +131,9 @@ def calls_of(world, query, outcome=None):
     ]
 
 
-def test_entering_again_gains_nothing(world, consumer, outsider):
-    """A client reports, refunds, retries and withdraws from within its callback."""
+def test_callback_reenters(world, consumer, outsider):
+    """A client reports, refunds, retries and withdraws from within its callback to be paid twice:
+    the query was settled before the call, so every one of them is refused."""
     query = ask(world, consumer, Temper.CALLS_BACK, 900_000)
     go_to(query.opened_at + 30)  # anybody may report, the client itself too
     consumer.prepare(calls_of(world, query))
@@ -198,9 +218,9 @@ def test_nobody_orders_a_callback_for_somebody_else(world, client, consumer):
     assert consumer.answers() == 0
 
 
-def test_a_starved_callback_reverts_the_whole_report(world, consumer):
-    """The oracle gives just enough gas for its own pay: at every limit either nothing happens or
-    the callback had all that was ordered."""
+def test_gas_63_64(world, consumer):
+    """The oracle gives just enough gas for its own pay and starves the callback: at every limit
+    either the whole report reverts or the callback had all that was ordered."""
     query = ask(world, consumer, Temper.KIND)
     reports, oracle = world.reports(query), world.oracle(query)
     with boa.env.anchor():

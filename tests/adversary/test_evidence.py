@@ -7,11 +7,12 @@ import pytest
 from eth_utils.crypto import keccak
 
 from nesa.protocol.commitments import SECP256K1_HALF_ORDER
+from nesa.protocol.fees import split_fee
 from nesa.protocol.ids import ZERO_DIGEST
 from nesa.protocol.outcomes import outcome_as_abi
-from nesa.protocol.queries import Assurance, Privacy, report_words
-from tests.contracts.verifiers import true_proof
-from tests.market import INPUT_EDGE, OUTPUT_EDGE, TENSORS, go_to, pass_blocks
+from nesa.protocol.queries import Privacy, report_words
+from tests.deployment import EPOCH_SECONDS
+from tests.market import TENSORS, go_to, pass_blocks
 from tests.reports import changed, keys_of, signer_address
 
 ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
@@ -32,36 +33,56 @@ def work(world, query):
     return world.works(query)[0]
 
 
-@pytest.mark.parametrize(
-    "context",
-    [
-        {"query_id": 2},
-        {"attempt": 1},
-        {"chain_id": 5},
-        {"market": "0x" + "11" * 20},
-        {"seed": b"\x11" * 32},
-        {"shard": 1},
-    ],
-    ids=lambda context: next(iter(context)),
-)
+@pytest.mark.parametrize("context", [{"query_id": 2}, {"shard": 1}], ids=["query", "shard"])
 def test_evidence_of_another_place_is_worthless(world, query, work, context):
-    """The attacker replays a committee's honest work where it was not done."""
+    """The attacker replays a committee's honest work for another query or in another shard."""
+    assert_worthless(world, query, work, changed(work, **context))
+
+
+def assert_worthless(world, query, work, elsewhere):
+    """Neither work that was done elsewhere counts, nor signatures given there for true work."""
     with boa.reverts("committee: not attested"):
-        world.fulfil(query, [changed(work, **context).report()])
-
-
-@pytest.mark.parametrize(
-    "context",
-    [{"query_id": 2}, {"attempt": 1}, {"chain_id": 5}, {"market": "0x" + "11" * 20}],
-    ids=lambda context: next(iter(context)),
-)
-def test_attestations_of_another_place_are_worthless(world, query, work, context):
-    """The attacker has true commitments but signatures that were given elsewhere."""
+        world.fulfil(query, [elsewhere.report()])
     report = work.report()
-    elsewhere = changed(work, **context)
     results = [elsewhere.result(position, report.commitments) for position in range(4)]
     with boa.reverts("committee: not attested"):
         world.fulfil(query, [with_results(report, *results)])
+
+
+@pytest.mark.parametrize("chain_id", [5, 31337, 0])
+def test_other_chain(world, query, work, chain_id):
+    """The attacker replays what the same operators signed on another chain: commitments and
+    signatures hold the chain's id."""
+    assert_worthless(world, query, work, changed(work, chain_id=chain_id))
+
+
+def test_other_deployment(world, client, query, work):
+    """The attacker replays what the same operators signed for a second market over the same vault,
+    where it asked the same question: commitments and signatures hold the market."""
+    second = world.over(world.lower.token)
+    world.lower.token.approve(second.market, 2**256 - 1, sender=client)
+    theirs = second.request(client)
+    assert theirs.query_id == query.query_id
+    elsewhere = second.works(theirs)[0]
+    for signed in (elsewhere, replace(elsewhere, members=work.members)):
+        assert_worthless(world, query, work, signed)
+    second.fulfil(theirs)
+
+
+def test_old_committee(world, client, query, work):
+    """The attacker keeps a committee's work until another committee is drawn: the terms hold the
+    attempt, and commitments and signatures hold attempt and seed."""
+    for context in ({"attempt": 1}, {"seed": b"\x11" * 32}):
+        with boa.reverts("committee: not attested"):
+            world.fulfil(query, [changed(work, **context).report()])
+    go_to(query.answer_deadline + 1)
+    world.market.retry(query.as_abi(), sender=client)
+    again = world.requested()
+    pass_blocks(2)
+    oracle = world.oracle(again)
+    with boa.reverts("market: other terms"):
+        world.fulfil(query, [work.report()], sender=oracle)
+    assert_worthless(world, again, world.works(again)[0], work)
 
 
 def test_attestations_of_another_round_are_worthless(world, query, work):
@@ -75,21 +96,9 @@ def test_attestations_of_another_round_are_worthless(world, query, work):
         world.fulfil(query, [with_results(report, *results)])
 
 
-def test_evidence_of_an_earlier_attempt_dies_with_it(world, client, query, work):
-    """The attacker keeps a committee's work until another committee is drawn."""
-    go_to(query.answer_deadline + 1)
-    world.market.retry(query.as_abi(), sender=client)
-    again = world.requested()
-    pass_blocks(2)
-    oracle = world.oracle(again)
-    with boa.reverts("market: other terms"):
-        world.fulfil(query, [work.report()], sender=oracle)
-    with boa.reverts("committee: not attested"):
-        world.fulfil(again, [work.report()], sender=oracle)
-
-
-def test_one_member_does_not_count_twice(world, query, work):
-    """A member wants to be a quorum by itself."""
+def test_sig_dup(world, query, work):
+    """A member wants to be a quorum by itself: a place counts once, and each place has a signer of
+    its own."""
     report = work.report()
     first, second, _, _ = report.results
     with boa.reverts("committee: no quorum"):
@@ -99,8 +108,9 @@ def test_one_member_does_not_count_twice(world, query, work):
         world.fulfil(query, [counted])
 
 
-def test_unsorted_results_are_refused(world, query, work):
-    """The attacker hides a repeated member in disorder."""
+def test_sig_unsorted(world, query, work):
+    """The attacker hides a repeated member in disorder: results stand in draw order or recover to
+    other signers."""
     report = work.report()
     with boa.reverts("committee: not attested"):
         world.fulfil(query, [with_results(report, *reversed(report.results))])
@@ -124,8 +134,8 @@ def test_a_place_outside_the_committee_is_refused(world, query, work):
             world.fulfil(query, [with_results(report, *report.results[:3], result)])
 
 
-def test_the_other_form_of_a_signature_is_refused(world, query, work):
-    """The attacker makes a second valid signature out of the first."""
+def test_sig_high_s(world, query, work):
+    """The attacker makes a second valid signature out of the first: only the low s is taken."""
     report = work.report()
     first, *rest = report.results
     word = int.from_bytes(first.vs, "big")
@@ -140,17 +150,20 @@ def test_the_other_form_of_a_signature_is_refused(world, query, work):
         world.fulfil(query, [with_results(report, replace(first, vs=flipped), *rest)])
 
 
-def test_a_signature_of_nobody_is_refused(world, query, work):
-    """The attacker hopes that a failed recovery equals some empty seat."""
+def test_sig_zero(world, query, work):
+    """The attacker hopes that a failed recovery, which gives the zero address, equals some empty
+    seat: only active seats are drawn, and each has a signer."""
     report = work.report()
     first, *rest = report.results
-    nobody = replace(first, r=bytes(32), vs=bytes(32))
-    with boa.reverts("committee: not attested"):
-        world.fulfil(query, [with_results(report, nobody, *rest)])
+    for r, vs in ((bytes(32), bytes(32)), (first.r, bytes(32)), (bytes(32), first.vs)):
+        nobody = replace(first, r=r, vs=vs)
+        with boa.reverts("committee: not attested"):
+            world.fulfil(query, [with_results(report, nobody, *rest)])
 
 
-def test_a_result_without_a_commitment_is_not_paid(world, query, work):
-    """A lazy member reveals a copy of what the others computed."""
+def test_reveal_without_commit(world, query, work):
+    """A lazy member commits to nothing and reveals what the others computed: without a commitment
+    in the set there is nothing that its salt could open."""
     commitments = work.commitments(absent=[3])
     results = [work.result(position, commitments) for position in range(4)]
     report = replace(work.report(), commitments=commitments, results=tuple(results))
@@ -158,8 +171,9 @@ def test_a_result_without_a_commitment_is_not_paid(world, query, work):
         world.fulfil(query, [report])
 
 
-def test_a_copied_commitment_does_not_open(world, query, work):
-    """A lazy member hands in its neighbour's commitment as its own."""
+def test_commit_copied(world, query, work):
+    """A lazy member hands in its neighbour's commitment as its own and waits for that one's salt: a
+    commitment holds its member, so the copy does not open."""
     own = list(work.commitments())
     own[3] = own[0]
     results = [work.result(position, own) for position in range(4)]
@@ -269,7 +283,8 @@ def test_a_second_report_is_refused(world, query, work):
 
 
 def test_a_report_out_of_turn_is_refused(world, query, work, outsider):
-    """A second oracle, and a stranger, copy a report out of the mempool."""
+    """A second oracle, and a stranger, copy a report out of the mempool to be paid for it: for the
+    length of a turn only the oracle that was drawn may report."""
     for thief in (world.oracle(query, 1), outsider):
         with boa.reverts("committee: not your turn"):
             world.fulfil(query, [work.report()], sender=thief)
@@ -314,40 +329,6 @@ def test_when_oracles_run_out_anybody_may_report(world, client, outsider):
     world.fulfil(query, sender=outsider)
 
 
-# --- Proofs ---
-
-
-def proved(world, client):
-    return world.request(client, assurance=Assurance.PROVED)
-
-
-def test_a_proof_of_another_query_is_worthless(world, client):
-    """The prover reuses the proof of an earlier input."""
-    query = proved(world, client)
-    other = (bytes(30), TENSORS[1][1])
-    proof = true_proof([INPUT_EDGE, OUTPUT_EDGE], other)
-    with boa.reverts("committee: proof of other input"):
-        world.fulfil_proved(query, world.reports(query), other, [proof])
-    with boa.reverts("router: proof refused"):
-        world.fulfil_proved(query, world.reports(query), TENSORS[1], [proof])
-
-
-def test_a_proof_of_another_model_is_worthless(world, client):
-    """The prover proves a cheaper model: a query to one version, the proof of two shards of
-    another."""
-    query = proved(world, client)
-    proofs = world.proofs(replace(query, shards=2))
-    with boa.reverts("router: proof refused"):
-        world.fulfil_proved(query, world.reports(query), TENSORS[1], proofs[:1])
-
-
-def test_proofs_in_another_order_are_worthless(world, client):
-    """The prover shows every proof, but of the wrong shard."""
-    query = world.request(client, 2, assurance=Assurance.PROVED)
-    with boa.reverts("router: proof refused"):
-        world.fulfil_proved(query, proofs=list(reversed(world.proofs(query))))
-
-
 # --- Claims ---
 
 
@@ -361,6 +342,38 @@ def claim(world, query, outcome, result, shard=0):
 @pytest.fixture
 def outcome(world, query):
     return world.fulfil(query, world.reports(query, signers=[0, 1, 2]))
+
+
+def test_reveal_frontrun(world, query, work, outcome, outsider):
+    """A thief copies a member's claim out of the mempool and sends it first to be paid for the
+    result in it: the pay is the member's, whoever sends it."""
+    member, thief = world.owners[signer_address(work.members[3])], outsider
+    before = world.waiting(member)
+    result = work.result(3, work.commitments())
+    stolen = (query.as_abi(), outcome_as_abi(outcome), 0, work.commitments(), result.as_abi())
+    world.market.claim_slot(*stolen, sender=thief)
+    assert world.waiting(member) == before + split_fee(query).slot
+    assert world.waiting(thief) == 0
+
+
+@pytest.mark.parametrize("replicas", [3, 4, 5, 6, 7, 8])
+def test_mode_without_minimum(world, client, replicas):
+    """A minority reports its answer as the most frequent one while others are late or split: fewer
+    than a quorum of equal attestations settle nothing, whoever else is counted."""
+    for number in range(replicas - 6):
+        world.operator(f"further {number}", [(world.versions[1], 0)])
+    go_to(boa.env.timestamp + EPOCH_SECONDS)
+    query = world.request(client, replicas=replicas)
+    work = world.works(query)[0]
+    few = range(2 * replicas // 3)
+    with boa.reverts("committee: no quorum"):
+        world.fulfil(query, [work.report(signers=few)])
+    other = replace(work, out_digest=keccak(text="another answer"))
+    split = work.report(signers=few)
+    counted = [*split.results, other.result(replicas - 1, split.commitments)]
+    with boa.reverts("committee: not attested"):
+        world.fulfil(query, [with_results(split, *counted)])
+    world.fulfil(query, [work.report(signers=range(2 * replicas // 3 + 1))])
 
 
 def test_a_slot_is_not_claimed_by_a_stranger(world, query, work, outcome):

@@ -9,7 +9,9 @@ import pytest
 from nesa.chain.anvil import Anvil, AnvilSettings, running_anvil
 from nesa.chain.connection import Connection
 from nesa.chain.deployment import Deployment
+from nesa.chain.logs import LogReader
 from tests.chain import emitter
+from tests.chain.following import Follower
 
 
 @pytest.fixture
@@ -37,3 +39,18 @@ async def connection(anvil: Anvil, deployment: Deployment) -> AsyncIterator[Conn
     """A connection to `anvil`."""
     async with await Connection.open(anvil.url, deployment, emitter.QUICK) as opened:
         yield opened
+
+
+@pytest.fixture
+async def still(still_anvil: Anvil) -> AsyncIterator[Connection]:
+    """A connection to the chain that mines only when it is told to."""
+    deployment = emitter.deploy(still_anvil)
+    async with Connection(still_anvil.url, deployment, emitter.QUICK) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def follower(connection: Connection) -> Follower:
+    """A consumer that has read nothing yet."""
+    reader = LogReader(connection)
+    return Follower(reader, await reader.start())

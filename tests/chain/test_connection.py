@@ -13,7 +13,7 @@ from nesa.chain.deployment import Deployment
 from nesa.protocol.errors import Incompatible, InvalidConfiguration, Rejected, Unavailable
 from nesa.protocol.ids import Address, BlockNumber
 from tests.chain import emitter
-from tests.chain.rpc_stub import error, result, stub_node
+from tests.chain.rpc_stub import error, stub_node
 
 NOBODY = Address("0x" + "11" * 20)
 
@@ -91,21 +91,6 @@ async def test_garbage_is_unavailable_and_never_anything_else(garbage: bytes) ->
     async with stub_node(answer) as url:
         with pytest.raises(Unavailable):
             await Connection.open(url, emitter.deployment_at(NOBODY, 0), emitter.QUICK)
-
-
-async def test_reads_are_tried_again_when_the_node_is_busy() -> None:
-    asked = []
-
-    async def answer(method: str, params: object) -> web.StreamResponse:
-        asked.append(method)
-        return web.Response(status=429) if len(asked) < 2 else result("0x2a")
-
-    async with (
-        stub_node(answer) as url,
-        Connection(url, emitter.deployment_at(NOBODY, 0), emitter.QUICK) as connection,
-    ):
-        assert await connection.balance(NOBODY) == 42
-    assert len(asked) == 2
 
 
 async def test_errors_of_the_node_keep_their_code() -> None:

@@ -10,9 +10,8 @@ from aiohttp import web
 from nesa.chain.anvil import Anvil, AnvilSettings, free_port, running_anvil
 from nesa.chain.connection import Block, Connection
 from nesa.chain.deployment import Deployment
-from nesa.chain.events import LogKey, RawLog, SeedPinned
+from nesa.chain.events import LogKey, RawLog
 from nesa.chain.logs import (
-    Batch,
     Cursor,
     LogReader,
     ReadBlock,
@@ -24,43 +23,8 @@ from nesa.chain.logs import (
 from nesa.protocol.errors import Incompatible, Unavailable
 from nesa.protocol.ids import Address, BlockNumber, Digest, Timestamp
 from tests.chain import emitter
-from tests.chain.rpc_stub import error, stub_node
-
-
-class Follower:
-    """A consumer that keeps a view of the chain as a daemon would."""
-
-    def __init__(self, reader: LogReader, cursor: Cursor) -> None:
-        self.reader = reader
-        self.cursor = cursor
-        self.view: dict[LogKey, int] = {}
-        self.undone: list[int] = []
-
-    @property
-    def seen(self) -> list[int]:
-        return list(self.view.values())
-
-    async def catch_up(self) -> None:
-        caught_up = False
-        while not caught_up:
-            batch = await self.reader.read(Cursor.from_json(self.cursor.to_json()))
-            self.apply(batch)
-            caught_up = batch.is_caught_up
-
-    def apply(self, batch: Batch) -> None:
-        for gone in batch.undone:
-            self.undone.append(self.view.pop(gone.log))
-        for event in batch.events:
-            assert isinstance(event, SeedPinned)
-            assert event.log not in self.view
-            self.view[event.log] = event.seed_block
-        self.cursor = batch.cursor
-
-
-@pytest.fixture
-async def follower(connection: Connection) -> Follower:
-    reader = LogReader(connection)
-    return Follower(reader, await reader.start())
+from tests.chain.following import Follower
+from tests.chain.rpc_stub import stub_node
 
 
 async def test_every_log_is_read_once_and_in_order(
@@ -72,22 +36,6 @@ async def test_every_log_is_read_once_and_in_order(
     await follower.catch_up()
     await follower.catch_up()
     assert follower.seen == list(range(15))
-
-
-@pytest.mark.parametrize("depth", [1, 2, 3, 4, 5])
-async def test_a_reorganisation_takes_back_what_it_took_away(
-    anvil: Anvil, deployment: Deployment, follower: Follower, depth: int
-) -> None:
-    for number in range(6):
-        emitter.emit(anvil, deployment, "pin", number)
-    await follower.catch_up()
-    anvil.rpc("anvil_reorg", depth, [])
-    await follower.catch_up()
-    assert follower.undone == list(range(5, 5 - depth, -1))
-    assert follower.seen == list(range(6 - depth))
-    emitter.emit(anvil, deployment, "pin", 100)
-    await follower.catch_up()
-    assert follower.seen == [*range(6 - depth), 100]
 
 
 async def test_a_reorganisation_between_two_reads_of_an_empty_tip_is_seen(
@@ -157,34 +105,6 @@ async def test_a_chain_that_was_reset_is_not_followed(
     follower.cursor = Cursor((other,))
     with pytest.raises(Incompatible, match="start with an empty journal"):
         await follower.catch_up()
-
-
-@pytest.mark.parametrize("limit", [1, 3, 7])
-async def test_the_chunk_shrinks_until_the_node_is_content(
-    anvil: Anvil, deployment: Deployment, limit: int
-) -> None:
-    spans: list[int] = []
-
-    async def answer(method: str, params: list[dict[str, str]]) -> web.StreamResponse | None:
-        if method != "eth_getLogs":
-            return None
-        span = int(params[0]["toBlock"], 16) - int(params[0]["fromBlock"], 16) + 1
-        if span > limit:
-            return error(-32005, "query returned more than 10000 results")
-        spans.append(span)
-        return None
-
-    for number in range(20):
-        emitter.emit(anvil, deployment, "pin", number)
-    async with (
-        stub_node(answer, anvil.url) as url,
-        Connection(url, deployment, emitter.QUICK) as connection,
-    ):
-        reader = LogReader(connection)
-        follower = Follower(reader, await reader.start())
-        await follower.catch_up()
-    assert follower.seen == list(range(20))
-    assert max(spans) <= limit
 
 
 async def test_logs_that_nobody_asked_for_are_garbage(anvil: Anvil, deployment: Deployment) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -18,7 +17,6 @@ from nesa.chain.sender import (
     Fees,
     Intent,
     Reverted,
-    Sender,
     SendPolicy,
     find_mined,
     find_receipt,
@@ -27,43 +25,7 @@ from nesa.protocol.errors import ExhaustedResource, Rejected, Unavailable
 from nesa.protocol.ids import Address, BlockNumber
 from tests.chain import emitter
 from tests.chain.rpc_stub import error, result, stub_node
-
-GWEI = 10**9
-IMPATIENT = SendPolicy(patience=0.2, give_up=20, poll=0.02)
-PATIENT = SendPolicy(patience=60, give_up=20, poll=0.02)
-
-
-@pytest.fixture
-async def still(still_anvil: Anvil) -> AsyncIterator[Connection]:
-    """A connection to the chain that mines only when it is told to."""
-    deployment = emitter.deploy(still_anvil)
-    async with Connection(still_anvil.url, deployment, emitter.QUICK) as opened:
-        yield opened
-
-
-def sender(connection: Connection, policy: SendPolicy = PATIENT, **more: Any) -> Sender:
-    return Sender(connection, development_account(0), policy, **more)
-
-
-async def pooled(connection: Connection) -> list[dict[str, Any]]:
-    """Transactions that wait to be mined."""
-    found = await connection.request("txpool_content")
-    return [tx for by_nonce in found["pending"].values() for tx in by_nonce.values()]
-
-
-async def until_pooled(connection: Connection, hashes: set[str]) -> set[str]:
-    """Wait for a transaction that is not in `hashes`."""
-    while True:
-        present = {tx["hash"] for tx in await pooled(connection)}
-        if present - hashes:
-            return present | hashes
-        await asyncio.sleep(0.02)
-
-
-async def events(connection: Connection) -> int:
-    """How many logs the emitter has on the chain."""
-    wanted = {"fromBlock": "0x0", "address": connection.deployment.market}
-    return len(await connection.request("eth_getLogs", wanted))
+from tests.chain.sending import IMPATIENT, events, pooled, sender, until_pooled
 
 
 async def test_a_call_is_mined_and_its_receipt_told(connection: Connection) -> None:
@@ -88,17 +50,6 @@ async def test_concurrent_sends_take_one_nonce_each(connection: Connection) -> N
     receipts = await asyncio.gather(*(mine.send(call) for call in calls))
     assert len({receipt.tx_hash for receipt in receipts}) == 10
     assert await connection.mined_nonce(mine.address) == 10
-
-
-async def test_a_rejected_call_in_between_leaves_no_gap(connection: Connection) -> None:
-    mine = sender(connection)
-    refused = emitter.call(connection.deployment, "overflow", 1)
-    good = [emitter.call(connection.deployment, "pin", number) for number in range(4)]
-    results = await asyncio.gather(
-        *(mine.send(call) for call in (*good[:2], refused, *good[2:])), return_exceptions=True
-    )
-    assert [type(result).__name__ for result in results].count("Rejected") == 1
-    assert await connection.mined_nonce(mine.address) == 4
 
 
 async def test_intents_are_told_before_anything_leaves(still: Connection) -> None:
@@ -137,34 +88,6 @@ async def test_a_stuck_transaction_is_replaced_by_a_dearer_one(still: Connection
     for older, newer in itertools.pairwise(intents):
         assert newer.fees.max_fee * 1000 >= older.fees.max_fee * 1125
         assert newer.fees.tip * 1000 >= older.fees.tip * 1125
-
-
-async def test_an_older_hash_of_the_nonce_is_as_good(still: Connection) -> None:
-    """The node that mined took the first transaction; the replacement came too late."""
-    intents: list[Intent] = []
-
-    async def remember(intent: Intent) -> None:
-        intents.append(intent)
-        if len(intents) == 2:
-            await still.request_once("evm_mine")
-
-    mine = sender(still, IMPATIENT, on_intent=remember)
-    receipt = await mine.send(emitter.call(still.deployment, "pin", 1))
-    assert receipt.tx_hash == intents[0].tx_hash
-    assert await events(still) == 1
-
-
-async def test_at_the_price_cap_the_sender_stops_and_says_so(still: Connection) -> None:
-    policy = SendPolicy(max_fee_per_gas=3 * GWEI, patience=0.1, give_up=20, poll=0.02)
-    with pytest.raises(ExhaustedResource, match="stuck at .* the cap of 3000000000 wei"):
-        await sender(still, policy).send(emitter.call(still.deployment, "pin", 1))
-
-
-async def test_gas_above_the_cap_is_not_paid(connection: Connection) -> None:
-    policy = SendPolicy(max_fee_per_gas=1)
-    with pytest.raises(ExhaustedResource, match="more than the cap"):
-        await sender(connection, policy).send(emitter.call(connection.deployment, "pin", 1))
-    assert await events(connection) == 0
 
 
 async def test_a_restart_takes_the_place_of_what_was_left_behind(still: Connection) -> None:

@@ -4,11 +4,29 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from nesa import Drawn, Expired, Fulfilled, Refunded, Requested
+from nesa import (
+    Closed,
+    Delivered,
+    Drawn,
+    Expired,
+    Finalised,
+    Fulfilled,
+    Overturned,
+    Refunded,
+    Requested,
+)
 from nesa.chain.connection import Block
-from nesa.chain.events import LogKey, QueryFulfilled, QueryRefunded, QueryRequested
+from nesa.chain.events import (
+    LogKey,
+    QueryClosed,
+    QueryDelivered,
+    QueryFulfilled,
+    QueryOverturned,
+    QueryRefunded,
+    QueryRequested,
+)
 from nesa.chain.history import QueryHistory
-from nesa.client.watching import Sight, Stage, next_stage
+from nesa.client.watching import Sight, Stage, is_over, next_stage
 from nesa.protocol.ids import ZERO_DIGEST, Amount, BlockNumber, Digest, Timestamp
 from nesa.protocol.queries import CallbackResult, Outcome
 from tests.oracle.cases import NOBODY, SEED, committees_of, query_with
@@ -71,3 +89,29 @@ def test_each_attempt_expires_on_its_own() -> None:
         Sight(at(1_210), replace(retried, refunded=REFUND), None),
     ]
     assert kinds(*sights) == [Requested, Drawn, Expired, Requested, Expired, Refunded]
+
+
+def test_a_delivered_answer_is_over() -> None:
+    closed = QueryClosed(LOG, QUERY.query_id, Amount(3))
+    delivered = QueryDelivered(LOG, QUERY.query_id, NOBODY, CallbackResult.SUCCEEDED)
+    answered = replace(HISTORY, fulfilled=ANSWER)
+    ended = replace(answered, delivered=delivered, closed=closed)
+    waiting = told_of(Sight(at(1_180), answered, COMMITTEES))
+    assert not is_over(waiting)
+    sights = [
+        Sight(at(1_180), answered, COMMITTEES),
+        Sight(at(1_181), answered, COMMITTEES, is_final=True),
+        Sight(at(1_190), ended, COMMITTEES, is_final=True),
+    ]
+    told = told_of(*sights)
+    assert [type(stage) for stage in told[2:]] == [Fulfilled, Finalised, Delivered, Closed]
+    assert is_over(told)
+
+
+def test_an_overturned_answer_is_over() -> None:
+    wrong = QueryOverturned(LOG, QUERY.query_id, NOBODY, 1, Amount(70))
+    told = told_of(
+        SIGHT, replace(SIGHT, history=replace(HISTORY, fulfilled=ANSWER, overturned=wrong))
+    )
+    assert told[-1] == Overturned(Amount(70))
+    assert is_over(told)

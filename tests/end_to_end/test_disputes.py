@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 
 import pytest
 import pytest_asyncio
@@ -72,6 +74,11 @@ class Dispute:
 
     async def count(self, kind: type[ChainEvent]) -> int:
         return sum(isinstance(event, kind) for event in await self.events())
+
+    async def challengers_moves(self) -> int:
+        """Moves alternate in each game, and the defender begins."""
+        moves = Counter(e.defender for e in await self.events() if isinstance(e, Moved))
+        return sum(count // 2 for count in moves.values())
 
     async def results(self) -> list[GameResult]:
         return [e.result for e in await self.events() if isinstance(e, GameEnded)]
@@ -203,7 +210,45 @@ async def test_liars_that_defend_are_convicted_by_elements_whoever_dies(
 
 
 @pytest.mark.deep
-async def test_two_watchtowers_share_no_reward_and_lose_no_bond(
+async def test_a_watchtower_killed_after_every_move_of_its_own_convicts_all_the_same(
+    client: Client,
+    devnet: Devnet,
+    observer: Observer,
+    model: Model,
+    question: Question,
+    tower: Operator,
+) -> None:
+    submitted, _ = await lied_to(client, devnet, model, question, 0, defends=True)
+    dispute, kills = Dispute(client, submitted.query_id), 0
+    async with asyncio.timeout(300):
+        while await dispute.count(SignerConvicted) < 3:
+            if await dispute.challengers_moves() > kills:
+                await observer.kill(tower)
+                kills = await dispute.challengers_moves()
+                await devnet.founder.start(tower)
+            await asyncio.sleep(0.2)
+    assert kills >= 3
+    assert set(await dispute.results()) == {GameResult.LOST_BY_FACT}
+
+
+@pytest.mark.deep
+async def test_moves_that_reorganisations_take_back_are_made_again(
+    client: Client, devnet: Devnet, model: Model, question: Question, tower: Operator
+) -> None:
+    submitted, _ = await lied_to(client, devnet, model, question, 0, defends=True)
+    dispute = Dispute(client, submitted.query_id)
+    for depth in range(1, 6):
+        await until(partial(_reached, dispute, Moved, depth), 120)
+        await client.connection.request("anvil_reorg", depth, [])
+    await until(lambda: _reached(dispute, SignerConvicted, 3), 120)
+    assert set(await dispute.results()) == {GameResult.LOST_BY_FACT}
+    await dispute.pass_time(61)
+    await until(lambda: _ended(dispute, Ending.FALLEN))
+    assert await dispute.status() is QueryStatus.OVERTURNED
+
+
+@pytest.mark.deep
+async def test_two_watchtowers_lose_no_bond_by_each_other(
     client: Client,
     devnet: Devnet,
     model: Model,
@@ -219,11 +264,11 @@ async def test_two_watchtowers_share_no_reward_and_lose_no_bond(
     endings = [e.ending for e in await dispute.events() if isinstance(e, ChallengeEnded)]
     assert sorted(endings) == [Ending.FALLEN, Ending.FALLEN_ELSEWHERE]
 
-    async def are_paid() -> bool:
+    async def have_their_bonds() -> bool:
         held = [await dispute.balance(one.owner) for one in (tower, second_tower)]
-        return min(held) == BONDS < max(held)
+        return min(held) == BONDS
 
-    await until(are_paid)
+    await until(have_their_bonds)
 
 
 async def test_honest_signers_stand_against_a_sham_challenge_though_one_dies(

@@ -31,7 +31,7 @@ from tests.invariants.market_world import (
     account,
 )
 from tests.reports import Work, shard_works, signer_address
-from tests.revm import RevmContract
+from tests.revm import RevmChain, RevmContract
 
 CHALLENGERS: Final = (account("challenger"), account("other challenger"))
 JUDGED: Final = 9
@@ -63,8 +63,8 @@ class Answer:
 class CourtWorld(MarketWorld):
     """A market world whose court is the contract, with NES for challengers."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, chain: RevmChain) -> None:
+        super().__init__(chain)
         self.truth = honest_witness()
         self.root_of_table = self.truth.rows.root
         shards = facts_of(TABLE)

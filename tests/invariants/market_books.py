@@ -96,17 +96,18 @@ class QueryBook:
         self.released += len(owners) * self.slot
         return owners
 
-    def overturned(self, shard: int, now: int) -> tuple[int, int]:
-        """The answer was wrong; returns what goes back, and what of the fee the court repays."""
+    def overturned(self, shard: int, now: int) -> tuple[int, int, int]:
+        """The answer was wrong; returns what goes back, what of the fee the court repays, and what
+        goes to the treasury since the requester has everything by then."""
         before = self.released
         elsewhere = sum(len(o) for s, o in self.aside.items() if s != shard) * self.slot
         returned = len(self.hold_ended(shard, now)) * self.slot
         if self.status is QueryStatus.OVERTURNED:
-            return returned, 0
+            return 0, 0, returned
         rest = self.earmark - elsewhere
         self.status = QueryStatus.OVERTURNED
         self.released += rest
-        return returned + rest, before + elsewhere
+        return returned + rest, before + elsewhere, 0
 
     def ended(self, status: QueryStatus) -> int:
         """Everything that is left goes back; returns the sum."""

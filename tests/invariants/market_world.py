@@ -51,8 +51,8 @@ PERSONS = (account("client"), account("other client"))
 class MarketWorld:
     """Everything deployed and bound, all seats active."""
 
-    def __init__(self) -> None:
-        self.chain = RevmChain()
+    def __init__(self, chain: RevmChain) -> None:
+        self.chain = chain
         self._deploy()
         self.versions = {count: self._register(count) for count in (1, 2)}
         self.proved = {count: self._register_provable(count) for count in (1, 2)}

@@ -42,7 +42,7 @@ from tests.contracts.disputes.disputed import false_trace, lying_witness
 from tests.deployment import GENESIS_SUPPLY, QUERY_PARAMETERS, REQUEST_LIMITS
 from tests.invariants.court_world import CHALLENGERS, Answer, CourtWorld, charge_of
 from tests.invariants.market_world import PERSONS, STRANGER
-from tests.revm import Revert
+from tests.revm import Revert, RevmChain
 
 NO_SHRINKING = (Phase.explicit, Phase.reuse, Phase.generate)
 STAKE = REQUEST_LIMITS.seat_stake
@@ -98,10 +98,11 @@ class DisputeCourtMachine(RuleBasedStateMachine):
     """Every rule acts on the court and on the rules alike, or expects the court to refuse."""
 
     calls: ClassVar[Counter[str]] = Counter()
+    chain_type: ClassVar[type[RevmChain]] = RevmChain
 
     @initialize()
     def deploy(self) -> None:
-        self.world = CourtWorld()
+        self.world = CourtWorld(self.chain_type())
         self.chain, self.court, self.vault = self.world.chain, self.world.court, self.world.vault
         self.answers: list[Answer] = []
         self.cases: list[Case] = []
@@ -373,7 +374,8 @@ class DisputeCourtMachine(RuleBasedStateMachine):
             kept = self.kept(case)
         before = {s for q, shard, s in self.convicted if (q, shard) == case.digest}
         rules = replace(case.rules, defences=())
-        ended = settlement(rules, ending, kept, before)  # type: ignore[arg-type]
+        left = {signer: self.stakes[self.world.owners[signer]] for signer in rules.signers}
+        ended = settlement(rules, ending, kept, before, left)  # type: ignore[arg-type]
         for slash in ended.slashes:
             self.convicted.add((*case.digest, slash.signer))
             self.slash(slash.signer, slash.amount, slash.beneficiary)

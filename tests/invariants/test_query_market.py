@@ -59,7 +59,7 @@ from tests.invariants.market_world import (
 )
 from tests.market import CREDIT_WINDOW, TENSORS, edges
 from tests.reports import Work, shard_works, signer_address
-from tests.revm import Revert
+from tests.revm import Revert, RevmChain
 
 NO_SHRINKING = (Phase.explicit, Phase.reuse, Phase.generate)
 HASH_BLOCKS = 256
@@ -111,10 +111,11 @@ class QueryMarketMachine(RuleBasedStateMachine):
     """Every rule acts on chain and books alike, or expects the chain to refuse."""
 
     calls: ClassVar[Counter[str]] = Counter()
+    chain_type: ClassVar[type[RevmChain]] = RevmChain
 
     @initialize()
     def deploy(self) -> None:
-        self.world = MarketWorld()
+        self.world = MarketWorld(self.chain_type())
         self.market, self.token, self.vault = self.world.market, self.world.token, self.world.vault
         self.chain = self.world.chain
         self.books: dict[int, QueryBook] = {}
@@ -819,7 +820,7 @@ class QueryMarketMachine(RuleBasedStateMachine):
 
     def hold_one(self, book: QueryBook, shard: int) -> None:
         running = book.is_held or self.now <= book.closes_at
-        is_answer = book.status is QueryStatus.FULFILLED
+        is_answer = book.status in (QueryStatus.FULFILLED, QueryStatus.OVERTURNED)
         allowed = is_answer and running and shard not in book.aside
         self.judge(allowed, self.market.hold, book, shard)
         if allowed:
@@ -861,10 +862,11 @@ class QueryMarketMachine(RuleBasedStateMachine):
         allowed = shard in book.aside
         kept = self.judge(allowed, self.market.overturn, book, shard)
         if allowed:
-            returned, expected = book.overturned(shard, self.now)
+            returned, expected, late = book.overturned(shard, self.now)
             (event,) = self.world.events("QueryOverturned")
             assert (kept, event["returned"]) == (expected, returned)
             self.credits.give_back(book.query.requester, returned)
+            self.credits.earn(self.treasury, late, self.now)
 
     @rule(data=st.data(), amount=amounts, reward=amounts)
     def slash(self, data: st.DataObject, amount: int, reward: int) -> None:

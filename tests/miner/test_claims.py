@@ -12,7 +12,7 @@ import pytest_asyncio
 from eth_utils.crypto import keccak
 from structlog.testing import capture_logs
 
-from nesa.chain.events import QueryFulfilled, SlotClaimed
+from nesa.chain.events import QueryFulfilled, QueryReleased, SlotClaimed
 from nesa.protocol.commitments import set_digest
 from nesa.protocol.errors import ExhaustedResource
 from nesa.protocol.evidence import ShardEvidence
@@ -237,3 +237,36 @@ async def test_after_the_windows_the_claim_is_dropped(network: CommitteeNetwork)
     network.tell(head=10, time_=until_ + 1)
     assert not open_claims(network)
     assert engine_of(network.miners[LEFT_OUT]).around.journal.claims() == []
+
+
+async def test_a_dispute_stops_the_clock_of_a_claim(network: CommitteeNetwork) -> None:
+    answered = await Answered.by(network)
+    claims, held = engine_of(network.miners[LEFT_OUT]).claims, {1}
+    claims.is_held = held.__contains__
+    network.tell(answered.event(), head=9, time_=1_011)
+    (claim,) = open_claims(network).values()
+    network.tell(head=10, time_=claim.until + 50)
+    assert open_claims(network)
+    assert network.claimed == []
+    held.clear()
+    closes_at = Timestamp(claim.until + 60)
+    released = QueryReleased(log_key("released"), fulfilled().query_id, 1, closes_at)
+    network.tell(released, head=11, time_=claim.until + 55)
+    await until(lambda: bool(network.claimed))
+    network.tell(head=12, time_=closes_at + 1)
+    assert not open_claims(network)
+
+
+async def test_an_undone_release_leaves_the_windows_as_they_were(
+    network: CommitteeNetwork,
+) -> None:
+    answered = await Answered.by(network)
+    network.tell(answered.event(), head=9, time_=1_011)
+    closes_at = Timestamp(5_000)
+    released = QueryReleased(log_key("released"), fulfilled().query_id, 1, closes_at)
+    network.tell(released, head=10, time_=1_012)
+    (claim,) = open_claims(network).values()
+    assert claim.until == closes_at
+    network.tell(head=11, time_=1_013, undone=[released])
+    (claim,) = open_claims(network).values()
+    assert claim.until == Timestamp(1_010 + 120)

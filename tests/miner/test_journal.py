@@ -315,7 +315,8 @@ def test_a_journal_of_the_format_before_is_taken_over(tmp_path: Path) -> None:
     add(journal)
     journal.close()
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as database:
-        database.execute("DROP TABLE court_events")
+        for table in ("court_events", "releases"):
+            database.execute(f"DROP TABLE {table}")
         database.execute("PRAGMA user_version = 4")
     again = Journal(path, b"identity", AT_REST)
     assert again.job(KEY) is not None

@@ -54,7 +54,7 @@ def _compile_everything() -> Ready:
     files = contracts + harnesses
     return {
         "boa": {file: deployment._load(file) for file in files},
-        "revm": {file: revm._compiled(_stem(file)) for file in files},
+        "revm": {file: revm.compiled_as(_stem(file)) for file in files},
     }
 
 
@@ -137,11 +137,17 @@ def _forget(changed: Path, ready: Ready) -> None:
     if BOUND and {file.stem for file in lost if file.parent.parent.stem == "contracts"} <= ABOVE:
         boa.set_env(SEATED)
         market.build_world = BOUND[0]  # type: ignore[assignment]
-    load, compiled = deployment._load, revm._compiled.__wrapped__
+    load, compiled = deployment._load, revm.compiled_as.__wrapped__
     deployment.deployer.cache_clear()
     deployment.harness.cache_clear()
     deployment._load = lambda path: kept["boa"].get(path) or load(path)
-    revm._compiled = cache(lambda path: kept["revm"].get(ROOT / f"{path}.vy") or compiled(path))
+
+    @cache
+    def compiled_as(path: str, build: revm.Build = revm.Build.AS_WRITTEN) -> dict[str, Any]:
+        ready = kept["revm"] if build is revm.Build.AS_WRITTEN else {}
+        return dict(ready.get(ROOT / f"{path}.vy") or compiled(path, build))
+
+    revm.compiled_as = compiled_as
 
 
 def _imports(file: Path) -> set[Path]:

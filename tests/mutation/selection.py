@@ -39,7 +39,6 @@ AREAS: Final[dict[str, tuple[str, ...]]] = {
 OWN_AREAS: Final[dict[str, tuple[str, ...]]] = {
     "nesa_consumer": EXAMPLES,
     "credit_book": MARKET,
-    "pricing": MARKET,
     "query_book": MARKET,
     "epoch_clock": VAULT,
     "operator_book": VAULT,

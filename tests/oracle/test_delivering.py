@@ -14,13 +14,13 @@ from eth_account.signers.local import LocalAccount
 from vyper.cli.vyper_compile import compile_files
 
 from nesa.chain.abi import ContractCall, Interface
-from nesa.chain.answered import find_answer
 from nesa.chain.anvil import development_account
 from nesa.chain.connection import Connection
 from nesa.chain.contracts import Contracts, Order
+from nesa.chain.history import find_query
 from nesa.chain.sender import Sender
 from nesa.protocol.fees import split_fee
-from nesa.protocol.ids import ONE_NES, Address, Amount, BlockNumber
+from nesa.protocol.ids import ONE_NES, Address, Amount
 from nesa.protocol.outcomes import outcome_as_abi
 from nesa.protocol.queries import Assurance, Outcome, Privacy, Query, QueryStatus
 from tests.oracle.network import (
@@ -212,9 +212,10 @@ async def test_an_overturned_answer_is_never_delivered(
     returned = 4 * split.slot + split.delivery
     credit = await Contracts(connection).market.credit_of(consumer.address, "latest")
     assert credit.ready == returned
-    found = await find_answer(connection, query.query_id, BlockNumber(0))
-    assert found is not None
+    found = await find_query(connection, query.query_id)
     assert found.outcome == outcome
+    assert found.overturned is not None
+    assert (found.overturned.shard, found.overturned.returned) == (1, returned)
 
 
 async def test_a_released_answer_is_delivered_when_its_longer_windows_are_over(

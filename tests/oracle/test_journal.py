@@ -151,6 +151,14 @@ def test_with_its_answer_a_delivery_is_undone(journal: Journal) -> None:
     assert (stored(journal).phase, stored(journal).closes_at) == (Phase.SEEN, None)
 
 
+def test_an_answer_that_is_read_after_the_deadline_is_delivered_too(journal: Journal) -> None:
+    journal.finish(KEY)  # nobody seemed to answer
+    assert [job.key for job in journal.unanswered(7)] == [KEY]
+    assert waiting(journal).phase is Phase.MINED
+    assert journal.unanswered(7) == []
+    assert [job.key for job in journal.unfinished()] == [KEY]
+
+
 def test_an_agreed_answer_leaves_nothing_to_deliver(journal: Journal) -> None:
     journal.end(KEY, log(5))
     journal.delivered(7, log(9))

@@ -11,17 +11,13 @@ from nesa.privacy.sealing import (
     OVERHEAD_BYTES,
     WrapContext,
     blind,
-    input_digest,
     open_answer,
     open_input,
     seal_answer,
     seal_input,
-    sealed_digest,
     unwrap_content_key,
     wrap_content_key,
 )
-from nesa.protocol.digests import boundary_digest
-from nesa.protocol.edges import DType, EdgeType
 from nesa.protocol.errors import InvalidInput, InvalidMessage
 from nesa.protocol.ids import Address, Digest, QueryId, VersionId
 
@@ -123,26 +119,6 @@ def test_a_content_key_has_32_bytes() -> None:
 def test_every_boundary_has_its_own_blind() -> None:
     blinds = {blind(KEY, boundary) for boundary in range(9)} | {blind(OTHER_KEY, 0)}
     assert len(blinds) == 10
-
-
-def test_a_plain_digest_of_two_logits_is_guessed_and_a_blinded_one_is_not() -> None:
-    """The whole range is 2**32 guesses, minutes on one core; here each logit has 12 values."""
-    logits = (EdgeType(DType.INT16, (1, 2), -6, 5),)
-
-    def digest(first: int, second: int) -> Digest:
-        data = b"".join(value.to_bytes(2, "little", signed=True) for value in (first, second))
-        return boundary_digest(logits, [data])
-
-    guesses = {
-        digest(first, second): (first, second) for first in range(-6, 6) for second in range(-6, 6)
-    }
-    secret = digest(-3, 4)
-    assert guesses[secret] == (-3, 4)
-    assert sealed_digest(KEY, 1, secret) not in guesses
-    assert input_digest(KEY, secret) not in guesses
-    assert not {sealed_digest(OTHER_KEY, 1, guess) for guess in guesses} & {
-        sealed_digest(KEY, 1, secret)
-    }
 
 
 def test_nothing_is_wrapped_to_a_key_of_low_order() -> None:

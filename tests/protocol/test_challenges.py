@@ -63,6 +63,16 @@ def test_the_requester_is_repaid_before_the_challenger() -> None:
     )
 
 
+def test_who_has_no_stake_left_repays_nothing() -> None:
+    ended = settlement(OPENED, Fallen(), kept=400, stakes={SIGNERS[0]: 0, SIGNERS[1]: 301})
+    repaid = [slash for slash in ended.slashes if slash.beneficiary == CLIENT]
+    assert repaid == [
+        Slash(SIGNERS[0], 800, CLIENT),
+        Slash(SIGNERS[1], 800, CLIENT),
+        Slash(SIGNERS[2], 500, CLIENT),
+    ]
+
+
 def test_nobody_loses_a_seat_twice_for_one_shard() -> None:
     challenge = after(Result.LOST_BY_FACT, Result.LOST_BY_TIME)
     ended = settlement(challenge, Fallen(), convicted={SIGNERS[2]})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from nesa.chain.abi import ContractCall
 from nesa.chain.connection import Connection
@@ -10,8 +11,12 @@ from nesa.chain.contracts import Contracts
 from nesa.chain.court import Court
 from nesa.chain.history import QueryHistory, find_query
 from nesa.chain.sender import Receipt, Sender
+from nesa.models.disputes.game import MOST_MOVES
 from nesa.protocol.errors import Incompatible
 from nesa.protocol.ids import Address, QueryId
+
+DEFENCE_GAS: Final = MOST_MOVES // 2 * 300_000
+"""What is set aside for a defender in the longest game: 300,000 for each of its moves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +51,11 @@ class Courtroom:
     async def operator_of(self, signer: Address) -> Address | None:
         """Whose stake a signer answers with."""
         return await self.contracts.vault.operator_of(signer, "latest")
+
+    async def missing_coins(self) -> int:
+        """Wei that the account lacks for one whole defence at the present price of gas."""
+        wanted = DEFENCE_GAS * (await self.connection.head()).base_fee
+        return max(0, wanted - await self.connection.balance(self.sender.address))
 
     async def collect(self, account: Address) -> bool:
         """Withdraw what the court owes to an account, and the vault to the sender.

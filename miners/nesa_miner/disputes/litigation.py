@@ -54,6 +54,10 @@ from nesa_miner.once import Once
 
 FIRST_PAUSE: Final = 0.5
 LONGEST_PAUSE: Final = 10.0
+COINS_SECONDS: Final = 60.0
+WEI: Final = 10**18
+"""Of one coin."""
+
 KEPT_SECONDS: Final = 86_400
 """How long a challenge that ended stays in the journal, for a reorganisation to undo its end."""
 
@@ -138,7 +142,29 @@ class Litigation:
         for duty in due:
             if self._may_start(duty):
                 self._busy.add(duty)
-                self.spawn(self._try(duty))
+                self.spawn(self._try(duty, self.docket[duty.challenge_id]))
+
+    def holds(self, query_id: int) -> bool:
+        """Whether somebody's challenge of an output of a query is open."""
+        return any(
+            followed.ending is None and followed.challenge.query_id == query_id
+            for followed in self.docket.values()
+        )
+
+    async def watch_coins(self) -> None:
+        """Say it, for ever, when the account could not pay for a defence."""
+        was_short = False
+        while True:
+            try:
+                missing = await self.room.missing_coins()
+            except NesaError:
+                missing = 0
+            self.metrics.missing_coins.set(missing / WEI)
+            if missing and not was_short:
+                coins = f"{missing / WEI:.6f}"
+                log.warning("no gas for a defence", account=self.me.account, missing=coins)
+            was_short = bool(missing)
+            await asyncio.sleep(COINS_SECONDS)
 
     def summary(self) -> list[dict[str, Any]]:
         """The challenges under way in which this side takes part, for people."""
@@ -160,13 +186,13 @@ class Litigation:
         waits = self._retry_at.get(duty, 0.0) > self.clock()
         return not (is_hopeless or waits or duty in self._busy)
 
-    async def _try(self, duty: Duty) -> None:
+    async def _try(self, duty: Duty, followed: FollowedChallenge) -> None:
         """One try. The next comes after a growing pause, unless the chain says that it is done."""
         kind, number = type(duty).__name__, duty.challenge_id
         failed = min(2 * self._pauses.get(duty, FIRST_PAUSE / 2), LONGEST_PAUSE)
         pause = LONGEST_PAUSE
         try:
-            await self._perform(duty, self.docket[number])
+            await self._perform(duty, followed)
         except NesaError as error:
             pause = failed
             log.warning("put off", duty=kind, challenge=number, reason=str(error), seconds=pause)

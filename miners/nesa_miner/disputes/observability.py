@@ -11,6 +11,11 @@ class DisputeMetrics:
     def __init__(self, registry: CollectorRegistry, prefix: str) -> None:
         name = f"{prefix}_disputes"
         self.open = Gauge(f"{name}_open", "Challenges under way", registry=registry)
+        self.missing_coins = Gauge(
+            f"{name}_missing_coins",
+            "Coins that the account lacks for one whole defence",
+            registry=registry,
+        )
         self.challenges = Counter(f"{name}_seen", "Challenges that concern us", registry=registry)
         self.ended = Counter(f"{name}_ended", "How challenges ended", ["ending"], registry=registry)
         self.moves = Counter(f"{name}_moves", "Moves made", registry=registry)

@@ -17,6 +17,7 @@ from nesa.privacy.keys import public_bytes
 from nesa.protocol.errors import InvalidConfiguration, NesaError
 from nesa.protocol.ids import PROTOCOL_VERSION
 from nesa_miner.config import CONFIG_FILE, MinerSettings
+from nesa_miner.disputes.courtroom import DEFENCE_GAS
 from nesa_miner.doctor.checks import Check, Patient, Verdict, failed, guarded
 from nesa_miner.identity import Identity
 from nesa_miner.seats import held_seats
@@ -169,15 +170,21 @@ class Contacts:
         return failed("seats", f"{text}; run `nesa-miner register` when they are released")
 
     async def check_coins(self) -> Check:
-        """Owner and signer can pay for gas. The signer sends nothing while all goes well."""
+        """Owner and signer can pay for gas. The signer sends nothing while all goes well, but
+        whoever cannot pay for its defence loses stake for honest work."""
         operator = await self._operator()
         if operator is None or self.identity is None:
             return Check("coins", Verdict.SKIPPED, "needs a registered operator")
         owner = await self.connection.balance(operator.address)
         signer = await self.connection.balance(self.identity.address)
         text = f"owner {_coins(owner)}, signer {_coins(signer)}"
-        if owner and signer:
+        wanted = DEFENCE_GAS * (await self.connection.head()).base_fee
+        if owner and signer > wanted:
             return Check("coins", Verdict.OK, text)
+        if owner and signer:
+            need = f"a defence against a challenge may cost {_coins(wanted)}"
+            text = f"{text}; {need}, send {self.identity.address} some coin"
+            return Check("coins", Verdict.WARNING, text)
         empty = operator.address if not owner else self.identity.address
         return Check("coins", Verdict.WARNING, f"{text}; send {empty} some coin for gas")
 

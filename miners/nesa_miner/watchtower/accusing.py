@@ -14,7 +14,7 @@ from nesa.chain.court import Accused
 from nesa.chain.disputes import ShownVersion, challenge_evidence, claim_of
 from nesa.chain.history import QueryHistory
 from nesa.protocol.errors import ExhaustedResource, InvalidInput, Unavailable
-from nesa.protocol.ids import ONE_NES, Address, Amount
+from nesa.protocol.ids import ONE_NES, Address, Amount, Digest
 from nesa.protocol.outcomes import members_digest
 from nesa.protocol.parameters import BPS
 from nesa.protocol.queries import Outcome, Query
@@ -153,7 +153,17 @@ async def _members(
     vault = Contracts(connection).vault
     head = (vault, deployment.chain_id, deployment.market, query, outcome.seed)
     drawn = await drawn_committees(*head, "latest")
-    members = tuple(seat.signer for seat in drawn.shards[shard])
-    if members_digest(members) != outcome.shards[shard].members_digest:
+    signers = tuple(seat.signer for seat in drawn.shards[shard])
+    members = named_by(outcome.shards[shard].members_digest, signers)
+    if members is None:
         raise InvalidInput(f"other members worked on shard {shard} of query {query.query_id}")
     return members
+
+
+def named_by(digest: Digest, drawn: tuple[Address, ...]) -> tuple[Address, ...] | None:
+    """Those of the `drawn`, in draw order, whom a digest of members names.
+
+    Behind a prover stand spares, and the market draws no further than it has to.
+    """
+    heads = (drawn[:count] for count in range(len(drawn), 0, -1))
+    return next((head for head in heads if members_digest(head) == digest), None)

@@ -13,7 +13,7 @@ from nesa.chain.events import ChainEvent, QueryFulfilled, QueryHeld, QueryOvertu
 from nesa.chain.history import QueryHistory
 from nesa.chain.logs import Batch, Cursor
 from nesa.protocol.errors import NesaError, Unavailable
-from nesa.protocol.ids import ONE_NES, QueryId, Timestamp
+from nesa.protocol.ids import ONE_NES, QueryId, Timestamp, VersionId
 from nesa.protocol.outcomes import closing_time
 from nesa.protocol.queries import Outcome
 from nesa_miner.applying import log_bytes
@@ -42,6 +42,9 @@ from nesa_miner.watchtower.journal import WatchJournal
 from nesa_miner.watchtower.observability import WatchMetrics
 
 INSPECTED_AT_ONCE: Final = 2
+MOST_VERSIONS: Final = 4
+"""Versions whose shards stay in memory."""
+
 FIRST_PAUSE: Final = 0.5
 LONGEST_PAUSE: Final = 60.0
 LONGEST_WINDOW: Final = 30 * 86_400
@@ -74,6 +77,7 @@ class Tower:
     cases: dict[bytes, Case] = field(default_factory=dict)
     _cursor: Cursor | None = None
     _gate: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(INSPECTED_AT_ONCE))
+    _versions: list[VersionId] = field(default_factory=list)
     _busy: set[bytes] = field(default_factory=set)
     _pauses: dict[bytes, float] = field(default_factory=dict)
     _retry_at: dict[bytes, float] = field(default_factory=dict)
@@ -185,8 +189,16 @@ class Tower:
             closes_at = closing_time(history.query, outcome.fulfilled_at)
             self._keep(replace(case, closes_at=closes_at))
         verdict = await inspect(history, outcome, self.library)
+        self._used(history.query.version_id)
         if (current := self.cases.get(case.log_key)) is not None:
             self._note(current, verdict)
+
+    def _used(self, version_id: VersionId) -> None:
+        """Keep the versions that were asked last in memory, and let go of the others."""
+        self._versions = [one for one in self._versions if one != version_id] + [version_id]
+        for old in self._versions[:-MOST_VERSIONS]:
+            self.library.release(old)
+        self._versions = self._versions[-MOST_VERSIONS:]
 
     def _note(self, case: Case, verdict: Verdict) -> None:
         """Keep what was found wrong, and let go of everything else."""

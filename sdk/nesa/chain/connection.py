@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Final, Literal, Self, TypeGuard, TypeVar
 from urllib.parse import urlsplit
 
-from aiohttp import ClientError, ClientTimeout
+from aiohttp import ClientError, ClientResponseError, ClientTimeout
 from web3 import AsyncHTTPProvider, AsyncWeb3
 from web3.exceptions import Web3Exception
 from web3.types import RPCEndpoint
@@ -27,6 +27,7 @@ At = BlockNumber | Digest | Literal["latest", "pending"]
 _T = TypeVar("_T")
 
 _REVERT_CODE: Final = 3
+_TOO_MANY_REQUESTS: Final = 429
 _HEX: Final = re.compile(r"0x[0-9a-fA-F]*")
 _RATE_LIMITED: Final = re.compile(r"rate limit|too many requests|capacity", re.IGNORECASE)
 
@@ -43,7 +44,7 @@ class RpcRefused(Unavailable):
     @property
     def is_transient(self) -> bool:
         """Whether the same request may work a moment later."""
-        return self.code == 429 or bool(_RATE_LIMITED.search(self.message))
+        return self.code == _TOO_MANY_REQUESTS or bool(_RATE_LIMITED.search(self.message))
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +136,10 @@ class Connection:
         """
         return await self._retried(lambda: self.request_once(method, *params))
 
+    async def submit(self, method: str, *params: Any) -> Any:
+        """As `request_once`, tried again while the node is too busy: then it took nothing."""
+        return await self._retried(lambda: self.request_once(method, *params), on_silence=False)
+
     async def request_once(self, method: str, *params: Any) -> Any:
         """As `request`, with a single try: for requests that change something."""
         try:
@@ -144,6 +149,8 @@ class Connection:
                 f"{self.url} did not answer {method} within {self.policy.timeout:g} s"
             ) from error
         except (ClientError, OSError) as error:
+            if isinstance(error, ClientResponseError) and error.status == _TOO_MANY_REQUESTS:
+                raise RpcRefused(method, error.status, "too many requests") from error
             raise Unavailable(f"{self.url} cannot be reached for {method}") from error
         except (Web3Exception, ValueError, TypeError, AttributeError) as error:
             raise Unavailable(f"{self.url} answered {method} with garbage") from error
@@ -221,12 +228,15 @@ class Connection:
     ) -> None:
         await self.close()
 
-    async def _retried(self, ask: Callable[[], Awaitable[_T]]) -> _T:
+    async def _retried(self, ask: Callable[[], Awaitable[_T]], on_silence: bool = True) -> _T:
         for attempt in range(self.policy.retries):
             try:
                 return await ask()
-            except Unavailable as error:
-                if isinstance(error, RpcRefused) and not error.is_transient:
+            except RpcRefused as error:
+                if not error.is_transient:
+                    raise
+            except Unavailable:
+                if not on_silence:
                     raise
             await asyncio.sleep(self.policy.backoff * 2**attempt)
         return await ask()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from nesa.chain.abi import interface
@@ -24,6 +24,7 @@ from nesa.chain.events import (
 from nesa.chain.logs import LogWindow
 from nesa.protocol.errors import Incompatible, InvalidInput
 from nesa.protocol.ids import Address, BlockNumber, Digest, QueryId
+from nesa.protocol.outcomes import after_claims
 from nesa.protocol.queries import Outcome, Query
 
 LARGEST_CHUNK: Final = 10_000
@@ -61,11 +62,9 @@ class QueryHistory:
         """The outcome as last announced: claims add to those who are paid."""
         if self.fulfilled is None:
             return None
-        outcome = self.fulfilled.outcome
-        shards = list(outcome.shards)
-        for claim in self.claims:
-            shards[claim.shard] = replace(shards[claim.shard], paid=claim.paid)
-        return replace(outcome, shards=tuple(shards))
+        # Each claim tells all that are paid by then, so the last one of a shard is enough.
+        paid = {claim.shard: claim.paid for claim in self.claims}
+        return after_claims(self.fulfilled.outcome, paid)
 
 
 async def find_query(connection: Connection, query_id: QueryId) -> QueryHistory:

@@ -157,7 +157,8 @@ class LogWindow:
         try:
             found = await self._connection.request("eth_getLogs", {**wanted, **span})
         except RpcRefused as error:
-            if self.blocks == 1 or not _TOO_MANY.search(error.message):
+            is_span = not error.is_transient and _TOO_MANY.search(error.message)
+            if self.blocks == 1 or not is_span:
                 raise
             self.blocks = shrunk(min(self.blocks, last - first + 1))
             return None

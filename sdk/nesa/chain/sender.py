@@ -300,7 +300,7 @@ class Sender:
         """What became of it. Silence counts as accepted: the node may have it, and `_landed`
         sends a replacement when it has not."""
         try:
-            await self._connection.request_once("eth_sendRawTransaction", f"0x{raw.hex()}")
+            await self._connection.submit("eth_sendRawTransaction", f"0x{raw.hex()}")
         except RpcRefused as error:
             return _understood(error)
         except Unavailable:

@@ -1,9 +1,11 @@
-"""Says in words what a draw may put into one hand."""
+"""Says in words what a draw may put into one hand, and what stands behind an answer."""
 
 from __future__ import annotations
 
 from fractions import Fraction
 
+from nesa.client.payment import in_nes
+from nesa.protocol.ids import Amount
 from nesa.protocol.risk import DrawRisk
 
 ASSUMED = Fraction(1, 5)
@@ -14,6 +16,11 @@ def risk_words(risk: DrawRisk) -> str:
     """The two probabilities, for seats of which a fifth act for one party."""
     wrong, held_up = _odds(risk.captured), _odds(risk.stalled)
     return f"with a fifth of the seats in one hand: {wrong} answered wrongly, {held_up} held up"
+
+
+def stake_words(burned: Amount) -> str:
+    """What a lying quorum loses for good; an answer worth more needs a proof."""
+    return f"a wrong answer that is shown burns {in_nes(burned)} of its signers' stake"
 
 
 def _odds(probability: Fraction) -> str:

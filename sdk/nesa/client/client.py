@@ -34,12 +34,13 @@ from nesa.client.awaiting import Awaiting, OnStage
 from nesa.client.cards import Features, Model
 from nesa.client.catalogue import Catalogue
 from nesa.client.following import Following
-from nesa.client.ordering import choose_content_key, make_order, sealed_order
+from nesa.client.ordering import DEFAULT_REPLICAS, choose_content_key, make_order, sealed_order
 from nesa.client.refusals import explained
 from nesa.client.registering import Developer
 from nesa.client.rewarding import reward_call
 from nesa.client.submissions import find_submitted
 from nesa.client.watching import Stage
+from nesa.protocol.economics.lies import burned
 from nesa.protocol.errors import Incompatible, InvalidConfiguration, InvalidInput, NesaError
 from nesa.protocol.ids import Address, Amount, QueryId
 from nesa.protocol.queries import MAX_INPUT_BYTES, Assurance, count_of
@@ -200,6 +201,15 @@ class Client:
         counts = await vault.active_counts(order.version_id, offer.shards, at="latest")
         seats = [count_of(counts, shard) for shard in range(offer.shards)]
         return uniform_risk(seats, corrupt, order.replicas)
+
+    async def burned_by_a_lie(self, *, replicas: int = DEFAULT_REPLICAS) -> Amount:
+        """NES units that the signers of a wrong AGREED answer lose for good once it is shown.
+
+        An answer that is worth more to somebody than what is burned times how often queries are run
+        again is not safe by stake: ask for a proof. docs/economics.md says more.
+        """
+        limits = await self.contracts.parameters.request_limits(at="latest")
+        return Amount(int(burned(limits, replicas)))
 
     def developer(self) -> Developer:
         """Registers models with this client's key."""

@@ -136,13 +136,18 @@ def verdict(challenge: Challenge, now: int) -> Verdict:
 
 
 def settlement(
-    challenge: Challenge, ending: Ending, kept: int = 0, convicted: Collection[Address] = ()
+    challenge: Challenge,
+    ending: Ending,
+    kept: int = 0,
+    convicted: Collection[Address] = (),
+    stakes: Mapping[Address, int] | None = None,
 ) -> Settlement:
     """Who pays whom in a challenge that has ended, over its whole course.
 
     `kept` is what honest work kept of the query's fee when the digest fell: the requester gets it
     back out of the slashes. Signers who are `convicted` of another challenge or of equivocation
-    lost their seat's stake for this shard before, and do not lose it twice.
+    lost their seat's stake for this shard before, and do not lose it twice. `stakes` is what each
+    signer has left when a digest falls, at least what is due from those whom it does not name.
     """
     bond = challenge.stakes.bond
     match ending:
@@ -154,7 +159,9 @@ def settlement(
             assert_never(ending)
     slashes = [*_of_games(challenge, convicted)]
     if ending == Fallen():
-        slashes += _of_a_fall(challenge, kept, {*convicted, *_convicted_in(challenge)})
+        slashes += _of_a_fall(
+            challenge, kept, {*convicted, *_convicted_in(challenge)}, stakes or {}
+        )
     return Settlement(credits, burned, tuple(slashes))
 
 
@@ -171,7 +178,9 @@ def _of_games(challenge: Challenge, convicted: Collection[Address]) -> Iterator[
             yield Slash(signer, stakes.seat_stake, challenge.challenger)
 
 
-def _of_a_fall(challenge: Challenge, kept: int, convicted: Collection[Address]) -> Iterator[Slash]:
+def _of_a_fall(
+    challenge: Challenge, kept: int, convicted: Collection[Address], stakes: Mapping[Address, int]
+) -> Iterator[Slash]:
     # The first seats' stakes repay the requester, as long as their stake is there.
     stake = challenge.stakes.seat_stake
     for signer in challenge.signers:
@@ -181,4 +190,4 @@ def _of_a_fall(challenge: Challenge, kept: int, convicted: Collection[Address]) 
         if back:
             yield Slash(signer, 2 * back, challenge.requester)
         yield Slash(signer, stake - 2 * back, challenge.challenger)
-        kept -= back
+        kept -= min(2 * back, stakes.get(signer, stake)) // 2

@@ -4,14 +4,12 @@ import boa
 import pytest
 
 from nesa.models.disputes.game import Cause, Ended, Side
-from nesa.models.disputes.moves import Pick
 from nesa.models.disputes.parties import Challenger
 from nesa.protocol.queries import QueryStatus
 from tests.contracts.disputes.disputed import (
     answer,
     ask,
     events,
-    false_trace,
     lying_witness,
     rich,
 )
@@ -93,35 +91,6 @@ def test_a_right_digest_stands(world, court, challenger, right, truth):
     world.assert_solvent()
 
 
-def test_one_won_defence_saves_every_other_signer(court, challenger, right, truth):
-    """A false friend defends a right digest with a wrong trace: it pays alone."""
-    case, before = right.challenge(challenger), stakes(right)
-    friend, honest, *_ = right.signers(0)
-    false = case.defend(friend, false_trace(truth))
-    saved = case.defend(honest, truth)
-    assert false.to_the_end(Challenger(truth, 0)) == Ended(Side.CHALLENGER, Cause.FACT)
-    with boa.reverts("court: defence may come"):
-        case.conclude()
-    saved.expire()
-    assert case.conclude() == STANDING
-    assert stakes(right) == {**before, friend: before[friend] - STAKE}
-    assert not court.has_fallen(right.query.query_id, 0)
-
-
-def test_a_defence_that_runs_out_of_time_costs_the_penalty(world, court, challenger, wrong, lie):
-    vault = world.lower.vault
-    case, before = wrong.challenge(challenger), stakes(wrong)
-    signer = wrong.signers(0)[1]
-    match = case.defend(signer, lie)
-    match.play(Pick(len(match.state.nodes) - 1), challenger)
-    match.expire()
-    assert vault.ledger(wrong.operator(signer)).stake == before[signer] - case.penalty
-    assert vault.rewards(challenger) == case.penalty // 2
-    after_the_defence(case)
-    assert case.conclude() == FALLEN
-    assert stakes(wrong)[signer] == max(0, before[signer] - case.penalty - STAKE)
-
-
 def test_two_challengers_at_once(world, court, challenger, wrong, truth, lie):
     """Who finds the lie first earns it; the other gets its bond back, whatever it did."""
     late = rich(world, "late challenger", court)
@@ -138,17 +107,6 @@ def test_two_challengers_at_once(world, court, challenger, wrong, truth, lie):
     assert_nobody_is_held(wrong)
     assert court.credit_of(late) == second.bond
     assert world.lower.vault.rewards(late) == 0
-
-
-def test_a_sham_challenge_clears_nothing(world, court, challenger, wrong, truth, lie):
-    """A liar's friend challenges and gives up: the digest stands there, and falls all the same."""
-    friend = rich(world, "friend", court)
-    sham = wrong.challenge(friend)
-    sham.defend(wrong.signers(0)[0], lie).expire()
-    assert sham.conclude() == STANDING
-    case = wrong.challenge(challenger)
-    after_the_defence(case)
-    assert case.conclude() == FALLEN
 
 
 def test_holds_of_two_challenges_end_with_the_last(world, court, challenger, right, truth):
@@ -179,6 +137,26 @@ def test_both_shards_fall(world, court, client, challenger, truth):
     assert (second.conclude(), first.conclude()) == (FALLEN, FALLEN)
     for shard in (0, 1):
         assert stakes(both, shard) == {one: held - STAKE for one, held in before[shard].items()}
+    world.assert_solvent()
+
+
+def test_who_lied_in_another_shard_is_found_after_the_query_was_overturned(
+    world, court, client, challenger, truth
+):
+    """Its fee is back by then, so the client gets nothing more."""
+    lie = lying_witness(lying_witness(truth, 0), 1)
+    both = answer(world, court, ask(world, client, truth), lie)
+    first = both.challenge(challenger, 0)
+    after_the_defence(first)
+    first.conclude()
+    repaid = world.lower.vault.rewards(client) + sum(world.market.credit_of(client))
+    assert repaid == both.query.base_fee
+    before = stakes(both, 1)
+    second = both.challenge(challenger, 1)
+    after_the_defence(second)
+    assert second.conclude() == FALLEN
+    assert stakes(both, 1) == {one: held - STAKE for one, held in before.items()}
+    assert world.lower.vault.rewards(client) + sum(world.market.credit_of(client)) == repaid
     world.assert_solvent()
 
 

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
+from nesa.models.build import TableBuilder
+from nesa.models.graph import Opcode
 from nesa.models.judging import Opening, evaluate, is_refuted
 from nesa.models.judging import element as committed
+from nesa.protocol.edges import DType, EdgeType
 from nesa.protocol.errors import InvalidOpening
 from nesa.protocol.ids import Digest
 from tests.contracts.disputes.changes import changed_openings, expect_all_refused, witness_for
+from tests.judging import drawn_inputs, witness_of
 from tests.revm import NOBODY, Revert
 
 KINDS = (
@@ -52,6 +57,19 @@ def test_no_field_may_change_where_an_element_is_opened(judges):
             committed(kind, root, place, other)
         with pytest.raises(Revert):
             judges.element.element(kind.pack(), root, place, other.as_abi())
+
+
+def test_an_element_is_found_among_opened_leaves(judges):
+    edge = EdgeType(DType.INT16, (1, 600), -300, 300)
+    builder = TableBuilder([edge])
+    table = builder.table([builder.add(Opcode.RESHAPE, [0], (600,))])
+    witness = witness_of(table, drawn_inputs(table, np.random.default_rng(5)))
+    places = [3, 200, 599]
+    opening = witness.open_places(0, places)
+    assert len(opening.leaves) == 3
+    for place in places:
+        found = judges.element.element(edge.pack(), witness.digest(0), place, opening.as_abi())
+        assert found == witness.values[0].reshape(-1)[place]
 
 
 def test_an_opened_element_must_be_in_range(judges):

@@ -8,8 +8,7 @@ import pytest
 from eth_keys.datatypes import PrivateKey
 from eth_utils.crypto import keccak
 
-from nesa.protocol.consent import sign_consent
-from nesa.protocol.ids import Address, Digest
+from nesa.protocol.ids import Digest
 from tests.contracts.disputes.equivocation import (
     Evidence,
     another,
@@ -19,7 +18,7 @@ from tests.contracts.disputes.equivocation import (
 )
 from tests.deployment import REQUEST_LIMITS, deployer
 from tests.market import pass_blocks
-from tests.reports import changed, keys_of, signer_address
+from tests.reports import changed, signer_address
 
 PLACE = 1
 STAKE = REQUEST_LIMITS.seat_stake
@@ -50,18 +49,6 @@ def owner_of(world, work, position=PLACE):
     return world.owners[signer_address(work.members[position])]
 
 
-def test_it_costs_a_seats_stake_of_which_half_is_burned(world, court, challenger, work, evidence):
-    vault, token, operator = world.lower.vault, world.lower.token, owner_of(world, work)
-    before, supply = vault.ledger(operator).stake, token.totalSupply()
-    held = token.balanceOf(challenger)
-    assert convict(court, challenger, evidence) == STAKE
-    assert vault.ledger(operator).stake == before - STAKE
-    assert vault.rewards(challenger) == STAKE // 2
-    assert token.totalSupply() == supply - (STAKE - STAKE // 2)
-    vault.withdraw_reward(sender=challenger)
-    assert token.balanceOf(challenger) == held + STAKE // 2
-
-
 def test_everybody_sees_who_was_convicted(world, court, challenger, work, evidence):
     signer = signer_address(work.members[PLACE])
     assert not court.is_convicted(work.context.query_id, 0, signer)
@@ -85,35 +72,6 @@ def test_nobody_is_convicted_twice(court, challenger, work, evidence):
 def test_each_of_two_members_is_convicted(world, court, challenger, work):
     for position in (0, 3):
         assert convict(court, challenger, equivocation(work, position)) == STAKE
-
-
-def test_it_takes_what_is_there(world, court, challenger, work, evidence):
-    """A second seat's worth of evidence finds less: what was taken is what is said."""
-    operator = owner_of(world, work)
-    held = world.lower.vault.ledger(operator).stake
-    shown = [equivocation(replace(work, context=replace(work.context, shard=shard)), PLACE)
-             for shard in range(held // STAKE + 1)]  # fmt: skip
-    taken = [convict(court, challenger, one) for one in shown]
-    assert sum(taken) == held
-    assert taken[-1] == 0
-    assert world.lower.vault.ledger(operator).stake == 0
-
-
-def test_it_hits_after_the_signer_was_rotated(world, court, challenger, work, evidence):
-    operator, key = owner_of(world, work), keys_of(["fresh"])["fresh"]
-    vault = world.lower.vault
-    consent = sign_consent(key, world.chain_id, Address(vault.address), Address(operator))
-    vault.rotate_signer(signer_address(key), consent, sender=operator)
-    assert convict(court, challenger, evidence) == STAKE
-    assert world.lower.vault.rewards(challenger) == STAKE // 2
-
-
-def test_it_hits_after_the_seat_was_left(world, court, challenger, work, evidence):
-    operator, vault = owner_of(world, work), world.lower.vault
-    version, before = world.versions[2], vault.ledger(operator).stake
-    vault.leave_seat(version, *vault.seat_of(version, operator), sender=operator)
-    assert convict(court, challenger, evidence) == STAKE
-    assert vault.ledger(operator).stake == before - STAKE
 
 
 def test_unannounced_evidence_is_refused(court, challenger, evidence):

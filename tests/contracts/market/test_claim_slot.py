@@ -75,9 +75,11 @@ def test_before_the_answer_reverts(world, query, outcome, client):
 
 
 def test_another_outcome_reverts(world, query, outcome):
-    forged = replace(outcome, reporter=world.treasury)
-    with boa.reverts("market: other outcome"):
-        claim(world, query, forged)
+    for change in ({"reporter": world.treasury}, {"terms_hash": b"\x11" * 32}):
+        forged = replace(outcome, **change)
+        assert not world.market.verify_outcome(query.as_abi(), outcome_as_abi(forged))
+        with boa.reverts("market: other outcome"):
+            claim(world, query, forged)
 
 
 def test_of_a_proved_query_there_is_nothing_to_claim(world, client):

@@ -250,8 +250,6 @@ def test_an_overturned_query_ends_for_good(world, query, outcome):
     world.overturn(query, outcome)
     with boa.reverts("market: not settled"):
         claim(world, query, outcome)
-    with boa.reverts("market: not to be held"):
-        world.hold(query, outcome, 1)
     go_to(closing + 1)
     with boa.reverts("market: not settled"):
         world.market.close(query.as_abi(), outcome_as_abi(outcome))
@@ -261,15 +259,31 @@ def test_an_overturned_query_ends_for_good(world, query, outcome):
     assert world.market.verify_outcome(query.as_abi(), outcome_as_abi(outcome))
 
 
-def test_a_second_wrong_shard_returns_its_slots_too(world, client, query, outcome):
+def test_nobody_is_paid_twice_for_a_second_wrong_shard(world, client, query, outcome):
+    """The court repays the requester by the first; the second one's slots are the treasury's."""
     slot = split_fee(query).slot
     for shard in (0, 1):
         world.hold(query, outcome, shard)
     kept = world.overturn(query, outcome, 0)
     assert world.overturn(query, outcome, 1) == 0
     assert kept == query.fee - 5 * slot
-    assert world.market.credit_of(client) == (8 * slot, 0)
+    assert world.market.credit_of(client) == (5 * slot, 0)
+    assert world.market.credit_of(world.treasury) == (0, 3 * slot)
     world.assert_solvent()
+
+
+def test_another_shard_can_be_held_until_the_windows_close(world, query, outcome):
+    world.hold(query, outcome, 0)
+    pass_blocks(1, 1_000)
+    world.overturn(query, outcome, 0)
+    closes = world.market.closes_at(query.query_id)
+    go_to(closes)
+    with boa.env.anchor():
+        world.hold(query, outcome, 1)
+        assert world.overturn(query, outcome, 1) == 0
+    go_to(closes + 1)
+    with boa.reverts("market: not to be held"):
+        world.hold(query, outcome, 1)
 
 
 def test_a_shard_that_stood_is_paid_beside_a_wrong_one(world, client, query, outcome):
@@ -302,3 +316,13 @@ def test_a_proved_answer_is_judged_alike(world, client):
     assert world.overturn(query, outcome, 1) == query.fee - slot
     assert world.market.credit_of(client) == (slot, 0)
     world.assert_solvent()
+
+
+def test_a_query_that_nobody_asked_has_no_outcome(world, query, outcome):
+    unasked = replace(query, query_id=99)
+    assert not world.market.verify_outcome(unasked.as_abi(), outcome_as_abi(outcome))
+    assert not world.market.verify_terms(unasked.as_abi())
+    with boa.reverts("market: not to be held"):
+        world.market.hold(
+            unasked.as_abi(), outcome_as_abi(outcome), 0, [], sender=world.market.court()
+        )

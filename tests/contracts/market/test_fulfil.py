@@ -69,12 +69,6 @@ def test_a_quorum_is_enough_and_the_rest_stays(world, client):
     world.assert_solvent()
 
 
-def test_less_than_a_quorum_reverts(world, client):
-    query = world.request(client)
-    with boa.reverts("committee: no quorum"):
-        world.fulfil(query, world.reports(query, signers=[0, 1]))
-
-
 def test_the_event_says_how_the_callback_ended(world, client):
     query = world.request(client, callback_gas=10_000)
     world.fulfil(query)

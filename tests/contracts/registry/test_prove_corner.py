@@ -43,27 +43,6 @@ def test_a_second_time_reverts(registry, circuit_version_id):
         registry.prove_corner(circuit_version_id, 0, *CORNERS[0])
 
 
-@pytest.mark.parametrize(
-    ("behaviour", "reason"),
-    [
-        (Behaviour.ACCEPTS_ALL, "registry: accepts other output"),
-        (Behaviour.IGNORES_INSTANCES, "registry: accepts other output"),
-        (Behaviour.IGNORES_PROOF, "registry: accepts broken proof"),
-        (Behaviour.ANSWERS_LONG, "registry: proof refused"),
-        (Behaviour.BURNS_GAS, "registry: proof refused"),
-    ],
-)
-def test_a_verifier_that_does_not_look_reverts(registry, developer, behaviour, reason):
-    edge = EdgeType(DType.INT32, (2,), -(2**31), 2**31 - 1)
-    facts = ShardFacts((edge,), (edge,), ZERO_DIGEST, ZERO_DIGEST, ZERO_DIGEST)
-    verifier = deploy_verifier(behaviour)
-    shards = with_circuits((facts,), code_hash(verifier))
-    version_id = register_version(registry, developer, shards, (verifier,))
-    values = edge.encode(np.array([7, 8]))
-    with boa.reverts(reason):
-        registry.prove_corner(version_id, 0, values, values, bytes(32))
-
-
 @pytest.mark.parametrize("first", [-(2**31), 2**31 - 1, 0, 258])
 def test_any_first_value_can_be_shown(registry, developer, verifier, first):
     edge = EdgeType(DType.INT32, (1,), -(2**31), 2**31 - 1)
@@ -74,6 +53,17 @@ def test_any_first_value_can_be_shown(registry, developer, verifier, first):
     proof = true_proof((edge, edge), (values, values))
     registry.prove_corner(version_id, 0, values, values, proof)
     assert registry.offer(version_id).provable
+
+
+def test_no_proof_at_all_reverts(registry, developer):
+    """There is nothing of it to break, so the verifier could not be seen to look."""
+    edge = EdgeType(DType.INT8, (2,), -127, 127)
+    facts = ShardFacts((edge,), (edge,), ZERO_DIGEST, ZERO_DIGEST, ZERO_DIGEST)
+    careless = deploy_verifier(Behaviour.IGNORES_PROOF)
+    shards = with_circuits((facts,), code_hash(careless))
+    version_id = register_version(registry, developer, shards, (careless,))
+    with boa.reverts("registry: no proof"):
+        registry.prove_corner(version_id, 0, b"\7\x08", b"\7\x08", b"")
 
 
 def test_a_false_proof_reverts(registry, circuit_version_id):

@@ -48,6 +48,16 @@ def test_a_sound_miner_passes_every_check(seated: OwnedMiner, capsys: Capture) -
     assert code == 0
 
 
+def test_a_signer_that_cannot_pay_for_its_defence_is_warned(
+    seated: OwnedMiner, capsys: Capture
+) -> None:
+    seated.network.anvil.rpc("anvil_setBalance", seated.identity.address, hex(10**12))
+    code, checks = seated.examined(capsys)
+    assert code == 0
+    assert checks["coins"]["verdict"] == "warning"
+    assert f"send {seated.identity.address} some coin" in checks["coins"]["text"]
+
+
 def test_a_miner_before_registration_is_told_to_register(
     miner: OwnedMiner, capsys: Capture
 ) -> None:

@@ -11,10 +11,10 @@ import pytest
 
 from nesa.chain.connection import Connection
 from nesa.chain.deployment import Deployment
-from nesa.models.folder import load
+from nesa.models.folder import PARAMETERS, load
 from nesa.models.proving.prover import Prover
 from nesa.models.runtime import ShardRunner
-from nesa.protocol.digests import boundary_digest
+from nesa.protocol.digests import boundary_digest, bytes_root
 from nesa.protocol.errors import (
     ExhaustedResource,
     Incompatible,
@@ -25,6 +25,7 @@ from nesa.protocol.errors import (
 from nesa.protocol.ids import Digest, VersionId
 from nesa_miner import circuits
 from nesa_miner.circuits import COMPILED_HERE, SOURCE_COMPARED, find_solc, rebuild
+from nesa_miner.disputes.inputs import outputs_of
 from nesa_miner.shards import ShardLibrary
 from nesa_miner.store import FileStore
 from tests.miner.operating.network import MODEL, PROVING_CACHE, LocalNetwork
@@ -76,7 +77,37 @@ async def test_everybody_who_asks_at_once_gets_the_same_warm_shard(
         asked = (shards.runner(network.version_id, 0) for _ in range(5))
         runners = {id(runner) for _, runner in await asyncio.gather(*asked)}
     assert len(runners) == 1
-    assert len(store.fetched) == len(set(store.fetched)) == 3  # index, known answers, shard
+    fetched = store.fetched  # index, known answers, the table's constants, shard
+    assert len(fetched) == len(set(fetched)) == 4
+
+
+async def test_the_definition_of_a_shard_makes_what_it_runs(
+    network: LocalNetwork, tmp_path: Path
+) -> None:
+    async with network.connect() as connection:
+        shards = library(connection, files(network, tmp_path))
+        model = load(MODEL)
+        for number, facts in enumerate(model.shards):
+            answer = model.known_answers(number)[0]
+            witness = await shards.witness(network.version_id, number, answer.inputs)
+            digest = boundary_digest(facts.output_edges, outputs_of(witness, number))
+            assert digest == answer.output_digest
+
+
+async def test_a_shard_that_could_not_be_defended_is_not_served(
+    network: LocalNetwork, tmp_path: Path
+) -> None:
+    """A developer who withholds the table's constants could challenge honest work."""
+    source = tmp_path / "source"
+    source.mkdir()
+    constants = bytes_root(load(MODEL).files[PARAMETERS]).hex()
+    for path in network.store.iterdir():
+        if path.name != constants:
+            (source / path.name).write_bytes(path.read_bytes())
+    async with network.connect() as connection:
+        shards = library(connection, FileStore(tmp_path / "files", [str(source)]))
+        with pytest.raises(Unavailable, match=constants):
+            await shards.runner(network.version_id, 0)
 
 
 async def test_an_unknown_version_is_refused(network: LocalNetwork, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from nesa.cli.output import console, json_option, plain, safe, show
 from nesa.cli.quantities import Nes, Places
-from nesa.cli.risk import ASSUMED, risk_words
+from nesa.cli.risk import ASSUMED, risk_words, stake_words
 from nesa.cli.session import Target, connected, network_options
 from nesa.cli.text import printable
 from nesa.client.cards import Model
@@ -352,6 +352,7 @@ async def _details(client: Client, name: str) -> Mapping[str, Any]:
         "proof_price": f"{in_nes(offer.proof_price)} a shard",
         "provable": offer.provable,
         "risk": await _risk(client, found),
+        "stake": stake_words(await client.burned_by_a_lie()),
         "developer": await registry.developer_of(found.version_id, at="latest"),
     }
 

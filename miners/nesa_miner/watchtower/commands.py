@@ -1,0 +1,99 @@
+"""The commands `nesa-miner watchtower ...`."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Final
+
+import click
+
+from nesa.chain.keystore import read_password
+from nesa_miner.keys import PASSWORD_VARIABLE
+from nesa_miner.log_format import configure_logging
+from nesa_miner.options import json_option
+from nesa_miner.output import show
+
+WATCH_PORT: Final = 8711
+
+
+@click.group()
+def watchtower() -> None:
+    """Run answered queries again, and challenge wrong answers for a reward."""
+
+
+@watchtower.command(
+    "init",
+    epilog="Example: NESA_PASSWORD_FILE=password nesa-miner watchtower init --dir tower --network "
+    "network.json --store https://models.example.org",
+)
+@click.option("--dir", "folder", type=click.Path(path_type=Path), required=True, help="Made here.")
+@click.option("--network", type=click.Path(path_type=Path), help="network.json of a devnet.")
+@click.option("--deployment", type=click.Path(path_type=Path), help="deployments/<chain id>.json.")
+@click.option("--rpc-url", help="Node to follow the chain with.")
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65535),
+    default=WATCH_PORT,
+    show_default=True,
+    help="Port of health and metrics.",
+)
+@click.option("--store", "stores", multiple=True, help="Store of model files; may be repeated.")
+@click.option("--light-keys", is_flag=True, help="Keys that open fast; for local chains only.")
+@json_option
+def watchtower_init(
+    folder: Path,
+    network: Path | None,
+    deployment: Path | None,
+    rpc_url: str | None,
+    port: int,
+    stores: tuple[str, ...],
+    light_keys: bool,
+    as_json: bool,
+) -> None:
+    """Make a watchtower: an encrypted key and watchtower.json. Nothing is overwritten.
+
+    It needs no stake: send its account NES for bonds and coin for gas.
+    """
+    from nesa_miner.founding import find_place
+    from nesa_miner.watchtower.founding import found_watchtower
+
+    password = read_password(PASSWORD_VARIABLE)
+    place = find_place(deployment, network, rpc_url)
+    account = found_watchtower(folder, place, port, stores, password, light_keys=light_keys)
+    show({"folder": folder.absolute(), "account": account}, as_json=as_json)
+
+
+@watchtower.command(
+    "run",
+    epilog="Example: NESA_PASSWORD_FILE=password nesa-miner watchtower run --dir tower --share 0.2",
+)
+@click.option(
+    "--dir",
+    "folder",
+    type=click.Path(path_type=Path),
+    default=Path("."),
+    help="The watchtower's folder.",
+)
+@click.option(
+    "--share", type=click.FloatRange(0, 1), help="Part of all answers to run again.  [1.0]"
+)
+@click.option(
+    "--max-bonds", type=click.FloatRange(0), help="NES that may be in bonds at once.  [1000]"
+)
+@json_option
+def watchtower_run(
+    folder: Path, share: float | None, max_bonds: float | None, as_json: bool
+) -> None:
+    """Watch until SIGTERM or Ctrl-C; a challenge under way goes on after the next start."""
+    from nesa.chain.keystore import load_keystore
+    from nesa_miner.watchtower import daemon
+    from nesa_miner.watchtower.config import read_settings
+
+    settings = read_settings(folder)
+    given = {"share": share, "max_bonds": max_bonds}
+    chosen = {name: value for name, value in given.items() if value is not None}
+    settings = settings.model_copy(update=chosen)
+    configure_logging(as_json=as_json or None)
+    account = load_keystore(folder / settings.keystore, read_password(PASSWORD_VARIABLE))
+    asyncio.run(daemon.run(folder, settings, account))

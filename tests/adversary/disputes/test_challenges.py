@@ -1,0 +1,142 @@
+"""Attacks on disputes: on who challenges, on who defends, on what either is paid."""
+
+import boa
+
+from nesa.models.disputes.game import Cause, Ended, Side
+from nesa.models.disputes.moves import Pick
+from nesa.models.disputes.parties import Challenger
+from nesa.protocol.consent import sign_consent
+from nesa.protocol.ids import Address
+from nesa.protocol.queries import QueryStatus
+from tests.contracts.disputes.disputed import MODEL, Case, false_trace, rich
+from tests.deployment import REQUEST_LIMITS
+from tests.market import pass_blocks
+from tests.reports import keys_of, signer_address
+
+STAKE = REQUEST_LIMITS.seat_stake
+STANDING, FALLEN, FALLEN_ELSEWHERE = 1, 2, 4
+
+
+def after_the_defence(case: Case) -> None:
+    pass_blocks(1, case.defence_ends + 1 - boa.env.timestamp)
+
+
+def stakes(answered):
+    """What each signer of the first shard has."""
+    ledger = answered.world.lower.vault.ledger
+    return {one: ledger(answered.operator(one)).stake for one in answered.signers(0)}
+
+
+def test_dispute_late(world, challenger, right):
+    """A challenger waits until everybody has gone home and challenges then: after the window no
+    challenge is taken, and what was earned can be withdrawn."""
+    closes = world.market.closes_at(right.query.query_id)
+    pass_blocks(1, closes - boa.env.timestamp)
+    assert world.market.status_of(right.query.query_id) == QueryStatus.FULFILLED
+    with boa.reverts("market: not to be held"):
+        right.challenge(challenger)
+    assert world.market.status_of(right.query.query_id) == QueryStatus.FINAL
+
+
+def test_silent_prover_loses(world, challenger, wrong, lie):
+    """A liar defends and then says nothing, so that the challenger waits for ever: its time runs
+    out, it pays for the delay, and the digest falls all the same."""
+    case, before = wrong.challenge(challenger), stakes(wrong)
+    signer = wrong.signers(0)[1]
+    match = case.defend(signer, lie)
+    match.play(Pick(len(match.state.nodes) - 1), challenger)
+    match.expire()
+    assert stakes(wrong)[signer] == before[signer] - case.penalty
+    assert world.lower.vault.rewards(challenger) == case.penalty // 2
+    after_the_defence(case)
+    assert case.conclude() == FALLEN
+    assert stakes(wrong)[signer] == max(0, before[signer] - case.penalty - STAKE)
+
+
+def test_a_false_friend_ruins_nobody_but_itself(court, challenger, right, truth):
+    """A challenger's friend among the signers defends a right digest with a wrong trace, to have
+    it fall for all: a lost game convicts its trace, and one honest defence saves the digest."""
+    case, before = right.challenge(challenger), stakes(right)
+    friend, honest, *_ = right.signers(0)
+    false = case.defend(friend, false_trace(truth))
+    saved = case.defend(honest, truth)
+    assert false.to_the_end(Challenger(truth, 0)) == Ended(Side.CHALLENGER, Cause.FACT)
+    with boa.reverts("court: defence may come"):
+        case.conclude()
+    saved.expire()
+    assert case.conclude() == STANDING
+    assert stakes(right) == {**before, friend: before[friend] - STAKE}
+    assert not court.has_fallen(right.query.query_id, 0)
+
+
+def test_a_sham_challenge_clears_nothing(world, court, challenger, wrong, lie):
+    """A liar's friend challenges and gives up, so that the lie counts as defended: it stands in
+    that challenge alone, and falls in the next."""
+    friend = rich(world, "friend", court)
+    sham = wrong.challenge(friend)
+    sham.defend(wrong.signers(0)[0], lie).expire()
+    assert sham.conclude() == STANDING
+    case = wrong.challenge(challenger)
+    after_the_defence(case)
+    assert case.conclude() == FALLEN
+
+
+def test_a_griefing_challenger_pays_whom_it_keeps_busy(court, challenger, right, truth):
+    """A rival challenges right answers to make their signers pay gas and to freeze them: half of
+    its bond is theirs, the rest is gone, and nobody loses anything else."""
+    case, before = right.challenge(challenger), stakes(right)
+    signer = right.signers(0)[2]
+    case.defend(signer, truth).expire()
+    assert case.conclude() == STANDING
+    assert court.credit_of(right.operator(signer)) == case.bond // 2
+    assert court.credit_of(challenger) == 0
+    assert court.bonds_owed() == case.bond // 2
+    assert stakes(right) == before
+
+
+def test_a_copier_of_moves_earns_nothing(world, court, challenger, wrong, truth, lie):
+    """A copier has no model: it opens a challenge of its own and repeats every move that it reads.
+    Its challenge begins a block later and so ends later, after the digest has fallen."""
+    copier = rich(world, "copier", court)
+    case, copy = wrong.challenge(challenger), wrong.challenge(copier)
+    signer = wrong.signers(0)[0]
+    match, copied = case.defend(signer, lie), copy.defend(signer, lie)
+    for one in (match, copied):
+        assert one.to_the_end(Challenger(truth, 0)) == Ended(Side.CHALLENGER, Cause.FACT)
+    after_the_defence(case)
+    with boa.reverts("court: defence may come"):
+        copy.conclude()
+    assert case.conclude() == FALLEN
+    assert copy.conclude() == FALLEN_ELSEWHERE
+    assert world.lower.vault.rewards(copier) == 0
+    assert court.credit_of(copier) == copy.bond
+
+
+def test_a_liar_that_runs_is_hit_all_the_same(world, court, challenger, wrong):
+    """A liar rotates its signer, leaves its seat and unbonds what is free as soon as it is
+    challenged: it is held, and what is taken is taken from whatever it has."""
+    vault, version = world.lower.vault, world.versions[MODEL]
+    signer = wrong.signers(0)[3]
+    operator, key = wrong.operator(signer), keys_of(["fresh"])["fresh"]
+    case, before = wrong.challenge(challenger), stakes(wrong)
+    consent = sign_consent(key, world.chain_id, Address(vault.address), Address(operator))
+    vault.rotate_signer(signer_address(key), consent, sender=operator)
+    vault.leave_seat(version, *vault.seat_of(version, operator), sender=operator)
+    pass_blocks(1, 10_000)
+    with boa.reverts("vault: seat is held"):
+        vault.release_seat(version, *vault.seat_of(version, operator))
+    assert case.conclude() == FALLEN
+    assert vault.ledger(operator).stake == before[signer] - STAKE
+
+
+def test_a_liar_cannot_forfeit_against_itself(world, court, wrong, lie):
+    """A liar challenges itself through an accomplice and lets itself be convicted first, to keep
+    its stake: half of it is burned whoever is first, and the client is repaid out of the rest."""
+    vault, token = world.lower.vault, world.lower.token
+    accomplice = rich(world, "accomplice", court)
+    case, supply = wrong.challenge(accomplice), token.totalSupply()
+    after_the_defence(case)
+    case.conclude()
+    lost = STAKE * len(wrong.signers(0))
+    assert supply - token.totalSupply() == lost // 2
+    assert vault.rewards(accomplice) == lost // 2 - vault.rewards(wrong.query.requester)

@@ -1,0 +1,117 @@
+"""Attacks on sealed queries: guessed digests, and what was sealed for somebody else."""
+
+from dataclasses import replace
+from itertools import product
+
+import boa
+import pytest
+from eth_utils.crypto import keccak
+
+from nesa.privacy.keys import generate_key
+from nesa.privacy.sealing import (
+    WrapContext,
+    input_digest,
+    open_answer,
+    seal_answer,
+    seal_input,
+    sealed_digest,
+    unwrap_content_key,
+    wrap_content_key,
+)
+from nesa.protocol.digests import boundary_digest
+from nesa.protocol.edges import DType, EdgeType
+from nesa.protocol.errors import InvalidMessage
+from nesa.protocol.ids import Address, Digest, QueryId, VersionId
+from nesa.protocol.queries import Privacy
+from tests.market import INPUT_EDGE, OUTPUT_EDGE, TENSORS
+
+KEY, OTHER_KEY = b"\x01" * 32, b"\x02" * 32
+INPUT, OUTPUT = TENSORS[1]
+PLAIN = (boundary_digest([INPUT_EDGE], [INPUT]), boundary_digest([OUTPUT_EDGE], [OUTPUT]))
+
+
+def asked(world, client, key):
+    """A sealed query for the input under a content key."""
+    version = VersionId(world.versions[1])
+    return world.request(
+        client,
+        privacy=Privacy.SEALED,
+        input=seal_input(key, version, INPUT),
+        input_digest=input_digest(key, PLAIN[0]),
+    )
+
+
+def answered(world, query, key):
+    """The committee's work for it, and its sealed answer."""
+    answer = seal_answer(key, VersionId(query.version_id), Digest(query.input_digest), OUTPUT)
+    (work,) = world.works(query, payload=answer)
+    return replace(work, out_digest=sealed_digest(key, 1, PLAIN[1])), answer
+
+
+def test_blinded_digest_of_another_query(world, client):
+    """An oracle answers a sealed query with what was attested for an earlier one of the same input:
+    blinds stem from each query's own key, and signatures hold the query."""
+    first, second = asked(world, client, KEY), asked(world, client, OTHER_KEY)
+    assert first.input_digest != second.input_digest
+    work, answer = answered(world, first, KEY)
+    members = world.works(second)[0].members
+    moved = [
+        work,
+        replace(work, members=members),
+        replace(work, in_digest=second.input_digest, members=members),
+    ]
+    for stale in moved:
+        with boa.reverts("committee: not attested"):
+            world.fulfil(second, [stale.report()], answer)
+    right, sealed = answered(world, second, OTHER_KEY)
+    with boa.reverts("committee: not attested"):
+        world.fulfil(second, [right.report()], answer)
+    world.fulfil(second, [right.report()], sealed)
+    with pytest.raises(InvalidMessage):
+        version = VersionId(second.version_id)
+        open_answer(OTHER_KEY, version, Digest(second.input_digest), answer)
+
+
+def test_a_sealed_input_is_not_opened_by_asking_again(world, client):
+    """A stranger copies ciphertext and digest into a request of its own, and the wrapped keys of
+    the first, so that a committee works for it: a wrapped key holds query, attempt and member."""
+    victim = asked(world, client, KEY)
+    thief = world.client("thief")
+    copied = world.request(
+        thief,
+        privacy=Privacy.SEALED,
+        input=seal_input(KEY, VersionId(victim.version_id), INPUT),
+        input_digest=victim.input_digest,
+    )
+    member = generate_key()
+    market, signer = Address(world.market.address), Address("0x" + "22" * 20)
+    context = WrapContext(world.chain_id, market, QueryId(victim.query_id), 0, signer)
+    wrapped = wrap_content_key(KEY, member.public_key(), context)
+    assert unwrap_content_key(wrapped, member, context) == KEY
+    for other in (
+        replace(context, query_id=QueryId(copied.query_id)),
+        replace(context, attempt=1),
+        replace(context, member=Address("0x" + "33" * 20)),
+        replace(context, market=Address("0x" + "44" * 20)),
+        replace(context, chain_id=5),
+    ):
+        with pytest.raises(InvalidMessage):
+            unwrap_content_key(wrapped, member, other)
+
+
+def test_a_digest_is_guessed_only_where_it_is_not_blinded():
+    """Somebody tries every answer until one has the digest that the chain shows: two logits are few
+    enough to try, and a blinded digest is that of none of them."""
+    logits = (EdgeType(DType.INT16, (1, 2), -6, 5),)
+
+    def digest(first: int, second: int) -> Digest:
+        data = b"".join(value.to_bytes(2, "little", signed=True) for value in (first, second))
+        return boundary_digest(logits, [data])
+
+    guesses = {digest(*pair): pair for pair in product(range(-6, 6), repeat=2)}
+    secret = digest(-3, 4)
+    assert guesses[secret] == (-3, 4)
+    shown = {sealed_digest(KEY, 1, secret), input_digest(KEY, secret)}
+    assert not shown & set(guesses)
+    for wrong_key in (OTHER_KEY, keccak(KEY), bytes(32)):
+        assert not {sealed_digest(wrong_key, 1, guess) for guess in guesses} & shown
