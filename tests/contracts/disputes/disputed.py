@@ -121,7 +121,7 @@ def deploy_court(world: World) -> VyperContract:
         deployer("disputes/ElementGame").deploy(),
         conviction,
     )
-    lower.vault.set_slasher(court, sender=lower.vault._immutables.SLASHER_SETTER)
+    lower.vault.set_slasher(court, sender=world.setter)
     world.market.set_court(court, sender=world.deployer)
     return court
 
