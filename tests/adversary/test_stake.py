@@ -207,7 +207,7 @@ def test_nobody_else_slashes(world, court, operator, outsider):
     """Somebody slashes operators itself, with itself as the beneficiary: the vault has one slasher,
     named once and for good."""
     vault = world.lower.vault
-    setter = vault._immutables.SLASHER_SETTER
+    setter = world.setter
     for thief in (outsider, setter, world.deployer, operator, world.market.address):
         with boa.reverts("vault: not the slasher"):
             vault.slash(operator, STAKE, thief, STAKE, sender=thief)
