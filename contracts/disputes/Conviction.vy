@@ -44,44 +44,36 @@ def convicts(position: Bytes[2304], accusation: Bytes[40960]) -> bool:
     """
     @notice Whether a judge finds another integer than was claimed; see `IConviction`.
     """
-    return self._is_wrong(
-        abi_decode(position, IElementGame.Position),
-        abi_decode(accusation, IConviction.Accusation),
-    )
-
-
-# === Internals ===
-
-
-@internal
-@view
-def _is_wrong(
-    position: IElementGame.Position, accusation: IConviction.Accusation
-) -> bool:
+    # Large values stay in this frame: each copy into another would be paid for in memory.
+    stands: IElementGame.Position = abi_decode(position, IElementGame.Position)
+    shown: IConviction.Accusation = abi_decode(accusation, IConviction.Accusation)
     claim: IElementGame.Claim = element_claims.claim(
-        position, accusation.row.data, accusation.data, accusation.choice
+        stands, shown.row.data, shown.data, shown.choice
     )
-    leaf: element_claims.Leaf = element_claims.leaf(accusation.row.data)
-    self._expect_inputs(position.trace, leaf, accusation)
+    leaf: element_claims.Leaf = element_claims.leaf(shown.row.data)
+    self._expect_inputs(stands.trace, leaf, shown.tensors, shown.siblings)
     question: IJudge.Question = IJudge.Question(
-        operators_root=position.charge.operators_root,
-        rows=position.trace.leaves,
-        row=accusation.row.data,
-        path=accusation.row.path,
+        operators_root=stands.charge.operators_root,
+        rows=stands.trace.leaves,
+        row=shown.row.data,
+        path=shown.row.path,
         element=claim.element,
-        tensors=accusation.tensors,
+        tensors=shown.tensors,
     )
     if leaf.opcode == operator_row.ARG_MAX:
         return staticcall IElementJudge(ELEMENT_JUDGE.address).is_refuted(
-            question, claim.value, accusation.place, accusation.openings[0]
+            question, claim.value, shown.place, shown.openings[0]
         )
     judge: IJudge = ELEMENT_JUDGE
     if operator_row.is_sum(leaf.opcode) or operator_row.is_largest(leaf.opcode):
         judge = FOLD_JUDGE
     found: int256 = staticcall judge.evaluate(
-        question, claim.first, claim.stop, accusation.openings
+        question, claim.first, claim.stop, shown.openings
     )
     return found != claim.value
+
+
+# === Internals ===
 
 
 @internal
@@ -89,11 +81,12 @@ def _is_wrong(
 def _expect_inputs(
     trace: IElementGame.Trace,
     leaf: element_claims.Leaf,
-    accusation: IConviction.Accusation,
+    tensors: DynArray[bytes32, 16],
+    siblings: DynArray[bytes32, 128],
 ):
     # The digests are those that the defender committed for what the row reads.
-    assert len(accusation.tensors) == len(leaf.inputs), "conviction: not a digest each"
+    assert len(tensors) == len(leaf.inputs), "conviction: not a digest each"
     numbers: DynArray[uint256, 16] = []
     for number: uint32 in leaf.inputs:
         numbers.append(convert(number, uint256))
-    element_claims.expect_values(trace, numbers, accusation.tensors, accusation.siblings)
+    element_claims.expect_values(trace, numbers, tensors, siblings)

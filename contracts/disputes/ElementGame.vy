@@ -45,58 +45,46 @@ def play(position: Bytes[2304], move: Bytes[16384]) -> (Bytes[2304], bool):
     """
     @notice The position after a move; see `IElementGame`.
     """
-    next: IElementGame.Position = self._after(
-        abi_decode(position, IElementGame.Position), abi_decode(move, IElementGame.Move)
-    )
-    return abi_encode(next), self._is_defenders(next.phase)
-
-
-# === Moves ===
-
-
-@internal
-@view
-def _after(
-    position: IElementGame.Position, move: IElementGame.Move
-) -> IElementGame.Position:
-    next: IElementGame.Position = position
-    if move.kind == IElementGame.MoveKind.DEFEND:
-        assert position.phase == IElementGame.Phase.OPENED, "game: not just opened"
-        next.trace = self._trace(position.charge, move)
-        next.descent = self._top(element_claims.values(next.trace), move.nodes)
+    stands: IElementGame.Position = abi_decode(position, IElementGame.Position)
+    made: IElementGame.Move = abi_decode(move, IElementGame.Move)
+    next: IElementGame.Position = stands
+    if made.kind == IElementGame.MoveKind.DEFEND:
+        assert stands.phase == IElementGame.Phase.OPENED, "game: not just opened"
+        next.trace = self._trace(stands.charge, made)
+        next.descent = self._top(element_claims.values(next.trace), made.nodes)
         next.phase = IElementGame.Phase.VALUES_SHOWN
-    elif move.kind == IElementGame.MoveKind.PICK:
-        next.descent = self._picked(position.descent, move.choice)
-        next.phase = self._asked(position.phase, next.descent, len(position.trace.inputs))
-    elif move.kind == IElementGame.MoveKind.SHOW:
-        next.phase = self._shown(position.phase)
-        assert self._merkle_root(move.nodes) == position.descent.nodes[0], "game: other nodes"
-        next.descent = self._below(position.descent, move.nodes)
-    elif move.kind == IElementGame.MoveKind.STATE_PARTS:
-        assert position.phase == IElementGame.Phase.PARTS_ASKED, "game: nothing is contested"
-        opcode: uint256 = element_claims.leaf(self._row(position.row, move)).opcode
-        self._expect_parts(opcode, position.claim, move.values)
-        next.values = move.values
+    elif made.kind == IElementGame.MoveKind.PICK:
+        next.descent = self._picked(stands.descent, made.choice)
+        next.phase = self._asked(stands.phase, next.descent, len(stands.trace.inputs))
+    elif made.kind == IElementGame.MoveKind.SHOW:
+        next.phase = self._shown(stands.phase)
+        assert self._merkle_root(made.nodes) == stands.descent.nodes[0], "game: other nodes"
+        next.descent = self._below(stands.descent, made.nodes)
+    elif made.kind == IElementGame.MoveKind.STATE_PARTS:
+        assert stands.phase == IElementGame.Phase.PARTS_ASKED, "game: nothing is contested"
+        opcode: uint256 = element_claims.leaf(self._row(stands.row, made)).opcode
+        self._expect_parts(opcode, stands.claim, made.values)
+        next.values = made.values
         next.phase = IElementGame.Phase.PARTS_STATED
-    elif move.kind == IElementGame.MoveKind.SHOW_ROW:
-        assert position.phase == IElementGame.Phase.ROW_NAMED, "game: no value is picked"
-        row: element_claims.Leaf = self._shown_row(position, move)
-        next.row = keccak256(concat(b"\x00", move.leaves[0].data))
-        next.descent = self._top(self._leaves_of(row.output), move.nodes)
+    elif made.kind == IElementGame.MoveKind.SHOW_ROW:
+        assert stands.phase == IElementGame.Phase.ROW_NAMED, "game: no value is picked"
+        row: element_claims.Leaf = self._shown_row(stands, made)
+        next.row = keccak256(concat(b"\x00", made.leaves[0].data))
+        next.descent = self._top(self._leaves_of(row.output), made.nodes)
         next.phase = IElementGame.Phase.TENSOR_SHOWN
-    elif move.kind == IElementGame.MoveKind.SHOW_LEAF:
-        assert position.phase == IElementGame.Phase.LEAF_NAMED, "game: no leaf is picked"
-        row: element_claims.Leaf = element_claims.leaf(self._row(position.row, move))
-        self._expect_bytes(row.output, position.descent, move.data)
+    elif made.kind == IElementGame.MoveKind.SHOW_LEAF:
+        assert stands.phase == IElementGame.Phase.LEAF_NAMED, "game: no leaf is picked"
+        row: element_claims.Leaf = element_claims.leaf(self._row(stands.row, made))
+        self._expect_bytes(row.output, stands.descent, made.data)
         next.phase = IElementGame.Phase.LEAF_SHOWN
     else:
-        assert move.kind == IElementGame.MoveKind.CONTEST, "game: no such move"
-        row: Bytes[1856] = self._row(position.row, move)
-        next.claim = element_claims.claim(position, row, move.data, move.choice)
+        assert made.kind == IElementGame.MoveKind.CONTEST, "game: no such move"
+        row: Bytes[1856] = self._row(stands.row, made)
+        next.claim = element_claims.claim(stands, row, made.data, made.choice)
         assert next.claim.stop - next.claim.first > 1, "game: one operand has no parts"
         next.values = []
         next.phase = IElementGame.Phase.PARTS_ASKED
-    return next
+    return abi_encode(next), self._is_defenders(next.phase)
 
 
 @internal

@@ -218,6 +218,15 @@ def test_after_the_last_release_the_clock_goes_on(world, query, outcome):
     world.assert_solvent()
 
 
+def test_a_hold_does_not_end_by_another_outcome(world, query, outcome):
+    world.hold(query, outcome)
+    other = replace(outcome, output_hash=bytes(32))
+    for end in (world.release, world.overturn):
+        with boa.reverts("market: other outcome"):
+            end(query, other)
+    world.release(query, outcome)
+
+
 def test_what_is_not_held_does_not_end(world, query, outcome):
     world.hold(query, outcome, 1)
     with boa.reverts("market: not held"):
