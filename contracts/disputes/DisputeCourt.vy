@@ -48,11 +48,13 @@ from ..lib import signature
 from ..lib import tenure
 from ..lib import version_identity
 
-# How a challenge stands: games that are open, the first signer who won one, whether it is over.
+# How a challenge stands: games that are open, the first signer who won one, whether it is over, and
+# what games that were lost by a fact have earned the challenger.
 struct Standing:
     open_games: uint256
     winner: address
     is_over: bool
+    earned: uint256
 
 # The hash of a position, zero once the game has ended; until when the next move has to come, and
 # whose it is.
@@ -276,7 +278,10 @@ def convict(
     assert is_wrong, "court: nothing is wrong"
 
     self._end_game(challenge.challenge_id, signer, IDisputeCourt.GameResult.LOST_BY_FACT)
-    self._slash_seat(challenge, signer, 0)
+    repaid: uint256 = 0
+    rewarded: uint256 = 0
+    repaid, rewarded = self._slash_seat(challenge, signer, 0)
+    self._standings[challenge.challenge_id].earned += rewarded
 
 
 @external
@@ -315,17 +320,17 @@ def conclude(
     dispute.open_challenges -= 1
     dispute.has_fallen = dispute.has_fallen or ending == IDisputeCourt.Ending.FALLEN
     self._disputes[query.query_id][shard] = dispute
-    winner: address = self._standings[challenge.challenge_id].winner
     self._standings[challenge.challenge_id].is_over = True
-    self._settle_bond(challenge, winner, ending)
 
+    owed: uint256 = 0
     if ending == IDisputeCourt.Ending.FALLEN:
         kept: uint256 = extcall MARKET.overturn(query, outcome, shard)
-        self._slash_all(challenge, kept)
+        owed = self._slash_all(challenge, kept)
     elif dispute.open_challenges == 0 and not dispute.has_fallen:
         extcall MARKET.release(query, outcome, shard, self._payees(challenge.signers))
     for signer: address in challenge.signers:
         extcall VAULT.release_hold(staticcall VAULT.operator_of(signer))
+    self._settle_bond(challenge, ending, owed)
     log IDisputeCourt.ChallengeEnded(
         challenge_id=challenge.challenge_id, query_id=query.query_id, ending=ending
     )
@@ -712,36 +717,45 @@ def _ending(
 
 @internal
 def _settle_bond(
-    challenge: IDisputeCourt.Challenge, winner: address, ending: IDisputeCourt.Ending
+    challenge: IDisputeCourt.Challenge, ending: IDisputeCourt.Ending, owed: uint256
 ):
-    # Half rounds down, in favour of the burn.
+    # What no seat is left to repay the requester comes out of the bond, as far as games that were
+    # lost by a fact have earned the challenger more. Half rounds down, in favour of the burn.
+    stands: Standing = self._standings[challenge.challenge_id]
     if ending != IDisputeCourt.Ending.STANDING:
-        self.credit_of[challenge.challenger] += challenge.bond
+        back: uint256 = min(owed, min(challenge.bond, stands.earned))
+        self.credit_of[challenge.requester] += back
+        self.credit_of[challenge.challenger] += challenge.bond - back
         return
     half: uint256 = challenge.bond // 2
     burned: uint256 = challenge.bond - half
-    self.credit_of[staticcall VAULT.operator_of(winner)] += half
+    self.credit_of[staticcall VAULT.operator_of(stands.winner)] += half
     self.bonds_owed -= burned
     extcall INesToken(TOKEN.address).burn(burned)
 
 
 @internal
-def _slash_all(challenge: IDisputeCourt.Challenge, kept: uint256):
+def _slash_all(challenge: IDisputeCourt.Challenge, kept: uint256) -> uint256:
     # What honest work kept of the fee goes back to the requester out of the first seats' stakes.
+    # Returns what is still owed to it.
     owed: uint256 = kept
     for signer: address in challenge.signers:
-        owed -= self._slash_seat(challenge, signer, owed)
+        repaid: uint256 = 0
+        rewarded: uint256 = 0
+        repaid, rewarded = self._slash_seat(challenge, signer, owed)
+        owed -= repaid
+    return owed
 
 
 @internal
 def _slash_seat(
     challenge: IDisputeCourt.Challenge, signer: address, owed: uint256
-) -> uint256:
+) -> (uint256, uint256):
     # Takes one seat's stake, once for a shard of a query. Half of it is rewards: what is owed to
-    # the requester first, the rest to the challenger. Returns what the requester got.
+    # the requester first, the rest to the challenger. Returns what each of them got.
     shard: uint256 = challenge.charge.shard
     if self._convicted[challenge.query_id][shard][signer]:
-        return 0
+        return 0, 0
     self._convicted[challenge.query_id][shard][signer] = True
 
     operator: address = staticcall VAULT.operator_of(signer)
@@ -757,4 +771,4 @@ def _slash_seat(
         operator=operator,
         taken=repaid + taken,
     )
-    return repaid // 2
+    return repaid // 2, taken // 2

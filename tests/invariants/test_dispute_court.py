@@ -88,6 +88,7 @@ class Case:
     rules: Challenge
     games: dict[str, Game] = field(default_factory=dict)
     is_over: bool = False
+    earned: int = 0
 
     @property
     def digest(self) -> tuple[int, int]:
@@ -181,10 +182,13 @@ class DisputeCourtMachine(RuleBasedStateMachine):
         query_id = answer.query.query_id
         if (query_id, shard) in self.fallen:
             return False
-        if any(case.digest == (query_id, shard) and not case.is_over for case in self.cases):
+        if any(case.digest[0] == query_id and not case.is_over for case in self.cases):
             return True
-        status = self.world.market.status_of(query_id)
-        return bool(status == QueryStatus.FULFILLED)
+        market = self.world.market
+        overturned = market.status_of(query_id) == QueryStatus.OVERTURNED
+        if overturned:
+            return bool(self.now <= market.closes_at(query_id))
+        return bool(market.status_of(query_id) == QueryStatus.FULFILLED)
 
     def note_challenge(self, answer: Answer, shard: int, number: int) -> None:
         (event,) = self.world.court_events("ChallengeOpened")
@@ -331,7 +335,7 @@ class DisputeCourtMachine(RuleBasedStateMachine):
             self.slash(signer, case.rules.stakes.penalty, case.rules.challenger)
         elif result is Result.LOST_BY_FACT and (*case.digest, signer) not in self.convicted:
             self.convicted.add((*case.digest, signer))
-            self.slash(signer, STAKE, case.rules.challenger)
+            case.earned += self.slash(signer, STAKE, case.rules.challenger) // 2
 
     @rule(index=picks, game=picks, patient=st.booleans())
     def expire(self, index: int, game: int, patient: bool) -> None:
@@ -375,7 +379,7 @@ class DisputeCourtMachine(RuleBasedStateMachine):
         before = {s for q, shard, s in self.convicted if (q, shard) == case.digest}
         rules = replace(case.rules, defences=())
         left = {signer: self.stakes[self.world.owners[signer]] for signer in rules.signers}
-        ended = settlement(rules, ending, kept, before, left)  # type: ignore[arg-type]
+        ended = settlement(rules, ending, kept, before, left, case.earned)  # type: ignore[arg-type]
         for slash in ended.slashes:
             self.convicted.add((*case.digest, slash.signer))
             self.slash(slash.signer, slash.amount, slash.beneficiary)

@@ -46,8 +46,7 @@ def test_nobody_defends_and_the_digest_falls() -> None:
     assert verdict(OPENED, 100) == Undecided()
     assert verdict(OPENED, 101) == Fallen()
     ended = settlement(OPENED, Fallen())
-    assert ended.credits == {CHALLENGER: 101}
-    assert ended.burned == 0
+    assert (ended.credits, ended.burned) == ({CLIENT: 0, CHALLENGER: 101}, 0)
     assert ended.slashes == tuple(Slash(signer, 1001, CHALLENGER) for signer in SIGNERS)
 
 
@@ -71,6 +70,15 @@ def test_who_has_no_stake_left_repays_nothing() -> None:
         Slash(SIGNERS[1], 800, CLIENT),
         Slash(SIGNERS[2], 500, CLIENT),
     ]
+
+
+@pytest.mark.parametrize(
+    ("kept", "earned", "back"), [(30, 1000, 30), (300, 1000, 101), (300, 50, 50), (30, 0, 0)]
+)
+def test_who_earned_by_facts_repays_what_no_seat_is_left_to(kept, earned, back) -> None:
+    ended = settlement(OPENED, Fallen(), kept, SIGNERS, earned=earned)
+    assert ended.slashes == ()
+    assert ended.credits == {CLIENT: back, CHALLENGER: 101 - back}
 
 
 def test_nobody_loses_a_seat_twice_for_one_shard() -> None:

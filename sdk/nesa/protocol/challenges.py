@@ -8,7 +8,7 @@ has the table that `settlement` is; `DisputeCourt` does the same.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TypeAlias, assert_never
@@ -141,6 +141,7 @@ def settlement(
     kept: int = 0,
     convicted: Collection[Address] = (),
     stakes: Mapping[Address, int] | None = None,
+    earned: int = 0,
 ) -> Settlement:
     """Who pays whom in a challenge that has ended, over its whole course.
 
@@ -148,21 +149,28 @@ def settlement(
     back out of the slashes. Signers who are `convicted` of another challenge or of equivocation
     lost their seat's stake for this shard before, and do not lose it twice. `stakes` is what each
     signer has left when a digest falls, at least what is due from those whom it does not name.
+    What no seat is left to repay comes out of the bond, as far as games that were lost by a fact
+    have `earned` the challenger more.
     """
-    bond = challenge.stakes.bond
+    bond, left = challenge.stakes.bond, stakes or {}
+    slashes = tuple(_of_games(challenge, convicted))
     match ending:
         case Standing(winner):
-            credits, burned = {winner: bond // 2}, bond - bond // 2
-        case Fallen() | FallenElsewhere():
-            credits, burned = {challenge.challenger: bond}, 0
-        case _:
-            assert_never(ending)
-    slashes = [*_of_games(challenge, convicted)]
-    if ending == Fallen():
-        slashes += _of_a_fall(
-            challenge, kept, {*convicted, *_convicted_in(challenge)}, stakes or {}
-        )
-    return Settlement(credits, burned, tuple(slashes))
+            return Settlement({winner: bond // 2}, bond - bond // 2, slashes)
+        case FallenElsewhere():
+            return Settlement({challenge.challenger: bond}, 0, slashes)
+        case Fallen():
+            spared = {*convicted, *_convicted_in(challenge)}
+            fall = tuple(_of_a_fall(challenge, kept, spared, left))
+            back = min(kept - _repaid(challenge, fall, left), bond, earned)
+            credits = {challenge.requester: back, challenge.challenger: bond - back}
+            return Settlement(credits, 0, (*slashes, *fall))
+    assert_never(ending)
+
+
+def _repaid(challenge: Challenge, slashes: Sequence[Slash], left: Mapping[Address, int]) -> int:
+    mine = (slash for slash in slashes if slash.beneficiary == challenge.requester)
+    return sum(min(slash.amount, left.get(slash.signer, slash.amount)) // 2 for slash in mine)
 
 
 def _convicted_in(challenge: Challenge) -> Iterator[Address]:

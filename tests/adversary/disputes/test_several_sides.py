@@ -1,7 +1,6 @@
 """Attacks in disputes with several sides: members in league, sham challenges, thieves."""
 
 import boa
-import pytest
 
 from nesa.models.disputes.game import Cause, Ended, Side
 from nesa.models.disputes.moves import Pick
@@ -57,7 +56,6 @@ def test_a_lie_is_not_worth_its_defence(world, challenger, wrong, truth, lie):
     assert all(world.waiting(wrong.operator(signer)) == 0 for signer in before)
 
 
-@pytest.mark.xfail(reason="games that convicted every signer leave nobody to repay the client")
 def test_the_client_is_whole_however_the_liars_were_convicted(
     world, challenger, client, wrong, truth, lie
 ):
@@ -67,7 +65,9 @@ def test_the_client_is_whole_however_the_liars_were_convicted(
     case = wrong.challenge(challenger)
     convicted_in_their_games(case, truth, lie)
     returned = world.market.credit_of(client)[0] + world.lower.vault.rewards(client)
-    assert returned == wrong.query.fee
+    assert returned + case.court.credit_of(client) == wrong.query.fee
+    earned = world.lower.vault.rewards(challenger) + case.court.credit_of(challenger)
+    assert earned > case.bond
 
 
 def test_disputed_pay_and_stake_do_not_leave(world, challenger, wrong):
