@@ -24,7 +24,7 @@ def _brief(contract: VyperContract) -> str:
 
 # At every revert titanoboa prints the storage of the contract; it takes long, and a key that is the
 # hash of something else is taken for a place in a map of maps and fails the test.
-VyperContract.__repr__ = _brief  # type: ignore[method-assign]
+VyperContract.__repr__ = _brief
 
 GENESIS_SUPPLY: Final = 600_000_000 * ONE_NES
 EPOCH_SECONDS: Final = 10
