@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Final
 
-from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
 
-from nesa.protocol.errors import InvalidConfiguration
+from nesa.chain.settings import FileSettings, read_file
 
 CONFIG_FILE: Final = "miner.json"
 
 
-class MinerSettings(BaseSettings):
+class MinerSettings(FileSettings):
     """Everything a miner needs to know besides its keys.
 
     Paths are relative to the miner's folder. Environment variables are called NESA_MINER_<NAME>
@@ -47,18 +46,6 @@ class MinerSettings(BaseSettings):
     memory_limit_mib: int = Field(default=256, ge=1)
     max_fee_gwei: float = Field(default=500.0, gt=0)
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Environment first, then what was read from the file."""
-        return env_settings, init_settings
-
 
 def read_settings(folder: Path) -> MinerSettings:
     """Settings in `folder`/miner.json and the environment.
@@ -66,20 +53,7 @@ def read_settings(folder: Path) -> MinerSettings:
     Raises:
         InvalidConfiguration: no such file, not JSON, or a setting that makes no sense.
     """
-    path = folder / CONFIG_FILE
-    try:
-        values = json.loads(path.read_text())
-        return MinerSettings(**values)
-    except FileNotFoundError:
-        raise InvalidConfiguration(
-            f"there is no {path}; make one with `nesa-miner init --dir {folder}`"
-        ) from None
-    except json.JSONDecodeError as error:
-        raise InvalidConfiguration(f"{path} is not JSON: {error}") from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"]) or "settings"
-        raise InvalidConfiguration(f"{path}: {name}: {first['msg'].lower()}") from None
+    return read_file(MinerSettings, folder / CONFIG_FILE, "nesa-miner init")
 
 
 def write_settings(folder: Path, settings: MinerSettings) -> Path:

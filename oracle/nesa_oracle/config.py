@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import Final, Self
 
 from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
+from nesa.chain.settings import FileSettings
 from nesa.protocol.errors import InvalidConfiguration
 
 CONFIG_FILE: Final = "oracle.json"
 
 
-class OracleSettings(BaseSettings):
+class OracleSettings(FileSettings):
     """Everything an oracle needs to know besides its keys.
 
     Paths are relative to the oracle's folder. Environment variables are called
@@ -48,18 +49,6 @@ class OracleSettings(BaseSettings):
         """The same settings with every path resolved against the oracle's `folder`."""
         paths = {name: folder / value for name, value in self if isinstance(value, Path)}
         return self.model_copy(update=paths)
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Environment first, then what was read from the file."""
-        return env_settings, init_settings
 
 
 def read_settings(folder: Path) -> OracleSettings:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Final
 
-from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
 
+from nesa.chain.settings import FileSettings, read_file
 from nesa.protocol.errors import InvalidConfiguration
 
 CONFIG_FILE: Final = "watchtower.json"
 
 
-class WatchSettings(BaseSettings):
+class WatchSettings(FileSettings):
     """Everything a watchtower needs to know besides its key.
 
     Paths are relative to its folder. Environment variables are called NESA_WATCHTOWER_<NAME> and
@@ -41,18 +41,6 @@ class WatchSettings(BaseSettings):
     poll_seconds: float = Field(default=0.5, gt=0)
     max_fee_gwei: float = Field(default=500.0, gt=0)
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Environment first, then what was read from the file."""
-        return env_settings, init_settings
-
 
 def read_settings(folder: Path) -> WatchSettings:
     """Settings in `folder`/watchtower.json and the environment.
@@ -60,19 +48,7 @@ def read_settings(folder: Path) -> WatchSettings:
     Raises:
         InvalidConfiguration: no such file, not JSON, or a setting that makes no sense.
     """
-    path = folder / CONFIG_FILE
-    try:
-        return WatchSettings(**json.loads(path.read_text()))
-    except FileNotFoundError:
-        raise InvalidConfiguration(
-            f"there is no {path}; make one with `nesa-miner watchtower init --dir {folder}`"
-        ) from None
-    except json.JSONDecodeError as error:
-        raise InvalidConfiguration(f"{path} is not JSON: {error}") from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"]) or "settings"
-        raise InvalidConfiguration(f"{path}: {name}: {first['msg'].lower()}") from None
+    return read_file(WatchSettings, folder / CONFIG_FILE, "nesa-miner watchtower init")
 
 
 def write_settings(folder: Path, settings: WatchSettings) -> None:
