@@ -36,6 +36,7 @@ from ..lib import query_book
 from ..lib import query_terms
 from ..lib import tenure
 from ..lib import tensor_digest
+from ..lib import version_identity
 
 initializes: credit_book
 initializes: query_book
@@ -56,9 +57,6 @@ exports: (
 struct Open:
     terms_hash: bytes32
     seed: bytes32
-
-# As in the registry: the version id holds the developer.
-VERSION_ID_DOMAIN: constant(bytes32) = keccak256("nesa.version-id.v1")
 
 # Gas that must be left over beside the callback's own: the call and the event behind it.
 CALLBACK_MARGIN: constant(uint256) = 25_000
@@ -298,7 +296,7 @@ def collect(developer: address, root: bytes32):
     """
     @notice Credits the shares of a version's fees to its developer, the reviewers, the treasury.
     """
-    version_id: bytes32 = keccak256(abi_encode(VERSION_ID_DOMAIN, developer, root))
+    version_id: bytes32 = version_identity.version_id(developer, root)
     royalty: uint256 = 0
     reviewers: uint256 = 0
     treasury: uint256 = 0
