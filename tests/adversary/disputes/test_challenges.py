@@ -8,23 +8,19 @@ from nesa.models.disputes.parties import Challenger
 from nesa.protocol.consent import sign_consent
 from nesa.protocol.ids import Address
 from nesa.protocol.queries import QueryStatus
-from tests.contracts.disputes.disputed import MODEL, Case, false_trace, rich
+from tests.contracts.disputes.disputed import (
+    MODEL,
+    after_the_defence,
+    false_trace,
+    rich,
+    stakes,
+)
 from tests.deployment import REQUEST_LIMITS
 from tests.market import pass_blocks
 from tests.reports import keys_of, signer_address
 
 STAKE = REQUEST_LIMITS.seat_stake
 STANDING, FALLEN, FALLEN_ELSEWHERE = 1, 2, 4
-
-
-def after_the_defence(case: Case) -> None:
-    pass_blocks(1, case.defence_ends + 1 - boa.env.timestamp)
-
-
-def stakes(answered):
-    """What each signer of the first shard has."""
-    ledger = answered.world.lower.vault.ledger
-    return {one: ledger(answered.operator(one)).stake for one in answered.signers(0)}
 
 
 def test_dispute_late(world, challenger, right):

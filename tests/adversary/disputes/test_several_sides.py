@@ -7,25 +7,17 @@ from nesa.models.disputes.moves import Pick
 from nesa.models.disputes.parties import Challenger
 from nesa.protocol.outcomes import outcome_as_abi
 from nesa.protocol.queries import QueryStatus
-from tests.contracts.disputes.disputed import answer, ask, rich
+from tests.contracts.disputes.disputed import answer, ask, rich, stakes
 from tests.deployment import EPOCH_SECONDS, REQUEST_LIMITS, UNBONDING_SECONDS
-from tests.market import pass_blocks
+from tests.market import go_to
 
 STAKE = REQUEST_LIMITS.seat_stake
 STANDING, FALLEN, FALLEN_ELSEWHERE = 1, 2, 4
 CREDIT_WINDOWS = 2 * 120
 
 
-def go_to(moment):
-    pass_blocks(1, moment - boa.env.timestamp)
-
-
 def stake_of(answered, signer):
     return answered.world.lower.vault.ledger(answered.operator(signer)).stake
-
-
-def stakes(answered):
-    return {signer: stake_of(answered, signer) for signer in answered.signers(0)}
 
 
 def nes_of(world, account):

@@ -28,7 +28,7 @@ from nesa.protocol.versions import SHARD_ABI, ShardFacts
 from tests.contracts.verifiers import Behaviour, code_hash, deploy_verifier
 from tests.deployment import deployer, next_epoch, register_version, with_circuits
 from tests.judging import drawn_inputs, witness_of
-from tests.market import World, build_world, pass_blocks, seed_of
+from tests.market import World, build_world, go_to, pass_blocks, seed_of
 from tests.models.disputes.parties import falsified
 from tests.models.tables import small_network
 from tests.reports import Work, shard_works, signer_address
@@ -327,6 +327,17 @@ def answer(
     oracle = world.oracle(query)
     world.market.fulfil(query.as_abi(), report_words(reports), output, sender=oracle)
     return Answered(world, court, query, world.fulfilled(), works, signed)
+
+
+def stakes(answered: Answered, shard: int = 0) -> dict[str, int]:
+    """What each signer of a shard has staked."""
+    ledger = answered.world.lower.vault.ledger
+    return {one: ledger(answered.operator(one)).stake for one in answered.signers(shard)}
+
+
+def after_the_defence(case: Case) -> None:
+    """Lets the defence window pass."""
+    go_to(case.defence_ends + 1)
 
 
 def events(contract: VyperContract, name: str) -> list[Any]:

@@ -7,26 +7,19 @@ from nesa.models.disputes.game import Cause, Ended, Side
 from nesa.models.disputes.parties import Challenger
 from nesa.protocol.queries import QueryStatus
 from tests.contracts.disputes.disputed import (
+    after_the_defence,
     answer,
     ask,
     events,
     lying_witness,
     rich,
+    stakes,
 )
 from tests.deployment import REQUEST_LIMITS
 from tests.market import pass_blocks
 
 STAKE = REQUEST_LIMITS.seat_stake
 STANDING, FALLEN, FALLEN_ELSEWHERE = 1, 2, 4
-
-
-def after_the_defence(case):
-    pass_blocks(1, case.defence_ends + 1 - boa.env.timestamp)
-
-
-def stakes(answered, shard=0):
-    ledger = answered.world.lower.vault.ledger
-    return {one: ledger(answered.operator(one)).stake for one in answered.signers(shard)}
 
 
 def assert_nobody_is_held(answered, shard=0):
