@@ -22,8 +22,6 @@ from nesa.models.disputes.encoding import encoded_accusation, encoded_move, enco
 from nesa.models.disputes.game import Claimed, Ended, Opened, Side, State, step, to_move
 from nesa.models.disputes.moves import Convict, Move, Pick
 from nesa.models.disputes.parties import Challenger, Defender
-from nesa.models.judging import Witness
-from nesa.models.opcodes import operator
 from nesa.protocol.challenges import (
     Challenge,
     Fallen,
@@ -42,6 +40,7 @@ from tests.contracts.disputes.disputed import false_trace, lying_witness
 from tests.deployment import GENESIS_SUPPLY, QUERY_PARAMETERS, REQUEST_LIMITS
 from tests.invariants.court_world import CHALLENGERS, Answer, CourtWorld, charge_of
 from tests.invariants.market_world import PERSONS, STRANGER
+from tests.models.disputes.parties import recomputed
 from tests.revm import Revert, RevmChain
 
 NO_SHRINKING = (Phase.explicit, Phase.reuse, Phase.generate)
@@ -299,7 +298,9 @@ class DisputeCourtMachine(RuleBasedStateMachine):
     def correct_values(self, case: Case) -> Any:
         """What the table makes of the input that the signers had."""
         signed = case.answer.signed
-        return case.answer.truth if case.shard == 0 else reference(signed, case.shard)
+        if case.shard == 0:
+            return case.answer.truth
+        return recomputed(signed, signed.table.shards[case.shard].first)
 
     def send(self, case: Case, signer: str, side: Side, move: Move) -> bool:
         game = case.games[signer]
@@ -336,8 +337,10 @@ class DisputeCourtMachine(RuleBasedStateMachine):
     def expire(self, index: int, game: int, patient: bool) -> None:
         case = self.pick_case(index)
         signer = None if case is None else self.open_game(case, game)
-        if case is None or signer is None:
-            return
+        if case is not None and signer is not None:
+            self.expire_game(case, signer, patient)
+
+    def expire_game(self, case: Case, signer: str, patient: bool) -> None:
         match = case.games[signer]
         if patient and self.now <= match.deadline:
             self.chain.mine(1, match.deadline + 1 - self.now)
@@ -467,7 +470,7 @@ class DisputeCourtMachine(RuleBasedStateMachine):
             while not case.is_over and (signer := self.open_game(case, 0)):
                 if not self.is_undecided(case):
                     break
-                self.expire_now(case, signer)
+                self.expire_game(case, signer, patient=True)
             if not case.is_over:
                 self.conclude(self.index_of(case), patient=True)
             assert case.is_over
@@ -478,25 +481,6 @@ class DisputeCourtMachine(RuleBasedStateMachine):
     def index_of(self, case: Case) -> int:
         cases = [one for one in self.cases if not one.is_over]
         return len(cases) - 1 - cases.index(case)
-
-    def expire_now(self, case: Case, signer: str) -> None:
-        match = case.games[signer]
-        if self.now <= match.deadline:
-            self.chain.mine(1, match.deadline + 1 - self.now)
-        self.court.expire(case.announced, signer, sender=STRANGER)
-        late = to_move(match.state)
-        self.ended(case, signer, Result.LOST_BY_TIME if late is Side.DEFENDER else Result.WON)
-
-
-def reference(signed: Any, shard: int) -> Any:
-    """Honest values of a shard, given what its members were given."""
-    table = signed.table
-    values = dict(signed.values)
-    for index in range(table.shards[shard].first, len(table.rows)):
-        row = table.rows[index]
-        operands = tuple(values[read] for read in row.inputs)
-        values[table.output_of(index)] = operator(row.opcode).reference(row, operands)
-    return Witness(table, values)
 
 
 def test_a_second_challenge_ends_elsewhere_and_bonds_come_back() -> None:

@@ -152,12 +152,17 @@ def falsified(witness: Witness, index: int, place: int, value: int, *, hide: boo
     written = table.output_of(index)
     tensor = witness.values[written].copy()
     tensor.reshape(-1)[place] = value
-    values = {**witness.values, written: tensor}
-    if not hide:
-        for later in range(index + 1, len(table.rows)):
-            row = table.rows[later]
-            operands = tuple(values[read] for read in row.inputs)
-            values[table.output_of(later)] = operator(row.opcode).reference(row, operands)
+    changed = Witness(table, {**witness.values, written: tensor})
+    return changed if hide else recomputed(changed, index + 1)
+
+
+def recomputed(witness: Witness, first: int) -> Witness:
+    """Who computes honestly from row `first` on, whatever the values before it are."""
+    table, values = witness.table, dict(witness.values)
+    for index in range(first, len(table.rows)):
+        row = table.rows[index]
+        operands = tuple(values[read] for read in row.inputs)
+        values[table.output_of(index)] = operator(row.opcode).reference(row, operands)
     return Witness(table, values)
 
 
