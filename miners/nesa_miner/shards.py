@@ -180,7 +180,7 @@ class ShardLibrary:
         answers = await self.known_answers(version_id, shard)
         version = await self.published(version_id)
         # Whoever signs must be able to show its work later, when the developer may be gone.
-        await asyncio.to_thread(version.table)
+        await asyncio.to_thread(version.require_definition, shard)
         most = await asyncio.to_thread(version.most_stacked, shard)
         return await asyncio.to_thread(self._tested, facts, answers, most)
 

@@ -149,15 +149,22 @@ class Row:
                 return parameter.values.astype(np.int64)
         raise InvalidModel(f"{self.opcode.name} row has no {kind.name.lower()}")
 
-    def encoded(self, index: int, output: int, types: Sequence[EdgeType]) -> bytes:
+    @property
+    def roots(self) -> tuple[Digest, ...]:
+        """A root for each of its constants."""
+        return tuple(parameter.root for parameter in self.parameters)
+
+    def encoded(
+        self, index: int, output: int, types: Sequence[EdgeType], roots: Sequence[bytes]
+    ) -> bytes:
         """What the row's leaf in the Merkle tree of its table is the hash of.
 
-        The types of the inputs are in it, so that a judge needs no other row.
+        The types of the inputs are in it, so that a judge needs no other row; `roots` are those of
+        its constants.
         """
-        roots = tuple(parameter.root for parameter in self.parameters)
         read = (self.inputs, [edge.pack() for edge in types])
         written = (output, self.output_type.pack())
-        return encode(ROW_ABI, (index, self.opcode, self.attributes, *read, *written, roots))
+        return encode(ROW_ABI, (index, self.opcode, self.attributes, *read, *written, tuple(roots)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,15 +239,21 @@ class Table:
             for first, end in pairwise(ends)
         )
 
-    def encoded_row(self, index: int) -> bytes:
-        """What the leaf of row `index` is the hash of."""
+    def encoded_row(self, index: int, roots: Sequence[bytes] | None = None) -> bytes:
+        """What the leaf of row `index` is the hash of; `roots` in place of its constants' own."""
         row = self.rows[index]
-        return row.encoded(index, self.output_of(index), self.types_of(row.inputs))
+        known = row.roots if roots is None else roots
+        return row.encoded(index, self.output_of(index), self.types_of(row.inputs), known)
 
     @property
     def leaves(self) -> tuple[Digest, ...]:
         """One leaf for each row, then one for each shard."""
-        rows = (leaf_hash(self.encoded_row(index)) for index in range(len(self.rows)))
+        return self.leaves_with([row.roots for row in self.rows])
+
+    def leaves_with(self, roots: Sequence[Sequence[bytes]]) -> tuple[Digest, ...]:
+        """The leaves when the constants of each row have these roots; for tables without any."""
+        pairs = enumerate(roots)
+        rows = (leaf_hash(self.encoded_row(index, known)) for index, known in pairs)
         shards = (
             leaf_hash(shard.encoded(len(self.rows) + number))
             for number, shard in enumerate(self.shards)

@@ -11,6 +11,7 @@ from nesa.models.canonical import canonical_json
 from nesa.models.card import AnyCard, EdgeWord, Part
 from nesa.models.graph import FORMAT, Opcode, Parameter, ParameterKind, Row, Table
 from nesa.models.validation import first_problem
+from nesa.protocol.digests import merkle_root
 from nesa.protocol.edges import EdgeType
 from nesa.protocol.errors import IntegrityError, InvalidModel
 
@@ -129,6 +130,42 @@ def read_table(index: Index, data: bytes) -> Table:
     return Table(inputs, tuple(rows), index.outputs, index.cuts)
 
 
+def require_root(index: Index) -> None:
+    """Returns when the rows of an index, with the roots that it states of their constants, make the
+    root that it states of its table.
+
+    Raises:
+        InvalidModel: an unknown opcode, or an illegal table.
+        IntegrityError: they make another root.
+    """
+    stated = [[unword(item.root) for item in entry.parameters] for entry in index.rows]
+    if merkle_root(read_outline(index).leaves_with(stated)) != unword(index.operators_root):
+        raise IntegrityError(f"the table of {index.card.name} is not that of its index")
+
+
+def require_definition(index: Index, data: bytes, rows: range) -> None:
+    """Returns when an index and its constants define `rows` of the table that it names.
+
+    The roots that the index states make the root of its table, and the constants of these rows make
+    their roots. Everything else of the constants is only measured, so that this takes the time and
+    the memory of these rows.
+
+    Raises:
+        InvalidModel: an unknown opcode or kind of constants, or an illegal table.
+        IntegrityError: another table, or constants that do not match their roots.
+    """
+    require_root(index)
+    start, view = 0, memoryview(data)
+    for number, entry in enumerate(index.rows):
+        for item in entry.parameters:
+            size = _size_of(item)
+            if number in rows:
+                _read_parameter(item, view[start:])
+            start += size
+    if start != len(data):
+        raise IntegrityError("parameters.bin has another length than its rows")
+
+
 def read_outline(index: Index) -> Table:
     """The table of an index without any constants: operators, types and cuts.
 
@@ -145,12 +182,23 @@ def _parameter_entry(parameter: Parameter) -> ParameterEntry:
     return ParameterEntry(kind=parameter.kind.name, shape=shape, root=word(parameter.root))
 
 
-def _read_parameter(entry: ParameterEntry, data: memoryview) -> Parameter:
+def _kind_of(entry: ParameterEntry) -> ParameterKind:
     if entry.kind not in ParameterKind.__members__:
         raise InvalidModel(f"{entry.kind!r} is not a kind of constants of {FORMAT}")
-    kind = ParameterKind[entry.kind]
-    count = int(np.prod(entry.shape, dtype=np.int64))
-    if count * kind.dtype.itemsize > len(data):
+    return ParameterKind[entry.kind]
+
+
+def _count_of(entry: ParameterEntry) -> int:
+    return int(np.prod(entry.shape, dtype=np.int64))
+
+
+def _size_of(entry: ParameterEntry) -> int:
+    return _count_of(entry) * _kind_of(entry).dtype.itemsize
+
+
+def _read_parameter(entry: ParameterEntry, data: memoryview) -> Parameter:
+    kind, count = _kind_of(entry), _count_of(entry)
+    if _size_of(entry) > len(data):
         raise IntegrityError("parameters.bin is shorter than its rows")
     values = np.frombuffer(data, kind.dtype, count).astype(np.int64).reshape(entry.shape)
     parameter = Parameter(kind, values)

@@ -19,7 +19,16 @@ from typing import Final, Self
 from nesa.models.answers import read_answers
 from nesa.models.folder import ANSWERS, INDEX, PARAMETERS, CompiledModel, circuit_path, load
 from nesa.models.graph import Table
-from nesa.models.index import Index, decode_index, read_outline, read_table, unword, word
+from nesa.models.index import (
+    Index,
+    decode_index,
+    read_outline,
+    read_table,
+    require_definition,
+    require_root,
+    unword,
+    word,
+)
 from nesa.models.proving.circuits import Circuit, require_digest
 from nesa.models.proving.reference_string import ReferenceFile
 from nesa.models.proving.verifier import code_hash, runtime_of
@@ -171,10 +180,19 @@ class PublishedVersion:
             InvalidModel: the index holds no legal table.
             IntegrityError: it is another one than the index names.
         """
-        table = read_table(self.index, self.file(PARAMETERS))
-        if table.operators_root != unword(self.index.operators_root):
-            raise IntegrityError(f"the table of {self.index.card.name} is not that of its index")
-        return table
+        require_root(self.index)
+        return read_table(self.index, self.file(PARAMETERS))
+
+    def require_definition(self, shard: int) -> None:
+        """Returns when the definition of a shard is there and is the one that the version's root
+        commits to; whoever signs must be able to show its work.
+
+        Raises:
+            InvalidModel: the index holds no legal table.
+            IntegrityError: it is another one than the index names.
+        """
+        outline = read_outline(self.index).shards[shard]
+        require_definition(self.index, self.file(PARAMETERS), range(outline.first, outline.end))
 
     def most_stacked(self, shard: int) -> int:
         """How many queries may run at once in a shard; see `nesa.models.stacking`.
