@@ -43,7 +43,7 @@ async def witness_of(
         InvalidInput: the version cannot be had, or the request is no input of it.
         Unavailable, IntegrityError: see `WitnessLibrary.witness`.
     """
-    table = await library.table(query.version_id)
+    table = await library.outline(query.version_id)
     for tensors in kept:
         if digest_before(table, charge.shard, tensors) == charge.in_digest:
             return await library.witness(query.version_id, charge.shard, tensors)

@@ -19,16 +19,7 @@ from typing import Final, Self
 from nesa.models.answers import read_answers
 from nesa.models.folder import ANSWERS, INDEX, PARAMETERS, CompiledModel, circuit_path, load
 from nesa.models.graph import Table
-from nesa.models.index import (
-    Index,
-    decode_index,
-    read_outline,
-    read_table,
-    require_definition,
-    require_root,
-    unword,
-    word,
-)
+from nesa.models.index import Index, decode_index, read_definition, read_outline, unword, word
 from nesa.models.proving.circuits import Circuit, require_digest
 from nesa.models.proving.reference_string import ReferenceFile
 from nesa.models.proving.verifier import code_hash, runtime_of
@@ -173,34 +164,31 @@ class PublishedVersion:
         """
         return read_answers(self.file(ANSWERS), shard)
 
-    def table(self) -> Table:
-        """The whole table with its constants.
+    def outline(self) -> Table:
+        """The table without its constants, of which it has the roots.
 
         Raises:
             InvalidModel: the index holds no legal table.
             IntegrityError: it is another one than the index names.
         """
-        require_root(self.index)
-        return read_table(self.index, self.file(PARAMETERS))
+        return read_outline(self.index)
 
-    def require_definition(self, shard: int) -> None:
-        """Returns when the definition of a shard is there and is the one that the version's root
-        commits to; whoever signs must be able to show its work.
+    def definition(self, shard: int) -> Table:
+        """The table with the constants of one shard, which whoever signs must be able to open.
 
         Raises:
-            InvalidModel: the index holds no legal table.
+            InvalidModel: the index holds no legal table, or has no such shard.
             IntegrityError: it is another one than the index names.
         """
-        outline = read_outline(self.index).shards[shard]
-        require_definition(self.index, self.file(PARAMETERS), range(outline.first, outline.end))
+        return read_definition(self.index, self.file(PARAMETERS), shard)
 
     def most_stacked(self, shard: int) -> int:
         """How many queries may run at once in a shard; see `nesa.models.stacking`.
 
         Raises:
-            InvalidModel: the index holds no legal table, or has no such shard.
+            InvalidModel, IntegrityError: see `outline`; or it has no such shard.
         """
-        table = read_outline(self.index)
+        table = self.outline()
         if not 0 <= shard < len(table.shards):
             raise InvalidModel(f"{self.index.card.name} has no shard {shard}")
         return most_stacked(table, table.shards[shard])
