@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import cached_property
 from itertools import pairwise
 from typing import Any, Final
 
@@ -96,9 +97,9 @@ _PARAMETER_DTYPES: Final[dict[ParameterKind, np.dtype[np.integer[Any]]]] = {
 }
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Parameter:
-    """Constants of one row, as narrow as their kind or wider.
+    """Constants of one row, as narrow as their kind or wider; nobody writes to them.
 
     Raises:
         InvalidModel: no values, or values that the kind's dtype cannot hold.
@@ -119,7 +120,7 @@ class Parameter:
         """Canonical bytes: little-endian, C order."""
         return self.values.astype(self.kind.dtype, copy=False).tobytes(order="C")
 
-    @property
+    @cached_property
     def root(self) -> Digest:
         """Merkle root of the bytes; for weights the root over one root for each channel."""
         if self.kind is not ParameterKind.WEIGHTS:
@@ -143,14 +144,18 @@ class Row:
     stated: tuple[Digest, ...] = ()
 
     def parameter(self, kind: ParameterKind) -> Integers:
-        """The constants of `kind` as int64.
+        """The constants of `kind` as int64; errors as `held`."""
+        return self.held(kind).astype(np.int64)
+
+    def held(self, kind: ParameterKind) -> Held:
+        """The constants of `kind` in whatever dtype they are held.
 
         Raises:
             InvalidModel: the row has none.
         """
         for parameter in self.parameters:
             if parameter.kind is kind:
-                return parameter.values.astype(np.int64)
+                return parameter.values
         raise InvalidModel(f"{self.opcode.name} row has no {kind.name.lower()}")
 
     @property
