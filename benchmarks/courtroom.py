@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from eth_utils.crypto import keccak
 
 from nesa.chain.abi import interface
+from nesa.models.disputes.traces import Charge
 from nesa.protocol.consent import sign_consent
 from nesa.protocol.ids import (
     ONE_NES,
@@ -105,6 +106,17 @@ class Answer:
     out_digests: Sequence[bytes]
     operators_root: bytes
     shards_digest: bytes
+
+    @classmethod
+    def about(cls, room: Courtroom, charge: Charge, shards_digest: bytes) -> Self:
+        """One whose disputed shard was answered as the charge says; the others say anything."""
+        digests = [keccak(text=f"output {number}") for number in range(charge.shards)]
+        digests[charge.shard] = charge.out_digest
+        if charge.shard == 0:
+            first = charge.in_digest
+        else:
+            first, digests[charge.shard - 1] = keccak(text="input"), charge.in_digest
+        return cls(room, first, digests, charge.operators_root, shards_digest)
 
     @property
     def version(self) -> tuple[Any, ...]:

@@ -16,6 +16,7 @@ from eth_utils.crypto import keccak
 
 from benchmarks.courtroom import CHALLENGER, METADATA, OWNER, Answer, Courtroom
 from nesa.chain.abi import interface
+from nesa.models.disputes.traces import Charge
 from nesa.models.folder import CompiledModel, load
 from nesa.models.proving.artefacts import ProvableShard, read_provable_shard
 from nesa.protocol.digests import boundary_digest
@@ -103,17 +104,9 @@ def _measured(model: CompiledModel, shards: list[ProvableShard], number: int) ->
 def _shown(room: Courtroom, model: CompiledModel, shards: list[ProvableShard], number: int) -> int:
     """Gas of the challenge against an answer whose output is another one than the proof's."""
     facts, corner = model.shards[number], shards[number].corner
-    given = boundary_digest(facts.input_edges, [corner.input])
-    wrong = keccak(text="another output")
-    # The input of a later shard is the output of the one before it.
-    digests = [given if place + 1 == number else wrong for place in range(len(shards))]
-    answer = Answer(
-        room,
-        given if number == 0 else keccak(text="another input"),
-        digests,
-        model.operators_root,
-        shards_digest(model.shards),
-    )
+    given, wrong = boundary_digest(facts.input_edges, [corner.input]), keccak(text="wrong")
+    charge = Charge(model.operators_root, number, len(shards), given, wrong)
+    answer = Answer.about(room, charge, shards_digest(model.shards))
     answer.announce(number)
     evidence = (corner.input, corner.output, corner.proof)
     accusation = answer.accusation(answer.outcome, number)

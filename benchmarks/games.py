@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import numpy as np
 from eth_abi.abi import decode
@@ -22,7 +22,7 @@ from benchmarks.fault_proofs import measured_faults, page_of_faults
 from nesa.models.disputes.encoding import encoded_accusation, encoded_move, encoded_position
 from nesa.models.disputes.game import Claimed, Ended, Opened, Side, State, step, to_move
 from nesa.models.disputes.moves import Convict, Move
-from nesa.models.disputes.parties import Challenger
+from nesa.models.disputes.parties import Challenger, Defender
 from nesa.models.disputes.traces import Charge
 from nesa.models.graph import Table
 from nesa.models.judging import Witness
@@ -32,6 +32,7 @@ from scripts.deployment.profiles import PUBLIC
 from tests.judging import witness_of
 from tests.models.disputes.parties import Liar, falsified
 from tests.reports import signer_address
+from tests.revm import Revert
 
 RESULTS: Final = Path(__file__).parent / "results" / "games.md"
 SHARDS_DIGEST: Final = keccak(text="shards")
@@ -39,56 +40,79 @@ SHARDS_DIGEST: Final = keccak(text="shards")
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """One transaction of a dispute."""
+    """One transaction of a dispute; a move has the bytes of its position and of itself."""
 
     what: str
     side: Side | None
     gas: int
     calldata: int
+    position: int = 0
+    move: int = 0
 
 
 @dataclass
 class Dispute:
-    """One lie from the challenge to its end."""
+    """One challenge and one game, to the end; `state` is where the game ended.
+
+    Whoever is wrong goes on to the end: a liar until it is convicted, a challenger until the judge
+    finds nothing wrong or there is nothing left to doubt. Then its time runs out.
+    """
 
     room: Courtroom
-    truth: Witness
-    lie: Witness
+    defender: Defender
+    challenger: Challenger
     costs: list[Cost] = field(default_factory=list)
     seconds: float = 0.0
+    state: State | None = None
+
+    @classmethod
+    def of_lie(cls, room: Courtroom, truth: Witness, lie: Witness, shard: int = 0) -> Self:
+        """A signer defends its lie against a challenger who holds the truth."""
+        liar = Liar(lie, shard, lambda count: count // 2)
+        return cls(room, liar, Challenger(truth, shard))
+
+    @classmethod
+    def of_doubt(cls, room: Courtroom, truth: Witness, lie: Witness, shard: int = 0) -> Self:
+        """A signer defends the truth against a challenger who believes in a lie."""
+        return cls(room, Defender(truth, shard), Challenger(lie, shard))
 
     def run(self) -> list[Cost]:
         """Every transaction, in order."""
-        liar = Liar(self.lie, 0, lambda count: count // 2)
-        challenger = Challenger(self.truth, 0)
-        charge = liar.charge
-        digests = (charge.in_digest, [charge.out_digest], charge.operators_root)
-        answer = Answer(self.room, *digests, SHARDS_DIGEST)
+        charge = self.defender.charge
+        answer = Answer.about(self.room, charge, SHARDS_DIGEST)
         outcome = answer.outcome
         challenge = self._open(answer, outcome)
         signer = str(signer_address(SIGNERS[0]))
-        state: State = Opened(charge)
-        while (side := to_move(state)) is not None:
-            began = perf_counter()
-            move: Any = (liar if side is Side.DEFENDER else challenger).reply(state)  # type: ignore[arg-type]
-            self.seconds += perf_counter() - began
-            assert move is not None, "the challenger found nothing"
-            self._play(challenge, signer, charge, state, side, move)
-            state = step(state, move)
-        assert isinstance(state, Ended)
+        self.state = self._to_the_end(challenge, signer, charge)
+        if not isinstance(self.state, Ended):
+            self.room.chain.mine(1, PUBLIC.query.move_window + 1)
+            self._send("expire", None, "expire", challenge, signer)
         self.room.chain.mine(1, PUBLIC.query.defence_window + 1)
         ended = (challenge, answer.query.as_abi(), outcome_as_abi(outcome))
         self._send("conclude", None, "conclude", *ended)
         return self.costs
 
     def _open(self, answer: Answer, outcome: Outcome) -> tuple[Any, ...]:
-        self.costs.append(Cost("announce", Side.CHALLENGER, *answer.announce(0)))
-        given = answer.accusation(outcome, 0)
+        shard = self.defender.number
+        self.costs.append(Cost("announce", Side.CHALLENGER, *answer.announce(shard)))
+        given = answer.accusation(outcome, shard)
         self._send("open", Side.CHALLENGER, "open_challenge", *given)
         court = self.room.court.address
         log = next(log for log in self.room.chain.logs if log.address == court)
         (challenge,) = decode([_CHALLENGE], log.data)
         return tuple(challenge)
+
+    def _to_the_end(self, challenge: tuple[Any, ...], signer: str, charge: Charge) -> State:
+        state: State = Opened(charge)
+        while (side := to_move(state)) is not None:
+            began = perf_counter()
+            player: Any = self.defender if side is Side.DEFENDER else self.challenger
+            move: Move | None = player.reply(state)
+            self.seconds += perf_counter() - began
+            if move is None or not self._play(challenge, signer, charge, state, side, move):
+                break
+            state = step(state, move)
+        return state
 
     def _play(
         self,
@@ -98,21 +122,33 @@ class Dispute:
         state: State,
         side: Side,
         move: Move,
-    ) -> None:
+    ) -> bool:
+        """Sends a move; whether it is one, which an accusation of what is right is not."""
         name, position = type(move).__name__, encoded_position(charge, state)
         if isinstance(state, Opened):
-            self._send(name, side, "defend", challenge, signer, encoded_move(state, move))
+            data = encoded_move(state, move)
+            self._send(name, side, "defend", challenge, signer, data, move=data)
         elif isinstance(move, Convict):
             assert isinstance(state, Claimed)
             data = encoded_accusation(state, move)
-            self._send(name, side, "convict", challenge, signer, position, data)
+            try:
+                self._send(name, side, "convict", challenge, signer, position, data, move=data)
+            except Revert as error:
+                if error.reason != "court: nothing is wrong":
+                    raise
+                return False
         else:
             data = encoded_move(state, move)
-            self._send(name, side, "play", challenge, signer, position, data)
+            self._send(name, side, "play", challenge, signer, position, data, move=data)
+        return True
 
-    def _send(self, what: str, side: Side | None, function: str, *arguments: Any) -> None:
+    def _send(
+        self, what: str, side: Side | None, function: str, *arguments: Any, move: bytes = b""
+    ) -> None:
         sender = signer_address(SIGNERS[0]) if side is Side.DEFENDER else CHALLENGER
-        self.costs.append(Cost(what, side, *self.room.send(sender, function, *arguments)))
+        gas, calldata = self.room.send(sender, function, *arguments)
+        position = len(arguments[2]) if function in ("play", "convict") else 0
+        self.costs.append(Cost(what, side, gas, calldata, position, len(move)))
 
 
 _CHALLENGE: Final = (
@@ -197,7 +233,7 @@ def main() -> None:
             lie = lying(truth, index)
         except ValueError:
             continue
-        dispute = Dispute(Courtroom(), truth, lie)
+        dispute = Dispute.of_lie(Courtroom(), truth, lie)
         every += dispute.run()
         lines.append(line(subject, dispute.costs, dispute.seconds))
         print(lines[-1], flush=True)
