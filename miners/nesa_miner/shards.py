@@ -186,13 +186,17 @@ class ShardLibrary:
         answers = await self.known_answers(version_id, shard)
         version = await self.published(version_id)
         # Whoever signs must be able to show its work later, when the developer may be gone.
-        await asyncio.to_thread(version.definition, shard)
+        await asyncio.to_thread(self._read_definition, version, shard)
         most = await asyncio.to_thread(version.most_stacked, shard)
         return await asyncio.to_thread(self._tested, facts, answers, most)
 
     async def _define(self, version_id: VersionId, shard: int) -> Table:
         version = await self.published(version_id)
-        return await asyncio.to_thread(version.definition, shard)
+        return await asyncio.to_thread(self._read_definition, version, shard)
+
+    def _read_definition(self, version: PublishedVersion, shard: int) -> Table:
+        with self._store.open(version.constants) as constants:
+            return version.definition(shard, constants)
 
     def _tested(self, facts: ShardFacts, answers: tuple[KnownAnswer, ...], most: int) -> Runner:
         return checked_runner(self._store.fetch(facts.file_digest), facts, answers, most)

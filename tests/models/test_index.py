@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,10 @@ def model() -> CompiledModel:
     return load(MODEL)
 
 
+def defined(index: Index, constants: bytes, shard: int) -> Table:
+    return read_definition(index, BytesIO(constants), shard)
+
+
 @pytest.fixture(scope="module")
 def constants(model: CompiledModel) -> bytes:
     return model.files[PARAMETERS]
@@ -46,7 +51,7 @@ def test_a_shard_is_defended_with_its_own_constants_alone(index, model, constant
     """Every move opens the same bytes as with the whole table."""
     tensors: tuple[bytes, ...] = (model.input_edge.encode(model.test_rows().inputs[0]),)
     for number, shard in enumerate(model.table.shards):
-        definition = read_definition(index, constants, number)
+        definition = defined(index, constants, number)
         found, witness = opened(definition, number, tensors)
         expected, whole = opened(model.table, number, tensors)
         assert found == expected
@@ -59,7 +64,7 @@ def test_a_shard_is_defended_with_its_own_constants_alone(index, model, constant
 
 def test_a_definition_holds_no_other_constants(index, constants):
     for number in range(len(index.shards)):
-        table = read_definition(index, constants, number)
+        table = defined(index, constants, number)
         place = table.shards[number]
         for position, (row, entry) in enumerate(zip(table.rows, index.rows, strict=True)):
             is_own = place.first <= position < place.end
@@ -95,15 +100,15 @@ def test_a_changed_constant_is_missed_only_where_it_is_not_read(index, constants
     """The last byte belongs to the last shard."""
     changed = constants[:-1] + bytes([constants[-1] ^ 1])
     last = len(index.shards) - 1
-    read_definition(index, changed, 0)
+    defined(index, changed, 0)
     with pytest.raises(IntegrityError, match="do not match their root"):
-        read_definition(index, changed, last)
+        defined(index, changed, last)
 
 
 @pytest.mark.parametrize("change", [lambda data: data[:-1], lambda data: data + b"\0"])
 def test_constants_of_another_length_are_refused(index, constants, change):
     with pytest.raises(IntegrityError, match=r"parameters\.bin"):
-        read_definition(index, change(constants), 0)
+        defined(index, change(constants), 0)
     with pytest.raises(IntegrityError, match=r"parameters\.bin"):
         read_table(index, change(constants))
 
@@ -111,11 +116,11 @@ def test_constants_of_another_length_are_refused(index, constants, change):
 @pytest.mark.parametrize("shard", [-1, 99])
 def test_a_shard_that_is_not_there_has_no_definition(index, constants, shard):
     with pytest.raises(InvalidModel, match="has no shard"):
-        read_definition(index, constants, shard)
+        defined(index, constants, shard)
 
 
 def test_rows_that_make_another_root_are_refused(index, constants):
     other = index.model_copy(update={"operators_root": word(bytes(32))})
-    for read in (lambda: read_outline(other), lambda: read_definition(other, constants, 0)):
+    for read in (lambda: read_outline(other), lambda: defined(other, constants, 0)):
         with pytest.raises(IntegrityError, match="is not that of its index"):
             read()

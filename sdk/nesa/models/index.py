@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Literal
+from io import SEEK_END, BytesIO
+from typing import Annotated, BinaryIO, Literal
 
 import numpy as np
 from pydantic import Field, ValidationError
@@ -117,7 +118,7 @@ def read_table(index: Index, data: bytes) -> Table:
         InvalidModel: an unknown opcode or kind of constants, or an illegal table.
         IntegrityError: constants that do not match their roots.
     """
-    held = _constants_of(index, data, range(len(index.rows)))
+    held = _constants_of(index, BytesIO(data), range(len(index.rows)))
     rows = tuple(
         _read_row(entry, parameters=held[number]) for number, entry in enumerate(index.rows)
     )
@@ -137,11 +138,11 @@ def read_outline(index: Index) -> Table:
     return table
 
 
-def read_definition(index: Index, data: bytes, shard: int) -> Table:
+def read_definition(index: Index, file: BinaryIO, shard: int) -> Table:
     """The table of an index with the constants of one shard's rows, the others known by root.
 
-    The constants of other rows are only measured, so that this takes the time and the memory of the
-    shard; nothing of `data` is kept.
+    Of `file`, which has the constants of all, the other rows are not read: this takes the time and
+    the memory of the shard.
 
     Raises:
         InvalidModel: an unknown opcode or kind of constants, an illegal table, or no such shard.
@@ -151,7 +152,7 @@ def read_definition(index: Index, data: bytes, shard: int) -> Table:
     if not 0 <= shard < len(outline.shards):
         raise InvalidModel(f"{index.card.name} has no shard {shard}")
     place = outline.shards[shard]
-    held = _constants_of(index, data, range(place.first, place.end))
+    held = _constants_of(index, file, range(place.first, place.end))
     rows = tuple(
         _read_row(index.rows[number], parameters=held[number]) if number in held else row
         for number, row in enumerate(outline.rows)
@@ -164,21 +165,16 @@ def _table(index: Index, rows: tuple[Row, ...]) -> Table:
     return Table(inputs, rows, index.outputs, index.cuts)
 
 
-def _constants_of(index: Index, data: bytes, rows: range) -> dict[int, tuple[Parameter, ...]]:
+def _constants_of(index: Index, file: BinaryIO, rows: range) -> dict[int, tuple[Parameter, ...]]:
     """Constants of some rows, compared with their roots."""
-    start, view, held = 0, memoryview(data), {}
-    for number, entry in enumerate(index.rows):
-        found = []
-        for item in entry.parameters:
-            end = start + _size_of(item)
-            if number in rows:
-                found.append(_read_parameter(item, view[start:end]))
-            start = end
-        if number in rows:
-            held[number] = tuple(found)
-    if start != len(data):
+    sizes = [sum(map(_size_of, entry.parameters)) for entry in index.rows]
+    if file.seek(0, SEEK_END) != sum(sizes):
         raise IntegrityError("parameters.bin has another length than its rows")
-    return held
+    file.seek(sum(sizes[: rows.start]))
+    return {
+        number: tuple(_read_parameter(item, file) for item in index.rows[number].parameters)
+        for number in rows
+    }
 
 
 def _parameter_entry(parameter: Parameter) -> ParameterEntry:
@@ -196,10 +192,9 @@ def _size_of(entry: ParameterEntry) -> int:
     return math.prod(entry.shape) * _kind_of(entry).dtype.itemsize
 
 
-def _read_parameter(entry: ParameterEntry, data: memoryview) -> Parameter:
-    if len(data) != _size_of(entry):
-        raise IntegrityError("parameters.bin is shorter than its rows")
-    values = np.frombuffer(bytes(data), _kind_of(entry).dtype).reshape(entry.shape)
+def _read_parameter(entry: ParameterEntry, file: BinaryIO) -> Parameter:
+    data = file.read(_size_of(entry))
+    values = np.frombuffer(data, _kind_of(entry).dtype).reshape(entry.shape)
     parameter = Parameter(_kind_of(entry), values)
     if word(parameter.root) != entry.root:
         raise IntegrityError(f"{entry.kind.lower()} in parameters.bin do not match their root")

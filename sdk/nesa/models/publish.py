@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Self
+from typing import BinaryIO, Final, Self
 
 from nesa.models.answers import read_answers
 from nesa.models.folder import ANSWERS, INDEX, PARAMETERS, CompiledModel, circuit_path, load
@@ -151,10 +151,7 @@ class PublishedVersion:
         Raises:
             InvalidModel: the index does not name it.
         """
-        root = self.index.files.get(path)
-        if root is None:
-            raise InvalidModel(f"{self.index.card.name} was published without {path}")
-        return self.fetch_file(Digest(unword(root)))
+        return self.fetch_file(self._digest(path))
 
     def known_answers(self, shard: int) -> tuple[KnownAnswer, ...]:
         """What a shard must answer on every machine.
@@ -173,14 +170,23 @@ class PublishedVersion:
         """
         return read_outline(self.index)
 
-    def definition(self, shard: int) -> Table:
+    @property
+    def constants(self) -> Digest:
+        """Digest of the file with the constants of all rows.
+
+        Raises:
+            InvalidModel: the version was published without.
+        """
+        return self._digest(PARAMETERS)
+
+    def definition(self, shard: int, constants: BinaryIO) -> Table:
         """The table with the constants of one shard, which whoever signs must be able to open.
 
         Raises:
             InvalidModel: the index holds no legal table, or has no such shard.
             IntegrityError: it is another one than the index names.
         """
-        return read_definition(self.index, self.file(PARAMETERS), shard)
+        return read_definition(self.index, constants, shard)
 
     def most_stacked(self, shard: int) -> int:
         """How many queries may run at once in a shard; see `nesa.models.stacking`.
@@ -222,6 +228,12 @@ class PublishedVersion:
         source = self.file(artefact_path(shard, VERIFIER_SOURCE))
         creation = self.file(artefact_path(shard, VERIFIER_CODE))
         return source.decode(errors="replace"), runtime_of(_unhex(creation))
+
+    def _digest(self, path: str) -> Digest:
+        root = self.index.files.get(path)
+        if root is None:
+            raise InvalidModel(f"{self.index.card.name} was published without {path}")
+        return Digest(unword(root))
 
 
 def _artefacts(folder: Path, model: CompiledModel) -> dict[str, bytes]:

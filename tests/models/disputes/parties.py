@@ -143,8 +143,10 @@ def _reply(
             return defender.reply(state)
 
 
-def falsified(witness: Witness, index: int, place: int, value: int, *, hide: bool) -> Witness:
-    """Who says `value` of one element of row `index`'s output, and computes on with it.
+def falsified(
+    witness: Witness, index: int, place: int, value: int, *, hide: bool, end: int | None = None
+) -> Witness:
+    """Who says `value` of one element of row `index`'s output, and computes on with it up to `end`.
 
     `hide` leaves all later values as they are, so that the outputs may be right.
     """
@@ -153,13 +155,13 @@ def falsified(witness: Witness, index: int, place: int, value: int, *, hide: boo
     tensor = witness.values[written].copy()
     tensor.reshape(-1)[place] = value
     changed = Witness(table, {**witness.values, written: tensor})
-    return changed if hide else recomputed(changed, index + 1)
+    return changed if hide else recomputed(changed, index + 1, end)
 
 
-def recomputed(witness: Witness, first: int) -> Witness:
+def recomputed(witness: Witness, first: int, end: int | None = None) -> Witness:
     """Who computes honestly from row `first` on, whatever the values before it are."""
     table, values = witness.table, dict(witness.values)
-    for index in range(first, len(table.rows)):
+    for index in range(first, len(table.rows) if end is None else end):
         row = table.rows[index]
         operands = tuple(values[read] for read in row.inputs)
         values[table.output_of(index)] = operator(row.opcode).reference(row, operands)
