@@ -90,7 +90,7 @@ def _bent(witness: Witness, shard: int) -> Witness:
     written = table.shards[shard].outputs[0]
     edge = table.type_of(written)
     lie = edge.decode(_off_by_one(edge, witness.encoded(written))).astype(np.int64)
-    return Witness(table, {**witness.values, written: lie})
+    return witness.changed({written: lie})
 
 
 def main() -> None:

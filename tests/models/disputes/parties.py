@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import assert_never
 
+import numpy as np
+
 from nesa.models.disputes.game import (
     Claimed,
     Ended,
@@ -34,7 +36,7 @@ from nesa.models.disputes.moves import (
 )
 from nesa.models.disputes.parties import Challenger, Defender, Party
 from nesa.models.disputes.traces import Charge, Claim, NamedRow, Trace
-from nesa.models.graph import Opcode
+from nesa.models.graph import Integers, Opcode
 from nesa.models.judging import Witness
 from nesa.models.opcodes import operator
 from nesa.models.opcodes.operands import Fold
@@ -154,18 +156,21 @@ def falsified(
     written = table.output_of(index)
     tensor = witness.values[written].copy()
     tensor.reshape(-1)[place] = value
-    changed = Witness(table, {**witness.values, written: tensor})
+    changed = witness.changed({written: tensor})
     return changed if hide else recomputed(changed, index + 1, end)
 
 
 def recomputed(witness: Witness, first: int, end: int | None = None) -> Witness:
     """Who computes honestly from row `first` on, whatever the values before it are."""
     table, values = witness.table, dict(witness.values)
+    others: dict[int, Integers] = {}
     for index in range(first, len(table.rows) if end is None else end):
-        row = table.rows[index]
+        row, written = table.rows[index], table.output_of(index)
         operands = tuple(values[read] for read in row.inputs)
-        values[table.output_of(index)] = operator(row.opcode).reference(row, operands)
-    return Witness(table, values)
+        found = operator(row.opcode).reference(row, operands)
+        if not np.array_equal(found, values[written]):
+            values[written] = others[written] = found
+    return witness.changed(others)
 
 
 def winner(game: Game) -> Side:
