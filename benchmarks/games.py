@@ -55,7 +55,8 @@ class Dispute:
     """One challenge and one game, to the end; `state` is where the game ended.
 
     Whoever is wrong goes on to the end: a liar until it is convicted, a challenger until the judge
-    finds nothing wrong or there is nothing left to doubt. Then its time runs out.
+    finds nothing wrong, which `refused` counts, or there is nothing left to doubt. Then its time
+    runs out.
     """
 
     room: Courtroom
@@ -64,6 +65,7 @@ class Dispute:
     costs: list[Cost] = field(default_factory=list)
     seconds: float = 0.0
     state: State | None = None
+    refused: int = 0
 
     @classmethod
     def of_lie(cls, room: Courtroom, truth: Witness, lie: Witness, shard: int = 0) -> Self:
@@ -136,6 +138,7 @@ class Dispute:
             except Revert as error:
                 if error.reason != "court: nothing is wrong":
                     raise
+                self.refused += 1
                 return False
         else:
             data = encoded_move(state, move)

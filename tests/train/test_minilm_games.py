@@ -20,7 +20,7 @@ from benchmarks.courtroom import SIGNERS, Courtroom
 from benchmarks.games import Cost, Dispute
 from nesa.models.compile import compile_model
 from nesa.models.cut import cut
-from nesa.models.disputes.game import MOST_MOVES, Cause, Ended, Side
+from nesa.models.disputes.game import MOST_MOVES, Cause, Claimed, Ended, Side
 from nesa.models.graph import Opcode, Table
 from nesa.models.judging import Witness
 from scripts import minilm, retrieval
@@ -111,7 +111,9 @@ def doubted(truth: Witness, lie: Witness, subject: Subject) -> Dispute:
     before = stakes(room)
     dispute = Dispute.of_doubt(room, truth, lie, subject.shard)
     dispute.run()
-    assert not isinstance(dispute.state, Ended), subject
+    assert isinstance(dispute.state, Claimed), subject
+    assert dispute.state.row.leaf.index == subject.index, subject
+    assert dispute.refused or any(cost.what == "Contest" for cost in dispute.costs), subject
     assert [cost.what for cost in dispute.costs[-2:]] == ["expire", "conclude"], subject
     assert stakes(room) == before, subject
     return dispute
