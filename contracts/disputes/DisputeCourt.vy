@@ -45,6 +45,7 @@ from ..lib import attestation
 from ..lib import parameter_words
 from ..lib import query_terms
 from ..lib import signature
+from ..lib import tensor_digest
 from ..lib import tenure
 from ..lib import version_identity
 
@@ -184,11 +185,14 @@ def open_challenge(
     shard: uint256,
     members: DynArray[address, MAX_SIGNERS],
     version: IDisputeCourt.Version,
+    view: IDisputeCourt.View,
 ) -> uint256:
     """
     @notice Claims that a shard's output is wrong; see `IDisputeCourt`.
     """
-    challenge: IDisputeCourt.Challenge = self._challenge(query, outcome, shard, members, version)
+    challenge: IDisputeCourt.Challenge = self._challenge(
+        query, outcome, shard, members, version, view
+    )
     limits: IProtocolParameters.RequestLimits = self._limits()
     challenge.bond = limits.seat_stake * limits.challenger_bond_bps // BPS
     self.bonds_owed += challenge.bond
@@ -215,7 +219,9 @@ def show_fault(
     """
     @notice Opens a challenge by a proof of another output; see `IDisputeCourt`.
     """
-    challenge: IDisputeCourt.Challenge = self._challenge(query, outcome, shard, members, version)
+    challenge: IDisputeCourt.Challenge = self._challenge(
+        query, outcome, shard, members, version, empty(IDisputeCourt.View)
+    )
     assert not self._disputes[query.query_id][shard].is_fault_shown, "court: fault shown before"
     self._disputes[query.query_id][shard].is_fault_shown = True
     self._check_fault(query.version_id, challenge.charge, input, output, proof)
@@ -494,9 +500,9 @@ def _challenge(
     shard: uint256,
     members: DynArray[address, MAX_SIGNERS],
     version: IDisputeCourt.Version,
+    view: IDisputeCourt.View,
 ) -> IDisputeCourt.Challenge:
     # What the caller challenges, but for a bond.
-    assert query.privacy == IQueryMarket.Privacy.OPEN, "court: not an open query"
     assert staticcall MARKET.verify_outcome(query, outcome), "court: another outcome"
     assert shard < query.shards, "court: no such shard"
     settled: IQueryMarket.ShardOutcome = outcome.shards[shard]
@@ -507,6 +513,11 @@ def _challenge(
     in_digest: bytes32 = query.input_digest
     if shard != 0:
         in_digest = outcome.shards[shard - 1].out_digest
+    if query.privacy == IQueryMarket.Privacy.SEALED:
+        # Only who holds the content key can tell: the client, its committee, whom it lets see.
+        shown: bytes32 = tensor_digest.blinded(view.in_digest, view.blind)
+        assert shown == in_digest, "court: no view of the query"
+        in_digest = view.in_digest
     rules: IProtocolParameters.QueryParameters = query_terms.rules(query)
     limits: IProtocolParameters.RequestLimits = self._limits()
     return IDisputeCourt.Challenge(
