@@ -43,6 +43,9 @@ TABLE: Table = replace(small_network(), cuts=(4,))
 TABLES: dict[int, Table] = {MODEL: TABLE, PROVABLE: small_network()}
 METADATA = b"\x02" * 32
 
+CONTENT_KEY = bytes(range(32))
+"""Of sealed queries."""
+
 
 def facts_of(table: Table) -> tuple[ShardFacts, ...]:
     """What is registered of a table, but for circuits."""
