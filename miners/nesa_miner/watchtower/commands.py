@@ -60,8 +60,12 @@ def watchtower_init(
 
     password = read_password(PASSWORD_VARIABLE)
     place = find_place(deployment, network, rpc_url)
-    account = found_watchtower(folder, place, port, stores, password, light_keys=light_keys)
-    show({"folder": folder.absolute(), "account": account}, as_json=as_json)
+    made = found_watchtower(folder, place, port, stores, password, light_keys=light_keys)
+    view_key = f"0x{made.view_key.hex()}"
+    show(
+        {"folder": folder.absolute(), "account": made.account, "view_key": view_key},
+        as_json=as_json,
+    )
 
 
 @watchtower.command(
