@@ -91,6 +91,7 @@ def watchtower_run(
 ) -> None:
     """Watch until SIGTERM or Ctrl-C; a challenge under way goes on after the next start."""
     from nesa.chain.keystore import load_keystore
+    from nesa.privacy.keys import load_key
     from nesa_miner.watchtower import daemon
     from nesa_miner.watchtower.config import read_settings
 
@@ -99,5 +100,7 @@ def watchtower_run(
     chosen = {name: value for name, value in given.items() if value is not None}
     settings = settings.model_copy(update=chosen)
     configure_logging(as_json=as_json or None)
-    account = load_keystore(folder / settings.keystore, read_password(PASSWORD_VARIABLE))
-    asyncio.run(daemon.run(folder, settings, account))
+    password = read_password(PASSWORD_VARIABLE)
+    account = load_keystore(folder / settings.keystore, password)
+    view_key = load_key(folder / settings.view_key, password)
+    asyncio.run(daemon.run(folder, settings, account, view_key))
