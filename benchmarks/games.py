@@ -19,6 +19,7 @@ from eth_utils.crypto import keccak
 from benchmarks.courtroom import CHALLENGER, SIGNERS, Answer, Courtroom
 from benchmarks.disputes import attention, convolution, dense, normalisation
 from benchmarks.fault_proofs import measured_faults, page_of_faults
+from nesa.chain.court import NO_VIEW
 from nesa.models.disputes.encoding import encoded_accusation, encoded_move, encoded_position
 from nesa.models.disputes.game import Claimed, Ended, Opened, Side, State, step, to_move
 from nesa.models.disputes.moves import Convict, Move
@@ -97,7 +98,7 @@ class Dispute:
     def _open(self, answer: Answer, outcome: Outcome) -> tuple[Any, ...]:
         shard = self.defender.number
         self.costs.append(Cost("announce", Side.CHALLENGER, *answer.announce(shard)))
-        given = answer.accusation(outcome, shard)
+        given = (*answer.accusation(outcome, shard), NO_VIEW.as_abi())
         self._send("open", Side.CHALLENGER, "open_challenge", *given)
         court = self.room.court.address
         log = next(log for log in self.room.chain.logs if log.address == court)
