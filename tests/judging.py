@@ -130,7 +130,7 @@ def corrupted(witness: Witness, index: int, place: int) -> Witness:
     tensor = witness.values[value].copy()
     flat = tensor.reshape(-1)
     flat[place] += 1 if flat[place] < edge.high else -1
-    return Witness(witness.table, {**witness.values, value: tensor})
+    return witness.changed({value: tensor})
 
 
 def check_table(
