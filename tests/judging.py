@@ -25,6 +25,9 @@ from nesa.models.reference import decode
 from nesa.models.reference import evaluate as all_values
 from tests.revm import NOBODY, RevmChain, RevmContract
 
+NO_INTEGER: Final = -(2**255)
+"""What the contracts find where an operand is out of its range."""
+
 _EVALUATE: Final = interface("FoldJudge").function("evaluate", 4)
 
 

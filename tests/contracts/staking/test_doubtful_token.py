@@ -51,7 +51,7 @@ def test_a_reward_that_was_not_paid_out_stays(vault, token, register, operator, 
     vault.slash(operator, 4, actors.beneficiary, 4, sender=actors.slasher)
     token.behave(False)
     with boa.reverts():
-        vault.withdraw_reward(sender=actors.beneficiary)
+        vault.withdraw_reward(actors.beneficiary)
     assert vault.rewards(actors.beneficiary) == 2
 
 
