@@ -161,9 +161,14 @@ def complaints(rows: Sequence[Row]) -> list[str]:
     reasons = explained()
     living = {row.mutant.name for row in rows if row.lives}
     judged = {row.mutant.name for row in rows}
+    untested = [
+        f"its tests do not run: {row.mutant.name}"
+        for row in rows
+        if row.judgement.verdict is Verdict.UNTESTED
+    ]
     unexplained = [f"nobody noticed: {name}" for name in sorted(living - reasons.keys())]
     stale = [f"no longer survives: {name}" for name in sorted((judged - living) & reasons.keys())]
-    return unexplained + stale
+    return untested + unexplained + stale
 
 
 def write_results(rows: Sequence[Row], minutes: float) -> None:

@@ -116,7 +116,8 @@ def _answer(question: dict[str, Any], ready: Ready, writing: int) -> None:
     os.dup2(silence, 2)
     _forget(ROOT / question["path"], ready)
     code = pytest.main([*PYTEST, *question["tests"]], plugins=[Watcher(writing)])
-    _end(writing, Verdict.SURVIVED if code == pytest.ExitCode.OK else Verdict.KILLED)
+    # A failure ends the fork before: here are tests that could not be collected.
+    _end(writing, Verdict.SURVIVED if code == pytest.ExitCode.OK else Verdict.UNTESTED)
 
 
 def _end(writing: int, verdict: Verdict, killer: str = "") -> None:

@@ -20,7 +20,8 @@ from typing import Final
 
 ROOT: Final = Path(__file__).parents[2]
 COPIED: Final = ("contracts", "tests", "pyproject.toml")
-LINKED: Final = ("sdk", "miners", "oracle", "models", "scripts", "docs", "benchmarks")
+PACKAGES: Final = ("sdk", "miners", "oracle")
+LINKED: Final = (*PACKAGES, "models", "scripts", "docs", "benchmarks")
 
 
 class Verdict(StrEnum):
@@ -30,6 +31,7 @@ class Verdict(StrEnum):
     SURVIVED = "survived"
     STILLBORN = "does not compile"
     TIMED_OUT = "timed out"
+    UNTESTED = "tests do not run"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,10 @@ class Workshop:
         self._copy()
         command = [sys.executable, "-m", "tests.mutation.bench"]
         command += ["--warm"] if self.is_warm else []
-        environment = os.environ | {"PYTHONPATH": str(self.tree), "PYTHONHASHSEED": "0"}
+        # The tree's own packages, wherever those of the environment are installed from.
+        packages = [self.tree, *(self.tree / name for name in PACKAGES)]
+        path = os.pathsep.join(map(str, packages))
+        environment = os.environ | {"PYTHONPATH": path, "PYTHONHASHSEED": "0"}
         self._process = subprocess.Popen(
             command,
             cwd=self.tree,
