@@ -115,7 +115,7 @@ async def test_a_query_whose_key_cannot_be_kept_stays_here(network: StandingNetw
         await departure.note(intent)
 
     departure = Departure(KEY)
-    wish = Wish("breast-cancer-mlp", Given(EXAMPLE), "AGREED", True, None, None)
+    wish = Wish("breast-cancer-mlp", Given(EXAMPLE), "AGREED", True, None, None, 0)
     async with Client.connect(network.file, on_intent=note) as client:
         before = await client.balance()
         with pytest.raises(InvalidConfiguration, match="cannot write the content key"):
@@ -154,7 +154,7 @@ async def test_a_query_that_is_interrupted_before_its_block_is_found_again(
     network: StandingNetwork, capsys: pytest.CaptureFixture[str]
 ) -> None:
     departure = Departure(KEY)
-    wish = Wish("breast-cancer-mlp", Given(EXAMPLE), "AGREED", True, None, None)
+    wish = Wish("breast-cancer-mlp", Given(EXAMPLE), "AGREED", True, None, None, 0)
     async with without_blocks(network, departure.note) as client, asyncio.timeout(30):
         asking = asyncio.create_task(ask(client, wish, departure, quiet=True))
         await sent(client, departure)
