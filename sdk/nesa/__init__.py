@@ -54,6 +54,7 @@ if TYPE_CHECKING:
         QueryRefunded,
         Rejected,
         Unavailable,
+        Unmined,
     )
     from nesa.protocol.ids import NES_DECIMALS, ONE_NES
     from nesa.protocol.queries import Assurance, CallbackResult, Privacy, Query, QueryStatus
@@ -110,6 +111,7 @@ __all__ = [
     "TensorCard",
     "Timings",
     "Unavailable",
+    "Unmined",
 ]
 
 _HOMES: Final = {
@@ -157,6 +159,7 @@ _HOMES: Final = {
         "QueryRefunded",
         "Rejected",
         "Unavailable",
+        "Unmined",
     ),
     "nesa.protocol.ids": ("NES_DECIMALS", "ONE_NES"),
     "nesa.protocol.queries": ("Assurance", "CallbackResult", "Privacy", "Query", "QueryStatus"),

@@ -42,7 +42,7 @@ from nesa.client.ordering import DEFAULT_REPLICAS, choose_content_key, make_orde
 from nesa.client.refusals import explained
 from nesa.client.registering import Developer
 from nesa.client.rewarding import reward_call
-from nesa.client.submissions import find_submitted
+from nesa.client.submissions import find_submitted, named_when_unmined
 from nesa.client.watching import Stage
 from nesa.privacy.grants import ViewGrant
 from nesa.protocol.economics.lies import burned
@@ -293,6 +293,8 @@ class Client:
                 none.
             ExhaustedResource: the account does not hold the price.
             Rejected: the market refuses, e.g. a retired model; nothing was paid.
+            Unmined: the request is in no block after ten minutes, and may still be mined and paid;
+                `find` one of the error's `tx_hashes` to go on.
         """
         model = await self._offered(model)
         content_key = choose_content_key(content_key, sealed)
@@ -306,7 +308,8 @@ class Client:
         await payment.check_coin(self.connection, self.address, gas_deposit)
         if content_key is not None:
             order, data = sealed_order(order, model, data, content_key)
-        receipt = await self._own_payments.request(order, data, self._send)
+        with named_when_unmined(content_key):
+            receipt = await self._own_payments.request(order, data, self._send)
         requested = _only(QueryRequested, receipt)
         asked = SubmittedQuery(requested.query, receipt.tx_hash, receipt.gas_used, content_key)
         if gas_deposit:
