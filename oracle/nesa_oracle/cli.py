@@ -356,7 +356,13 @@ def _show(values: dict[str, Any], *, as_json: bool) -> None:
         click.echo(json.dumps(values, indent=2))
         return
     for name, value in values.items():
-        click.echo(f"{name}: {value}")
+        click.echo(f"{name}: {_line(value)}")
+
+
+def _line(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {entry}" for name, entry in value.items())
+    return "-" if value is None else str(value)
 
 
 def _log_to_stderr(*, as_json: bool) -> None:
