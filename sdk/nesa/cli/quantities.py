@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 import click
 
+from nesa.protocol.errors import InvalidInput
 from nesa.protocol.ids import NES_DECIMALS, ONE_NES, Amount
 
 MOST_NES: Final = Decimal(10**30)
@@ -102,3 +104,18 @@ class Coins(click.ParamType):
 def in_coins(wei: int) -> str:
     """A sum of the chain's coin without trailing zeros, to the last wei."""
     return f"{Decimal(wei).scaleb(-COIN_DECIMALS).normalize():f}"
+
+
+def open_dimensions(dims: Sequence[str]) -> dict[str, int]:
+    """Open dimensions by name, from NAME=SIZE each.
+
+    Raises:
+        InvalidInput: it is written otherwise.
+    """
+    found = {}
+    for text in dims:
+        name, _, size = text.rpartition("=")
+        if not (name and size.isascii() and size.isdigit() and 0 < int(size[:19]) < 2**31):
+            raise InvalidInput(f"--dim takes NAME=SIZE, such as batch=8, not {text}")
+        found[name] = int(size)
+    return found

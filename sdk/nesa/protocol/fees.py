@@ -9,7 +9,6 @@ from nesa.protocol.ids import Amount
 from nesa.protocol.parameters import BPS, QueryParameters
 from nesa.protocol.queries import Assurance, Query
 
-
 DELIVERY_GAS: Final = 100_000
 """Billed for the delivery of a CHALLENGED answer, which takes less besides the callback;
 `Pricing.DELIVERY_GAS`."""
