@@ -68,8 +68,8 @@ def lies(public: Setting) -> tuple[Section, ...]:
     return (
         (
             "Lies for the fee",
-            """\
-A third of all seats lies whenever it is a quorum, for a prize as large as the fee. Profit in fees.""",
+            "A third of all seats lies whenever it is a quorum, for a prize as large as the fee. "
+            "Profit in fees.",
             tables.lies(public),
         ),
         (
