@@ -90,7 +90,8 @@ bonds_owed: public(uint256)
 credit_of: public(HashMap[address, uint256])
 
 _announced_at: HashMap[bytes32, uint256]
-_convicted: HashMap[uint256, HashMap[uint256, HashMap[address, bool]]]
+# What a signer lost for a shard of a query.
+_lost: HashMap[uint256, HashMap[uint256, HashMap[address, uint256]]]
 _last_challenge_id: uint256
 _challenges: HashMap[uint256, bytes32]
 _standings: HashMap[uint256, Standing]
@@ -158,12 +159,13 @@ def show_equivocation(
     assert signer == self._signer_of(shard, second), "court: two signers"
     operator: address = staticcall VAULT.operator_of(signer)
     assert operator != empty(address), "court: no operator"
-    assert not self._convicted[shard.query_id][shard.shard][signer], "court: convicted before"
-
-    self._convicted[shard.query_id][shard.shard][signer] = True
-
+    # The query may be one to come, and the operator without stake: only what was taken counts.
+    lost: uint256 = self._lost[shard.query_id][shard.shard][signer]
     stake: uint256 = self._limits().seat_stake
-    taken: uint256 = extcall VAULT.slash(operator, stake, msg.sender, stake)
+    assert lost < stake, "court: convicted before"
+
+    taken: uint256 = extcall VAULT.slash(operator, stake - lost, msg.sender, stake - lost)
+    self._lost[shard.query_id][shard.shard][signer] = lost + taken
 
     log IDisputeCourt.EquivocationShown(
         operator=operator,
@@ -396,7 +398,7 @@ def is_convicted(query_id: uint256, shard: uint256, signer: address) -> bool:
     """
     @notice Whether a signer was convicted; see `IDisputeCourt`.
     """
-    return self._convicted[query_id][shard][signer]
+    return self._lost[query_id][shard][signer] != 0
 
 
 @external
@@ -762,20 +764,22 @@ def _slash_all(challenge: IDisputeCourt.Challenge, kept: uint256) -> uint256:
 def _slash_seat(
     challenge: IDisputeCourt.Challenge, signer: address, owed: uint256
 ) -> (uint256, uint256):
-    # Takes one seat's stake, once for a shard of a query. Half of it is rewards: what is owed to
-    # the requester first, the rest to the challenger. Returns what each of them got.
+    # Takes what is left of one seat's stake for a shard of a query. Half of it is rewards: what is
+    # owed to the requester first, the rest to the challenger. Returns what each of them got.
     shard: uint256 = challenge.charge.shard
-    if self._convicted[challenge.query_id][shard][signer]:
+    lost: uint256 = self._lost[challenge.query_id][shard][signer]
+    if lost >= challenge.seat_stake:
         return 0, 0
-    self._convicted[challenge.query_id][shard][signer] = True
 
+    due: uint256 = challenge.seat_stake - lost
     operator: address = staticcall VAULT.operator_of(signer)
-    back: uint256 = min(owed, challenge.seat_stake // 2)
+    back: uint256 = min(owed, due // 2)
     repaid: uint256 = 0
     if back != 0:
         repaid = extcall VAULT.slash(operator, 2 * back, challenge.requester, back)
-    rest: uint256 = challenge.seat_stake - 2 * back
+    rest: uint256 = due - 2 * back
     taken: uint256 = extcall VAULT.slash(operator, rest, challenge.challenger, rest)
+    self._lost[challenge.query_id][shard][signer] = lost + repaid + taken
     log IDisputeCourt.SignerConvicted(
         challenge_id=challenge.challenge_id,
         signer=signer,
