@@ -165,7 +165,7 @@ def _proof_fee(order: IQueryMarket.Order, offer: IModelRegistry.Offer) -> uint25
 
 
 @internal
-@pure
+@view
 def _callback_fee(order: IQueryMarket.Order, price: uint256) -> uint256:
     # Where nothing is called nobody else has a reason to deliver, so that it is not paid for.
     gas: uint256 = order.callback_gas
