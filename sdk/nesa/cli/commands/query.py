@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -22,6 +23,7 @@ from nesa.client.client import Client
 from nesa.client.ordering import choose_content_key
 from nesa.client.payment import in_nes
 from nesa.client.watching import Stage
+from nesa.protocol.errors import NesaError
 from nesa.protocol.ids import Amount
 from nesa.protocol.queries import Assurance
 
@@ -133,16 +135,7 @@ async def ask(client: Client, wish: Wish, departure: Departure, *, quiet: bool) 
     deposit = await _gas_deposit(client, model, wish)
     if not quiet and deposit:
         console().print(_about_deposit(deposit))
-    submitted = await client.submit(
-        model,
-        wish.given.ordered([feature.name for feature in model.card.features]),
-        assurance=wish.assurance,
-        sealed=wish.sealed,
-        replicas=wish.replicas,
-        max_fee=wish.max_fee,
-        content_key=departure.content_key,
-        gas_deposit=deposit,
-    )
+    submitted = await _submitted(client, model, wish, departure.content_key, deposit)
     departure.arrived(submitted)
     if not quiet:
         console().print(
@@ -150,6 +143,28 @@ async def ask(client: Client, wish: Wish, departure: Departure, *, quiet: bool) 
         )
     with keeping(submitted):
         return await client.result(submitted, None if quiet else partial(tell_wait, submitted))
+
+
+async def _submitted(
+    client: Client, model: Model, wish: Wish, content_key: bytes | None, deposit: int
+) -> SubmittedQuery:
+    """The query on chain; where only its deposit failed, the answer is waited for all the same."""
+    try:
+        return await client.submit(
+            model,
+            wish.given.ordered([feature.name for feature in model.card.features]),
+            assurance=wish.assurance,
+            sealed=wish.sealed,
+            replicas=wish.replicas,
+            max_fee=wish.max_fee,
+            content_key=content_key,
+            gas_deposit=deposit,
+        )
+    except NesaError as error:
+        if not isinstance(error.submitted, SubmittedQuery):
+            raise
+        warnings.warn(f"no coin was left for the gas of the report: {error}", stacklevel=1)
+        return error.submitted
 
 
 async def _gas_deposit(client: Client, model: Model, wish: Wish) -> int:
