@@ -14,7 +14,7 @@ from functools import partial
 import pytest
 import pytest_asyncio
 
-from nesa import Client, Model, QueryStatus
+from nesa import Client, Held, Model, Overturned, QueryStatus, Released
 from nesa.chain.contracts import Contracts
 from nesa.chain.court import Court
 from nesa.chain.disputes import Challenge, Ending, GameResult
@@ -33,6 +33,7 @@ from nesa.chain.sender import Sender
 from nesa.cli.demo.cast import Question
 from nesa.cli.demo.liar import replace_by_liar
 from nesa.client.answers import SubmittedQuery
+from nesa.client.watching import Stage
 from nesa.devnet.foundation import hand_out
 from nesa.devnet.network import Devnet
 from nesa.devnet.operators import Operator, wait_until_ready
@@ -181,6 +182,7 @@ async def test_a_silent_lying_quorum_is_caught_by_one_watchtower_that_dies_meanw
     dispute = Dispute(client, submitted.query_id)
     await until(lambda: _reached(dispute, ChallengeOpened, 1))
     await observer.kill(tower)
+    assert (await client.result(submitted)).challenged_shards == (0,)
     challenge = await dispute.challenge()
     assert set(challenge.signers) == {liar.signer for liar in liars}
     assert challenge.charge.shard == 0
@@ -188,6 +190,8 @@ async def test_a_silent_lying_quorum_is_caught_by_one_watchtower_that_dies_meanw
     await dispute.pass_time(61)
     await until(lambda: _ended(dispute, Ending.FALLEN))
     assert await dispute.status() is QueryStatus.OVERTURNED
+    told = await told_until(client, submitted, Overturned)
+    assert told[-2] == Held((0,), challenge.defence_ends)
     after = {o.name: await dispute.stake(o) for o in devnet.miners}
     lost = {name: before[name] - after[name] for name in before if before[name] != after[name]}
     assert lost == {liar.name: challenge.seat_stake for liar in liars}
@@ -327,6 +331,21 @@ async def test_honest_signers_stand_against_a_sham_challenge_though_one_dies(
 
     await until(is_withdrawn)
     assert await dispute.status() is QueryStatus.FULFILLED
+    *_, hold, end = await told_until(client, submitted, Released)
+    assert hold == Held((1,), challenge.defence_ends)
+    market = client.contracts.market
+    assert end == Released(await market.closes_at(submitted.query_id, "latest"))
+
+
+async def told_until(client: Client, query: SubmittedQuery, kind: type[Stage]) -> list[Stage]:
+    """What is told of a query until such a stage."""
+    told: list[Stage] = []
+    async with contextlib.aclosing(client.watch(query)) as stages, asyncio.timeout(30):
+        async for stage in stages:
+            told.append(stage)
+            if isinstance(stage, kind):
+                break
+    return told
 
 
 async def sham_challenge(

@@ -10,7 +10,7 @@ from eth_utils.crypto import keccak
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nesa.protocol.commitments import ShardContext, attestation_hash, sign_digest
+from nesa.protocol.commitments import ShardContext, attestation_hash
 from nesa.protocol.errors import InvalidMessage
 from nesa.protocol.faults import (
     MAX_FAULT_BYTES,
@@ -25,6 +25,7 @@ from nesa.protocol.faults import (
 from nesa.protocol.ids import ZERO_DIGEST, Address, Digest, QueryId
 from nesa.protocol.messages import Reveal
 from nesa.protocol.queries import MAX_REPLICAS
+from nesa.protocol.signatures import sign_digest
 
 SIZE = 4
 KEYS = [PrivateKey(keccak(text=f"member {position}")) for position in range(SIZE)]

@@ -131,6 +131,16 @@ class Ledger:
 
 
 @dataclass(frozen=True, slots=True)
+class Backing:
+    """What of an operator's stake is delegated, and what of it is about to go: delegations that
+    leave, and stake that seats lock which were left."""
+
+    delegated: Amount
+    leaving: Amount
+    ending: Amount
+
+
+@dataclass(frozen=True, slots=True)
 class Credit:
     """What the market owes: withdrawable now, and still waiting."""
 
@@ -251,6 +261,10 @@ class Vault(BoundContract):
     async def ledger(self, operator: Address, at: At) -> Ledger:
         """An operator's stake."""
         return Ledger(*await self._one("ledger", operator, at=at))
+
+    async def backing(self, operator: Address, at: At) -> Backing:
+        """What others staked for an operator."""
+        return Backing(*await self._one("backing", operator, at=at))
 
     async def reward_of(self, account: Address, at: At) -> Amount:
         """NES units that an account can withdraw of slashes' rewards."""
@@ -512,6 +526,7 @@ class Contracts:
 
     def __init__(self, connection: Connection) -> None:
         deployment = connection.deployment
+        self.deployment = deployment
         self.token = Token(connection, deployment.token)
         self.parameters = Parameters(connection, deployment.parameters)
         self.vault = Vault(connection, deployment.vault)

@@ -16,7 +16,7 @@ from eth_utils.address import to_canonical_address
 from nesa.chain.abi import ContractCall
 from nesa.chain.connection import At, Block, Connection, RpcRefused, data_bytes, quantity
 from nesa.chain.events import RawLog, raw_log
-from nesa.protocol.errors import ExhaustedResource, Rejected, Unavailable
+from nesa.protocol.errors import ExhaustedResource, Rejected, Unavailable, Unmined
 from nesa.protocol.ids import Address, BlockNumber, Digest
 
 BUMP_NUMERATOR: Final = 1_125
@@ -178,7 +178,8 @@ class Sender:
             Rejected: the simulation says no, and nothing was sent.
             Reverted: it was mined and refused all the same.
             ExhaustedResource: no funds, or it does not get through below the price cap.
-            Unavailable: the node does not answer; the transaction may still be mined.
+            Unmined: it was sent, and may still be mined.
+            Unavailable: the node does not answer, and nothing was sent.
         """
         limit = time.monotonic() + self._policy.give_up
         async with self._slots:
@@ -320,9 +321,10 @@ class Sender:
             except Unavailable:
                 pass  # the node is away or busy; what was sent stays sent
             await asyncio.sleep(self._policy.poll)
-        raise Unavailable(
+        raise Unmined(
             f"{flight.call.label} was sent as 0x{flight.hashes[-1].hex()} and not mined within "
-            f"{self._policy.give_up:g} s"
+            f"{self._policy.give_up:g} s",
+            flight.hashes,
         )
 
     async def _receipt(self, flight: _Flight) -> Receipt | None:

@@ -15,7 +15,6 @@ from nesa.protocol.commitments import (
     attestation_hash,
     commitment,
     quorum,
-    recover_signer,
     set_digest,
 )
 from nesa.protocol.errors import InvalidMessage
@@ -23,6 +22,7 @@ from nesa.protocol.ids import PROTOCOL_VERSION, ZERO_DIGEST, Address, Digest
 from nesa.protocol.messages import MAX_CARRIED_BYTES, MAX_TENSOR_BYTES, Handoff
 from nesa.protocol.queries import ShardReport, SignedResult
 from nesa.protocol.shapes import WORD, blob, optional, record
+from nesa.protocol.signatures import recover_signer
 from nesa.protocol.wire import COMMITMENTS, PAYLOAD, RESULTS, ROUND, TENSORS
 
 EVIDENCE_PATH: Final = "/v1/evidence/{query_id}/{attempt}/{shard}"
