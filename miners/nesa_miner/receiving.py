@@ -148,8 +148,12 @@ class Receiver:
         if handoff.context != context:
             raise InvalidMessage("the hand-over is for another shard, attempt or seed")
         verify_evidence(context, members, len(members), evidence_of(handoff))
-        statements = [said for one in (*others, handoff) for said in statements_of(one)]
-        self.faults.keep(place.upstream_seats(members), faults_in(len(members), statements))
+        statements, sets = [], {}
+        for one in (*others, handoff):
+            said = statements_of(one)
+            sets.update(dict.fromkeys((each.set_digest for each in said), one.commitments))
+            statements += said
+        self.faults.keep(place.upstream_seats(members), faults_in(len(members), statements, sets))
 
     def _take_member_message(self, duty: Duty, opened: Opened, message: MemberMessage) -> None:
         place = duty.place
