@@ -7,6 +7,7 @@ import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -36,8 +37,10 @@ from nesa_miner.applying import CURSOR
 from nesa_miner.at_rest import AtRest
 from nesa_miner.claiming import Claimer
 from nesa_miner.config import MinerSettings
+from nesa_miner.convicting import kept_equivocations
 from nesa_miner.disputes.courtroom import Courtroom
 from nesa_miner.disputes.duties import Standpoint
+from nesa_miner.disputes.equivocating import Equivocators
 from nesa_miner.disputes.inputs import kept_inputs, witness_of
 from nesa_miner.disputes.litigation import Litigation
 from nesa_miner.disputes.observability import DisputeMetrics
@@ -227,10 +230,11 @@ def _assembled(
         settings.retention_seconds,
         settings.memory_limit_mib << 20,
     )
-    disputes = None
+    engine = Engine(surroundings)
     if on_chain.court is not None:
-        disputes = _defence(surroundings, library, Courtroom.open(connection, sender))
-    engine = Engine(surroundings, disputes)
+        room = Courtroom.open(connection, sender)
+        disputes = _defence(surroundings, library, room)
+        engine = Engine(surroundings, disputes, _equivocators(surroundings, room))
     return Miner(settings, connection, engine, post, WarmUp(library))
 
 
@@ -260,6 +264,14 @@ def _defence(around: Surroundings, library: WitnessLibrary, room: Courtroom) -> 
         around.clock,
         DisputeMetrics(around.metrics.registry, "nesa_miner"),
     )
+
+
+def _equivocators(around: Surroundings, room: Courtroom) -> Equivocators:
+    """Members whom this miner has seen sign two outputs of one input."""
+    journal = around.journal
+    shown = around.metrics.equivocations
+    stored = partial(kept_equivocations, journal)
+    return Equivocators(room, stored, around.spawn, around.clock, shown, waits=True)
 
 
 def _committee_reader(connection: Connection) -> ReadCommittees:

@@ -422,6 +422,13 @@ class Journal:
         )
         return [StoredFault(*row) for row in rows]
 
+    def equivocations(self) -> list[StoredFault]:
+        """What convicts members of having signed two outputs, in any attempt."""
+        rows = self._file.execute(
+            "SELECT shard, signer, kind, body FROM faults WHERE kind = 'Equivocation'"
+        )
+        return [StoredFault(*row) for row in rows]
+
     def evidence_size(self, key: JobKey, shard: int) -> int:
         """Bytes of that evidence, 0 when there is none; it is not read for this."""
         row = self._file.execute(f"SELECT COALESCE(SUM(LENGTH(body)), 0) {_SERVED}", (*key, shard))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 import structlog
@@ -49,10 +50,9 @@ from nesa_miner.disputes.playing import (
     defence,
     defenders_move,
 )
-from nesa_miner.log_format import origin_of
 from nesa_miner.once import Once
+from nesa_miner.retrying import Retries, reason_of
 
-FIRST_PAUSE: Final = 0.5
 LONGEST_PAUSE: Final = 10.0
 COINS_SECONDS: Final = 60.0
 WEI: Final = 10**18
@@ -93,9 +93,13 @@ class Litigation:
     _witnesses: Once[tuple[int, int], Witness] = field(default_factory=Once)
     _defenders: dict[int, Defender] = field(default_factory=dict)
     _challengers: dict[tuple[int, Address], Challenger] = field(default_factory=dict)
-    _busy: set[Duty] = field(default_factory=set)
-    _pauses: dict[Duty, float] = field(default_factory=dict)
-    _retry_at: dict[Duty, float] = field(default_factory=dict)
+    _retries: Retries[Duty] = field(init=False)
+
+    def __post_init__(self) -> None:
+        longest = LONGEST_PAUSE
+        self._retries = Retries(
+            self.spawn, self.clock, self._put_off, rest=longest, longest=longest
+        )
 
     def store(
         self, undone: Sequence[bytes], events: Sequence[tuple[bytes, ChainEvent]], now: Timestamp
@@ -136,13 +140,11 @@ class Litigation:
     def advance(self, now: Timestamp) -> None:
         """Start everything that is due at chain time `now`."""
         due = duties(self.docket, self.me, now)
-        for kept in (self._pauses, self._retry_at):
-            for duty in kept.keys() - set(due):
-                kept.pop(duty, None)
+        self._retries.keep_only(set(due))
         for duty in due:
-            if self._may_start(duty):
-                self._busy.add(duty)
-                self.spawn(self._try(duty, self.docket[duty.challenge_id]))
+            if not self._is_hopeless(duty):
+                followed = self.docket[duty.challenge_id]
+                self._retries.start(duty, partial(self._perform, duty, followed))
 
     def holds(self, query_id: int) -> bool:
         """Whether somebody's challenge of an output of a query is open."""
@@ -181,30 +183,14 @@ class Litigation:
             if followed.ending is None and self.me.takes_part(followed)
         ]
 
-    def _may_start(self, duty: Duty) -> bool:
-        is_hopeless = duty.challenge_id in self.indefensible and isinstance(duty, Defend | Reply)
-        waits = self._retry_at.get(duty, 0.0) > self.clock()
-        return not (is_hopeless or waits or duty in self._busy)
+    def _is_hopeless(self, duty: Duty) -> bool:
+        return duty.challenge_id in self.indefensible and isinstance(duty, Defend | Reply)
 
-    async def _try(self, duty: Duty, followed: FollowedChallenge) -> None:
-        """One try. The next comes after a growing pause, unless the chain says that it is done."""
-        kind, number = type(duty).__name__, duty.challenge_id
-        failed = min(2 * self._pauses.get(duty, FIRST_PAUSE / 2), LONGEST_PAUSE)
-        pause = LONGEST_PAUSE
-        try:
-            await self._perform(duty, followed)
-        except NesaError as error:
-            pause = failed
-            log.warning("put off", duty=kind, challenge=number, reason=str(error), seconds=pause)
-            self.metrics.failures.inc()
-        except Exception as error:
-            pause = failed
-            log.error("failed", duty=kind, challenge=number, **origin_of(error))
-            self.metrics.failures.inc()
-        finally:
-            self._busy.discard(duty)
-            self._pauses[duty] = pause
-            self._retry_at[duty] = self.clock() + pause
+    def _put_off(self, duty: Duty, seconds: float, error: Exception) -> None:
+        place = {"duty": type(duty).__name__, "challenge": duty.challenge_id}
+        tell = log.warning if isinstance(error, NesaError) else log.error
+        tell("put off", **place, seconds=seconds, **reason_of(error))
+        self.metrics.failures.inc()
 
     async def _perform(self, duty: Duty, followed: FollowedChallenge) -> None:
         challenge, court = followed.challenge, self.room.court

@@ -32,7 +32,9 @@ class Wrong:
 
 @dataclass(frozen=True, slots=True)
 class Unseen:
-    """Nothing can be said about the answer: it is sealed, or its input is not on the chain."""
+    """Nothing can be said about the answer, and `why`."""
+
+    why: str
 
 
 Verdict: TypeAlias = Right | Wrong | Unseen
@@ -106,8 +108,3 @@ def bonds_out(docket: Docket, me: Address) -> int:
     """NES units in bonds of this challenger's open challenges."""
     open_ = (one.challenge for one in docket.values() if one.ending is None)
     return sum(challenge.bond for challenge in open_ if challenge.challenger == me)
-
-
-def is_worth_it(reward: int, gas: int, wei_per_gas: int, wei_per_nes: int, unit: int) -> bool:
-    """Whether `reward`, in NES units of which `unit` make one NES, is more than the gas."""
-    return reward * wei_per_nes > gas * wei_per_gas * unit

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 import structlog
-from aiohttp import web
+from aiohttp import ClientSession, DummyCookieJar, web
 from eth_account.signers.local import LocalAccount
 from prometheus_client import generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
@@ -26,17 +26,20 @@ from nesa.protocol.errors import Unavailable
 from nesa.protocol.ids import ONE_NES, Amount
 from nesa_miner.disputes.courtroom import Courtroom
 from nesa_miner.disputes.duties import Standpoint
+from nesa_miner.disputes.equivocating import Equivocators
 from nesa_miner.disputes.inputs import witness_of
 from nesa_miner.disputes.litigation import Litigation
-from nesa_miner.shards import ShardLibrary
-from nesa_miner.store import FileStore
+from nesa_miner.shards import open_library
 from nesa_miner.surroundings import WitnessLibrary
 from nesa_miner.tasks import TaskPool
 from nesa_miner.transport.http import HttpServer
 from nesa_miner.watchtower.accusing import Accuser, Means
 from nesa_miner.watchtower.config import WatchSettings
+from nesa_miner.watchtower.evicting import Evictions
 from nesa_miner.watchtower.journal import WatchJournal
 from nesa_miner.watchtower.observability import WatchMetrics
+from nesa_miner.watchtower.proving import FaultProver, ProvingLibrary
+from nesa_miner.watchtower.statements import Gatherer, HttpMembers, Members
 from nesa_miner.watchtower.tower import Tower
 
 TICK_SECONDS: Final = 0.2
@@ -61,11 +64,12 @@ async def run(folder: Path, settings: WatchSettings, account: LocalAccount) -> N
         name = f"{deployment.chain_id} {deployment.court} {account.address}".encode()
         journal = WatchJournal(folder / settings.journal, name)
         with contextlib.closing(journal):
-            store = FileStore(folder / settings.files, settings.stores)
-            library = ShardLibrary(connection, store, folder / "proving")
+            library = open_library(folder, settings, connection)
             tasks = TaskPool()
-            tower = assembled(settings, account, connection, journal, library, tasks)
-            await Watchtower(settings, connection, tower).run(tasks)
+            async with ClientSession(cookie_jar=DummyCookieJar()) as session:
+                members = HttpMembers(session)
+                tower = assembled(settings, account, connection, journal, library, members, tasks)
+                await Watchtower(settings, connection, tower).run(tasks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +82,7 @@ class Watchtower:
 
     async def run(self, tasks: TaskPool) -> None:
         """Listen, follow the chain and do what is due until told to stop."""
-        self.tower.reload()
+        self.tower.restart()
         server = HttpServer(self.routes(), self.settings.host, self.settings.port)
         url = await server.start()
         me = self.tower.disputes.me.account
@@ -128,15 +132,8 @@ class Watchtower:
         ]
 
     async def status(self, _: web.Request) -> web.Response:
-        """Account, answers under watch and challenges under way."""
-        tower = self.tower
-        return web.json_response(
-            {
-                "account": tower.disputes.me.account,
-                "cases": len(tower.cases),
-                "disputes": tower.disputes.summary(),
-            }
-        )
+        """Account, what was checked, answers under watch and challenges under way."""
+        return web.json_response(self.tower.summary())
 
     async def health(self, _: web.Request) -> web.Response:
         """The process answers."""
@@ -159,7 +156,8 @@ def assembled(
     account: LocalAccount,
     connection: Connection,
     journal: WatchJournal,
-    library: WitnessLibrary,
+    library: ProvingLibrary,
+    members: Members,
     tasks: TaskPool,
 ) -> Tower:
     """A tower with its one sender.
@@ -169,14 +167,41 @@ def assembled(
     """
     policy = SendPolicy(max_fee_per_gas=int(settings.max_fee_gwei * GWEI))
     room = Courtroom.open(connection, Sender(connection, account, policy))
-    metrics = WatchMetrics()
+    metrics, means, running = WatchMetrics(), _means(settings), (tasks.spawn, time.monotonic)
+    prover = FaultProver(library, tasks.spawn) if settings.fault_proofs else None
+    evictions = Evictions(room, journal.slashed, *running, metrics.evictions)
+    return Tower(
+        journal,
+        library,
+        room.history,
+        Gatherer(connection, members).equivocations,
+        Accuser(room, means, prover),
+        _litigation(room, journal, library, metrics, tasks),
+        Equivocators(
+            room, journal.equivocations, *running, metrics.equivocations, means.wei_per_nes
+        ),
+        evictions if settings.evict else None,
+        settings.share,
+        *running,
+        metrics,
+    )
+
+
+def _litigation(
+    room: Courtroom,
+    journal: WatchJournal,
+    library: WitnessLibrary,
+    metrics: WatchMetrics,
+    tasks: TaskPool,
+) -> Litigation:
+    """The challenges that this watchtower plays."""
 
     async def recompute(challenge: Challenge) -> Witness:
         asked = await room.history(challenge.query_id)
         sent = asked.requested.input
         return await witness_of(library, asked.query, sent, challenge.charge)
 
-    disputes = Litigation(
+    return Litigation(
         Standpoint(Side.CHALLENGER, room.sender.address),
         journal.court_log,
         room,
@@ -184,17 +209,6 @@ def assembled(
         tasks.spawn,
         time.monotonic,
         metrics.disputes,
-    )
-    return Tower(
-        journal,
-        library,
-        room.history,
-        Accuser(room, _means(settings)),
-        disputes,
-        settings.share,
-        tasks.spawn,
-        time.monotonic,
-        metrics,
     )
 
 

@@ -33,14 +33,14 @@ async def inspect(history: QueryHistory, outcome: Outcome, library: WitnessLibra
     """
     query = history.query
     if query.privacy is not Privacy.OPEN:
-        return Unseen()
+        return Unseen(f"its privacy is {query.privacy.name}")
     tensors: Tensors = (history.requested.input,)
     for shard in range(query.shards):
         facts, runner = await library.runner(query.version_id, shard)
         try:
             outputs = await asyncio.to_thread(runner.run, tensors)
         except InvalidTensor:
-            return Unseen()
+            return Unseen("its input is not on the chain, or none of the version")
         signed = outcome.shards[shard].out_digest
         if boundary_digest(facts.output_edges, outputs) != signed:
             witness = await library.witness(query.version_id, shard, tensors)

@@ -6,11 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
+from eth_utils.address import to_canonical_address
+
 from nesa.chain.abi import interface
 from nesa.chain.connection import Connection, quantity
 from nesa.chain.events import (
     AttemptOpened,
     ChainEvent,
+    ChallengeOpened,
     QueryClosed,
     QueryDelivered,
     QueryFulfilled,
@@ -104,6 +107,21 @@ def fold(events: list[ChainEvent]) -> QueryHistory | None:
         closed=_last(events, QueryClosed),
         refunded=_last(events, QueryRefunded),
     )
+
+
+async def challenges_by(
+    connection: Connection, court: Address, challenger: Address, query: Query
+) -> tuple[ChallengeOpened, ...]:
+    """Every challenge of a query that `challenger` opened, newest last.
+
+    Raises:
+        Unavailable: the node does not answer.
+    """
+    words = (to_canonical_address(challenger), query.query_id.to_bytes(32, "big"))
+    indexed = [f"0x{word.rjust(32, bytes(1)).hex()}" for word in words]
+    topics = [_topic("DisputeCourt", ChallengeOpened.__name__), None, *indexed]
+    found = await _events(connection, court, topics, query.seed_block)
+    return tuple(event for event in found if isinstance(event, ChallengeOpened))
 
 
 async def find_versions(connection: Connection) -> tuple[VersionRegistered, ...]:

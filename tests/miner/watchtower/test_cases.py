@@ -12,6 +12,7 @@ from nesa.chain.events import ChallengeEnded, ChallengeOpened
 from nesa.protocol.errors import Incompatible
 from nesa.protocol.ids import ONE_NES, Address, QueryId, Timestamp
 from nesa_miner.disputes.docket import EMPTY, fold
+from nesa_miner.disputes.gains import is_worth_it
 from nesa_miner.watchtower.cases import (
     Accuse,
     Case,
@@ -19,7 +20,6 @@ from nesa_miner.watchtower.cases import (
     Inspect,
     bonds_out,
     is_sampled,
-    is_worth_it,
     next_step,
 )
 from nesa_miner.watchtower.journal import WatchJournal

@@ -51,9 +51,11 @@ async def test_the_first_wrong_shard_is_named_and_no_later_one(wrong: int) -> No
 async def test_what_is_sealed_or_not_there_is_left_alone() -> None:
     digests = outcome(await true_digests())
     sealed = replace(HISTORY, query=replace(REQUEST.query, privacy=Privacy.SEALED))
-    assert await inspect(sealed, digests, LIBRARY) == Unseen()
+    assert await inspect(sealed, digests, LIBRARY) == Unseen("its privacy is SEALED")
     bare = replace(HISTORY, requested=replace(REQUEST, input=b""))
-    assert await inspect(bare, digests, LIBRARY) == Unseen()
+    said = await inspect(bare, digests, LIBRARY)
+    assert isinstance(said, Unseen)
+    assert "not on the chain" in said.why
 
 
 async def test_a_machine_that_errs_accuses_nobody() -> None:
