@@ -40,7 +40,7 @@ class Retries(Generic[Key]):
         """Start a try if it may start."""
         if self.may_start(key):
             self._busy.add(key)
-            self.spawn(self._try(key, work()))
+            self.spawn(self._try(key, work))
 
     def put_off(self, key: Key, seconds: float) -> None:
         """Start nothing for `key` for a while."""
@@ -52,9 +52,9 @@ class Retries(Generic[Key]):
             for key in [key for key in kept if key not in due]:
                 del kept[key]
 
-    async def _try(self, key: Key, work: Coroutine[Any, Any, None]) -> None:
+    async def _try(self, key: Key, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         try:
-            await work
+            await work()
         except Exception as error:
             pause = self._pauses.get(key, FIRST_PAUSE)
             self._pauses[key] = min(2 * pause, self.longest)

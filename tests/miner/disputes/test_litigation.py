@@ -186,7 +186,7 @@ async def test_a_side_killed_after_every_move_loses_nothing(
 async def test_a_call_that_is_lost_is_sent_again(
     court: MemoryCourt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nesa_miner.disputes.litigation.FIRST_PAUSE", 0.0)
+    monkeypatch.setattr("nesa_miner.retrying.FIRST_PAUSE", 0.0)
     honest = defender(court, TRUTH, A, tmp_path)
     honest.room.fails = 2
     court.open(Defender(TRUTH, 0).charge, (A,))

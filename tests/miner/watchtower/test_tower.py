@@ -18,6 +18,7 @@ from nesa.chain.connection import Block
 from nesa.chain.events import (
     ChainEvent,
     ChallengeOpened,
+    OperatorSlashed,
     QueryFulfilled,
     QueryHeld,
     QueryOverturned,
@@ -26,13 +27,16 @@ from nesa.chain.events import (
 from nesa.chain.history import QueryHistory
 from nesa.chain.logs import Batch, Cursor, ReadBlock, Undone
 from nesa.models.disputes.game import Side
-from nesa.protocol.errors import Unavailable
-from nesa.protocol.ids import Amount, BlockNumber, Digest, QueryId, Timestamp, VersionId
-from nesa.protocol.queries import CallbackResult
+from nesa.protocol.errors import InvalidMessage, Unavailable
+from nesa.protocol.faults import Equivocation
+from nesa.protocol.ids import Address, Amount, BlockNumber, Digest, QueryId, Timestamp, VersionId
+from nesa.protocol.queries import CallbackResult, Privacy
 from nesa_miner.disputes.duties import Standpoint
+from nesa_miner.disputes.equivocating import Equivocators
 from nesa_miner.disputes.litigation import Litigation
 from nesa_miner.disputes.observability import DisputeMetrics
 from nesa_miner.watchtower.accusing import Accuser
+from nesa_miner.watchtower.evicting import Evictions
 from nesa_miner.watchtower.journal import WatchJournal
 from nesa_miner.watchtower.observability import WatchMetrics
 from nesa_miner.watchtower.tower import Tower
@@ -40,6 +44,7 @@ from tests.miner.committee_network import DEPLOYMENT, log_key
 from tests.miner.disputes.memory_court import CHALLENGER, CLIENT, MemoryCourt, room_of
 from tests.miner.disputes.test_duties import FIRST
 from tests.miner.watchtower.test_inspecting import LIBRARY, REQUEST, outcome, true_digests
+from tests.protocol.test_faults import said, twofold
 
 LIE = Digest(b"\1" * 32)
 ANSWERED_AT = 1_000
@@ -55,6 +60,12 @@ class Watch:
     block: int = 10
     histories: dict[int, QueryHistory] = field(default_factory=dict)
     accused: list[tuple[int, int]] = field(default_factory=list)
+    twofold: list[tuple[Address, Equivocation]] = field(default_factory=list)
+    unreadable: list[Exception] = field(default_factory=list)
+    compared: int = 0
+    convicted: list[Address] = field(default_factory=list)
+    rewound: int = 0
+    evicted: list[list[Address]] = field(default_factory=list)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
     now: float = 0.0
     tower: Tower = field(init=False)
@@ -71,12 +82,33 @@ class Watch:
             me, journal.court_log, room, cast(Any, None), self.spawn, self.clock, series
         )
         connection = SimpleNamespace(deployment=DEPLOYMENT)
-        accuser = SimpleNamespace(accuse=self.accuse, room=SimpleNamespace(connection=connection))
+        accuser = SimpleNamespace(
+            accuse=self.accuse, room=SimpleNamespace(connection=connection), prover=None
+        )
+        equivocators = SimpleNamespace(
+            add=self.convict, advance=lambda: None, reload=self.rewind, pending={}
+        )
+        evictions = SimpleNamespace(
+            advance=lambda: None, reload=lambda: self.evicted.append(journal.slashed())
+        )
         self.tower = Tower(
-            journal, LIBRARY, self.history, cast(Accuser, accuser), disputes, self.share,
+            journal, LIBRARY, self.history, self.statements, cast(Accuser, accuser), disputes,
+            cast(Equivocators, equivocators), cast(Evictions, evictions), self.share,
             self.spawn, self.clock, metrics, is_following=True,
         )  # fmt: skip
-        self.tower.reload()
+        self.tower.restart()
+
+    def convict(self, signer: Address, _: Equivocation) -> None:
+        self.convicted.append(signer)
+
+    def rewind(self) -> None:
+        self.rewound += 1
+
+    async def statements(self, _: QueryHistory) -> list[tuple[Address, Equivocation]]:
+        self.compared += 1
+        if self.unreadable:
+            raise self.unreadable.pop()
+        return self.twofold
 
     def kill(self) -> None:
         for task in self.tasks:
@@ -263,3 +295,87 @@ async def test_what_is_not_sampled_is_not_looked_at(
     watch.tell(await answer(watch, lie=True))
     assert len(watch.tower.cases) == cases
     watch.kill()
+
+
+TWICE = twofold(said(2, 9), said(2, 8, round_=1))
+
+
+async def test_who_signed_twice_is_kept_before_it_is_shown(watch: Watch) -> None:
+    watch.twofold = [(CHALLENGER, TWICE)]
+    watch.tell(await answer(watch, lie=False))
+    await watch.settle()
+    assert watch.convicted == [CHALLENGER]
+    assert watch.compared == 1
+    watch.kill()
+    watch.start()
+    assert watch.tower.journal.equivocations() == [(CHALLENGER, TWICE)]
+
+
+async def test_statements_that_cannot_be_had_yet_are_asked_for_again(watch: Watch) -> None:
+    watch.unreadable = [Unavailable("the node does not answer")]
+    watch.tell(await answer(watch, lie=True))
+    await watch.settle()
+    assert watch.compared == 2
+    assert watch.accused
+
+
+async def test_statements_that_nobody_can_read_keep_nothing_from_being_inspected(
+    watch: Watch,
+) -> None:
+    watch.unreadable = [InvalidMessage("a report ends in the middle of a shard")]
+    watch.tell(await answer(watch, lie=True))
+    await watch.settle()
+    assert watch.accused
+
+
+async def test_a_slash_is_remembered_unless_a_reorganisation_undid_it(watch: Watch) -> None:
+    sums = (Amount(5), Amount(5), CHALLENGER, Amount(2), Amount(3))
+    slash = OperatorSlashed(log_key("slash"), CLIENT, *sums)
+    watch.tell(slash)
+    watch.kill()
+    watch.start()
+    watch.tell(undone=(slash,))
+    assert watch.evicted == [[], [CLIENT], [CLIENT], []]
+    assert watch.rewound == 3
+
+
+async def test_a_sealed_query_is_left_alone_and_that_is_said(
+    watch: Watch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    watch.tell(await answer(watch, lie=True))
+    query = replace(watch.histories[1].query, privacy=Privacy.SEALED)
+    watch.histories[1] = replace(watch.histories[1], query=query)
+    await watch.settle()
+    assert watch.accused == []
+    assert watch.tower.cases == {}
+    assert "its privacy is SEALED" in capsys.readouterr().out
+    (checked,) = watch.tower.journal.checked(5)
+    assert (checked.verdict, checked.why) == ("unseen", "its privacy is SEALED")
+
+
+async def test_the_summary_says_what_was_checked_and_found(watch: Watch) -> None:
+    watch.tell(await answer(watch, lie=True), await answer(watch, lie=False, number=2))
+    await watch.settle()
+    said_ = watch.tower.summary()
+    assert said_["checked"] == {"right": 1, "wrong": 1}
+    assert said_["wrong"] == [{"query": 1, "shard": 1, "until": CLOSES_AT}]
+    assert said_["last_checked"] == [
+        {"query_id": 2, "verdict": "right", "why": "", "at": ANSWERED_AT},
+        {"query_id": 1, "verdict": "wrong", "why": "shard 1", "at": ANSWERED_AT},
+    ]
+
+
+async def test_a_full_disk_loses_no_case(watch: Watch) -> None:
+    watch.tell(await answer(watch, lie=True))
+    file = watch.tower.journal._file
+    pages = file.execute("PRAGMA page_count").fetchone()[0]
+    file.execute(f"PRAGMA max_page_count = {pages}")
+    long = [(CHALLENGER, replace(TWICE, first_set=TWICE.first_set * 50))]
+    watch.twofold = long
+    await watch.settle()
+    assert watch.accused == []
+    assert [case.wrong_shard for case in watch.tower.cases.values()] == [None]
+    file.execute("PRAGMA max_page_count = 1000000")
+    watch.twofold = []
+    await watch.settle()
+    assert watch.accused
