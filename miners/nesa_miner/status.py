@@ -21,25 +21,30 @@ ANY_HOST: Final = ("0.0.0.0", "::", "")
 """Hosts that mean every address of this machine."""
 
 
-async def ask_running(settings: MinerSettings) -> Mapping[str, Any]:
-    """What the running miner says of itself.
+async def ask_running(host: str, port: int, who: str, told: str) -> Mapping[str, Any]:
+    """What a running daemon on this machine says of itself: `who` it is, `told` what it names.
 
     Raises:
-        Unavailable: nobody answers, or it is no miner.
+        Unavailable: nobody answers, or somebody else.
     """
-    host = "127.0.0.1" if settings.host in ANY_HOST else settings.host
-    url = f"http://{host}:{settings.port}/v1/status"
+    reached = "127.0.0.1" if host in ANY_HOST else host
+    url = f"http://{reached}:{port}/v1/status"
     timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
     try:
         async with aiohttp.ClientSession(timeout=timeout) as session, session.get(url) as response:
             if response.status != 200 or (response.content_length or 0) > MAX_BYTES:
-                raise Unavailable(f"what answers at {url} is no miner")
+                raise Unavailable(f"what answers at {url} is no {who}")
             found = await response.json()
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-        raise Unavailable(f"no miner answers at {url}") from error
-    if not isinstance(found, dict) or "signer" not in found:
-        raise Unavailable(f"what answers at {url} is no miner")
+        raise Unavailable(f"no {who} answers at {url}") from error
+    if not isinstance(found, dict) or told not in found:
+        raise Unavailable(f"what answers at {url} is no {who}")
     return found
+
+
+async def ask_miner(settings: MinerSettings) -> Mapping[str, Any]:
+    """What the running miner says of itself; errors as `ask_running`."""
+    return await ask_running(settings.host, settings.port, "miner", "signer")
 
 
 async def read_status(folder: Path, settings: MinerSettings) -> Mapping[str, Any]:
@@ -49,7 +54,7 @@ async def read_status(folder: Path, settings: MinerSettings) -> Mapping[str, Any
         InvalidConfiguration: there is no journal either, or it cannot be read.
     """
     try:
-        return {"running": True, **await ask_running(settings)}
+        return {"running": True, **await ask_miner(settings)}
     except Unavailable:
         jobs = await asyncio.to_thread(count_jobs, folder / settings.journal)
         return {"running": False, "jobs": jobs}

@@ -23,7 +23,7 @@ from nesa.chain.sender import Sender, SendPolicy
 from nesa.models.disputes.game import Side
 from nesa.models.judging import Witness
 from nesa.protocol.errors import Unavailable
-from nesa.protocol.ids import ONE_NES, Amount
+from nesa.protocol.ids import ONE_NES, Address, Amount
 from nesa_miner.disputes.courtroom import Courtroom
 from nesa_miner.disputes.duties import Standpoint
 from nesa_miner.disputes.equivocating import Equivocators
@@ -36,7 +36,7 @@ from nesa_miner.transport.http import HttpServer
 from nesa_miner.watchtower.accusing import Accuser, Means
 from nesa_miner.watchtower.config import WatchSettings
 from nesa_miner.watchtower.evicting import Evictions
-from nesa_miner.watchtower.journal import WatchJournal
+from nesa_miner.watchtower.journal import WatchJournal, journal_identity
 from nesa_miner.watchtower.observability import WatchMetrics
 from nesa_miner.watchtower.proving import FaultProver, ProvingLibrary
 from nesa_miner.watchtower.statements import Gatherer, HttpMembers, Members
@@ -61,7 +61,7 @@ async def run(folder: Path, settings: WatchSettings, account: LocalAccount) -> N
     """
     deployment = Deployment.read(folder / settings.deployment)
     async with await Connection.open(settings.rpc_url, deployment) as connection:
-        name = f"{deployment.chain_id} {deployment.court} {account.address}".encode()
+        name = journal_identity(deployment, Address(account.address))
         journal = WatchJournal(folder / settings.journal, name)
         with contextlib.closing(journal):
             library = open_library(folder, settings, connection)

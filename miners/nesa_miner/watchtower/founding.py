@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from nesa.chain.keystore import SCRYPT_COST, create_keystore
@@ -13,11 +14,19 @@ from nesa_miner.keys import refuse_existing
 from nesa_miner.watchtower.config import CONFIG_FILE, WatchSettings, write_settings
 
 
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a watchtower is to be: its port, its stores, and whether it makes fault proofs."""
+
+    port: int
+    stores: tuple[str, ...] = ()
+    fault_proofs: bool = False
+
+
 def found_watchtower(
     folder: Path,
     place: Place,
-    port: int,
-    stores: tuple[str, ...],
+    wish: Wish,
     password: str,
     *,
     light_keys: bool = False,
@@ -39,7 +48,11 @@ def found_watchtower(
             f"light keys are for local chains only, not for chain {deployment.chain_id}"
         )
     settings = WatchSettings(
-        rpc_url=place.rpc_url, deployment=Path(DEPLOYMENT_FILE), port=port, stores=stores
+        rpc_url=place.rpc_url,
+        deployment=Path(DEPLOYMENT_FILE),
+        port=wish.port,
+        stores=wish.stores,
+        fault_proofs=wish.fault_proofs,
     )
     refuse_existing([folder / CONFIG_FILE, folder / settings.keystore])
     cost = LIGHT_COST if light_keys else SCRYPT_COST
@@ -47,3 +60,14 @@ def found_watchtower(
     deployment.write(folder / DEPLOYMENT_FILE)
     write_settings(folder, settings)
     return Address(account.address)
+
+
+def next_steps(folder: Path, place: Place, account: Address) -> str:
+    """What a person does after `found_watchtower`, for that person to read."""
+    local = place.deployment.chain_id in LOCAL_CHAIN_IDS
+    how = f"  (a devnet gives both: nesa devnet fund {account} --dir DIR)\n" if local else ""
+    return (
+        f"Next: send coin for gas and NES for bonds to {account}, then\n{how}"
+        f"nesa-miner watchtower run --dir {folder}\n"
+        f"nesa-miner watchtower status --dir {folder}   says what it found and what it lacks"
+    )

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
+from nesa.chain.deployment import Deployment
 from nesa.protocol.faults import Equivocation, decode_fault, encode_fault
 from nesa.protocol.ids import Address, QueryId, Timestamp
 from nesa_miner.disputes.court_log import COURT_EVENTS, CourtLog
@@ -20,6 +21,7 @@ SECRET: Final = "secret"
 KEPT_SECONDS: Final = 30 * 86_400
 """Chain time for which evidence that no court took yet is kept, and slashes are remembered."""
 
+SHOWN_CHECKED: Final = 10
 MOST_CHECKED: Final = 10_000
 """Answers of which the journal still knows what came of them."""
 
@@ -126,6 +128,20 @@ class WatchJournal:
             for key, query_id, closes_at, wrong_shard in rows.fetchall()
         ]
 
+    def summary(self) -> dict[str, object]:
+        """What was checked and what is under watch, for people."""
+        cases = self.cases()
+        return {
+            "checked": self.verdicts(),
+            "last_checked": [asdict(one) for one in self.checked(SHOWN_CHECKED)],
+            "watching": len(cases),
+            "wrong": [
+                {"query": case.query_id, "shard": case.wrong_shard, "until": case.closes_at}
+                for case in cases
+                if case.wrong_shard is not None
+            ],
+        }
+
     def keep_equivocation(self, signer: Address, fault: Equivocation, now: Timestamp) -> None:
         """Store what convicts a signer; what is known of the same work stays."""
         context = fault.first.context
@@ -177,3 +193,8 @@ class WatchJournal:
         """How many answers came out how, of those that are remembered."""
         rows = self._file.execute("SELECT verdict, COUNT(*) FROM checked GROUP BY verdict")
         return {str(verdict): int(count) for verdict, count in rows.fetchall()}
+
+
+def journal_identity(deployment: Deployment, account: Address) -> bytes:
+    """Whose journal it is."""
+    return f"{deployment.chain_id} {deployment.court} {account}".encode()

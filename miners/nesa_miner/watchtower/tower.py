@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final, assert_never
 
@@ -56,7 +56,6 @@ INSPECTED_AT_ONCE: Final = 2
 MOST_VERSIONS: Final = 4
 """Versions whose shards stay in memory."""
 
-SHOWN_CHECKED: Final = 10
 REST_SECONDS: Final = 0.5
 LONGEST_PAUSE: Final = 60.0
 LONGEST_WINDOW: Final = 30 * 86_400
@@ -155,19 +154,12 @@ class Tower:
 
     def summary(self) -> dict[str, object]:
         """What it did and does, for people."""
-        journal, docket, me = self.journal, self.disputes.docket, self.disputes.me.account
+        docket, me = self.disputes.docket, self.disputes.me.account
         return {
             "account": me,
             "following": self.is_following,
             "share": self.share,
-            "checked": journal.verdicts(),
-            "last_checked": [asdict(one) for one in journal.checked(SHOWN_CHECKED)],
-            "watching": len(self.cases),
-            "wrong": [
-                {"query": case.query_id, "shard": case.wrong_shard, "until": case.closes_at}
-                for case in self.cases.values()
-                if case.wrong_shard is not None
-            ],
+            **self.journal.summary(),
             "bonds_out": bonds_out(docket, me),
             "disputes": self.disputes.summary(),
             "equivocators": [key._asdict() for key in self.equivocators.pending],
