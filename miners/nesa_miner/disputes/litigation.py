@@ -20,7 +20,7 @@ from nesa.models.disputes.game import MOST_MOVES, Side
 from nesa.models.disputes.parties import Challenger, Defender
 from nesa.models.judging import Witness
 from nesa.protocol.errors import NesaError, Unavailable
-from nesa.protocol.ids import Address, Timestamp
+from nesa.protocol.ids import Address, Seconds, Timestamp
 from nesa_miner.disputes.court_log import CourtLog
 from nesa_miner.disputes.courtroom import Courtroom
 from nesa_miner.disputes.docket import (
@@ -39,6 +39,7 @@ from nesa_miner.disputes.duties import (
     Expire,
     Reply,
     Standpoint,
+    defence_begins,
     duties,
 )
 from nesa_miner.disputes.observability import DisputeMetrics
@@ -89,7 +90,9 @@ class Litigation:
     metrics: DisputeMetrics
     docket: Docket = field(default_factory=lambda: EMPTY)
     indefensible: set[int] = field(default_factory=set)
+    _now: Timestamp = Timestamp(0)
     _stored: Docket | None = None
+    _windows: dict[int, Seconds] = field(default_factory=dict)
     _witnesses: Once[tuple[int, int], Witness] = field(default_factory=Once)
     _defenders: dict[int, Defender] = field(default_factory=dict)
     _challengers: dict[tuple[int, Address], Challenger] = field(default_factory=dict)
@@ -112,7 +115,7 @@ class Litigation:
         docket = fold(self.court_log.events()) if undone else self.docket
         for key, event in events:
             if isinstance(event, ChallengeOpened | Moved | GameEnded | ChallengeEnded) and concerns(
-                docket, event, self.me.account
+                docket, event, self.me.takes_part
             ):
                 self.court_log.keep(key, event)
                 docket = apply(docket, event)
@@ -132,6 +135,7 @@ class Litigation:
         self.metrics.open.set(len(is_open))
         outputs = {self.docket[number].challenge.output for number in is_open}
         self._witnesses.forget(lambda output: output not in outputs)
+        self._windows = {key: one for key, one in self._windows.items() if key in is_open}
         self._defenders = {key: one for key, one in self._defenders.items() if key in is_open}
         self._challengers = {
             key: one for key, one in self._challengers.items() if key[0] in is_open
@@ -139,6 +143,7 @@ class Litigation:
 
     def advance(self, now: Timestamp) -> None:
         """Start everything that is due at chain time `now`."""
+        self._now = now
         due = duties(self.docket, self.me, now)
         self._retries.keep_only(set(due))
         for duty in due:
@@ -195,8 +200,8 @@ class Litigation:
     async def _perform(self, duty: Duty, followed: FollowedChallenge) -> None:
         challenge, court = followed.challenge, self.room.court
         match duty:
-            case Defend():
-                await self._defend(challenge)
+            case Defend(signer=signer):
+                await self._defend(challenge, signer)
             case Reply(signer=signer):
                 await self._reply(challenge, signer, followed.games[signer].moves)
             case Expire(signer=signer):
@@ -207,16 +212,26 @@ class Litigation:
             case Collect():
                 await self._collect(challenge)
 
-    async def _defend(self, challenge: Challenge) -> None:
-        """Open this signer's game, unless it computes something else now than it signed."""
+    async def _defend(self, challenge: Challenge, signer: Address) -> None:
+        """Open a signer's game in its turn, unless it computes something else than it signed."""
         defender = await self._defender(challenge)
         if await asyncio.to_thread(lambda: defender.charge) != challenge.charge:
             self._give_up(challenge, "what was signed is not what the table gives")
             return
+        if self._now < defence_begins(challenge, signer, await self._window(challenge)):
+            return
         move = await asyncio.to_thread(defence, defender, challenge.charge)
-        await self.room.send(self.room.court.defend(challenge, self.me.account, move))
+        await self.room.send(self.room.court.defend(challenge, signer, move))
         self.metrics.moves.inc()
-        log.info("defence opened", challenge=challenge.challenge_id, query=challenge.query_id)
+        place = {"query": challenge.query_id, "signer": signer}
+        log.info("defence opened", challenge=challenge.challenge_id, **place)
+
+    async def _window(self, challenge: Challenge) -> Seconds:
+        number = challenge.challenge_id
+        if number not in self._windows:
+            asked = await self.room.history(challenge.query_id)
+            self._windows[number] = asked.query.rules.defence_window
+        return self._windows[number]
 
     async def _reply(self, challenge: Challenge, signer: Address, moves: Sequence[bytes]) -> None:
         move = await self._next_move(challenge, signer, moves)
@@ -260,8 +275,9 @@ class Litigation:
     async def _collect(self, challenge: Challenge) -> None:
         """Withdraw what the end of a challenge credited; a defender's share is its operator's."""
         account: Address | None = self.me.account
-        if self.me.side is Side.DEFENDER:
-            account = await self.room.operator_of(self.me.account)
+        mine = next(filter(self.me.answers_for, challenge.signers), None)
+        if mine is not None:
+            account = await self.room.operator_of(mine)
         if account is not None and await self.room.collect(account):
             log.info("credits withdrawn", challenge=challenge.challenge_id, account=account)
 
