@@ -45,6 +45,7 @@ from ..lib import attestation
 from ..lib import parameter_words
 from ..lib import query_terms
 from ..lib import signature
+from ..lib import tensor_digest
 from ..lib import tenure
 from ..lib import version_identity
 
@@ -89,7 +90,8 @@ bonds_owed: public(uint256)
 credit_of: public(HashMap[address, uint256])
 
 _announced_at: HashMap[bytes32, uint256]
-_convicted: HashMap[uint256, HashMap[uint256, HashMap[address, bool]]]
+# What a signer lost for a shard of a query.
+_lost: HashMap[uint256, HashMap[uint256, HashMap[address, uint256]]]
 _last_challenge_id: uint256
 _challenges: HashMap[uint256, bytes32]
 _standings: HashMap[uint256, Standing]
@@ -157,12 +159,13 @@ def show_equivocation(
     assert signer == self._signer_of(shard, second), "court: two signers"
     operator: address = staticcall VAULT.operator_of(signer)
     assert operator != empty(address), "court: no operator"
-    assert not self._convicted[shard.query_id][shard.shard][signer], "court: convicted before"
-
-    self._convicted[shard.query_id][shard.shard][signer] = True
-
+    # The query may be one to come, and the operator without stake: only what was taken counts.
+    lost: uint256 = self._lost[shard.query_id][shard.shard][signer]
     stake: uint256 = self._limits().seat_stake
-    taken: uint256 = extcall VAULT.slash(operator, stake, msg.sender, stake)
+    assert lost < stake, "court: convicted before"
+
+    taken: uint256 = extcall VAULT.slash(operator, stake - lost, msg.sender, stake - lost)
+    self._lost[shard.query_id][shard.shard][signer] = lost + taken
 
     log IDisputeCourt.EquivocationShown(
         operator=operator,
@@ -184,11 +187,14 @@ def open_challenge(
     shard: uint256,
     members: DynArray[address, MAX_SIGNERS],
     version: IDisputeCourt.Version,
+    view: IDisputeCourt.View,
 ) -> uint256:
     """
     @notice Claims that a shard's output is wrong; see `IDisputeCourt`.
     """
-    challenge: IDisputeCourt.Challenge = self._challenge(query, outcome, shard, members, version)
+    challenge: IDisputeCourt.Challenge = self._challenge(
+        query, outcome, shard, members, version, view
+    )
     limits: IProtocolParameters.RequestLimits = self._limits()
     challenge.bond = limits.seat_stake * limits.challenger_bond_bps // BPS
     self.bonds_owed += challenge.bond
@@ -215,7 +221,9 @@ def show_fault(
     """
     @notice Opens a challenge by a proof of another output; see `IDisputeCourt`.
     """
-    challenge: IDisputeCourt.Challenge = self._challenge(query, outcome, shard, members, version)
+    challenge: IDisputeCourt.Challenge = self._challenge(
+        query, outcome, shard, members, version, empty(IDisputeCourt.View)
+    )
     assert not self._disputes[query.query_id][shard].is_fault_shown, "court: fault shown before"
     self._disputes[query.query_id][shard].is_fault_shown = True
     self._check_fault(query.version_id, challenge.charge, input, output, proof)
@@ -390,7 +398,7 @@ def is_convicted(query_id: uint256, shard: uint256, signer: address) -> bool:
     """
     @notice Whether a signer was convicted; see `IDisputeCourt`.
     """
-    return self._convicted[query_id][shard][signer]
+    return self._lost[query_id][shard][signer] != 0
 
 
 @external
@@ -494,9 +502,9 @@ def _challenge(
     shard: uint256,
     members: DynArray[address, MAX_SIGNERS],
     version: IDisputeCourt.Version,
+    view: IDisputeCourt.View,
 ) -> IDisputeCourt.Challenge:
     # What the caller challenges, but for a bond.
-    assert query.privacy == IQueryMarket.Privacy.OPEN, "court: not an open query"
     assert staticcall MARKET.verify_outcome(query, outcome), "court: another outcome"
     assert shard < query.shards, "court: no such shard"
     settled: IQueryMarket.ShardOutcome = outcome.shards[shard]
@@ -507,6 +515,11 @@ def _challenge(
     in_digest: bytes32 = query.input_digest
     if shard != 0:
         in_digest = outcome.shards[shard - 1].out_digest
+    if query.privacy == IQueryMarket.Privacy.SEALED:
+        # Only who holds the content key can tell: the client, its committee, whom it lets see.
+        shown: bytes32 = tensor_digest.blinded(view.in_digest, view.blind)
+        assert shown == in_digest, "court: no view of the query"
+        in_digest = view.in_digest
     rules: IProtocolParameters.QueryParameters = query_terms.rules(query)
     limits: IProtocolParameters.RequestLimits = self._limits()
     return IDisputeCourt.Challenge(
@@ -751,20 +764,22 @@ def _slash_all(challenge: IDisputeCourt.Challenge, kept: uint256) -> uint256:
 def _slash_seat(
     challenge: IDisputeCourt.Challenge, signer: address, owed: uint256
 ) -> (uint256, uint256):
-    # Takes one seat's stake, once for a shard of a query. Half of it is rewards: what is owed to
-    # the requester first, the rest to the challenger. Returns what each of them got.
+    # Takes what is left of one seat's stake for a shard of a query. Half of it is rewards: what is
+    # owed to the requester first, the rest to the challenger. Returns what each of them got.
     shard: uint256 = challenge.charge.shard
-    if self._convicted[challenge.query_id][shard][signer]:
+    lost: uint256 = self._lost[challenge.query_id][shard][signer]
+    if lost >= challenge.seat_stake:
         return 0, 0
-    self._convicted[challenge.query_id][shard][signer] = True
 
+    due: uint256 = challenge.seat_stake - lost
     operator: address = staticcall VAULT.operator_of(signer)
-    back: uint256 = min(owed, challenge.seat_stake // 2)
+    back: uint256 = min(owed, due // 2)
     repaid: uint256 = 0
     if back != 0:
         repaid = extcall VAULT.slash(operator, 2 * back, challenge.requester, back)
-    rest: uint256 = challenge.seat_stake - 2 * back
+    rest: uint256 = due - 2 * back
     taken: uint256 = extcall VAULT.slash(operator, rest, challenge.challenger, rest)
+    self._lost[challenge.query_id][shard][signer] = lost + repaid + taken
     log IDisputeCourt.SignerConvicted(
         challenge_id=challenge.challenge_id,
         signer=signer,

@@ -22,7 +22,6 @@ from nesa.chain.disputes import Challenge
 from nesa.chain.logs import Cursor, LogReader, ReadPolicy
 from nesa.chain.sender import Sender, SendPolicy
 from nesa.models.disputes.game import Side
-from nesa.models.judging import Witness
 from nesa.privacy.envelopes import Deployment as EnvelopeDeployment
 from nesa.privacy.envelopes import ReplayWindow, open_envelope
 from nesa.protocol.errors import (
@@ -41,7 +40,7 @@ from nesa_miner.convicting import kept_equivocations
 from nesa_miner.disputes.courtroom import Courtroom
 from nesa_miner.disputes.duties import Standpoint
 from nesa_miner.disputes.equivocating import Equivocators
-from nesa_miner.disputes.inputs import kept_inputs, witness_of
+from nesa_miner.disputes.inputs import Recomputed, kept_inputs, recompute
 from nesa_miner.disputes.litigation import Litigation
 from nesa_miner.disputes.observability import DisputeMetrics
 from nesa_miner.engine import Engine
@@ -56,6 +55,7 @@ from nesa_miner.surroundings import ReadCommittees, Surroundings, WitnessLibrary
 from nesa_miner.tasks import TaskPool
 from nesa_miner.transport.http import HttpServer, Limits, MessagesEndpoint
 from nesa_miner.warming import WarmUp
+from nesa_miner.work import Task
 
 TICK_SECONDS: Final = 0.02
 OUTAGE_SECONDS: Final = 1.0
@@ -248,18 +248,18 @@ def _sender(settings: MinerSettings, identity: Identity, connection: Connection)
 def _defence(around: Surroundings, library: WitnessLibrary, room: Courtroom) -> Litigation:
     """The defence of what this miner signed."""
 
-    async def recompute(challenge: Challenge) -> Witness:
-        asked = await room.history(challenge.query_id)
-        digest = Digest(challenge.charge.in_digest)
-        kept = kept_inputs(around.journal, challenge.query_id, digest)
-        sent = asked.requested.input
-        return await witness_of(library, asked.query, sent, challenge.charge, list(kept))
+    async def compute_again(challenge: Challenge) -> Recomputed:
+        asked, charge = await room.history(challenge.query_id), challenge.charge
+        task = Task(asked.query, charge.shard, around.content_key(asked.query))
+        in_digest = task.signed(charge.shard, Digest(charge.in_digest))
+        kept = kept_inputs(around.journal, challenge.query_id, in_digest)
+        return await recompute(library, task, asked.requested.input, charge, list(kept))
 
     return Litigation(
         Standpoint(Side.DEFENDER, around.identity.address),
         around.journal.court_log,
         room,
-        recompute,
+        compute_again,
         around.spawn,
         around.clock,
         DisputeMetrics(around.metrics.registry, "nesa_miner"),

@@ -43,8 +43,8 @@ class Retries(Generic[Key]):
             self.spawn(self._try(key, work))
 
     def put_off(self, key: Key, seconds: float) -> None:
-        """Start nothing for `key` for a while."""
-        self._retry_at[key] = self.clock() + seconds
+        """Start nothing for `key` for a while, or for longer where that was said before."""
+        self._retry_at[key] = max(self._retry_at.get(key, 0.0), self.clock() + seconds)
 
     def keep_only(self, due: Container[Key]) -> None:
         """Forget the pauses of everything that is not due any more."""

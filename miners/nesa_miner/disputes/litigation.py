@@ -18,7 +18,6 @@ from nesa.chain.disputes import Challenge
 from nesa.chain.events import ChainEvent, ChallengeEnded, ChallengeOpened, GameEnded, Moved
 from nesa.models.disputes.game import MOST_MOVES, Side
 from nesa.models.disputes.parties import Challenger, Defender
-from nesa.models.judging import Witness
 from nesa.protocol.errors import NesaError, Unavailable
 from nesa.protocol.ids import Address, Seconds, Timestamp
 from nesa_miner.disputes.court_log import CourtLog
@@ -42,6 +41,7 @@ from nesa_miner.disputes.duties import (
     defence_begins,
     duties,
 )
+from nesa_miner.disputes.inputs import Recomputed
 from nesa_miner.disputes.observability import DisputeMetrics
 from nesa_miner.disputes.playing import (
     Accuse,
@@ -62,10 +62,12 @@ WEI: Final = 10**18
 KEPT_SECONDS: Final = 86_400
 """How long a challenge that ended stays in the journal, for a reorganisation to undo its end."""
 
+LONG_AGO: Final = Timestamp(0)
+
 log = structlog.get_logger("nesa_miner")
 
-Recompute = Callable[[Challenge], Awaitable[Witness]]
-"""All values of a challenged shard, by the definition of its table."""
+Recompute = Callable[[Challenge], Awaitable[Recomputed]]
+"""What a challenged shard gives by the definition of its table."""
 
 
 def longest_end(challenge: Challenge) -> Timestamp:
@@ -90,10 +92,10 @@ class Litigation:
     metrics: DisputeMetrics
     docket: Docket = field(default_factory=lambda: EMPTY)
     indefensible: set[int] = field(default_factory=set)
-    _now: Timestamp = Timestamp(0)
+    _now: Timestamp = LONG_AGO
     _stored: Docket | None = None
     _windows: dict[int, Seconds] = field(default_factory=dict)
-    _witnesses: Once[tuple[int, int], Witness] = field(default_factory=Once)
+    _recomputed: Once[tuple[int, int], Recomputed] = field(default_factory=Once)
     _defenders: dict[int, Defender] = field(default_factory=dict)
     _challengers: dict[tuple[int, Address], Challenger] = field(default_factory=dict)
     _retries: Retries[Duty] = field(init=False)
@@ -134,7 +136,7 @@ class Litigation:
         is_open = {one.challenge.challenge_id for one in mine if one.ending is None}
         self.metrics.open.set(len(is_open))
         outputs = {self.docket[number].challenge.output for number in is_open}
-        self._witnesses.forget(lambda output: output not in outputs)
+        self._recomputed.forget(lambda output: output not in outputs)
         self._windows = {key: one for key, one in self._windows.items() if key in is_open}
         self._defenders = {key: one for key, one in self._defenders.items() if key in is_open}
         self._challengers = {
@@ -230,7 +232,7 @@ class Litigation:
         number = challenge.challenge_id
         if number not in self._windows:
             asked = await self.room.history(challenge.query_id)
-            self._windows[number] = asked.query.rules.defence_window
+            self._windows[number] = Seconds(asked.query.rules.defence_window)
         return self._windows[number]
 
     async def _reply(self, challenge: Challenge, signer: Address, moves: Sequence[bytes]) -> None:
@@ -258,8 +260,8 @@ class Litigation:
             return await asyncio.to_thread(defenders_move, defender, challenge.charge, moves)
         key = (challenge.challenge_id, signer)
         if key not in self._challengers:
-            witness = await self._witness(challenge)
-            self._challengers[key] = Challenger(witness, challenge.charge.shard)
+            ours = await self._ours(challenge)
+            self._challengers[key] = Challenger(ours.witness, challenge.charge.shard)
         challenger = self._challengers[key]
         return await asyncio.to_thread(challengers_move, challenger, challenge.charge, moves)
 
@@ -284,12 +286,13 @@ class Litigation:
     async def _defender(self, challenge: Challenge) -> Defender:
         number = challenge.challenge_id
         if number not in self._defenders:
-            witness = await self._witness(challenge)
-            self._defenders[number] = Defender(witness, challenge.charge.shard)
+            ours = await self._ours(challenge)
+            shard = challenge.charge.shard
+            self._defenders[number] = Defender(ours.witness, shard, ours.blind)
         return self._defenders[number]
 
-    async def _witness(self, challenge: Challenge) -> Witness:
-        return await self._witnesses.get(challenge.output, lambda: self.recompute(challenge))
+    async def _ours(self, challenge: Challenge) -> Recomputed:
+        return await self._recomputed.get(challenge.output, lambda: self.recompute(challenge))
 
     def _give_up(self, challenge: Challenge, why: str) -> None:
         """Nothing more is moved in a challenge; somebody should look into it."""

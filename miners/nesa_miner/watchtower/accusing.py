@@ -11,7 +11,7 @@ import structlog
 from nesa.chain.committees import drawn_committees
 from nesa.chain.connection import Connection
 from nesa.chain.contracts import Contracts
-from nesa.chain.court import Accused
+from nesa.chain.court import NO_VIEW, Accused, View
 from nesa.chain.disputes import ShownVersion, challenge_evidence
 from nesa.chain.history import QueryHistory, challenges_by
 from nesa.models.disputes.traces import Charge
@@ -61,8 +61,12 @@ class Accuser:
     _proofs: dict[Output, FaultProof] = field(default_factory=dict)
     _unprovable: set[Output] = field(default_factory=set)
 
-    async def accuse(self, history: QueryHistory, shard: int, docket: Docket) -> bool:
+    async def accuse(
+        self, history: QueryHistory, shard: int, docket: Docket, view: View = NO_VIEW
+    ) -> bool:
         """Announce a challenge, or when that was done in an earlier block, open it.
+
+        `view` is what a sealed query needs of the shard's input.
 
         Returns whether it is open now; otherwise call again.
 
@@ -86,16 +90,18 @@ class Accuser:
             if not await self.room.has_announced(evidence):
                 return False
             if not await self._is_open(accused):
-                await self._open(accused, bond, proof)
+                await self._open(accused, view, bond, proof)
         self._proofs.pop(output, None)
         return True
 
-    async def _open(self, accused: Accused, bond: Amount, proof: FaultProof | None) -> None:
+    async def _open(
+        self, accused: Accused, view: View, bond: Amount, proof: FaultProof | None
+    ) -> None:
         output = (accused.query.query_id, accused.shard)
         court = self.room.court
         if proof is None:
             await self._approve(bond)
-            await self.room.send(court.open_challenge(accused), again=False)
+            await self.room.send(court.open_challenge(accused, view), again=False)
             self._on_the_way[output] = bond
         else:
             call = court.show_fault(accused, proof.given, proof.computed, proof.proof)

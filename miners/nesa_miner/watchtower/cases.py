@@ -37,7 +37,12 @@ class Unseen:
     why: str
 
 
-Verdict: TypeAlias = Right | Wrong | Unseen
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """Nobody granted the view of the query yet; a grant may come while the windows are open."""
+
+
+Verdict: TypeAlias = Right | Wrong | Unseen | Sealed
 
 
 @dataclass(frozen=True, slots=True)

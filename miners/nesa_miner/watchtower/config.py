@@ -33,6 +33,8 @@ class WatchSettings(FileSettings):
     port: int = Field(ge=1, le=65535)
     stores: tuple[str, ...] = ()
     keystore: Path = Path("keys/challenger.json")
+    view_key: Path = Path("keys/view.json")
+    grants: Path = Path("grants")
     journal: Path = Path("journal.sqlite")
     files: Path = Path("files")
     proving_cache: Path = Path("proving")

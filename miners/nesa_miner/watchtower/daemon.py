@@ -11,6 +11,7 @@ from typing import Final
 
 import structlog
 from aiohttp import ClientSession, DummyCookieJar, web
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from eth_account.signers.local import LocalAccount
 from prometheus_client import generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
@@ -21,26 +22,26 @@ from nesa.chain.disputes import Challenge
 from nesa.chain.logs import Cursor, LogReader, ReadPolicy
 from nesa.chain.sender import Sender, SendPolicy
 from nesa.models.disputes.game import Side
-from nesa.models.judging import Witness
 from nesa.protocol.errors import Unavailable
 from nesa.protocol.ids import ONE_NES, Address, Amount
 from nesa_miner.disputes.courtroom import Courtroom
 from nesa_miner.disputes.duties import Standpoint
 from nesa_miner.disputes.equivocating import Equivocators
-from nesa_miner.disputes.inputs import witness_of
+from nesa_miner.disputes.inputs import Recomputed, recompute
 from nesa_miner.disputes.litigation import Litigation
 from nesa_miner.shards import open_library
-from nesa_miner.surroundings import WitnessLibrary
 from nesa_miner.tasks import TaskPool
 from nesa_miner.transport.http import HttpServer
 from nesa_miner.watchtower.accusing import Accuser, Means
 from nesa_miner.watchtower.config import WatchSettings
 from nesa_miner.watchtower.evicting import Evictions
+from nesa_miner.watchtower.grants import GrantFolder
 from nesa_miner.watchtower.journal import WatchJournal, journal_identity
 from nesa_miner.watchtower.observability import WatchMetrics
 from nesa_miner.watchtower.proving import FaultProver, ProvingLibrary
 from nesa_miner.watchtower.statements import Gatherer, HttpMembers, Members
 from nesa_miner.watchtower.tower import Tower
+from nesa_miner.work import Task
 
 TICK_SECONDS: Final = 0.2
 OUTAGE_SECONDS: Final = 1.0
@@ -50,8 +51,10 @@ WEI_PER_COIN: Final = 10**18
 log = structlog.get_logger("nesa_miner")
 
 
-async def run(folder: Path, settings: WatchSettings, account: LocalAccount) -> None:
-    """Run a watchtower until SIGTERM or SIGINT.
+async def run(
+    folder: Path, settings: WatchSettings, account: LocalAccount, view_key: X25519PrivateKey
+) -> None:
+    """Run a watchtower until SIGTERM or SIGINT; `view_key` opens what clients grant to it.
 
     Raises:
         Incompatible: another chain, deployment or journal than expected, or one without a court.
@@ -66,9 +69,12 @@ async def run(folder: Path, settings: WatchSettings, account: LocalAccount) -> N
         with contextlib.closing(journal):
             library = open_library(folder, settings, connection)
             tasks = TaskPool()
+            grants = GrantFolder(
+                folder / settings.grants, view_key, deployment.chain_id, deployment.market
+            )
             async with ClientSession(cookie_jar=DummyCookieJar()) as session:
-                members = HttpMembers(session)
-                tower = assembled(settings, account, connection, journal, library, members, tasks)
+                sources = Sources(library, HttpMembers(session), grants)
+                tower = assembled(settings, account, connection, journal, sources, tasks)
                 await Watchtower(settings, connection, tower).run(tasks)
 
 
@@ -151,13 +157,21 @@ class Watchtower:
         return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
 
 
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where a watchtower reads besides the chain."""
+
+    library: ProvingLibrary
+    members: Members
+    grants: GrantFolder
+
+
 def assembled(
     settings: WatchSettings,
     account: LocalAccount,
     connection: Connection,
     journal: WatchJournal,
-    library: ProvingLibrary,
-    members: Members,
+    sources: Sources,
     tasks: TaskPool,
 ) -> Tower:
     """A tower with its one sender.
@@ -168,15 +182,16 @@ def assembled(
     policy = SendPolicy(max_fee_per_gas=int(settings.max_fee_gwei * GWEI))
     room = Courtroom.open(connection, Sender(connection, account, policy))
     metrics, means, running = WatchMetrics(), _means(settings), (tasks.spawn, time.monotonic)
-    prover = FaultProver(library, tasks.spawn) if settings.fault_proofs else None
+    prover = FaultProver(sources.library, tasks.spawn) if settings.fault_proofs else None
     evictions = Evictions(room, journal.slashed, *running, metrics.evictions)
     return Tower(
         journal,
-        library,
+        sources.library,
         room.history,
-        Gatherer(connection, members).equivocations,
+        sources.grants.content_key,
+        Gatherer(connection, sources.members).equivocations,
         Accuser(room, means, prover),
-        _litigation(room, journal, library, metrics, tasks),
+        _litigation(room, journal, sources, metrics, tasks),
         Equivocators(
             room, journal.equivocations, *running, metrics.equivocations, means.wei_per_nes
         ),
@@ -190,22 +205,22 @@ def assembled(
 def _litigation(
     room: Courtroom,
     journal: WatchJournal,
-    library: WitnessLibrary,
+    sources: Sources,
     metrics: WatchMetrics,
     tasks: TaskPool,
 ) -> Litigation:
     """The challenges that this watchtower plays."""
 
-    async def recompute(challenge: Challenge) -> Witness:
-        asked = await room.history(challenge.query_id)
-        sent = asked.requested.input
-        return await witness_of(library, asked.query, sent, challenge.charge)
+    async def compute_again(challenge: Challenge) -> Recomputed:
+        asked, charge = await room.history(challenge.query_id), challenge.charge
+        task = Task(asked.query, charge.shard, sources.grants.content_key(asked.query))
+        return await recompute(sources.library, task, asked.requested.input, charge)
 
     return Litigation(
         Standpoint(Side.CHALLENGER, room.sender.address),
         journal.court_log,
         room,
-        recompute,
+        compute_again,
         tasks.spawn,
         time.monotonic,
         metrics.disputes,

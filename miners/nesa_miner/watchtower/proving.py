@@ -11,12 +11,13 @@ from nesa.models.disputes.traces import Charge
 from nesa.models.proving.prover import Prover
 from nesa.protocol.errors import NesaError
 from nesa.protocol.ids import VersionId
-from nesa.protocol.queries import Query
+from nesa.protocol.queries import Privacy, Query
 from nesa.protocol.versions import ShardFacts
-from nesa_miner.disputes.inputs import outputs_of, witness_of
+from nesa_miner.disputes.inputs import outputs_of, recompute
 from nesa_miner.log_format import origin_of
 from nesa_miner.surroundings import WitnessLibrary
 from nesa_miner.tasks import Spawn
+from nesa_miner.work import Task
 
 MOST_BYTES: Final = 512
 """Of an input or an output that the court takes a proof of."""
@@ -69,7 +70,7 @@ class FaultProver:
         A proof that fails is none: a bond opens the same challenge.
         """
         try:
-            if not await self._can_prove(query.version_id, charge.shard):
+            if not await self._can_prove(query, charge.shard):
                 return None
             return await self._proved(query, sent, charge)
         except NesaError as error:
@@ -78,15 +79,17 @@ class FaultProver:
             )
             return None
 
-    async def _can_prove(self, version_id: VersionId, shard: int) -> bool:
-        facts = await self.library.facts(version_id, shard)
+    async def _can_prove(self, query: Query, shard: int) -> bool:
+        facts = await self.library.facts(query.version_id, shard)
         edges = (*facts.input_edges, *facts.output_edges)
         is_short = len(edges) == 2 and max(edge.nbytes for edge in edges) <= MOST_BYTES
-        is_provable = any(facts.circuit_digest) and is_short
-        return is_provable and await self.library.has_keys(version_id, shard)
+        is_open = query.privacy is Privacy.OPEN  # a proof would show the input
+        is_provable = is_open and is_short and any(facts.circuit_digest)
+        return is_provable and await self.library.has_keys(query.version_id, shard)
 
     async def _proved(self, query: Query, sent: bytes, charge: Charge) -> FaultProof:
-        witness = await witness_of(self.library, query, sent, charge)
+        ours = await recompute(self.library, Task(query, charge.shard, None), sent, charge)
+        witness = ours.witness
         (given,) = map(witness.encoded, witness.table.shards[charge.shard].inputs)
         (computed,) = outputs_of(witness, charge.shard)
         prover = await self.library.prover(query.version_id, charge.shard)

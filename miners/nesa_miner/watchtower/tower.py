@@ -24,7 +24,7 @@ from nesa.protocol.errors import InvalidInput, Unavailable
 from nesa.protocol.faults import Equivocation
 from nesa.protocol.ids import ONE_NES, Address, QueryId, Timestamp, VersionId
 from nesa.protocol.outcomes import closing_time
-from nesa.protocol.queries import Outcome
+from nesa.protocol.queries import Outcome, Query
 from nesa_miner.applying import log_bytes
 from nesa_miner.disputes.equivocating import Equivocators
 from nesa_miner.disputes.litigation import Litigation
@@ -39,6 +39,7 @@ from nesa_miner.watchtower.cases import (
     Forget,
     Inspect,
     Right,
+    Sealed,
     Step,
     Unseen,
     Verdict,
@@ -48,7 +49,7 @@ from nesa_miner.watchtower.cases import (
     next_step,
 )
 from nesa_miner.watchtower.evicting import Evictions
-from nesa_miner.watchtower.inspecting import inspect
+from nesa_miner.watchtower.inspecting import inspect, view_of
 from nesa_miner.watchtower.journal import Checked, WatchJournal
 from nesa_miner.watchtower.observability import WatchMetrics
 
@@ -58,6 +59,9 @@ MOST_VERSIONS: Final = 4
 
 REST_SECONDS: Final = 0.5
 LONGEST_PAUSE: Final = 60.0
+GRANT_PAUSE: Final = 15.0
+"""Seconds after which it is looked again whether somebody granted the view of a sealed query."""
+
 LONGEST_WINDOW: Final = 30 * 86_400
 """Seconds for which an answer is under watch before its own windows are known."""
 
@@ -66,6 +70,8 @@ log = structlog.get_logger("nesa_miner")
 ReadHistory = Callable[[QueryId], Awaitable[QueryHistory]]
 ReadStatements = Callable[[QueryHistory], Awaitable[Sequence[tuple[Address, Equivocation]]]]
 """Who signed two outputs for an answer, as the chain and the members show it."""
+ReadContentKey = Callable[[Query], bytes | None]
+"""What opens a sealed query, None while nobody granted the view of it."""
 
 
 @dataclass(slots=True)
@@ -79,6 +85,7 @@ class Tower:
     journal: WatchJournal
     library: WitnessLibrary
     read_history: ReadHistory
+    content_key: ReadContentKey
     read_statements: ReadStatements
     accuser: Accuser
     disputes: Litigation
@@ -95,6 +102,7 @@ class Tower:
     _gate: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(INSPECTED_AT_ONCE))
     _versions: list[VersionId] = field(default_factory=list)
     _asked: set[bytes] = field(default_factory=set)
+    _sealed: set[bytes] = field(default_factory=set)
     _retries: Retries[bytes] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -198,12 +206,18 @@ class Tower:
                 assert_never(step)
 
     def _forget(self, case: Case) -> None:
-        self.journal.forget_case(case.log_key)
+        """The windows are over."""
+        with self.journal.transaction():
+            if case.log_key in self._sealed:
+                why = "nobody granted the view of it"
+                self.journal.keep_checked(Checked(case.query_id, "sealed", why, self.chain_time))
+            self.journal.forget_case(case.log_key)
         self._drop(case)
 
     def _drop(self, case: Case) -> None:
         self.cases.pop(case.log_key, None)
         self._asked.discard(case.log_key)
+        self._sealed.discard(case.log_key)
 
     async def _perform(self, case: Case, step: Inspect | Accuse) -> None:
         match step:
@@ -211,7 +225,9 @@ class Tower:
                 await self._inspect(case)
             case Accuse(shard):
                 history = await self._history(case)
-                await self.accuser.accuse(history, shard, self.disputes.docket)
+                content_key = self.content_key(history.query)
+                view = await view_of(history, shard, self.library, content_key)
+                await self.accuser.accuse(history, shard, self.disputes.docket, view)
 
     async def _inspect(self, case: Case) -> None:
         history = await self._history(case)
@@ -223,8 +239,9 @@ class Tower:
         await self._compare(case, history)
         if self.accuser.prover is not None:
             self.accuser.prover.prepare(history.query)
+        content_key = self.content_key(history.query)
         async with self._gate:
-            verdict = await inspect(history, outcome, self.library)
+            verdict = await inspect(history, outcome, self.library, content_key)
         self._used(history.query.version_id)
         if (current := self.cases.get(case.log_key)) is not None:
             self._note(current, verdict)
@@ -252,7 +269,10 @@ class Tower:
         self._versions = self._versions[-MOST_VERSIONS:]
 
     def _note(self, case: Case, verdict: Verdict) -> None:
-        """Keep what was found wrong, and let go of everything else."""
+        """Keep what was found wrong, or may be seen later, and let go of everything else."""
+        if isinstance(verdict, Sealed):
+            self._wait_for_grant(case)
+            return
         kind, why = type(verdict).__name__.lower(), _why(verdict)
         wrong = replace(case, wrong_shard=verdict.shard) if isinstance(verdict, Wrong) else None
         with self.journal.transaction():
@@ -269,6 +289,12 @@ class Tower:
         tell = log.warning if isinstance(verdict, Wrong) else log.info
         said = "not inspected" if isinstance(verdict, Unseen) else "inspected"
         tell(said, query=case.query_id, verdict=kind, **({"why": why} if why else {}))
+
+    def _wait_for_grant(self, case: Case) -> None:
+        if case.log_key not in self._sealed:
+            log.info("sealed, and nobody granted the view of it yet", query=case.query_id)
+        self._sealed.add(case.log_key)
+        self._retries.put_off(case.log_key, GRANT_PAUSE)
 
     def _keep(self, case: Case) -> None:
         if case.log_key in self.cases:
@@ -297,7 +323,7 @@ def _slashes(events: Sequence[ChainEvent]) -> bool:
     return any(isinstance(event, OperatorSlashed) for event in events)
 
 
-def _why(verdict: Verdict) -> str:
+def _why(verdict: Right | Wrong | Unseen) -> str:
     match verdict:
         case Right():
             return ""

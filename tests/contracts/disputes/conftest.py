@@ -4,6 +4,7 @@ import boa
 import pytest
 
 from tests.contracts.disputes.disputed import (
+    CONTENT_KEY,
     answer,
     ask,
     build_disputed_world,
@@ -68,3 +69,17 @@ def right(world, court, client, truth):
 def wrong(world, court, client, truth, lie):
     """A query whose first shard was answered wrongly."""
     return answer(world, court, ask(world, client, truth), lie)
+
+
+@pytest.fixture
+def sealed_right(world, court, client, truth):
+    """A sealed query that was answered rightly."""
+    query = ask(world, client, truth, content_key=CONTENT_KEY)
+    return answer(world, court, query, truth, content_key=CONTENT_KEY)
+
+
+@pytest.fixture
+def sealed_wrong(world, court, client, truth, lie):
+    """A sealed query whose first shard was answered wrongly."""
+    query = ask(world, client, truth, content_key=CONTENT_KEY)
+    return answer(world, court, query, lie, content_key=CONTENT_KEY)

@@ -15,6 +15,7 @@ from eth_utils.crypto import keccak
 from prometheus_client import CollectorRegistry
 
 from nesa.chain.connection import Block
+from nesa.chain.court import NO_VIEW, View
 from nesa.chain.events import (
     ChainEvent,
     ChallengeOpened,
@@ -30,7 +31,7 @@ from nesa.models.disputes.game import Side
 from nesa.protocol.errors import InvalidMessage, Unavailable
 from nesa.protocol.faults import Equivocation
 from nesa.protocol.ids import Address, Amount, BlockNumber, Digest, QueryId, Timestamp, VersionId
-from nesa.protocol.queries import CallbackResult, Privacy
+from nesa.protocol.queries import CallbackResult, Query
 from nesa_miner.disputes.duties import Standpoint
 from nesa_miner.disputes.equivocating import Equivocators
 from nesa_miner.disputes.litigation import Litigation
@@ -43,7 +44,15 @@ from nesa_miner.watchtower.tower import Tower
 from tests.miner.committee_network import DEPLOYMENT, log_key
 from tests.miner.disputes.memory_court import CHALLENGER, CLIENT, MemoryCourt, room_of
 from tests.miner.disputes.test_duties import FIRST
-from tests.miner.watchtower.test_inspecting import LIBRARY, REQUEST, outcome, true_digests
+from tests.miner.watchtower.test_inspecting import (
+    CONTENT_KEY,
+    LIBRARY,
+    REQUEST,
+    SEALED,
+    outcome,
+    sealed,
+    true_digests,
+)
 from tests.protocol.test_faults import said, twofold
 
 LIE = Digest(b"\1" * 32)
@@ -66,6 +75,8 @@ class Watch:
     convicted: list[Address] = field(default_factory=list)
     rewound: int = 0
     evicted: list[list[Address]] = field(default_factory=list)
+    views: list[View] = field(default_factory=list)
+    granted: dict[Query, bytes] = field(default_factory=dict)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
     now: float = 0.0
     tower: Tower = field(init=False)
@@ -92,8 +103,9 @@ class Watch:
             advance=lambda: None, reload=lambda: self.evicted.append(journal.slashed())
         )
         self.tower = Tower(
-            journal, LIBRARY, self.history, self.statements, cast(Accuser, accuser), disputes,
-            cast(Equivocators, equivocators), cast(Evictions, evictions), self.share,
+            journal, LIBRARY, self.history, self.granted.get, self.statements,
+            cast(Accuser, accuser), disputes, cast(Equivocators, equivocators),
+            cast(Evictions, evictions), self.share,
             self.spawn, self.clock, metrics, is_following=True,
         )  # fmt: skip
         self.tower.restart()
@@ -129,8 +141,11 @@ class Watch:
             raise Unavailable("the node does not answer")
         return self.histories[query_id]
 
-    async def accuse(self, history: QueryHistory, shard: int, _: object) -> bool:
+    async def accuse(
+        self, history: QueryHistory, shard: int, _: object, view: View = NO_VIEW
+    ) -> bool:
         self.accused.append((history.query.query_id, shard))
+        self.views.append(view)
         return True
 
     def tell(
@@ -268,6 +283,24 @@ async def test_an_overturned_query_is_over(watch: Watch) -> None:
     assert watch.tower.cases == {}
 
 
+async def test_a_sealed_lie_is_accused_once_its_client_grants_the_view(watch: Watch) -> None:
+    digests = await true_digests()
+    settled = sealed([digests[0], LIE])
+    settled = replace(settled, fulfilled_at=Timestamp(ANSWERED_AT))
+    told = QueryFulfilled(
+        log_key("sealed"), QueryId(1), CLIENT, CallbackResult.SKIPPED, b"", settled
+    )
+    watch.histories[1] = replace(SEALED, fulfilled=told)
+    watch.tell(told)
+    await watch.settle()
+    assert len(watch.tower.cases) == 1
+    assert watch.accused == []
+    watch.granted[SEALED.query] = CONTENT_KEY
+    await watch.settle()
+    assert set(watch.accused) == {(1, 1)}
+    assert watch.views[0].in_digest == digests[0]
+
+
 async def test_nothing_is_done_while_the_chain_is_still_read(watch: Watch) -> None:
     watch.tower.is_following = False
     watch.tell(await answer(watch, lie=True))
@@ -337,20 +370,6 @@ async def test_a_slash_is_remembered_unless_a_reorganisation_undid_it(watch: Wat
     watch.tell(undone=(slash,))
     assert watch.evicted == [[], [CLIENT], [CLIENT], []]
     assert watch.rewound == 3
-
-
-async def test_a_sealed_query_is_left_alone_and_that_is_said(
-    watch: Watch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    watch.tell(await answer(watch, lie=True))
-    query = replace(watch.histories[1].query, privacy=Privacy.SEALED)
-    watch.histories[1] = replace(watch.histories[1], query=query)
-    await watch.settle()
-    assert watch.accused == []
-    assert watch.tower.cases == {}
-    assert "its privacy is SEALED" in capsys.readouterr().out
-    (checked,) = watch.tower.journal.checked(5)
-    assert (checked.verdict, checked.why) == ("unseen", "its privacy is SEALED")
 
 
 async def test_the_summary_says_what_was_checked_and_found(watch: Watch) -> None:
