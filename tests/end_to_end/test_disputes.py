@@ -40,6 +40,7 @@ from nesa.privacy.grants import encode_grant
 from nesa.protocol.ids import ONE_NES, Address, Amount, QueryId
 from nesa_miner.disputes.courtroom import Courtroom
 from nesa_miner.watchtower.accusing import Accuser, Means
+from nesa_miner.watchtower.config import read_settings, write_settings
 from tests.end_to_end.processes import Observer
 from tests.end_to_end.test_queries import is_right
 
@@ -111,13 +112,19 @@ async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 60.0)
 
 
 @contextlib.asynccontextmanager
-async def watching(devnet: Devnet, client: Client) -> AsyncIterator[Operator]:
-    """A watchtower that looks at every answer."""
+async def watching(
+    devnet: Devnet, client: Client, *words: str, nes: int = BONDS
+) -> AsyncIterator[Operator]:
+    """A watchtower that looks at every answer, made with these words of `init`."""
     name = f"watchtower-{time.monotonic_ns()}"
-    founded = await devnet.founder.found_watchtower(name)
+    founded = await devnet.founder.found_watchtower(name, *words)
+    # The tests after this one need those seats as well, though they have no stake any more.
+    kept = read_settings(founded.folder).model_copy(update={"evict": False})
+    write_settings(founded.folder, kept)
     await devnet.foundation.chain.give_coins(founded.owner)
     deployer = devnet.foundation.people.deployer
-    await hand_out(client.connection, deployer, [(founded.owner, BONDS)])
+    if nes:
+        await hand_out(client.connection, deployer, [(founded.owner, Amount(nes))])
     await devnet.founder.start(founded)
     await wait_until_ready([founded], devnet.supervisor)
     yield founded
@@ -324,6 +331,58 @@ async def test_honest_signers_stand_against_a_sham_challenge_though_one_dies(
 
     await until(is_withdrawn)
     assert await dispute.status() is QueryStatus.FULFILLED
+
+
+@pytest.mark.deep
+async def test_an_owner_defends_what_a_lost_signer_key_signed(
+    client: Client, devnet: Devnet, observer: Observer, model: Model, question: Question
+) -> None:
+    """All signers of the shard are gone; one of their owners defends with its own account."""
+    submitted = await client.submit(model, question.features)
+    assert is_right(await client.result(submitted), question)
+    dispute = Dispute(client, submitted.query_id)
+    signers = devnet.miners[1::2]
+    for operator in signers:
+        await observer.kill(operator)
+    await devnet.foundation.chain.give_coins(signers[0].owner)
+    name = await devnet.founder.start_defence(signers[0])
+    challenge = await sham_challenge(client, devnet, submitted.query_id)
+    await until(lambda: _reached(dispute, Moved, 1))
+    await devnet.supervisor.kill(name)
+    await devnet.founder.start_defence(signers[0])
+    await dispute.pass_time(challenge.move_window + 1)
+    await until(lambda: _ended(dispute, Ending.STANDING))
+    assert await dispute.results() == [GameResult.WON]
+    assert await dispute.status() is QueryStatus.FULFILLED
+    await devnet.supervisor.stop(name)
+
+
+@pytest.mark.deep
+async def test_a_lie_that_can_be_proved_is_challenged_without_a_bond(
+    client: Client, devnet: Devnet, model: Model, question: Question
+) -> None:
+    """The watchtower has no NES at all; its proof opens, and its moves convict who defends."""
+    async with watching(devnet, client, "--fault-proofs", nes=0) as tower:
+        prepared = await client.submit(model, question.features)
+        assert is_right(await client.result(prepared), question)
+
+        async def has_keys() -> bool:
+            return "proving keys are ready" in devnet.layout.log(tower.name).read_text()
+
+        await until(has_keys, 240)
+        submitted, _ = await lied_to(client, devnet, model, question, 0, defends=True)
+        dispute = Dispute(client, submitted.query_id)
+        await until(lambda: _reached(dispute, ChallengeOpened, 1), 120)
+        assert (await dispute.challenge()).bond == 0
+        await until(lambda: _reached(dispute, SignerConvicted, 3), 120)
+        assert set(await dispute.results()) == {GameResult.LOST_BY_FACT}
+        await dispute.pass_time(61)
+        await until(lambda: _ended(dispute, Ending.FALLEN))
+
+        async def is_paid() -> bool:
+            return await dispute.balance(tower.owner) > 0
+
+        await until(is_paid)
 
 
 async def sham_challenge(client: Client, devnet: Devnet, query_id: QueryId) -> Challenge:

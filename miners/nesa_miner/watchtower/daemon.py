@@ -19,16 +19,15 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from nesa.chain.connection import Connection
 from nesa.chain.deployment import Deployment
 from nesa.chain.disputes import Challenge
-from nesa.chain.logs import Cursor, LogReader, ReadPolicy
 from nesa.chain.sender import Sender, SendPolicy
 from nesa.models.disputes.game import Side
-from nesa.protocol.errors import Unavailable
 from nesa.protocol.ids import ONE_NES, Address, Amount
 from nesa_miner.disputes.courtroom import Courtroom
 from nesa_miner.disputes.duties import Standpoint
 from nesa_miner.disputes.equivocating import Equivocators
 from nesa_miner.disputes.inputs import Recomputed, recompute
 from nesa_miner.disputes.litigation import Litigation
+from nesa_miner.reading import batches
 from nesa_miner.shards import open_library
 from nesa_miner.tasks import TaskPool
 from nesa_miner.transport.http import HttpServer
@@ -44,7 +43,6 @@ from nesa_miner.watchtower.tower import Tower
 from nesa_miner.work import Task
 
 TICK_SECONDS: Final = 0.2
-OUTAGE_SECONDS: Final = 1.0
 GWEI: Final = 10**9
 WEI_PER_COIN: Final = 10**18
 
@@ -101,26 +99,15 @@ class Watchtower:
 
     async def follow(self) -> None:
         """Read the chain for ever; what cannot be read now is read later."""
-        tower, policy = self.tower, ReadPolicy(self.settings.confirmations)
-        reader = LogReader(self.connection, policy)
-        stored = tower.journal.cursor()
-        cursor = Cursor.from_json(stored) if stored else await reader.start()
-        while True:
-            try:
-                batch = await reader.read(cursor)
-            except Unavailable as error:
-                tower.is_following = False
-                log.warning("the chain cannot be read", reason=str(error))
-                await asyncio.sleep(OUTAGE_SECONDS)
-                continue
-            cursor = batch.cursor
-            tower.metrics.reorgs.inc(len(batch.undone))
-            tower.metrics.head.set(cursor.tip.number)
-            tower.apply(batch)
-            tower.is_following = batch.is_caught_up
-            tower.advance()
-            if batch.is_caught_up:
-                await asyncio.sleep(self.settings.poll_seconds)
+        tower, settings = self.tower, self.settings
+        clocks = (settings.confirmations, settings.poll_seconds)
+        async for batch in batches(self.connection, tower.journal.cursor(), *clocks):
+            tower.is_following = batch is not None and batch.is_caught_up
+            if batch is not None:
+                tower.metrics.reorgs.inc(len(batch.undone))
+                tower.metrics.head.set(batch.cursor.tip.number)
+                tower.apply(batch)
+                tower.advance()
 
     async def tick(self) -> None:
         """Try again what was put off."""

@@ -133,6 +133,12 @@ class Founder:
             self._program(operator.name, operator.command, words, operator.folder)
         )
 
+    async def start_defence(self, operator: Operator) -> str:
+        """Have a miner's owner defend its signers; returns the name of the process."""
+        name, words = f"{operator.name}-owner", ["defend", "--dir", str(operator.folder)]
+        await self._supervisor.start(self._program(name, operator.command, words, operator.folder))
+        return name
+
     async def _run(
         self, name: str, command: str, words: Sequence[str], folder: Path
     ) -> Mapping[str, Any]:
