@@ -19,7 +19,12 @@ from nesa.chain.reports import reported_evidence
 from nesa.protocol.evidence import ShardEvidence
 from nesa.protocol.ids import Address, BlockNumber
 from nesa_miner.disputes.courtroom import Courtroom
-from nesa_miner.disputes.equivocating import Equivocators, Stored, turn_of
+from nesa_miner.disputes.equivocating import (
+    EQUIVOCATION_GAS,
+    Equivocators,
+    Stored,
+    turn_of,
+)
 from nesa_miner.seats import held_seats
 from nesa_miner.watchtower.evicting import Evictions
 from tests.miner.watchtower.answers import Answered, answered, gathering, room_of
@@ -141,6 +146,18 @@ async def test_a_member_that_signed_twice_loses_its_stake_to_who_shows_it(
     token = Contracts(connection).token
     assert await token.balance_of(room.sender.address, "latest") == shown.taken // 2
     assert shower.pending == {}
+    assert await gas_of(network, room.sender.address) < EQUIVOCATION_GAS
+
+
+async def gas_of(network: Network, account: Address) -> int:
+    """Gas of everything that an account sent."""
+    head, used = int(network.anvil.rpc("eth_blockNumber"), 16), 0
+    for number in range(head + 1):
+        for sent in network.anvil.rpc("eth_getBlockByNumber", hex(number), True)["transactions"]:
+            if sent["from"].lower() == account.lower():
+                receipt = network.anvil.rpc("eth_getTransactionReceipt", sent["hash"])
+                used += int(receipt["gasUsed"], 16)
+    return used
 
 
 async def test_a_kill_after_the_announcement_announces_nothing_twice(
