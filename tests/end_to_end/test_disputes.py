@@ -379,11 +379,6 @@ async def test_a_lie_that_can_be_proved_is_challenged_without_a_bond(
         await dispute.pass_time(61)
         await until(lambda: _ended(dispute, Ending.FALLEN))
 
-        async def is_paid() -> bool:
-            return await dispute.balance(tower.owner) > 0
-
-        await until(is_paid)
-
 
 async def sham_challenge(client: Client, devnet: Devnet, query_id: QueryId) -> Challenge:
     """Somebody challenges a right output and never plays."""
