@@ -63,7 +63,7 @@ class Equivocators:
     _retries: Retries[Convictable] = field(init=False)
 
     def __post_init__(self) -> None:
-        self._retries = Retries(self.spawn, self.clock, _tell, rest=1.0, longest=60.0)
+        self._retries = Retries(self.spawn, self.clock, _tell, rest=1.0, longest=600.0)
 
     def reload(self) -> None:
         """Take up what the journal holds, also what seemed done: the chain may have changed."""
@@ -99,6 +99,10 @@ class Equivocators:
         limits = await room.contracts.parameters.request_limits("latest")
         ledger = await room.contracts.vault.ledger(operator, "latest")
         reward = min(limits.seat_stake, ledger.stake) // 2
+        if not reward:
+            log.info("nothing to take", operator=operator, **key._asdict())
+            del self.pending[key]
+            return
         await require_gain(room, reward, EQUIVOCATION_GAS, self.wei_per_nes)
         if not await room.has_announced(equivocation_evidence(fault)):
             return

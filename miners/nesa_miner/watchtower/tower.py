@@ -20,7 +20,7 @@ from nesa.chain.events import (
 )
 from nesa.chain.history import QueryHistory
 from nesa.chain.logs import Batch, Cursor
-from nesa.protocol.errors import InvalidInput, Unavailable
+from nesa.protocol.errors import Unavailable
 from nesa.protocol.faults import Equivocation
 from nesa.protocol.ids import ONE_NES, Address, QueryId, Timestamp, VersionId
 from nesa.protocol.outcomes import closing_time
@@ -101,13 +101,17 @@ class Tower:
     _cursor: Cursor | None = None
     _gate: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(INSPECTED_AT_ONCE))
     _versions: list[VersionId] = field(default_factory=list)
-    _asked: set[bytes] = field(default_factory=set)
+    _compared: set[bytes] = field(default_factory=set)
+    _judged: set[bytes] = field(default_factory=set)
     _sealed: set[bytes] = field(default_factory=set)
     _retries: Retries[bytes] = field(init=False)
+    _comparisons: Retries[bytes] = field(init=False)
 
     def __post_init__(self) -> None:
-        tell, longest = self._put_off, LONGEST_PAUSE
-        self._retries = Retries(self.spawn, self.clock, tell, rest=REST_SECONDS, longest=longest)
+        self._retries, self._comparisons = (
+            Retries(self.spawn, self.clock, self._put_off, REST_SECONDS, LONGEST_PAUSE)
+            for _ in range(2)
+        )
 
     def restart(self) -> None:
         """Take up what the journal holds."""
@@ -152,7 +156,10 @@ class Tower:
             step = next_step(case, docket, me, self.chain_time)
             if step is not None:
                 self._start(case, step)
-        self._retries.keep_only(self.cases)
+            if case.log_key not in self._compared:
+                self._comparisons.start(case.log_key, partial(self._compare, case))
+        for tries in (self._retries, self._comparisons):
+            tries.keep_only(self.cases)
         self.disputes.advance(self.chain_time)
         self.equivocators.advance()
         if self.evictions is not None:
@@ -200,6 +207,8 @@ class Tower:
         match step:
             case Forget():
                 self._forget(case)
+            case Inspect() if case.log_key in self._judged:
+                pass  # it is right, and waits for the comparison of what was signed for it
             case Inspect() | Accuse():
                 self._retries.start(case.log_key, partial(self._perform, case, step))
             case _:
@@ -216,8 +225,8 @@ class Tower:
 
     def _drop(self, case: Case) -> None:
         self.cases.pop(case.log_key, None)
-        self._asked.discard(case.log_key)
-        self._sealed.discard(case.log_key)
+        for kept in (self._compared, self._judged, self._sealed):
+            kept.discard(case.log_key)
 
     async def _perform(self, case: Case, step: Inspect | Accuse) -> None:
         match step:
@@ -236,7 +245,6 @@ class Tower:
         if case.closes_at == unknown_end(outcome):
             closes_at = closing_time(history.query, outcome.fulfilled_at)
             self._keep(replace(case, closes_at=closes_at))
-        await self._compare(case, history)
         if self.accuser.prover is not None:
             self.accuser.prover.prepare(history.query)
         content_key = self.content_key(history.query)
@@ -246,20 +254,20 @@ class Tower:
         if (current := self.cases.get(case.log_key)) is not None:
             self._note(current, verdict)
 
-    async def _compare(self, case: Case, history: QueryHistory) -> None:
-        """Look, once, whether a member signed two outputs."""
-        if case.log_key in self._asked:
-            return
-        try:
-            found = await self.read_statements(history)
-        except InvalidInput as error:  # what is wrong with it is no reason not to inspect
-            log.warning("statements unreadable", query=case.query_id, reason=str(error))
-            found = ()
+    async def _compare(self, case: Case) -> None:
+        """Look, once, whether a member signed two outputs.
+
+        Members may be slow to show what they signed, so no inspection waits for it.
+        """
+        found = await self.read_statements(await self._history(case))
         for signer, fault in found:
             self.journal.keep_equivocation(signer, fault, self.chain_time)
             log.warning("equivocation", query=case.query_id, signer=signer)
             self.equivocators.add(signer, fault)
-        self._asked.add(case.log_key)
+        self._compared.add(case.log_key)
+        if case.log_key in self._judged:
+            self.journal.forget_case(case.log_key)
+            self._drop(case)
 
     def _used(self, version_id: VersionId) -> None:
         """Keep the versions that were asked last in memory, and let go of the others."""
@@ -269,22 +277,26 @@ class Tower:
         self._versions = self._versions[-MOST_VERSIONS:]
 
     def _note(self, case: Case, verdict: Verdict) -> None:
-        """Keep what was found wrong, or may be seen later, and let go of everything else."""
+        """Keep what was found wrong, or may be seen later; let go of everything else as soon as
+        what was signed for it has been compared."""
         if isinstance(verdict, Sealed):
             self._wait_for_grant(case)
             return
         kind, why = type(verdict).__name__.lower(), _why(verdict)
         wrong = replace(case, wrong_shard=verdict.shard) if isinstance(verdict, Wrong) else None
+        is_over = wrong is None and case.log_key in self._compared
         with self.journal.transaction():
             self.journal.keep_checked(Checked(case.query_id, kind, why, self.chain_time))
-            if wrong is None:
-                self.journal.forget_case(case.log_key)
-            else:
+            if wrong is not None:
                 self.journal.keep_case(wrong)
-        if wrong is None:
+            if is_over:
+                self.journal.forget_case(case.log_key)
+        if wrong is not None:
+            self.cases[case.log_key] = wrong
+        elif is_over:
             self._drop(case)
         else:
-            self.cases[case.log_key] = wrong
+            self._judged.add(case.log_key)
         self.metrics.inspected.labels(kind).inc()
         tell = log.warning if isinstance(verdict, Wrong) else log.info
         said = "not inspected" if isinstance(verdict, Unseen) else "inspected"

@@ -71,6 +71,7 @@ class Watch:
     accused: list[tuple[int, int]] = field(default_factory=list)
     twofold: list[tuple[Address, Equivocation]] = field(default_factory=list)
     unreadable: list[Exception] = field(default_factory=list)
+    gate: asyncio.Event | None = None
     compared: int = 0
     convicted: list[Address] = field(default_factory=list)
     rewound: int = 0
@@ -118,6 +119,8 @@ class Watch:
 
     async def statements(self, _: QueryHistory) -> list[tuple[Address, Equivocation]]:
         self.compared += 1
+        if self.gate is not None:
+            await self.gate.wait()
         if self.unreadable:
             raise self.unreadable.pop()
         return self.twofold
@@ -361,6 +364,21 @@ async def test_statements_that_nobody_can_read_keep_nothing_from_being_inspected
     assert watch.accused
 
 
+async def test_members_that_take_their_time_delay_no_challenge(watch: Watch) -> None:
+    watch.gate = asyncio.Event()
+    watch.tell(await answer(watch, lie=True), await answer(watch, lie=False, number=2))
+    for _ in range(40):
+        watch.now += 100
+        watch.tower.advance()
+        await asyncio.sleep(0.02)
+    assert set(watch.accused) == {(1, 1)}
+    assert watch.inspected("right") == 1
+    assert {case.query_id for case in watch.tower.cases.values()} == {1, 2}
+    watch.gate.set()
+    await watch.settle()
+    assert {case.query_id for case in watch.tower.journal.cases()} == {1}
+
+
 async def test_a_slash_is_remembered_unless_a_reorganisation_undid_it(watch: Watch) -> None:
     sums = (Amount(5), Amount(5), CHALLENGER, Amount(2), Amount(3))
     slash = OperatorSlashed(log_key("slash"), CLIENT, *sums)
@@ -384,17 +402,22 @@ async def test_the_summary_says_what_was_checked_and_found(watch: Watch) -> None
     ]
 
 
-async def test_a_full_disk_loses_no_case(watch: Watch) -> None:
-    watch.tell(await answer(watch, lie=True))
-    file = watch.tower.journal._file
+def about(query_id: int) -> Equivocation:
+    context = replace(TWICE.first.context, query_id=QueryId(query_id))
+    first, second = (replace(one, context=context) for one in (TWICE.first, TWICE.second))
+    return replace(TWICE, first=first, second=second)
+
+
+async def test_a_full_disk_loses_nothing_that_was_signed_twice(watch: Watch) -> None:
+    watch.tell(await answer(watch, lie=False))
+    file, faults = watch.tower.journal._file, [about(number) for number in range(1, 41)]
     pages = file.execute("PRAGMA page_count").fetchone()[0]
-    file.execute(f"PRAGMA max_page_count = {pages}")
-    long = [(CHALLENGER, replace(TWICE, first_set=TWICE.first_set * 50))]
-    watch.twofold = long
+    file.execute(f"PRAGMA max_page_count = {pages + 1}")
+    watch.twofold = [(CHALLENGER, fault) for fault in faults]
     await watch.settle()
-    assert watch.accused == []
-    assert [case.wrong_shard for case in watch.tower.cases.values()] == [None]
+    assert 0 < len(watch.tower.journal.equivocations()) < 40
+    assert len(watch.tower.cases) == 1
     file.execute("PRAGMA max_page_count = 1000000")
-    watch.twofold = []
     await watch.settle()
-    assert watch.accused
+    assert {fault for _, fault in watch.tower.journal.equivocations()} == set(faults)
+    assert watch.tower.cases == {}
