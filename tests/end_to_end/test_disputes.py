@@ -8,11 +8,13 @@ import json
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import pytest
 import pytest_asyncio
+from aiohttp import web
+from eth_keys.datatypes import PrivateKey
 
 from nesa import Client, Model, QueryStatus
 from nesa.chain.contracts import Contracts
@@ -28,7 +30,9 @@ from nesa.chain.events import (
     decode_event,
 )
 from nesa.chain.history import find_query
+from nesa.chain.keystore import load_keystore
 from nesa.chain.logs import LogWindow
+from nesa.chain.reports import reported_evidence
 from nesa.chain.sender import Sender
 from nesa.cli.demo.cast import Question
 from nesa.cli.demo.liar import replace_by_liar
@@ -37,10 +41,15 @@ from nesa.devnet.foundation import hand_out
 from nesa.devnet.network import Devnet
 from nesa.devnet.operators import Operator, wait_until_ready
 from nesa.privacy.grants import encode_grant
-from nesa.protocol.ids import ONE_NES, Address, Amount, QueryId
+from nesa.protocol.commitments import ShardContext, attestation_hash, commitment, sign_digest
+from nesa.protocol.evidence import ShardEvidence, encode_evidence
+from nesa.protocol.faults import statements_in
+from nesa.protocol.ids import ONE_NES, Address, Amount, Digest, QueryId
+from nesa.protocol.queries import SignedResult
 from nesa_miner.disputes.courtroom import Courtroom
 from nesa_miner.watchtower.accusing import Accuser, Means
 from nesa_miner.watchtower.config import read_settings, write_settings
+from nesa_miner.watchtower.statements import drawn_for
 from tests.end_to_end.processes import Observer
 from tests.end_to_end.test_queries import is_right
 
@@ -378,6 +387,69 @@ async def test_a_lie_that_can_be_proved_is_challenged_without_a_bond(
         assert set(await dispute.results()) == {GameResult.LOST_BY_FACT}
         await dispute.pass_time(61)
         await until(lambda: _ended(dispute, Ending.FALLEN))
+
+
+@pytest.mark.deep
+async def test_who_signed_two_outputs_is_convicted_by_what_one_member_shows(
+    client: Client, devnet: Devnet, observer: Observer, model: Model, question: Question
+) -> None:
+    """One statement is in the report on chain; the other one only a single member has seen."""
+    liar, witness = devnet.miners[6], devnet.miners[4]
+    submitted = await client.submit(model, question.features)
+    assert is_right(await client.result(submitted), question)
+    dispute = Dispute(client, submitted.query_id)
+    before = await dispute.stake(liar)
+    await observer.kill(witness)
+    second = await second_statement(client, submitted.query_id, liar)
+    async with showing(witness, second), watching(devnet, client):
+        await until(lambda: _has_lost(dispute, liar, before))
+    convicted = Court(client.connection, client.connection.deployment.court or Address(""))
+    assert await convicted.is_convicted(submitted.query_id, 0, liar.signer, "latest")
+
+
+async def second_statement(client: Client, query_id: QueryId, liar: Operator) -> ShardEvidence:
+    """Another output that the liar commits to and signs in a round of its own."""
+    history = await find_query(client.connection, query_id)
+    drawn = await drawn_for(client.connection, history)
+    members = [tuple(seat.signer for seat in seats) for seats in drawn.shards]
+    (_, honest), *_ = await reported_evidence(client.connection, history, members)
+    deployment, query = client.connection.deployment, history.query
+    ids = (deployment.chain_id, deployment.market, query_id, query.attempt, drawn.seed_hash)
+    context, output, salt = ShardContext(*ids, 0), Digest(b"\1" * 32), b"\7" * 32
+    place = members[0].index(liar.signer)
+    made = commitment(context, 7, liar.signer, honest.in_digest, output, salt)
+    result = SignedResult(place, salt, b"", b"")
+    entries = (made,) * len(members[0])
+    other = ShardEvidence(7, honest.in_digest, output, entries, (result,))
+    (said,) = statements_in(context, other)
+    signed = attestation_hash(context.chain_id, context.market, said.attestation)
+    password = liar.password_file.read_text().splitlines()[0]
+    key = PrivateKey(bytes(load_keystore(liar.folder / "keys/signer.json", password).key))
+    r, vs = sign_digest(key, signed)
+    return replace(other, results=(replace(result, r=r, vs=vs),))
+
+
+@contextlib.asynccontextmanager
+async def showing(witness: Operator, evidence: ShardEvidence) -> AsyncIterator[None]:
+    """Evidence of shard 0 where a miner that was killed used to answer."""
+
+    async def show(request: web.Request) -> web.Response:
+        is_asked = request.match_info["shard"] == "0"
+        return web.Response(body=encode_evidence(evidence), status=200 if is_asked else 404)
+
+    app = web.Application()
+    app.router.add_get("/v1/evidence/{query}/{attempt}/{shard}", show)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", witness.port).start()
+    try:
+        yield
+    finally:
+        await runner.cleanup()
+
+
+async def _has_lost(dispute: Dispute, operator: Operator, before: int) -> bool:
+    return await dispute.stake(operator) < before
 
 
 async def sham_challenge(client: Client, devnet: Devnet, query_id: QueryId) -> Challenge:

@@ -14,6 +14,7 @@ import pytest_asyncio
 from eth_utils.crypto import keccak
 from prometheus_client import CollectorRegistry
 
+from nesa.chain.anvil import free_port
 from nesa.chain.connection import Block
 from nesa.chain.court import NO_VIEW, View
 from nesa.chain.events import (
@@ -36,7 +37,11 @@ from nesa_miner.disputes.duties import Standpoint
 from nesa_miner.disputes.equivocating import Equivocators
 from nesa_miner.disputes.litigation import Litigation
 from nesa_miner.disputes.observability import DisputeMetrics
+from nesa_miner.status import ask_running
+from nesa_miner.transport.http import HttpServer
 from nesa_miner.watchtower.accusing import Accuser
+from nesa_miner.watchtower.config import WatchSettings
+from nesa_miner.watchtower.daemon import Watchtower
 from nesa_miner.watchtower.evicting import Evictions
 from nesa_miner.watchtower.journal import WatchJournal
 from nesa_miner.watchtower.observability import WatchMetrics
@@ -400,6 +405,23 @@ async def test_the_summary_says_what_was_checked_and_found(watch: Watch) -> None
         {"query_id": 2, "verdict": "right", "why": "", "at": ANSWERED_AT},
         {"query_id": 1, "verdict": "wrong", "why": "shard 1", "at": ANSWERED_AT},
     ]
+
+
+async def test_a_running_watchtower_is_asked_for_its_status(watch: Watch) -> None:
+    watch.tell(await answer(watch, lie=True))
+    await watch.settle()
+    url, deployment = "http://127.0.0.1:1", Path("deployment.json")
+    settings = WatchSettings(rpc_url=url, deployment=deployment, port=free_port())
+    routes = Watchtower(settings, cast(Any, None), watch.tower).routes()
+    server = HttpServer(routes, settings.host, settings.port)
+    await server.start()
+    try:
+        said_ = await ask_running(settings.host, settings.port, "watchtower", "watching")
+    finally:
+        await server.close()
+    assert (said_["account"], said_["checked"]) == (CHALLENGER, {"wrong": 1})
+    with pytest.raises(Unavailable, match="no watchtower answers"):
+        await ask_running(settings.host, settings.port, "watchtower", "watching")
 
 
 def about(query_id: int) -> Equivocation:
