@@ -24,6 +24,8 @@ from nesa_miner.disputes.duties import (
     defence_begins,
     duties,
 )
+from scripts.deployment.economies import ENVIRONMENTS
+from scripts.deployment.profiles import DEVNET, PUBLIC, Profile
 from tests.miner.disputes.memory_court import CHALLENGER, CLIENT, signer
 
 KEY = LogKey(BlockNumber(1), 0, Digest(keccak(text="log")), Digest(keccak(text="log")))
@@ -168,6 +170,15 @@ def test_nobody_waits_for_longer_than_a_third_of_its_time(window: int, move_wind
     waited = begins(3, window, move_window)
     assert min(waited) == 0
     assert 3 * max(waited) <= window
+
+
+@pytest.mark.parametrize("profile", [DEVNET, PUBLIC])
+def test_who_waited_may_still_be_away_as_long_as_operators_are(profile: Profile) -> None:
+    """What is left of the window keeps `defences_outlast_absence` of docs/economics.md."""
+    clocks = profile.query
+    waited = max(begins(3, clocks.defence_window, clocks.move_window))
+    away = ENVIRONMENTS[profile.name].absence_seconds
+    assert clocks.defence_window - waited >= clocks.move_window + away
 
 
 def test_everybody_defends_at_once_where_no_turn_fits() -> None:
