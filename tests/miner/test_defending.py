@@ -19,10 +19,7 @@ from nesa_miner.at_rest import AtRest
 from nesa_miner.defending import kept_work
 from nesa_miner.journal import Journal, journal_identity
 from nesa_miner.registrations import signers_of
-from tests.oracle.conftest import built, connection, network
 from tests.oracle.network import Network, operator_key
-
-__all__ = ["built", "connection", "network"]
 
 
 async def test_every_signer_of_an_operator_is_found(
