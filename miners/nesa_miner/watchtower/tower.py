@@ -122,6 +122,8 @@ class Tower:
 
     def _reload(self) -> None:
         self.cases = {case.log_key: case for case in self.journal.cases()}
+        for kept in (self._compared, self._judged, self._sealed):
+            kept.intersection_update(self.cases)  # an answer that was undone may come back
         self.disputes.reload()
 
     def apply(self, batch: Batch) -> None:
@@ -264,7 +266,8 @@ class Tower:
             self.journal.keep_equivocation(signer, fault, self.chain_time)
             log.warning("equivocation", query=case.query_id, signer=signer)
             self.equivocators.add(signer, fault)
-        self._compared.add(case.log_key)
+        if case.log_key in self.cases:
+            self._compared.add(case.log_key)
         if case.log_key in self._judged:
             self.journal.forget_case(case.log_key)
             self._drop(case)

@@ -256,6 +256,25 @@ async def test_an_answer_that_a_reorganisation_undid_is_no_case(watch: Watch) ->
     assert watch.accused == []
 
 
+async def test_an_answer_that_comes_back_after_a_reorganisation_is_inspected_again(
+    watch: Watch,
+) -> None:
+    watch.gate = asyncio.Event()
+    told = await answer(watch, lie=False)
+    watch.tell(told)
+    for _ in range(20):
+        watch.now += 100
+        watch.tower.advance()
+        await asyncio.sleep(0.02)
+    assert watch.inspected("right") == 1
+    watch.tell(undone=(told,))
+    watch.tell(told)
+    watch.gate.set()
+    await watch.settle()
+    assert watch.inspected("right") == 2
+    assert watch.tower.cases == {}
+
+
 async def test_another_answer_than_was_told_is_not_judged(watch: Watch) -> None:
     told = await answer(watch, lie=True)
     other = replace(told, log=log_key("the answer of another branch"))
