@@ -64,11 +64,13 @@ struct Game:
     deadline: uint256
     is_defenders: bool
 
-# Challenges of one shard of a query: how many are open, and what became of its output.
+# Challenges of one shard of a query: how many are open, what became of its output, and what no
+# seat was left to repay the requester.
 struct Dispute:
     open_challenges: uint256
     has_fallen: bool
     is_fault_shown: bool
+    owed: uint256
 
 PROTOCOL_VERSION: constant(uint256) = 1
 CLAIM_DOMAIN: constant(bytes32) = keccak256("nesa.claim.v1")
@@ -327,18 +329,17 @@ def conclude(
     ending: IDisputeCourt.Ending = self._ending(challenge, dispute.has_fallen)
     dispute.open_challenges -= 1
     dispute.has_fallen = dispute.has_fallen or ending == IDisputeCourt.Ending.FALLEN
-    self._disputes[query.query_id][shard] = dispute
     self._standings[challenge.challenge_id].is_over = True
 
-    owed: uint256 = 0
     if ending == IDisputeCourt.Ending.FALLEN:
         kept: uint256 = extcall MARKET.overturn(query, outcome, shard)
-        owed = self._slash_all(challenge, kept)
+        dispute.owed = self._slash_all(challenge, kept)
     elif dispute.open_challenges == 0 and not dispute.has_fallen:
         extcall MARKET.release(query, outcome, shard, self._payees(challenge.signers))
     for signer: address in challenge.signers:
         extcall VAULT.release_hold(staticcall VAULT.operator_of(signer))
-    self._settle_bond(challenge, ending, owed)
+    dispute.owed -= self._settle_bond(challenge, ending, dispute.owed)
+    self._disputes[query.query_id][shard] = dispute
     log IDisputeCourt.ChallengeEnded(
         challenge_id=challenge.challenge_id, query_id=query.query_id, ending=ending
     )
@@ -731,20 +732,22 @@ def _ending(
 @internal
 def _settle_bond(
     challenge: IDisputeCourt.Challenge, ending: IDisputeCourt.Ending, owed: uint256
-):
+) -> uint256:
     # What no seat is left to repay the requester comes out of the bond, as far as games that were
-    # lost by a fact have earned the challenger more. Half rounds down, in favour of the burn.
+    # lost by a fact have earned the challenger more, whichever challenge ends first. Returns what
+    # came out of it. Half rounds down, in favour of the burn.
     stands: Standing = self._standings[challenge.challenge_id]
     if ending != IDisputeCourt.Ending.STANDING:
         back: uint256 = min(owed, min(challenge.bond, stands.earned))
         self.credit_of[challenge.requester] += back
         self.credit_of[challenge.challenger] += challenge.bond - back
-        return
+        return back
     half: uint256 = challenge.bond // 2
     burned: uint256 = challenge.bond - half
     self.credit_of[staticcall VAULT.operator_of(stands.winner)] += half
     self.bonds_owed -= burned
     extcall INesToken(TOKEN.address).burn(burned)
+    return 0
 
 
 @internal
