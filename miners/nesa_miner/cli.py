@@ -204,6 +204,26 @@ def run(folder: Path, dry: bool, as_json: bool) -> None:
     asyncio.run(_working(folder, settings, dry))
 
 
+@cli.command(epilog="Example: NESA_PASSWORD_FILE=password nesa-miner defend --dir miner")
+@folder_option
+@json_option
+def defend(folder: Path, as_json: bool) -> None:
+    """Defend what this operator's signers signed, from the owner's account, until Ctrl-C.
+
+    A running miner defends by itself. This is for a signer whose key is lost or was replaced: its
+    seats answer for its work until they are released. Needs coin for gas in the owner's account.
+    """
+    from nesa.privacy.keys import load_key
+    from nesa_miner import defending
+
+    settings = read_settings(folder)
+    configure_logging(as_json=as_json or None)
+    password = read_password(PASSWORD_VARIABLE)
+    owner = open_owner(folder, settings, password)
+    encryption = load_key(folder / settings.encryption_keystore, password)
+    asyncio.run(defending.run(folder, settings, owner, encryption))
+
+
 @cli.command(epilog="Example: NESA_PASSWORD_FILE=password nesa-miner capacity --out capacity.bin")
 @folder_option
 @click.option("--out", type=click.Path(path_type=Path), help="File for the signed statement.")

@@ -334,6 +334,10 @@ class Vault(BoundContract):
         """End the sending operator's seat."""
         return self.call("leave_seat", version_id, shard, slot)
 
+    def evict(self, version_id: VersionId, shard: int, slot: int) -> ContractCall:
+        """End a seat that its operator's stake does not cover any more."""
+        return self.call("evict", version_id, shard, slot)
+
 
 class Registry(BoundContract):
     """ModelRegistry: versions of models."""

@@ -10,6 +10,7 @@ from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 
 from nesa.models.disputes.traces import Charge
+from nesa.protocol.faults import Equivocation, entry_of
 from nesa.protocol.ids import (
     PROTOCOL_VERSION,
     Address,
@@ -19,9 +20,13 @@ from nesa.protocol.ids import (
     Seconds,
     Timestamp,
 )
+from nesa.protocol.messages import Reveal
 
 CLAIM_DOMAIN: Final = keccak(text="nesa.claim.v1")
 CHALLENGE_DOMAIN: Final = keccak(text="nesa.challenge.v1")
+
+SHARD_ABI: Final = "(uint256,uint256,bytes32,uint256,bytes32)"
+STATEMENT_ABI: Final = "(uint256,bytes32,bytes32,bytes32[],uint256,bytes32,bytes32,bytes32)"
 
 
 class GameResult(IntEnum):
@@ -101,6 +106,26 @@ def challenge_evidence(query_id: QueryId, shard: int, out_digest: bytes) -> Dige
     """What is announced of a challenge or a fault proof of a shard's output."""
     kinds = ["bytes32", "uint256", "uint256", "bytes32"]
     return Digest(keccak(encode(kinds, [CHALLENGE_DOMAIN, query_id, shard, out_digest])))
+
+
+def equivocation_as_abi(fault: Equivocation) -> tuple[Any, ...]:
+    """Two outputs of one member as the contract's structs: the shard, and both statements."""
+    first, second = fault.first, fault.second
+    context = first.context
+    head = (context.query_id, context.attempt, context.seed, context.shard)
+    statements = (_statement(first, fault.first_set), _statement(second, fault.second_set))
+    return ((*head, first.in_digest), *statements)
+
+
+def equivocation_evidence(fault: Equivocation) -> Digest:
+    """What is announced of two outputs of one member."""
+    kinds = [SHARD_ABI, STATEMENT_ABI, STATEMENT_ABI]
+    return Digest(keccak(encode(kinds, equivocation_as_abi(fault))))
+
+
+def _statement(said: Reveal, commitments: tuple[Digest, ...]) -> tuple[Any, ...]:
+    head = (said.round, said.out_digest, said.payload_hash, list(commitments))
+    return (*head, entry_of(said.position, commitments), said.salt, said.r, said.vs)
 
 
 def claim_of(chain_id: int, court: Address, challenger: Address, evidence: bytes) -> Digest:

@@ -124,6 +124,20 @@ def fold(events: list[ChainEvent]) -> QueryHistory | None:
     )
 
 
+async def challenges_by(
+    connection: Connection, court: Address, challenger: Address, query: Query
+) -> tuple[ChallengeOpened, ...]:
+    """Every challenge of a query that `challenger` opened, newest last.
+
+    Raises:
+        Unavailable: the node does not answer.
+    """
+    indexed = (_word(challenger), _word(query.query_id))
+    topics = [_topic("DisputeCourt", ChallengeOpened.__name__), None, *indexed]
+    found = await _events(connection, court, topics, query.seed_block)
+    return tuple(event for event in found if isinstance(event, ChallengeOpened))
+
+
 async def find_versions(connection: Connection) -> tuple[VersionRegistered, ...]:
     """Every version that was ever registered, oldest first."""
     topics = [_topic("ModelRegistry", VersionRegistered.__name__)]

@@ -168,11 +168,15 @@ class Sender:
         """Who sends."""
         return Address(self._account.address)
 
-    async def send(self, call: ContractCall, gas: int | None = None, at: At = "latest") -> Receipt:
+    async def send(
+        self, call: ContractCall, gas: int | None = None, at: At = "latest", *, again: bool = True
+    ) -> Receipt:
         """Simulate, sign, broadcast, replace when stuck; returns once it is in a block.
 
         `gas` is the limit to send with; without it the node's estimate plus a margin. `at` is the
-        block of the simulation: "pending" for a call that only the next block can take.
+        block of the simulation: "pending" for a call that only the next block can take. A call that
+        the chain would take twice is not sent `again` when another transaction has its nonce: that
+        may be the same call, sent before a restart.
 
         Raises:
             Rejected: the simulation says no, and nothing was sent.
@@ -187,6 +191,8 @@ class Sender:
                 receipt = await self._attempt(call, gas, at, limit)
                 if receipt is not None:
                     return await self._judged(call, receipt)
+                if not again:
+                    raise Unavailable(f"another transaction took the nonce of {call.label}")
                 await asyncio.sleep(self._policy.poll)
         raise Unavailable(f"{call.label} was not mined within {self._policy.give_up:g} s")
 

@@ -46,25 +46,8 @@ class Daemon:
             return {"running": False, "jobs": await asyncio.to_thread(self.count_jobs)}
 
     async def ask_running(self) -> Mapping[str, Any]:
-        """What the running daemon says of itself.
-
-        Raises:
-            Unavailable: nobody answers, or it is another program.
-        """
-        host = "127.0.0.1" if self.host in ANY_HOST else self.host
-        url = f"http://{host}:{self.port}{PATH}"
-        timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
-        other = f"what answers at {url} is no {self.name}"
-        try:
-            async with aiohttp.ClientSession(timeout=timeout) as session, session.get(url) as found:
-                if found.status != 200 or (found.content_length or 0) > MAX_BYTES:
-                    raise Unavailable(other)
-                document = await found.json()
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            raise Unavailable(f"no {self.name} answers at {url}") from error
-        if not isinstance(document, dict) or "signer" not in document:
-            raise Unavailable(other)
-        return document
+        """What the running daemon says of itself; errors as the function of this name."""
+        return await ask_running(self.host, self.port, self.name, "signer")
 
     def count_jobs(self) -> Mapping[str, int]:
         """How many jobs the journal has in each phase; the file is only read.
@@ -93,3 +76,25 @@ def tally(phases: Iterable[str], names: Iterable[str]) -> Mapping[str, int]:
     """How many of `phases` there are of each of `names`."""
     found = list(phases)
     return {name: found.count(name) for name in names}
+
+
+async def ask_running(host: str, port: int, who: str, told: str) -> Mapping[str, Any]:
+    """What a running program on this machine says of itself: `who` it is, `told` what it names.
+
+    Raises:
+        Unavailable: nobody answers, or it is another program.
+    """
+    reached = "127.0.0.1" if host in ANY_HOST else host
+    url = f"http://{reached}:{port}{PATH}"
+    timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
+    other = f"what answers at {url} is no {who}"
+    try:
+        async with aiohttp.ClientSession(timeout=timeout) as session, session.get(url) as found:
+            if found.status != 200 or (found.content_length or 0) > MAX_BYTES:
+                raise Unavailable(other)
+            document = await found.json()
+    except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+        raise Unavailable(f"no {who} answers at {url}") from error
+    if not isinstance(document, dict) or told not in document:
+        raise Unavailable(other)
+    return document
