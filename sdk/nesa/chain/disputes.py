@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from eth_abi.abi import encode
 from eth_utils.crypto import keccak
@@ -40,12 +40,29 @@ class Ending(IntEnum):
     FALLEN_ELSEWHERE = 4
 
 
+class Subject(IntEnum):
+    """What a challenge is about; values are those of the contract's flag."""
+
+    OUTPUT = 1
+    STATEMENT = 2
+
+
+class Dispute(NamedTuple):
+    """What falls once and for all its challenges: the output of a shard, where `accused` is None,
+    or what one member signed of it."""
+
+    query_id: QueryId
+    shard: int
+    accused: Address | None
+
+
 @dataclass(frozen=True, slots=True)
 class Challenge:
-    """One challenger against the output of one shard, as the court announced it.
+    """One challenger against the output of one shard, as the court announced it; or a suit, against
+    what one member signed in a query without an answer.
 
     The court keeps its hash only, so it travels with every later call. `signers` were paid for the
-    output, in draw order. Defences are taken until `defence_ends`; each move has `move_window`.
+    output, in draw order, or the one who is sued. Defences are taken until `defence_ends`; each move has `move_window`.
     """
 
     challenge_id: int
@@ -59,25 +76,34 @@ class Challenge:
     penalty: Amount
     defence_ends: Timestamp
     move_window: Seconds
+    subject: Subject = Subject.OUTPUT
 
     @property
-    def output(self) -> tuple[QueryId, int]:
-        """What is challenged: the output of this shard of this query."""
+    def output(self) -> tuple[QueryId, int] | None:
+        """What is challenged: the output of this shard of this query; None in a suit."""
+        if self.subject is Subject.STATEMENT:
+            return None
         return self.query_id, self.charge.shard
+
+    @property
+    def dispute(self) -> Dispute:
+        """What this challenge shares with others."""
+        accused = self.signers[0] if self.subject is Subject.STATEMENT else None
+        return Dispute(self.query_id, self.charge.shard, accused)
 
     def as_abi(self) -> tuple[Any, ...]:
         """Fields in the order of the contract's struct `Challenge`."""
         head = (self.challenge_id, self.challenger, self.query_id, self.requester)
         sums = (self.seat_stake, self.bond, self.penalty)
-        clocks = (self.defence_ends, self.move_window)
-        return (*head, self.charge.as_abi(), list(self.signers), *sums, *clocks)
+        tail = (self.defence_ends, self.move_window, int(self.subject))
+        return (*head, self.charge.as_abi(), list(self.signers), *sums, *tail)
 
     @classmethod
     def from_abi(cls, values: tuple[Any, ...]) -> Challenge:
         """The challenge in a decoded event."""
-        number, challenger, query_id, requester, charge, signers, *rest = values
+        number, challenger, query_id, requester, charge, signers, *rest, subject = values
         head = (number, challenger, query_id, requester)
-        return cls(*head, Charge(*charge), tuple(signers), *rest)
+        return cls(*head, Charge(*charge), tuple(signers), *rest, Subject(subject))
 
 
 @dataclass(frozen=True, slots=True)

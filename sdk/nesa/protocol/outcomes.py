@@ -9,7 +9,7 @@ from typing import Any, Final
 from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 
-from nesa.protocol.ids import PROTOCOL_VERSION, Address, Digest, Timestamp
+from nesa.protocol.ids import PROTOCOL_VERSION, ZERO_DIGEST, Address, Digest, Timestamp
 from nesa.protocol.queries import (
     OUTCOME_DOMAIN,
     Assurance,
@@ -30,6 +30,11 @@ STATE_HASH_BITS: Final = 208
 OUTCOME_ABI: Final = (
     "(bytes32,bytes32,bytes32,address,uint256,(uint256,bytes32,bytes32,bytes32,uint256)[])"
 )
+
+NO_OUTCOME: Final = Outcome(
+    ZERO_DIGEST, ZERO_DIGEST, ZERO_DIGEST, Address("0x" + "00" * 20), Timestamp(0), ()
+)
+"""What stands for the outcome of a query that was not answered."""
 
 
 def outcome_hash(outcome: Outcome) -> Digest:
