@@ -19,6 +19,7 @@ from eth_utils.crypto import keccak
 
 from benchmarks.disputes import attention, convolution, dense, normalisation
 from nesa.chain.abi import interface
+from nesa.chain.court import NO_VIEW
 from nesa.models.disputes.encoding import encoded_accusation, encoded_move, encoded_position
 from nesa.models.disputes.game import Claimed, Ended, Opened, Side, State, step, to_move
 from nesa.models.disputes.moves import Convict, Move
@@ -157,7 +158,7 @@ class Dispute:
         evidence = court.challenge_evidence(query.query_id, 0, outcome.shards[0].out_digest)
         self._send("announce", Side.CHALLENGER, "announce", court.claim_of(CHALLENGER, evidence))
         self.room.chain.mine()
-        given = (query.as_abi(), outcome_as_abi(outcome), 0, signers, version)
+        given = (query.as_abi(), outcome_as_abi(outcome), 0, signers, version, NO_VIEW.as_abi())
         self._send("open", Side.CHALLENGER, "open_challenge", *given)
         log = next(log for log in self.room.chain.logs if log.address == court.address)
         (challenge,) = decode([_CHALLENGE], log.data)

@@ -48,6 +48,7 @@ implements: IDisputeCourt
 from ..lib import attestation
 from ..lib import parameter_words
 from ..lib import query_terms
+from ..lib import tensor_digest
 from ..lib import tenure
 from ..lib import version_identity
 
@@ -196,11 +197,14 @@ def open_challenge(
     shard: uint256,
     members: DynArray[address, MAX_SIGNERS],
     version: IDisputeCourt.Version,
+    view: IDisputeCourt.View,
 ) -> uint256:
     """
     @notice Claims that a shard's output is wrong; see `IDisputeCourt`.
     """
-    challenge: IDisputeCourt.Challenge = self._of_output(query, outcome, shard, members, version)
+    challenge: IDisputeCourt.Challenge = self._of_output(
+        query, outcome, shard, members, version, view
+    )
     self._open_on_output(challenge, query, outcome)
     self._pull_bond(challenge.bond)
     return challenge.challenge_id
@@ -220,7 +224,9 @@ def show_fault(
     """
     @notice Opens a challenge by a proof of another output; see `IDisputeCourt`.
     """
-    challenge: IDisputeCourt.Challenge = self._of_output(query, outcome, shard, members, version)
+    challenge: IDisputeCourt.Challenge = self._of_output(
+        query, outcome, shard, members, version, empty(IDisputeCourt.View)
+    )
     challenge.bond = 0
     dispute: Dispute = self._dispute(challenge)
     assert not dispute.is_fault_shown, "court: fault shown before"
@@ -237,6 +243,7 @@ def sue(
     version: IDisputeCourt.Version,
     shard: IDisputeCourt.Shard,
     statement: IDisputeCourt.Statement,
+    view: IDisputeCourt.View,
     seed_block: uint256,
 ) -> uint256:
     """
@@ -259,7 +266,7 @@ def sue(
         query,
         version,
         shard.shard,
-        shard.in_digest,
+        self._plain(query, shard.in_digest, view),
         statement.out_digest,
         [signer],
         IDisputeCourt.Subject.STATEMENT,
@@ -531,6 +538,7 @@ def _of_output(
     shard: uint256,
     members: DynArray[address, MAX_SIGNERS],
     version: IDisputeCourt.Version,
+    view: IDisputeCourt.View,
 ) -> IDisputeCourt.Challenge:
     # What the caller says of an answered query.
     assert staticcall MARKET.verify_outcome(query, outcome), "court: another outcome"
@@ -544,7 +552,7 @@ def _of_output(
         query,
         version,
         shard,
-        in_digest,
+        self._plain(query, in_digest, view),
         settled.out_digest,
         self._signers(members, settled),
         IDisputeCourt.Subject.OUTPUT,
@@ -564,7 +572,6 @@ def _challenge(
     signers: DynArray[address, MAX_SIGNERS],
     subject: IDisputeCourt.Subject,
 ) -> IDisputeCourt.Challenge:
-    assert query.privacy == IQueryMarket.Privacy.OPEN, "court: not an open query"
     self._check_version(query.version_id, version)
     rules: IProtocolParameters.QueryParameters = query_terms.rules(query)
     limits: IProtocolParameters.RequestLimits = self._limits()
@@ -588,6 +595,20 @@ def _challenge(
         move_window=rules.move_window,
         subject=subject,
     )
+
+
+@internal
+@view
+def _plain(
+    query: IQueryMarket.Query, in_digest: bytes32, view: IDisputeCourt.View
+) -> bytes32:
+    # Only who holds the content key of a sealed query can tell: the client, its committee, whom it
+    # lets see.
+    if query.privacy == IQueryMarket.Privacy.OPEN:
+        return in_digest
+    shown: bytes32 = tensor_digest.blinded(view.in_digest, view.blind)
+    assert shown == in_digest, "court: no view of the query"
+    return view.in_digest
 
 
 @internal

@@ -124,7 +124,7 @@ def _trace(
     first: uint256 = convert(shard.attributes[0], uint256)
     assert row.opcode != SHARD and row.index == first, "game: not the first row"
     assert tensor_digest.edges_digest(move.inputs) == charge.in_digest, "game: other input"
-    assert tensor_digest.edges_digest(move.outputs) == charge.out_digest, "game: other output"
+    assert self._out_digest(move) == charge.out_digest, "game: other output"
 
     trace: IElementGame.Trace = IElementGame.Trace(
         leaves=leaves,
@@ -138,6 +138,14 @@ def _trace(
         trace.inputs.append(convert(number, uint256))
     self._expect_ends(trace, shard, move)
     return trace
+
+
+@internal
+@pure
+def _out_digest(move: IElementGame.Move) -> bytes32:
+    # What was signed of the outputs. No digest of an open query has the form of a blinded one.
+    plain: bytes32 = tensor_digest.edges_digest(move.outputs)
+    return plain if move.blind == empty(bytes32) else tensor_digest.blinded(plain, move.blind)
 
 
 @internal

@@ -12,6 +12,7 @@ MAX_LEAVES: constant(uint256) = MAX_BYTES // LEAF_BYTES
 
 TENSOR_DOMAIN: constant(bytes32) = keccak256("nesa.tensor.v1")
 EDGES_DOMAIN: constant(bytes32) = keccak256("nesa.edges.v1")
+BLIND_DOMAIN: constant(bytes32) = keccak256("nesa.blind.v1")
 
 
 @internal
@@ -52,6 +53,18 @@ def edges_digest(tensors: DynArray[bytes32, 4]) -> bytes32:
     # The first two words of the encoding are offset and length.
     digests: Bytes[192] = slice(abi_encode(tensors), 64, 32 * len(tensors))
     return keccak256(concat(EDGES_DOMAIN, digests))
+
+
+@internal
+@pure
+def blinded(digest: bytes32, blind: bytes32) -> bytes32:
+    """
+    @notice What a sealed query shows of a boundary digest.
+    @param digest The boundary digest.
+    @param blind 32 bytes without which it cannot be guessed.
+    @return The blinded digest.
+    """
+    return keccak256(concat(BLIND_DOMAIN, digest, blind))
 
 
 @internal

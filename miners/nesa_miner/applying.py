@@ -184,12 +184,7 @@ class Applier:
 
     def _begun(self, key: JobKey, query: Query, sent: bytes) -> Duty:
         """The duty before its draw, with the content key if that was sent already."""
-        around = self.around
-        wrapped = around.journal.content_key(key, query.input_digest)
-        if wrapped is None:
-            return Duty(key, query, sent)
-        content_key = around.identity.unwrap(wrapped, around.deployment, query)
-        return Duty(key, query, sent, content_key=content_key)
+        return Duty(key, query, sent, content_key=self.around.content_key(query))
 
     def _restored(self, job: Job) -> Duty:
         return self._begun(job.key, decode_query(job.query), job.input)

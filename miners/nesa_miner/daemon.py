@@ -17,11 +17,9 @@ from nesa.chain.committees import DrawnCommittees, drawn_committees
 from nesa.chain.connection import Connection
 from nesa.chain.contracts import Contracts
 from nesa.chain.deployment import Deployment
-from nesa.chain.disputes import Challenge
 from nesa.chain.logs import Cursor, LogReader, ReadPolicy
 from nesa.chain.sender import Sender, SendPolicy
-from nesa.models.disputes.game import Side
-from nesa.models.judging import Witness
+from nesa.models.disputes.traces import Charge
 from nesa.privacy.envelopes import Deployment as EnvelopeDeployment
 from nesa.privacy.envelopes import ReplayWindow, open_envelope
 from nesa.protocol.errors import (
@@ -29,7 +27,7 @@ from nesa.protocol.errors import (
     InvalidInput,
     Unavailable,
 )
-from nesa.protocol.ids import Digest, Timestamp
+from nesa.protocol.ids import ONE_NES, Amount, Digest, QueryId, Timestamp
 from nesa.protocol.queries import Query
 from nesa_miner.agreement.terms import Timing
 from nesa_miner.applying import CURSOR
@@ -38,9 +36,10 @@ from nesa_miner.claiming import Claimer
 from nesa_miner.config import MinerSettings
 from nesa_miner.disputes.courtroom import Courtroom
 from nesa_miner.disputes.duties import Standpoint
-from nesa_miner.disputes.inputs import kept_inputs, witness_of
+from nesa_miner.disputes.inputs import Recomputed, kept_inputs, recompute
 from nesa_miner.disputes.litigation import Litigation
 from nesa_miner.disputes.observability import DisputeMetrics
+from nesa_miner.disputes.suing import Recompute, Suits
 from nesa_miner.engine import Engine
 from nesa_miner.identity import Identity
 from nesa_miner.journal import Journal
@@ -53,6 +52,7 @@ from nesa_miner.surroundings import ReadCommittees, Surroundings, WitnessLibrary
 from nesa_miner.tasks import TaskPool
 from nesa_miner.transport.http import HttpServer, Limits, MessagesEndpoint
 from nesa_miner.warming import WarmUp
+from nesa_miner.work import Task
 
 TICK_SECONDS: Final = 0.02
 OUTAGE_SECONDS: Final = 1.0
@@ -227,10 +227,15 @@ def _assembled(
         settings.retention_seconds,
         settings.memory_limit_mib << 20,
     )
-    disputes = None
+    disputes, suits = None, None
     if on_chain.court is not None:
-        disputes = _defence(surroundings, library, Courtroom.open(connection, sender))
-    engine = Engine(surroundings, disputes)
+        room = Courtroom.open(connection, sender)
+        compute_again = _recompute(surroundings, library, room)
+        disputes = _litigation(surroundings, compute_again, room)
+        bonds = Amount(int(settings.max_bonds * ONE_NES))
+        spawn, clock = surroundings.spawn, surroundings.clock
+        suits = Suits(room, journal, compute_again, bonds, spawn, clock) if bonds else None
+    engine = Engine(surroundings, disputes, suits)
     return Miner(settings, connection, engine, post, WarmUp(library))
 
 
@@ -241,21 +246,24 @@ def _sender(settings: MinerSettings, identity: Identity, connection: Connection)
     return Sender(connection, account, policy)
 
 
-def _defence(around: Surroundings, library: WitnessLibrary, room: Courtroom) -> Litigation:
-    """The defence of what this miner signed."""
+def _recompute(around: Surroundings, library: WitnessLibrary, room: Courtroom) -> Recompute:
+    async def compute_again(query_id: QueryId, charge: Charge) -> Recomputed:
+        asked = await room.history(query_id)
+        task = Task(asked.query, charge.shard, around.content_key(asked.query))
+        in_digest = task.signed(charge.shard, Digest(charge.in_digest))
+        kept = kept_inputs(around.journal, query_id, in_digest)
+        return await recompute(library, task, asked.requested.input, charge, list(kept))
 
-    async def recompute(challenge: Challenge) -> Witness:
-        asked = await room.history(challenge.query_id)
-        digest = Digest(challenge.charge.in_digest)
-        kept = kept_inputs(around.journal, challenge.query_id, digest)
-        sent = asked.requested.input
-        return await witness_of(library, asked.query, sent, challenge.charge, list(kept))
+    return compute_again
 
+
+def _litigation(around: Surroundings, compute_again: Recompute, room: Courtroom) -> Litigation:
+    """The defence of what this miner signed, and the suits that it brought."""
     return Litigation(
-        Standpoint(Side.DEFENDER, around.identity.address),
+        Standpoint(None, around.identity.address),
         around.journal.court_log,
         room,
-        recompute,
+        lambda challenge: compute_again(challenge.query_id, challenge.charge),
         around.spawn,
         around.clock,
         DisputeMetrics(around.metrics.registry, "nesa_miner"),

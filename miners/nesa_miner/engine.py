@@ -25,6 +25,7 @@ from nesa_miner.computing import Computations
 from nesa_miner.convicting import FaultStore
 from nesa_miner.delivering import Deliveries
 from nesa_miner.disputes.litigation import Litigation
+from nesa_miner.disputes.suing import Suits
 from nesa_miner.drawing import Draws
 from nesa_miner.duties import Compute, Duty, Fetch, next_action
 from nesa_miner.evidence import EvidenceStore
@@ -42,11 +43,13 @@ log = structlog.get_logger("nesa_miner")
 class Engine:
     """One miner's duties and what it does about them; `is_following` is set by who reads blocks.
 
-    `disputes` are those about what it signed; None where there is no court.
+    `disputes` are those about what it signed, `suits` those that it brings itself; None where there
+    is no court.
     """
 
     around: Surroundings
     disputes: Litigation | None = None
+    suits: Suits | None = None
     is_following: bool = False
     roster: Roster = field(init=False)
     claims: Claims = field(init=False)
@@ -71,7 +74,9 @@ class Engine:
         self._evidence = evidence = EvidenceStore(around.journal)
         deliveries = Deliveries(around, roster)
         faults = FaultStore(around.journal, around.metrics)
-        self._agreements = agreements = Agreements(around, roster, evidence, deliveries, faults)
+        self._agreements = agreements = Agreements(
+            around, roster, evidence, deliveries, faults, self.suits
+        )
         self._applier = Applier(around, roster, self.claims, self.disputes)
         fetches = Fetches(around, roster, deliveries)
         self._receiver = Receiver(around, roster, agreements, faults, fetches)
@@ -104,6 +109,8 @@ class Engine:
     def restart(self) -> None:
         """Take up what the journal holds; places and agreements come back with the draw."""
         self._applier.restart()
+        if self.suits is not None:
+            self.suits.reload()
 
     def apply(self, batch: Batch) -> None:
         """Take in what happened on chain, together with the cursor, in one transaction."""
@@ -129,6 +136,8 @@ class Engine:
         self.claims.advance(self.roster.chain_time)
         if self.disputes is not None and self.is_following:
             self.disputes.advance(self.roster.chain_time)
+            if self.suits is not None:
+                self.suits.advance(self.disputes.docket)
         for version_id in self.roster.take_drained():
             self.around.library.release(version_id)
             log.info("version released", version=f"0x{version_id.hex()}")

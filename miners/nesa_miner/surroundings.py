@@ -18,6 +18,7 @@ from nesa.protocol.versions import ShardFacts
 from nesa_miner.agreement.terms import Timing
 from nesa_miner.claiming import SendClaim
 from nesa_miner.identity import Identity
+from nesa_miner.jobs import JobKey
 from nesa_miner.journal import Journal
 from nesa_miner.observability import Metrics
 from nesa_miner.observing import ObservedTimes
@@ -88,3 +89,15 @@ class Surroundings:
     retention: int = RETENTION_SECONDS
     memory_limit: int = MEMORY_LIMIT
     observed: ObservedTimes = field(default_factory=ObservedTimes)
+
+    def content_key(self, query: Query) -> bytes | None:
+        """What opens an attempt of a sealed query, as far as its requester sent it here.
+
+        Raises:
+            InvalidMessage: it was kept under another encryption key than this miner has now.
+        """
+        key = JobKey((query.query_id, query.attempt))
+        wrapped = self.journal.content_key(key, query.input_digest)
+        if wrapped is None:
+            return None
+        return self.identity.unwrap(wrapped, self.deployment, query)

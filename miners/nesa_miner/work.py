@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from eth_utils.crypto import keccak
 
-from nesa.privacy.sealing import open_input, seal_answer, sealed_digest
+from nesa.privacy.sealing import blind, open_input, seal_answer, sealed_digest
 from nesa.protocol.commitments import ShardContext
 from nesa.protocol.digests import boundary_digest
 from nesa.protocol.edges import EdgeType
@@ -45,10 +45,27 @@ class Task:
         """
         if [len(data) for data in tensors] != [edge.nbytes for edge in edges]:
             raise InvalidTensor("the tensors do not have the lengths of their edges")
-        plain = boundary_digest(edges, tensors)
+        return self.signed(boundary, boundary_digest(edges, tensors))
+
+    def signed(self, boundary: int, plain: Digest) -> Digest:
+        """What is committed to in place of a boundary's plain digest."""
         if self.content_key is None:
             return plain
         return sealed_digest(self.content_key, boundary, plain)
+
+    def blind(self, boundary: int) -> bytes | None:
+        """What hides a boundary's digest; None of an open query."""
+        return None if self.content_key is None else blind(self.content_key, boundary)
+
+    def opened(self, sent: bytes) -> bytes:
+        """The input tensor that a request carried.
+
+        Raises:
+            InvalidMessage: the ciphertext does not open with the content key.
+        """
+        if self.content_key is None:
+            return sent
+        return open_input(self.content_key, self.query.version_id, sent)
 
     def payload(self, tensors: Tensors) -> bytes:
         """What goes on chain: the answer or its ciphertext, nothing before the last shard."""
@@ -86,9 +103,7 @@ def requested_input(task: Task, facts: ShardFacts, sent: bytes) -> Tensors:
             than the request's digest names.
         InvalidTensor: it does not have the length of an input.
     """
-    data = sent
-    if task.content_key is not None:
-        data = open_input(task.content_key, task.query.version_id, sent)
+    data = task.opened(sent)
     if task.digest(0, facts.input_edges, (data,)) != task.query.input_digest:
         raise InvalidMessage("the input is not what the request's digest names")
     return (data,)

@@ -32,6 +32,7 @@ def test_the_promised_commands_are_there() -> None:
         "balance",
         "demo",
         "devnet",
+        "grant",
         "model",
         "query",
         "reward",

@@ -5,7 +5,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nesa.protocol.digests import boundary_digest, bytes_root, edges_digest, tensor_digest
+from nesa.protocol.digests import (
+    blinded_digest,
+    boundary_digest,
+    bytes_root,
+    edges_digest,
+    tensor_digest,
+)
 from nesa.protocol.edges import DType, EdgeType
 from tests.deployment import load_harness
 
@@ -34,6 +40,12 @@ def test_digests_of_one_tensor_agree(harness, data):
 @given(tensors=st.lists(st.binary(min_size=32, max_size=32), min_size=1, max_size=4))
 def test_digests_of_several_edges_agree(harness, tensors):
     assert harness.edges_digest(tensors) == edges_digest(tensors)
+
+
+@settings(max_examples=20, deadline=None)
+@given(digest=st.binary(min_size=32, max_size=32), blind=st.binary(min_size=32, max_size=32))
+def test_blinded_digests_agree(harness, digest, blind):
+    assert harness.blinded(digest, blind) == blinded_digest(digest, blind)
 
 
 def test_a_tensor_of_no_bytes_has_no_digest(harness):

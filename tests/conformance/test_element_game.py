@@ -181,7 +181,7 @@ def test_no_field_of_a_defence_may_change(contracts):
 def test_a_move_out_of_place_is_refused(contracts, kind, leaves, reason):
     kinds = ("DEFEND", "PICK", "SHOW", "SHOW_ROW", "SHOW_LEAF", "CONTEST", "STATE_PARTS")
     flag = 1 << kinds.index(kind) if kind in kinds else 0
-    move: Any = (flag, [(b"", [])] * leaves, [], [], [], [], b"", [], 0)
+    move: Any = (flag, [(b"", [])] * leaves, [], [], [], [], b"", [], 0, bytes(32))
     with pytest.raises(Revert, match=reason):
         contracts.game.play(contracts.game.opened(CHARGE.as_abi()), encode([MOVE_ABI], [move]))
 
@@ -189,7 +189,7 @@ def test_a_move_out_of_place_is_refused(contracts, kind, leaves, reason):
 def test_nothing_is_picked_before_anything_is_shown(contracts):
     (start,) = decode([POSITION_ABI], contracts.game.opened(CHARGE.as_abi()))
     asked = encode([POSITION_ABI], [(*start[:3], (1, 0, 0, [bytes(32)]), *start[4:])])
-    pick = encode([MOVE_ABI], [(2, [], [], [], [], [], b"", [], 0)])
+    pick = encode([MOVE_ABI], [(2, [], [], [], [], [], b"", [], 0, bytes(32))])
     with pytest.raises(Revert, match="game: nothing is shown"):
         contracts.game.play(asked, pick)
 
@@ -198,10 +198,16 @@ def test_nothing_is_picked_before_anything_is_shown(contracts):
 def test_a_cut_position_is_none(contracts, cut):
     start = contracts.game.opened(CHARGE.as_abi())
     with pytest.raises(Revert):
-        contracts.game.play(start[:cut], encode([MOVE_ABI], [(2, [], [], [], [], [], b"", [], 0)]))
+        contracts.game.play(
+            start[:cut], encode([MOVE_ABI], [(2, [], [], [], [], [], b"", [], 0, bytes(32))])
+        )
 
 
 def test_bytes_that_are_no_move_are_refused():
-    for data in (b"", bytes(64), encode([MOVE_ABI], [(3, [], [], [], [], [], b"", [], 0)])):
+    for data in (
+        b"",
+        bytes(64),
+        encode([MOVE_ABI], [(3, [], [], [], [], [], b"", [], 0, bytes(32))]),
+    ):
         with pytest.raises(IllegalMove):
             decoded_move(data)

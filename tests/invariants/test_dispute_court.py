@@ -18,6 +18,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from nesa.chain.court import NO_VIEW
 from nesa.models.disputes.encoding import encoded_accusation, encoded_move, encoded_position
 from nesa.models.disputes.game import Claimed, Ended, Opened, Side, State, step, to_move
 from nesa.models.disputes.moves import Convict, Move, Pick
@@ -155,7 +156,7 @@ class DisputeCourtMachine(RuleBasedStateMachine):
         announced = self.announce(answer, shard, who, wait)
         allowed = self.is_open_to_challenge(answer, shard) and announced
         members, version = answer.members(shard), self.world.version()
-        call = (*answer.arguments, shard, members, version)
+        call = (*answer.arguments, shard, members, version, NO_VIEW.as_abi())
         number = self.expect(allowed, self.court.open_challenge, *call, sender=who)
         if allowed:
             self.note_challenge(answer, shard, number)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, TypeAlias
 
-from nesa.chain.disputes import Challenge, Ending, GameResult
+from nesa.chain.disputes import Challenge, Dispute, Ending, GameResult
 from nesa.chain.events import ChainEvent, ChallengeEnded, ChallengeOpened, GameEnded, Moved
 from nesa.models.disputes.game import Side
 from nesa.protocol.ids import Address, Timestamp
@@ -102,11 +102,20 @@ def parties(challenge: Challenge) -> tuple[Address, ...]:
 
 
 def fell_elsewhere(docket: Docket, followed: FollowedChallenge) -> bool:
-    """Whether the output that is challenged fell in another challenge."""
+    """Whether what is challenged fell in another challenge."""
     return any(
-        other.ending is Ending.FALLEN and other.challenge.output == followed.challenge.output
+        other.ending is Ending.FALLEN and other.challenge.dispute == followed.challenge.dispute
         for other in docket.values()
         if other is not followed
+    )
+
+
+def is_brought(docket: Docket, dispute: Dispute, me: Address) -> bool:
+    """Whether `me` has challenged something, or it has fallen already."""
+    return any(
+        followed.challenge.challenger == me or followed.ending is Ending.FALLEN
+        for followed in docket.values()
+        if followed.challenge.dispute == dispute
     )
 
 

@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 from nesa.models.disputes.traces import Charge
 from nesa.models.graph import Table
 from nesa.models.judging import Witness
 from nesa.protocol.digests import boundary_digest
+from nesa.protocol.errors import Unavailable
 from nesa.protocol.evidence import decode_pieces
 from nesa.protocol.ids import Digest
 from nesa.protocol.messages import Handoff
-from nesa.protocol.queries import Query
 from nesa.protocol.wire import decode_message
 from nesa_miner.boundaries import decode_boundary
 from nesa_miner.jobs import Job, WorkKey
 from nesa_miner.journal import Journal
 from nesa_miner.surroundings import WitnessLibrary
-from nesa_miner.work import Tensors
+from nesa_miner.work import Task, Tensors, is_sealed
+
+
+@dataclass(frozen=True, slots=True)
+class Recomputed:
+    """All values of a disputed shard by its table, and what hides its output in a sealed query."""
+
+    witness: Witness
+    blind: bytes | None = None
 
 
 def kept_inputs(journal: Journal, query_id: int, in_digest: Digest) -> Iterator[Tensors]:
@@ -27,27 +36,39 @@ def kept_inputs(journal: Journal, query_id: int, in_digest: Digest) -> Iterator[
             yield from _kept_for(journal, job, WorkKey(job.key, job.seed, in_digest))
 
 
-async def witness_of(
+async def recompute(
     library: WitnessLibrary,
-    query: Query,
+    task: Task,
     sent: bytes,
     charge: Charge,
     kept: Iterable[Tensors] = (),
-) -> Witness:
-    """All values of a disputed shard of an open query, `sent` being the request's input.
+) -> Recomputed:
+    """The disputed shard of `task`, `sent` being what the request carried.
 
     What the shard was given is the first of `kept` that the charge names, else what the shards
     before it make of the request; they may have been wrong, and then the charge is another one.
 
     Raises:
         InvalidInput: the version cannot be had, or the request is no input of it.
-        Unavailable, IntegrityError: see `WitnessLibrary.witness`.
+        InvalidMessage: the request does not open with the task's content key.
+        Unavailable: the content key of a sealed query is missing; or as `WitnessLibrary.witness`.
+        IntegrityError: see `WitnessLibrary.witness`.
     """
+    if is_sealed(task.query) and task.content_key is None:
+        raise Unavailable(f"the content key of query {task.query.query_id} is not here")
+    witness = await _witness(library, task, sent, charge, kept)
+    return Recomputed(witness, task.blind(charge.shard + 1))
+
+
+async def _witness(
+    library: WitnessLibrary, task: Task, sent: bytes, charge: Charge, kept: Iterable[Tensors]
+) -> Witness:
+    query = task.query
     table = await library.table(query.version_id)
     for tensors in kept:
         if digest_before(table, charge.shard, tensors) == charge.in_digest:
             return await library.witness(query.version_id, charge.shard, tensors)
-    witness = await library.witness(query.version_id, 0, (sent,))
+    witness = await library.witness(query.version_id, 0, (task.opened(sent),))
     for number in range(charge.shard):
         passed = outputs_of(witness, number)
         witness = await library.witness(query.version_id, number + 1, passed)

@@ -17,9 +17,10 @@ from nesa.chain.disputes import Challenge
 from nesa.chain.events import ChainEvent, ChallengeEnded, ChallengeOpened, GameEnded, Moved
 from nesa.models.disputes.game import MOST_MOVES, Side
 from nesa.models.disputes.parties import Challenger, Defender
-from nesa.models.judging import Witness
+from nesa.models.disputes.traces import Charge
 from nesa.protocol.errors import NesaError, Unavailable
 from nesa.protocol.ids import Address, Timestamp
+from nesa.protocol.outcomes import NO_OUTCOME
 from nesa_miner.disputes.court_log import CourtLog
 from nesa_miner.disputes.courtroom import Courtroom
 from nesa_miner.disputes.docket import (
@@ -40,6 +41,7 @@ from nesa_miner.disputes.duties import (
     Standpoint,
     duties,
 )
+from nesa_miner.disputes.inputs import Recomputed
 from nesa_miner.disputes.observability import DisputeMetrics
 from nesa_miner.disputes.playing import (
     Accuse,
@@ -63,8 +65,8 @@ KEPT_SECONDS: Final = 86_400
 
 log = structlog.get_logger("nesa_miner")
 
-Recompute = Callable[[Challenge], Awaitable[Witness]]
-"""All values of a challenged shard, by the definition of its table."""
+Recompute = Callable[[Challenge], Awaitable[Recomputed]]
+"""What a challenged shard gives by the definition of its table."""
 
 
 def longest_end(challenge: Challenge) -> Timestamp:
@@ -90,7 +92,7 @@ class Litigation:
     docket: Docket = field(default_factory=lambda: EMPTY)
     indefensible: set[int] = field(default_factory=set)
     _stored: Docket | None = None
-    _witnesses: Once[tuple[int, int], Witness] = field(default_factory=Once)
+    _recomputed: Once[tuple[int, Charge], Recomputed] = field(default_factory=Once)
     _defenders: dict[int, Defender] = field(default_factory=dict)
     _challengers: dict[tuple[int, Address], Challenger] = field(default_factory=dict)
     _busy: set[Duty] = field(default_factory=set)
@@ -126,8 +128,8 @@ class Litigation:
         mine = [one for one in self.docket.values() if self.me.takes_part(one)]
         is_open = {one.challenge.challenge_id for one in mine if one.ending is None}
         self.metrics.open.set(len(is_open))
-        outputs = {self.docket[number].challenge.output for number in is_open}
-        self._witnesses.forget(lambda output: output not in outputs)
+        charges = {_charged(self.docket[number].challenge) for number in is_open}
+        self._recomputed.forget(lambda charge: charge not in charges)
         self._defenders = {key: one for key, one in self._defenders.items() if key in is_open}
         self._challengers = {
             key: one for key, one in self._challengers.items() if key[0] in is_open
@@ -145,10 +147,11 @@ class Litigation:
                 self.spawn(self._try(duty, self.docket[duty.challenge_id]))
 
     def holds(self, query_id: int) -> bool:
-        """Whether somebody's challenge of an output of a query is open."""
+        """Whether somebody's challenge of an output of a query is open; a suit holds none."""
         return any(
             followed.ending is None and followed.challenge.query_id == query_id
             for followed in self.docket.values()
+            if followed.challenge.output is not None
         )
 
     async def watch_coins(self) -> None:
@@ -252,20 +255,23 @@ class Litigation:
     async def _next_move(
         self, challenge: Challenge, signer: Address, moves: Sequence[bytes]
     ) -> NextMove | None:
-        if self.me.side is Side.DEFENDER:
+        if self.me.side_in(challenge) is Side.DEFENDER:
             defender = await self._defender(challenge)
             return await asyncio.to_thread(defenders_move, defender, challenge.charge, moves)
         key = (challenge.challenge_id, signer)
         if key not in self._challengers:
-            witness = await self._witness(challenge)
-            self._challengers[key] = Challenger(witness, challenge.charge.shard)
+            ours = await self._ours(challenge)
+            self._challengers[key] = Challenger(ours.witness, challenge.charge.shard)
         challenger = self._challengers[key]
         return await asyncio.to_thread(challengers_move, challenger, challenge.charge, moves)
 
     async def _conclude(self, challenge: Challenge) -> None:
-        """End a challenge; the outcome is read anew, for claims may have changed it."""
+        """End a challenge; the outcome is read anew, for claims may have changed it.
+
+        In a suit there is none.
+        """
         history = await self.room.history(challenge.query_id)
-        outcome = history.outcome
+        outcome = NO_OUTCOME if challenge.output is None else history.outcome
         if outcome is None:
             raise Unavailable(f"query {challenge.query_id} is not answered on this chain any more")
         await self.room.send(self.room.court.conclude(challenge, history.query, outcome))
@@ -274,7 +280,7 @@ class Litigation:
     async def _collect(self, challenge: Challenge) -> None:
         """Withdraw what the end of a challenge credited; a defender's share is its operator's."""
         account: Address | None = self.me.account
-        if self.me.side is Side.DEFENDER:
+        if self.me.side_in(challenge) is Side.DEFENDER:
             account = await self.room.operator_of(self.me.account)
         if account is not None and await self.room.collect(account):
             log.info("credits withdrawn", challenge=challenge.challenge_id, account=account)
@@ -282,12 +288,13 @@ class Litigation:
     async def _defender(self, challenge: Challenge) -> Defender:
         number = challenge.challenge_id
         if number not in self._defenders:
-            witness = await self._witness(challenge)
-            self._defenders[number] = Defender(witness, challenge.charge.shard)
+            ours = await self._ours(challenge)
+            shard = challenge.charge.shard
+            self._defenders[number] = Defender(ours.witness, shard, ours.blind)
         return self._defenders[number]
 
-    async def _witness(self, challenge: Challenge) -> Witness:
-        return await self._witnesses.get(challenge.output, lambda: self.recompute(challenge))
+    async def _ours(self, challenge: Challenge) -> Recomputed:
+        return await self._recomputed.get(_charged(challenge), lambda: self.recompute(challenge))
 
     def _give_up(self, challenge: Challenge, why: str) -> None:
         """Nothing more is moved in a challenge; somebody should look into it."""
@@ -298,13 +305,17 @@ class Litigation:
 
     def _tell(self, before: FollowedChallenge | None, now: FollowedChallenge) -> None:
         """Log and count what is new in a challenge."""
-        number, place = now.challenge.challenge_id, now.challenge.output
+        number, place = now.challenge.challenge_id, now.challenge.dispute
         if before is None:
             self.metrics.challenges.inc()
-            log.warning("challenge", challenge=number, query=place[0], shard=place[1])
+            log.warning("challenge", challenge=number, **place._asdict())
         if now.ending is not None and (before is None or before.ending is None):
             self.metrics.ended.labels(now.ending.name.lower()).inc()
             log.warning("challenge ended", challenge=number, ending=now.ending.name.lower())
+
+
+def _charged(challenge: Challenge) -> tuple[int, Charge]:
+    return challenge.query_id, challenge.charge
 
 
 def _is_old(followed: FollowedChallenge, now: Timestamp) -> bool:

@@ -21,12 +21,11 @@ from nesa.chain.disputes import Challenge
 from nesa.chain.logs import Cursor, LogReader, ReadPolicy
 from nesa.chain.sender import Sender, SendPolicy
 from nesa.models.disputes.game import Side
-from nesa.models.judging import Witness
 from nesa.protocol.errors import Unavailable
 from nesa.protocol.ids import ONE_NES, Amount
 from nesa_miner.disputes.courtroom import Courtroom
 from nesa_miner.disputes.duties import Standpoint
-from nesa_miner.disputes.inputs import witness_of
+from nesa_miner.disputes.inputs import Recomputed, recompute
 from nesa_miner.disputes.litigation import Litigation
 from nesa_miner.shards import ShardLibrary
 from nesa_miner.store import FileStore
@@ -38,6 +37,7 @@ from nesa_miner.watchtower.config import WatchSettings
 from nesa_miner.watchtower.journal import WatchJournal
 from nesa_miner.watchtower.observability import WatchMetrics
 from nesa_miner.watchtower.tower import Tower
+from nesa_miner.work import Task
 
 TICK_SECONDS: Final = 0.2
 OUTAGE_SECONDS: Final = 1.0
@@ -171,16 +171,16 @@ def assembled(
     room = Courtroom.open(connection, Sender(connection, account, policy))
     metrics = WatchMetrics()
 
-    async def recompute(challenge: Challenge) -> Witness:
-        asked = await room.history(challenge.query_id)
-        sent = asked.requested.input
-        return await witness_of(library, asked.query, sent, challenge.charge)
+    async def compute_again(challenge: Challenge) -> Recomputed:
+        asked, charge = await room.history(challenge.query_id), challenge.charge
+        task = Task(asked.query, charge.shard, None)
+        return await recompute(library, task, asked.requested.input, charge)
 
     disputes = Litigation(
         Standpoint(Side.CHALLENGER, room.sender.address),
         journal.court_log,
         room,
-        recompute,
+        compute_again,
         tasks.spawn,
         time.monotonic,
         metrics.disputes,

@@ -4,16 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from nesa.chain.abi import ContractCall
 from nesa.chain.connection import At
 from nesa.chain.contracts import ZERO_ADDRESS, BoundContract
 from nesa.chain.disputes import Challenge, ShownVersion
-from nesa.protocol.ids import Address, Amount, BlockNumber, Digest, QueryId, Timestamp
+from nesa.protocol.ids import ZERO_DIGEST, Address, Amount, BlockNumber, Digest, QueryId, Timestamp
 from nesa.protocol.outcomes import NO_OUTCOME, outcome_as_abi
 from nesa.protocol.queries import Outcome, Query
 from nesa.protocol.statements import Statement
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """How a sealed query's blinded digest of a shard's input comes about."""
+
+    in_digest: Digest
+    blind: bytes
+
+    def as_abi(self) -> tuple[bytes, bytes]:
+        """`IDisputeCourt.View`."""
+        return (self.in_digest, self.blind)
+
+
+NO_VIEW: Final = View(ZERO_DIGEST, ZERO_DIGEST)
+"""What is shown of an open query, where there is nothing to see through."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +48,7 @@ class Accused:
         return self.outcome.shards[self.shard].out_digest
 
     def as_abi(self) -> tuple[Any, ...]:
-        """The arguments that open a challenge."""
+        """The arguments that every way to open a challenge begins with."""
         head = (self.query.as_abi(), outcome_as_abi(self.outcome), self.shard)
         return (*head, list(self.members), self.version.as_abi())
 
@@ -48,12 +64,14 @@ class Suit:
     version: ShownVersion
     statement: Statement
     seed_block: BlockNumber
+    view: View = NO_VIEW
 
     def as_abi(self) -> tuple[Any, ...]:
         """The arguments that open a suit."""
         said = self.statement
         head = (self.query.as_abi(), self.version.as_abi())
-        return (*head, said.shard_as_abi(), said.as_abi(), self.seed_block)
+        tail = (self.view.as_abi(), self.seed_block)
+        return (*head, said.shard_as_abi(), said.as_abi(), *tail)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +130,9 @@ class Court(BoundContract):
         """Reserve evidence."""
         return self.call("announce", claim)
 
-    def open_challenge(self, accused: Accused) -> ContractCall:
+    def open_challenge(self, accused: Accused, view: View = NO_VIEW) -> ContractCall:
         """Challenge a shard's output; takes the bond from the sender's allowance."""
-        return self.call("open_challenge", *accused.as_abi())
+        return self.call("open_challenge", *accused.as_abi(), view.as_abi())
 
     def show_fault(
         self, accused: Accused, given: bytes, computed: bytes, proof: bytes

@@ -62,7 +62,8 @@ class Challenge:
     what one member signed in a query without an answer.
 
     The court keeps its hash only, so it travels with every later call. `signers` were paid for the
-    output, in draw order, or the one who is sued. Defences are taken until `defence_ends`; each move has `move_window`.
+    output, in draw order, or the one who is sued. Defences are taken until `defence_ends`; each
+    move has `move_window`.
     """
 
     challenge_id: int
@@ -101,9 +102,10 @@ class Challenge:
     @classmethod
     def from_abi(cls, values: tuple[Any, ...]) -> Challenge:
         """The challenge in a decoded event."""
-        number, challenger, query_id, requester, charge, signers, *rest, subject = values
+        number, challenger, query_id, requester, charge, signers, *rest = values
         head = (number, challenger, query_id, requester)
-        return cls(*head, Charge(*charge), tuple(signers), *rest, Subject(subject))
+        tail = (*rest[:-1], Subject(rest[-1]))
+        return cls(*head, Charge(*charge), tuple(signers), *tail)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "balance": ("nesa.cli.commands.balance:balance", "Show what an account holds."),
     "demo": ("nesa.cli.commands.demo:demo", "Run the whole network and tell its story."),
     "devnet": ("nesa.cli.commands.devnet:devnet", "Run a network on this machine."),
+    "grant": ("nesa.cli.commands.grant:grant", "Let a watchtower see a sealed query."),
     "model": ("nesa.cli.commands.model:model", "Compile, check and register models."),
     "query": ("nesa.cli.commands.query:query", "Ask a model and wait for the answer."),
     "reward": ("nesa.cli.commands.reward:reward", "Credit new NES to who worked for a query."),

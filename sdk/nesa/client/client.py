@@ -26,6 +26,7 @@ from nesa.chain.events import (
     WorkRewarded,
     decode_event,
 )
+from nesa.chain.history import find_query
 from nesa.chain.keystore import load_keystore, read_password_file
 from nesa.chain.sender import OnIntent, Receipt, Sender, SendPolicy, forget
 from nesa.client import payment
@@ -34,12 +35,14 @@ from nesa.client.awaiting import Awaiting, OnStage
 from nesa.client.cards import Features, Model
 from nesa.client.catalogue import Catalogue
 from nesa.client.following import Following
+from nesa.client.granting import granted_view
 from nesa.client.ordering import DEFAULT_REPLICAS, choose_content_key, make_order, sealed_order
 from nesa.client.refusals import explained
 from nesa.client.registering import Developer
 from nesa.client.rewarding import reward_call
 from nesa.client.submissions import find_submitted
 from nesa.client.watching import Stage
+from nesa.privacy.grants import ViewGrant
 from nesa.protocol.economics.lies import burned
 from nesa.protocol.errors import Incompatible, InvalidConfiguration, InvalidInput, NesaError
 from nesa.protocol.ids import Address, Amount, QueryId
@@ -398,6 +401,18 @@ class Client:
         newest = await self._newest(submitted)
         receipt = await self._send(self.contracts.market.retry(newest.query))
         return replace(newest, query=_only(AttemptOpened, receipt).query)
+
+    async def grant_view(self, submitted: SubmittedQuery, holder: bytes) -> ViewGrant:
+        """Let the holder of a view key (32 bytes, of a watchtower) see a sealed query of this
+        client, and challenge its answer; `encode_grant` makes a file of the grant.
+
+        Raises:
+            InvalidInput: the query is open or another account's, its content key is missing or
+                another query's, or the view key is none.
+        """
+        found = await find_query(self.connection, submitted.query_id)
+        key, payer = submitted.content_key, self._payer
+        return granted_view(found.requested, key, holder, payer, self.connection.deployment)
 
     # === Money ===
 

@@ -2,6 +2,7 @@
 
 import boa
 
+from nesa.chain.court import NO_VIEW
 from nesa.models.disputes.game import Cause, Ended, Side
 from nesa.models.disputes.moves import Pick
 from nesa.models.disputes.parties import Challenger
@@ -101,7 +102,7 @@ def test_a_challenge_is_not_stolen_from_the_mempool(world, court, challenger, wr
     announced by their hash a block earlier, in the announcer's name."""
     thief = rich(world, "thief", court)
     wrong.announce(challenger)
-    arguments = (*wrong.arguments, 0, wrong.members(0), wrong.version)
+    arguments = (*wrong.arguments, 0, wrong.members(0), wrong.version, NO_VIEW.as_abi())
     with boa.reverts("court: not announced"):
         court.open_challenge(*arguments, sender=thief)
     evidence = court.challenge_evidence(wrong.query.query_id, 0, wrong.outcome.shards[0].out_digest)

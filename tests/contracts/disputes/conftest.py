@@ -4,6 +4,7 @@ import boa
 import pytest
 
 from tests.contracts.disputes.disputed import (
+    CONTENT_KEY,
     answer,
     ask,
     build_disputed_world,
@@ -75,3 +76,17 @@ def wrong(world, court, client, truth, lie):
 def torn(world, court, client, truth, lie):
     """An open query whose first committee split: members 0 and 1 are right, 2 and 3 lie."""
     return split(world, court, ask(world, client, truth), (truth, truth, lie, lie))
+
+
+@pytest.fixture
+def sealed_right(world, court, client, truth):
+    """A sealed query that was answered rightly."""
+    query = ask(world, client, truth, content_key=CONTENT_KEY)
+    return answer(world, court, query, truth, content_key=CONTENT_KEY)
+
+
+@pytest.fixture
+def sealed_wrong(world, court, client, truth, lie):
+    """A sealed query whose first shard was answered wrongly."""
+    query = ask(world, client, truth, content_key=CONTENT_KEY)
+    return answer(world, court, query, lie, content_key=CONTENT_KEY)

@@ -15,6 +15,7 @@ from eth_abi.abi import encode
 from eth_keys.datatypes import PrivateKey
 from eth_utils.crypto import keccak
 
+from nesa.chain.court import NO_VIEW, View
 from nesa.models.disputes.encoding import encoded_accusation, encoded_move, encoded_position
 from nesa.models.disputes.game import Claimed, Ended, Opened, Side, State, step, to_move
 from nesa.models.disputes.moves import Convict, Move
@@ -22,12 +23,13 @@ from nesa.models.disputes.parties import Challenger, Defender
 from nesa.models.disputes.traces import Charge
 from nesa.models.graph import Table
 from nesa.models.judging import Witness
+from nesa.privacy.sealing import blind, seal_answer, seal_input, sealed_digest
 from nesa.protocol.commitments import ShardContext, set_digest
 from nesa.protocol.digests import edges_digest
-from nesa.protocol.ids import ONE_NES, ZERO_DIGEST, Address, Digest, QueryId
+from nesa.protocol.ids import ONE_NES, ZERO_DIGEST, Address, Digest, QueryId, VersionId
 from nesa.protocol.messages import Reveal
 from nesa.protocol.outcomes import NO_OUTCOME, outcome_as_abi
-from nesa.protocol.queries import Outcome, Query, report_words
+from nesa.protocol.queries import Outcome, Privacy, Query, report_words
 from nesa.protocol.statements import Statement
 from nesa.protocol.versions import SHARD_ABI, ShardFacts
 from tests.contracts.verifiers import Behaviour, code_hash, deploy_verifier
@@ -45,6 +47,9 @@ stand-in for a circuit that proves anything."""
 TABLE: Table = replace(small_network(), cuts=(4,))
 TABLES: dict[int, Table] = {MODEL: TABLE, PROVABLE: small_network()}
 METADATA = b"\x02" * 32
+
+CONTENT_KEY = bytes(range(32))
+"""Of sealed queries."""
 
 
 def facts_of(table: Table) -> tuple[ShardFacts, ...]:
@@ -141,6 +146,7 @@ class Answered:
     outcome: Outcome
     works: list[Work]
     signed: Witness
+    content_key: bytes | None = None
     challenges: list[Any] = field(default_factory=list)
 
     @property
@@ -155,6 +161,14 @@ class Answered:
         shards = [registry.shard(self.query.version_id, k) for k in range(self.query.shards)]
         digest = keccak(encode([f"{SHARD_ABI}[]"], [[tuple(shard) for shard in shards]]))
         return (self.world.developer, self.signed.rows.root, digest, METADATA)
+
+    def view(self, shard: int) -> View:
+        """What a challenger shows of a shard's input."""
+        if self.content_key is None:
+            return NO_VIEW
+        numbers = self.signed.table.shards[shard].inputs
+        plain = edges_digest([self.signed.digest(value) for value in numbers])
+        return View(plain, blind(self.content_key, shard))
 
     def members(self, shard: int) -> list[str]:
         """Signers drawn, in draw order."""
@@ -181,7 +195,12 @@ class Answered:
         """Announces and opens a challenge."""
         self.announce(challenger, shard)
         self.court.open_challenge(
-            *self.arguments, shard, self.members(shard), self.version, sender=challenger
+            *self.arguments,
+            shard,
+            self.members(shard),
+            self.version,
+            self.view(shard).as_abi(),
+            sender=challenger,
         )
         (event,) = events(self.court, "ChallengeOpened")
         return Case(self, tuple(event.challenge), challenger, shard)
@@ -196,6 +215,16 @@ class Split:
     query: Query
     sides: tuple[Witness, ...]
     version: tuple[Any, ...]
+    content_key: bytes | None = None
+
+    @property
+    def view(self) -> View:
+        """What a challenger shows of the first shard's input."""
+        if self.content_key is None:
+            return NO_VIEW
+        truth = self.sides[0]
+        plain = edges_digest([truth.digest(value) for value in truth.table.shards[0].inputs])
+        return View(plain, blind(self.content_key, 0))
 
     @property
     def arguments(self) -> tuple[Any, ...]:
@@ -218,7 +247,8 @@ class Split:
     def works(self) -> tuple[Work, ...]:
         """What the member at each position said, as if all of the committee had said it."""
         members = tuple(self.world.drawn(self.query, 0, self.query.replicas))
-        return tuple(_first_work(self.world, self.query, members, side) for side in self.sides)
+        given = (self.world, self.query, members, self.content_key)
+        return tuple(_first_work(*given, side) for side in self.sides)
 
     @cached_property
     def commitments(self) -> tuple[Digest, ...]:
@@ -249,32 +279,44 @@ class Split:
 
     def open(self, challenger: str, statement: Statement, **changes: Any) -> Case:
         """Opens a suit that was announced; `changes` replace its query, version or seed block."""
-        given = {"query": self.query, "version": self.version, "seed": self.query.seed_block}
-        given |= changes
+        given: dict[str, Any] = {"query": self.query, "version": self.version}
+        given |= {"seed": self.query.seed_block, **changes}
         said = (statement.shard_as_abi(), statement.as_abi())
         head = (given["query"].as_abi(), given["version"])
-        self.court.sue(*head, *said, given["seed"], sender=challenger)
+        tail = (self.view.as_abi(), given["seed"])
+        self.court.sue(*head, *said, *tail, sender=challenger)
         (event,) = events(self.court, "ChallengeOpened")
         return Case(self, tuple(event.challenge), challenger, 0)
 
 
-def split(world: World, court: VyperContract, query: Query, sides: Sequence[Witness]) -> Split:
+def split(
+    world: World,
+    court: VyperContract,
+    query: Query,
+    sides: Sequence[Witness],
+    content_key: bytes | None = None,
+) -> Split:
     """What a committee leaves whose members hold `sides`, in draw order."""
     truth = sides[0]
     registry = world.lower.registry
     shards = [registry.shard(query.version_id, k) for k in range(query.shards)]
     digest = keccak(encode([f"{SHARD_ABI}[]"], [[tuple(shard) for shard in shards]]))
     version = (world.developer, truth.rows.root, digest, METADATA)
-    return Split(world, court, query, tuple(sides), version)
+    return Split(world, court, query, tuple(sides), version, content_key)
 
 
 def _first_work(
-    world: World, query: Query, members: tuple[PrivateKey, ...], signed: Witness
+    world: World,
+    query: Query,
+    members: tuple[PrivateKey, ...],
+    content_key: bytes | None,
+    signed: Witness,
 ) -> Work:
-    outputs = [signed.digest(value) for value in signed.table.shards[0].outputs]
+    plain = edges_digest([signed.digest(value) for value in signed.table.shards[0].outputs])
+    out_digest = plain if content_key is None else sealed_digest(content_key, 1, plain)
     where = (world.chain_id, Address(world.market.address), QueryId(query.query_id))
     context = ShardContext(*where, query.attempt, seed_of(query), 0)
-    return Work(context, members, query.input_digest, Digest(edges_digest(outputs)))
+    return Work(context, members, query.input_digest, Digest(out_digest))
 
 
 @dataclass
@@ -319,7 +361,9 @@ class Case:
 
     def defend(self, signer: str, witness: Witness, sender: str | None = None) -> Match:
         """A signer commits to its values."""
-        match = Match(self, signer, Defender(witness, self.shard), Opened(self.charge))
+        key = self.answered.content_key
+        hidden = None if key is None else blind(key, self.shard + 1)
+        match = Match(self, signer, Defender(witness, self.shard, hidden), Opened(self.charge))
         match.defend(sender)
         self.games[signer] = match
         return match
@@ -392,10 +436,22 @@ class Match:
         pass_blocks(1)
 
 
-def ask(world: World, client: str, witness: Witness, model: int = MODEL) -> Query:
-    """Pays for an answer of the table to the witness's input."""
+def ask(
+    world: World,
+    client: str,
+    witness: Witness,
+    model: int = MODEL,
+    content_key: bytes | None = None,
+) -> Query:
+    """Pays for an answer of the table to the witness's input, sealed when there is a key."""
     data = witness.encoded(witness.table.shards[0].inputs[0])
-    order = world.order(2, version_id=world.versions[model])
+    version_id, sealed = world.versions[model], {}
+    if content_key is not None:
+        plain = edges_digest([witness.digest(witness.table.shards[0].inputs[0])])
+        hidden = sealed_digest(content_key, 0, plain)
+        sealed = {"privacy": Privacy.SEALED, "input_digest": hidden}
+        data = seal_input(content_key, VersionId(version_id), data)
+    order = world.order(2, version_id=version_id, **sealed)
     world.market.request(order, data, sender=client)
     query = world.requested()
     pass_blocks(2)
@@ -408,12 +464,16 @@ def answer(
     query: Query,
     signed: Witness,
     paid: Mapping[int, tuple[int, ...]] | None = None,
+    content_key: bytes | None = None,
 ) -> Answered:
     """What the members of `query` signed is what `signed` holds; `paid` are those whom the report
     names, everybody where it does not say."""
     ends = [shard.outputs for shard in signed.table.shards]
     digests = [edges_digest([signed.digest(value) for value in values]) for values in ends]
     output = signed.encoded(signed.table.outputs[0])
+    if content_key is not None:
+        digests = [sealed_digest(content_key, k + 1, plain) for k, plain in enumerate(digests)]
+        output = seal_answer(content_key, query.version_id, query.input_digest, output)
     committees = [world.drawn(query, shard, query.replicas) for shard in range(query.shards)]
     where = (world.chain_id, world.market.address)
     works = shard_works(*where, query, seed_of(query), committees, digests, output)
@@ -421,7 +481,7 @@ def answer(
     reports = [work.report(chosen.get(shard)) for shard, work in enumerate(works)]
     oracle = world.oracle(query)
     world.market.fulfil(query.as_abi(), report_words(reports), output, sender=oracle)
-    return Answered(world, court, query, world.fulfilled(), works, signed)
+    return Answered(world, court, query, world.fulfilled(), works, signed, content_key)
 
 
 def stakes(answered: Answered, shard: int = 0) -> dict[str, int]:

@@ -5,8 +5,9 @@ from typing import Any
 
 import boa
 
+from nesa.chain.court import NO_VIEW
 from nesa.protocol.outcomes import outcome_as_abi
-from nesa.protocol.queries import Privacy, QueryStatus
+from nesa.protocol.queries import QueryStatus
 from tests.contracts.disputes.disputed import answer, ask, events, lying_witness, rich
 from tests.deployment import QUERY_PARAMETERS, REQUEST_LIMITS
 from tests.market import pass_blocks
@@ -17,9 +18,9 @@ STAKE = REQUEST_LIMITS.seat_stake
 def test_everything_is_announced(world, court, challenger, client, wrong):
     case = wrong.challenge(challenger)
     (opened,) = events(court, "ChallengeOpened")
-    number, who, query_id, requester, charge, signers, stake, bond, penalty, ends, window = (
-        case.challenge
-    )
+    number, who, query_id, requester, charge, signers, *rest = case.challenge
+    stake, bond, penalty, ends, window, subject = rest
+    assert subject == 1
     assert (opened.challenge_id, opened.challenger, opened.query_id) == (number, who, query_id)
     assert (number, who, query_id, requester) == (1, challenger, wrong.query.query_id, client)
     settled = wrong.outcome.shards
@@ -76,7 +77,7 @@ def test_without_a_bond_there_is_no_challenge(world, court, wrong):
 
 
 def test_it_is_announced_first(court, challenger, outsider, wrong):
-    arguments = (*wrong.arguments, 0, wrong.members(0), wrong.version)
+    arguments = (*wrong.arguments, 0, wrong.members(0), wrong.version, NO_VIEW.as_abi())
     with boa.reverts("court: not announced"):
         court.open_challenge(*arguments, sender=challenger)
     wrong.announce(challenger, 1)
@@ -94,7 +95,7 @@ def test_a_read_challenge_comes_a_block_later(world, court, challenger, wrong):
     out_digest = wrong.outcome.shards[0].out_digest
     evidence = court.challenge_evidence(wrong.query.query_id, 0, out_digest)
     court.announce(court.claim_of(copier, evidence), sender=copier)
-    arguments = (*wrong.arguments, 0, wrong.members(0), wrong.version)
+    arguments = (*wrong.arguments, 0, wrong.members(0), wrong.version, NO_VIEW.as_abi())
     with boa.reverts("court: announced just now"):
         court.open_challenge(*arguments, sender=copier)
     court.open_challenge(*arguments, sender=challenger)
@@ -106,11 +107,9 @@ def test_a_changed_argument_is_refused(world, court, challenger, wrong):
     members, version = wrong.members(0), wrong.version
     other = replace(wrong.query, replicas=5).as_abi()
     later = outcome_as_abi(replace(wrong.outcome, fulfilled_at=1))
-    sealed = replace(wrong.query, privacy=Privacy.SEALED).as_abi()
     refused = [
         ((other, outcome, 0, members, version), "court: another outcome"),
         ((query, later, 0, members, version), "court: another outcome"),
-        ((sealed, outcome, 0, members, version), "court: not an open query"),
         ((query, outcome, 2, members, version), "court: no such shard"),
         ((query, outcome, 0, members[:-1], version), "court: other members"),
         ((query, outcome, 0, members[::-1], version), "court: other members"),
@@ -122,23 +121,8 @@ def test_a_changed_argument_is_refused(world, court, challenger, wrong):
         refused.append(((query, outcome, 0, members, tuple(changed)), "court: another version"))
     for arguments, reason in refused:
         with boa.reverts(reason):
-            court.open_challenge(*arguments, sender=challenger)
-    court.open_challenge(query, outcome, 0, members, version, sender=challenger)
-
-
-def test_a_sealed_query_shows_nothing(world, court, challenger, client):
-    """Its digests are blinded: a game would open what the client pays to keep."""
-    version = world.versions[9]
-    order = world.order(2, version_id=version, privacy=Privacy.SEALED, input_digest=b"\x07" * 32)
-    world.market.request(order, b"ciphertext", sender=client)
-    query = world.requested()
-    pass_blocks(2)
-    reports = [work.report() for work in world.works(query, payload=b"sealed")]
-    outcome = world.fulfil(query, reports, b"sealed")
-    with boa.reverts("court: not an open query"):
-        court.open_challenge(
-            query.as_abi(), outcome_as_abi(outcome), 0, [], (challenger, *[bytes(32)] * 3)
-        )
+            court.open_challenge(*arguments, NO_VIEW.as_abi(), sender=challenger)
+    court.open_challenge(query, outcome, 0, members, version, NO_VIEW.as_abi(), sender=challenger)
 
 
 def test_the_last_second_of_the_window_counts(world, challenger, wrong):
@@ -159,7 +143,9 @@ def test_an_unanswered_query_has_nothing_to_challenge(world, court, challenger, 
     query = ask(world, client, truth)
     outcome: Any = (bytes(32), bytes(32), bytes(32), challenger, 0, [])
     with boa.reverts("court: another outcome"):
-        court.open_challenge(query.as_abi(), outcome, 0, [], (challenger, *[bytes(32)] * 3))
+        court.open_challenge(
+            query.as_abi(), outcome, 0, [], (challenger, *[bytes(32)] * 3), NO_VIEW.as_abi()
+        )
 
 
 def test_what_has_fallen_is_not_challenged_again(world, court, challenger, wrong):

@@ -10,9 +10,16 @@ from nesa.models.disputes.game import Cause, Ended, Side
 from nesa.models.disputes.parties import Challenger
 from nesa.protocol.ids import Digest
 from nesa.protocol.outcomes import NO_OUTCOME, outcome_as_abi
-from nesa.protocol.queries import Privacy, QueryStatus
+from nesa.protocol.queries import QueryStatus
 from nesa.protocol.statements import decode_statement, encode_statement
-from tests.contracts.disputes.disputed import after_the_defence, events, rich, split
+from tests.contracts.disputes.disputed import (
+    CONTENT_KEY,
+    after_the_defence,
+    ask,
+    events,
+    rich,
+    split,
+)
 from tests.contracts.disputes.equivocation import Evidence
 from tests.deployment import QUERY_PARAMETERS, REQUEST_LIMITS
 from tests.market import changed, go_to, pass_blocks
@@ -189,13 +196,25 @@ def test_a_changed_statement_convicts_nobody(challenger, torn, fields):
     [
         ({"query_id": 77}, "court: another query"),
         ({"replicas": 5}, "court: not an unanswered query"),
-        ({"privacy": Privacy.SEALED}, "court: not an unanswered query"),
         ({"seed_block": 1}, "court: not an unanswered query"),
     ],
 )
 def test_other_terms_are_refused(challenger, torn, terms, reason):
     with boa.reverts(reason):
         torn.sue(challenger, LIAR, query=changed(torn.query, **terms))
+
+
+def test_a_sealed_query_is_sued_by_who_sees_it(world, court, challenger, client, truth, lie):
+    query = ask(world, client, truth, content_key=CONTENT_KEY)
+    sealed = split(world, court, query, (truth, truth, lie, lie), CONTENT_KEY)
+    blind_sides = replace(sealed, content_key=None)
+    statement = sealed.statement(LIAR)
+    sealed.announce(challenger, statement)
+    with boa.reverts("court: no view of the query"):
+        blind_sides.open(challenger, statement)
+    case = sealed.open(challenger, statement)
+    match = case.defend(sealed.member(LIAR), lie)
+    assert match.to_the_end(Challenger(truth, 0)) == Ended(Side.CHALLENGER, Cause.FACT)
 
 
 def test_another_version_is_refused(challenger, torn):
@@ -221,7 +240,7 @@ def test_nobody_is_convicted_twice(world, court, challenger, torn):
     assert world.lower.vault.rewards(other) == 0
     assert court.credit_of(other) == BOND
     with boa.reverts("court: convicted before"):
-        torn.sue(challenger, LIAR)
+        torn.open(challenger, torn.statement(LIAR))
     equivocal = equivocation_of(torn)
     court.announce(court.claim_of(challenger, equivocal.digest), sender=challenger)
     pass_blocks(1)

@@ -29,3 +29,9 @@ def edges_digest(tensors: DynArray[bytes32, 4]) -> bytes32:
 @pure
 def bytes_root(data: Bytes[4096]) -> bytes32:
     return tensor_digest.bytes_root(data)
+
+
+@external
+@pure
+def blinded(digest: bytes32, blind: bytes32) -> bytes32:
+    return tensor_digest.blinded(digest, blind)

@@ -11,15 +11,18 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from nesa.models.disputes.parties import Defender
 from nesa.models.folder import load
 from nesa.models.judging import Witness
+from nesa.privacy.sealing import sealed_digest
 from nesa.protocol.digests import boundary_digest
+from nesa.protocol.errors import Unavailable
 from nesa.protocol.evidence import ShardEvidence, encode_evidence
 from nesa.protocol.ids import ZERO_DIGEST, Digest
 from nesa_miner.at_rest import AtRest
 from nesa_miner.boundaries import encode_boundary
-from nesa_miner.disputes.inputs import kept_inputs, outputs_of, witness_of
+from nesa_miner.disputes.inputs import kept_inputs, outputs_of, recompute
 from nesa_miner.jobs import JobKey, WorkKey
 from nesa_miner.journal import Journal
-from tests.miner.committee_network import MODEL, MemoryLibrary, open_request
+from nesa_miner.work import Task
+from tests.miner.committee_network import MODEL, MemoryLibrary, open_request, sealed_request
 
 LIBRARY = MemoryLibrary(load(MODEL))
 TABLE = LIBRARY.model.table
@@ -47,8 +50,9 @@ def digest_of(tensors: tuple[bytes, ...]) -> Digest:
 
 
 async def recomputed(charge, kept=()) -> Defender:
-    witness = await witness_of(LIBRARY, REQUEST.query, REQUEST.input, charge, kept)
-    return Defender(witness, charge.shard)
+    task = Task(REQUEST.query, charge.shard, None)
+    found = await recompute(LIBRARY, task, REQUEST.input, charge, kept)
+    return Defender(found.witness, charge.shard, found.blind)
 
 
 @pytest.mark.parametrize("shard", [0, 1])
@@ -90,3 +94,25 @@ def test_tensors_stay_while_they_may_be_disputed(journal: Journal) -> None:
     assert journal.boundary(work) is not None
     journal.prune(5_001)
     assert journal.boundary(work) is None
+
+
+CONTENT_KEY = bytes(range(32))
+SEALED = sealed_request(LIBRARY.model, 3, CONTENT_KEY)
+
+
+@pytest.mark.parametrize("shard", [0, 1])
+async def test_a_sealed_query_is_computed_again_by_who_holds_its_key(shard: int) -> None:
+    honest = SECOND if shard else Defender(FIRST, 0)
+    found = await recompute(
+        LIBRARY, Task(SEALED.query, shard, CONTENT_KEY), SEALED.input, honest.charge
+    )
+    charge = Defender(found.witness, shard, found.blind).charge
+    assert charge.in_digest == honest.charge.in_digest
+    assert charge.out_digest == sealed_digest(CONTENT_KEY, shard + 1, honest.charge.out_digest)
+
+
+async def test_without_its_key_a_sealed_query_waits() -> None:
+    with pytest.raises(Unavailable, match="content key"):
+        await recompute(
+            LIBRARY, Task(SEALED.query, 0, None), SEALED.input, Defender(FIRST, 0).charge
+        )

@@ -17,6 +17,7 @@ from nesa.models.judging import Witness
 from nesa.protocol.ids import Address, Timestamp
 from nesa_miner.disputes.court_log import COURT_EVENTS, CourtLog
 from nesa_miner.disputes.duties import Standpoint
+from nesa_miner.disputes.inputs import Recomputed
 from nesa_miner.disputes.litigation import Litigation
 from nesa_miner.disputes.observability import DisputeMetrics
 from nesa_miner.journal_file import Format, JournalFile
@@ -74,9 +75,9 @@ class Litigant:
         self.file.close()
         self.start()
 
-    async def recompute(self, _: Challenge) -> Witness:
+    async def recompute(self, _: Challenge) -> Recomputed:
         self.recomputed += 1
-        return self.witness
+        return Recomputed(self.witness)
 
     def spawn(self, work) -> None:
         task = asyncio.get_running_loop().create_task(work)

@@ -46,6 +46,7 @@ from nesa.models.disputes.traces import Charge, Claim, NamedRow, Trace
 from nesa.models.judging import Opening
 from nesa.protocol.digests import leaf_hash
 from nesa.protocol.errors import IllegalMove
+from nesa.protocol.ids import ZERO_DIGEST
 
 _Struct: TypeAlias = tuple[Any, ...]
 
@@ -72,7 +73,7 @@ _CLAIM: Final = "(uint256,uint256,uint256,int256)"
 _OPENING: Final = "(uint256[],uint256[],bytes32[],bytes32[])"
 POSITION_ABI: Final = f"(uint256,{_CHARGE},{_TRACE},{_DESCENT},bytes32,{_CLAIM},int256[])"
 MOVE_ABI: Final = (
-    f"(uint256,{_PROOF}[],bytes32[],bytes32[],bytes32[],bytes32[],bytes,int256[],uint256)"
+    f"(uint256,{_PROOF}[],bytes32[],bytes32[],bytes32[],bytes32[],bytes,int256[],uint256,bytes32)"
 )
 ACCUSATION_ABI: Final = f"(uint256,{_PROOF},bytes,bytes32[],bytes32[],uint256,{_OPENING}[])"
 
@@ -166,7 +167,8 @@ def _move_of(state: State, move: Move) -> _Struct:
         case Defend() as defence, Opened():
             proofs = (defence.last, defence.shard, defence.first)
             ends = (defence.inputs, defence.outputs, defence.siblings)
-            return _move(_DEFEND, proofs, *ends, nodes=defence.nodes)
+            blind = defence.blind or ZERO_DIGEST
+            return _move(_DEFEND, proofs, *ends, nodes=defence.nodes, blind=blind)
         case Pick(choice), _:
             return _move(_PICK, choice=choice)
         case Show(nodes), _:
@@ -193,12 +195,13 @@ def _as_move(
     data: bytes,
     values: Sequence[int],
     choice: int,
+    blind: bytes,
 ) -> Move:
     proofs = [LeafProof(leaf, tuple(path)) for leaf, path in leaves]
     match kind, proofs:
         case 1, (last, shard, first):
             ends = (tuple(inputs), tuple(outputs), tuple(siblings), tuple(nodes))
-            return Defend(last, shard, first, *ends)
+            return Defend(last, shard, first, *ends, None if blind == ZERO_DIGEST else blind)
         case 2, _:
             return Pick(choice)
         case 4, _:
@@ -254,9 +257,10 @@ def _move(
     data: bytes = b"",
     values: Sequence[int] = (),
     choice: int = 0,
+    blind: bytes = ZERO_DIGEST,
 ) -> _Struct:
     proofs = [(leaf.data, leaf.path) for leaf in leaves]
-    return (kind, proofs, inputs, outputs, siblings, nodes, data, values, choice)
+    return (kind, proofs, inputs, outputs, siblings, nodes, data, values, choice, blind)
 
 
 def _pathless(row: NamedRow) -> LeafProof:

@@ -22,7 +22,7 @@ class Defend:
 
     `last` is the last leaf of the table, `shard` that of the shard, `first` that of its first row.
     `inputs` and `outputs` are tensor digests, which `siblings` lead to the root of the values;
-    `nodes` are the first ones below it.
+    `nodes` are the first ones below it. `blind` is that of a sealed query's output.
     """
 
     last: LeafProof
@@ -32,6 +32,7 @@ class Defend:
     outputs: tuple[bytes, ...]
     siblings: tuple[bytes, ...]
     nodes: tuple[bytes, ...]
+    blind: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)

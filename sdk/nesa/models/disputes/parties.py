@@ -36,7 +36,7 @@ from nesa.models.disputes.moves import (
     ShowRow,
     StateParts,
 )
-from nesa.models.disputes.traces import Charge, Claim, NamedRow, Trace, cuts
+from nesa.models.disputes.traces import Charge, Claim, NamedRow, Trace, cuts, output_digest
 from nesa.models.graph import Opcode
 from nesa.models.judging import Witness
 from nesa.protocol.digests import edges_digest, inner_hash
@@ -50,15 +50,6 @@ class Party:
         self.witness = witness
         self.number = number
         self.shard = witness.table.shards[number]
-
-    @property
-    def charge(self) -> Charge:
-        """What is disputed when somebody signs these values."""
-        table = self.witness.table
-        ends = (self.shard.inputs, self.shard.outputs)
-        read, written = (edges_digest(self._digests(numbers)) for numbers in ends)
-        root = self.witness.rows.root
-        return Charge(root, self.number, len(table.shards), read, written)
 
     @cached_property
     def values(self) -> tuple[int, ...]:
@@ -84,7 +75,22 @@ class Party:
 
 
 class Defender(Party):
-    """Answers what it is asked from its own values."""
+    """Answers what it is asked from its own values.
+
+    `blind` hides the output of a sealed query, None that of an open one.
+    """
+
+    def __init__(self, witness: Witness, number: int, blind: bytes | None = None) -> None:
+        super().__init__(witness, number)
+        self.blind = blind
+
+    @property
+    def charge(self) -> Charge:
+        """What is disputed when somebody signs these values."""
+        shards = len(self.witness.table.shards)
+        read = edges_digest(self._digests(self.shard.inputs))
+        written = output_digest(self._digests(self.shard.outputs), self.blind)
+        return Charge(self.witness.rows.root, self.number, shards, read, written)
 
     def reply(self, state: Asked) -> DefenderMove:
         """The only move that is true."""
@@ -127,6 +133,7 @@ class Defender(Party):
             self._digests(self.shard.outputs),
             self.siblings(ends),
             _top(self.tree),
+            self.blind,
         )
 
     def _show_row(self, index: int) -> ShowRow:

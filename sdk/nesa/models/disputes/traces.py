@@ -14,7 +14,13 @@ from nesa.models.disputes.moves import Defend, LeafProof
 from nesa.models.graph import Opcode
 from nesa.models.judging.questions import RowFacts, TableLeaf, facts_of, last_leaf_of, leaf_of
 from nesa.models.opcodes.operands import Fold
-from nesa.protocol.digests import LEAF_BYTES, TENSOR_DOMAIN, edges_digest, merkle_root
+from nesa.protocol.digests import (
+    LEAF_BYTES,
+    TENSOR_DOMAIN,
+    blinded_digest,
+    edges_digest,
+    merkle_root,
+)
 from nesa.protocol.errors import IllegalMove
 from nesa.protocol.ids import Digest
 from nesa.protocol.openings import root_of
@@ -31,6 +37,7 @@ class Charge:
     """What is disputed: the output of one shard of a version, given its input.
 
     `in_digest` and `out_digest` are those of the shard's boundaries, `shards` how many there are.
+    Of a sealed query `in_digest` is as plain as of any other, and `out_digest` blinded as signed.
     """
 
     operators_root: bytes
@@ -126,6 +133,12 @@ class Claim:
     value: int
 
 
+def output_digest(outputs: Sequence[bytes], blind: bytes | None) -> Digest:
+    """What members sign of a shard's output tensors (digests); `blind` is a sealed query's."""
+    plain = edges_digest(outputs)
+    return plain if blind is None else blinded_digest(plain, blind)
+
+
 def trace_of(charge: Charge, move: Defend) -> Trace:
     """What a defence commits to.
 
@@ -143,7 +156,7 @@ def trace_of(charge: Charge, move: Defend) -> Trace:
         raise IllegalMove("this is another row than the shard's first")
     if edges_digest(move.inputs) != charge.in_digest:
         raise IllegalMove("these are the digests of another input")
-    if edges_digest(move.outputs) != charge.out_digest:
+    if output_digest(move.outputs, move.blind) != charge.out_digest:
         raise IllegalMove("these are the digests of another output")
     root = merkle_root(move.nodes) if move.nodes else Digest(b"")
     trace = Trace(charge, leaves, shard.inputs, first, end, row.output, root)

@@ -1,0 +1,98 @@
+"""Only who is named in a client's grant sees a sealed query, and only that one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from eth_keys.datatypes import PrivateKey
+
+from nesa.privacy.grants import (
+    MAX_GRANT_BYTES,
+    Granted,
+    ViewGrant,
+    decode_grant,
+    encode_grant,
+    grant_view,
+    open_grant,
+)
+from nesa.privacy.keys import public_bytes
+from nesa.protocol.commitments import sign_digest
+from nesa.protocol.errors import InvalidInput, InvalidMessage
+from nesa.protocol.ids import Address, QueryId
+
+CONTENT_KEY = bytes(range(32))
+CLIENT, OUTSIDER = PrivateKey(b"\1" * 32), PrivateKey(b"\2" * 32)
+CLIENT_ADDRESS = Address(CLIENT.public_key.to_checksum_address())
+HOLDER = X25519PrivateKey.from_private_bytes(b"\3" * 32)
+OTHER = X25519PrivateKey.from_private_bytes(b"\4" * 32)
+GRANTED = Granted(31337, CLIENT_ADDRESS, QueryId(7))
+
+
+def grant(client: PrivateKey = CLIENT, holder: X25519PrivateKey = HOLDER) -> ViewGrant:
+    return grant_view(CONTENT_KEY, GRANTED, public_bytes(holder), client)
+
+
+def resigned(changed: ViewGrant) -> ViewGrant:
+    """As a client would have signed it that wrapped something else."""
+    r, vs = sign_digest(CLIENT, changed.digest)
+    return replace(changed, r=r, vs=vs)
+
+
+def test_the_holder_sees_the_query():
+    sent = decode_grant(encode_grant(grant()))
+    assert sent.granted == GRANTED
+    assert open_grant(sent, HOLDER, CLIENT_ADDRESS) == CONTENT_KEY
+
+
+def test_nobody_else_does():
+    with pytest.raises(InvalidMessage, match="another view key"):
+        open_grant(grant(), OTHER, CLIENT_ADDRESS)
+    with pytest.raises(InvalidMessage, match="does not open"):
+        open_grant(resigned(replace(grant(), holder=public_bytes(OTHER))), OTHER, CLIENT_ADDRESS)
+
+
+def test_a_member_that_leaks_the_key_grants_nothing():
+    with pytest.raises(InvalidMessage, match="not signed by the client"):
+        open_grant(grant(client=OUTSIDER), HOLDER, CLIENT_ADDRESS)
+
+
+@pytest.mark.parametrize(
+    "granted",
+    [
+        replace(GRANTED, chain_id=1),
+        replace(GRANTED, market=Address(OUTSIDER.public_key.to_checksum_address())),
+        replace(GRANTED, query_id=QueryId(8)),
+    ],
+)
+def test_a_grant_is_for_one_query(granted: Granted):
+    moved = replace(grant(), granted=granted)
+    with pytest.raises(InvalidMessage, match="not signed by the client"):
+        open_grant(moved, HOLDER, CLIENT_ADDRESS)
+    with pytest.raises(InvalidMessage, match="does not open"):
+        open_grant(resigned(moved), HOLDER, CLIENT_ADDRESS)
+
+
+def test_what_is_no_key_grants_nothing():
+    with pytest.raises(InvalidInput, match="content key"):
+        grant_view(b"short", GRANTED, public_bytes(HOLDER), CLIENT)
+    for holder in (bytes(32), b"short"):
+        with pytest.raises(InvalidInput, match="view key"):
+            grant_view(CONTENT_KEY, GRANTED, holder, CLIENT)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{}", "[1]", "\0", '{"kind": "nesa-view-grant"}', " " * (MAX_GRANT_BYTES + 1)],
+)
+def test_what_is_no_grant_is_refused(text: str):
+    with pytest.raises(InvalidMessage):
+        decode_grant(text)
+
+
+def test_a_field_of_another_form_is_refused():
+    text = encode_grant(grant())
+    for old, new in (("31337", "-1"), ('"0x', '"0y'), ('"vs"', '"other"')):
+        with pytest.raises(InvalidMessage, match="no view grant"):
+            decode_grant(text.replace(old, new))
