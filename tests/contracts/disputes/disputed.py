@@ -24,10 +24,9 @@ from nesa.models.disputes.traces import Charge
 from nesa.models.graph import Table
 from nesa.models.judging import Witness
 from nesa.privacy.sealing import blind, seal_answer, seal_input, sealed_digest
-from nesa.protocol.commitments import ShardContext, set_digest
+from nesa.protocol.commitments import ShardContext
 from nesa.protocol.digests import edges_digest
 from nesa.protocol.ids import ONE_NES, ZERO_DIGEST, Address, Digest, QueryId, VersionId
-from nesa.protocol.messages import Reveal
 from nesa.protocol.outcomes import NO_OUTCOME, outcome_as_abi
 from nesa.protocol.queries import Outcome, Privacy, Query, report_words
 from nesa.protocol.statements import Statement
@@ -38,7 +37,7 @@ from tests.judging import drawn_inputs, witness_of
 from tests.market import World, build_world, go_to, pass_blocks, seed_of
 from tests.models.disputes.parties import falsified
 from tests.models.tables import small_network
-from tests.reports import Work, shard_works, signer_address
+from tests.reports import Work, shard_works, signer_address, statement_of
 
 MODEL, PROVABLE = 9, 10
 """Where the world keeps the versions of a table in two shards, and of the same in one with a
@@ -257,13 +256,7 @@ class Split:
 
     def statement(self, position: int) -> Statement:
         """What the member at a position opened and signed."""
-        work = self.works[position]
-        said = work.result(position, self.commitments)
-        digest = set_digest(work.context, work.round, self.commitments)
-        digests = (work.in_digest, work.out_digest, work.payload_hash, digest)
-        place = (work.context, work.round, position, said.salt)
-        reveal = Reveal(*place, *digests, said.r, said.vs)
-        return Statement(signer_address(work.members[position]), reveal, self.commitments)
+        return statement_of(self.works[position], position, self.commitments)
 
     def announce(self, challenger: str, statement: Statement) -> None:
         """Announces a suit and lets a block pass."""

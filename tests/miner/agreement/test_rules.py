@@ -393,8 +393,8 @@ def against(actions: Sequence[Action]) -> list[Statement]:
 
 def test_a_split_committee_leaves_a_statement_of_the_other_side() -> None:
     """Everybody locks one set whatever is in it, so all of them open and sign before they know."""
-    state, actions = feed(with_all_commits(), 0.1, (0, SPLIT), *SIDES)
-    assert against(actions) == []  # somebody may still come
+    state, told = feed(with_all_commits(), 0.1, (0, SPLIT), *SIDES)
+    assert against(told) == []  # somebody may still come
     state, actions = step(state, Tick(), 0.71)
     statements = against(actions)
     assert [one.signer for one in statements] == [MEMBERS[2], MEMBERS[3]]
@@ -408,8 +408,8 @@ def test_a_statement_that_comes_late_is_handed_out_as_well() -> None:
     state, _ = feed(with_all_commits(), 0.1, (0, SPLIT), *SIDES[:2])
     state, actions = step(state, Tick(), 0.71)
     assert [one.signer for one in against(actions)] == [MEMBERS[2]]
-    _, actions = feed(state, 0.8, SIDES[2])
-    assert [one.signer for one in against(actions)] == [MEMBERS[3]]
+    _, told = feed(state, 0.8, SIDES[2])
+    assert [one.signer for one in against(told)] == [MEMBERS[3]]
 
 
 def test_nobody_is_opposed_in_a_set_that_settles() -> None:
