@@ -7,6 +7,7 @@ import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -52,6 +53,7 @@ from nesa_miner.surroundings import ReadCommittees, Surroundings, WitnessLibrary
 from nesa_miner.tasks import TaskPool
 from nesa_miner.transport.http import HttpServer, Limits, MessagesEndpoint
 from nesa_miner.warming import WarmUp
+from nesa_miner.watchtower.accusing import shown_version
 from nesa_miner.work import Task
 
 TICK_SECONDS: Final = 0.02
@@ -233,8 +235,7 @@ def _assembled(
         compute_again = _recompute(surroundings, library, room)
         disputes = _litigation(surroundings, compute_again, room)
         bonds = Amount(int(settings.max_bonds * ONE_NES))
-        spawn, clock = surroundings.spawn, surroundings.clock
-        suits = Suits(room, journal, compute_again, bonds, spawn, clock) if bonds else None
+        suits = _suits(surroundings, compute_again, room, bonds) if bonds else None
     engine = Engine(surroundings, disputes, suits)
     return Miner(settings, connection, engine, post, WarmUp(library))
 
@@ -268,6 +269,12 @@ def _litigation(around: Surroundings, compute_again: Recompute, room: Courtroom)
         around.clock,
         DisputeMetrics(around.metrics.registry, "nesa_miner"),
     )
+
+
+def _suits(around: Surroundings, compute_again: Recompute, room: Courtroom, bonds: Amount) -> Suits:
+    """What this miner brings to the court itself."""
+    show = partial(shown_version, room.connection)
+    return Suits(room, around.journal, show, compute_again, bonds, around.spawn, around.clock)
 
 
 def _committee_reader(connection: Connection) -> ReadCommittees:

@@ -119,6 +119,12 @@ def is_brought(docket: Docket, dispute: Dispute, me: Address) -> bool:
     )
 
 
+def bonds_of(docket: Docket, me: Address) -> int:
+    """NES units in bonds of what `me` has challenged and is not over."""
+    open_ = (one.challenge for one in docket.values() if one.ending is None)
+    return sum(challenge.bond for challenge in open_ if challenge.challenger == me)
+
+
 def _after(
     followed: FollowedChallenge, event: Moved | GameEnded | ChallengeEnded
 ) -> FollowedChallenge:

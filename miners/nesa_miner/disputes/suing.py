@@ -14,23 +14,22 @@ from typing import Final
 import structlog
 
 from nesa.chain.court import Suit
-from nesa.chain.disputes import Dispute
+from nesa.chain.disputes import Dispute, ShownVersion
 from nesa.models.disputes.parties import Defender
 from nesa.models.disputes.traces import Charge
 from nesa.protocol.errors import ExhaustedResource, NesaError
 from nesa.protocol.ids import ONE_NES, Amount, BlockNumber, QueryId
+from nesa.protocol.outcomes import suing_ends
 from nesa.protocol.parameters import BPS
 from nesa.protocol.queries import Query, decode_query
 from nesa.protocol.statements import Statement, decode_statement
 from nesa_miner.disputes.courtroom import Courtroom
-from nesa_miner.disputes.docket import Docket, is_brought
+from nesa_miner.disputes.docket import Docket, bonds_of, is_brought
 from nesa_miner.disputes.inputs import Recomputed
 from nesa_miner.jobs import JobKey
 from nesa_miner.journal import Journal
 from nesa_miner.log_format import origin_of
 from nesa_miner.tasks import Spawn
-from nesa_miner.watchtower.accusing import shown_version
-from nesa_miner.watchtower.cases import bonds_out
 
 FIRST_PAUSE: Final = 0.5
 LONGEST_PAUSE: Final = 30.0
@@ -41,6 +40,9 @@ PIN_AFTER: Final = 64
 """Blocks after which a seed is pinned rather than trusted to be there for the suit."""
 
 log = structlog.get_logger("nesa_miner")
+
+ShowVersion = Callable[[Query], Awaitable[ShownVersion]]
+"""What the version of a query is the hash of."""
 
 Recompute = Callable[[QueryId, Charge], Awaitable[Recomputed]]
 """What a shard of a query gives by the definition of its table."""
@@ -75,6 +77,7 @@ class Suits:
 
     room: Courtroom
     journal: Journal
+    show_version: ShowVersion
     recompute: Recompute
     bonds: Amount
     spawn: Spawn
@@ -166,10 +169,9 @@ class Suits:
         query = history.query
         if history.fulfilled is not None:
             raise NothingToSue("the query was answered")
-        ends = query.answer_deadline + query.rules.dispute_window
-        if (await self.room.connection.head()).timestamp > ends:
+        if (await self.room.connection.head()).timestamp > suing_ends(query):
             raise NothingToSue("the time to sue is over")
-        version = await shown_version(self.room.connection, query)
+        version = await self.show_version(query)
         return Suit(query, version, ground.statement, ground.attempted.seed_block)
 
     async def _expect_wrong(self, ground: Ground, suit: Suit) -> None:
@@ -194,7 +196,7 @@ class Suits:
         room, me = self.room, self.room.sender.address
         limits = await room.contracts.parameters.request_limits("latest")
         bond = Amount(limits.seat_stake * limits.challenger_bond_bps // BPS)
-        out = bonds_out(docket, me) + sum(self._on_the_way.values())
+        out = bonds_of(docket, me) + sum(self._on_the_way.values())
         if out + bond > self.bonds:
             raise ExhaustedResource(
                 f"bonds of {out / ONE_NES:g} NES are out and another one would pass max_bonds"

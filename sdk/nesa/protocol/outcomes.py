@@ -87,6 +87,11 @@ def closing_time(query: Query, fulfilled_at: Timestamp) -> Timestamp:
     return Timestamp(fulfilled_at + max(query.rules.claim_window, query.rules.dispute_window))
 
 
+def suing_ends(query: Query) -> Timestamp:
+    """Until when members can be sued for what they signed in a query that was not answered."""
+    return Timestamp(query.answer_deadline + query.rules.dispute_window)
+
+
 def oracle_turn(query: Query, now: Timestamp) -> int | None:
     """Place in the oracles' draw order that may report at `now`; None once anybody may."""
     turn = (now - query.opened_at) // query.rules.oracle_turn
