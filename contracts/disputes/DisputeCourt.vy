@@ -100,7 +100,8 @@ bonds_owed: public(uint256)
 credit_of: public(HashMap[address, uint256])
 
 _announced_at: HashMap[bytes32, uint256]
-_convicted: HashMap[uint256, HashMap[uint256, HashMap[address, bool]]]
+# What a signer lost for a shard of a query.
+_lost: HashMap[uint256, HashMap[uint256, HashMap[address, uint256]]]
 _last_challenge_id: uint256
 _challenges: HashMap[uint256, bytes32]
 # One word each, see the structs above: winner (160 bits, lowest) | earned (64) | open games (8) |
@@ -170,12 +171,12 @@ def show_equivocation(
     assert first.out_digest != second.out_digest, "court: one output"
     signer: address = self._author(shard, first)
     assert signer == self._author(shard, second), "court: two signers"
-    operator: address = self._chargeable(shard, signer)
+    operator: address = self._operator(signer)
+    # The query may be one to come, and the operator without stake: only what was taken counts.
+    due: uint256 = self._due(shard, signer, self._limits().seat_stake)
 
-    self._convicted[shard.query_id][shard.shard][signer] = True
-
-    stake: uint256 = self._limits().seat_stake
-    taken: uint256 = extcall VAULT.slash(operator, stake, msg.sender, stake)
+    taken: uint256 = extcall VAULT.slash(operator, due, msg.sender, due)
+    self._lost[shard.query_id][shard.shard][signer] += taken
 
     log IDisputeCourt.EquivocationShown(
         operator=operator,
@@ -228,10 +229,10 @@ def show_fault(
         query, outcome, shard, members, version, empty(IDisputeCourt.View)
     )
     challenge.bond = 0
-    dispute: Dispute = self._dispute(challenge)
+    dispute: Dispute = self._dispute(query.query_id, shard, empty(address))
     assert not dispute.is_fault_shown, "court: fault shown before"
     dispute.is_fault_shown = True
-    self._store_dispute(challenge, dispute)
+    self._store_dispute(query.query_id, shard, empty(address), dispute)
     self._check_fault(query.version_id, challenge.charge, input, output, proof)
     self._open_on_output(challenge, query, outcome)
     return challenge.challenge_id
@@ -260,7 +261,7 @@ def sue(
     seed: bytes32 = staticcall MARKET.seed_of(seed_block)
     assert shard.seed == seed, "court: seed of another history"
     signer: address = self._author(shard, statement)
-    operator: address = self._chargeable(shard, signer)
+    operator: address = self._operator(signer)
 
     challenge: IDisputeCourt.Challenge = self._challenge(
         query,
@@ -269,8 +270,9 @@ def sue(
         self._plain(query, shard.in_digest, view),
         statement.out_digest,
         [signer],
-        IDisputeCourt.Subject.STATEMENT,
+        signer,
     )
+    self._due(shard, signer, challenge.seat_stake)
     self._open(challenge, [operator])
     self._pull_bond(challenge.bond)
     return challenge.challenge_id
@@ -365,13 +367,13 @@ def conclude(
     @notice Ends a challenge that is decided; see `IDisputeCourt`.
     """
     self._check_open(challenge)
-    dispute: Dispute = self._dispute(challenge)
+    shard: uint256 = challenge.charge.shard
+    dispute: Dispute = self._dispute(challenge.query_id, shard, challenge.accused)
     ending: IDisputeCourt.Ending = self._end(challenge, dispute)
     operators: DynArray[address, MAX_SIGNERS] = self._operators(challenge.signers)
     kept: uint256 = 0
-    if challenge.subject == IDisputeCourt.Subject.OUTPUT:
+    if challenge.accused == empty(address):
         assert query.query_id == challenge.query_id, "court: another query"
-        shard: uint256 = challenge.charge.shard
         if ending == IDisputeCourt.Ending.FALLEN:
             kept = extcall MARKET.overturn(query, outcome, shard)
         elif dispute.open_challenges == 1 and not dispute.has_fallen:
@@ -441,7 +443,7 @@ def is_convicted(query_id: uint256, shard: uint256, signer: address) -> bool:
     """
     @notice Whether a signer was convicted; see `IDisputeCourt`.
     """
-    return self._convicted[query_id][shard][signer]
+    return self._lost[query_id][shard][signer] != 0
 
 
 @external
@@ -450,7 +452,7 @@ def has_fallen(query_id: uint256, shard: uint256) -> bool:
     """
     @notice Whether an output has fallen; see `IDisputeCourt`.
     """
-    return self._unpacked_dispute(self._disputes[query_id][shard][empty(address)]).has_fallen
+    return self._dispute(query_id, shard, empty(address)).has_fallen
 
 
 @external
@@ -504,12 +506,19 @@ def _author(
 
 @internal
 @view
-def _chargeable(shard: IDisputeCourt.Shard, signer: address) -> address:
-    # The operator who answers for a statement, unless it has done so for this shard.
+def _operator(signer: address) -> address:
     operator: address = staticcall VAULT.operator_of(signer)
     assert operator != empty(address), "court: no operator"
-    assert not self._convicted[shard.query_id][shard.shard][signer], "court: convicted before"
     return operator
+
+
+@internal
+@view
+def _due(shard: IDisputeCourt.Shard, signer: address, stake: uint256) -> uint256:
+    # What is left of a seat's stake that a signer answers with for a shard of a query.
+    lost: uint256 = self._lost[shard.query_id][shard.shard][signer]
+    assert lost < stake, "court: convicted before"
+    return stake - lost
 
 
 @internal
@@ -555,9 +564,10 @@ def _of_output(
         self._plain(query, in_digest, view),
         settled.out_digest,
         self._signers(members, settled),
-        IDisputeCourt.Subject.OUTPUT,
+        empty(address),
     )
-    assert not self._dispute(challenge).has_fallen, "court: has fallen"
+    dispute: Dispute = self._dispute(query.query_id, shard, empty(address))
+    assert not dispute.has_fallen, "court: has fallen"
     return challenge
 
 
@@ -570,7 +580,7 @@ def _challenge(
     in_digest: bytes32,
     out_digest: bytes32,
     signers: DynArray[address, MAX_SIGNERS],
-    subject: IDisputeCourt.Subject,
+    accused: address,
 ) -> IDisputeCourt.Challenge:
     self._check_version(query.version_id, version)
     rules: IProtocolParameters.QueryParameters = query_terms.rules(query)
@@ -593,7 +603,7 @@ def _challenge(
         penalty=limits.seat_stake * limits.defence_penalty_bps // BPS,
         defence_ends=block.timestamp + rules.defence_window,
         move_window=rules.move_window,
-        subject=subject,
+        accused=accused,
     )
 
 
@@ -676,9 +686,11 @@ def _open(
     challenge: IDisputeCourt.Challenge, operators: DynArray[address, MAX_SIGNERS]
 ) -> uint256:
     # Keeps a challenge. Returns how many others are open.
-    dispute: Dispute = self._dispute(challenge)
+    query_id: uint256 = challenge.query_id
+    shard: uint256 = challenge.charge.shard
+    dispute: Dispute = self._dispute(query_id, shard, challenge.accused)
     dispute.open_challenges += 1
-    self._store_dispute(challenge, dispute)
+    self._store_dispute(query_id, shard, challenge.accused, dispute)
     self._last_challenge_id = challenge.challenge_id
     self._challenges[challenge.challenge_id] = self._challenge_hash(challenge)
     log IDisputeCourt.ChallengeOpened(
@@ -771,38 +783,20 @@ def _head(position: Bytes[2304]) -> uint256:
 
 @internal
 @view
-def _dispute(challenge: IDisputeCourt.Challenge) -> Dispute:
-    accused: address = self._accused(challenge)
-    return self._unpacked_dispute(
-        self._disputes[challenge.query_id][challenge.charge.shard][accused]
-    )
-
-
-@internal
-@pure
-def _unpacked_dispute(word: uint256) -> Dispute:
+def _dispute(query_id: uint256, shard: uint256, accused: address) -> Dispute:
+    word: uint256 = self._disputes[query_id][shard][accused]
     return Dispute(
         open_challenges=word >> 2, has_fallen=word & 1 == 1, is_fault_shown=word & 2 == 2
     )
 
 
 @internal
-def _store_dispute(challenge: IDisputeCourt.Challenge, dispute: Dispute):
-    accused: address = self._accused(challenge)
-    self._disputes[challenge.query_id][challenge.charge.shard][accused] = (
+def _store_dispute(query_id: uint256, shard: uint256, accused: address, dispute: Dispute):
+    self._disputes[query_id][shard][accused] = (
         convert(dispute.has_fallen, uint256)
         | (convert(dispute.is_fault_shown, uint256) << 1)
         | (dispute.open_challenges << 2)
     )
-
-
-@internal
-@view
-def _accused(challenge: IDisputeCourt.Challenge) -> address:
-    # One output is everybody's who signed it, a statement is its author's.
-    if challenge.subject == IDisputeCourt.Subject.STATEMENT:
-        return challenge.signers[0]
-    return empty(address)
 
 
 # === Games ===
@@ -830,7 +824,10 @@ def _check_undecided(challenge: IDisputeCourt.Challenge):
     # Nobody loses by a game whose outcome changes nothing any more.
     stands: Standing = self._check_open(challenge)
     assert stands.winner == empty(address), "court: digest is defended"
-    assert not self._dispute(challenge).has_fallen, "court: has fallen"
+    dispute: Dispute = self._dispute(
+        challenge.query_id, challenge.charge.shard, challenge.accused
+    )
+    assert not dispute.has_fallen, "court: has fallen"
 
 
 @internal
@@ -913,7 +910,7 @@ def _end(
     left: Dispute = dispute
     left.open_challenges -= 1
     left.has_fallen = dispute.has_fallen or ending == IDisputeCourt.Ending.FALLEN
-    self._store_dispute(challenge, left)
+    self._store_dispute(challenge.query_id, challenge.charge.shard, challenge.accused, left)
     stands: Standing = self._standing(challenge.challenge_id)
     stands.is_over = True
     self._store_standing(challenge.challenge_id, stands)
@@ -971,20 +968,22 @@ def _slash_all(challenge: IDisputeCourt.Challenge, kept: uint256) -> uint256:
 def _slash_seat(
     challenge: IDisputeCourt.Challenge, signer: address, owed: uint256
 ) -> (uint256, uint256):
-    # Takes one seat's stake, once for a shard of a query. Half of it is rewards: what is owed to
-    # the requester first, the rest to the challenger. Returns what each of them got.
+    # Takes what is left of one seat's stake for a shard of a query. Half of it is rewards: what is
+    # owed to the requester first, the rest to the challenger. Returns what each of them got.
     shard: uint256 = challenge.charge.shard
-    if self._convicted[challenge.query_id][shard][signer]:
+    lost: uint256 = self._lost[challenge.query_id][shard][signer]
+    if lost >= challenge.seat_stake:
         return 0, 0
-    self._convicted[challenge.query_id][shard][signer] = True
 
+    due: uint256 = challenge.seat_stake - lost
     operator: address = staticcall VAULT.operator_of(signer)
-    back: uint256 = min(owed, challenge.seat_stake // 2)
+    back: uint256 = min(owed, due // 2)
     repaid: uint256 = 0
     if back != 0:
         repaid = extcall VAULT.slash(operator, 2 * back, challenge.requester, back)
-    rest: uint256 = challenge.seat_stake - 2 * back
+    rest: uint256 = due - 2 * back
     taken: uint256 = extcall VAULT.slash(operator, rest, challenge.challenger, rest)
+    self._lost[challenge.query_id][shard][signer] = lost + repaid + taken
     log IDisputeCourt.SignerConvicted(
         challenge_id=challenge.challenge_id,
         signer=signer,

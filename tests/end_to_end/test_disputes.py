@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -35,6 +36,7 @@ from nesa.client.answers import SubmittedQuery
 from nesa.devnet.foundation import hand_out
 from nesa.devnet.network import Devnet
 from nesa.devnet.operators import Operator, wait_until_ready
+from nesa.privacy.grants import encode_grant
 from nesa.protocol.ids import ONE_NES, Address, Amount, QueryId
 from nesa_miner.disputes.courtroom import Courtroom
 from nesa_miner.watchtower.accusing import Accuser, Means
@@ -144,12 +146,19 @@ async def everybody_honest(devnet: Devnet, observer: Observer) -> AsyncIterator[
 
 
 async def lied_to(
-    client: Client, devnet: Devnet, model: Model, question: Question, shard: int, *, defends: bool
+    client: Client,
+    devnet: Devnet,
+    model: Model,
+    question: Question,
+    shard: int,
+    *,
+    defends: bool,
+    sealed: bool = False,
 ) -> tuple[SubmittedQuery, list[Operator]]:
     """A query one of whose shards a quorum of liars answered; the fourth member is honest."""
     members = devnet.miners[shard::2]
     liars = [await replace_by_liar(devnet, one.name, defends=defends) for one in members[:3]]
-    submitted = await client.submit(model, question.features)
+    submitted = await client.submit(model, question.features, sealed=sealed)
     answer = await client.result(submitted)
     paid = {member.signer for member in answer.committee if member.paid and member.shard == shard}
     assert paid == {liar.signer for liar in liars}
@@ -204,6 +213,25 @@ async def test_liars_that_defend_are_convicted_by_elements_whoever_dies(
     await replace_by_liar(devnet, liars[0].name, defends=True)
     await until(lambda: _reached(dispute, SignerConvicted, 3), 120)
     assert set(await dispute.results()) == {GameResult.LOST_BY_FACT}
+    await dispute.pass_time(61)
+    await until(lambda: _ended(dispute, Ending.FALLEN))
+    assert await dispute.status() is QueryStatus.OVERTURNED
+
+
+async def test_a_sealed_lie_is_convicted_by_a_watchtower_that_the_client_lets_see(
+    client: Client,
+    devnet: Devnet,
+    model: Model,
+    question: Question,
+    tower: Operator,
+) -> None:
+    submitted, _ = await lied_to(client, devnet, model, question, 1, defends=True, sealed=True)
+    dispute = Dispute(client, submitted.query_id)
+    holder = json.loads((tower.folder / "keys" / "view.json").read_text())["public_key"]
+    grant = await client.grant_view(submitted, bytes.fromhex(holder))
+    assert await dispute.count(ChallengeOpened) == 0
+    (tower.folder / "grants" / "1.json").write_text(encode_grant(grant))
+    await until(lambda: _reached(dispute, SignerConvicted, 3), 120)
     await dispute.pass_time(61)
     await until(lambda: _ended(dispute, Ending.FALLEN))
     assert await dispute.status() is QueryStatus.OVERTURNED

@@ -8,7 +8,7 @@ import pytest
 import pytest_asyncio
 
 from nesa import Client, Model
-from nesa.chain.disputes import Ending, GameResult, Subject
+from nesa.chain.disputes import Ending, GameResult
 from nesa.chain.events import ChallengeEnded, ChallengeOpened, GameEnded, Moved
 from nesa.cli.demo.cast import Question
 from nesa.cli.demo.liar import replace_by_liar
@@ -71,8 +71,7 @@ async def test_a_split_committee_sues_itself_though_one_of_it_dies(
 
     await until(are_sued)
     opened = [e.challenge for e in await dispute.events() if isinstance(e, ChallengeOpened)]
-    assert {one.subject for one in opened} == {Subject.STATEMENT}
-    assert {one.signers for one in opened} == {(liar.signer,) for liar in liars}
+    assert {one.accused for one in opened} == {liar.signer for liar in liars}
     assert {one.challenger for one in opened} == {one.signer for one in honest}
 
     async def is_under_way() -> bool:

@@ -42,7 +42,7 @@ from tests.deployment import GENESIS_SUPPLY, QUERY_PARAMETERS, REQUEST_LIMITS
 from tests.invariants.court_world import CHALLENGERS, Answer, CourtWorld, Sued, charge_of
 from tests.invariants.market_world import PERSONS, STRANGER
 from tests.models.disputes.parties import recomputed
-from tests.revm import Revert, RevmChain
+from tests.revm import NOBODY, Revert, RevmChain
 
 NO_SHRINKING = (Phase.explicit, Phase.reuse, Phase.generate)
 STAKE = REQUEST_LIMITS.seat_stake
@@ -117,6 +117,7 @@ class DisputeCourtMachine(RuleBasedStateMachine):
         self.rewards: dict[str, int] = defaultdict(int)
         self.credits: dict[str, int] = defaultdict(int)
         self.convicted: set[tuple[int, int, str]] = set()
+        self.lost: Counter[tuple[int, int, str]] = Counter()
         self.fallen: set[tuple[int, int, str]] = set()
         self.torn: list[list[Sued]] = []
         self.refunded: set[int] = set()
@@ -224,7 +225,7 @@ class DisputeCourtMachine(RuleBasedStateMachine):
 
     def is_open_to_suit(self, sued: Sued) -> bool:
         query = sued.query
-        if (query.query_id, 0, sued.statement.signer) in self.convicted:
+        if self.lost[query.query_id, 0, sued.statement.signer] >= STAKE:
             return False
         is_remembered = self.chain.number - query.seed_block <= 256
         return is_remembered and self.now <= query.answer_deadline + query.rules.dispute_window
@@ -249,7 +250,7 @@ class DisputeCourtMachine(RuleBasedStateMachine):
             paid = answer.outcome.shards[shard].paid
             signers = [m for place, m in enumerate(signers) if paid >> place & 1]
         assert list(announced[5]) == signers
-        assert announced[11] == (1 if isinstance(answer, Answer) else 2)
+        assert announced[11] == (signers[0] if isinstance(answer, Sued) else NOBODY)
         stakes = Stakes(
             STAKE * REQUEST_LIMITS.challenger_bond_bps // 10_000,
             STAKE * REQUEST_LIMITS.defence_penalty_bps // 10_000,
@@ -409,7 +410,9 @@ class DisputeCourtMachine(RuleBasedStateMachine):
             self.slash(signer, case.rules.stakes.penalty, case.rules.challenger)
         elif result is Result.LOST_BY_FACT and (*case.digest, signer) not in self.convicted:
             self.convicted.add((*case.digest, signer))
-            case.earned += self.slash(signer, STAKE, case.rules.challenger) // 2
+            taken = self.slash(signer, STAKE, case.rules.challenger)
+            self.lost[*case.digest, signer] += taken
+            case.earned += taken // 2
 
     @rule(index=picks, game=picks, patient=st.booleans())
     def expire(self, index: int, game: int, patient: bool) -> None:
@@ -458,7 +461,8 @@ class DisputeCourtMachine(RuleBasedStateMachine):
         ended = settlement(rules, ending, kept, before, left, case.earned)  # type: ignore[arg-type]
         for slash in ended.slashes:
             self.convicted.add((*case.digest, slash.signer))
-            self.slash(slash.signer, slash.amount, slash.beneficiary)
+            taken = self.slash(slash.signer, slash.amount, slash.beneficiary)
+            self.lost[*case.digest, slash.signer] += taken
         for account, amount in ended.credits.items():
             self.credits[self.world.owners.get(account, account)] += amount
         self.burned += ended.burned
@@ -540,7 +544,8 @@ class DisputeCourtMachine(RuleBasedStateMachine):
     def fallen_queries_stay_overturned(self) -> None:
         for query_id, shard, accused in self.fallen:
             if accused:
-                assert self.court.is_convicted(query_id, shard, accused)
+                lost = self.lost[query_id, shard, accused]
+                assert self.court.is_convicted(query_id, shard, accused) == (lost > 0)
                 assert not self.court.has_fallen(query_id, shard)
                 continue
             assert self.court.has_fallen(query_id, shard)

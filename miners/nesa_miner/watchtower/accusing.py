@@ -10,7 +10,7 @@ import structlog
 from nesa.chain.committees import drawn_committees
 from nesa.chain.connection import Connection
 from nesa.chain.contracts import Contracts
-from nesa.chain.court import Accused
+from nesa.chain.court import NO_VIEW, Accused, View
 from nesa.chain.disputes import ShownVersion, challenge_evidence, claim_of
 from nesa.chain.history import QueryHistory
 from nesa.protocol.errors import ExhaustedResource, InvalidInput, Unavailable
@@ -52,8 +52,12 @@ class Accuser:
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     _on_the_way: dict[tuple[int, int], Amount] = field(default_factory=dict)
 
-    async def accuse(self, history: QueryHistory, shard: int, docket: Docket) -> bool:
+    async def accuse(
+        self, history: QueryHistory, shard: int, docket: Docket, view: View = NO_VIEW
+    ) -> bool:
         """Announce a challenge, or when that was done in an earlier block, open it.
+
+        `view` is what a sealed query needs of the shard's input.
 
         Returns whether it is open now; otherwise call again.
 
@@ -71,7 +75,7 @@ class Accuser:
             if not await self._is_announced(accused):
                 return False
             await self._approve(bond)
-            await self.room.send(self.room.court.open_challenge(accused))
+            await self.room.send(self.room.court.open_challenge(accused, view))
             self._on_the_way[history.query.query_id, shard] = bond
         log.warning("challenge opened", query=history.query.query_id, shard=shard)
         return True

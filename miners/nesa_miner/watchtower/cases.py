@@ -32,10 +32,15 @@ class Wrong:
 
 @dataclass(frozen=True, slots=True)
 class Unseen:
-    """Nothing can be said about the answer: it is sealed, or its input is not on the chain."""
+    """Nothing can be said about the answer: what was asked is no input of the version."""
 
 
-Verdict: TypeAlias = Right | Wrong | Unseen
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """Nobody granted the view of the query yet; a grant may come while the windows are open."""
+
+
+Verdict: TypeAlias = Right | Wrong | Unseen | Sealed
 
 
 @dataclass(frozen=True, slots=True)

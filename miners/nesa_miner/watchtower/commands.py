@@ -60,8 +60,12 @@ def watchtower_init(
 
     password = read_password(PASSWORD_VARIABLE)
     place = find_place(deployment, network, rpc_url)
-    account = found_watchtower(folder, place, port, stores, password, light_keys=light_keys)
-    show({"folder": folder.absolute(), "account": account}, as_json=as_json)
+    made = found_watchtower(folder, place, port, stores, password, light_keys=light_keys)
+    view_key = f"0x{made.view_key.hex()}"
+    show(
+        {"folder": folder.absolute(), "account": made.account, "view_key": view_key},
+        as_json=as_json,
+    )
 
 
 @watchtower.command(
@@ -87,6 +91,7 @@ def watchtower_run(
 ) -> None:
     """Watch until SIGTERM or Ctrl-C; a challenge under way goes on after the next start."""
     from nesa.chain.keystore import load_keystore
+    from nesa.privacy.keys import load_key
     from nesa_miner.watchtower import daemon
     from nesa_miner.watchtower.config import read_settings
 
@@ -95,5 +100,7 @@ def watchtower_run(
     chosen = {name: value for name, value in given.items() if value is not None}
     settings = settings.model_copy(update=chosen)
     configure_logging(as_json=as_json or None)
-    account = load_keystore(folder / settings.keystore, read_password(PASSWORD_VARIABLE))
-    asyncio.run(daemon.run(folder, settings, account))
+    password = read_password(PASSWORD_VARIABLE)
+    account = load_keystore(folder / settings.keystore, password)
+    view_key = load_key(folder / settings.view_key, password)
+    asyncio.run(daemon.run(folder, settings, account, view_key))

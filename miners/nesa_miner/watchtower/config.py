@@ -31,6 +31,8 @@ class WatchSettings(FileSettings):
     port: int = Field(ge=1, le=65535)
     stores: tuple[str, ...] = ()
     keystore: Path = Path("keys/challenger.json")
+    view_key: Path = Path("keys/view.json")
+    grants: Path = Path("grants")
     journal: Path = Path("journal.sqlite")
     files: Path = Path("files")
     share: float = Field(default=1.0, ge=0, le=1)

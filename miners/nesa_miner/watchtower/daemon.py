@@ -11,6 +11,7 @@ from typing import Final
 
 import structlog
 from aiohttp import web
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from eth_account.signers.local import LocalAccount
 from prometheus_client import generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
@@ -34,6 +35,7 @@ from nesa_miner.tasks import TaskPool
 from nesa_miner.transport.http import HttpServer
 from nesa_miner.watchtower.accusing import Accuser, Means
 from nesa_miner.watchtower.config import WatchSettings
+from nesa_miner.watchtower.grants import GrantFolder
 from nesa_miner.watchtower.journal import WatchJournal
 from nesa_miner.watchtower.observability import WatchMetrics
 from nesa_miner.watchtower.tower import Tower
@@ -47,8 +49,10 @@ WEI_PER_COIN: Final = 10**18
 log = structlog.get_logger("nesa_miner")
 
 
-async def run(folder: Path, settings: WatchSettings, account: LocalAccount) -> None:
-    """Run a watchtower until SIGTERM or SIGINT.
+async def run(
+    folder: Path, settings: WatchSettings, account: LocalAccount, view_key: X25519PrivateKey
+) -> None:
+    """Run a watchtower until SIGTERM or SIGINT; `view_key` opens what clients grant to it.
 
     Raises:
         Incompatible: another chain, deployment or journal than expected, or one without a court.
@@ -64,7 +68,10 @@ async def run(folder: Path, settings: WatchSettings, account: LocalAccount) -> N
             store = FileStore(folder / settings.files, settings.stores)
             library = ShardLibrary(connection, store, folder / "proving")
             tasks = TaskPool()
-            tower = assembled(settings, account, connection, journal, library, tasks)
+            grants = GrantFolder(
+                folder / settings.grants, view_key, deployment.chain_id, deployment.market
+            )
+            tower = assembled(settings, account, connection, journal, library, grants, tasks)
             await Watchtower(settings, connection, tower).run(tasks)
 
 
@@ -160,6 +167,7 @@ def assembled(
     connection: Connection,
     journal: WatchJournal,
     library: WitnessLibrary,
+    grants: GrantFolder,
     tasks: TaskPool,
 ) -> Tower:
     """A tower with its one sender.
@@ -173,7 +181,7 @@ def assembled(
 
     async def compute_again(challenge: Challenge) -> Recomputed:
         asked, charge = await room.history(challenge.query_id), challenge.charge
-        task = Task(asked.query, charge.shard, None)
+        task = Task(asked.query, charge.shard, grants.content_key(asked.query))
         return await recompute(library, task, asked.requested.input, charge)
 
     disputes = Litigation(
@@ -189,6 +197,7 @@ def assembled(
         journal,
         library,
         room.history,
+        grants.content_key,
         Accuser(room, _means(settings)),
         disputes,
         settings.share,

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from nesa.chain.keystore import SCRYPT_COST, create_keystore
 from nesa.models.proving.reference_string import LOCAL_CHAIN_IDS
+from nesa.privacy.keys import generate_key, public_bytes, save_key
 from nesa.protocol.errors import InvalidConfiguration
 from nesa.protocol.ids import Address
 from nesa_miner.founding import DEPLOYMENT_FILE, LIGHT_COST, Place
 from nesa_miner.keys import refuse_existing
 from nesa_miner.watchtower.config import CONFIG_FILE, WatchSettings, write_settings
+
+
+@dataclass(frozen=True, slots=True)
+class Founded:
+    """`account` needs NES and coin; clients of sealed queries grant the view to `view_key`."""
+
+    account: Address
+    view_key: bytes
 
 
 def found_watchtower(
@@ -21,8 +31,8 @@ def found_watchtower(
     password: str,
     *,
     light_keys: bool = False,
-) -> Address:
-    """Make a watchtower in `folder`; returns the account that needs NES and coin.
+) -> Founded:
+    """Make a watchtower in `folder`.
 
     Raises:
         InvalidConfiguration: one lives there, the network has no court, or a file cannot be
@@ -41,9 +51,13 @@ def found_watchtower(
     settings = WatchSettings(
         rpc_url=place.rpc_url, deployment=Path(DEPLOYMENT_FILE), port=port, stores=stores
     )
-    refuse_existing([folder / CONFIG_FILE, folder / settings.keystore])
+    keys = (folder / settings.keystore, folder / settings.view_key)
+    refuse_existing([folder / CONFIG_FILE, *keys])
     cost = LIGHT_COST if light_keys else SCRYPT_COST
-    account = create_keystore(folder / settings.keystore, password, cost=cost)
+    account = create_keystore(keys[0], password, cost=cost)
+    view_key = generate_key()
+    save_key(keys[1], view_key, password, cost)
+    (folder / settings.grants).mkdir()
     deployment.write(folder / DEPLOYMENT_FILE)
     write_settings(folder, settings)
-    return Address(account.address)
+    return Founded(Address(account.address), public_bytes(view_key))

@@ -15,7 +15,7 @@ from nesa.chain.logs import Batch, Cursor
 from nesa.protocol.errors import NesaError, Unavailable
 from nesa.protocol.ids import ONE_NES, QueryId, Timestamp, VersionId
 from nesa.protocol.outcomes import closing_time
-from nesa.protocol.queries import Outcome
+from nesa.protocol.queries import Outcome, Query
 from nesa_miner.applying import log_bytes
 from nesa_miner.disputes.litigation import Litigation
 from nesa_miner.log_format import origin_of
@@ -29,6 +29,7 @@ from nesa_miner.watchtower.cases import (
     Forget,
     Inspect,
     Right,
+    Sealed,
     Step,
     Unseen,
     Verdict,
@@ -37,7 +38,7 @@ from nesa_miner.watchtower.cases import (
     is_sampled,
     next_step,
 )
-from nesa_miner.watchtower.inspecting import inspect
+from nesa_miner.watchtower.inspecting import inspect, view_of
 from nesa_miner.watchtower.journal import WatchJournal
 from nesa_miner.watchtower.observability import WatchMetrics
 
@@ -47,12 +48,17 @@ MOST_VERSIONS: Final = 4
 
 FIRST_PAUSE: Final = 0.5
 LONGEST_PAUSE: Final = 60.0
+GRANT_PAUSE: Final = 15.0
+"""Seconds after which it is looked again whether somebody granted the view of a sealed query."""
+
 LONGEST_WINDOW: Final = 30 * 86_400
 """Seconds for which an answer is under watch before its own windows are known."""
 
 log = structlog.get_logger("nesa_miner")
 
 ReadHistory = Callable[[QueryId], Awaitable[QueryHistory]]
+ReadContentKey = Callable[[Query], bytes | None]
+"""What opens a sealed query, None while nobody granted the view of it."""
 
 
 @dataclass(slots=True)
@@ -66,6 +72,7 @@ class Tower:
     journal: WatchJournal
     library: WitnessLibrary
     read_history: ReadHistory
+    content_key: ReadContentKey
     accuser: Accuser
     disputes: Litigation
     share: float
@@ -81,6 +88,7 @@ class Tower:
     _busy: set[bytes] = field(default_factory=set)
     _pauses: dict[bytes, float] = field(default_factory=dict)
     _retry_at: dict[bytes, float] = field(default_factory=dict)
+    _sealed: set[bytes] = field(default_factory=set)
 
     def reload(self) -> None:
         """Take up what the journal holds."""
@@ -155,6 +163,7 @@ class Tower:
     def _forget(self, case: Case) -> None:
         self.journal.forget_case(case.log_key)
         self.cases.pop(case.log_key, None)
+        self._sealed.discard(case.log_key)
         for kept in (self._pauses, self._retry_at):
             kept.pop(case.log_key, None)
 
@@ -163,8 +172,7 @@ class Tower:
         key = case.log_key
         pause = self._pauses.pop(key, FIRST_PAUSE)
         try:
-            await self._perform(case, step)
-            self._retry_at[key] = self.clock() + FIRST_PAUSE
+            self._retry_at[key] = self.clock() + await self._perform(case, step)
         except NesaError as error:
             self._put_off(case, pause, reason=str(error))
         except Exception as error:
@@ -172,26 +180,34 @@ class Tower:
         finally:
             self._busy.discard(key)
 
-    async def _perform(self, case: Case, step: Inspect | Accuse) -> None:
+    async def _perform(self, case: Case, step: Inspect | Accuse) -> float:
+        """Returns after how many seconds the next try may come, if one is due."""
         match step:
             case Inspect():
                 async with self._gate:
-                    await self._inspect(case)
+                    verdict = await self._inspect(case)
+                return GRANT_PAUSE if isinstance(verdict, Sealed) else FIRST_PAUSE
             case Accuse(shard):
                 history = await self._history(case)
-                await self.accuser.accuse(history, shard, self.disputes.docket)
+                content_key = self.content_key(history.query)
+                view = await view_of(history, shard, self.library, content_key)
+                await self.accuser.accuse(history, shard, self.disputes.docket, view)
+                return FIRST_PAUSE
+        assert_never(step)
 
-    async def _inspect(self, case: Case) -> None:
+    async def _inspect(self, case: Case) -> Verdict:
         history = await self._history(case)
         outcome = history.outcome
         assert outcome is not None
         if case.closes_at == unknown_end(outcome):
             closes_at = closing_time(history.query, outcome.fulfilled_at)
             self._keep(replace(case, closes_at=closes_at))
-        verdict = await inspect(history, outcome, self.library)
+        content_key = self.content_key(history.query)
+        verdict = await inspect(history, outcome, self.library, content_key)
         self._used(history.query.version_id)
         if (current := self.cases.get(case.log_key)) is not None:
             self._note(current, verdict)
+        return verdict
 
     def _used(self, version_id: VersionId) -> None:
         """Keep the versions that were asked last in memory, and let go of the others."""
@@ -201,7 +217,12 @@ class Tower:
         self._versions = self._versions[-MOST_VERSIONS:]
 
     def _note(self, case: Case, verdict: Verdict) -> None:
-        """Keep what was found wrong, and let go of everything else."""
+        """Keep what was found wrong, or may be seen later, and let go of everything else."""
+        if isinstance(verdict, Sealed):
+            if case.log_key not in self._sealed:
+                log.info("sealed, and nobody granted the view of it yet", query=case.query_id)
+            self._sealed.add(case.log_key)
+            return
         kind = type(verdict).__name__.lower()
         self.metrics.inspected.labels(kind).inc()
         tell = log.warning if isinstance(verdict, Wrong) else log.info

@@ -21,6 +21,7 @@ from nesa.protocol.ids import (
 )
 
 CLAIM_DOMAIN: Final = keccak(text="nesa.claim.v1")
+NOBODY: Final = Address("0x" + "00" * 20)
 CHALLENGE_DOMAIN: Final = keccak(text="nesa.challenge.v1")
 
 
@@ -40,13 +41,6 @@ class Ending(IntEnum):
     FALLEN_ELSEWHERE = 4
 
 
-class Subject(IntEnum):
-    """What a challenge is about; values are those of the contract's flag."""
-
-    OUTPUT = 1
-    STATEMENT = 2
-
-
 class Dispute(NamedTuple):
     """What falls once and for all its challenges: the output of a shard, where `accused` is None,
     or what one member signed of it."""
@@ -62,8 +56,8 @@ class Challenge:
     what one member signed in a query without an answer.
 
     The court keeps its hash only, so it travels with every later call. `signers` were paid for the
-    output, in draw order, or the one who is sued. Defences are taken until `defence_ends`; each
-    move has `move_window`.
+    output, in draw order, or the one who is `accused`; None where no member is sued. Defences are
+    taken until `defence_ends`; each move has `move_window`.
     """
 
     challenge_id: int
@@ -77,26 +71,23 @@ class Challenge:
     penalty: Amount
     defence_ends: Timestamp
     move_window: Seconds
-    subject: Subject = Subject.OUTPUT
+    accused: Address | None = None
 
     @property
     def output(self) -> tuple[QueryId, int] | None:
         """What is challenged: the output of this shard of this query; None in a suit."""
-        if self.subject is Subject.STATEMENT:
-            return None
-        return self.query_id, self.charge.shard
+        return None if self.accused else (self.query_id, self.charge.shard)
 
     @property
     def dispute(self) -> Dispute:
         """What this challenge shares with others."""
-        accused = self.signers[0] if self.subject is Subject.STATEMENT else None
-        return Dispute(self.query_id, self.charge.shard, accused)
+        return Dispute(self.query_id, self.charge.shard, self.accused)
 
     def as_abi(self) -> tuple[Any, ...]:
         """Fields in the order of the contract's struct `Challenge`."""
         head = (self.challenge_id, self.challenger, self.query_id, self.requester)
         sums = (self.seat_stake, self.bond, self.penalty)
-        tail = (self.defence_ends, self.move_window, int(self.subject))
+        tail = (self.defence_ends, self.move_window, self.accused or NOBODY)
         return (*head, self.charge.as_abi(), list(self.signers), *sums, *tail)
 
     @classmethod
@@ -104,7 +95,7 @@ class Challenge:
         """The challenge in a decoded event."""
         number, challenger, query_id, requester, charge, signers, *rest = values
         head = (number, challenger, query_id, requester)
-        tail = (*rest[:-1], Subject(rest[-1]))
+        tail = (*rest[:-1], None if rest[-1] == NOBODY else rest[-1])
         return cls(*head, Charge(*charge), tuple(signers), *tail)
 
 

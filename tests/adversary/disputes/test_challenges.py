@@ -15,6 +15,7 @@ from tests.contracts.disputes.disputed import (
     rich,
     stakes,
 )
+from tests.contracts.disputes.equivocation import equivocation
 from tests.deployment import REQUEST_LIMITS
 from tests.market import pass_blocks
 from tests.reports import keys_of, signer_address
@@ -136,3 +137,24 @@ def test_a_liar_cannot_forfeit_against_itself(world, court, wrong, lie):
     lost = STAKE * len(wrong.signers(0))
     assert supply - token.totalSupply() == lost // 2
     assert vault.rewards(accomplice) == lost // 2 - vault.rewards(wrong.query.requester)
+
+
+def test_a_conviction_is_not_had_for_nothing(world, court, challenger, wrong):
+    """A liar has an accomplice convict it of contradicting itself in a query while no stake is
+    there, best before the query is asked, so that it counts as punished when its lie falls: only
+    what was taken counts."""
+    vault, signer = world.lower.vault, wrong.signers(0)[0]
+    operator, evidence = wrong.operator(signer), equivocation(wrong.works[0], 0)
+    nobody = "0x" + "00" * 20
+    vault.slash(operator, vault.ledger(operator).stake, nobody, 0, sender=court.address)
+    accomplice = rich(world, "accomplice", court)
+    court.announce(court.claim_of(accomplice, evidence.digest), sender=accomplice)
+    pass_blocks(1)
+    assert court.show_equivocation(*evidence.arguments, sender=accomplice) == 0
+    assert not court.is_convicted(wrong.query.query_id, 0, signer)
+    world.lower.token.approve(vault, STAKE, sender=accomplice)
+    vault.deposit_for(operator, STAKE, sender=accomplice)
+    case = wrong.challenge(challenger)
+    after_the_defence(case)
+    assert case.conclude() == FALLEN
+    assert vault.ledger(operator).stake == 0

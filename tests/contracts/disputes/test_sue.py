@@ -32,8 +32,9 @@ LIAR, HONEST = 2, 1
 
 def test_a_suit_is_announced_with_what_it_is_about(court, challenger, torn):
     case = torn.sue(challenger, LIAR)
-    number, who, query_id, _, charge, signers, *sums, ends, move_window, subject = case.challenge
-    assert (number, who, query_id, subject) == (1, challenger, torn.query.query_id, 2)
+    number, who, query_id, _, charge, signers, *sums, ends, move_window, accused = case.challenge
+    assert (number, who, query_id) == (1, challenger, torn.query.query_id)
+    assert accused == torn.member(LIAR)
     statement = torn.statement(LIAR)
     assert tuple(charge)[3:] == (statement.reveal.in_digest, statement.reveal.out_digest)
     assert list(signers) == [torn.member(LIAR)]

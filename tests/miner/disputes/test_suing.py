@@ -17,7 +17,7 @@ from nesa.chain.abi import ContractCall
 from nesa.chain.connection import Block
 from nesa.chain.contracts import Market, Token
 from nesa.chain.court import Court
-from nesa.chain.disputes import Challenge, Ending, ShownVersion, Subject
+from nesa.chain.disputes import Challenge, Ending, ShownVersion
 from nesa.models.disputes.parties import Defender
 from nesa.models.disputes.traces import Charge
 from nesa.models.folder import load
@@ -198,7 +198,7 @@ def brought(signer: Address, challenger: Address, ending: Ending | None = None) 
     charge = Charge(VERSION.operators_root, 0, 2, QUERY.input_digest, WRONG)
     challenge = Challenge(
         1, challenger, QueryId(QUERY.query_id), CLIENT, charge, (signer,), Amount(STAKE),
-        Amount(BOND), Amount(1), Timestamp(0), Seconds(1), Subject.STATEMENT,
+        Amount(BOND), Amount(1), Timestamp(0), Seconds(1), signer,
     )  # fmt: skip
     return {1: FollowedChallenge(challenge, {}, ending)}
 

@@ -9,6 +9,7 @@ import pytest
 
 from nesa.chain.deployment import Deployment
 from nesa.chain.keystore import load_keystore
+from nesa.privacy.keys import load_key, public_bytes
 from nesa.protocol.ids import Address
 from nesa_miner import cli
 from nesa_miner.watchtower.config import read_settings
@@ -36,7 +37,7 @@ def init(folder: Path, deployment: Path, *words: str) -> int:
     )
 
 
-def test_a_watchtower_is_made_with_one_key(
+def test_a_watchtower_is_made_with_its_two_keys(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     deployment = deployment_file(tmp_path, court=ADDRESS)
@@ -48,6 +49,8 @@ def test_a_watchtower_is_made_with_one_key(
     account = load_keystore(folder / settings.keystore, PASSWORD)
     assert account.address == said["account"]
     assert Deployment.read(folder / settings.deployment).court == ADDRESS
+    view_key = load_key(folder / settings.view_key, PASSWORD)
+    assert said["view_key"] == f"0x{public_bytes(view_key).hex()}"
 
 
 def test_nothing_is_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,18 +7,29 @@ from dataclasses import replace
 
 import pytest
 
+from nesa.chain.court import NO_VIEW
 from nesa.chain.history import QueryHistory
 from nesa.models.folder import load
-from nesa.protocol.digests import boundary_digest
+from nesa.privacy.sealing import sealed_digest
+from nesa.protocol.digests import blinded_digest, boundary_digest
 from nesa.protocol.ids import ZERO_DIGEST, Digest, Timestamp, VersionId
-from nesa.protocol.queries import Outcome, Privacy, ShardOutcome
-from nesa_miner.watchtower.cases import Right, Unseen, Wrong
-from nesa_miner.watchtower.inspecting import inspect
-from tests.miner.committee_network import DEPLOYMENT, MODEL, MemoryLibrary, open_request
+from nesa.protocol.queries import Outcome, ShardOutcome
+from nesa_miner.watchtower.cases import Right, Sealed, Unseen, Wrong
+from nesa_miner.watchtower.inspecting import inspect, view_of
+from tests.miner.committee_network import (
+    DEPLOYMENT,
+    MODEL,
+    MemoryLibrary,
+    open_request,
+    sealed_request,
+)
 
 LIBRARY = MemoryLibrary(load(MODEL))
 REQUEST = open_request(LIBRARY.model, 3)
 HISTORY = QueryHistory(REQUEST, REQUEST.query)
+CONTENT_KEY = bytes(range(32))
+SEALED_REQUEST = sealed_request(LIBRARY.model, 3, CONTENT_KEY)
+SEALED = QueryHistory(SEALED_REQUEST, SEALED_REQUEST.query)
 
 
 async def true_digests() -> list[Digest]:
@@ -48,10 +59,8 @@ async def test_the_first_wrong_shard_is_named_and_no_later_one(wrong: int) -> No
     assert await inspect(HISTORY, outcome(lies), LIBRARY) == Wrong(wrong)
 
 
-async def test_what_is_sealed_or_not_there_is_left_alone() -> None:
+async def test_what_is_no_input_is_left_alone() -> None:
     digests = outcome(await true_digests())
-    sealed = replace(HISTORY, query=replace(REQUEST.query, privacy=Privacy.SEALED))
-    assert await inspect(sealed, digests, LIBRARY) == Unseen()
     bare = replace(HISTORY, requested=replace(REQUEST, input=b""))
     assert await inspect(bare, digests, LIBRARY) == Unseen()
 
@@ -60,3 +69,31 @@ async def test_a_machine_that_errs_accuses_nobody() -> None:
     """Its own shards come out otherwise, and the definition of the table tells it so."""
     broken = MemoryLibrary(LIBRARY.model, tampers=True)
     assert await inspect(HISTORY, outcome(await true_digests()), broken) == Right()
+
+
+def sealed(digests: Sequence[Digest]) -> Outcome:
+    return outcome([sealed_digest(CONTENT_KEY, k + 1, one) for k, one in enumerate(digests)])
+
+
+async def test_a_sealed_answer_is_seen_with_its_key_only() -> None:
+    digests = await true_digests()
+    assert await inspect(SEALED, sealed(digests), LIBRARY) == Sealed()
+    assert await inspect(SEALED, sealed(digests), LIBRARY, CONTENT_KEY) == Right()
+    assert await inspect(SEALED, sealed(digests), LIBRARY, bytes(32)) == Unseen()
+
+
+@pytest.mark.parametrize("wrong", [0, 1])
+async def test_a_wrong_shard_of_a_sealed_query_is_named(wrong: int) -> None:
+    digests = await true_digests()
+    lies = [*digests[:wrong], *(Digest(b"\1" * 32) for _ in digests[wrong:])]
+    assert await inspect(SEALED, sealed(lies), LIBRARY, CONTENT_KEY) == Wrong(wrong)
+
+
+async def test_the_view_of_a_shard_is_that_of_its_input() -> None:
+    first, second = [await view_of(SEALED, k, LIBRARY, CONTENT_KEY) for k in (0, 1)]
+    digests = await true_digests()
+    assert blinded_digest(first.in_digest, first.blind) == SEALED.query.input_digest
+    assert second.in_digest == digests[0]
+    hidden = blinded_digest(second.in_digest, second.blind)
+    assert hidden == sealed(digests).shards[0].out_digest
+    assert await view_of(HISTORY, 0, LIBRARY, None) == NO_VIEW

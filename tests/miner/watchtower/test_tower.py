@@ -15,6 +15,7 @@ from eth_utils.crypto import keccak
 from prometheus_client import CollectorRegistry
 
 from nesa.chain.connection import Block
+from nesa.chain.court import NO_VIEW, View
 from nesa.chain.events import (
     ChainEvent,
     ChallengeOpened,
@@ -28,7 +29,7 @@ from nesa.chain.logs import Batch, Cursor, ReadBlock, Undone
 from nesa.models.disputes.game import Side
 from nesa.protocol.errors import Unavailable
 from nesa.protocol.ids import Amount, BlockNumber, Digest, QueryId, Timestamp, VersionId
-from nesa.protocol.queries import CallbackResult
+from nesa.protocol.queries import CallbackResult, Query
 from nesa_miner.disputes.duties import Standpoint
 from nesa_miner.disputes.litigation import Litigation
 from nesa_miner.disputes.observability import DisputeMetrics
@@ -39,7 +40,15 @@ from nesa_miner.watchtower.tower import Tower
 from tests.miner.committee_network import DEPLOYMENT, log_key
 from tests.miner.disputes.memory_court import CHALLENGER, CLIENT, MemoryCourt, room_of
 from tests.miner.disputes.test_duties import FIRST
-from tests.miner.watchtower.test_inspecting import LIBRARY, REQUEST, outcome, true_digests
+from tests.miner.watchtower.test_inspecting import (
+    CONTENT_KEY,
+    LIBRARY,
+    REQUEST,
+    SEALED,
+    outcome,
+    sealed,
+    true_digests,
+)
 
 LIE = Digest(b"\1" * 32)
 ANSWERED_AT = 1_000
@@ -55,6 +64,8 @@ class Watch:
     block: int = 10
     histories: dict[int, QueryHistory] = field(default_factory=dict)
     accused: list[tuple[int, int]] = field(default_factory=list)
+    views: list[View] = field(default_factory=list)
+    granted: dict[Query, bytes] = field(default_factory=dict)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
     now: float = 0.0
     tower: Tower = field(init=False)
@@ -73,8 +84,8 @@ class Watch:
         connection = SimpleNamespace(deployment=DEPLOYMENT)
         accuser = SimpleNamespace(accuse=self.accuse, room=SimpleNamespace(connection=connection))
         self.tower = Tower(
-            journal, LIBRARY, self.history, cast(Accuser, accuser), disputes, self.share,
-            self.spawn, self.clock, metrics, is_following=True,
+            journal, LIBRARY, self.history, self.granted.get, cast(Accuser, accuser), disputes,
+            self.share, self.spawn, self.clock, metrics, is_following=True,
         )  # fmt: skip
         self.tower.reload()
 
@@ -97,8 +108,11 @@ class Watch:
             raise Unavailable("the node does not answer")
         return self.histories[query_id]
 
-    async def accuse(self, history: QueryHistory, shard: int, _: object) -> bool:
+    async def accuse(
+        self, history: QueryHistory, shard: int, _: object, view: View = NO_VIEW
+    ) -> bool:
         self.accused.append((history.query.query_id, shard))
+        self.views.append(view)
         return True
 
     def tell(
@@ -234,6 +248,24 @@ async def test_an_overturned_query_is_over(watch: Watch) -> None:
     watch.tell(at=ANSWERED_AT + 1)
     await watch.settle()
     assert watch.tower.cases == {}
+
+
+async def test_a_sealed_lie_is_accused_once_its_client_grants_the_view(watch: Watch) -> None:
+    digests = await true_digests()
+    settled = sealed([digests[0], LIE])
+    settled = replace(settled, fulfilled_at=Timestamp(ANSWERED_AT))
+    told = QueryFulfilled(
+        log_key("sealed"), QueryId(1), CLIENT, CallbackResult.SKIPPED, b"", settled
+    )
+    watch.histories[1] = replace(SEALED, fulfilled=told)
+    watch.tell(told)
+    await watch.settle()
+    assert len(watch.tower.cases) == 1
+    assert watch.accused == []
+    watch.granted[SEALED.query] = CONTENT_KEY
+    await watch.settle()
+    assert set(watch.accused) == {(1, 1)}
+    assert watch.views[0].in_digest == digests[0]
 
 
 async def test_nothing_is_done_while_the_chain_is_still_read(watch: Watch) -> None:
