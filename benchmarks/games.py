@@ -8,7 +8,7 @@ is right, since most of the models are larger than an input on chain.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import astuple, dataclass, field
+from dataclasses import astuple, dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Final
@@ -27,7 +27,9 @@ from nesa.models.disputes.parties import Challenger
 from nesa.models.disputes.traces import Charge
 from nesa.models.graph import Table
 from nesa.models.judging import Witness
+from nesa.protocol.commitments import ShardContext
 from nesa.protocol.consent import sign_consent
+from nesa.protocol.digests import edges_digest
 from nesa.protocol.ids import (
     ONE_NES,
     ZERO_DIGEST,
@@ -47,7 +49,7 @@ from nesa.protocol.versions import VERSION_ROOT_DOMAIN, version_id
 from scripts.deployment.profiles import PUBLIC
 from tests.judging import witness_of
 from tests.models.disputes.parties import Liar, falsified
-from tests.reports import keys_of, signer_address
+from tests.reports import Work, keys_of, signer_address, statement_of
 from tests.revm import RevmChain, RevmContract
 
 RESULTS: Final = Path(__file__).parent / "results" / "games.md"
@@ -73,7 +75,7 @@ class Courtroom:
         registry = self.deploy("registry/ModelRegistry", router)
         clocks = (profile.epoch_seconds, profile.unbonding_seconds, OWNER)
         self.vault = self.deploy("staking/StakeVault", self.token, registry, knobs, *clocks)
-        market = self.chain.deploy("tests/contracts/harness/StubMarket")
+        self.market = market = self.chain.deploy("tests/contracts/harness/StubMarket")
         judges = [self.deploy(f"disputes/{name}Judge") for name in ("Fold", "Element")]
         conviction = self.deploy("disputes/Conviction", *judges)
         below = (self.token, knobs, registry, router, self.vault, market)
@@ -152,6 +154,30 @@ class Dispute:
         now = Timestamp(self.room.chain.timestamp)
         outcome = Outcome(ZERO_DIGEST, ZERO_DIGEST, ZERO_DIGEST, OWNER, now, (settled,))
         return query, outcome, version
+
+    def sue(self) -> list[Cost]:
+        """One member is sued for the lie instead of a committee challenged."""
+        query, _, version = self._answer(Liar(self.lie, 0, lambda count: count // 2).charge)
+        query = replace(query, answer_deadline=Timestamp(self.room.chain.timestamp))
+        digests = [self.lie.digest(value) for value in self.lie.table.outputs]
+        context = ShardContext(
+            self.room.chain.chain_id,
+            Address(self.room.market.address),
+            query.query_id,
+            0,
+            Digest(bytes(32)),
+            0,
+        )
+        work = Work(context, SIGNERS, query.input_digest, edges_digest(digests))
+        said = statement_of(work, 0, work.commitments())
+        court = self.room.court
+        self._send(
+            "announce", Side.CHALLENGER, "announce", court.claim_of(CHALLENGER, said.evidence)
+        )
+        self.room.chain.mine()
+        given = (query.as_abi(), version, said.shard_as_abi(), said.as_abi(), NO_VIEW.as_abi(), 0)
+        self._send("sue", Side.CHALLENGER, "sue", *given)
+        return self.costs
 
     def _open(self, query: Query, outcome: Outcome, version: tuple[Any, ...]) -> tuple[Any, ...]:
         court, signers = self.room.court, [signer_address(key) for key in SIGNERS]
@@ -302,7 +328,7 @@ def main() -> None:
         except ValueError:
             continue
         dispute = Dispute(Courtroom(), truth, lie)
-        every += dispute.run()
+        every += dispute.run() + Dispute(Courtroom(), truth, lie).sue()
         lines.append(line(subject, dispute.costs, dispute.seconds))
         print(lines[-1], flush=True)
     text = _page(lines, by_kind(every))

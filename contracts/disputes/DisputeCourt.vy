@@ -250,7 +250,7 @@ def sue(
     """
     @notice Claims that what a member signed is wrong; see `IDisputeCourt`.
     """
-    assert shard.query_id == query.query_id, "court: another query"
+    assert shard.query_id == query.query_id, "court: statement of another query"
     assert staticcall MARKET.verify_terms(query), "court: not an unanswered query"
     window: uint256 = parameter_words.dispute_window(query.parameters)
     closes_at: uint256 = query.answer_deadline + window
@@ -566,8 +566,7 @@ def _of_output(
         self._signers(members, settled),
         empty(address),
     )
-    dispute: Dispute = self._dispute(query.query_id, shard, empty(address))
-    assert not dispute.has_fallen, "court: has fallen"
+    self._check_not_fallen(query.query_id, shard, empty(address))
     return challenge
 
 
@@ -824,10 +823,13 @@ def _check_undecided(challenge: IDisputeCourt.Challenge):
     # Nobody loses by a game whose outcome changes nothing any more.
     stands: Standing = self._check_open(challenge)
     assert stands.winner == empty(address), "court: digest is defended"
-    dispute: Dispute = self._dispute(
-        challenge.query_id, challenge.charge.shard, challenge.accused
-    )
-    assert not dispute.has_fallen, "court: has fallen"
+    self._check_not_fallen(challenge.query_id, challenge.charge.shard, challenge.accused)
+
+
+@internal
+@view
+def _check_not_fallen(query_id: uint256, shard: uint256, accused: address):
+    assert not self._dispute(query_id, shard, accused).has_fallen, "court: has fallen"
 
 
 @internal

@@ -21,6 +21,28 @@ def verify_outcome(query: IQueryMarket.Query, outcome: IQueryMarket.Outcome) -> 
 
 
 @external
+@view
+def verify_terms(query: IQueryMarket.Query) -> bool:
+    """
+    @notice Always true.
+    @param query Not read.
+    @return True.
+    """
+    return True
+
+
+@external
+@view
+def seed_of(seed_block: uint256) -> bytes32:
+    """
+    @notice A word that stands for a hash.
+    @param seed_block Any number.
+    @return The number.
+    """
+    return convert(seed_block, bytes32)
+
+
+@external
 def hold(
     query: IQueryMarket.Query,
     outcome: IQueryMarket.Outcome,
