@@ -69,11 +69,13 @@ struct Game:
     is_defenders: bool
 
 # What became of one output, or of one member's statements: how many challenges are open, whether
-# one of them has brought it down, whether a fault was shown.
+# one of them has brought it down, whether a fault was shown, and what no seat was left to repay the
+# requester (64 bits).
 struct Dispute:
     open_challenges: uint256
     has_fallen: bool
     is_fault_shown: bool
+    owed: uint256
 
 PROTOCOL_VERSION: constant(uint256) = 1
 CLAIM_DOMAIN: constant(bytes32) = keccak256("nesa.claim.v1")
@@ -109,7 +111,7 @@ _challenges: HashMap[uint256, bytes32]
 _standings: HashMap[uint256, uint256]
 _games: HashMap[uint256, HashMap[address, uint256]]
 # By query, shard, and the member that is sued, nobody for outputs: has fallen (1 bit, lowest) | is
-# fault shown (1) | open challenges.
+# fault shown (1) | open challenges (40) | owed (64, from bit 64).
 _disputes: HashMap[uint256, HashMap[uint256, HashMap[address, uint256]]]
 
 
@@ -369,21 +371,27 @@ def conclude(
     self._check_open(challenge)
     shard: uint256 = challenge.charge.shard
     dispute: Dispute = self._dispute(challenge.query_id, shard, challenge.accused)
-    ending: IDisputeCourt.Ending = self._end(challenge, dispute)
+    ending: IDisputeCourt.Ending = self._ending(challenge, dispute.has_fallen)
+    dispute.open_challenges -= 1
+    dispute.has_fallen = dispute.has_fallen or ending == IDisputeCourt.Ending.FALLEN
+    stands: Standing = self._standing(challenge.challenge_id)
+    stands.is_over = True
+    self._store_standing(challenge.challenge_id, stands)
+
     operators: DynArray[address, MAX_SIGNERS] = self._operators(challenge.signers)
     kept: uint256 = 0
     if challenge.accused == empty(address):
         assert query.query_id == challenge.query_id, "court: another query"
         if ending == IDisputeCourt.Ending.FALLEN:
             kept = extcall MARKET.overturn(query, outcome, shard)
-        elif dispute.open_challenges == 1 and not dispute.has_fallen:
+        elif dispute.open_challenges == 0 and not dispute.has_fallen:
             extcall MARKET.release(query, outcome, shard, self._payees(operators))
-    owed: uint256 = 0
     if ending == IDisputeCourt.Ending.FALLEN:
-        owed = self._slash_all(challenge, kept)
+        dispute.owed = self._slash_all(challenge, kept)
     for operator: address in operators:
         extcall VAULT.release_hold(operator)
-    self._settle_bond(challenge, ending, owed)
+    dispute.owed -= self._settle_bond(challenge, ending, dispute.owed)
+    self._store_dispute(challenge.query_id, shard, challenge.accused, dispute)
     log IDisputeCourt.ChallengeEnded(
         challenge_id=challenge.challenge_id, query_id=challenge.query_id, ending=ending
     )
@@ -785,7 +793,10 @@ def _head(position: Bytes[2304]) -> uint256:
 def _dispute(query_id: uint256, shard: uint256, accused: address) -> Dispute:
     word: uint256 = self._disputes[query_id][shard][accused]
     return Dispute(
-        open_challenges=word >> 2, has_fallen=word & 1 == 1, is_fault_shown=word & 2 == 2
+        open_challenges=(word >> 2) & MASK_40,
+        has_fallen=word & 1 == 1,
+        is_fault_shown=word & 2 == 2,
+        owed=word >> 64,
     )
 
 
@@ -795,6 +806,7 @@ def _store_dispute(query_id: uint256, shard: uint256, accused: address, dispute:
         convert(dispute.has_fallen, uint256)
         | (convert(dispute.is_fault_shown, uint256) << 1)
         | (dispute.open_challenges << 2)
+        | (dispute.owed << 64)
     )
 
 
@@ -904,22 +916,6 @@ def _end_game(
 
 
 @internal
-def _end(
-    challenge: IDisputeCourt.Challenge, dispute: Dispute
-) -> IDisputeCourt.Ending:
-    # Takes a decided challenge out of its dispute.
-    ending: IDisputeCourt.Ending = self._ending(challenge, dispute.has_fallen)
-    left: Dispute = dispute
-    left.open_challenges -= 1
-    left.has_fallen = dispute.has_fallen or ending == IDisputeCourt.Ending.FALLEN
-    self._store_dispute(challenge.query_id, challenge.charge.shard, challenge.accused, left)
-    stands: Standing = self._standing(challenge.challenge_id)
-    stands.is_over = True
-    self._store_standing(challenge.challenge_id, stands)
-    return ending
-
-
-@internal
 @view
 def _ending(
     challenge: IDisputeCourt.Challenge, has_fallen: bool
@@ -937,20 +933,22 @@ def _ending(
 @internal
 def _settle_bond(
     challenge: IDisputeCourt.Challenge, ending: IDisputeCourt.Ending, owed: uint256
-):
+) -> uint256:
     # What no seat is left to repay the requester comes out of the bond, as far as games that were
-    # lost by a fact have earned the challenger more. Half rounds down, in favour of the burn.
+    # lost by a fact have earned the challenger more, whichever challenge ends first. Returns what
+    # came out of it. Half rounds down, in favour of the burn.
     stands: Standing = self._standing(challenge.challenge_id)
     if ending != IDisputeCourt.Ending.STANDING:
         back: uint256 = min(owed, min(challenge.bond, stands.earned))
         self.credit_of[challenge.requester] += back
         self.credit_of[challenge.challenger] += challenge.bond - back
-        return
+        return back
     half: uint256 = challenge.bond // 2
     burned: uint256 = challenge.bond - half
     self.credit_of[staticcall VAULT.operator_of(stands.winner)] += half
     self.bonds_owed -= burned
     extcall INesToken(TOKEN.address).burn(burned)
+    return 0
 
 
 @internal

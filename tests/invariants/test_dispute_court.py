@@ -122,6 +122,7 @@ class DisputeCourtMachine(RuleBasedStateMachine):
         self.torn: list[list[Sued]] = []
         self.refunded: set[int] = set()
         self.announced_in: dict[tuple[str, bytes], int] = {}
+        self.owed: dict[tuple[int, int, str], int] = defaultdict(int)
         self.burned = 0
 
     @property
@@ -451,7 +452,7 @@ class DisputeCourtMachine(RuleBasedStateMachine):
     def note_ending(self, case: Case, ending: Any) -> None:
         self.calls[f"ended {type(ending).__name__}"] += 1
         case.is_over = True
-        kept = 0
+        kept = 0 if isinstance(ending, Standing) else self.owed[case.dispute]
         if isinstance(ending, Fallen):
             self.fallen.add(case.dispute)
             kept = 0 if case.is_suit else self.kept(case)
@@ -463,6 +464,9 @@ class DisputeCourtMachine(RuleBasedStateMachine):
             self.convicted.add((*case.digest, slash.signer))
             taken = self.slash(slash.signer, slash.amount, slash.beneficiary)
             self.lost[*case.digest, slash.signer] += taken
+            kept -= taken // 2 if slash.beneficiary == rules.requester else 0
+        if not isinstance(ending, Standing):
+            self.owed[case.dispute] = kept - ended.credits[rules.requester]
         for account, amount in ended.credits.items():
             self.credits[self.world.owners.get(account, account)] += amount
         self.burned += ended.burned

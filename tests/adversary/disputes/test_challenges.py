@@ -1,16 +1,20 @@
 """Attacks on disputes: on who challenges, on who defends, on what either is paid."""
 
 import boa
+import numpy as np
 
 from nesa.models.disputes.game import Cause, Ended, Side
 from nesa.models.disputes.moves import Pick
 from nesa.models.disputes.parties import Challenger
+from nesa.models.judging import Witness
 from nesa.protocol.consent import sign_consent
 from nesa.protocol.ids import Address
 from nesa.protocol.queries import QueryStatus
 from tests.contracts.disputes.disputed import (
     MODEL,
     after_the_defence,
+    answer,
+    ask,
     false_trace,
     rich,
     stakes,
@@ -18,6 +22,7 @@ from tests.contracts.disputes.disputed import (
 from tests.contracts.disputes.equivocation import equivocation
 from tests.deployment import REQUEST_LIMITS
 from tests.market import pass_blocks
+from tests.models.disputes.parties import falsified, recomputed
 from tests.reports import keys_of, signer_address
 
 STAKE = REQUEST_LIMITS.seat_stake
@@ -48,6 +53,21 @@ def test_silent_prover_loses(world, challenger, wrong, lie):
     after_the_defence(case)
     assert case.conclude() == FALLEN
     assert stakes(wrong)[signer] == max(0, before[signer] - case.penalty - STAKE)
+
+
+def test_an_input_out_of_range_is_no_cover(world, court, challenger, client, truth):
+    """A liar's client sends an input out of its range, which no honest member answers and no judge
+    would take as an operand: what is claimed about it is wrong, whatever it is."""
+    given = truth.values[0].copy()
+    given.reshape(-1)[0] = -128
+    natural = recomputed(Witness(truth.table, {0: given}), 0)
+    true = int(natural.values[1].reshape(-1)[0])
+    for said in (natural, falsified(natural, 0, 0, true + 1, hide=False)):
+        said.keep(0, given.astype(np.int8).tobytes())
+    wrong = answer(world, court, ask(world, client, said), said)
+    case = wrong.challenge(challenger)
+    ended = case.defend(wrong.signers(0)[0], said).to_the_end(Challenger(natural, 0))
+    assert ended == Ended(Side.CHALLENGER, Cause.FACT)
 
 
 def test_a_false_friend_ruins_nobody_but_itself(court, challenger, right, truth):

@@ -21,29 +21,24 @@ def verify_outcome(query: IQueryMarket.Query, outcome: IQueryMarket.Outcome) -> 
 
 
 @external
-@view
-def verify_terms(query: IQueryMarket.Query) -> bool:
-    """
-    @notice Always true.
-    @param query Not read.
-    @return True.
-    """
-    return True
-
-
-@external
-@view
-def seed_of(seed_block: uint256) -> bytes32:
-    """
-    @notice A word that stands for a hash.
-    @param seed_block Any number.
-    @return The number.
-    """
-    return convert(seed_block, bytes32)
-
-
-@external
 def hold(
+    query: IQueryMarket.Query,
+    outcome: IQueryMarket.Outcome,
+    shard: uint256,
+    payees: DynArray[uint256, 8],
+):
+    """
+    @notice Does nothing.
+    @param query Not read.
+    @param outcome Not read.
+    @param shard Not read.
+    @param payees Not read.
+    """
+    pass
+
+
+@external
+def release(
     query: IQueryMarket.Query,
     outcome: IQueryMarket.Outcome,
     shard: uint256,
