@@ -15,11 +15,11 @@ from nesa.protocol.commitments import (
     attestation_hash,
     commitment,
     set_digest,
-    sign_digest,
 )
 from nesa.protocol.ids import ZERO_DIGEST, Address, Digest, QueryId
 from nesa.protocol.messages import Reveal
 from nesa.protocol.queries import Query, ShardReport, SignedResult
+from nesa.protocol.signatures import sign_digest
 from nesa.protocol.statements import Statement
 
 

@@ -252,7 +252,7 @@ def sue(
     """
     @notice Claims that what a member signed is wrong; see `IDisputeCourt`.
     """
-    assert shard.query_id == query.query_id, "court: statement of another query"
+    assert shard.query_id == query.query_id, "court: of another query"
     assert staticcall MARKET.verify_terms(query), "court: not an unanswered query"
     window: uint256 = parameter_words.dispute_window(query.parameters)
     closes_at: uint256 = query.answer_deadline + window

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import structlog
 
+from nesa.protocol.commitments import set_digest
 from nesa.protocol.faults import faults_in
 from nesa.protocol.statements import encode_statement
 from nesa_miner.agreement import actions as agreed
@@ -77,7 +78,10 @@ class Agreements:
         place, state = duty.place, computation.agreement
         assert place is not None
         assert state is not None
-        self.faults.keep(place.seats, faults_in(state.committee.size, state.reveals))
+        context = state.committee.context
+        certified = [(one.round, one.commitments) for one in state.certificates]
+        sets = {set_digest(context, *one): one[1] for one in certified}
+        self.faults.keep(place.seats, faults_in(state.committee.size, state.reveals, sets))
 
     def _tell(self, duty: Duty, action: agreed.Action) -> None:
         place = duty.place

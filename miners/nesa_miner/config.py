@@ -8,7 +8,7 @@ from typing import Final
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from nesa.chain.settings import FileSettings, read_file
+from nesa.chain.settings import FileSettings, read_file, write_file
 
 CONFIG_FILE: Final = "miner.json"
 
@@ -60,8 +60,9 @@ def read_settings(folder: Path) -> MinerSettings:
 
 
 def write_settings(folder: Path, settings: MinerSettings) -> Path:
-    """Write `settings` to `folder`/miner.json and return its path."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / CONFIG_FILE
-    path.write_text(settings.model_dump_json(indent=2) + "\n")
-    return path
+    """Write `settings` to `folder`/miner.json and return its path.
+
+    Raises:
+        InvalidConfiguration: it cannot be written.
+    """
+    return write_file(settings, folder / CONFIG_FILE)

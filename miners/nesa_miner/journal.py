@@ -16,6 +16,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Final
 
+from nesa.chain.deployment import Deployment
+from nesa.protocol.ids import Address
 from nesa_miner.at_rest import AtRest
 from nesa_miner.disputes.court_log import COURT_EVENTS, CourtLog
 from nesa_miner.jobs import Job, JobKey, Phase, StoredClaim, StoredFault, WorkKey
@@ -459,6 +461,13 @@ class Journal:
             (*key, signer),
         )
 
+    def equivocations(self) -> list[StoredFault]:
+        """What convicts members of having signed two outputs, in any attempt."""
+        rows = self._file.execute(
+            "SELECT shard, signer, kind, body FROM faults WHERE kind = 'Equivocation'"
+        )
+        return [StoredFault(*row) for row in rows]
+
     def evidence_size(self, key: JobKey, shard: int) -> int:
         """Bytes of that evidence, 0 when there is none; it is not read for this."""
         row = self._file.execute(f"SELECT COALESCE(SUM(LENGTH(body)), 0) {_SERVED}", (*key, shard))
@@ -479,3 +488,8 @@ _SERVED: Final = (
 def _job(row: tuple[Any, ...]) -> Job:
     key, phase, drawn = JobKey((row[0], row[1])), Phase(row[2]), (row[6], row[7], row[8])
     return Job(key, phase, row[3], row[4], row[5], *drawn, bool(row[9]))
+
+
+def journal_identity(deployment: Deployment, signer: Address) -> bytes:
+    """Whose journal it is."""
+    return f"{deployment.chain_id} {deployment.market} {signer}".encode()

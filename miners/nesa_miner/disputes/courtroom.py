@@ -36,14 +36,19 @@ class Courtroom:
         Raises:
             Incompatible: the deployment has none.
         """
+        return cls(connection, sender, cls.court_of(connection), Contracts(connection))
+
+    @staticmethod
+    def court_of(connection: Connection) -> Court:
+        """The court alone; errors as `open`."""
         address = connection.deployment.court
         if address is None:
             raise Incompatible("this deployment has no dispute court")
-        return cls(connection, sender, Court(connection, address), Contracts(connection))
+        return Court(connection, address)
 
-    async def send(self, call: ContractCall) -> Receipt:
-        """Send a call once; errors as `Sender.send`."""
-        return await self.sender.send(call)
+    async def send(self, call: ContractCall, *, again: bool = True) -> Receipt:
+        """Send a call once; as `Sender.send`."""
+        return await self.sender.send(call, again=again)
 
     async def has_announced(self, evidence: Digest) -> bool:
         """Whether this account reserved evidence in an earlier block; reserves it when not.

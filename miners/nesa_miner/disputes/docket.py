@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, TypeAlias
 
@@ -80,25 +80,22 @@ def apply(docket: Docket, event: ChainEvent) -> Docket:
             return docket
 
 
-def concerns(docket: Docket, event: ChainEvent, me: Address) -> bool:
-    """Whether a side that acts as `me` has to keep an event.
+def concerns(
+    docket: Docket, event: ChainEvent, takes_part: Callable[[FollowedChallenge], bool]
+) -> bool:
+    """Whether a side has to keep an event.
 
     Every challenge counts until its end, since an output that fell in one of them has fallen in
-    all; games count only where `me` defends or challenges.
+    all; games count only in those in which the side `takes_part`.
     """
     match event:
         case ChallengeOpened() | ChallengeEnded():
             return True
         case Moved() | GameEnded():
             followed = docket.get(event.challenge_id)
-            return followed is not None and me in parties(followed.challenge)
+            return followed is not None and takes_part(followed)
         case _:
             return False
-
-
-def parties(challenge: Challenge) -> tuple[Address, ...]:
-    """Who may act in a challenge."""
-    return (challenge.challenger, *challenge.signers)
 
 
 def fell_elsewhere(docket: Docket, followed: FollowedChallenge) -> bool:

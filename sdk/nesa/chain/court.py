@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from nesa.chain.abi import ContractCall
 from nesa.chain.connection import At
 from nesa.chain.contracts import ZERO_ADDRESS, BoundContract
-from nesa.chain.disputes import Challenge, ShownVersion
+from nesa.chain.disputes import Challenge, ShownVersion, equivocation_as_abi
+from nesa.protocol.faults import Equivocation
 from nesa.protocol.ids import ZERO_DIGEST, Address, Amount, BlockNumber, Digest, QueryId, Timestamp
 from nesa.protocol.outcomes import NO_OUTCOME, outcome_as_abi
 from nesa.protocol.queries import Outcome, Query
@@ -140,11 +140,9 @@ class Court(BoundContract):
         """Challenge by a proof of another output, without a bond."""
         return self.call("show_fault", *accused.as_abi(), given, computed, proof)
 
-    def show_equivocation(
-        self, shard: Sequence[Any], first: Sequence[Any], second: Sequence[Any]
-    ) -> ContractCall:
-        """Show two outputs of one member; arguments as the contract's structs."""
-        return self.call("show_equivocation", tuple(shard), tuple(first), tuple(second))
+    def show_equivocation(self, fault: Equivocation) -> ContractCall:
+        """Show two outputs of one member."""
+        return self.call("show_equivocation", *equivocation_as_abi(fault))
 
     def sue(self, suit: Suit) -> ContractCall:
         """Challenge what a member signed; takes the bond from the sender's allowance."""

@@ -10,6 +10,7 @@ from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 
 from nesa.models.disputes.traces import Charge
+from nesa.protocol.faults import Equivocation
 from nesa.protocol.ids import (
     PROTOCOL_VERSION,
     Address,
@@ -18,6 +19,12 @@ from nesa.protocol.ids import (
     QueryId,
     Seconds,
     Timestamp,
+)
+from nesa.protocol.statements import (
+    SHARD_ABI,
+    STATEMENT_ABI,
+    shard_as_abi,
+    statement_as_abi,
 )
 
 CLAIM_DOMAIN: Final = keccak(text="nesa.claim.v1")
@@ -120,6 +127,22 @@ def challenge_evidence(query_id: QueryId, shard: int, out_digest: bytes) -> Dige
     """What is announced of a challenge or a fault proof of a shard's output."""
     kinds = ["bytes32", "uint256", "uint256", "bytes32"]
     return Digest(keccak(encode(kinds, [CHALLENGE_DOMAIN, query_id, shard, out_digest])))
+
+
+def equivocation_as_abi(fault: Equivocation) -> tuple[Any, ...]:
+    """Two outputs of one member as the contract's structs: the shard, and both statements."""
+    first, second = fault.first, fault.second
+    statements = (
+        statement_as_abi(first, fault.first_set),
+        statement_as_abi(second, fault.second_set),
+    )
+    return (shard_as_abi(first), *statements)
+
+
+def equivocation_evidence(fault: Equivocation) -> Digest:
+    """What is announced of two outputs of one member."""
+    kinds = [SHARD_ABI, STATEMENT_ABI, STATEMENT_ABI]
+    return Digest(keccak(encode(kinds, equivocation_as_abi(fault))))
 
 
 def claim_of(chain_id: int, court: Address, challenger: Address, evidence: bytes) -> Digest:

@@ -13,6 +13,7 @@ from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 
 from nesa.protocol import cbor
+from nesa.protocol.faults import entry_of
 from nesa.protocol.ids import Address, Digest
 from nesa.protocol.messages import Reveal
 from nesa.protocol.queries import MAX_REPLICAS
@@ -42,15 +43,24 @@ class Statement:
 
     def shard_as_abi(self) -> tuple[Any, ...]:
         """What the member worked on: fields in the order of the court's struct `Shard`."""
-        context = self.reveal.context
-        head = (context.query_id, context.attempt, context.seed)
-        return (*head, context.shard, self.reveal.in_digest)
+        return shard_as_abi(self.reveal)
 
     def as_abi(self) -> tuple[Any, ...]:
         """What it said: fields in the order of the court's struct `Statement`."""
-        said = self.reveal
-        head = (said.round, said.out_digest, said.payload_hash, list(self.commitments))
-        return (*head, said.position, said.salt, said.r, said.vs)
+        return statement_as_abi(self.reveal, self.commitments)
+
+
+def shard_as_abi(said: Reveal) -> tuple[Any, ...]:
+    """What whoever signed worked on: fields in the order of the court's struct `Shard`."""
+    context = said.context
+    head = (context.query_id, context.attempt, context.seed)
+    return (*head, context.shard, said.in_digest)
+
+
+def statement_as_abi(said: Reveal, commitments: tuple[Digest, ...]) -> tuple[Any, ...]:
+    """What was signed: fields in the order of the court's struct `Statement`."""
+    head = (said.round, said.out_digest, said.payload_hash, list(commitments))
+    return (*head, entry_of(said.position, commitments), said.salt, said.r, said.vs)
 
 
 _STATEMENT: Final = record(

@@ -195,7 +195,7 @@ def test_a_changed_statement_convicts_nobody(challenger, torn, fields):
 @pytest.mark.parametrize(
     ("terms", "reason"),
     [
-        ({"query_id": 77}, "court: statement of another query"),
+        ({"query_id": 77}, "court: of another query"),
         ({"replicas": 5}, "court: not an unanswered query"),
         ({"seed_block": 1}, "court: not an unanswered query"),
     ],
