@@ -18,16 +18,15 @@ from nesa.chain.committees import DrawnCommittees, drawn_committees
 from nesa.chain.connection import Connection
 from nesa.chain.contracts import Contracts
 from nesa.chain.deployment import Deployment
-from nesa.chain.disputes import Challenge
 from nesa.chain.sender import Sender, SendPolicy
-from nesa.models.disputes.game import Side
+from nesa.models.disputes.traces import Charge
 from nesa.privacy.envelopes import Deployment as EnvelopeDeployment
 from nesa.privacy.envelopes import ReplayWindow, open_envelope
 from nesa.protocol.errors import (
     ExhaustedResource,
     InvalidInput,
 )
-from nesa.protocol.ids import Digest, Timestamp
+from nesa.protocol.ids import ONE_NES, Amount, Digest, QueryId, Timestamp
 from nesa.protocol.queries import Query
 from nesa_miner.agreement.terms import Timing
 from nesa_miner.applying import CURSOR
@@ -41,6 +40,7 @@ from nesa_miner.disputes.equivocating import Equivocators
 from nesa_miner.disputes.inputs import Recomputed, kept_inputs, recompute
 from nesa_miner.disputes.litigation import Litigation
 from nesa_miner.disputes.observability import DisputeMetrics
+from nesa_miner.disputes.suing import Recompute, Suits
 from nesa_miner.engine import Engine
 from nesa_miner.identity import Identity
 from nesa_miner.journal import Journal, journal_identity
@@ -54,6 +54,7 @@ from nesa_miner.surroundings import ReadCommittees, Surroundings, WitnessLibrary
 from nesa_miner.tasks import TaskPool
 from nesa_miner.transport.http import HttpServer, Limits, MessagesEndpoint
 from nesa_miner.warming import WarmUp
+from nesa_miner.watchtower.accusing import shown_version
 from nesa_miner.work import Task
 
 TICK_SECONDS: Final = 0.02
@@ -220,8 +221,11 @@ def _assembled(
     engine = Engine(surroundings)
     if on_chain.court is not None:
         room = Courtroom.open(connection, sender)
-        disputes = _defence(surroundings, library, room)
-        engine = Engine(surroundings, disputes, _equivocators(surroundings, room))
+        compute_again = _recompute(surroundings, library, room)
+        disputes = _litigation(surroundings, compute_again, room)
+        bonds = Amount(int(settings.max_bonds * ONE_NES))
+        suits = _suits(surroundings, compute_again, room, bonds) if bonds else None
+        engine = Engine(surroundings, disputes, _equivocators(surroundings, room), suits)
     return Miner(settings, connection, engine, post, WarmUp(library))
 
 
@@ -232,25 +236,34 @@ def _sender(settings: MinerSettings, identity: Identity, connection: Connection)
     return Sender(connection, account, policy)
 
 
-def _defence(around: Surroundings, library: WitnessLibrary, room: Courtroom) -> Litigation:
-    """The defence of what this miner signed."""
-
-    async def compute_again(challenge: Challenge) -> Recomputed:
-        asked, charge = await room.history(challenge.query_id), challenge.charge
+def _recompute(around: Surroundings, library: WitnessLibrary, room: Courtroom) -> Recompute:
+    async def compute_again(query_id: QueryId, charge: Charge) -> Recomputed:
+        asked = await room.history(query_id)
         task = Task(asked.query, charge.shard, around.content_key(asked.query))
         in_digest = task.signed(charge.shard, Digest(charge.in_digest))
-        kept = kept_inputs(around.journal, challenge.query_id, in_digest)
+        kept = kept_inputs(around.journal, query_id, in_digest)
         return await recompute(library, task, asked.requested.input, charge, list(kept))
 
+    return compute_again
+
+
+def _litigation(around: Surroundings, compute_again: Recompute, room: Courtroom) -> Litigation:
+    """The defence of what this miner signed, and the suits that it brought."""
     return Litigation(
-        Standpoint(Side.DEFENDER, around.identity.address),
+        Standpoint(None, around.identity.address),
         around.journal.court_log,
         room,
-        compute_again,
+        lambda challenge: compute_again(challenge.query_id, challenge.charge),
         around.spawn,
         around.clock,
         DisputeMetrics(around.metrics.registry, "nesa_miner"),
     )
+
+
+def _suits(around: Surroundings, compute_again: Recompute, room: Courtroom, bonds: Amount) -> Suits:
+    """What this miner brings to the court itself."""
+    show = partial(shown_version, room.connection)
+    return Suits(room, around.journal, show, compute_again, bonds, around.spawn, around.clock)
 
 
 def _equivocators(around: Surroundings, room: Courtroom) -> Equivocators:

@@ -26,6 +26,7 @@ from nesa_miner.convicting import FaultStore
 from nesa_miner.delivering import Deliveries
 from nesa_miner.disputes.equivocating import Equivocators
 from nesa_miner.disputes.litigation import Litigation
+from nesa_miner.disputes.suing import Suits
 from nesa_miner.drawing import Draws
 from nesa_miner.duties import Compute, Duty, Fetch, next_action
 from nesa_miner.evidence import EvidenceStore
@@ -44,12 +45,14 @@ class Engine:
     """One miner's duties and what it does about them; `is_following` is set by who reads blocks.
 
     `disputes` are those about what it signed, `equivocators` members that it has seen sign two
-    outputs of one input; None where there is no court.
+    outputs of one input, `suits` what it brings against a split committee; None where there is no
+    court.
     """
 
     around: Surroundings
     disputes: Litigation | None = None
     equivocators: Equivocators | None = None
+    suits: Suits | None = None
     is_following: bool = False
     roster: Roster = field(init=False)
     claims: Claims = field(init=False)
@@ -75,7 +78,9 @@ class Engine:
         deliveries = Deliveries(around, roster)
         convict = None if self.equivocators is None else self.equivocators.add
         faults = FaultStore(around.journal, around.metrics, convict)
-        self._agreements = agreements = Agreements(around, roster, evidence, deliveries, faults)
+        self._agreements = agreements = Agreements(
+            around, roster, evidence, deliveries, faults, self.suits
+        )
         self._applier = Applier(around, roster, self.claims, self.disputes)
         fetches = Fetches(around, roster, deliveries)
         self._receiver = Receiver(around, roster, agreements, faults, fetches)
@@ -110,6 +115,8 @@ class Engine:
         self._applier.restart()
         if self.equivocators is not None:
             self.equivocators.reload()
+        if self.suits is not None:
+            self.suits.reload()
 
     def apply(self, batch: Batch) -> None:
         """Take in what happened on chain, together with the cursor, in one transaction."""
@@ -137,6 +144,8 @@ class Engine:
         self.claims.advance(self.roster.chain_time)
         if self.disputes is not None and self.is_following:
             self.disputes.advance(self.roster.chain_time)
+            if self.suits is not None:
+                self.suits.advance(self.disputes.docket)
         if self.equivocators is not None and self.is_following:
             self.equivocators.advance()
         for version_id in self.roster.take_drained():

@@ -18,8 +18,10 @@ from nesa.chain.disputes import Challenge
 from nesa.chain.events import ChainEvent, ChallengeEnded, ChallengeOpened, GameEnded, Moved
 from nesa.models.disputes.game import MOST_MOVES, Side
 from nesa.models.disputes.parties import Challenger, Defender
+from nesa.models.disputes.traces import Charge
 from nesa.protocol.errors import NesaError, Unavailable
 from nesa.protocol.ids import Address, Seconds, Timestamp
+from nesa.protocol.outcomes import NO_OUTCOME
 from nesa_miner.disputes.court_log import CourtLog
 from nesa_miner.disputes.courtroom import Courtroom
 from nesa_miner.disputes.docket import (
@@ -95,7 +97,7 @@ class Litigation:
     _now: Timestamp = LONG_AGO
     _stored: Docket | None = None
     _windows: dict[int, Seconds] = field(default_factory=dict)
-    _recomputed: Once[tuple[int, int], Recomputed] = field(default_factory=Once)
+    _recomputed: Once[tuple[int, Charge], Recomputed] = field(default_factory=Once)
     _defenders: dict[int, Defender] = field(default_factory=dict)
     _challengers: dict[tuple[int, Address], Challenger] = field(default_factory=dict)
     _retries: Retries[Duty] = field(init=False)
@@ -135,8 +137,8 @@ class Litigation:
         mine = [one for one in self.docket.values() if self.me.takes_part(one)]
         is_open = {one.challenge.challenge_id for one in mine if one.ending is None}
         self.metrics.open.set(len(is_open))
-        outputs = {self.docket[number].challenge.output for number in is_open}
-        self._recomputed.forget(lambda output: output not in outputs)
+        charges = {_charged(self.docket[number].challenge) for number in is_open}
+        self._recomputed.forget(lambda charge: charge not in charges)
         self._windows = {key: one for key, one in self._windows.items() if key in is_open}
         self._defenders = {key: one for key, one in self._defenders.items() if key in is_open}
         self._challengers = {
@@ -154,10 +156,11 @@ class Litigation:
                 self._retries.start(duty, partial(self._perform, duty, followed))
 
     def holds(self, query_id: int) -> bool:
-        """Whether somebody's challenge of an output of a query is open."""
+        """Whether somebody's challenge of an output of a query is open; a suit holds none."""
         return any(
             followed.ending is None and followed.challenge.query_id == query_id
             for followed in self.docket.values()
+            if followed.challenge.output is not None
         )
 
     async def watch_coins(self) -> None:
@@ -255,7 +258,7 @@ class Litigation:
     async def _next_move(
         self, challenge: Challenge, signer: Address, moves: Sequence[bytes]
     ) -> NextMove | None:
-        if self.me.side is Side.DEFENDER:
+        if self.me.side_in(challenge) is Side.DEFENDER:
             defender = await self._defender(challenge)
             return await asyncio.to_thread(defenders_move, defender, challenge.charge, moves)
         key = (challenge.challenge_id, signer)
@@ -266,9 +269,12 @@ class Litigation:
         return await asyncio.to_thread(challengers_move, challenger, challenge.charge, moves)
 
     async def _conclude(self, challenge: Challenge) -> None:
-        """End a challenge; the outcome is read anew, for claims may have changed it."""
+        """End a challenge; the outcome is read anew, for claims may have changed it.
+
+        In a suit there is none.
+        """
         history = await self.room.history(challenge.query_id)
-        outcome = history.outcome
+        outcome = NO_OUTCOME if challenge.output is None else history.outcome
         if outcome is None:
             raise Unavailable(f"query {challenge.query_id} is not answered on this chain any more")
         await self.room.send(self.room.court.conclude(challenge, history.query, outcome))
@@ -292,7 +298,7 @@ class Litigation:
         return self._defenders[number]
 
     async def _ours(self, challenge: Challenge) -> Recomputed:
-        return await self._recomputed.get(challenge.output, lambda: self.recompute(challenge))
+        return await self._recomputed.get(_charged(challenge), lambda: self.recompute(challenge))
 
     def _give_up(self, challenge: Challenge, why: str) -> None:
         """Nothing more is moved in a challenge; somebody should look into it."""
@@ -303,13 +309,17 @@ class Litigation:
 
     def _tell(self, before: FollowedChallenge | None, now: FollowedChallenge) -> None:
         """Log and count what is new in a challenge."""
-        number, place = now.challenge.challenge_id, now.challenge.output
+        number, place = now.challenge.challenge_id, now.challenge.dispute
         if before is None:
             self.metrics.challenges.inc()
-            log.warning("challenge", challenge=number, query=place[0], shard=place[1])
+            log.warning("challenge", challenge=number, **place._asdict())
         if now.ending is not None and (before is None or before.ending is None):
             self.metrics.ended.labels(now.ending.name.lower()).inc()
             log.warning("challenge ended", challenge=number, ending=now.ending.name.lower())
+
+
+def _charged(challenge: Challenge) -> tuple[int, Charge]:
+    return challenge.query_id, challenge.charge
 
 
 def _is_old(followed: FollowedChallenge, now: Timestamp) -> bool:

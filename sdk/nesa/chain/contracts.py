@@ -429,7 +429,7 @@ class Market(BoundContract):
         return Timestamp(await self._one("closes_at", query_id, at=at))
 
     async def verify_terms(self, query: Query, at: At) -> bool:
-        """Whether these are the terms of an open query."""
+        """Whether these are the terms of a query without an answer, open or refunded."""
         return bool(await self._one("verify_terms", query.as_abi(), at=at))
 
     async def credit_of(self, account: Address, at: At) -> Credit:
