@@ -24,7 +24,9 @@ from nesa_miner.claiming import Claims
 from nesa_miner.computing import Computations
 from nesa_miner.convicting import FaultStore
 from nesa_miner.delivering import Deliveries
+from nesa_miner.disputes.equivocating import Equivocators
 from nesa_miner.disputes.litigation import Litigation
+from nesa_miner.disputes.suing import Suits
 from nesa_miner.drawing import Draws
 from nesa_miner.duties import Compute, Duty, Fetch, next_action
 from nesa_miner.evidence import EvidenceStore
@@ -42,11 +44,15 @@ log = structlog.get_logger("nesa_miner")
 class Engine:
     """One miner's duties and what it does about them; `is_following` is set by who reads blocks.
 
-    `disputes` are those about what it signed; None where there is no court.
+    `disputes` are those about what it signed, `equivocators` members that it has seen sign two
+    outputs of one input, `suits` what it brings against a split committee; None where there is no
+    court.
     """
 
     around: Surroundings
     disputes: Litigation | None = None
+    equivocators: Equivocators | None = None
+    suits: Suits | None = None
     is_following: bool = False
     roster: Roster = field(init=False)
     claims: Claims = field(init=False)
@@ -70,8 +76,11 @@ class Engine:
         )
         self._evidence = evidence = EvidenceStore(around.journal)
         deliveries = Deliveries(around, roster)
-        faults = FaultStore(around.journal, around.metrics)
-        self._agreements = agreements = Agreements(around, roster, evidence, deliveries, faults)
+        convict = None if self.equivocators is None else self.equivocators.add
+        faults = FaultStore(around.journal, around.metrics, convict)
+        self._agreements = agreements = Agreements(
+            around, roster, evidence, deliveries, faults, self.suits
+        )
         self._applier = Applier(around, roster, self.claims, self.disputes)
         fetches = Fetches(around, roster, deliveries)
         self._receiver = Receiver(around, roster, agreements, faults, fetches)
@@ -104,10 +113,16 @@ class Engine:
     def restart(self) -> None:
         """Take up what the journal holds; places and agreements come back with the draw."""
         self._applier.restart()
+        if self.equivocators is not None:
+            self.equivocators.reload()
+        if self.suits is not None:
+            self.suits.reload()
 
     def apply(self, batch: Batch) -> None:
         """Take in what happened on chain, together with the cursor, in one transaction."""
         self._applier.apply(batch)
+        if self.equivocators is not None and batch.undone:
+            self.equivocators.reload()
 
     def receive(self, opened: Opened) -> None:
         """Take in one message whose envelope checked out.
@@ -129,6 +144,10 @@ class Engine:
         self.claims.advance(self.roster.chain_time)
         if self.disputes is not None and self.is_following:
             self.disputes.advance(self.roster.chain_time)
+            if self.suits is not None:
+                self.suits.advance(self.disputes.docket)
+        if self.equivocators is not None and self.is_following:
+            self.equivocators.advance()
         for version_id in self.roster.take_drained():
             self.around.library.release(version_id)
             log.info("version released", version=f"0x{version_id.hex()}")

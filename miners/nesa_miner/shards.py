@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from nesa.chain.connection import Connection
 from nesa.chain.contracts import Registry
@@ -15,6 +15,7 @@ from nesa.models.graph import Table
 from nesa.models.judging import Witness
 from nesa.models.lowering import runtime_model
 from nesa.models.proving.circuits import Circuit
+from nesa.models.proving.keys import has_keys
 from nesa.models.proving.prover import Prover
 from nesa.models.proving.reference_string import ReferenceFile, locate, require_permitted
 from nesa.models.publish import PublishedVersion
@@ -23,7 +24,6 @@ from nesa.protocol.digests import bytes_root
 from nesa.protocol.errors import IntegrityError, InvalidInput, Rejected
 from nesa.protocol.ids import VersionId
 from nesa.protocol.versions import ShardFacts
-from nesa_miner.config import MinerSettings
 from nesa_miner.once import Once
 from nesa_miner.registrations import find_registration
 from nesa_miner.stacking import checked_runner
@@ -155,6 +155,11 @@ class ShardLibrary:
         key = (version_id, shard)
         return await self._provers.get(key, lambda: self._open_prover(version_id, shard))
 
+    async def has_keys(self, version_id: VersionId, shard: int) -> bool:
+        """Whether the proving keys of a shard are on this machine; errors as `circuit`."""
+        circuit = await self.circuit(version_id, shard)
+        return await asyncio.to_thread(has_keys, circuit, self._proving_cache)
+
     def release(self, version_id: VersionId, shard: int | None = None) -> None:
         """Free the memory of a version's shards, or of one; what the chain says of them stays."""
 
@@ -233,8 +238,28 @@ def _compiled(table: Table, number: int, facts: ShardFacts) -> bytes:
     return runtime_model(table, shard)
 
 
-def open_library(folder: Path, settings: MinerSettings, connection: Connection) -> ShardLibrary:
-    """The library of the miner that lives in `folder`."""
+class LibrarySettings(Protocol):
+    """Where the files of a miner or a watchtower are, relative to its folder."""
+
+    @property
+    def files(self) -> Path:
+        """What was fetched."""
+
+    @property
+    def stores(self) -> tuple[str, ...]:
+        """Where to fetch from."""
+
+    @property
+    def proving_cache(self) -> Path:
+        """Proving keys."""
+
+    @property
+    def reference_string(self) -> Path | None:
+        """A reference string that is not packaged."""
+
+
+def open_library(folder: Path, settings: LibrarySettings, connection: Connection) -> ShardLibrary:
+    """The library of the miner or watchtower that lives in `folder`."""
     store = FileStore(folder / settings.files, settings.stores)
     ceremony = settings.reference_string
     return ShardLibrary(
