@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
 from nesa.chain.connection import Connection
 from nesa.chain.contracts import Registry
+from nesa.models.check import check_rows
 from nesa.models.graph import Table
 from nesa.models.judging import Witness
+from nesa.models.lowering import runtime_model
 from nesa.models.proving.circuits import Circuit
 from nesa.models.proving.keys import has_keys
 from nesa.models.proving.prover import Prover
 from nesa.models.proving.reference_string import ReferenceFile, locate, require_permitted
 from nesa.models.publish import PublishedVersion
 from nesa.models.runtime import KnownAnswer
-from nesa.protocol.errors import InvalidInput, Rejected
+from nesa.protocol.digests import bytes_root
+from nesa.protocol.errors import IntegrityError, InvalidInput, Rejected
 from nesa.protocol.ids import VersionId
 from nesa.protocol.versions import ShardFacts
 from nesa_miner.once import Once
@@ -191,9 +195,11 @@ class ShardLibrary:
         answers = await self.known_answers(version_id, shard)
         version = await self.published(version_id)
         # Whoever signs must be able to show its work later, when the developer may be gone.
-        await asyncio.to_thread(self._read_definition, version, shard)
+        table = await asyncio.to_thread(self._read_definition, version, shard)
+        file = await asyncio.to_thread(_compiled, table, shard, facts)
+        own = replace(facts, file_digest=await asyncio.to_thread(bytes_root, file))
         most = await asyncio.to_thread(version.most_stacked, shard)
-        return await asyncio.to_thread(self._tested, facts, answers, most)
+        return await asyncio.to_thread(checked_runner, file, own, answers, most)
 
     async def _define(self, version_id: VersionId, shard: int) -> Table:
         version = await self.published(version_id)
@@ -203,9 +209,6 @@ class ShardLibrary:
         with self._store.open(version.constants) as constants:
             return version.definition(shard, constants)
 
-    def _tested(self, facts: ShardFacts, answers: tuple[KnownAnswer, ...], most: int) -> Runner:
-        return checked_runner(self._store.fetch(facts.file_digest), facts, answers, most)
-
     def _reference(self, version: PublishedVersion) -> ReferenceFile:
         digest = version.reference_digest
         require_permitted(self._connection.deployment.chain_id, digest)
@@ -214,6 +217,25 @@ class ShardLibrary:
     async def _open_prover(self, version_id: VersionId, shard: int) -> Prover:
         circuit = await self.circuit(version_id, shard)
         return await Prover.open(circuit, self._proving_cache, slots=self._proving_slots)
+
+
+def _compiled(table: Table, number: int, facts: ShardFacts) -> bytes:
+    """ONNX file of a shard as this program makes it of the table, which is the law in a dispute.
+
+    What is published beside the table was made by its developer: a file that says something else
+    of one input would cost every honest signer its stake, and so would other edges, or rows that
+    leave their ranges.
+
+    Raises:
+        InvalidModel: a row breaks a rule of its operator.
+        IntegrityError: other edges are registered.
+    """
+    shard = table.shards[number]
+    check_rows(table, range(shard.first, shard.end))
+    edges = (table.types_of(shard.inputs), table.types_of(shard.outputs))
+    if edges != (facts.input_edges, facts.output_edges):
+        raise IntegrityError(f"shard {number} is registered with other edges than its table has")
+    return runtime_model(table, shard)
 
 
 class LibrarySettings(Protocol):

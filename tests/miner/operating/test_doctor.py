@@ -14,11 +14,14 @@ import pytest
 
 from nesa.chain.anvil import AnvilSettings, running_anvil
 from nesa.chain.deployment import Deployment
+from nesa.models.folder import PARAMETERS, load
+from nesa.protocol.digests import bytes_root
 from nesa.protocol.errors import IntegrityError
 from nesa_miner import cli
 from nesa_miner.founding import DEPLOYMENT_FILE
 from nesa_miner.keys import PASSWORD_VARIABLE
 from tests.miner.operating.miner import OwnedMiner
+from tests.miner.operating.network import MODEL
 
 Capture = pytest.CaptureFixture[str]
 
@@ -168,7 +171,9 @@ def test_a_tampered_shard_is_said(seated: OwnedMiner, capsys: Capture, tmp_path:
     tampered.mkdir()
     for file in seated.network.store.iterdir():
         (tampered / file.name).write_bytes(file.read_bytes())
-    (tampered / facts.file_digest.hex()).write_bytes(b"something else")
+    constants = bytes_root(load(MODEL).files[PARAMETERS])
+    for digest in (facts.file_digest, constants):
+        (tampered / digest.hex()).write_bytes(b"something else")
     seated.change(stores=(str(tampered),), files=tmp_path / "files")
     code, checks = seated.examined(capsys)
     assert code == 1

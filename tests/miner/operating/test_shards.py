@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -13,8 +14,10 @@ import pytest
 from nesa.chain.connection import Connection
 from nesa.chain.deployment import Deployment
 from nesa.models.folder import PARAMETERS, load
+from nesa.models.graph import Table
+from nesa.models.lowering import runtime_model
 from nesa.models.proving.prover import Prover
-from nesa.models.runtime import ShardRunner
+from nesa.models.runtime import KnownAnswer, ShardRunner
 from nesa.protocol.digests import boundary_digest, bytes_root
 from nesa.protocol.errors import (
     ExhaustedResource,
@@ -24,6 +27,7 @@ from nesa.protocol.errors import (
     Unavailable,
 )
 from nesa.protocol.ids import Digest, VersionId
+from nesa.protocol.versions import ShardFacts
 from nesa_miner import circuits
 from nesa_miner.circuits import COMPILED_HERE, SOURCE_COMPARED, find_solc, rebuild
 from nesa_miner.disputes.inputs import outputs_of
@@ -82,8 +86,8 @@ async def test_everybody_who_asks_at_once_gets_the_same_warm_shard(
         asked = (shards.runner(network.version_id, 0) for _ in range(5))
         runners = {id(runner) for _, runner in await asyncio.gather(*asked)}
     assert len(runners) == 1
-    fetched = store.fetched  # index, known answers, the table's constants, shard
-    assert len(fetched) == len(set(fetched)) == 4
+    fetched = store.fetched  # index, known answers
+    assert len(fetched) == len(set(fetched)) == 2
 
 
 async def test_the_definition_of_a_shard_makes_what_it_runs(
@@ -118,6 +122,58 @@ async def test_a_shard_that_could_not_be_defended_is_not_served(
             await shards.runner(network.version_id, 0)
 
 
+class Poisoned(ShardLibrary):
+    """Of a developer who registered a file that is not its table's, and published its answers."""
+
+    async def _read(self, version_id: VersionId, shard: int) -> ShardFacts:
+        facts = await super()._read(version_id, shard)
+        poison = runtime_model(_poisoned_table(), _poisoned_table().shards[shard])
+        digest = bytes_root(poison)
+        self._store._keep(digest, poison)
+        return replace(facts, file_digest=digest)
+
+    async def known_answers(self, version_id: VersionId, shard: int) -> tuple[KnownAnswer, ...]:
+        return ()
+
+
+def _poisoned_table() -> Table:
+    table = load(MODEL).table
+    weights, biases = table.rows[0].parameters
+    other = replace(biases, values=biases.values + 9_999)
+    return replace(
+        table, rows=(replace(table.rows[0], parameters=(weights, other)), *table.rows[1:])
+    )
+
+
+async def test_a_file_that_is_not_the_tables_is_not_run(
+    network: LocalNetwork, tmp_path: Path
+) -> None:
+    """Its developer could challenge whoever signed what it computes."""
+    async with network.connect() as connection:
+        shards = Poisoned(connection, files(network, tmp_path), PROVING_CACHE)
+        facts, runner = await shards.runner(network.version_id, 0)
+        for answer in load(MODEL).known_answers(0):
+            outputs = runner.run(answer.inputs)
+            assert boundary_digest(facts.output_edges, outputs) == answer.output_digest
+
+
+async def test_a_shard_with_other_edges_than_its_tables_is_not_served(
+    network: LocalNetwork, tmp_path: Path
+) -> None:
+    """Nobody could show that its digests are those of the table's tensors."""
+
+    class Widened(ShardLibrary):
+        async def _read(self, version_id: VersionId, shard: int) -> ShardFacts:
+            facts = await super()._read(version_id, shard)
+            (edge,) = facts.input_edges
+            return replace(facts, input_edges=(replace(edge, low=edge.low - 1),))
+
+    async with network.connect() as connection:
+        shards = Widened(connection, files(network, tmp_path), PROVING_CACHE)
+        with pytest.raises(IntegrityError, match="other edges"):
+            await shards.runner(network.version_id, 0)
+
+
 async def test_an_unknown_version_is_refused(network: LocalNetwork, tmp_path: Path) -> None:
     async with network.connect() as connection:
         shards = library(connection, files(network, tmp_path))
@@ -130,10 +186,10 @@ async def test_an_unknown_version_is_refused(network: LocalNetwork, tmp_path: Pa
             await shards.runner(network.version_id, 2)
 
 
-async def test_a_tampered_shard_is_refused_and_asked_for_again(
+async def test_a_tampered_table_is_refused_and_asked_for_again(
     network: LocalNetwork, tmp_path: Path
 ) -> None:
-    whole = load(MODEL).shards[0].file_digest.hex()
+    whole = bytes_root(load(MODEL).files[PARAMETERS]).hex()
     source = tmp_path / "source"
     source.mkdir()
     for path in network.store.iterdir():
