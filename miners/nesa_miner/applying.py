@@ -32,6 +32,7 @@ from nesa_miner.disputes.litigation import Litigation, longest_end
 from nesa_miner.duties import Duty
 from nesa_miner.jobs import Job, JobKey, Phase
 from nesa_miner.roster import LONG_AGO, Roster
+from nesa_miner.summonses import Answers
 from nesa_miner.surroundings import Surroundings
 
 CURSOR: Final = "cursor"
@@ -49,6 +50,7 @@ class Applier:
     roster: Roster
     claims: Claims
     disputes: Litigation | None = None
+    summonses: Answers | None = None
     _cursor: Cursor | None = None
     _pruned_at: Timestamp = LONG_AGO
 
@@ -73,9 +75,11 @@ class Applier:
             if is_rewound:
                 again += journal.reopen_undrawn(self._kept_until())
             opened = [self._store(event) for event in batch.events]
+            told = [(log_bytes(event.log), event) for event in batch.events]
             if self.disputes is not None:
-                told = [(log_bytes(event.log), event) for event in batch.events]
                 self.disputes.store(undone, told, self.roster.chain_time)
+            if self.summonses is not None:
+                self.summonses.store(undone, told, self.roster.chain_time)
             journal.set_fact(CURSOR, batch.cursor.to_json().encode())
             if batch.is_caught_up:  # else what comes next may be a challenge of what is old
                 self._prune()
@@ -93,6 +97,8 @@ class Applier:
         self.claims.reload()
         if self.disputes is not None:
             self.disputes.reload()
+        if self.summonses is not None:
+            self.summonses.reload()
 
     # Into the journal
 

@@ -48,6 +48,7 @@ from nesa_miner.post import Post
 from nesa_miner.seats import held_seats
 from nesa_miner.server import Routes
 from nesa_miner.shards import ShardKey, open_library
+from nesa_miner.summonses import Answerer, Answers
 from nesa_miner.surroundings import ReadCommittees, Surroundings, WitnessLibrary
 from nesa_miner.tasks import TaskPool
 from nesa_miner.transport.http import HttpServer, Limits, MessagesEndpoint
@@ -230,8 +231,23 @@ def _assembled(
     disputes = None
     if on_chain.court is not None:
         disputes = _defence(surroundings, library, Courtroom.open(connection, sender))
-    engine = Engine(surroundings, disputes)
+    answers = None
+    if on_chain.summons is not None:
+        answers = _answers(surroundings, Answerer(connection, sender, identity))
+    engine = Engine(surroundings, disputes, answers)
     return Miner(settings, connection, engine, post, WarmUp(library))
+
+
+def _answers(around: Surroundings, answerer: Answerer) -> Answers:
+    """The answers to summonses of this miner."""
+    return Answers(
+        around.identity,
+        around.journal,
+        answerer.send,
+        around.spawn,
+        around.clock,
+        around.metrics,
+    )
 
 
 def _sender(settings: MinerSettings, identity: Identity, connection: Connection) -> Sender:

@@ -14,6 +14,7 @@ from typing import Final
 from nesa.protocol.commitments import quorum
 from nesa.protocol.ids import Amount
 from nesa.protocol.parameters import BPS, QueryParameters, RequestLimits
+from nesa.protocol.summons import SummonsRules
 from nesa.protocol.versions import MAX_SHARDS
 
 LONGEST_GAME: Final = 26
@@ -46,8 +47,8 @@ class Clocks:
 class Environment:
     """What no parameter settles.
 
-    `gas_price` is in NES units a gas; `move_gas` is what a move of a game costs at most, the two
-    others a request and a report of one shard. `price` is asked for one shard and replica,
+    `gas_price` is in NES units a gas; `move_gas` is what a move of a game costs at most, the
+    three others a request, a report of one shard and an answer to a summons. `price` is asked for one shard and replica,
     `run_cost` is what running it costs. `missed_bps`: how often an honest side of a game misses a
     move of it; `audit_bps`: the part of all queries that somebody else runs again; `corrupt_bps`:
     the part of `list_length` seats that one party holds. A run, a confirmation, a stall of the
@@ -58,6 +59,7 @@ class Environment:
     move_gas: int
     request_gas: int
     report_gas: int
+    answer_gas: int
     price: Amount
     run_cost: Amount
     yearly_interest_bps: int
@@ -78,6 +80,7 @@ class Economy:
     query: QueryParameters
     limits: RequestLimits
     clocks: Clocks
+    summons: SummonsRules
     emission_bps: int
     environment: Environment
 
