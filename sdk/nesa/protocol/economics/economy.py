@@ -48,11 +48,11 @@ class Environment:
     """What no parameter settles.
 
     `gas_price` is in NES units a gas; `move_gas` is what a move of a game costs at most, the
-    three others a request, a report of one shard and an answer to a summons. `price` is asked for one shard and replica,
-    `run_cost` is what running it costs. `missed_bps`: how often an honest side of a game misses a
-    move of it; `audit_bps`: the part of all queries that somebody else runs again; `corrupt_bps`:
-    the part of `list_length` seats that one party holds. A run, a confirmation, a stall of the
-    chain and the absence of an operator last as many seconds at most.
+    three others a request, a report of one shard and an answer to a summons. `price` is asked for
+    one shard and replica, `run_cost` is what running it costs. `missed_bps`: how often an honest
+    side of a game misses a move of it; `audit_bps`: the part of all queries that somebody else runs
+    again; `corrupt_bps`: the part of `list_length` seats that one party holds. A run, a
+    confirmation, a stall of the chain and the absence of an operator last as many seconds at most.
     """
 
     gas_price: int
