@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nesa.protocol.ids import Address, QueryId
+from nesa.protocol.ids import Address, QueryId, Timestamp
 from nesa.protocol.summons import (
     MAX_ABSENCES,
     Absence,
@@ -19,7 +19,7 @@ from tests.deployment import load_harness
 SETTINGS = settings(max_examples=12, deadline=None)
 
 ABSENCES = st.lists(
-    st.builds(Absence, slot=st.integers(0, 7), since=st.integers(0, 2**32 - 1)),
+    st.builds(Absence, slot=st.integers(0, 7), since=st.integers(0, 2**32 - 1).map(Timestamp)),
     max_size=MAX_ABSENCES,
 )
 
@@ -54,7 +54,7 @@ def test_a_spare_without_a_slot_has_none(harness, absences, spare):
 
 
 def test_a_full_word_takes_no_more(harness):
-    word = pack_absences([Absence(0, 1)] * MAX_ABSENCES)
+    word = pack_absences([Absence(0, Timestamp(1))] * MAX_ABSENCES)
     with boa.reverts("absence: no more spares"):
         harness.with_entry(word, 0, 1)
 

@@ -139,7 +139,7 @@ class SummonsMachine(RuleBasedStateMachine):
     def summon_for(self, query: Query, position: int, caller: str) -> Call | None:
         number = query.query_id
         absent = self.absent[number]
-        since = query.opened_at
+        since = int(query.opened_at)
         has_slot = position < query.replicas
         slot = position
         if not has_slot and position - query.replicas < len(absent):

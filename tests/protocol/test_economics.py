@@ -237,13 +237,16 @@ def test_gas_may_become_so_much_dearer(factor: int, expected: set[str]) -> None:
 def test_assumed_gas_covers_what_was_measured() -> None:
     leaves, moves = measured("disputes.md", "gas of a leaf"), measured("games.md", "dearest move")
     shards, replicas = measured("gas.md", "shards"), measured("gas.md", "replicas")
+    answers = measured("summonses.md", "answer")
     assert leaves
+    assert answers
     single = [one == 1 and other <= 4 for one, other in zip(shards, replicas, strict=True)]
     requests, reports = (
         list(compress(measured("gas.md", name), single)) for name in ("request", "fulfil")
     )
     for environment in ENVIRONMENTS.values():
         assert max(leaves + moves) <= environment.move_gas
+        assert max(answers) <= environment.answer_gas
         assert max(requests) <= environment.request_gas
         assert max(reports) <= environment.report_gas
 

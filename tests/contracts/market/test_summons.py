@@ -6,6 +6,7 @@ import boa
 import pytest
 
 from nesa.protocol.fees import split_fee
+from nesa.protocol.ids import Digest
 from nesa.protocol.outcomes import outcome_as_abi
 from nesa.protocol.queries import Assurance, QueryStatus
 from nesa.protocol.summons import answer_hash, call_hash
@@ -155,8 +156,9 @@ class TestAnswer:
     def test_python_signs_what_the_contract_asks(self, world, summoning, query, caller):
         call = summoning.summon(query, SILENT, caller)
         address = summoning.contract.address
-        expected = answer_hash(world.chain_id, address, call, b"\x07" * 32)
-        assert summoning.contract.answer_hash(call.as_abi(), b"\x07" * 32) == expected
+        commitment = Digest(b"\x07" * 32)
+        expected = answer_hash(world.chain_id, address, call, commitment)
+        assert summoning.contract.answer_hash(call.as_abi(), commitment) == expected
         assert len(call_hash(call)) == 32
 
 
