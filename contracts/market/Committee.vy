@@ -172,7 +172,7 @@ def check_claim(
     @notice Checks the work of a member that a report left out; see `ICommittee`.
     """
     assert shard < query.shards, "committee: no such shard"
-    assert result.position < MAX_MEMBERS, "committee: no such member"
+    assert result.position < MAX_MEMBERS, "committee: no such place"
     settled: IQueryMarket.ShardOutcome = outcome.shards[shard]
     work: attestation.Work = self._settled_work(market, query, outcome, shard)
     set_digest: bytes32 = attestation.set_digest(work, commitments)

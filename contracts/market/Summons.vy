@@ -129,7 +129,7 @@ def summon(query: IQueryMarket.Query, shard: uint256, position: uint256) -> ISum
         query_id=call.query_id, operator=call.operator, summoner=call.summoner, call=call
     )
 
-    assert extcall TOKEN.transferFrom(msg.sender, self, RULES.bond), "summons: no bond"
+    assert extcall TOKEN.transferFrom(msg.sender, self, RULES.bond), "summons: bond not paid"
     return call
 
 
@@ -138,7 +138,7 @@ def answer(call: ISummons.Call, commitment: bytes32, r: bytes32, vs: bytes32):
     """
     @notice Brings the answer of a summoned member; its operator gets the bond.
     """
-    assert block.timestamp <= call.deadline, "summons: too late"
+    assert block.timestamp <= call.deadline, "summons: deadline passed"
     signed: bytes32 = self._answer_hash(call, commitment)
     assert signature.signer_of(signed, r, vs) == call.signer, "summons: not signed"
     self._end(call)
@@ -152,7 +152,7 @@ def answer(call: ISummons.Call, commitment: bytes32, r: bytes32, vs: bytes32):
         commitment=commitment,
     )
 
-    assert extcall TOKEN.transfer(call.operator, RULES.bond), "summons: not paid"
+    self._return_bond(call.operator)
 
 
 @external
@@ -178,7 +178,7 @@ def declare_absent(call: ISummons.Call):
         misses=self._count(call.version_id, call.operator),
     )
 
-    assert extcall TOKEN.transfer(call.summoner, RULES.bond), "summons: not paid"
+    self._return_bond(call.summoner)
 
 
 @external
@@ -302,6 +302,11 @@ def _end(call: ISummons.Call) -> bytes32:
     assert self._calls[work][call.position] == self._hash(call), "summons: no such summons"
     self._calls[work][call.position] = CLOSED
     return work
+
+
+@internal
+def _return_bond(receiver: address):
+    assert extcall TOKEN.transfer(receiver, RULES.bond), "summons: bond not returned"
 
 
 @internal

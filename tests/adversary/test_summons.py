@@ -64,7 +64,7 @@ def test_missed_summons_jails_a_seat(world, client, summoning, caller, outsider)
 
 
 def test_no_reveal_slashed(world, client, summoning, caller, outsider):
-    """It commits, and opens only what it likes. Its stake stays, its slot and its pay go."""
+    """It commits and opens only what it likes: a spare gets its slot and its pay, and it a miss."""
     query = world.request(client)
     summoning.may_summon(query)
     summoning.find_absent(query, 2, caller)

@@ -134,7 +134,7 @@ class TestAnswer:
     def test_a_second_too_late_reverts(self, summoning, query, caller):
         call = summoning.summon(query, SILENT, caller)
         go_to(call.deadline + 1)
-        with boa.reverts("summons: too late"):
+        with boa.reverts("summons: deadline passed"):
             summoning.answer(call)
 
     def test_somebody_elses_signature_reverts(self, world, summoning, query, caller):
