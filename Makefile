@@ -45,6 +45,7 @@ test-deep: setup ## the same invariants, searched much further
 bench-models: setup-train ## measure integer MiniLM: against the float model, then on a network
 	@.venv/bin/python -m benchmarks.minilm $(ARGS)
 	@.venv/bin/python -m benchmarks.sharded $(ARGS)
+	@.venv/bin/python -m benchmarks.defending $(ARGS)
 
 bench-disputes: setup ## measure the gas of judging single elements, and of whole games
 	@.venv/bin/python -m benchmarks.disputes $(ARGS)

@@ -1,168 +1,121 @@
-"""Gas of whole element games, won by a challenger: `python -m benchmarks.games`.
+"""Gas of whole element games, won by a challenger, and of fault proofs.
 
 A signer follows its lie through a real court to the end. Every move is a transaction of its own on
-cold storage, calldata and intrinsic gas included. The market is a stand-in to which every outcome
-is right, since most of the models are larger than an input on chain.
+cold storage, calldata and intrinsic gas included. `python -m benchmarks.games` writes the page.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import astuple, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import numpy as np
 from eth_abi.abi import decode
 from eth_utils.crypto import keccak
 
+from benchmarks.courtroom import CHALLENGER, SIGNERS, Answer, Courtroom
 from benchmarks.disputes import attention, convolution, dense, normalisation
-from nesa.chain.abi import interface
+from benchmarks.fault_proofs import measured_faults, page_of_faults
 from nesa.chain.court import NO_VIEW
 from nesa.models.disputes.encoding import encoded_accusation, encoded_move, encoded_position
 from nesa.models.disputes.game import Claimed, Ended, Opened, Side, State, step, to_move
 from nesa.models.disputes.moves import Convict, Move
-from nesa.models.disputes.parties import Challenger
+from nesa.models.disputes.parties import Challenger, Defender
 from nesa.models.disputes.traces import Charge
 from nesa.models.graph import Table
 from nesa.models.judging import Witness
-from nesa.protocol.consent import sign_consent
-from nesa.protocol.ids import (
-    ONE_NES,
-    ZERO_DIGEST,
-    Address,
-    Amount,
-    BlockNumber,
-    Digest,
-    Epoch,
-    QueryId,
-    Timestamp,
-    VersionId,
-    VersionRoot,
-)
-from nesa.protocol.outcomes import members_digest, outcome_as_abi
-from nesa.protocol.queries import Assurance, Outcome, Privacy, Query, ShardOutcome
-from nesa.protocol.versions import VERSION_ROOT_DOMAIN, version_id
+from nesa.protocol.outcomes import outcome_as_abi
+from nesa.protocol.queries import Outcome
 from scripts.deployment.profiles import PUBLIC
 from tests.judging import witness_of
 from tests.models.disputes.parties import Liar, falsified
-from tests.reports import keys_of, signer_address
-from tests.revm import RevmChain, RevmContract
+from tests.reports import signer_address
+from tests.revm import Revert
 
 RESULTS: Final = Path(__file__).parent / "results" / "games.md"
-OWNER, CHALLENGER, CLIENT = (Address("0x" + f"{n}{n}" * 20) for n in (1, 2, 3))
-SIGNERS: Final = tuple(keys_of([f"signer {n}" for n in range(4)]).values())
 SHARDS_DIGEST: Final = keccak(text="shards")
-
-
-@dataclass
-class Courtroom:
-    """A court whose market agrees to everything, and four operators with stake."""
-
-    chain: RevmChain = field(default_factory=RevmChain)
-
-    def __post_init__(self) -> None:
-        profile = PUBLIC
-        parameters = (astuple(profile.query), astuple(profile.limits), OWNER, OWNER)
-        self.token = self.deploy("token/NesToken", OWNER, 10**17)
-        knobs = self.deploy(
-            "governance/ProtocolParameters", *parameters, profile.maximum_query_seconds
-        )
-        router = self.deploy("verification/ProofRouter")
-        registry = self.deploy("registry/ModelRegistry", router)
-        clocks = (profile.epoch_seconds, profile.unbonding_seconds, OWNER)
-        self.vault = self.deploy("staking/StakeVault", self.token, registry, knobs, *clocks)
-        market = self.chain.deploy("tests/contracts/harness/StubMarket")
-        judges = [self.deploy(f"disputes/{name}Judge") for name in ("Fold", "Element")]
-        conviction = self.deploy("disputes/Conviction", *judges)
-        below = (self.token, knobs, registry, router, self.vault, market)
-        game = self.deploy("disputes/ElementGame")
-        self.court = self.deploy("disputes/DisputeCourt", *below, game, conviction)
-        self.vault.set_slasher(self.court.address, sender=OWNER)
-        self.token.transfer(CHALLENGER, 10**16, sender=OWNER)
-        self.token.approve(self.court.address, 2**256 - 1, sender=CHALLENGER)
-        for number, key in enumerate(SIGNERS):
-            self._join(Address("0x" + f"4{number}" * 20), key)
-
-    def deploy(self, name: str, *arguments: Any) -> RevmContract:
-        """A contract below `contracts/`."""
-        plain = [a.address if isinstance(a, RevmContract) else a for a in arguments]
-        return self.chain.deploy(f"contracts/{name}", *plain, sender=OWNER)
-
-    def _join(self, operator: Address, key: Any) -> None:
-        stake = 10 * PUBLIC.limits.seat_stake
-        consent = sign_consent(key, self.chain.chain_id, Address(self.vault.address), operator)
-        given = (signer_address(key), consent, b"\x01" * 32, "https://example.org")
-        self.vault.register_operator(*given, sender=operator)
-        self.token.transfer(operator, stake, sender=OWNER)
-        self.token.approve(self.vault.address, stake, sender=operator)
-        self.vault.deposit(stake, sender=operator)
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """One transaction of a dispute."""
+    """One transaction of a dispute; a move has the bytes of its position and of itself."""
 
     what: str
     side: Side | None
     gas: int
     calldata: int
+    position: int = 0
+    move: int = 0
 
 
 @dataclass
 class Dispute:
-    """One lie from the challenge to its end."""
+    """One challenge and one game, to the end; `state` is where the game ended.
+
+    Whoever is wrong goes on to the end: a liar until it is convicted, a challenger until the judge
+    finds nothing wrong, which `refused` counts, or there is nothing left to doubt. Then its time
+    runs out.
+    """
 
     room: Courtroom
-    truth: Witness
-    lie: Witness
+    defender: Defender
+    challenger: Challenger
     costs: list[Cost] = field(default_factory=list)
     seconds: float = 0.0
+    state: State | None = None
+    refused: int = 0
+
+    @classmethod
+    def of_lie(cls, room: Courtroom, truth: Witness, lie: Witness, shard: int = 0) -> Self:
+        """A signer defends its lie against a challenger who holds the truth."""
+        liar = Liar(lie, shard, lambda count: count // 2)
+        return cls(room, liar, Challenger(truth, shard))
+
+    @classmethod
+    def of_doubt(cls, room: Courtroom, truth: Witness, lie: Witness, shard: int = 0) -> Self:
+        """A signer defends the truth against a challenger who believes in a lie."""
+        return cls(room, Defender(truth, shard), Challenger(lie, shard))
 
     def run(self) -> list[Cost]:
         """Every transaction, in order."""
-        liar = Liar(self.lie, 0, lambda count: count // 2)
-        challenger = Challenger(self.truth, 0)
-        query, outcome, version = self._answer(liar.charge)
-        challenge = self._open(query, outcome, version)
+        charge = self.defender.charge
+        answer = Answer.about(self.room, charge, SHARDS_DIGEST)
+        outcome = answer.outcome
+        challenge = self._open(answer, outcome)
         signer = str(signer_address(SIGNERS[0]))
-        state: State = Opened(liar.charge)
-        while (side := to_move(state)) is not None:
-            began = perf_counter()
-            move: Any = (liar if side is Side.DEFENDER else challenger).reply(state)  # type: ignore[arg-type]
-            self.seconds += perf_counter() - began
-            assert move is not None, "the challenger found nothing"
-            self._play(challenge, signer, liar.charge, state, side, move)
-            state = step(state, move)
-        assert isinstance(state, Ended)
+        self.state = self._to_the_end(challenge, signer, charge)
+        if not isinstance(self.state, Ended):
+            self.room.chain.mine(1, PUBLIC.query.move_window + 1)
+            self._send("expire", None, "expire", challenge, signer)
         self.room.chain.mine(1, PUBLIC.query.defence_window + 1)
-        self._send("conclude", None, "conclude", challenge, query.as_abi(), outcome_as_abi(outcome))
+        ended = (challenge, answer.query.as_abi(), outcome_as_abi(outcome))
+        self._send("conclude", None, "conclude", *ended)
         return self.costs
 
-    def _answer(self, charge: Charge) -> tuple[Query, Outcome, tuple[Any, ...]]:
-        signers = [signer_address(key) for key in SIGNERS]
-        metadata = bytes(32)
-        root = keccak(VERSION_ROOT_DOMAIN + charge.operators_root + SHARDS_DIGEST + metadata)
-        version = (OWNER, charge.operators_root, SHARDS_DIGEST, metadata)
-        query = _query(version_id(OWNER, VersionRoot(root)), charge.in_digest)
-        settled = ShardOutcome(
-            0, Digest(charge.out_digest), ZERO_DIGEST, members_digest(signers), 0b1111
-        )
-        now = Timestamp(self.room.chain.timestamp)
-        outcome = Outcome(ZERO_DIGEST, ZERO_DIGEST, ZERO_DIGEST, OWNER, now, (settled,))
-        return query, outcome, version
-
-    def _open(self, query: Query, outcome: Outcome, version: tuple[Any, ...]) -> tuple[Any, ...]:
-        court, signers = self.room.court, [signer_address(key) for key in SIGNERS]
-        evidence = court.challenge_evidence(query.query_id, 0, outcome.shards[0].out_digest)
-        self._send("announce", Side.CHALLENGER, "announce", court.claim_of(CHALLENGER, evidence))
-        self.room.chain.mine()
-        given = (query.as_abi(), outcome_as_abi(outcome), 0, signers, version, NO_VIEW.as_abi())
+    def _open(self, answer: Answer, outcome: Outcome) -> tuple[Any, ...]:
+        shard = self.defender.number
+        self.costs.append(Cost("announce", Side.CHALLENGER, *answer.announce(shard)))
+        given = (*answer.accusation(outcome, shard), NO_VIEW.as_abi())
         self._send("open", Side.CHALLENGER, "open_challenge", *given)
-        log = next(log for log in self.room.chain.logs if log.address == court.address)
+        court = self.room.court.address
+        log = next(log for log in self.room.chain.logs if log.address == court)
         (challenge,) = decode([_CHALLENGE], log.data)
         return tuple(challenge)
+
+    def _to_the_end(self, challenge: tuple[Any, ...], signer: str, charge: Charge) -> State:
+        state: State = Opened(charge)
+        while (side := to_move(state)) is not None:
+            began = perf_counter()
+            player: Any = self.defender if side is Side.DEFENDER else self.challenger
+            move: Move | None = player.reply(state)
+            self.seconds += perf_counter() - began
+            if move is None or not self._play(challenge, signer, charge, state, side, move):
+                break
+            state = step(state, move)
+        return state
 
     def _play(
         self,
@@ -172,57 +125,40 @@ class Dispute:
         state: State,
         side: Side,
         move: Move,
-    ) -> None:
+    ) -> bool:
+        """Sends a move; whether it is one, which an accusation of what is right is not."""
         name, position = type(move).__name__, encoded_position(charge, state)
         if isinstance(state, Opened):
-            self._send(name, side, "defend", challenge, signer, encoded_move(state, move))
+            data = encoded_move(state, move)
+            self._send(name, side, "defend", challenge, signer, data, move=data)
         elif isinstance(move, Convict):
             assert isinstance(state, Claimed)
             data = encoded_accusation(state, move)
-            self._send(name, side, "convict", challenge, signer, position, data)
+            try:
+                self._send(name, side, "convict", challenge, signer, position, data, move=data)
+            except Revert as error:
+                if error.reason != "court: nothing is wrong":
+                    raise
+                self.refused += 1
+                return False
         else:
             data = encoded_move(state, move)
-            self._send(name, side, "play", challenge, signer, position, data)
+            self._send(name, side, "play", challenge, signer, position, data, move=data)
+        return True
 
-    def _send(self, what: str, side: Side | None, function: str, *arguments: Any) -> None:
-        chain, court = self.room.chain, self.room.court
+    def _send(
+        self, what: str, side: Side | None, function: str, *arguments: Any, move: bytes = b""
+    ) -> None:
         sender = signer_address(SIGNERS[0]) if side is Side.DEFENDER else CHALLENGER
-        chain.cool()
-        data = interface("DisputeCourt").function(function, len(arguments)).encode(arguments)
-        chain.send(sender, court.address, data)
-        self.costs.append(Cost(what, side, chain.gas_used, len(data)))
-        chain.mine()
+        gas, calldata = self.room.send(sender, function, *arguments)
+        position = len(arguments[2]) if function in ("play", "convict") else 0
+        self.costs.append(Cost(what, side, gas, calldata, position, len(move)))
 
 
 _CHALLENGE: Final = (
     "(uint256,address,uint256,address,(bytes32,uint256,uint256,bytes32,bytes32),address[],"
     "uint256,uint256,uint256,uint256,uint256)"
 )
-
-
-def _query(version: VersionId, in_digest: bytes) -> Query:
-    return Query(
-        query_id=QueryId(1),
-        requester=CLIENT,
-        version_id=version,
-        input_digest=Digest(in_digest),
-        output_edge=bytes(32),
-        assurance=Assurance.AGREED,
-        privacy=Privacy.OPEN,
-        shards=1,
-        replicas=4,
-        base_fee=Amount(4 * ONE_NES),
-        proof_fee=Amount(0),
-        callback_fee=Amount(0),
-        callback_gas=0,
-        epoch=Epoch(0),
-        seat_counts=0,
-        parameters=PUBLIC.query.pack(),
-        opened_at=Timestamp(0),
-        answer_deadline=Timestamp(0),
-        attempt=0,
-        seed_block=BlockNumber(0),
-    )
 
 
 def subjects() -> Iterator[tuple[str, Table, int]]:
@@ -301,11 +237,11 @@ def main() -> None:
             lie = lying(truth, index)
         except ValueError:
             continue
-        dispute = Dispute(Courtroom(), truth, lie)
+        dispute = Dispute.of_lie(Courtroom(), truth, lie)
         every += dispute.run()
         lines.append(line(subject, dispute.costs, dispute.seconds))
         print(lines[-1], flush=True)
-    text = _page(lines, by_kind(every))
+    text = _page(lines, by_kind(every)) + page_of_faults(measured_faults())
     print(text)
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(text)

@@ -63,9 +63,9 @@ class LyingLibrary:
         """The honest prover."""
         return await self.honest.prover(version_id, shard)
 
-    async def table(self, version_id: VersionId) -> Table:
-        """The true table."""
-        return await self.honest.table(version_id)
+    async def outline(self, version_id: VersionId) -> Table:
+        """The true outline."""
+        return await self.honest.outline(version_id)
 
     async def witness(self, version_id: VersionId, shard: int, tensors: Sequence[bytes]) -> Witness:
         """All values of the shard; the true ones, unless the lie is to be defended."""
@@ -90,7 +90,7 @@ def _bent(witness: Witness, shard: int) -> Witness:
     written = table.shards[shard].outputs[0]
     edge = table.type_of(written)
     lie = edge.decode(_off_by_one(edge, witness.encoded(written))).astype(np.int64)
-    return Witness(table, {**witness.values, written: lie})
+    return witness.changed({written: lie})
 
 
 def main() -> None:

@@ -25,6 +25,9 @@ from nesa.models.reference import decode
 from nesa.models.reference import evaluate as all_values
 from tests.revm import NOBODY, RevmChain, RevmContract
 
+NO_INTEGER: Final = -(2**255)
+"""What the contracts find where an operand is out of its range."""
+
 _EVALUATE: Final = interface("FoldJudge").function("evaluate", 4)
 
 
@@ -127,7 +130,7 @@ def corrupted(witness: Witness, index: int, place: int) -> Witness:
     tensor = witness.values[value].copy()
     flat = tensor.reshape(-1)
     flat[place] += 1 if flat[place] < edge.high else -1
-    return Witness(witness.table, {**witness.values, value: tensor})
+    return witness.changed({value: tensor})
 
 
 def check_table(

@@ -64,11 +64,13 @@ struct Game:
     deadline: uint256
     is_defenders: bool
 
-# Challenges of one shard of a query: how many are open, and what became of its output.
+# Challenges of one shard of a query: how many are open, what became of its output, and what no
+# seat was left to repay the requester.
 struct Dispute:
     open_challenges: uint256
     has_fallen: bool
     is_fault_shown: bool
+    owed: uint256
 
 PROTOCOL_VERSION: constant(uint256) = 1
 CLAIM_DOMAIN: constant(bytes32) = keccak256("nesa.claim.v1")
@@ -90,7 +92,8 @@ bonds_owed: public(uint256)
 credit_of: public(HashMap[address, uint256])
 
 _announced_at: HashMap[bytes32, uint256]
-_convicted: HashMap[uint256, HashMap[uint256, HashMap[address, bool]]]
+# What a signer lost for a shard of a query.
+_lost: HashMap[uint256, HashMap[uint256, HashMap[address, uint256]]]
 _last_challenge_id: uint256
 _challenges: HashMap[uint256, bytes32]
 _standings: HashMap[uint256, Standing]
@@ -158,12 +161,13 @@ def show_equivocation(
     assert signer == self._signer_of(shard, second), "court: two signers"
     operator: address = staticcall VAULT.operator_of(signer)
     assert operator != empty(address), "court: no operator"
-    assert not self._convicted[shard.query_id][shard.shard][signer], "court: convicted before"
-
-    self._convicted[shard.query_id][shard.shard][signer] = True
-
+    # The query may be one to come, and the operator without stake: only what was taken counts.
+    lost: uint256 = self._lost[shard.query_id][shard.shard][signer]
     stake: uint256 = self._limits().seat_stake
-    taken: uint256 = extcall VAULT.slash(operator, stake, msg.sender, stake)
+    assert lost < stake, "court: convicted before"
+
+    taken: uint256 = extcall VAULT.slash(operator, stake - lost, msg.sender, stake - lost)
+    self._lost[shard.query_id][shard.shard][signer] = lost + taken
 
     log IDisputeCourt.EquivocationShown(
         operator=operator,
@@ -325,18 +329,17 @@ def conclude(
     ending: IDisputeCourt.Ending = self._ending(challenge, dispute.has_fallen)
     dispute.open_challenges -= 1
     dispute.has_fallen = dispute.has_fallen or ending == IDisputeCourt.Ending.FALLEN
-    self._disputes[query.query_id][shard] = dispute
     self._standings[challenge.challenge_id].is_over = True
 
-    owed: uint256 = 0
     if ending == IDisputeCourt.Ending.FALLEN:
         kept: uint256 = extcall MARKET.overturn(query, outcome, shard)
-        owed = self._slash_all(challenge, kept)
+        dispute.owed = self._slash_all(challenge, kept)
     elif dispute.open_challenges == 0 and not dispute.has_fallen:
         extcall MARKET.release(query, outcome, shard, self._payees(challenge.signers))
     for signer: address in challenge.signers:
         extcall VAULT.release_hold(staticcall VAULT.operator_of(signer))
-    self._settle_bond(challenge, ending, owed)
+    dispute.owed -= self._settle_bond(challenge, ending, dispute.owed)
+    self._disputes[query.query_id][shard] = dispute
     log IDisputeCourt.ChallengeEnded(
         challenge_id=challenge.challenge_id, query_id=query.query_id, ending=ending
     )
@@ -396,7 +399,7 @@ def is_convicted(query_id: uint256, shard: uint256, signer: address) -> bool:
     """
     @notice Whether a signer was convicted; see `IDisputeCourt`.
     """
-    return self._convicted[query_id][shard][signer]
+    return self._lost[query_id][shard][signer] != 0
 
 
 @external
@@ -729,20 +732,22 @@ def _ending(
 @internal
 def _settle_bond(
     challenge: IDisputeCourt.Challenge, ending: IDisputeCourt.Ending, owed: uint256
-):
+) -> uint256:
     # What no seat is left to repay the requester comes out of the bond, as far as games that were
-    # lost by a fact have earned the challenger more. Half rounds down, in favour of the burn.
+    # lost by a fact have earned the challenger more, whichever challenge ends first. Returns what
+    # came out of it. Half rounds down, in favour of the burn.
     stands: Standing = self._standings[challenge.challenge_id]
     if ending != IDisputeCourt.Ending.STANDING:
         back: uint256 = min(owed, min(challenge.bond, stands.earned))
         self.credit_of[challenge.requester] += back
         self.credit_of[challenge.challenger] += challenge.bond - back
-        return
+        return back
     half: uint256 = challenge.bond // 2
     burned: uint256 = challenge.bond - half
     self.credit_of[staticcall VAULT.operator_of(stands.winner)] += half
     self.bonds_owed -= burned
     extcall INesToken(TOKEN.address).burn(burned)
+    return 0
 
 
 @internal
@@ -762,20 +767,22 @@ def _slash_all(challenge: IDisputeCourt.Challenge, kept: uint256) -> uint256:
 def _slash_seat(
     challenge: IDisputeCourt.Challenge, signer: address, owed: uint256
 ) -> (uint256, uint256):
-    # Takes one seat's stake, once for a shard of a query. Half of it is rewards: what is owed to
-    # the requester first, the rest to the challenger. Returns what each of them got.
+    # Takes what is left of one seat's stake for a shard of a query. Half of it is rewards: what is
+    # owed to the requester first, the rest to the challenger. Returns what each of them got.
     shard: uint256 = challenge.charge.shard
-    if self._convicted[challenge.query_id][shard][signer]:
+    lost: uint256 = self._lost[challenge.query_id][shard][signer]
+    if lost >= challenge.seat_stake:
         return 0, 0
-    self._convicted[challenge.query_id][shard][signer] = True
 
+    due: uint256 = challenge.seat_stake - lost
     operator: address = staticcall VAULT.operator_of(signer)
-    back: uint256 = min(owed, challenge.seat_stake // 2)
+    back: uint256 = min(owed, due // 2)
     repaid: uint256 = 0
     if back != 0:
         repaid = extcall VAULT.slash(operator, 2 * back, challenge.requester, back)
-    rest: uint256 = challenge.seat_stake - 2 * back
+    rest: uint256 = due - 2 * back
     taken: uint256 = extcall VAULT.slash(operator, rest, challenge.challenger, rest)
+    self._lost[challenge.query_id][shard][signer] = lost + repaid + taken
     log IDisputeCourt.SignerConvicted(
         challenge_id=challenge.challenge_id,
         signer=signer,

@@ -45,7 +45,8 @@ def evaluate(
     @param stop The operand behind the last, at most 256 further on.
     @param openings The leaves of each column: inputs, then constants, in the order of the row, at
            most 16 a column. A column that has nothing to add here is opened with no leaves.
-    @return The sum or the largest of the part; the element where it is judged at once.
+    @return The sum or the largest of the part; the element where it is judged at once; the least
+            integer of all, which nobody can claim, where an operand is out of its range.
     """
     row: operator_row.Row = judging.row(question)
     is_folded: bool = operator_row.is_sum(row.opcode) or operator_row.is_largest(row.opcode)
@@ -60,6 +61,8 @@ def evaluate(
     z: int256 = 0
     if row.opcode == operator_row.ADD_RESCALE:
         z = self._operand(row, question.tensors, openings[1], question.element, 1)
+    if x == opened_leaves.NO_INTEGER or z == opened_leaves.NO_INTEGER:
+        return opened_leaves.NO_INTEGER
     if len(row.roots) == 0:
         return self._from_operand(row, x)
     return self._from_constants(row, question.element, x, z, openings[columns - 1])
@@ -76,7 +79,8 @@ def is_refuted(
     @param claimed The place that it is claimed to be.
     @param place A place that is better: its value is larger, or equal and further to the front.
     @param opening The leaves that hold both values.
-    @return True when `place` beats the claimed one, or that is no place at all.
+    @return True when `place` beats the claimed one, or that is no place at all, or one of both
+            values is out of range.
     """
     row: operator_row.Row = judging.row(question)
     assert row.opcode == operator_row.ARG_MAX, "judge: not an ArgMax"
@@ -92,6 +96,8 @@ def is_refuted(
     best: uint256 = convert(claimed, uint256)
     held: int256 = opened_leaves.value(opening, row.types[0], base + best)
     found: int256 = opened_leaves.value(opening, row.types[0], base + place)
+    if held == opened_leaves.NO_INTEGER or found == opened_leaves.NO_INTEGER:
+        return True
     return found > held or (found == held and place < best)
 
 
@@ -108,7 +114,9 @@ def element(edge: bytes32, digest: bytes32, place: uint256, opening: IJudge.Open
     """
     assert place < edge_type.elements(edge), "judge: beyond the tensor"
     judging.expect_tensor(edge, digest, opening)
-    return opened_leaves.value(opening, edge, place)
+    found: int256 = opened_leaves.value(opening, edge, place)
+    assert found != opened_leaves.NO_INTEGER, "judge: out of range"
+    return found
 
 
 # === Internals ===

@@ -71,7 +71,8 @@ def evaluate(
     @param stop The operand behind the last, at most 256 further on.
     @param openings The leaves of each column: inputs, then constants, in the order of the row, at
            most 16 a column. A column that has nothing to add here is opened with no leaves.
-    @return The sum or the largest of the part; the element where it is judged at once.
+    @return The sum or the largest of the part; the element where it is judged at once; the least
+            integer of all, which nobody can claim, where an operand is out of its range.
     """
     row: operator_row.Row = judging.row(question)
     columns: uint256 = len(row.types) + len(row.roots)
@@ -100,11 +101,14 @@ def evaluate(
             bytes_of_x: byte_lanes.ByteKind = byte_lanes.ByteKind(
                 signed=kind.signed, low=kind.low, high=kind.high
             )
-            return bias + byte_lanes.dot(
+            found: int256 = byte_lanes.dot(
                 openings[0], column.base + first, openings[1], first, stop - first, bytes_of_x
             )
+            return found if found == opened_leaves.NO_INTEGER else bias + found
 
     x: int256[MAX_PART] = self._values(column, row.types[0], openings[0], first, stop)
+    if x[0] == opened_leaves.NO_INTEGER:
+        return opened_leaves.NO_INTEGER
     if columns == 1:
         return self._folded(fold, x, stop - first)
     edge: bytes32 = judging.WEIGHTS
@@ -113,6 +117,8 @@ def evaluate(
         edge = row.types[1]
         column = operator_row.second_column(row, element)
     z: int256[MAX_PART] = self._values(column, edge, openings[1], first, stop)
+    if z[0] == opened_leaves.NO_INTEGER:
+        return opened_leaves.NO_INTEGER
     return bias + self._dot(x, z, stop - first)
 
 
@@ -177,7 +183,8 @@ def _values(
     stop: uint256,
 ) -> int256[MAX_PART]:
     # Operands first <= k < stop of a column, in order; padding is 0. Their leaves ascend with them,
-    # so one pass over the opened leaves finds them all.
+    # so one pass over the opened leaves finds them all. Where one is out of range, the first is no
+    # integer.
     values: int256[MAX_PART] = empty(int256[MAX_PART])
     kind: edge_type.EdgeType = edge_type.unpack(edge)
     stride: uint256 = column.step * kind.itemsize
@@ -216,7 +223,9 @@ def _values(
                     value = convert(convert(word, bytes32), int256) >> 248
                 else:
                     value = convert(word >> 248, int256)
-                assert kind.low <= value and value <= kind.high, "judge: operand out of range"
+                if value < kind.low or kind.high < value:
+                    values[0] = opened_leaves.NO_INTEGER
+                    return values
                 values[unsafe_add(done, k)] = value
                 start = unsafe_add(start, stride)
         done += length

@@ -8,6 +8,7 @@
      under 10 * 255 * 255 < 2**24, so none flows into the next.
 """
 from ..interfaces import IJudge
+from . import opened_leaves
 
 LANES: constant(uint256) = 10
 CHUNK: constant(uint256) = 30  # bytes that three words of lanes hold
@@ -50,7 +51,7 @@ def dot(
     @param w_start Index of its first byte in the tree.
     @param count Bytes of a stretch, 1 to 256.
     @param kind Type of the first.
-    @return The sum; reverts for a first operand out of range.
+    @return The sum, `opened_leaves.NO_INTEGER` when one of the first is out of range.
     """
     self._expect_adjacent(x.leaves, x_start, count)
     self._expect_adjacent(w.leaves, w_start, count)
@@ -80,10 +81,10 @@ def dot(
         w_bytes = self._reversed(w_bytes)
         for k: uint256 in range(3):
             checked: uint256 = (filled >> (8 * k)) & LOW_BYTES
-            fits: bool = (unsafe_add(checked, above) & HIGH_BITS) == 0
-            assert fits, "lanes: operand too large"
-            fits = (unsafe_add(checked, below) & HIGH_BITS) == HIGH_BITS
-            assert fits, "lanes: operand too small"
+            is_larger: bool = (unsafe_add(checked, above) & HIGH_BITS) != 0
+            is_smaller: bool = (unsafe_add(checked, below) & HIGH_BITS) != HIGH_BITS
+            if is_larger or is_smaller:
+                return opened_leaves.NO_INTEGER
             x_lanes: uint256 = (x_bytes >> (8 * k)) & LOW_BYTES
             w_lanes: uint256 = (w_bytes >> (8 * (2 - k))) & LOW_BYTES
             products += (unsafe_mul(x_lanes, w_lanes) >> COEFFICIENT) & LANE

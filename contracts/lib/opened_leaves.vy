@@ -13,6 +13,10 @@ WORDS: constant(uint256) = 8
 MAX_OPENED: constant(uint256) = 16
 MAX_DEPTH: constant(uint256) = 40
 
+# What is found where an operand is out of its range; no claim is equal to it. No honest member
+# signs for such an input, and nobody may be safe behind one.
+NO_INTEGER: constant(int256) = min_value(int256)
+
 
 @internal
 @pure
@@ -75,7 +79,7 @@ def value(opening: IJudge.Opening, edge: bytes32, place: uint256) -> int256:
     @param opening The leaves.
     @param edge Packed type; its dtype and range count, its shape does not.
     @param place Index of the integer.
-    @return The integer.
+    @return The integer, `NO_INTEGER` when it is out of the edge's range.
     """
     kind: edge_type.EdgeType = edge_type.unpack(edge)
     first: uint256 = place * kind.itemsize
@@ -94,7 +98,8 @@ def value(opening: IJudge.Opening, edge: bytes32, place: uint256) -> int256:
     half: uint256 = 1 << (8 * kind.itemsize - 1)
     if kind.signed and bits >= half:
         number -= convert(2 * half, int256)
-    assert kind.low <= number and number <= kind.high, "opening: out of range"
+    if number < kind.low or kind.high < number:
+        return NO_INTEGER
     return number
 
 

@@ -223,20 +223,22 @@ def withdraw() -> uint256:
 
 @external
 @nonreentrant
-def withdraw_reward() -> uint256:
+def withdraw_reward(account: address) -> uint256:
     """
-    @notice Pays the caller what slashes rewarded it with.
+    @notice Pays an account what slashes rewarded it with, or repaid it: a client may be a contract
+            that knows no vault. Anybody may call; it goes to the account.
+    @param account Whose reward.
     @return NES units paid.
     """
-    amount: uint256 = self.rewards[msg.sender]
+    amount: uint256 = self.rewards[account]
     assert amount != 0, "vault: no reward"
 
-    self.rewards[msg.sender] = 0
+    self.rewards[account] = 0
     self.total_rewards -= amount
 
-    log IStakeVault.RewardWithdrawn(account=msg.sender, amount=amount)
+    log IStakeVault.RewardWithdrawn(account=account, amount=amount)
 
-    assert extcall TOKEN.transfer(msg.sender, amount)
+    assert extcall TOKEN.transfer(account, amount)
     return amount
 
 

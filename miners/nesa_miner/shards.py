@@ -55,7 +55,8 @@ class ShardLibrary:
         self._published: Once[VersionId, PublishedVersion] = Once()
         self._runners: Once[ShardKey, Runner] = Once()
         self._provers: Once[ShardKey, Prover] = Once()
-        self._tables: Once[VersionId, Table] = Once()
+        self._outlines: Once[VersionId, Table] = Once()
+        self._definitions: Once[ShardKey, Table] = Once()
 
     @property
     def proving_cache(self) -> Path:
@@ -112,13 +113,17 @@ class ShardLibrary:
             Unavailable: neither the node nor a store answers.
             IntegrityError: a file was changed.
         """
-        table = await self.table(version_id)
+        key = (version_id, shard)
+        table = await self._definitions.get(key, lambda: self._define(version_id, shard))
         return await asyncio.to_thread(Witness.of_shard, table, shard, tensors)
 
-    async def table(self, version_id: VersionId) -> Table:
-        """A version's table, compared with the root that was registered; errors as `witness`."""
+    async def outline(self, version_id: VersionId) -> Table:
+        """A version's table without its constants, compared with the root that was registered.
+
+        Errors as `published`.
+        """
         version = await self.published(version_id)
-        return await self._tables.get(version_id, lambda: asyncio.to_thread(version.table))
+        return await self._outlines.get(version_id, lambda: asyncio.to_thread(version.outline))
 
     async def circuit(self, version_id: VersionId, shard: int) -> Circuit:
         """The circuit of a shard, whose verifying key is the one that the chain knows.
@@ -154,9 +159,10 @@ class ShardLibrary:
 
         self._runners.forget(is_over)
         self._provers.forget(is_over)
+        self._definitions.forget(is_over)
         if shard is None:
             self._published.forget(lambda key: key == version_id)
-            self._tables.forget(lambda key: key == version_id)
+            self._outlines.forget(lambda key: key == version_id)
 
     async def _read(self, version_id: VersionId, shard: int) -> ShardFacts:
         try:
@@ -180,9 +186,17 @@ class ShardLibrary:
         answers = await self.known_answers(version_id, shard)
         version = await self.published(version_id)
         # Whoever signs must be able to show its work later, when the developer may be gone.
-        await asyncio.to_thread(version.require_definition, shard)
+        await asyncio.to_thread(self._read_definition, version, shard)
         most = await asyncio.to_thread(version.most_stacked, shard)
         return await asyncio.to_thread(self._tested, facts, answers, most)
+
+    async def _define(self, version_id: VersionId, shard: int) -> Table:
+        version = await self.published(version_id)
+        return await asyncio.to_thread(self._read_definition, version, shard)
+
+    def _read_definition(self, version: PublishedVersion, shard: int) -> Table:
+        with self._store.open(version.constants) as constants:
+            return version.definition(shard, constants)
 
     def _tested(self, facts: ShardFacts, answers: tuple[KnownAnswer, ...], most: int) -> Runner:
         return checked_runner(self._store.fetch(facts.file_digest), facts, answers, most)

@@ -54,8 +54,8 @@ class Library(Protocol):
 class WitnessLibrary(Library, Protocol):
     """A library that can also show how a shard comes to its output."""
 
-    async def table(self, version_id: VersionId) -> Table:
-        """The operator table of a version."""
+    async def outline(self, version_id: VersionId) -> Table:
+        """The operator table of a version; its constants need not be there."""
 
     async def witness(self, version_id: VersionId, shard: int, tensors: Sequence[bytes]) -> Witness:
         """Everything that the shard makes of its input, by the definition of its table."""

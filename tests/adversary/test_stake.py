@@ -144,7 +144,7 @@ def test_equivocation_one_tx(world, court, challenger, work, operator):
     assert convict(court, challenger, equivocation(work, PLACE)) == STAKE
     assert vault.ledger(operator).stake == before - STAKE
     assert token.totalSupply() == supply - STAKE // 2
-    vault.withdraw_reward(sender=challenger)
+    vault.withdraw_reward(challenger)
     assert token.balanceOf(challenger) == STAKE // 2
 
 
@@ -226,7 +226,7 @@ def test_dispute_self(world, court, work, operator):
     accomplice = boa.env.generate_address("accomplice")
     before, supply = vault.ledger(operator).stake, token.totalSupply()
     assert convict(court, accomplice, equivocation(work, PLACE)) == STAKE
-    vault.withdraw_reward(sender=accomplice)
+    vault.withdraw_reward(accomplice)
     kept = vault.ledger(operator).stake + token.balanceOf(accomplice)
     assert before - kept == supply - token.totalSupply() >= STAKE // 2
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import boa
@@ -86,13 +86,17 @@ class TracedChain(revm.RevmChain):
         sender: str = revm.NOBODY,
         build: revm.Build = revm.Build.AS_WRITTEN,
     ) -> revm.RevmContract:
-        """On both machines at one address."""
-        contract = super().deploy(path, *arguments, sender=sender, build=build)
-        code = bytes.fromhex(revm.compiled_as(path, build)["bytecode"][2:])
-        encoded = revm.encoded_arguments(contract.abi, arguments)
-        self.twin.deploy_code(
-            sender=sender, bytecode=code + encoded, override_address=contract.address
-        )
+        """On both machines at one address; what one refuses to deploy, the other watches."""
+        compiled = revm.compiled_as(path, build)
+        code = bytes.fromhex(compiled["bytecode"][2:])
+        code += revm.encoded_arguments(compiled["abi"], arguments)
+        try:
+            contract = super().deploy(path, *arguments, sender=sender, build=build)
+        except RuntimeError:
+            with suppress(Exception):  # it refuses as well, and is asked for the way to there
+                self.twin.deploy_code(sender=sender, bytecode=code)
+            raise
+        self.twin.deploy_code(sender=sender, bytecode=code, override_address=contract.address)
         return contract
 
     @contextmanager

@@ -70,9 +70,12 @@ class Dispute:
         mine = {e.challenge_id for e in opened if e.query_id == self.query_id}
         return [e for e in events if getattr(e, "challenge_id", None) in mine]
 
+    async def challenges(self) -> list[Challenge]:
+        return [e.challenge for e in await self.events() if isinstance(e, ChallengeOpened)]
+
     async def challenge(self) -> Challenge:
-        (opened,) = [e for e in await self.events() if isinstance(e, ChallengeOpened)]
-        return opened.challenge
+        (opened,) = await self.challenges()
+        return opened
 
     async def count(self, kind: type[ChainEvent]) -> int:
         return sum(isinstance(event, kind) for event in await self.events())
@@ -306,7 +309,7 @@ async def test_honest_signers_stand_against_a_sham_challenge_though_one_dies(
     assert is_right(await client.result(submitted), question)
     dispute = Dispute(client, submitted.query_id)
     before = [await dispute.stake(miner) for miner in devnet.miners]
-    challenge = await sham_challenge(client, devnet, submitted.query_id)
+    challenge = await sham_challenge(client, devnet, submitted.query_id, 1)
     signers = [devnet.operator_of(signer) for signer in challenge.signers]
     await until(lambda: _reached(dispute, Moved, 2))
     await observer.kill(signers[0])
@@ -326,15 +329,18 @@ async def test_honest_signers_stand_against_a_sham_challenge_though_one_dies(
     assert await dispute.status() is QueryStatus.FULFILLED
 
 
-async def sham_challenge(client: Client, devnet: Devnet, query_id: QueryId) -> Challenge:
+async def sham_challenge(
+    client: Client, devnet: Devnet, query_id: QueryId, shard: int
+) -> Challenge:
     """Somebody challenges a right output and never plays."""
     account = devnet.foundation.people.deployer.account
     room = Courtroom.open(client.connection, Sender(client.connection, account))
     history = await find_query(client.connection, query_id)
     accuser = Accuser(room, Means(BONDS, 1))
-    while not await accuser.accuse(history, 1, {}):
+    while not await accuser.accuse(history, shard, {}):
         await asyncio.sleep(0.2)
-    return await Dispute(client, query_id).challenge()
+    challenges = await Dispute(client, query_id).challenges()
+    return next(one for one in challenges if one.charge.shard == shard)
 
 
 async def _reached(dispute: Dispute, kind: type[ChainEvent], count: int) -> bool:

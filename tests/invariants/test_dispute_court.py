@@ -107,6 +107,7 @@ class DisputeCourtMachine(RuleBasedStateMachine):
         self.credits: dict[str, int] = defaultdict(int)
         self.convicted: set[tuple[int, int, str]] = set()
         self.fallen: set[tuple[int, int]] = set()
+        self.owed: dict[tuple[int, int], int] = defaultdict(int)
         self.announced_in: dict[tuple[str, int, int], int] = {}
         self.burned = 0
 
@@ -371,7 +372,7 @@ class DisputeCourtMachine(RuleBasedStateMachine):
     def note_ending(self, case: Case, ending: Any) -> None:
         self.calls[f"ended {type(ending).__name__}"] += 1
         case.is_over = True
-        kept = 0
+        kept = 0 if isinstance(ending, Standing) else self.owed[case.digest]
         if isinstance(ending, Fallen):
             self.fallen.add(case.digest)
             kept = self.kept(case)
@@ -381,7 +382,10 @@ class DisputeCourtMachine(RuleBasedStateMachine):
         ended = settlement(rules, ending, kept, before, left, case.earned)  # type: ignore[arg-type]
         for slash in ended.slashes:
             self.convicted.add((*case.digest, slash.signer))
-            self.slash(slash.signer, slash.amount, slash.beneficiary)
+            taken = self.slash(slash.signer, slash.amount, slash.beneficiary)
+            kept -= taken // 2 if slash.beneficiary == rules.requester else 0
+        if not isinstance(ending, Standing):
+            self.owed[case.digest] = kept - ended.credits[rules.requester]
         for account, amount in ended.credits.items():
             self.credits[self.world.owners.get(account, account)] += amount
         self.burned += ended.burned

@@ -891,7 +891,7 @@ class QueryMarketMachine(RuleBasedStateMachine):
         else:
             self.vault.hold(owner, sender=COURT)
             self.holds[owner] += 1
-        self.expect(self.rewards > 0, self.vault.withdraw_reward, sender=BENEFICIARY)
+        self.expect(self.rewards > 0, self.vault.withdraw_reward, BENEFICIARY, sender=STRANGER)
         self.rewards = 0
 
     # Seats: what they may do is told by the vault's own machine, here they only come and go

@@ -308,7 +308,7 @@ class StakeVaultMachine(RuleBasedStateMachine):
 
     @rule()
     def withdraw_reward(self) -> None:
-        self.expect(self.rewards > 0, self.vault.withdraw_reward, sender=BENEFICIARY)
+        self.expect(self.rewards > 0, self.vault.withdraw_reward, BENEFICIARY, sender=OWNER)
         self.rewards = 0
 
     # What always holds

@@ -72,7 +72,7 @@ class MemoryLibrary:
     async def prover(self, _: VersionId, shard: int) -> Prover:
         raise AssertionError("nothing is proved here")
 
-    async def table(self, _: VersionId) -> Table:
+    async def outline(self, _: VersionId) -> Table:
         return self.model.table
 
     async def witness(self, _: VersionId, shard: int, tensors: Sequence[bytes]) -> Witness:

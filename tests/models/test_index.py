@@ -1,23 +1,24 @@
-"""An index defines rows of its table, or it is refused."""
+"""An index defines the shards of its table, or it is refused."""
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from nesa.models.folder import INDEX, PARAMETERS, load
-from nesa.models.index import (
-    Index,
-    decode_index,
-    read_outline,
-    require_definition,
-    require_root,
-    word,
-)
-from nesa.protocol.errors import IntegrityError
+from nesa.models.disputes.game import Opened
+from nesa.models.disputes.moves import DefenderMove
+from nesa.models.disputes.parties import Defender
+from nesa.models.folder import INDEX, PARAMETERS, CompiledModel, load
+from nesa.models.graph import ParameterKind, Table
+from nesa.models.index import Index, decode_index, read_definition, read_outline, read_table, word
+from nesa.models.judging import Witness
+from nesa.models.reference import run
+from nesa.protocol.errors import IntegrityError, InvalidModel
 
-MODEL = Path(__file__).parents[2] / "models" / "breast-cancer-mlp"
+MODEL = Path(__file__).parents[2] / "models" / "digits-cnn"
 
 
 @pytest.fixture(scope="module")
@@ -26,45 +27,100 @@ def index() -> Index:
 
 
 @pytest.fixture(scope="module")
-def constants() -> bytes:
-    return load(MODEL).files[PARAMETERS]
+def model() -> CompiledModel:
+    return load(MODEL)
 
 
-def rows(index: Index, shard: int) -> range:
-    found = read_outline(index).shards[shard]
-    return range(found.first, found.end)
+def defined(index: Index, constants: bytes, shard: int) -> Table:
+    return read_definition(index, BytesIO(constants), shard)
 
 
-def test_every_shard_is_defined(index, constants):
-    for shard in range(len(index.shards)):
-        require_definition(index, constants, rows(index, shard))
+@pytest.fixture(scope="module")
+def constants(model: CompiledModel) -> bytes:
+    return model.files[PARAMETERS]
+
+
+def opened(table: Table, shard: int, tensors: tuple[bytes, ...]) -> tuple[DefenderMove, Witness]:
+    """The first move of whoever defends a shard, and all that may be asked of it later."""
+    witness = Witness.of_shard(table, shard, tensors)
+    defender = Defender(witness, shard)
+    return defender.reply(Opened(defender.charge)), witness
+
+
+def test_a_shard_is_defended_with_its_own_constants_alone(index, model, constants):
+    """Every move opens the same bytes as with the whole table."""
+    tensors: tuple[bytes, ...] = (model.input_edge.encode(model.test_rows().inputs[0]),)
+    for number, shard in enumerate(model.table.shards):
+        definition = defined(index, constants, number)
+        found, witness = opened(definition, number, tensors)
+        expected, whole = opened(model.table, number, tensors)
+        assert found == expected
+        for row in range(shard.first, shard.end):
+            assert witness.question(row, 0) == whole.question(row, 0)
+            part = witness.parts(row, 0)[0]
+            assert witness.openings(row, 0, *part) == whole.openings(row, 0, *part)
+        tensors = tuple(witness.encoded(value) for value in shard.outputs)
+
+
+def test_a_definition_holds_no_other_constants(index, constants):
+    for number in range(len(index.shards)):
+        table = defined(index, constants, number)
+        place = table.shards[number]
+        for position, (row, entry) in enumerate(zip(table.rows, index.rows, strict=True)):
+            is_own = place.first <= position < place.end
+            assert len(row.parameters) == (len(entry.parameters) if is_own else 0)
+            assert [word(root) for root in row.roots] == [item.root for item in entry.parameters]
+
+
+def test_constants_are_held_as_narrow_as_they_are(index, constants):
+    """A model of a hundred megabytes must not take eight hundred."""
+    table = read_table(index, constants)
+    held = [parameter.values for row in table.rows for parameter in row.parameters]
+    assert sum(values.nbytes for values in held) == len(constants)
+    assert all(
+        row.parameter(one.kind).dtype == np.int64 for row in table.rows for one in row.parameters
+    )
+
+
+def test_what_is_not_held_cannot_be_read(index, constants):
+    outline = read_outline(index)
+    row = next(row for row in outline.rows if row.stated)
+    with pytest.raises(InvalidModel, match="has no weights"):
+        row.parameter(ParameterKind.WEIGHTS)
+
+
+def test_the_tables_of_an_index_have_one_root(index, model, constants):
+    tables = (read_table(index, constants), read_outline(index), model.table)
+    assert {word(table.operators_root) for table in tables} == {index.operators_root}
+    first = model.input_edge.encode(model.test_rows().inputs[0])
+    assert run(tables[0], (first,)) == run(model.table, (first,))
 
 
 def test_a_changed_constant_is_missed_only_where_it_is_not_read(index, constants):
     """The last byte belongs to the last shard."""
     changed = constants[:-1] + bytes([constants[-1] ^ 1])
-    require_definition(index, changed, rows(index, 0))
+    last = len(index.shards) - 1
+    defined(index, changed, 0)
     with pytest.raises(IntegrityError, match="do not match their root"):
-        require_definition(index, changed, rows(index, len(index.shards) - 1))
+        defined(index, changed, last)
 
 
 @pytest.mark.parametrize("change", [lambda data: data[:-1], lambda data: data + b"\0"])
 def test_constants_of_another_length_are_refused(index, constants, change):
     with pytest.raises(IntegrityError, match=r"parameters\.bin"):
-        require_definition(index, change(constants), rows(index, 0))
+        defined(index, change(constants), 0)
+    with pytest.raises(IntegrityError, match=r"parameters\.bin"):
+        read_table(index, change(constants))
+
+
+@pytest.mark.parametrize("shard", [-1, 99])
+def test_a_shard_that_is_not_there_has_no_definition(index, constants, shard):
+    with pytest.raises(InvalidModel, match="has no shard"):
+        defined(index, constants, shard)
 
 
 def test_rows_that_make_another_root_are_refused(index, constants):
     other = index.model_copy(update={"operators_root": word(bytes(32))})
-    for check in (
-        lambda: require_root(other),
-        lambda: require_definition(other, constants, rows(index, 0)),
-    ):
+    for read in (lambda: read_outline(other), lambda: defined(other, constants, 0)):
         with pytest.raises(IntegrityError, match="is not that of its index"):
-            check()
-
-
-def test_stated_roots_make_the_root_of_the_whole_table(index):
-    model = load(MODEL)
-    assert word(model.table.operators_root) == index.operators_root
-    require_root(index)
+            read()

@@ -34,7 +34,7 @@ FOLDS: dict[Fold, Callable[[list[int]], int]] = {Fold.SUM: sum, Fold.LARGEST: ma
 def judged(row: Row, edges, tensors, element: int) -> int:
     """The element from what its columns open, leaf by leaf where the operator allows it."""
     rule = operator(row.opcode)
-    constants = {parameter.kind: parameter.values for parameter in row.parameters}
+    constants = {parameter.kind: row.parameter(parameter.kind) for parameter in row.parameters}
     columns = rule.operands(row, edges, element)
     whole = rule.judge(row, opened(columns, tensors, constants))
     if rule.fold in FOLDS:
@@ -117,7 +117,7 @@ def test_a_wrong_operand_changes_what_is_judged():
     row = long_linear(300).rows[0]
     rule = operator(row.opcode)
     tensor = np.zeros((1, 300), np.int64)
-    constants = {parameter.kind: parameter.values for parameter in row.parameters}
+    constants = {parameter.kind: row.parameter(parameter.kind) for parameter in row.parameters}
     columns = rule.operands(row, (EdgeType(DType.INT8, (1, 300), -127, 127),), 0)
     values, weights, bias = opened(columns, [tensor], constants)
     assert rule.judge(row, (values, weights, bias)) == -77

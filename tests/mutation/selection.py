@@ -21,7 +21,17 @@ EXAMPLES: Final = (
 MARKET: Final = ("tests/contracts/market", "tests/adversary/test_*", STORIES)
 VAULT: Final = ("tests/contracts/staking", "tests/invariants/test_stake_vault.py", STORIES)
 CONFORMANCE: Final = "tests/conformance"
-JUDGES: Final = ("tests/contracts/disputes", "tests/conformance/test_judges.py")
+COURT: Final = ("tests/contracts/disputes", "tests/adversary/disputes/test_*")
+JUDGES: Final = (
+    "tests/contracts/disputes/test_fold_judge.py",
+    "tests/contracts/disputes/test_element_judge.py",
+    "tests/conformance/test_judges.py",
+)
+GAMES: Final = (
+    "tests/contracts/disputes/test_element_game.py",
+    "tests/conformance/test_element_game.py",
+    "tests/contracts/disputes/test_games.py",
+)
 
 AREAS: Final[dict[str, tuple[str, ...]]] = {
     "token": ("tests/contracts/token", STORIES),
@@ -32,7 +42,7 @@ AREAS: Final[dict[str, tuple[str, ...]]] = {
     "market": MARKET,
     "lib": (CONFORMANCE, *MARKET),
     "examples": EXAMPLES,
-    "disputes": JUDGES,
+    "disputes": COURT,
 }
 """Folders and files of tests by the folder of the contract."""
 
@@ -49,9 +59,14 @@ OWN_AREAS: Final[dict[str, tuple[str, ...]]] = {
     "judging": JUDGES,
     "opened_leaves": JUDGES,
     "operator_row": JUDGES,
+    "FoldJudge": JUDGES,
+    "ElementJudge": JUDGES,
+    "Conviction": GAMES,
+    "ElementGame": GAMES,
+    "element_claims": GAMES,
     "edge_type": ("tests/conformance/test_edge_types.py", "tests/contracts/registry"),
 }
-"""What modules have instead."""
+"""What modules have instead, and contracts that call nobody above them."""
 
 
 def choose_tests(root: Path, mutant: Mutant) -> list[list[str]]:

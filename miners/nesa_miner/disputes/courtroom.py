@@ -58,7 +58,7 @@ class Courtroom:
         return max(0, wanted - await self.connection.balance(self.sender.address))
 
     async def collect(self, account: Address) -> bool:
-        """Withdraw what the court owes to an account, and the vault to the sender.
+        """Withdraw what court and vault owe to an account.
 
         Returns whether there was anything.
         """
@@ -66,8 +66,8 @@ class Courtroom:
         if await self.court.credit_of(account, "latest"):
             calls.append(self.court.withdraw(account))
         vault = self.contracts.vault
-        if account == self.sender.address and await vault.reward_of(account, "latest"):
-            calls.append(vault.withdraw_reward())
+        if await vault.reward_of(account, "latest"):
+            calls.append(vault.withdraw_reward(account))
         for call in calls:
             await self.send(call)
         return bool(calls)

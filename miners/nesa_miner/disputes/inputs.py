@@ -64,7 +64,7 @@ async def _witness(
     library: WitnessLibrary, task: Task, sent: bytes, charge: Charge, kept: Iterable[Tensors]
 ) -> Witness:
     query = task.query
-    table = await library.table(query.version_id)
+    table = await library.outline(query.version_id)
     for tensors in kept:
         if digest_before(table, charge.shard, tensors) == charge.in_digest:
             return await library.witness(query.version_id, charge.shard, tensors)

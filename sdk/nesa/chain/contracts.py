@@ -307,9 +307,9 @@ class Vault(BoundContract):
         """Add stake to the sending operator."""
         return self.call("deposit", amount)
 
-    def withdraw_reward(self) -> ContractCall:
-        """Pay the sender what slashes rewarded it with."""
-        return self.call("withdraw_reward")
+    def withdraw_reward(self, account: Address) -> ContractCall:
+        """Pay an account what slashes rewarded it with, or repaid it."""
+        return self.call("withdraw_reward", account)
 
     def take_seat(
         self,

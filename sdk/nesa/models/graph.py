@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import cached_property
 from itertools import pairwise
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from eth_abi.abi import encode
@@ -30,6 +31,8 @@ EXACT_FLOAT32: Final = 2**24
 """Below this magnitude every integer sum is exact in float32, in whatever order it is added."""
 
 Integers = NDArray[np.int64]
+Held = NDArray[np.integer[Any]]
+"""Integers in whatever dtype holds them."""
 
 ROW_ABI: Final = (
     "uint32",  # index of the row
@@ -81,14 +84,12 @@ class ParameterKind(IntEnum):
     """int16, [256]."""
 
     @property
-    def dtype(self) -> np.dtype[np.int8] | np.dtype[np.int16] | np.dtype[np.int32]:
+    def dtype(self) -> np.dtype[np.integer[Any]]:
         """Little-endian dtype of the canonical bytes."""
         return _PARAMETER_DTYPES[self]
 
 
-_PARAMETER_DTYPES: Final[
-    dict[ParameterKind, np.dtype[np.int8] | np.dtype[np.int16] | np.dtype[np.int32]]
-] = {
+_PARAMETER_DTYPES: Final[dict[ParameterKind, np.dtype[np.integer[Any]]]] = {
     ParameterKind.WEIGHTS: np.dtype(np.int8),
     ParameterKind.BIASES: np.dtype(np.int32).newbyteorder("<"),
     ParameterKind.MULTIPLIERS: np.dtype(np.int32).newbyteorder("<"),
@@ -96,16 +97,16 @@ _PARAMETER_DTYPES: Final[
 }
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Parameter:
-    """Constants of one row.
+    """Constants of one row, as narrow as their kind or wider; nobody writes to them.
 
     Raises:
         InvalidModel: no values, or values that the kind's dtype cannot hold.
     """
 
     kind: ParameterKind
-    values: Integers
+    values: Held
 
     def __post_init__(self) -> None:
         info = np.iinfo(self.kind.dtype)
@@ -117,54 +118,59 @@ class Parameter:
     @property
     def data(self) -> bytes:
         """Canonical bytes: little-endian, C order."""
-        return self.values.astype(self.kind.dtype).tobytes(order="C")
+        return self.values.astype(self.kind.dtype, copy=False).tobytes(order="C")
 
-    @property
+    @cached_property
     def root(self) -> Digest:
         """Merkle root of the bytes; for weights the root over one root for each channel."""
         if self.kind is not ParameterKind.WEIGHTS:
             return bytes_root(self.data)
-        rows = self.values.astype(self.kind.dtype)
+        rows = self.values.astype(self.kind.dtype, copy=False)
         return merkle_root([bytes_root(row.tobytes(order="C")) for row in rows])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Row:
-    """One operator with its constants. `inputs` and the place of the row number its values."""
+    """One operator with its constants. `inputs` and the place of the row number its values.
+
+    Where only the roots of the constants are known, `parameters` is empty and they are in `stated`.
+    """
 
     opcode: Opcode
     attributes: tuple[int, ...]
     inputs: tuple[int, ...]
     output_type: EdgeType
     parameters: tuple[Parameter, ...] = ()
+    stated: tuple[Digest, ...] = ()
 
     def parameter(self, kind: ParameterKind) -> Integers:
-        """The constants of `kind` as int64.
+        """The constants of `kind` as int64; errors as `held`."""
+        return self.held(kind).astype(np.int64)
+
+    def held(self, kind: ParameterKind) -> Held:
+        """The constants of `kind` in whatever dtype they are held.
 
         Raises:
             InvalidModel: the row has none.
         """
         for parameter in self.parameters:
             if parameter.kind is kind:
-                return parameter.values.astype(np.int64)
+                return parameter.values
         raise InvalidModel(f"{self.opcode.name} row has no {kind.name.lower()}")
 
     @property
     def roots(self) -> tuple[Digest, ...]:
         """A root for each of its constants."""
-        return tuple(parameter.root for parameter in self.parameters)
+        return self.stated or tuple(parameter.root for parameter in self.parameters)
 
-    def encoded(
-        self, index: int, output: int, types: Sequence[EdgeType], roots: Sequence[bytes]
-    ) -> bytes:
+    def encoded(self, index: int, output: int, types: Sequence[EdgeType]) -> bytes:
         """What the row's leaf in the Merkle tree of its table is the hash of.
 
-        The types of the inputs are in it, so that a judge needs no other row; `roots` are those of
-        its constants.
+        The types of the inputs are in it, so that a judge needs no other row.
         """
         read = (self.inputs, [edge.pack() for edge in types])
         written = (output, self.output_type.pack())
-        return encode(ROW_ABI, (index, self.opcode, self.attributes, *read, *written, tuple(roots)))
+        return encode(ROW_ABI, (index, self.opcode, self.attributes, *read, *written, self.roots))
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,21 +245,15 @@ class Table:
             for first, end in pairwise(ends)
         )
 
-    def encoded_row(self, index: int, roots: Sequence[bytes] | None = None) -> bytes:
-        """What the leaf of row `index` is the hash of; `roots` in place of its constants' own."""
+    def encoded_row(self, index: int) -> bytes:
+        """What the leaf of row `index` is the hash of."""
         row = self.rows[index]
-        known = row.roots if roots is None else roots
-        return row.encoded(index, self.output_of(index), self.types_of(row.inputs), known)
+        return row.encoded(index, self.output_of(index), self.types_of(row.inputs))
 
     @property
     def leaves(self) -> tuple[Digest, ...]:
         """One leaf for each row, then one for each shard."""
-        return self.leaves_with([row.roots for row in self.rows])
-
-    def leaves_with(self, roots: Sequence[Sequence[bytes]]) -> tuple[Digest, ...]:
-        """The leaves when the constants of each row have these roots; for tables without any."""
-        pairs = enumerate(roots)
-        rows = (leaf_hash(self.encoded_row(index, known)) for index, known in pairs)
+        rows = (leaf_hash(self.encoded_row(index)) for index in range(len(self.rows)))
         shards = (
             leaf_hash(shard.encoded(len(self.rows) + number))
             for number, shard in enumerate(self.shards)

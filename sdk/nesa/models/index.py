@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import math
+from io import SEEK_END, BytesIO
+from typing import Annotated, BinaryIO, Literal
 
 import numpy as np
 from pydantic import Field, ValidationError
@@ -11,9 +13,9 @@ from nesa.models.canonical import canonical_json
 from nesa.models.card import AnyCard, EdgeWord, Part
 from nesa.models.graph import FORMAT, Opcode, Parameter, ParameterKind, Row, Table
 from nesa.models.validation import first_problem
-from nesa.protocol.digests import merkle_root
 from nesa.protocol.edges import EdgeType
 from nesa.protocol.errors import IntegrityError, InvalidModel
+from nesa.protocol.ids import Digest
 
 Word = Annotated[str, Field(pattern="^0x[0-9a-f]{64}$")]
 Size = Annotated[int, Field(ge=1, lt=2**32)]
@@ -116,65 +118,63 @@ def read_table(index: Index, data: bytes) -> Table:
         InvalidModel: an unknown opcode or kind of constants, or an illegal table.
         IntegrityError: constants that do not match their roots.
     """
-    rows, start, view = [], 0, memoryview(data)
-    for entry in index.rows:
-        parameters = []
-        for item in entry.parameters:
-            parameter = _read_parameter(item, view[start:])
-            start += len(parameter.data)
-            parameters.append(parameter)
-        rows.append(_read_row(entry, tuple(parameters)))
-    if start != len(data):
-        raise IntegrityError("parameters.bin is longer than its rows")
-    inputs = tuple(EdgeType.unpack(unword(text)) for text in index.inputs)
-    return Table(inputs, tuple(rows), index.outputs, index.cuts)
-
-
-def require_root(index: Index) -> None:
-    """Returns when the rows of an index, with the roots that it states of their constants, make the
-    root that it states of its table.
-
-    Raises:
-        InvalidModel: an unknown opcode, or an illegal table.
-        IntegrityError: they make another root.
-    """
-    stated = [[unword(item.root) for item in entry.parameters] for entry in index.rows]
-    if merkle_root(read_outline(index).leaves_with(stated)) != unword(index.operators_root):
-        raise IntegrityError(f"the table of {index.card.name} is not that of its index")
-
-
-def require_definition(index: Index, data: bytes, rows: range) -> None:
-    """Returns when an index and its constants define `rows` of the table that it names.
-
-    The roots that the index states make the root of its table, and the constants of these rows make
-    their roots. Everything else of the constants is only measured, so that this takes the time and
-    the memory of these rows.
-
-    Raises:
-        InvalidModel: an unknown opcode or kind of constants, or an illegal table.
-        IntegrityError: another table, or constants that do not match their roots.
-    """
-    require_root(index)
-    start, view = 0, memoryview(data)
-    for number, entry in enumerate(index.rows):
-        for item in entry.parameters:
-            size = _size_of(item)
-            if number in rows:
-                _read_parameter(item, view[start:])
-            start += size
-    if start != len(data):
-        raise IntegrityError("parameters.bin has another length than its rows")
+    held = _constants_of(index, BytesIO(data), range(len(index.rows)))
+    rows = tuple(
+        _read_row(entry, parameters=held[number]) for number, entry in enumerate(index.rows)
+    )
+    return _table(index, rows)
 
 
 def read_outline(index: Index) -> Table:
-    """The table of an index without any constants: operators, types and cuts.
+    """The table of an index without any constants: operators, types, cuts and the stated roots.
 
     Raises:
         InvalidModel: an unknown opcode, or an illegal table.
+        IntegrityError: its rows make another root than the index states.
     """
+    table = _table(index, tuple(map(_stated_row, index.rows)))
+    if table.operators_root != unword(index.operators_root):
+        raise IntegrityError(f"the table of {index.card.name} is not that of its index")
+    return table
+
+
+def read_definition(index: Index, file: BinaryIO, shard: int) -> Table:
+    """The table of an index with the constants of one shard's rows, the others known by root.
+
+    Of `file`, which has the constants of all, the other rows are not read: this takes the time and
+    the memory of the shard.
+
+    Raises:
+        InvalidModel: an unknown opcode or kind of constants, an illegal table, or no such shard.
+        IntegrityError: another table, or constants that do not match their roots.
+    """
+    outline = read_outline(index)
+    if not 0 <= shard < len(outline.shards):
+        raise InvalidModel(f"{index.card.name} has no shard {shard}")
+    place = outline.shards[shard]
+    held = _constants_of(index, file, range(place.first, place.end))
+    rows = tuple(
+        _read_row(index.rows[number], parameters=held[number]) if number in held else row
+        for number, row in enumerate(outline.rows)
+    )
+    return _table(index, rows)
+
+
+def _table(index: Index, rows: tuple[Row, ...]) -> Table:
     inputs = tuple(EdgeType.unpack(unword(text)) for text in index.inputs)
-    rows = tuple(_read_row(entry, ()) for entry in index.rows)
     return Table(inputs, rows, index.outputs, index.cuts)
+
+
+def _constants_of(index: Index, file: BinaryIO, rows: range) -> dict[int, tuple[Parameter, ...]]:
+    """Constants of some rows, compared with their roots."""
+    sizes = [sum(map(_size_of, entry.parameters)) for entry in index.rows]
+    if file.seek(0, SEEK_END) != sum(sizes):
+        raise IntegrityError("parameters.bin has another length than its rows")
+    file.seek(sum(sizes[: rows.start]))
+    return {
+        number: tuple(_read_parameter(item, file) for item in index.rows[number].parameters)
+        for number in rows
+    }
 
 
 def _parameter_entry(parameter: Parameter) -> ParameterEntry:
@@ -188,27 +188,27 @@ def _kind_of(entry: ParameterEntry) -> ParameterKind:
     return ParameterKind[entry.kind]
 
 
-def _count_of(entry: ParameterEntry) -> int:
-    return int(np.prod(entry.shape, dtype=np.int64))
-
-
 def _size_of(entry: ParameterEntry) -> int:
-    return _count_of(entry) * _kind_of(entry).dtype.itemsize
+    return math.prod(entry.shape) * _kind_of(entry).dtype.itemsize
 
 
-def _read_parameter(entry: ParameterEntry, data: memoryview) -> Parameter:
-    kind, count = _kind_of(entry), _count_of(entry)
-    if _size_of(entry) > len(data):
-        raise IntegrityError("parameters.bin is shorter than its rows")
-    values = np.frombuffer(data, kind.dtype, count).astype(np.int64).reshape(entry.shape)
-    parameter = Parameter(kind, values)
+def _read_parameter(entry: ParameterEntry, file: BinaryIO) -> Parameter:
+    data = file.read(_size_of(entry))
+    values = np.frombuffer(data, _kind_of(entry).dtype).reshape(entry.shape)
+    parameter = Parameter(_kind_of(entry), values)
     if word(parameter.root) != entry.root:
         raise IntegrityError(f"{entry.kind.lower()} in parameters.bin do not match their root")
     return parameter
 
 
-def _read_row(entry: RowEntry, parameters: tuple[Parameter, ...]) -> Row:
+def _stated_row(entry: RowEntry) -> Row:
+    return _read_row(entry, stated=tuple(Digest(unword(item.root)) for item in entry.parameters))
+
+
+def _read_row(
+    entry: RowEntry, parameters: tuple[Parameter, ...] = (), stated: tuple[Digest, ...] = ()
+) -> Row:
     if entry.opcode not in Opcode.__members__:
         raise InvalidModel(f"{entry.opcode!r} is not an opcode of {FORMAT}")
     edge = EdgeType.unpack(unword(entry.output_type))
-    return Row(Opcode[entry.opcode], entry.attributes, entry.inputs, edge, parameters)
+    return Row(Opcode[entry.opcode], entry.attributes, entry.inputs, edge, parameters, stated)

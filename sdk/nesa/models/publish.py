@@ -14,21 +14,12 @@ import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Self
+from typing import BinaryIO, Final, Self
 
 from nesa.models.answers import read_answers
 from nesa.models.folder import ANSWERS, INDEX, PARAMETERS, CompiledModel, circuit_path, load
 from nesa.models.graph import Table
-from nesa.models.index import (
-    Index,
-    decode_index,
-    read_outline,
-    read_table,
-    require_definition,
-    require_root,
-    unword,
-    word,
-)
+from nesa.models.index import Index, decode_index, read_definition, read_outline, unword, word
 from nesa.models.proving.circuits import Circuit, require_digest
 from nesa.models.proving.reference_string import ReferenceFile
 from nesa.models.proving.verifier import code_hash, runtime_of
@@ -160,10 +151,7 @@ class PublishedVersion:
         Raises:
             InvalidModel: the index does not name it.
         """
-        root = self.index.files.get(path)
-        if root is None:
-            raise InvalidModel(f"{self.index.card.name} was published without {path}")
-        return self.fetch_file(Digest(unword(root)))
+        return self.fetch_file(self._digest(path))
 
     def known_answers(self, shard: int) -> tuple[KnownAnswer, ...]:
         """What a shard must answer on every machine.
@@ -173,34 +161,40 @@ class PublishedVersion:
         """
         return read_answers(self.file(ANSWERS), shard)
 
-    def table(self) -> Table:
-        """The whole table with its constants.
+    def outline(self) -> Table:
+        """The table without its constants, of which it has the roots.
 
         Raises:
             InvalidModel: the index holds no legal table.
             IntegrityError: it is another one than the index names.
         """
-        require_root(self.index)
-        return read_table(self.index, self.file(PARAMETERS))
+        return read_outline(self.index)
 
-    def require_definition(self, shard: int) -> None:
-        """Returns when the definition of a shard is there and is the one that the version's root
-        commits to; whoever signs must be able to show its work.
+    @property
+    def constants(self) -> Digest:
+        """Digest of the file with the constants of all rows.
 
         Raises:
-            InvalidModel: the index holds no legal table.
+            InvalidModel: the version was published without.
+        """
+        return self._digest(PARAMETERS)
+
+    def definition(self, shard: int, constants: BinaryIO) -> Table:
+        """The table with the constants of one shard, which whoever signs must be able to open.
+
+        Raises:
+            InvalidModel: the index holds no legal table, or has no such shard.
             IntegrityError: it is another one than the index names.
         """
-        outline = read_outline(self.index).shards[shard]
-        require_definition(self.index, self.file(PARAMETERS), range(outline.first, outline.end))
+        return read_definition(self.index, constants, shard)
 
     def most_stacked(self, shard: int) -> int:
         """How many queries may run at once in a shard; see `nesa.models.stacking`.
 
         Raises:
-            InvalidModel: the index holds no legal table, or has no such shard.
+            InvalidModel, IntegrityError: see `outline`; or it has no such shard.
         """
-        table = read_outline(self.index)
+        table = self.outline()
         if not 0 <= shard < len(table.shards):
             raise InvalidModel(f"{self.index.card.name} has no shard {shard}")
         return most_stacked(table, table.shards[shard])
@@ -234,6 +228,12 @@ class PublishedVersion:
         source = self.file(artefact_path(shard, VERIFIER_SOURCE))
         creation = self.file(artefact_path(shard, VERIFIER_CODE))
         return source.decode(errors="replace"), runtime_of(_unhex(creation))
+
+    def _digest(self, path: str) -> Digest:
+        root = self.index.files.get(path)
+        if root is None:
+            raise InvalidModel(f"{self.index.card.name} was published without {path}")
+        return Digest(unword(root))
 
 
 def _artefacts(folder: Path, model: CompiledModel) -> dict[str, bytes]:

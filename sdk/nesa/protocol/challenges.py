@@ -150,7 +150,8 @@ def settlement(
     lost their seat's stake for this shard before, and do not lose it twice. `stakes` is what each
     signer has left when a digest falls, at least what is due from those whom it does not name.
     What no seat is left to repay comes out of the bond, as far as games that were lost by a fact
-    have `earned` the challenger more.
+    have `earned` the challenger more; where the digest fell in another challenge, `kept` is what
+    that one left.
     """
     bond, left = challenge.stakes.bond, stakes or {}
     slashes = tuple(_of_games(challenge, convicted))
@@ -158,14 +159,18 @@ def settlement(
         case Standing(winner):
             return Settlement({winner: bond // 2}, bond - bond // 2, slashes)
         case FallenElsewhere():
-            return Settlement({challenge.challenger: bond}, 0, slashes)
+            return Settlement(_bond_of(challenge, kept, earned), 0, slashes)
         case Fallen():
             spared = {*convicted, *_convicted_in(challenge)}
             fall = tuple(_of_a_fall(challenge, kept, spared, left))
-            back = min(kept - _repaid(challenge, fall, left), bond, earned)
-            credits = {challenge.requester: back, challenge.challenger: bond - back}
+            credits = _bond_of(challenge, kept - _repaid(challenge, fall, left), earned)
             return Settlement(credits, 0, (*slashes, *fall))
     assert_never(ending)
+
+
+def _bond_of(challenge: Challenge, owed: int, earned: int) -> dict[Address, int]:
+    back = min(owed, challenge.stakes.bond, earned)
+    return {challenge.requester: back, challenge.challenger: challenge.stakes.bond - back}
 
 
 def _repaid(challenge: Challenge, slashes: Sequence[Slash], left: Mapping[Address, int]) -> int:

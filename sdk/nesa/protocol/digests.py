@@ -6,8 +6,9 @@ zero byte, an inner node behind a one byte, and a node without a sibling moves u
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Iterable, Sequence
+from functools import partial
+from typing import BinaryIO, Final
 
 from eth_utils.crypto import keccak
 
@@ -31,28 +32,40 @@ def inner_hash(left: bytes, right: bytes) -> Digest:
     return Digest(keccak(b"\x01" + left + right))
 
 
-def merkle_root(leaves: Sequence[bytes]) -> Digest:
-    """Root over leaf hashes (32 bytes each, at least one).
+def merkle_root(leaves: Iterable[bytes]) -> Digest:
+    """Root over leaf hashes (32 bytes each, at least one), of which a few are held at a time.
 
     Raises:
         ValueError: no leaves.
     """
-    if not leaves:
+    # Roots of the largest whole trees so far, by height, which descends.
+    whole: list[tuple[int, bytes]] = []
+    for leaf in leaves:
+        height, root = 0, leaf
+        while whole and whole[-1][0] == height:
+            height, root = height + 1, inner_hash(whole.pop()[1], root)
+        whole.append((height, root))
+    if not whole:
         raise ValueError("a Merkle tree needs at least one leaf")
-    level = list(leaves)
-    while len(level) > 1:
-        pairs = zip(level[::2], level[1::2], strict=False)
-        above = [inner_hash(left, right) for left, right in pairs]
-        level = above + level[len(level) - len(level) % 2 :]
-    return Digest(level[0])
+    _, last = whole.pop()
+    while whole:
+        last = inner_hash(whole.pop()[1], last)
+    return Digest(last)
 
 
 def bytes_root(data: bytes) -> Digest:
     """Merkle root over `data` in 256-byte leaves; the last leaf may be shorter."""
-    leaves = [
-        leaf_hash(data[start : start + LEAF_BYTES]) for start in range(0, len(data), LEAF_BYTES)
-    ]
-    return merkle_root(leaves)
+    starts = range(0, len(data), LEAF_BYTES)
+    return merkle_root(leaf_hash(data[start : start + LEAF_BYTES]) for start in starts)
+
+
+def file_root(file: BinaryIO) -> Digest:
+    """`bytes_root` of what is left to read of a file, which is not held in memory.
+
+    Raises:
+        ValueError: nothing is left.
+    """
+    return merkle_root(map(leaf_hash, iter(partial(file.read, LEAF_BYTES), b"")))
 
 
 def tensor_digest(edge: EdgeType, data: bytes) -> Digest:

@@ -1,22 +1,28 @@
 """Attacks on disputes: on who challenges, on who defends, on what either is paid."""
 
 import boa
+import numpy as np
 
 from nesa.models.disputes.game import Cause, Ended, Side
 from nesa.models.disputes.moves import Pick
 from nesa.models.disputes.parties import Challenger
+from nesa.models.judging import Witness
 from nesa.protocol.consent import sign_consent
 from nesa.protocol.ids import Address
 from nesa.protocol.queries import QueryStatus
 from tests.contracts.disputes.disputed import (
     MODEL,
     after_the_defence,
+    answer,
+    ask,
     false_trace,
     rich,
     stakes,
 )
+from tests.contracts.disputes.equivocation import equivocation
 from tests.deployment import REQUEST_LIMITS
 from tests.market import pass_blocks
+from tests.models.disputes.parties import falsified, recomputed
 from tests.reports import keys_of, signer_address
 
 STAKE = REQUEST_LIMITS.seat_stake
@@ -47,6 +53,21 @@ def test_silent_prover_loses(world, challenger, wrong, lie):
     after_the_defence(case)
     assert case.conclude() == FALLEN
     assert stakes(wrong)[signer] == max(0, before[signer] - case.penalty - STAKE)
+
+
+def test_an_input_out_of_range_is_no_cover(world, court, challenger, client, truth):
+    """A liar's client sends an input out of its range, which no honest member answers and no judge
+    would take as an operand: what is claimed about it is wrong, whatever it is."""
+    given = truth.values[0].copy()
+    given.reshape(-1)[0] = -128
+    natural = recomputed(Witness(truth.table, {0: given}), 0)
+    true = int(natural.values[1].reshape(-1)[0])
+    for said in (natural, falsified(natural, 0, 0, true + 1, hide=False)):
+        said.keep(0, given.astype(np.int8).tobytes())
+    wrong = answer(world, court, ask(world, client, said), said)
+    case = wrong.challenge(challenger)
+    ended = case.defend(wrong.signers(0)[0], said).to_the_end(Challenger(natural, 0))
+    assert ended == Ended(Side.CHALLENGER, Cause.FACT)
 
 
 def test_a_false_friend_ruins_nobody_but_itself(court, challenger, right, truth):
@@ -136,3 +157,24 @@ def test_a_liar_cannot_forfeit_against_itself(world, court, wrong, lie):
     lost = STAKE * len(wrong.signers(0))
     assert supply - token.totalSupply() == lost // 2
     assert vault.rewards(accomplice) == lost // 2 - vault.rewards(wrong.query.requester)
+
+
+def test_a_conviction_is_not_had_for_nothing(world, court, challenger, wrong):
+    """A liar has an accomplice convict it of contradicting itself in a query while no stake is
+    there, best before the query is asked, so that it counts as punished when its lie falls: only
+    what was taken counts."""
+    vault, signer = world.lower.vault, wrong.signers(0)[0]
+    operator, evidence = wrong.operator(signer), equivocation(wrong.works[0], 0)
+    nobody = "0x" + "00" * 20
+    vault.slash(operator, vault.ledger(operator).stake, nobody, 0, sender=court.address)
+    accomplice = rich(world, "accomplice", court)
+    court.announce(court.claim_of(accomplice, evidence.digest), sender=accomplice)
+    pass_blocks(1)
+    assert court.show_equivocation(*evidence.arguments, sender=accomplice) == 0
+    assert not court.is_convicted(wrong.query.query_id, 0, signer)
+    world.lower.token.approve(vault, STAKE, sender=accomplice)
+    vault.deposit_for(operator, STAKE, sender=accomplice)
+    case = wrong.challenge(challenger)
+    after_the_defence(case)
+    assert case.conclude() == FALLEN
+    assert vault.ledger(operator).stake == 0

@@ -63,6 +63,23 @@ def test_the_client_is_whole_however_the_liars_were_convicted(
     assert earned > case.bond
 
 
+def test_the_client_is_whole_whichever_challenge_ends_first(
+    world, court, challenger, client, wrong, truth, lie
+):
+    """Liars have one accomplice convict each of them in its game and another one, whom nobody
+    answers, end first: no seat is left and that one earned nothing, so what the client is owed
+    comes out of the first one's bond."""
+    convicting, case = wrong.challenge(challenger), wrong.challenge(rich(world, "other", court))
+    for signer in wrong.signers(0):
+        ended = convicting.defend(signer, lie).to_the_end(Challenger(truth, 0))
+        assert ended == Ended(Side.CHALLENGER, Cause.FACT)
+    go_to(case.defence_ends + 1)
+    assert (case.conclude(), convicting.conclude()) == (FALLEN, FALLEN_ELSEWHERE)
+    returned = world.market.credit_of(client)[0] + world.lower.vault.rewards(client)
+    assert returned + court.credit_of(client) == wrong.query.fee
+    assert court.credit_of(challenger) == convicting.bond - court.credit_of(client)
+
+
 def test_disputed_pay_and_stake_do_not_leave(world, challenger, wrong):
     """Liars withdraw pay and stake while their answer is disputed: an open challenge freezes
     credits, exits and claims until it is over."""

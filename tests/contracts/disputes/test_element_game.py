@@ -22,13 +22,14 @@ from nesa.models.disputes.encoding import (
     encoded_move,
 )
 from nesa.models.disputes.game import Claimed, Ended, Opened, Side, State, step, to_move
-from nesa.models.disputes.moves import Contest, Convict, Move
+from nesa.models.disputes.moves import Contest, Convict, Defend, LeafProof, Move
 from nesa.models.disputes.parties import Challenger, Defender
 from nesa.models.disputes.traces import Charge
 from nesa.models.graph import Opcode, Parameter, ParameterKind, Table
 from nesa.models.judging import Witness
-from nesa.protocol.digests import edges_digest
+from nesa.protocol.digests import edges_digest, leaf_hash
 from nesa.protocol.edges import DType, EdgeType
+from nesa.protocol.openings import Tree
 from tests.contracts.disputes.disputed import TABLE, honest_witness
 from tests.judging import drawn_inputs, witness_of
 from tests.models.disputes.parties import Liar, falsified
@@ -219,6 +220,35 @@ def test_an_output_that_is_an_input_has_its_digest(game):
     other = [fields[OUTPUTS][0], bytes(32)]
     position = game.opened(replace(charge, out_digest=edges_digest(other)).as_abi())
     refuses(game, position, fields, put(OUTPUTS, other), "game: a value has two digests")
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [(0, "game: not of this shard"), (99, "game: behind this shard")],
+)
+def test_a_shard_that_names_values_of_others_cannot_be_defended(game, value, reason):
+    """Nobody takes a seat for a table whose leaf of a shard is wrong; the game trusts none."""
+    table = replace(TABLE, cuts=(2, 4))
+    witness = witness_of(table, drawn_inputs(table, np.random.default_rng(3)))
+    defender = Defender(witness, 1)
+    charge = defender.charge
+    assert 0 not in defender.shard.inputs
+    place = len(table.rows) + 1
+    defender.shard = replace(defender.shard, outputs=(value,))
+    leaves = list(table.leaves)
+    leaves[place] = leaf_hash(defender.shard.encoded(place))
+    witness.rows = Tree(leaves)
+    digests = [witness.digest(number) for number in defender.shard.inputs]
+    written = [witness.digest(defender.values[-1])]
+    proofs = (
+        LeafProof(table.shards[-1].encoded(place + 1), witness.rows.siblings([place + 1])),
+        LeafProof(defender.shard.encoded(place), witness.rows.siblings([place])),
+        LeafProof(table.encoded_row(2), witness.rows.siblings([2])),
+    )
+    sent = Defend(*proofs, tuple(digests), tuple(written), (), defender.tree.nodes(0, range(1)))
+    charge = replace(charge, operators_root=witness.rows.root, out_digest=edges_digest(written))
+    with pytest.raises(Revert, match=reason):
+        game.play(game.opened(charge.as_abi()), encoded_move(Opened(charge), sent))
 
 
 def test_a_leaf_behind_the_last_is_none(game, truth):

@@ -15,7 +15,7 @@ from nesa.protocol.edges import DType, EdgeType
 from nesa.protocol.errors import InvalidOpening
 from nesa.protocol.ids import Digest
 from tests.contracts.disputes.changes import changed_openings, expect_all_refused, witness_for
-from tests.judging import drawn_inputs, witness_of
+from tests.judging import NO_INTEGER, drawn_inputs, witness_of
 from tests.revm import NOBODY, Revert
 
 KINDS = (
@@ -79,10 +79,34 @@ def test_an_opened_element_must_be_in_range(judges):
     said = type(witness)(replace(table, inputs=(narrow,)), witness.values)
     said.keep(0, witness.encoded(0))
     opening = said.open_places(0, [0])
-    with pytest.raises(Revert, match="opening: out of range"):
+    with pytest.raises(Revert, match="judge: out of range"):
         judges.element.element(narrow.pack(), said.digest(0), 0, opening.as_abi())
     with pytest.raises(InvalidOpening):
         committed(narrow, said.digest(0), 0, opening)
+
+
+@pytest.mark.parametrize("stray", [0, 1])
+def test_an_operand_out_of_range_makes_no_integer(judges, stray):
+    edge = EdgeType(DType.INT8, (1, 2), -5, 5)
+    builder = TableBuilder([edge, edge])
+    total = builder.add_rescaled((0, 1), (64, 64), 1, EdgeType(DType.INT8, (1, 2), -6, 6))
+    table = builder.table([total])
+    said = witness_of(table, [bytes(2), bytes(2)])
+    said.keep(stray, bytes([0, 6]))
+    for element, found in ((0, 0), (1, NO_INTEGER)):
+        question, openings = said.question(0, element), said.openings(0, element, 0, 1)
+        assert judges.evaluate(question, 0, 1, openings) == found
+        assert evaluate(question, 0, 1, openings) == (None if found else 0)
+
+
+@pytest.mark.parametrize(("claimed", "place"), [(0, 2), (2, 0)])
+def test_no_place_is_best_among_values_out_of_range(judges, claimed, place):
+    builder = TableBuilder([EdgeType(DType.INT8, (1, 3), -5, 5)])
+    table = builder.table([builder.add(Opcode.ARG_MAX, [0], (3,))])
+    said = witness_of(table, [bytes(3)])
+    said.keep(0, bytes([6, 0, 0]))
+    assert judges.refutes(said, 0, 0, claimed, place)
+    assert not judges.refutes(said, 0, 0, 1, 2)
 
 
 def test_no_field_may_change_where_a_claim_is_refuted(judges):

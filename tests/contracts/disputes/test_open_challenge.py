@@ -187,3 +187,17 @@ def test_who_was_left_out_and_claimed_its_slot_signed_too(world, court, challeng
     partial.outcome = replace(partial.outcome, shards=tuple(shards))
     case = partial.challenge(challenger)
     assert list(case.challenge[5]) == partial.members(0)
+
+
+def test_who_was_left_out_and_claimed_nothing_signed_nothing(
+    world, court, challenger, client, truth
+):
+    """Its stake is no part of a challenge, and it cannot answer for the others."""
+    lie = lying_witness(truth)
+    partial = answer(world, court, ask(world, client, truth), lie, paid={0: (0, 1, 3)})
+    absent = partial.members(0)[2]
+    case = partial.challenge(challenger)
+    assert list(case.challenge[5]) == partial.signers(0)
+    with boa.reverts("court: not a signer"):
+        case.defend(absent, truth)
+    assert world.lower.vault.ledger(partial.operator(absent)).holds == 0

@@ -69,6 +69,21 @@ def test_nobody_is_convicted_twice(court, challenger, work, evidence):
             convict(court, challenger, one)
 
 
+def test_the_rest_is_taken_once_it_is_there(world, court, challenger, work, evidence):
+    """Who had less than a seat's stake at first loses the rest later, and no more than that."""
+    vault, operator = world.lower.vault, owner_of(world, work)
+    spare = vault.ledger(operator).stake - STAKE // 4
+    vault.slash(operator, spare, boa.eval("empty(address)"), 0, sender=court.address)
+    assert convict(court, challenger, evidence) == STAKE // 4
+    world.give(challenger, STAKE)
+    world.lower.token.approve(vault, STAKE, sender=challenger)
+    vault.deposit_for(operator, STAKE, sender=challenger)
+    assert convict(court, challenger, swapped(evidence)) == STAKE - STAKE // 4
+    third = Evidence(evidence.shard, evidence.first, statement(another(work, "third"), PLACE))
+    with boa.reverts("court: convicted before"):
+        convict(court, challenger, third)
+
+
 def test_each_of_two_members_is_convicted(world, court, challenger, work):
     for position in (0, 3):
         assert convict(court, challenger, equivocation(work, position)) == STAKE

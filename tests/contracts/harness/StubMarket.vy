@@ -38,6 +38,23 @@ def hold(
 
 
 @external
+def release(
+    query: IQueryMarket.Query,
+    outcome: IQueryMarket.Outcome,
+    shard: uint256,
+    payees: DynArray[uint256, 8],
+):
+    """
+    @notice Does nothing.
+    @param query Not read.
+    @param outcome Not read.
+    @param shard Not read.
+    @param payees Not read.
+    """
+    pass
+
+
+@external
 def overturn(
     query: IQueryMarket.Query, outcome: IQueryMarket.Outcome, shard: uint256
 ) -> uint256:

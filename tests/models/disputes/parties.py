@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import assert_never
 
+import numpy as np
+
 from nesa.models.disputes.game import (
     Claimed,
     Ended,
@@ -34,7 +36,7 @@ from nesa.models.disputes.moves import (
 )
 from nesa.models.disputes.parties import Challenger, Defender, Party
 from nesa.models.disputes.traces import Charge, Claim, NamedRow, Trace
-from nesa.models.graph import Opcode
+from nesa.models.graph import Integers, Opcode
 from nesa.models.judging import Witness
 from nesa.models.opcodes import operator
 from nesa.models.opcodes.operands import Fold
@@ -143,8 +145,10 @@ def _reply(
             return defender.reply(state)
 
 
-def falsified(witness: Witness, index: int, place: int, value: int, *, hide: bool) -> Witness:
-    """Who says `value` of one element of row `index`'s output, and computes on with it.
+def falsified(
+    witness: Witness, index: int, place: int, value: int, *, hide: bool, end: int | None = None
+) -> Witness:
+    """Who says `value` of one element of row `index`'s output, and computes on with it up to `end`.
 
     `hide` leaves all later values as they are, so that the outputs may be right.
     """
@@ -152,18 +156,21 @@ def falsified(witness: Witness, index: int, place: int, value: int, *, hide: boo
     written = table.output_of(index)
     tensor = witness.values[written].copy()
     tensor.reshape(-1)[place] = value
-    changed = Witness(table, {**witness.values, written: tensor})
-    return changed if hide else recomputed(changed, index + 1)
+    changed = witness.changed({written: tensor})
+    return changed if hide else recomputed(changed, index + 1, end)
 
 
-def recomputed(witness: Witness, first: int) -> Witness:
+def recomputed(witness: Witness, first: int, end: int | None = None) -> Witness:
     """Who computes honestly from row `first` on, whatever the values before it are."""
     table, values = witness.table, dict(witness.values)
-    for index in range(first, len(table.rows)):
-        row = table.rows[index]
+    others: dict[int, Integers] = {}
+    for index in range(first, len(table.rows) if end is None else end):
+        row, written = table.rows[index], table.output_of(index)
         operands = tuple(values[read] for read in row.inputs)
-        values[table.output_of(index)] = operator(row.opcode).reference(row, operands)
-    return Witness(table, values)
+        found = operator(row.opcode).reference(row, operands)
+        if not np.array_equal(found, values[written]):
+            values[written] = others[written] = found
+    return witness.changed(others)
 
 
 def winner(game: Game) -> Side:

@@ -100,7 +100,7 @@ class Defender(Party):
             case ValuesAsked(_, node):
                 return Show(_below(self.tree, node))
             case RowNamed(trace, node):
-                return self._show_row(trace.row_at(node.place))
+                return self.show_row(trace.row_at(node.place))
             case TensorAsked(_, row, node):
                 return Show(_below(self.witness.tree(self.value_of(row)), node))
             case LeafNamed(_, row, node):
@@ -116,6 +116,12 @@ class Defender(Party):
             self.witness.worth(row.leaf.index, claim.element, part.start, part.stop)
             for part in cuts(claim)
         )
+
+    def show_row(self, index: int) -> ShowRow:
+        """Row `index` with the top of its output's tree."""
+        table = self.witness.table
+        proof = LeafProof(table.encoded_row(index), self.witness.rows.siblings([index]))
+        return ShowRow(proof, _top(self.witness.tree(table.output_of(index))))
 
     def _defend(self) -> Defend:
         table = self.witness.table
@@ -135,11 +141,6 @@ class Defender(Party):
             _top(self.tree),
             self.blind,
         )
-
-    def _show_row(self, index: int) -> ShowRow:
-        table = self.witness.table
-        proof = LeafProof(table.encoded_row(index), self.witness.rows.siblings([index]))
-        return ShowRow(proof, _top(self.witness.tree(table.output_of(index))))
 
 
 class Challenger(Party):

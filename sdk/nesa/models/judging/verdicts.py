@@ -44,11 +44,16 @@ def extent_of(row: Row) -> tuple[Fold, int]:
             return Fold.WHOLE, 1
 
 
-def evaluate(question: Question, first: int, stop: int, openings: tuple[Opening, ...]) -> int:
+def evaluate(
+    question: Question, first: int, stop: int, openings: tuple[Opening, ...]
+) -> int | None:
     """What operands `first <= k < stop` make of an element, the element when they are all.
 
+    None when one of them is out of its range: nobody honest signs for such an input, so that every
+    claim about it is wrong.
+
     Raises:
-        InvalidOpening: the openings are not of these operands, or an operand is out of range.
+        InvalidOpening: the openings are not of these operands.
     """
     facts = row_of(question)
     if facts.row.opcode is Opcode.ARG_MAX:
@@ -60,12 +65,15 @@ def evaluate(question: Question, first: int, stop: int, openings: tuple[Opening,
     for (source, column), opening in zip(columns, openings, strict=True):
         chosen = values[0] if values else ()
         wanted = address(facts.row, source, column, chosen)
-        values.append(_read(question, facts, wanted, opening))
+        read = _read(question, facts, wanted, opening)
+        if read is None:
+            return None
+        values.append(read)
     return operator(facts.row.opcode).judge(facts.row, values)
 
 
 def is_refuted(question: Question, claimed: int, place: int, opening: Opening) -> bool:
-    """Whether the operand at `place` shows that a claimed ArgMax is wrong.
+    """Whether the operand at `place` shows that a claimed ArgMax is wrong, or one is out of range.
 
     Raises:
         InvalidOpening: no ArgMax, no such place, or not the two values.
@@ -80,7 +88,10 @@ def is_refuted(question: Question, claimed: int, place: int, opening: Opening) -
         raise InvalidOpening(f"place {place} is not another one below {size}")
     base = question.element * size
     wanted = Address(0, 0, (base + claimed, base + place))
-    held, found = _read(question, facts, wanted, opening)
+    read = _read(question, facts, wanted, opening)
+    if read is None:
+        return True
+    held, found = read
     return found > held or (found == held and place < claimed)
 
 
@@ -94,14 +105,17 @@ def element(edge: EdgeType, digest: bytes, place: int, opening: Opening) -> int:
         raise InvalidOpening(f"element {place} does not exist")
     _expect_no_path(opening)
     leaves = _tensor_leaves(edge, digest, opening)
-    (value,) = _decoded(leaves, edge.dtype.numpy, (place,), edge)
-    return value
+    read = _decoded(leaves, edge.dtype.numpy, (place,), edge)
+    if read is None:
+        raise InvalidOpening(f"element {place} is out of range")
+    return read[0]
 
 
 def _read(
     question: Question, facts: RowFacts, wanted: Address, opening: Opening
-) -> tuple[int, ...]:
-    """The operands at an address, from an opening that is bound to where it must lie."""
+) -> tuple[int, ...] | None:
+    """The operands at an address, from an opening that is bound to where it must lie; None when
+    one is out of range."""
     source = wanted.source
     if isinstance(source, ParameterKind):
         leaves = _constant_leaves(facts, source, wanted.channel, opening)
@@ -152,12 +166,12 @@ def _decoded(
     dtype: np.dtype[np.generic],
     places: tuple[int, ...],
     edge: EdgeType | None,
-) -> tuple[int, ...]:
-    """Integers at `places`, 0 for padding, each within the range of `edge`."""
+) -> tuple[int, ...] | None:
+    """Integers at `places`, 0 for padding; None when one is out of the range of `edge`."""
     found = tuple(0 if place < 0 else _integer(leaves, dtype, place) for place in places)
     for place, value in zip(places, found, strict=True):
         if place >= 0 and edge is not None and not edge.low <= value <= edge.high:
-            raise InvalidOpening(f"operand {place} is {value}, out of range")
+            return None
     return found
 
 

@@ -24,14 +24,15 @@ SINGLE_OPERANDS: Final = 24
 class Witness:
     """Somebody who ran a table and can open every value of it.
 
-    `values` are all values of a table, or of one shard, by their numbers. Trees are kept, so that a
-    second opening of a tensor costs little.
+    `values` are all values of a table, or of one shard, by their numbers. Digests and trees are
+    kept, so that a second opening of a tensor costs little.
     """
 
     def __init__(self, table: Table, values: Mapping[int, Integers]) -> None:
         self.table = table
         self.values = values
         self._bytes: dict[int, bytes] = {}
+        self._digests: dict[int, Digest] = {}
         self._trees: dict[int, Tree] = {}
         self._weights: dict[int, Tree] = {}
 
@@ -58,7 +59,10 @@ class Witness:
 
     def digest(self, value: int) -> Digest:
         """The tensor digest that this witness commits to."""
-        return tensor_digest(self.table.type_of(value), self.encoded(value))
+        if value not in self._digests:
+            edge = self.table.type_of(value)
+            self._digests[value] = tensor_digest(edge, self.encoded(value))
+        return self._digests[value]
 
     def encoded(self, value: int) -> bytes:
         """Canonical bytes of a value."""
@@ -68,7 +72,17 @@ class Witness:
 
     def keep(self, value: int, data: bytes) -> None:
         """Commits to these canonical bytes of a value, which may break its range."""
+        self._forget(value)
         self._bytes[value] = data
+
+    def changed(self, values: Mapping[int, Integers]) -> Witness:
+        """Somebody who has other values in the place of some."""
+        other = Witness(self.table, {**self.values, **values})
+        other._bytes, other._digests = dict(self._bytes), dict(self._digests)
+        other._trees, other._weights = dict(self._trees), dict(self._weights)
+        for value in values:
+            other._forget(value)
+        return other
 
     def tree(self, value: int) -> Tree:
         """The tree over the canonical bytes of a value."""
@@ -136,6 +150,10 @@ class Witness:
     def rows(self) -> Tree:
         """The tree of the table, whose root is that of the operators."""
         return Tree(self.table.leaves)
+
+    def _forget(self, value: int) -> None:
+        for kept in (self._bytes, self._digests, self._trees):
+            kept.pop(value, None)
 
     def _most(self, index: int) -> int:
         row = self.table.rows[index]

@@ -40,8 +40,8 @@ class Embedding:
         return EdgeType(DType.INT8, (*edge.shape, width), low, high)
 
     def reference(self, row: Row, tensors: tuple[Integers, ...]) -> Integers:
-        """See the head of the module."""
-        return row.parameter(ParameterKind.WEIGHTS)[tensors[0]]
+        """See the head of the module; only the rows that are looked up are widened."""
+        return row.held(ParameterKind.WEIGHTS)[tensors[0]].astype(np.int64)
 
     def lower_ort(
         self, row: Row, inputs: tuple[EdgeType, ...], names: Sequence[str], writer: NodeWriter
