@@ -45,8 +45,11 @@ def in_slots(
     """The signers of a report's set by slot, and its results with their slots as positions.
 
     Raises:
-        InvalidMessage: it pays somebody who has no slot.
+        InvalidMessage: it pays somebody who has no slot, or not in the order of the draw.
     """
+    positions = [result.position for result in part.results]
+    if positions != sorted(set(positions)):
+        raise InvalidMessage("the results are not in ascending places of the draw")
     seats, replicas = committees.shards[shard], committees.query.replicas
     absent = committees.absent_slots(shard)
     lineup = list(range(min(replicas, len(seats))))
