@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import boa
 
@@ -59,7 +59,7 @@ def measure_report(spares: int) -> int:
     report, sender = summoning.report(query), boa.env.generate_address("reporter")
     go_to(query.opened_at + query.rules.oracle_turn * query.rules.oracle_turns)
     given = (query.as_abi(), report_words([report]), TENSORS[1][-1])
-    send: Callable[[], Any] = lambda: world.market.fulfil(*given, sender=sender)  # noqa: E731
+    send = partial(world.market.fulfil, *given, sender=sender)
     return transaction_gas(world.market, sender, send)
 
 

@@ -11,16 +11,8 @@ from nesa.protocol.summons import sign_answer
 from tests.deployment import SUMMONS_RULES, next_epoch
 from tests.market import go_to
 from tests.reports import signer_address
-from tests.summoning import Summoning, deploy_summons
 
 BOND = SUMMONS_RULES.bond
-
-
-@pytest.fixture
-def summoning(world):
-    contract = deploy_summons(world)
-    world.lower.vault.set_summoner(contract, sender=world.setter)
-    return Summoning(world, contract)
 
 
 @pytest.fixture

@@ -32,7 +32,7 @@ class Observer:
 
     @contextlib.contextmanager
     def frozen(self, *operators: Operator) -> Iterator[None]:
-        """Operators that stand still, as a machine that swaps does; they may be killed meanwhile."""
+        """Operators that stand still, as when a machine swaps; they may be killed then."""
         for operator in operators:
             os.killpg(self.pid(operator), signal.SIGSTOP)
         try:
