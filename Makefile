@@ -50,6 +50,7 @@ bench-models: setup-train ## measure integer MiniLM: against the float model, th
 bench-disputes: setup ## measure the gas of judging single elements, and of whole games
 	@.venv/bin/python -m benchmarks.disputes $(ARGS)
 	@.venv/bin/python -m benchmarks.games $(ARGS)
+	@.venv/bin/python -m benchmarks.court $(ARGS)
 
 mutation: setup ## take safety rules out of the contracts, see whether a test notices; hours
 	@.venv/bin/python -m tests.mutation $(ARGS)

@@ -157,7 +157,7 @@ class Dispute:
 
 _CHALLENGE: Final = (
     "(uint256,address,uint256,address,(bytes32,uint256,uint256,bytes32,bytes32),address[],"
-    "uint256,uint256,uint256,uint256,uint256)"
+    "uint256,uint256,uint256,uint256,uint256,address)"
 )
 
 

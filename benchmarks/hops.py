@@ -36,7 +36,6 @@ from nesa.protocol.commitments import (
     attestation_hash,
     commitment,
     set_digest,
-    sign_digest,
 )
 from nesa.protocol.digests import boundary_digest
 from nesa.protocol.edges import DType, EdgeType
@@ -54,6 +53,7 @@ from nesa.protocol.ids import (
 )
 from nesa.protocol.parameters import QueryParameters
 from nesa.protocol.queries import Assurance, Privacy, Query, SignedResult
+from nesa.protocol.signatures import sign_digest
 from nesa.protocol.versions import ShardFacts
 from nesa_miner.at_rest import AtRest
 from nesa_miner.daemon import LIMITS, Inbox

@@ -20,7 +20,6 @@ from nesa.protocol.commitments import (
     attestation_hash,
     commitment,
     set_digest,
-    sign_digest,
 )
 from nesa.protocol.consent import consent_hash, sign_consent
 from nesa.protocol.digests import blinded_digest, boundary_digest, bytes_root, tensor_digest
@@ -39,6 +38,7 @@ from nesa.protocol.queries import (
     report_words,
     terms_hash,
 )
+from nesa.protocol.signatures import sign_digest
 from nesa.protocol.versions import ShardFacts, version_id, version_root
 
 PATH: Final = Path(__file__).parents[1] / "docs" / "test-vectors.json"

@@ -15,10 +15,12 @@ from nesa.protocol.commitments import (
     attestation_hash,
     commitment,
     set_digest,
-    sign_digest,
 )
 from nesa.protocol.ids import ZERO_DIGEST, Address, Digest, QueryId
+from nesa.protocol.messages import Reveal
 from nesa.protocol.queries import Query, ShardReport, SignedResult
+from nesa.protocol.signatures import sign_digest
+from nesa.protocol.statements import Statement
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +114,15 @@ def shard_works(
             )
         )
     return works
+
+
+def statement_of(work: Work, position: int, commitments: Sequence[Digest]) -> Statement:
+    """What the member at `position` opened and signed in the set of these commitments."""
+    said = work.result(position, commitments)
+    digest = set_digest(work.context, work.round, commitments)
+    digests = (work.in_digest, work.out_digest, work.payload_hash, digest)
+    reveal = Reveal(work.context, work.round, position, said.salt, *digests, said.r, said.vs)
+    return Statement(signer_address(work.members[position]), reveal, tuple(commitments))
 
 
 def changed(work: Work, **context: Any) -> Work:

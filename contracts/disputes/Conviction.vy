@@ -4,7 +4,7 @@
 """
 @title Conviction
 @license AGPL-3.0-only
-@notice Asks the judges about a claim; see `IConviction`.
+@notice Asks the judges about a claim, and reads statements; see `IConviction`.
 @dev No state and no owner. The judges see the version's root and the defender's own digests, so
      that neither side brings operands of its own.
 @custom:invariant 1. A right claim is convicted by nobody, a wrong one by whoever has the operands:
@@ -12,14 +12,17 @@
 @custom:kill No switch. It is replaced with the court that asks it.
 """
 from ..interfaces import IConviction
+from ..interfaces import IDisputeCourt
 from ..interfaces import IElementGame
 from ..interfaces import IElementJudge
 from ..interfaces import IJudge
 
 implements: IConviction
 
+from ..lib import attestation
 from ..lib import element_claims
 from ..lib import operator_row
+from ..lib import signature
 
 FOLD_JUDGE: immutable(IJudge)
 ELEMENT_JUDGE: immutable(IJudge)
@@ -74,6 +77,34 @@ def convicts(position: Bytes[2304], accusation: Bytes[40960]) -> bool:
 
 
 # === Internals ===
+
+
+@external
+@view
+def author(
+    market: address, shard: IDisputeCourt.Shard, statement: IDisputeCourt.Statement
+) -> address:
+    """
+    @notice Who signed a statement; see `IConviction`.
+    """
+    assert statement.position < len(statement.commitments), "court: no such place"
+    work: attestation.Work = attestation.Work(
+        market=market,
+        query_id=shard.query_id,
+        attempt=shard.attempt,
+        seed=shard.seed,
+        shard=shard.shard,
+        round=statement.round,
+        in_digest=shard.in_digest,
+        out_digest=statement.out_digest,
+    )
+    set_digest: bytes32 = attestation.set_digest(work, statement.commitments)
+    attested: bytes32 = attestation.attestation_hash(work, statement.payload_hash, set_digest)
+    signer: address = signature.signer_of(attested, statement.r, statement.vs)
+    assert signer != empty(address), "court: no signature"
+    opened: bytes32 = attestation.commitment(work, signer, statement.salt)
+    assert opened == statement.commitments[statement.position], "court: not committed"
+    return signer
 
 
 @internal

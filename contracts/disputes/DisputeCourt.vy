@@ -12,6 +12,8 @@
      A challenge is kept as the hash of what was announced, a game as the hash of its position; what
      follows from a move is for `ElementGame` to say, what is wrong for `Conviction`. A defender
      answers with its stake, so it needs no money to defend.
+     A suit is a challenge of one member's statement instead of a committee's output: the same games
+     and the same bond, but no query is held, since there is no answer to hold.
 @custom:invariant 1. Two statements convict only when both open a commitment to the same input under
        the same seed:
     tests/contracts/disputes/test_show_equivocation.py::test_a_changed_field_convicts_nobody
@@ -25,6 +27,8 @@
     tests/adversary/disputes/test_challenges.py::test_a_false_friend_ruins_nobody_but_itself
     6. Every hold of the court ends with the challenge that began it:
     tests/invariants/test_dispute_court.py::DisputeCourtMachine.holds_are_those_of_open_challenges
+    7. What was signed in another history of the chain convicts nobody:
+    tests/adversary/disputes/test_split_committees.py::test_a_statement_of_another_history_convicts_nobody
 @custom:kill No switch. Nothing pauses a slash.
 """
 from ethereum.ercs import IERC20
@@ -44,28 +48,29 @@ implements: IDisputeCourt
 from ..lib import attestation
 from ..lib import parameter_words
 from ..lib import query_terms
-from ..lib import signature
 from ..lib import tensor_digest
 from ..lib import tenure
 from ..lib import version_identity
 
-# How a challenge stands: games that are open, the first signer who won one, whether it is over, and
-# what games that were lost by a fact have earned the challenger.
+# How a challenge stands: the first signer who won a game, what games that were lost by a fact have
+# earned the challenger (64 bits), games that are open (8 bits), whether it is over.
 struct Standing:
-    open_games: uint256
     winner: address
-    is_over: bool
     earned: uint256
+    open_games: uint256
+    is_over: bool
 
-# The hash of a position, zero once the game has ended; until when the next move has to come, and
-# whose it is.
+# Where a game stands: the highest 208 bits of the hash of its position, zero once it has ended;
+# until when the next move has to come (40 bits), and whose it is. Whoever looks for two positions
+# of one hash has 2**104 steps to go, as in the market's words.
 struct Game:
-    position: bytes32
+    position: uint256
     deadline: uint256
     is_defenders: bool
 
-# Challenges of one shard of a query: how many are open, what became of its output, and what no
-# seat was left to repay the requester.
+# What became of one output, or of one member's statements: how many challenges are open, whether
+# one of them has brought it down, whether a fault was shown, and what no seat was left to repay the
+# requester (64 bits).
 struct Dispute:
     open_challenges: uint256
     has_fallen: bool
@@ -77,6 +82,11 @@ CLAIM_DOMAIN: constant(bytes32) = keccak256("nesa.claim.v1")
 CHALLENGE_DOMAIN: constant(bytes32) = keccak256("nesa.challenge.v1")
 BPS: constant(uint256) = 10_000
 MAX_SIGNERS: constant(uint256) = 8
+
+HEAD: constant(uint256) = (2**208 - 1) << 48
+MASK_40: constant(uint256) = 2**40 - 1
+MASK_64: constant(uint256) = 2**64 - 1
+MASK_160: constant(uint256) = 2**160 - 1
 
 TOKEN: immutable(IERC20)
 PARAMETERS: immutable(IProtocolParameters)
@@ -96,9 +106,13 @@ _announced_at: HashMap[bytes32, uint256]
 _lost: HashMap[uint256, HashMap[uint256, HashMap[address, uint256]]]
 _last_challenge_id: uint256
 _challenges: HashMap[uint256, bytes32]
-_standings: HashMap[uint256, Standing]
-_games: HashMap[uint256, HashMap[address, Game]]
-_disputes: HashMap[uint256, HashMap[uint256, Dispute]]
+# One word each, see the structs above: winner (160 bits, lowest) | earned (64) | open games (8) |
+# is over (1); deadline (40 bits, lowest) | is defender's (1) | position (208, highest).
+_standings: HashMap[uint256, uint256]
+_games: HashMap[uint256, HashMap[address, uint256]]
+# By query, shard, and the member that is sued, nobody for outputs: has fallen (1 bit, lowest) | is
+# fault shown (1) | open challenges (40) | owed (64, from bit 64).
+_disputes: HashMap[uint256, HashMap[uint256, HashMap[address, uint256]]]
 
 
 @deploy
@@ -157,17 +171,14 @@ def show_equivocation(
     """
     self._check_announced(keccak256(abi_encode(shard, first, second)))
     assert first.out_digest != second.out_digest, "court: one output"
-    signer: address = self._signer_of(shard, first)
-    assert signer == self._signer_of(shard, second), "court: two signers"
-    operator: address = staticcall VAULT.operator_of(signer)
-    assert operator != empty(address), "court: no operator"
+    signer: address = self._author(shard, first)
+    assert signer == self._author(shard, second), "court: two signers"
+    operator: address = self._operator(signer)
     # The query may be one to come, and the operator without stake: only what was taken counts.
-    lost: uint256 = self._lost[shard.query_id][shard.shard][signer]
-    stake: uint256 = self._limits().seat_stake
-    assert lost < stake, "court: convicted before"
+    due: uint256 = self._due(shard, signer, self._limits().seat_stake)
 
-    taken: uint256 = extcall VAULT.slash(operator, stake - lost, msg.sender, stake - lost)
-    self._lost[shard.query_id][shard.shard][signer] = lost + taken
+    taken: uint256 = extcall VAULT.slash(operator, due, msg.sender, due)
+    self._lost[shard.query_id][shard.shard][signer] += taken
 
     log IDisputeCourt.EquivocationShown(
         operator=operator,
@@ -194,18 +205,11 @@ def open_challenge(
     """
     @notice Claims that a shard's output is wrong; see `IDisputeCourt`.
     """
-    challenge: IDisputeCourt.Challenge = self._challenge(
+    challenge: IDisputeCourt.Challenge = self._of_output(
         query, outcome, shard, members, version, view
     )
-    limits: IProtocolParameters.RequestLimits = self._limits()
-    challenge.bond = limits.seat_stake * limits.challenger_bond_bps // BPS
-    self.bonds_owed += challenge.bond
-    self._open(challenge, query, outcome)
-
-    paid: bool = extcall TOKEN.transferFrom(
-        msg.sender, self, challenge.bond, default_return_value=True
-    )
-    assert paid, "court: no bond"
+    self._open_on_output(challenge, query, outcome)
+    self._pull_bond(challenge.bond)
     return challenge.challenge_id
 
 
@@ -223,13 +227,56 @@ def show_fault(
     """
     @notice Opens a challenge by a proof of another output; see `IDisputeCourt`.
     """
-    challenge: IDisputeCourt.Challenge = self._challenge(
+    challenge: IDisputeCourt.Challenge = self._of_output(
         query, outcome, shard, members, version, empty(IDisputeCourt.View)
     )
-    assert not self._disputes[query.query_id][shard].is_fault_shown, "court: fault shown before"
-    self._disputes[query.query_id][shard].is_fault_shown = True
+    challenge.bond = 0
+    dispute: Dispute = self._dispute(query.query_id, shard, empty(address))
+    assert not dispute.is_fault_shown, "court: fault shown before"
+    dispute.is_fault_shown = True
+    self._store_dispute(query.query_id, shard, empty(address), dispute)
     self._check_fault(query.version_id, challenge.charge, input, output, proof)
-    self._open(challenge, query, outcome)
+    self._open_on_output(challenge, query, outcome)
+    return challenge.challenge_id
+
+
+@external
+def sue(
+    query: IQueryMarket.Query,
+    version: IDisputeCourt.Version,
+    shard: IDisputeCourt.Shard,
+    statement: IDisputeCourt.Statement,
+    view: IDisputeCourt.View,
+    seed_block: uint256,
+) -> uint256:
+    """
+    @notice Claims that what a member signed is wrong; see `IDisputeCourt`.
+    """
+    assert shard.query_id == query.query_id, "court: of another query"
+    assert staticcall MARKET.verify_terms(query), "court: not an unanswered query"
+    window: uint256 = parameter_words.dispute_window(query.parameters)
+    closes_at: uint256 = query.answer_deadline + window
+    assert block.timestamp <= closes_at, "court: too late to sue"
+    self._check_announced(keccak256(abi_encode(shard, statement)))
+    # A query number means one model in one history of the chain. The hash of a block names its
+    # history, and honest members take no other seed than that of the block behind the request.
+    seed: bytes32 = staticcall MARKET.seed_of(seed_block)
+    assert shard.seed == seed, "court: seed of another history"
+    signer: address = self._author(shard, statement)
+    operator: address = self._operator(signer)
+
+    challenge: IDisputeCourt.Challenge = self._challenge(
+        query,
+        version,
+        shard.shard,
+        self._plain(query, shard.in_digest, view),
+        statement.out_digest,
+        [signer],
+        signer,
+    )
+    self._due(shard, signer, challenge.seat_stake)
+    self._open(challenge, [operator])
+    self._pull_bond(challenge.bond)
     return challenge.challenge_id
 
 
@@ -244,10 +291,12 @@ def defend(
     assert signer in challenge.signers, "court: not a signer"
     self._check_defender(signer)
     assert block.timestamp <= challenge.defence_ends, "court: defence is over"
-    game: Game = self._games[challenge.challenge_id][signer]
+    game: Game = self._game(challenge.challenge_id, signer)
     assert game.deadline == 0, "court: defends already"
 
-    self._standings[challenge.challenge_id].open_games += 1
+    stands: Standing = self._standing(challenge.challenge_id)
+    stands.open_games += 1
+    self._store_standing(challenge.challenge_id, stands)
     opened: Bytes[2304] = staticcall GAME.opened(challenge.charge)
     self._advance(challenge, signer, opened, move)
 
@@ -263,8 +312,7 @@ def play(
     @notice Makes a move; see `IDisputeCourt`.
     """
     self._check_undecided(challenge)
-    self._check_timely(challenge.challenge_id, signer, position)
-    if self._games[challenge.challenge_id][signer].is_defenders:
+    if self._timely(challenge.challenge_id, signer, position).is_defenders:
         self._check_defender(signer)
     else:
         self._check_challenger(challenge)
@@ -283,15 +331,14 @@ def convict(
     """
     self._check_undecided(challenge)
     self._check_challenger(challenge)
-    self._check_timely(challenge.challenge_id, signer, position)
+    self._timely(challenge.challenge_id, signer, position)
     is_wrong: bool = staticcall CONVICTION.convicts(position, accusation)
     assert is_wrong, "court: nothing is wrong"
 
-    self._end_game(challenge.challenge_id, signer, IDisputeCourt.GameResult.LOST_BY_FACT)
     repaid: uint256 = 0
     rewarded: uint256 = 0
     repaid, rewarded = self._slash_seat(challenge, signer, 0)
-    self._standings[challenge.challenge_id].earned += rewarded
+    self._end_game(challenge, signer, IDisputeCourt.GameResult.LOST_BY_FACT, rewarded)
 
 
 @external
@@ -300,17 +347,16 @@ def expire(challenge: IDisputeCourt.Challenge, signer: address):
     @notice Ends a game by time; see `IDisputeCourt`.
     """
     self._check_undecided(challenge)
-    game: Game = self._games[challenge.challenge_id][signer]
-    assert game.position != empty(bytes32), "court: no open game"
+    game: Game = self._game(challenge.challenge_id, signer)
+    assert game.position != 0, "court: no open game"
     assert block.timestamp > game.deadline, "court: there is time left"
 
     if game.is_defenders:
-        self._end_game(challenge.challenge_id, signer, IDisputeCourt.GameResult.LOST_BY_TIME)
+        self._end_game(challenge, signer, IDisputeCourt.GameResult.LOST_BY_TIME, 0)
         operator: address = staticcall VAULT.operator_of(signer)
         extcall VAULT.slash(operator, challenge.penalty, challenge.challenger, challenge.penalty)
     else:
-        self._standings[challenge.challenge_id].winner = signer
-        self._end_game(challenge.challenge_id, signer, IDisputeCourt.GameResult.WON)
+        self._end_game(challenge, signer, IDisputeCourt.GameResult.WON, 0)
 
 
 @external
@@ -323,25 +369,31 @@ def conclude(
     @notice Ends a challenge that is decided; see `IDisputeCourt`.
     """
     self._check_open(challenge)
-    assert query.query_id == challenge.query_id, "court: another query"
     shard: uint256 = challenge.charge.shard
-    dispute: Dispute = self._disputes[query.query_id][shard]
+    dispute: Dispute = self._dispute(challenge.query_id, shard, challenge.accused)
     ending: IDisputeCourt.Ending = self._ending(challenge, dispute.has_fallen)
     dispute.open_challenges -= 1
     dispute.has_fallen = dispute.has_fallen or ending == IDisputeCourt.Ending.FALLEN
-    self._standings[challenge.challenge_id].is_over = True
+    stands: Standing = self._standing(challenge.challenge_id)
+    stands.is_over = True
+    self._store_standing(challenge.challenge_id, stands)
 
+    operators: DynArray[address, MAX_SIGNERS] = self._operators(challenge.signers)
+    kept: uint256 = 0
+    if challenge.accused == empty(address):
+        assert query.query_id == challenge.query_id, "court: another query"
+        if ending == IDisputeCourt.Ending.FALLEN:
+            kept = extcall MARKET.overturn(query, outcome, shard)
+        elif dispute.open_challenges == 0 and not dispute.has_fallen:
+            extcall MARKET.release(query, outcome, shard, self._payees(operators))
     if ending == IDisputeCourt.Ending.FALLEN:
-        kept: uint256 = extcall MARKET.overturn(query, outcome, shard)
         dispute.owed = self._slash_all(challenge, kept)
-    elif dispute.open_challenges == 0 and not dispute.has_fallen:
-        extcall MARKET.release(query, outcome, shard, self._payees(challenge.signers))
-    for signer: address in challenge.signers:
-        extcall VAULT.release_hold(staticcall VAULT.operator_of(signer))
+    for operator: address in operators:
+        extcall VAULT.release_hold(operator)
     dispute.owed -= self._settle_bond(challenge, ending, dispute.owed)
-    self._disputes[query.query_id][shard] = dispute
+    self._store_dispute(challenge.query_id, shard, challenge.accused, dispute)
     log IDisputeCourt.ChallengeEnded(
-        challenge_id=challenge.challenge_id, query_id=query.query_id, ending=ending
+        challenge_id=challenge.challenge_id, query_id=challenge.query_id, ending=ending
     )
     return ending
 
@@ -408,7 +460,7 @@ def has_fallen(query_id: uint256, shard: uint256) -> bool:
     """
     @notice Whether an output has fallen; see `IDisputeCourt`.
     """
-    return self._disputes[query_id][shard].has_fallen
+    return self._dispute(query_id, shard, empty(address)).has_fallen
 
 
 @external
@@ -417,18 +469,19 @@ def standing(challenge_id: uint256) -> (uint256, address, bool):
     """
     @notice How a challenge stands; see `IDisputeCourt`.
     """
-    stands: Standing = self._standings[challenge_id]
+    stands: Standing = self._standing(challenge_id)
     return stands.open_games, stands.winner, stands.is_over
 
 
 @external
 @view
-def game(challenge_id: uint256, signer: address) -> (bytes32, uint256, bool):
+def game(challenge_id: uint256, signer: address) -> (bytes26, uint256, bool):
     """
     @notice Where a game stands; see `IDisputeCourt`.
     """
-    game: Game = self._games[challenge_id][signer]
-    return game.position, game.deadline, game.is_defenders
+    game: Game = self._game(challenge_id, signer)
+    position: bytes32 = convert(game.position, bytes32)
+    return convert(position, bytes26), game.deadline, game.is_defenders
 
 
 # === Evidence ===
@@ -453,28 +506,27 @@ def _check_announced(evidence: bytes32):
 
 @internal
 @view
-def _signer_of(
+def _author(
     shard: IDisputeCourt.Shard, statement: IDisputeCourt.Statement
 ) -> address:
-    # Who signed the statement, provided that its commitment in the set is to this work.
-    assert statement.position < len(statement.commitments), "court: no such place"
-    work: attestation.Work = attestation.Work(
-        market=MARKET.address,
-        query_id=shard.query_id,
-        attempt=shard.attempt,
-        seed=shard.seed,
-        shard=shard.shard,
-        round=statement.round,
-        in_digest=shard.in_digest,
-        out_digest=statement.out_digest,
-    )
-    set_digest: bytes32 = attestation.set_digest(work, statement.commitments)
-    attested: bytes32 = attestation.attestation_hash(work, statement.payload_hash, set_digest)
-    signer: address = signature.signer_of(attested, statement.r, statement.vs)
-    assert signer != empty(address), "court: no signature"
-    opened: bytes32 = attestation.commitment(work, signer, statement.salt)
-    assert opened == statement.commitments[statement.position], "court: not committed"
-    return signer
+    return staticcall CONVICTION.author(MARKET.address, shard, statement)
+
+
+@internal
+@view
+def _operator(signer: address) -> address:
+    operator: address = staticcall VAULT.operator_of(signer)
+    assert operator != empty(address), "court: no operator"
+    return operator
+
+
+@internal
+@view
+def _due(shard: IDisputeCourt.Shard, signer: address, stake: uint256) -> uint256:
+    # What is left of a seat's stake that a signer answers with for a shard of a query.
+    lost: uint256 = self._lost[shard.query_id][shard.shard][signer]
+    assert lost < stake, "court: convicted before"
+    return stake - lost
 
 
 @internal
@@ -497,7 +549,7 @@ def _limits() -> IProtocolParameters.RequestLimits:
 
 @internal
 @view
-def _challenge(
+def _of_output(
     query: IQueryMarket.Query,
     outcome: IQueryMarket.Outcome,
     shard: uint256,
@@ -505,22 +557,39 @@ def _challenge(
     version: IDisputeCourt.Version,
     view: IDisputeCourt.View,
 ) -> IDisputeCourt.Challenge:
-    # What the caller challenges, but for a bond.
+    # What the caller says of an answered query.
     assert staticcall MARKET.verify_outcome(query, outcome), "court: another outcome"
     assert shard < query.shards, "court: no such shard"
     settled: IQueryMarket.ShardOutcome = outcome.shards[shard]
     self._check_announced(self._challenge_evidence(query.query_id, shard, settled.out_digest))
-    self._check_not_fallen(query.query_id, shard)
-    self._check_version(query.version_id, version)
-
     in_digest: bytes32 = query.input_digest
     if shard != 0:
         in_digest = outcome.shards[shard - 1].out_digest
-    if query.privacy == IQueryMarket.Privacy.SEALED:
-        # Only who holds the content key can tell: the client, its committee, whom it lets see.
-        shown: bytes32 = tensor_digest.blinded(view.in_digest, view.blind)
-        assert shown == in_digest, "court: no view of the query"
-        in_digest = view.in_digest
+    challenge: IDisputeCourt.Challenge = self._challenge(
+        query,
+        version,
+        shard,
+        self._plain(query, in_digest, view),
+        settled.out_digest,
+        self._signers(members, settled),
+        empty(address),
+    )
+    self._check_not_fallen(query.query_id, shard, empty(address))
+    return challenge
+
+
+@internal
+@view
+def _challenge(
+    query: IQueryMarket.Query,
+    version: IDisputeCourt.Version,
+    shard: uint256,
+    in_digest: bytes32,
+    out_digest: bytes32,
+    signers: DynArray[address, MAX_SIGNERS],
+    accused: address,
+) -> IDisputeCourt.Challenge:
+    self._check_version(query.version_id, version)
     rules: IProtocolParameters.QueryParameters = query_terms.rules(query)
     limits: IProtocolParameters.RequestLimits = self._limits()
     return IDisputeCourt.Challenge(
@@ -533,15 +602,30 @@ def _challenge(
             shard=shard,
             shards=query.shards,
             in_digest=in_digest,
-            out_digest=settled.out_digest,
+            out_digest=out_digest,
         ),
-        signers=self._signers(members, settled),
+        signers=signers,
         seat_stake=limits.seat_stake,
-        bond=0,
+        bond=limits.seat_stake * limits.challenger_bond_bps // BPS,
         penalty=limits.seat_stake * limits.defence_penalty_bps // BPS,
         defence_ends=block.timestamp + rules.defence_window,
         move_window=rules.move_window,
+        accused=accused,
     )
+
+
+@internal
+@view
+def _plain(
+    query: IQueryMarket.Query, in_digest: bytes32, view: IDisputeCourt.View
+) -> bytes32:
+    # Only who holds the content key of a sealed query can tell: the client, its committee, whom it
+    # lets see.
+    if query.privacy == IQueryMarket.Privacy.OPEN:
+        return in_digest
+    shown: bytes32 = tensor_digest.blinded(view.in_digest, view.blind)
+    assert shown == in_digest, "court: no view of the query"
+    return view.in_digest
 
 
 @internal
@@ -592,39 +676,138 @@ def _check_fault(
 
 
 @internal
-def _open(
+def _open_on_output(
     challenge: IDisputeCourt.Challenge,
     query: IQueryMarket.Query,
     outcome: IQueryMarket.Outcome,
 ):
-    # Keeps a challenge; the first one of a shard stops the query.
+    # The first challenge of a shard stops the query.
+    operators: DynArray[address, MAX_SIGNERS] = self._operators(challenge.signers)
+    others: uint256 = self._open(challenge, operators)
+    if others == 0:
+        extcall MARKET.hold(query, outcome, challenge.charge.shard, self._payees(operators))
+
+
+@internal
+def _open(
+    challenge: IDisputeCourt.Challenge, operators: DynArray[address, MAX_SIGNERS]
+) -> uint256:
+    # Keeps a challenge. Returns how many others are open.
+    query_id: uint256 = challenge.query_id
     shard: uint256 = challenge.charge.shard
-    others: uint256 = self._disputes[query.query_id][shard].open_challenges
-    self._disputes[query.query_id][shard].open_challenges = others + 1
+    dispute: Dispute = self._dispute(query_id, shard, challenge.accused)
+    dispute.open_challenges += 1
+    self._store_dispute(query_id, shard, challenge.accused, dispute)
     self._last_challenge_id = challenge.challenge_id
     self._challenges[challenge.challenge_id] = self._challenge_hash(challenge)
     log IDisputeCourt.ChallengeOpened(
         challenge_id=challenge.challenge_id,
         challenger=msg.sender,
-        query_id=query.query_id,
+        query_id=challenge.query_id,
         challenge=challenge,
     )
+    for operator: address in operators:
+        extcall VAULT.hold(operator)
+    return dispute.open_challenges - 1
 
-    if others == 0:
-        extcall MARKET.hold(query, outcome, shard, self._payees(challenge.signers))
-    for signer: address in challenge.signers:
-        extcall VAULT.hold(staticcall VAULT.operator_of(signer))
+
+@internal
+def _pull_bond(bond: uint256):
+    self.bonds_owed += bond
+    paid: bool = extcall TOKEN.transferFrom(msg.sender, self, bond, default_return_value=True)
+    assert paid, "court: no bond"
 
 
 @internal
 @view
-def _payees(signers: DynArray[address, MAX_SIGNERS]) -> DynArray[uint256, MAX_SIGNERS]:
-    # Whom the market credited for these signers' work.
-    payees: DynArray[uint256, MAX_SIGNERS] = []
+def _operators(
+    signers: DynArray[address, MAX_SIGNERS]
+) -> DynArray[address, MAX_SIGNERS]:
+    operators: DynArray[address, MAX_SIGNERS] = []
     for signer: address in signers:
-        operator: address = staticcall VAULT.operator_of(signer)
+        operators.append(staticcall VAULT.operator_of(signer))
+    return operators
+
+
+@internal
+@view
+def _payees(
+    operators: DynArray[address, MAX_SIGNERS]
+) -> DynArray[uint256, MAX_SIGNERS]:
+    # Whom the market credited for these operators' work.
+    payees: DynArray[uint256, MAX_SIGNERS] = []
+    for operator: address in operators:
         payees.append(tenure.payee_of(staticcall VAULT.operator_number(operator)))
     return payees
+
+
+# === Words ===
+
+
+@internal
+@view
+def _standing(challenge_id: uint256) -> Standing:
+    word: uint256 = self._standings[challenge_id]
+    return Standing(
+        winner=convert(word & MASK_160, address),
+        earned=(word >> 160) & MASK_64,
+        open_games=(word >> 224) & 255,
+        is_over=(word >> 232) != 0,
+    )
+
+
+@internal
+def _store_standing(challenge_id: uint256, stands: Standing):
+    self._standings[challenge_id] = (
+        convert(stands.winner, uint256)
+        | (stands.earned << 160)
+        | (stands.open_games << 224)
+        | (convert(stands.is_over, uint256) << 232)
+    )
+
+
+@internal
+@view
+def _game(challenge_id: uint256, signer: address) -> Game:
+    word: uint256 = self._games[challenge_id][signer]
+    return Game(
+        position=word & HEAD, deadline=word & MASK_40, is_defenders=(word >> 40) & 1 == 1
+    )
+
+
+@internal
+def _store_game(challenge_id: uint256, signer: address, game: Game):
+    self._games[challenge_id][signer] = (
+        game.position | (convert(game.is_defenders, uint256) << 40) | game.deadline
+    )
+
+
+@internal
+@pure
+def _head(position: Bytes[2304]) -> uint256:
+    return convert(keccak256(position), uint256) & HEAD
+
+
+@internal
+@view
+def _dispute(query_id: uint256, shard: uint256, accused: address) -> Dispute:
+    word: uint256 = self._disputes[query_id][shard][accused]
+    return Dispute(
+        open_challenges=(word >> 2) & MASK_40,
+        has_fallen=word & 1 == 1,
+        is_fault_shown=word & 2 == 2,
+        owed=word >> 64,
+    )
+
+
+@internal
+def _store_dispute(query_id: uint256, shard: uint256, accused: address, dispute: Dispute):
+    self._disputes[query_id][shard][accused] = (
+        convert(dispute.has_fallen, uint256)
+        | (convert(dispute.is_fault_shown, uint256) << 1)
+        | (dispute.open_challenges << 2)
+        | (dispute.owed << 64)
+    )
 
 
 # === Games ===
@@ -638,26 +821,27 @@ def _challenge_hash(challenge: IDisputeCourt.Challenge) -> bytes32:
 
 @internal
 @view
-def _check_open(challenge: IDisputeCourt.Challenge):
+def _check_open(challenge: IDisputeCourt.Challenge) -> Standing:
     kept: bytes32 = self._challenges[challenge.challenge_id]
     assert kept == self._challenge_hash(challenge), "court: another challenge"
-    assert not self._standings[challenge.challenge_id].is_over, "court: challenge is over"
+    stands: Standing = self._standing(challenge.challenge_id)
+    assert not stands.is_over, "court: challenge is over"
+    return stands
 
 
 @internal
 @view
 def _check_undecided(challenge: IDisputeCourt.Challenge):
     # Nobody loses by a game whose outcome changes nothing any more.
-    self._check_open(challenge)
-    winner: address = self._standings[challenge.challenge_id].winner
-    assert winner == empty(address), "court: digest is defended"
-    self._check_not_fallen(challenge.query_id, challenge.charge.shard)
+    stands: Standing = self._check_open(challenge)
+    assert stands.winner == empty(address), "court: digest is defended"
+    self._check_not_fallen(challenge.query_id, challenge.charge.shard, challenge.accused)
 
 
 @internal
 @view
-def _check_not_fallen(query_id: uint256, shard: uint256):
-    assert not self._disputes[query_id][shard].has_fallen, "court: has fallen"
+def _check_not_fallen(query_id: uint256, shard: uint256, accused: address):
+    assert not self._dispute(query_id, shard, accused).has_fallen, "court: has fallen"
 
 
 @internal
@@ -678,11 +862,12 @@ def _check_defender(signer: address):
 
 @internal
 @view
-def _check_timely(challenge_id: uint256, signer: address, position: Bytes[2304]):
-    # The game stands there and waits for a move.
-    game: Game = self._games[challenge_id][signer]
-    assert game.position == keccak256(position), "court: another position"
+def _timely(challenge_id: uint256, signer: address, position: Bytes[2304]) -> Game:
+    # The game, which stands at this position and waits for a move.
+    game: Game = self._game(challenge_id, signer)
+    assert game.position == self._head(position), "court: another position"
     assert block.timestamp <= game.deadline, "court: too late"
+    return game
 
 
 @internal
@@ -696,8 +881,10 @@ def _advance(
     is_defenders: bool = False
     next, is_defenders = staticcall GAME.play(position, move)
     deadline: uint256 = block.timestamp + challenge.move_window
-    self._games[challenge.challenge_id][signer] = Game(
-        position=keccak256(next), deadline=deadline, is_defenders=is_defenders
+    self._store_game(
+        challenge.challenge_id,
+        signer,
+        Game(position=self._head(next), deadline=deadline, is_defenders=is_defenders),
     )
     log IDisputeCourt.Moved(
         challenge_id=challenge.challenge_id, defender=signer, move=move, deadline=deadline
@@ -705,10 +892,24 @@ def _advance(
 
 
 @internal
-def _end_game(challenge_id: uint256, signer: address, result: IDisputeCourt.GameResult):
-    self._games[challenge_id][signer].position = empty(bytes32)
-    self._standings[challenge_id].open_games -= 1
-    log IDisputeCourt.GameEnded(challenge_id=challenge_id, defender=signer, result=result)
+def _end_game(
+    challenge: IDisputeCourt.Challenge,
+    signer: address,
+    result: IDisputeCourt.GameResult,
+    earned: uint256,
+):
+    game: Game = self._game(challenge.challenge_id, signer)
+    game.position = 0
+    self._store_game(challenge.challenge_id, signer, game)
+    stands: Standing = self._standing(challenge.challenge_id)
+    stands.open_games -= 1
+    stands.earned += earned
+    if result == IDisputeCourt.GameResult.WON:
+        stands.winner = signer
+    self._store_standing(challenge.challenge_id, stands)
+    log IDisputeCourt.GameEnded(
+        challenge_id=challenge.challenge_id, defender=signer, result=result
+    )
 
 
 # === Endings ===
@@ -719,7 +920,7 @@ def _end_game(challenge_id: uint256, signer: address, result: IDisputeCourt.Game
 def _ending(
     challenge: IDisputeCourt.Challenge, has_fallen: bool
 ) -> IDisputeCourt.Ending:
-    stands: Standing = self._standings[challenge.challenge_id]
+    stands: Standing = self._standing(challenge.challenge_id)
     if stands.winner != empty(address):
         return IDisputeCourt.Ending.STANDING
     if has_fallen:
@@ -736,7 +937,7 @@ def _settle_bond(
     # What no seat is left to repay the requester comes out of the bond, as far as games that were
     # lost by a fact have earned the challenger more, whichever challenge ends first. Returns what
     # came out of it. Half rounds down, in favour of the burn.
-    stands: Standing = self._standings[challenge.challenge_id]
+    stands: Standing = self._standing(challenge.challenge_id)
     if ending != IDisputeCourt.Ending.STANDING:
         back: uint256 = min(owed, min(challenge.bond, stands.earned))
         self.credit_of[challenge.requester] += back

@@ -62,10 +62,10 @@ def closes_at(query_id: uint256) -> uint256:
 @view
 def verify_terms(query: IQueryMarket.Query) -> bool:
     """
-    @notice Whether these are the terms of an open query.
+    @notice Whether these are the terms of a query without an answer, open or refunded.
     """
-    word: uint256 = self._word(IQueryMarket.QueryStatus.OPEN, 0, query_terms.terms_hash(query))
-    return self._queries[query.query_id] == word
+    word: uint256 = self._queries[query.query_id]
+    return self._holds_content(word, query_terms.terms_hash(query))
 
 
 @external
@@ -76,6 +76,15 @@ def verify_outcome(query: IQueryMarket.Query, outcome: IQueryMarket.Outcome) -> 
     """
     word: uint256 = self._queries[query.query_id]
     return self._holds_content(word, self._content(query, outcome))
+
+
+@external
+@view
+def seed_of(seed_block: uint256) -> bytes32:
+    """
+    @notice Hash of a block, recent or pinned.
+    """
+    return self._seed(seed_block)
 
 
 # === Words ===

@@ -26,6 +26,9 @@ MAX_ATTEMPTS: constant(uint256) = 3
 BPS: constant(uint256) = 10_000
 # Unit of gas that the callback price is for.
 GAS_UNIT: constant(uint256) = 1_000
+# A CHALLENGED answer is delivered by a transaction of its own, which takes less than this besides
+# the callback, and is paid by the same price.
+DELIVERY_GAS: public(constant(uint256)) = 100_000
 MAX_OUTPUT_BYTES: constant(uint256) = 1_024
 MIN_REPLICAS: constant(uint256) = 3
 MAX_PROVED_SHARDS: constant(uint256) = 4
@@ -85,7 +88,7 @@ def terms(
         replicas=order.replicas,
         base_fee=offer.price * offer.shards * order.replicas,
         proof_fee=self._proof_fee(order, offer),
-        callback_fee=limits.callback_price * order.callback_gas // GAS_UNIT,
+        callback_fee=self._callback_fee(order, limits.callback_price),
         callback_gas=order.callback_gas,
         epoch=block.timestamp // EPOCH_SECONDS,
         seat_counts=staticcall VAULT.request_snapshot(
@@ -159,6 +162,16 @@ def _proof_fee(order: IQueryMarket.Order, offer: IModelRegistry.Offer) -> uint25
     if order.assurance == IQueryMarket.Assurance.PROVED:
         return offer.proof_price * offer.shards
     return 0
+
+
+@internal
+@view
+def _callback_fee(order: IQueryMarket.Order, price: uint256) -> uint256:
+    # Where nothing is called nobody else has a reason to deliver, so that it is not paid for.
+    gas: uint256 = order.callback_gas
+    if gas != 0 and order.assurance == IQueryMarket.Assurance.CHALLENGED:
+        gas += DELIVERY_GAS
+    return price * gas // GAS_UNIT
 
 
 @internal

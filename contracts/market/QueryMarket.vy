@@ -51,6 +51,7 @@ exports: (
     query_book.verify_terms,
     query_book.verify_outcome,
     query_book.pinned_seed,
+    query_book.seed_of,
 )
 
 # An open query once its terms, its deadline and its seed are found in order.

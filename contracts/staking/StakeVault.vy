@@ -61,8 +61,6 @@ exports: (
     seat_lists.seat_of,
 )
 
-ORACLE_SHARD: constant(uint256) = 8
-
 MASK_16: constant(uint256) = 2**16 - 1
 MASK_48: constant(uint256) = 2**48 - 1
 MASK_64: constant(uint256) = 2**64 - 1
@@ -777,7 +775,7 @@ def _check_facts(
 ):
     registered_circuit: bytes32 = empty(bytes32)
     registered_code: bytes32 = empty(bytes32)
-    if shard == ORACLE_SHARD:
+    if shard == seat_lists.ORACLE_SHARD:
         assert version_id == empty(bytes32), "vault: oracles have no version"
     else:
         registered_circuit, registered_code = staticcall REGISTRY.facts(version_id, shard)

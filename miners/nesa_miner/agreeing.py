@@ -6,7 +6,9 @@ from dataclasses import dataclass, replace
 
 import structlog
 
+from nesa.protocol.commitments import set_digest
 from nesa.protocol.faults import faults_in
+from nesa.protocol.statements import encode_statement
 from nesa_miner.agreement import actions as agreed
 from nesa_miner.agreement import machine
 from nesa_miner.agreement.events import Event, Tick
@@ -14,11 +16,13 @@ from nesa_miner.agreement.machine import next_wake
 from nesa_miner.agreement.records import encode_record
 from nesa_miner.convicting import FaultStore
 from nesa_miner.delivering import Deliveries
+from nesa_miner.disputes.suing import Suits
 from nesa_miner.duties import Computation, Duty
 from nesa_miner.evidence import EvidenceStore
 from nesa_miner.jobs import JobKey, Phase
 from nesa_miner.roster import Roster
 from nesa_miner.surroundings import Surroundings
+from nesa_miner.work import is_sealed
 
 log = structlog.get_logger("nesa_miner")
 
@@ -32,6 +36,7 @@ class Agreements:
     evidence: EvidenceStore
     deliveries: Deliveries
     faults: FaultStore
+    suits: Suits | None = None
 
     def step(self, duty: Duty, computation: Computation, event: Event) -> None:
         """Give an event to an agreement and do what it answers; nothing if it has not begun."""
@@ -65,13 +70,18 @@ class Agreements:
                 return self.evidence.keep(duty, computation, evidence)
             case agreed.Dissent() | agreed.Equivocated():
                 self._convict(duty, computation)
+            case agreed.Opposed(statement) if not is_sealed(duty.query):
+                journal.keep_statement(duty.key, statement.signer, encode_statement(statement))
         return computation
 
     def _convict(self, duty: Duty, computation: Computation) -> None:
         place, state = duty.place, computation.agreement
         assert place is not None
         assert state is not None
-        self.faults.keep(place.seats, faults_in(state.committee.size, state.reveals))
+        context = state.committee.context
+        certified = [(one.round, one.commitments) for one in state.certificates]
+        sets = {set_digest(context, *one): one[1] for one in certified}
+        self.faults.keep(place.seats, faults_in(state.committee.size, state.reveals, sets))
 
     def _tell(self, duty: Duty, action: agreed.Action) -> None:
         place = duty.place
@@ -87,6 +97,12 @@ class Agreements:
                 operator = place.seats[position].operator
                 self.around.metrics.dissents.inc()
                 log.warning("dissent", query=duty.key[0], shard=place.shard, operator=operator)
+            case agreed.Opposed(statement):
+                operator = place.seats[statement.reveal.position].operator
+                log.warning("split", query=duty.key[0], shard=place.shard, against=operator)
+                # A game would show everybody what the client of a sealed query pays to keep.
+                if self.suits is not None and not is_sealed(duty.query):
+                    self.suits.add(duty.query, statement)
             case agreed.Finished(silent) if silent:
                 operators = [place.seats[position].operator for position in silent]
                 log.warning("silent", query=duty.key[0], shard=place.shard, operators=operators)

@@ -27,7 +27,7 @@ from nesa.chain.events import (
 )
 from nesa.chain.logs import Batch, Cursor
 from nesa.protocol.ids import Timestamp
-from nesa.protocol.outcomes import closing_time
+from nesa.protocol.outcomes import closing_time, suing_ends
 from nesa.protocol.queries import Query, decode_query, encode_query
 from nesa_miner.claiming import Claims
 from nesa_miner.disputes.litigation import Litigation, longest_end
@@ -115,13 +115,15 @@ class Applier:
                 before = journal.job(JobKey((event.query_id, event.query.attempt - 1)))
                 if before is None:
                     return None
-                journal.conclude(event.query_id, log_bytes(event.log), self._kept_until())
+                self._conclude_unanswered(event.log, event.query)
                 return self._open(event.log, event.query, before.input)
             case QueryFulfilled():
                 self.claims.note_answer(event, log_bytes(event.log))
                 self._conclude(event)
             case QueryRefunded():
-                journal.conclude(event.query_id, log_bytes(event.log), self._kept_until())
+                jobs = journal.attempts(event.query_id)
+                if jobs:
+                    self._conclude_unanswered(event.log, decode_query(jobs[-1].query))
             case SlotClaimed():
                 self.claims.note_claimed(event, log_bytes(event.log))
             case QueryReleased():
@@ -148,6 +150,13 @@ class Applier:
             query = decode_query(jobs[-1].query)
             until = max(until, closing_time(query, answer.outcome.fulfilled_at))
         self.around.journal.conclude(answer.query_id, log_bytes(answer.log), until)
+
+    def _conclude_unanswered(self, log_key: LogKey, query: Query) -> None:
+        """Store that the attempts so far are over; what shows the work is kept as long as members
+        can be sued for it under the terms of `query`."""
+        until = max(self._kept_until(), suing_ends(query))
+        self.around.journal.conclude(query.query_id, log_bytes(log_key), until)
+        self.around.journal.keep_longer(query.query_id, until)
 
     def _keep_disputed(self, challenge: Challenge) -> None:
         """Keep the work that a challenge is about until its last game may end, and then as long as

@@ -12,11 +12,10 @@ from typing import Any, Final, TypeVar
 
 import click
 
-from nesa.chain.connection import Connection
 from nesa.chain.deployment import Deployment
 from nesa.chain.keystore import read_password
-from nesa.chain.leaving import Exit, in_words
-from nesa.chain.owner import Owner
+from nesa.chain.leaving import in_words
+from nesa.chain.owner import Owner, as_owner, read_nes
 from nesa.protocol.capacity import encode_statement
 from nesa.protocol.errors import InvalidConfiguration, InvalidInput
 from nesa.protocol.ids import VersionId
@@ -24,7 +23,7 @@ from nesa_miner.config import MinerSettings, read_settings
 from nesa_miner.keys import PASSWORD_VARIABLE, open_identity, open_owner
 from nesa_miner.log_format import configure_logging
 from nesa_miner.options import folder_option, json_option
-from nesa_miner.output import read_nes, report, show
+from nesa_miner.output import report, show
 from nesa_miner.watchtower.commands import watchtower
 
 Result = TypeVar("Result")
@@ -154,7 +153,9 @@ def leave(folder: Path, version: str, shard: int, as_json: bool) -> None:
 
     version_id = _version_id(version)
     settings = read_settings(folder)
-    left = _as_owner(folder, settings, lambda owner: leaving.leave(Exit(owner), version_id, shard))
+    left = _as_owner(
+        folder, settings, lambda owner: leaving.leave(leaving.way_out(owner), version_id, shard)
+    )
     show(asdict(left) if as_json else in_words(left), as_json=as_json)
 
 
@@ -172,7 +173,7 @@ def unstake(amount: str | None, folder: Path, as_json: bool) -> None:
 
     wanted = None if amount is None else read_nes(amount)
     settings = read_settings(folder)
-    outcome = _as_owner(folder, settings, lambda owner: leaving.unstake(Exit(owner), wanted))
+    outcome = _as_owner(folder, settings, lambda owner: leaving.way_out(owner).unstake(wanted))
     show(asdict(outcome) if as_json else in_words(outcome), as_json=as_json)
 
 
@@ -188,7 +189,7 @@ def withdraw(folder: Path, as_json: bool) -> None:
     from nesa_miner import leaving
 
     settings = read_settings(folder)
-    outcome = _as_owner(folder, settings, lambda owner: leaving.withdraw(Exit(owner)))
+    outcome = _as_owner(folder, settings, lambda owner: leaving.way_out(owner).withdraw())
     show(asdict(outcome) if as_json else in_words(outcome), as_json=as_json)
 
 
@@ -201,6 +202,26 @@ def run(folder: Path, dry: bool, as_json: bool) -> None:
     settings = read_settings(folder)
     configure_logging(as_json=as_json or None)
     asyncio.run(_working(folder, settings, dry))
+
+
+@cli.command(epilog="Example: NESA_PASSWORD_FILE=password nesa-miner defend --dir miner")
+@folder_option
+@json_option
+def defend(folder: Path, as_json: bool) -> None:
+    """Defend what this operator's signers signed, from the owner's account, until Ctrl-C.
+
+    A running miner defends by itself. This is for a signer whose key is lost or was replaced: its
+    seats answer for its work until they are released. Needs coin for gas in the owner's account.
+    """
+    from nesa.privacy.keys import load_key
+    from nesa_miner import defending
+
+    settings = read_settings(folder)
+    configure_logging(as_json=as_json or None)
+    password = read_password(PASSWORD_VARIABLE)
+    owner = open_owner(folder, settings, password)
+    encryption = load_key(folder / settings.encryption_keystore, password)
+    asyncio.run(defending.run(folder, settings, owner, encryption))
 
 
 @cli.command(epilog="Example: NESA_PASSWORD_FILE=password nesa-miner capacity --out capacity.bin")
@@ -229,9 +250,9 @@ def capacity(folder: Path, out: Path | None, as_json: bool) -> None:
 @json_option
 def status(folder: Path, as_json: bool) -> None:
     """Ask the running miner what it does, or without one read its journal."""
-    from nesa_miner.status import read_status
+    from nesa_miner.status import as_daemon
 
-    show(asyncio.run(read_status(folder, read_settings(folder))), as_json=as_json)
+    show(asyncio.run(as_daemon(folder, read_settings(folder)).read_status()), as_json=as_json)
 
 
 cli.add_command(watchtower)
@@ -261,13 +282,8 @@ def _as_owner(
 ) -> Result:
     """What `work` returns, run with the unlocked owner on the chain."""
     account = open_owner(folder, settings, read_password(PASSWORD_VARIABLE))
-
-    async def connected() -> Result:
-        deployment = Deployment.read(folder / settings.deployment)
-        async with await Connection.open(settings.rpc_url, deployment) as connection:
-            return await work(Owner(connection, account, _progress))
-
-    return asyncio.run(connected())
+    chain = (settings.rpc_url, folder / settings.deployment)
+    return as_owner(chain, account, work, _progress)
 
 
 def _working(folder: Path, settings: MinerSettings, dry: bool) -> Coroutine[Any, Any, None]:

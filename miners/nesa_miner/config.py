@@ -8,7 +8,7 @@ from typing import Final
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from nesa.chain.settings import FileSettings, read_file
+from nesa.chain.settings import FileSettings, read_file, write_file
 
 CONFIG_FILE: Final = "miner.json"
 
@@ -19,7 +19,9 @@ class MinerSettings(FileSettings):
     Paths are relative to the miner's folder. Environment variables are called NESA_MINER_<NAME>
     and win over the file. `retention_seconds` is how long what is over stays in the journal,
     `memory_limit_mib` what the tensors of queries under way may take (others wait their turn),
-    `max_fee_gwei` what a gas may cost when a slot is claimed that a report left out.
+    `max_fee_gwei` what a gas may cost when a slot is claimed that a report left out. `max_bonds` is
+    how many NES of the signer may be in bonds at once to sue members of a committee that split;
+    with none nobody is sued.
     """
 
     model_config = SettingsConfigDict(env_prefix="NESA_MINER_", extra="forbid")
@@ -45,6 +47,7 @@ class MinerSettings(FileSettings):
     retention_seconds: int = Field(default=86_400, ge=0)
     memory_limit_mib: int = Field(default=256, ge=1)
     max_fee_gwei: float = Field(default=500.0, gt=0)
+    max_bonds: float = Field(default=0.0, ge=0)
 
 
 def read_settings(folder: Path) -> MinerSettings:
@@ -57,8 +60,9 @@ def read_settings(folder: Path) -> MinerSettings:
 
 
 def write_settings(folder: Path, settings: MinerSettings) -> Path:
-    """Write `settings` to `folder`/miner.json and return its path."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / CONFIG_FILE
-    path.write_text(settings.model_dump_json(indent=2) + "\n")
-    return path
+    """Write `settings` to `folder`/miner.json and return its path.
+
+    Raises:
+        InvalidConfiguration: it cannot be written.
+    """
+    return write_file(settings, folder / CONFIG_FILE)

@@ -7,6 +7,7 @@ import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -17,34 +18,35 @@ from nesa.chain.committees import DrawnCommittees, drawn_committees
 from nesa.chain.connection import Connection
 from nesa.chain.contracts import Contracts
 from nesa.chain.deployment import Deployment
-from nesa.chain.disputes import Challenge
-from nesa.chain.logs import Cursor, LogReader, ReadPolicy
 from nesa.chain.sender import Sender, SendPolicy
-from nesa.models.disputes.game import Side
+from nesa.models.disputes.traces import Charge
 from nesa.privacy.envelopes import Deployment as EnvelopeDeployment
 from nesa.privacy.envelopes import ReplayWindow, open_envelope
 from nesa.protocol.errors import (
     ExhaustedResource,
     InvalidInput,
-    Unavailable,
 )
-from nesa.protocol.ids import Digest, Timestamp
+from nesa.protocol.ids import ONE_NES, Amount, Digest, QueryId, Timestamp
 from nesa.protocol.queries import Query
 from nesa_miner.agreement.terms import Timing
 from nesa_miner.applying import CURSOR
 from nesa_miner.at_rest import AtRest
 from nesa_miner.claiming import Claimer
 from nesa_miner.config import MinerSettings
+from nesa_miner.convicting import kept_equivocations
 from nesa_miner.disputes.courtroom import Courtroom
 from nesa_miner.disputes.duties import Standpoint
+from nesa_miner.disputes.equivocating import Equivocators
 from nesa_miner.disputes.inputs import Recomputed, kept_inputs, recompute
 from nesa_miner.disputes.litigation import Litigation
 from nesa_miner.disputes.observability import DisputeMetrics
+from nesa_miner.disputes.suing import Recompute, Suits
 from nesa_miner.engine import Engine
 from nesa_miner.identity import Identity
-from nesa_miner.journal import Journal
+from nesa_miner.journal import Journal, journal_identity
 from nesa_miner.observability import Metrics
 from nesa_miner.post import Post
+from nesa_miner.reading import batches
 from nesa_miner.seats import held_seats
 from nesa_miner.server import Routes
 from nesa_miner.shards import ShardKey, open_library
@@ -53,10 +55,10 @@ from nesa_miner.surroundings import ReadCommittees, Surroundings, WitnessLibrary
 from nesa_miner.tasks import TaskPool
 from nesa_miner.transport.http import HttpServer, Limits, MessagesEndpoint
 from nesa_miner.warming import WarmUp
+from nesa_miner.watchtower.accusing import shown_version
 from nesa_miner.work import Task
 
 TICK_SECONDS: Final = 0.02
-OUTAGE_SECONDS: Final = 1.0
 GWEI: Final = 10**9
 LIMITS: Final = Limits(from_peer=64, from_all=256, bytes_from_peer=64 << 20)
 """Several miners may share an address, on one machine or behind one gateway."""
@@ -135,31 +137,20 @@ class Miner:
             log.warning("not registered", signer=signer)
             return []
         held = await held_seats(self.connection, operator)
-        return [(seat.version_id, seat.shard) for seat in held]
+        return [(seat.version_id, seat.shard) for seat in held if seat.record.signer == signer]
 
     async def follow(self) -> None:
         """Read the chain for ever; what cannot be read now is read later."""
-        reader = LogReader(self.connection, ReadPolicy(self.settings.confirmations))
-        cursor = await self._cursor(reader)
-        while True:
-            try:
-                batch = await reader.read(cursor)
-            except Unavailable as error:
-                self.engine.is_following = False
-                log.warning("the chain cannot be read", reason=str(error))
-                await asyncio.sleep(OUTAGE_SECONDS)
-                continue
-            cursor = batch.cursor
-            self.engine.around.metrics.reorgs.inc(len(batch.undone))
-            self.engine.apply(batch)
-            self.engine.is_following = batch.is_caught_up
-            self.engine.advance()
-            if batch.is_caught_up:
-                await asyncio.sleep(self.settings.poll_seconds)
-
-    async def _cursor(self, reader: LogReader) -> Cursor:
-        stored = self.engine.around.journal.fact(CURSOR)
-        return Cursor.from_json(stored.decode()) if stored else await reader.start()
+        engine, settings = self.engine, self.settings
+        stored = engine.around.journal.fact(CURSOR)
+        text = stored.decode() if stored else None
+        clocks = (settings.confirmations, settings.poll_seconds)
+        async for batch in batches(self.connection, text, *clocks):
+            engine.is_following = batch is not None and batch.is_caught_up
+            if batch is not None:
+                engine.around.metrics.reorgs.inc(len(batch.undone))
+                engine.apply(batch)
+                engine.advance()
 
     async def tick(self) -> None:
         """Keep the deadlines of agreements."""
@@ -191,7 +182,7 @@ async def run(
     """
     deployment = Deployment.read(folder / settings.deployment)
     async with await Connection.open(settings.rpc_url, deployment) as connection:
-        name = _journal_identity(deployment, identity)
+        name = journal_identity(deployment, identity.address)
         journal = Journal(folder / settings.journal, name, AtRest(identity.encryption))
         with contextlib.closing(journal):
             library = wrap(open_library(folder, settings, connection))
@@ -228,13 +219,18 @@ def _assembled(
         settings.retention_seconds,
         settings.memory_limit_mib << 20,
     )
-    disputes = None
-    if on_chain.court is not None:
-        disputes = _defence(surroundings, library, Courtroom.open(connection, sender))
     answers = None
     if on_chain.summons is not None:
         answers = _answers(surroundings, Answerer(connection, sender, identity))
-    engine = Engine(surroundings, disputes, answers)
+    engine = Engine(surroundings, summonses=answers)
+    if on_chain.court is not None:
+        room = Courtroom.open(connection, sender)
+        compute_again = _recompute(surroundings, library, room)
+        disputes = _litigation(surroundings, compute_again, room)
+        bonds = Amount(int(settings.max_bonds * ONE_NES))
+        suits = _suits(surroundings, compute_again, room, bonds) if bonds else None
+        convict = _equivocators(surroundings, room)
+        engine = Engine(surroundings, disputes, convict, suits, answers)
     return Miner(settings, connection, engine, post, WarmUp(library))
 
 
@@ -257,25 +253,42 @@ def _sender(settings: MinerSettings, identity: Identity, connection: Connection)
     return Sender(connection, account, policy)
 
 
-def _defence(around: Surroundings, library: WitnessLibrary, room: Courtroom) -> Litigation:
-    """The defence of what this miner signed."""
-
-    async def compute_again(challenge: Challenge) -> Recomputed:
-        asked, charge = await room.history(challenge.query_id), challenge.charge
+def _recompute(around: Surroundings, library: WitnessLibrary, room: Courtroom) -> Recompute:
+    async def compute_again(query_id: QueryId, charge: Charge) -> Recomputed:
+        asked = await room.history(query_id)
         task = Task(asked.query, charge.shard, around.content_key(asked.query))
         in_digest = task.signed(charge.shard, Digest(charge.in_digest))
-        kept = kept_inputs(around.journal, challenge.query_id, in_digest)
+        kept = kept_inputs(around.journal, query_id, in_digest)
         return await recompute(library, task, asked.requested.input, charge, list(kept))
 
+    return compute_again
+
+
+def _litigation(around: Surroundings, compute_again: Recompute, room: Courtroom) -> Litigation:
+    """The defence of what this miner signed, and the suits that it brought."""
     return Litigation(
-        Standpoint(Side.DEFENDER, around.identity.address),
+        Standpoint(None, around.identity.address),
         around.journal.court_log,
         room,
-        compute_again,
+        lambda challenge: compute_again(challenge.query_id, challenge.charge),
         around.spawn,
         around.clock,
         DisputeMetrics(around.metrics.registry, "nesa_miner"),
     )
+
+
+def _suits(around: Surroundings, compute_again: Recompute, room: Courtroom, bonds: Amount) -> Suits:
+    """What this miner brings to the court itself."""
+    show = partial(shown_version, room.connection)
+    return Suits(room, around.journal, show, compute_again, bonds, around.spawn, around.clock)
+
+
+def _equivocators(around: Surroundings, room: Courtroom) -> Equivocators:
+    """Members whom this miner has seen sign two outputs of one input."""
+    journal = around.journal
+    shown = around.metrics.equivocations
+    stored = partial(kept_equivocations, journal)
+    return Equivocators(room, stored, around.spawn, around.clock, shown, waits=True)
 
 
 def _committee_reader(connection: Connection) -> ReadCommittees:
@@ -290,7 +303,3 @@ def _committee_reader(connection: Connection) -> ReadCommittees:
         )
 
     return read
-
-
-def _journal_identity(deployment: Deployment, identity: Identity) -> bytes:
-    return f"{deployment.chain_id} {deployment.market} {identity.address}".encode()

@@ -25,7 +25,9 @@ from nesa_miner.claiming import Claims
 from nesa_miner.computing import Computations
 from nesa_miner.convicting import FaultStore
 from nesa_miner.delivering import Deliveries
+from nesa_miner.disputes.equivocating import Equivocators
 from nesa_miner.disputes.litigation import Litigation
+from nesa_miner.disputes.suing import Suits
 from nesa_miner.drawing import Draws
 from nesa_miner.duties import Compute, Duty, Fetch, next_action
 from nesa_miner.evidence import EvidenceStore
@@ -44,12 +46,15 @@ log = structlog.get_logger("nesa_miner")
 class Engine:
     """One miner's duties and what it does about them; `is_following` is set by who reads blocks.
 
-    `disputes` are those about what it signed; None where there is no court. `summonses` are those
-    of its seats; None where nobody can be summoned.
+    `disputes` are those about what it signed, `equivocators` members that it has seen sign two
+    outputs of one input, `suits` what it brings against a split committee; None where there is no
+    court. `summonses` are those of its seats; None where nobody can be summoned.
     """
 
     around: Surroundings
     disputes: Litigation | None = None
+    equivocators: Equivocators | None = None
+    suits: Suits | None = None
     summonses: Answers | None = None
     is_following: bool = False
     roster: Roster = field(init=False)
@@ -74,8 +79,11 @@ class Engine:
         )
         self._evidence = evidence = EvidenceStore(around.journal)
         deliveries = Deliveries(around, roster)
-        faults = FaultStore(around.journal, around.metrics)
-        self._agreements = agreements = Agreements(around, roster, evidence, deliveries, faults)
+        convict = None if self.equivocators is None else self.equivocators.add
+        faults = FaultStore(around.journal, around.metrics, convict)
+        self._agreements = agreements = Agreements(
+            around, roster, evidence, deliveries, faults, self.suits
+        )
         self._applier = Applier(around, roster, self.claims, self.disputes, self.summonses)
         fetches = Fetches(around, roster, deliveries)
         self._receiver = Receiver(around, roster, agreements, faults, fetches)
@@ -108,10 +116,16 @@ class Engine:
     def restart(self) -> None:
         """Take up what the journal holds; places and agreements come back with the draw."""
         self._applier.restart()
+        if self.equivocators is not None:
+            self.equivocators.reload()
+        if self.suits is not None:
+            self.suits.reload()
 
     def apply(self, batch: Batch) -> None:
         """Take in what happened on chain, together with the cursor, in one transaction."""
         self._applier.apply(batch)
+        if self.equivocators is not None and batch.undone:
+            self.equivocators.reload()
 
     def receive(self, opened: Opened) -> None:
         """Take in one message whose envelope checked out.
@@ -133,6 +147,10 @@ class Engine:
         self.claims.advance(self.roster.chain_time)
         if self.disputes is not None and self.is_following:
             self.disputes.advance(self.roster.chain_time)
+            if self.suits is not None:
+                self.suits.advance(self.disputes.docket)
+        if self.equivocators is not None and self.is_following:
+            self.equivocators.advance()
         if self.summonses is not None and self.is_following:
             self.summonses.advance(self.roster.chain_time, self._commitment)
         for version_id in self.roster.take_drained():

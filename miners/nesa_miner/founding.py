@@ -13,6 +13,7 @@ from nesa.chain.connection import Connection
 from nesa.chain.deployment import Deployment, Network
 from nesa.chain.keystore import SCRYPT_COST
 from nesa.models.proving.reference_string import LOCAL_CHAIN_IDS
+from nesa.models.validation import first_problem
 from nesa.protocol.errors import InvalidConfiguration
 from nesa.protocol.ids import Address
 from nesa_miner.config import CONFIG_FILE, MinerSettings, write_settings
@@ -88,10 +89,10 @@ def found_miner(
     try:
         place.deployment.write(folder / DEPLOYMENT_FILE)
         write_settings(folder, settings)
-    except OSError as error:
+    except InvalidConfiguration as error:
         raise InvalidConfiguration(
-            f"cannot write to {folder}: {error.strerror}; the keys are made, write "
-            f"{CONFIG_FILE} by hand or remove the folder and start again"
+            f"{error}; the keys are made, write {CONFIG_FILE} by hand or remove the folder and "
+            "start again"
         ) from error
     return keys
 
@@ -133,6 +134,5 @@ def _settings(place: Place, listening: Listening, stores: tuple[str, ...]) -> Mi
             stores=stores,
         )
     except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"]) or "settings"
-        raise InvalidConfiguration(f"{name}: {first['msg'].lower()}") from None
+        name, problem = first_problem(error, "settings")
+        raise InvalidConfiguration(f"{name}: {problem.lower()}") from None

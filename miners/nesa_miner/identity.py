@@ -9,9 +9,9 @@ from eth_keys.datatypes import PrivateKey
 
 from nesa.privacy.envelopes import Deployment
 from nesa.privacy.sealing import WrapContext, unwrap_content_key
-from nesa.protocol.commitments import sign_digest
 from nesa.protocol.ids import Address
 from nesa.protocol.queries import Query
+from nesa.protocol.signatures import sign_digest
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,12 +16,22 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Final
 
+from nesa.chain.deployment import Deployment
+from nesa.protocol.ids import Address
 from nesa_miner.at_rest import AtRest
 from nesa_miner.disputes.court_log import COURT_EVENTS, CourtLog
 from nesa_miner.jobs import Job, JobKey, Phase, StoredClaim, StoredFault, WorkKey
 from nesa_miner.journal_file import Format, JournalFile
 
-_WORK: Final = ("records", "content_keys", "handoffs", "boundaries", "evidence", "faults")
+_WORK: Final = (
+    "records",
+    "content_keys",
+    "handoffs",
+    "boundaries",
+    "evidence",
+    "faults",
+    "statements",
+)
 """Tables of what was done for a job."""
 
 _SINCE_5: Final = (
@@ -33,8 +43,15 @@ CREATE TABLE releases (
 """
 )
 
+_SINCE_6: Final = """
+CREATE TABLE statements (
+    query_id INTEGER, attempt INTEGER, signer TEXT, body BLOB NOT NULL,
+    PRIMARY KEY (query_id, attempt, signer)
+);
+"""
+
 FORMAT: Final = Format(
-    version=5,
+    version=6,
     schema="""
 CREATE TABLE jobs (
     query_id INTEGER, attempt INTEGER, phase TEXT NOT NULL, log_key BLOB NOT NULL,
@@ -79,8 +96,9 @@ CREATE TABLE claimed (
     log_key BLOB PRIMARY KEY, query_id INTEGER, shard INTEGER, paid INTEGER
 );
 """
-    + _SINCE_5,
-    changes={4: _SINCE_5},
+    + _SINCE_5
+    + _SINCE_6,
+    changes={4: _SINCE_5, 5: _SINCE_6},
 )
 
 NO_LOG: Final = b""
@@ -425,6 +443,34 @@ class Journal:
         )
         return [StoredFault(*row) for row in rows]
 
+    def keep_statement(self, key: JobKey, signer: str, body: bytes) -> None:
+        """Store what a member signed against this miner's own result; the first one stays."""
+        self._file.execute(
+            "INSERT OR IGNORE INTO statements VALUES (?, ?, ?, ?)", (*key, signer, body)
+        )
+
+    def statements(self) -> list[tuple[bytes, bytes]]:
+        """(query of the attempt, statement) of everything that is left to be sued, oldest first."""
+        rows = self._file.execute(
+            "SELECT query, body FROM statements JOIN jobs USING (query_id, attempt)"
+            " ORDER BY statements.rowid"
+        )
+        return [(bytes(query), bytes(body)) for query, body in rows]
+
+    def drop_statement(self, key: JobKey, signer: str) -> None:
+        """There is nothing to sue any more."""
+        self._file.execute(
+            "DELETE FROM statements WHERE query_id = ? AND attempt = ? AND signer = ?",
+            (*key, signer),
+        )
+
+    def equivocations(self) -> list[StoredFault]:
+        """What convicts members of having signed two outputs, in any attempt."""
+        rows = self._file.execute(
+            "SELECT shard, signer, kind, body FROM faults WHERE kind = 'Equivocation'"
+        )
+        return [StoredFault(*row) for row in rows]
+
     def evidence_size(self, key: JobKey, shard: int) -> int:
         """Bytes of that evidence, 0 when there is none; it is not read for this."""
         row = self._file.execute(f"SELECT COALESCE(SUM(LENGTH(body)), 0) {_SERVED}", (*key, shard))
@@ -445,3 +491,8 @@ _SERVED: Final = (
 def _job(row: tuple[Any, ...]) -> Job:
     key, phase, drawn = JobKey((row[0], row[1])), Phase(row[2]), (row[6], row[7], row[8])
     return Job(key, phase, row[3], row[4], row[5], *drawn, bool(row[9]))
+
+
+def journal_identity(deployment: Deployment, signer: Address) -> bytes:
+    """Whose journal it is."""
+    return f"{deployment.chain_id} {deployment.market} {signer}".encode()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -42,15 +43,19 @@ class JournalFile:
             Incompatible: the file has another format or belongs to somebody else.
             InvalidConfiguration: the file is no journal, or another process has it open.
         """
-        try:
-            self._lock = _held(path)
-            self._database = sqlite3.connect(path, isolation_level=None)
-            self._database.execute("PRAGMA journal_mode = WAL")
-            self._database.execute("PRAGMA synchronous = FULL")
-            self._prepare(path, identity, format_)
-        except sqlite3.DatabaseError as error:
-            words = "another process is using it" if "locked" in str(error) else str(error)
-            raise InvalidConfiguration(f"{path} cannot be used as a journal: {words}") from error
+        with contextlib.ExitStack() as opened:
+            try:
+                self._lock = opened.enter_context(contextlib.closing(_held(path)))
+                database = sqlite3.connect(path, isolation_level=None)
+                self._database = opened.enter_context(contextlib.closing(database))
+                self._database.execute("PRAGMA journal_mode = WAL")
+                self._database.execute("PRAGMA synchronous = FULL")
+                self._prepare(path, identity, format_)
+            except sqlite3.DatabaseError as error:
+                words = "another process is using it" if "locked" in str(error) else str(error)
+                message = f"{path} cannot be used as a journal: {words}"
+                raise InvalidConfiguration(message) from error
+            opened.pop_all()
 
     def _prepare(self, path: Path, identity: bytes, wanted: Format) -> None:
         version = self._database.execute("PRAGMA user_version").fetchone()[0]

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from nesa.chain.leaving import Exit, HeldSeat, Left, Outcome
+from nesa.chain.leaving import Exit, Left
+from nesa.chain.owner import Owner
 from nesa.protocol.errors import InvalidInput
-from nesa.protocol.ids import Amount, VersionId
+from nesa.protocol.ids import VersionId
 from nesa_miner.seats import held_seats
+
+
+def way_out(owner: Owner) -> Exit:
+    """The way out of all seats of a miner's owner."""
+    return Exit(owner, lambda: held_seats(owner.connection, owner.address))
 
 
 async def leave(way: Exit, version_id: VersionId, shard: int) -> Left:
@@ -14,7 +20,7 @@ async def leave(way: Exit, version_id: VersionId, shard: int) -> Left:
     Raises:
         InvalidInput: the operator has no such seat.
     """
-    seats = await _seats(way)
+    seats = await way.seats()
     for seat in seats:
         if (seat.version_id, seat.shard) == (version_id, shard):
             return await way.leave(seat)
@@ -23,17 +29,3 @@ async def leave(way: Exit, version_id: VersionId, shard: int) -> Left:
         f"{way.owner.address} has no seat in shard {shard} of 0x{version_id.hex()}; "
         f"it sits in {places or 'no shard at all'}"
     )
-
-
-async def unstake(way: Exit, amount: Amount | None) -> Outcome:
-    """Let stake thaw; errors as `Exit.unstake`."""
-    return await way.unstake(await _seats(way), amount)
-
-
-async def withdraw(way: Exit) -> Outcome:
-    """Take what is due; errors as `Exit.withdraw`."""
-    return await way.withdraw(await _seats(way))
-
-
-async def _seats(way: Exit) -> tuple[HeldSeat, ...]:
-    return await held_seats(way.owner.connection, way.owner.address)

@@ -18,6 +18,7 @@ class Metrics:
         self.refused = self._counter("refused", "Attempts refused because of their input")
         self.dissents = self._counter("dissents", "Results of others that a quorum outvoted")
         self.faults = self._counter("faults", "Members convicted by what they signed")
+        self.equivocations = self._counter("equivocations_shown", "Members convicted on chain")
         self.messages = self._counter("messages", "Messages taken")
         self.dropped = self._counter("messages_dropped", "Messages that did not check out")
         self.undelivered = self._counter("undelivered", "Messages that could not be delivered")

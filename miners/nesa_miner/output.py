@@ -6,7 +6,6 @@ import json
 import os
 import traceback
 from collections.abc import Mapping
-from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,12 +15,10 @@ from nesa.protocol.errors import (
     ExhaustedResource,
     Incompatible,
     IntegrityError,
-    InvalidInput,
     NesaError,
     Rejected,
     Unavailable,
 )
-from nesa.protocol.ids import ONE_NES, Amount
 
 ADVICE: Final[Mapping[type[NesaError], str]] = {
     Unavailable: "check that it runs and try again",
@@ -81,23 +78,6 @@ def plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [plain(entry) for entry in value]
     return str(value) if isinstance(value, Path) else value
-
-
-def read_nes(text: str) -> Amount:
-    """NES units of a sum as people write it.
-
-    Raises:
-        InvalidInput: no number, negative, or finer than one unit.
-    """
-    try:
-        units = Decimal(text.upper().removesuffix("NES").strip()) * ONE_NES
-        if units < 0 or units != units.to_integral_value():
-            raise InvalidOperation
-    except InvalidOperation:
-        raise InvalidInput(
-            f"{text!r} is no sum of NES; write it like 1000 or 12.5, at most nine decimals"
-        ) from None
-    return Amount(int(units))
 
 
 def _line(value: Any) -> str:

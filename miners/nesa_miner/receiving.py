@@ -11,6 +11,7 @@ from nesa.privacy.envelopes import Opened
 from nesa.protocol.errors import InvalidMessage, NesaError, Unavailable
 from nesa.protocol.evidence import evidence_of, verify_evidence
 from nesa.protocol.faults import faults_in, statements_of
+from nesa.protocol.ids import Digest
 from nesa.protocol.messages import (
     Commit,
     ContentKey,
@@ -18,6 +19,7 @@ from nesa.protocol.messages import (
     Inquiry,
     MemberMessage,
     PartRequest,
+    Reveal,
     TensorPart,
 )
 from nesa.protocol.outcomes import prover_begins
@@ -148,8 +150,13 @@ class Receiver:
         if handoff.context != context:
             raise InvalidMessage("the hand-over is for another shard, attempt or seed")
         verify_evidence(context, members, len(members), evidence_of(handoff))
-        statements = [said for one in (*others, handoff) for said in statements_of(one)]
-        self.faults.keep(place.upstream_seats(members), faults_in(len(members), statements))
+        statements: list[Reveal] = []
+        sets: dict[Digest, tuple[Digest, ...]] = {}
+        for one in (*others, handoff):
+            said = statements_of(one)
+            sets.update(dict.fromkeys((each.set_digest for each in said), one.commitments))
+            statements += said
+        self.faults.keep(place.upstream_seats(members), faults_in(len(members), statements, sets))
 
     def _take_member_message(self, duty: Duty, opened: Opened, message: MemberMessage) -> None:
         place = duty.place

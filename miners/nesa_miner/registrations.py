@@ -9,7 +9,15 @@ from eth_utils.address import to_canonical_address
 
 from nesa.chain.abi import interface
 from nesa.chain.connection import Connection, RpcRefused
-from nesa.chain.events import RawLog, SeatTaken, VersionRegistered, decode_event, raw_log
+from nesa.chain.events import (
+    OperatorRegistered,
+    RawLog,
+    SeatTaken,
+    SignerRotated,
+    VersionRegistered,
+    decode_event,
+    raw_log,
+)
 from nesa.protocol.errors import InvalidInput, Unavailable
 from nesa.protocol.ids import Address, BlockNumber, VersionId
 
@@ -50,6 +58,23 @@ async def versions_of(connection: Connection, operator: Address) -> tuple[Versio
         if isinstance(event, SeatTaken):
             found[event.version_id] = None
     return tuple(found)
+
+
+async def signers_of(connection: Connection, operator: Address) -> frozenset[Address]:
+    """Every signer that an operator ever had; none when it never registered.
+
+    Raises:
+        Unavailable: the node does not answer.
+    """
+    padded = to_canonical_address(operator).rjust(32, b"\0")
+    found: set[Address] = set()
+    for name in ("OperatorRegistered", "SignerRotated"):
+        topics = [_topic("StakeVault", name), padded]
+        async for log in _logs_backwards(connection, connection.deployment.vault, topics):
+            event = decode_event(log)
+            if isinstance(event, OperatorRegistered | SignerRotated):
+                found.add(event.signer)
+    return frozenset(found)
 
 
 def _topic(contract: str, event: str) -> bytes:

@@ -8,6 +8,7 @@ from typing import Final
 import structlog
 
 from nesa.protocol.ids import BlockNumber, Timestamp, VersionId
+from nesa.protocol.outcomes import suing_ends
 from nesa_miner.duties import Duty
 from nesa_miner.jobs import JobKey
 from nesa_miner.surroundings import Surroundings
@@ -77,7 +78,8 @@ class Roster:
 
     def end(self, duty: Duty, why: str) -> None:
         """Nothing more to do for this attempt, although it is not answered."""
-        self.around.journal.end(duty.key, duty.query.answer_deadline + self.around.retention)
+        kept = duty.query.answer_deadline + self.around.retention
+        self.around.journal.end(duty.key, max(kept, suing_ends(duty.query)))
         self.drop(duty.key, why)
 
     def drop(self, key: JobKey, why: str) -> None:

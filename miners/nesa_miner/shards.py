@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from nesa.chain.connection import Connection
 from nesa.chain.contracts import Registry
 from nesa.models.graph import Table
 from nesa.models.judging import Witness
 from nesa.models.proving.circuits import Circuit
+from nesa.models.proving.keys import has_keys
 from nesa.models.proving.prover import Prover
 from nesa.models.proving.reference_string import ReferenceFile, locate, require_permitted
 from nesa.models.publish import PublishedVersion
@@ -19,7 +20,6 @@ from nesa.models.runtime import KnownAnswer
 from nesa.protocol.errors import InvalidInput, Rejected
 from nesa.protocol.ids import VersionId
 from nesa.protocol.versions import ShardFacts
-from nesa_miner.config import MinerSettings
 from nesa_miner.once import Once
 from nesa_miner.registrations import find_registration
 from nesa_miner.stacking import checked_runner
@@ -151,6 +151,11 @@ class ShardLibrary:
         key = (version_id, shard)
         return await self._provers.get(key, lambda: self._open_prover(version_id, shard))
 
+    async def has_keys(self, version_id: VersionId, shard: int) -> bool:
+        """Whether the proving keys of a shard are on this machine; errors as `circuit`."""
+        circuit = await self.circuit(version_id, shard)
+        return await asyncio.to_thread(has_keys, circuit, self._proving_cache)
+
     def release(self, version_id: VersionId, shard: int | None = None) -> None:
         """Free the memory of a version's shards, or of one; what the chain says of them stays."""
 
@@ -211,8 +216,28 @@ class ShardLibrary:
         return await Prover.open(circuit, self._proving_cache, slots=self._proving_slots)
 
 
-def open_library(folder: Path, settings: MinerSettings, connection: Connection) -> ShardLibrary:
-    """The library of the miner that lives in `folder`."""
+class LibrarySettings(Protocol):
+    """Where the files of a miner or a watchtower are, relative to its folder."""
+
+    @property
+    def files(self) -> Path:
+        """What was fetched."""
+
+    @property
+    def stores(self) -> tuple[str, ...]:
+        """Where to fetch from."""
+
+    @property
+    def proving_cache(self) -> Path:
+        """Proving keys."""
+
+    @property
+    def reference_string(self) -> Path | None:
+        """A reference string that is not packaged."""
+
+
+def open_library(folder: Path, settings: LibrarySettings, connection: Connection) -> ShardLibrary:
+    """The library of the miner or watchtower that lives in `folder`."""
     store = FileStore(folder / settings.files, settings.stores)
     ceremony = settings.reference_string
     return ShardLibrary(

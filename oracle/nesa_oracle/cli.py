@@ -17,14 +17,13 @@ import click
 import structlog
 from eth_account.signers.local import LocalAccount
 
-from nesa.chain.connection import Connection
 from nesa.chain.deployment import Deployment, Network, deployment_path
 from nesa.chain.keystore import SCRYPT_COST, read_password
-from nesa.chain.leaving import Exit, Left, Outcome, in_words
-from nesa.chain.owner import Owner
+from nesa.chain.leaving import Left, Outcome, in_words
+from nesa.chain.owner import Owner, as_owner, read_nes
 from nesa.models.proving.reference_string import LOCAL_CHAIN_IDS
 from nesa.protocol.errors import InvalidConfiguration, NesaError, Rejected
-from nesa.protocol.ids import ONE_NES, Address, Amount
+from nesa.protocol.ids import ONE_NES, Address
 from nesa_oracle import daemon
 from nesa_oracle.config import OracleSettings, read_settings, write_settings
 from nesa_oracle.doctor import examine
@@ -37,6 +36,7 @@ from nesa_oracle.keys import (
     open_signer,
 )
 from nesa_oracle.registering import Registration
+from nesa_oracle.status import as_daemon
 
 FOLDER_VARIABLE: Final = "NESA_ORACLE_DIR"
 LIGHT_COST: Final = 2**12
@@ -175,16 +175,17 @@ def leave(folder: Path, as_json: bool) -> None:
     """
 
     async def work(owner: Owner) -> Left:
-        return await Exit(owner).leave(await Registration(owner).seat())
+        registration = Registration(owner)
+        return await registration.way_out().leave(await registration.seat())
 
     _show_exit(_as_owner(read_settings(folder), work), as_json=as_json)
 
 
 @cli.command()
-@click.argument("amount", type=click.IntRange(1), required=False)
+@click.argument("amount", required=False)
 @_folder_option
 @_json_option
-def unstake(amount: int | None, folder: Path, as_json: bool) -> None:
+def unstake(amount: str | None, folder: Path, as_json: bool) -> None:
     """Let AMOUNT NES of free stake thaw, by default all of it; `withdraw` pays it when it is due.
 
     Stake that thaws already starts its time again. With --json sums are units.
@@ -193,10 +194,10 @@ def unstake(amount: int | None, folder: Path, as_json: bool) -> None:
     Example:
       NESA_PASSWORD_FILE=secret nesa-oracle unstake 500 --dir my-oracle
     """
-    wanted = None if amount is None else Amount(amount * ONE_NES)
+    wanted = None if amount is None else read_nes(amount)
 
     async def work(owner: Owner) -> Outcome:
-        return await Exit(owner).unstake(await Registration(owner).seats(), wanted)
+        return await Registration(owner).way_out().unstake(wanted)
 
     _show_exit(_as_owner(read_settings(folder), work), as_json=as_json)
 
@@ -215,7 +216,7 @@ def withdraw(folder: Path, as_json: bool) -> None:
     """
 
     async def work(owner: Owner) -> Outcome:
-        return await Exit(owner).withdraw(await Registration(owner).seats())
+        return await Registration(owner).way_out().withdraw()
 
     _show_exit(_as_owner(read_settings(folder), work), as_json=as_json)
 
@@ -235,6 +236,19 @@ def run(folder: Path, dry: bool, as_json: bool) -> None:
     settings = read_settings(folder)
     account = None if dry else _signer_if_any(settings)
     asyncio.run(daemon.run(settings, account))
+
+
+@cli.command()
+@_folder_option
+@_json_option
+def status(folder: Path, as_json: bool) -> None:
+    """Ask the running oracle what it does, or without one read its journal.
+
+    \b
+    Example:
+      nesa-oracle status --dir my-oracle --json
+    """
+    _show(dict(asyncio.run(as_daemon(read_settings(folder)).read_status())), as_json=as_json)
 
 
 def main() -> None:
@@ -306,13 +320,7 @@ def _as_owner(
 ) -> Result:
     """What `work` returns, run with the unlocked owner on the chain."""
     account = open_owner(settings, read_password(PASSWORD_VARIABLE))
-
-    async def connected() -> Result:
-        deployment = Deployment.read(settings.deployment)
-        async with await Connection.open(settings.rpc_url, deployment) as connection:
-            return await work(Owner(connection, account, _progress))
-
-    return asyncio.run(connected())
+    return as_owner((settings.rpc_url, settings.deployment), account, work, _progress)
 
 
 def _register(settings: OracleSettings) -> dict[str, Any]:
@@ -348,7 +356,13 @@ def _show(values: dict[str, Any], *, as_json: bool) -> None:
         click.echo(json.dumps(values, indent=2))
         return
     for name, value in values.items():
-        click.echo(f"{name}: {value}")
+        click.echo(f"{name}: {_line(value)}")
+
+
+def _line(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {entry}" for name, entry in value.items())
+    return "-" if value is None else str(value)
 
 
 def _log_to_stderr(*, as_json: bool) -> None:

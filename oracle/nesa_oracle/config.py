@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Final, Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from nesa.chain.settings import FileSettings
+from nesa.chain.settings import FileSettings, read_file, write_file
 from nesa.protocol.errors import InvalidConfiguration
 
 CONFIG_FILE: Final = "oracle.json"
@@ -57,19 +56,8 @@ def read_settings(folder: Path) -> OracleSettings:
     Raises:
         InvalidConfiguration: no such file, not JSON, or a setting that makes no sense.
     """
-    path = folder / CONFIG_FILE
-    try:
-        return OracleSettings(**json.loads(path.read_text(encoding="utf-8"))).in_folder(folder)
-    except OSError as error:
-        raise InvalidConfiguration(
-            f"cannot read {path}; make one with `nesa-oracle init --dir {folder}`"
-        ) from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"]) or "settings"
-        raise InvalidConfiguration(f"{path}: {name}: {first['msg']}") from error
-    except (ValueError, TypeError) as error:
-        raise InvalidConfiguration(f"{path} is not a JSON object: {error}") from error
+    found = read_file(OracleSettings, folder / CONFIG_FILE, "nesa-oracle init")
+    return found.in_folder(folder)
 
 
 def write_settings(folder: Path, settings: OracleSettings) -> Path:
@@ -81,9 +69,4 @@ def write_settings(folder: Path, settings: OracleSettings) -> Path:
     path = folder / CONFIG_FILE
     if path.exists():
         raise InvalidConfiguration(f"{path} exists; edit it, or choose another --dir")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        path.write_text(settings.model_dump_json(indent=2, exclude_none=True) + "\n", "utf-8")
-    except OSError as error:
-        raise InvalidConfiguration(f"cannot write {path}: {error.strerror}") from error
-    return path
+    return write_file(settings, path)

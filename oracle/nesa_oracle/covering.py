@@ -12,9 +12,7 @@ from nesa.chain.events import QueryFulfilled, RawLog, decode_event
 from nesa.chain.sender import Sender
 from nesa.protocol.errors import NesaError
 from nesa.protocol.queries import Outcome, Query
-
-SETTLING_GAS: Final = 65_000
-"""To be credited a query's deposit, from `benchmarks/economy.py`."""
+from nesa.protocol.report_gas import SETTLING_GAS
 
 WITHDRAWING_GAS: Final = 65_000
 """To be sent all credits."""

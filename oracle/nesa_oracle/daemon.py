@@ -89,16 +89,15 @@ class Oracle:
         metrics, health = Metrics(), Health()
         settings = self.settings
         wake = Wake(settings.poll_seconds, settings.websocket_url)
-        async with (
-            serving(settings.host, settings.port, health, metrics),
-            asyncio.TaskGroup() as tasks,
-        ):
+        async with asyncio.TaskGroup() as tasks:
             engine = self._engine(tasks, metrics)
             engine.restart()
-            log.info("oracle runs", signer=engine.around.me, dry=self.account is None)
-            tasks.create_task(wake.listen())
-            tasks.create_task(self._watch_balance(engine))
-            await self._follow(engine, wake, health)
+            place = (settings.host, settings.port)
+            async with serving(*place, health, metrics, engine.summary):
+                log.info("oracle runs", signer=engine.around.me, dry=self.account is None)
+                tasks.create_task(wake.listen())
+                tasks.create_task(self._watch_balance(engine))
+                await self._follow(engine, wake, health)
 
     async def _follow(self, engine: Engine, wake: Wake, health: Health) -> None:
         reader = LogReader(self.connection, ReadPolicy(self.settings.confirmations))

@@ -7,13 +7,14 @@ that comes back with its result.
 from __future__ import annotations
 
 import traceback
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import structlog
 
 from nesa.chain.committees import DrawnCommittees
+from nesa.chain.contracts import ZERO_ADDRESS
 from nesa.chain.events import (
     AttemptOpened,
     ChainEvent,
@@ -27,6 +28,7 @@ from nesa.chain.events import (
     QueryRequested,
 )
 from nesa.chain.logs import Batch
+from nesa.chain.status import tally
 from nesa.protocol.errors import InvalidInput, NesaError
 from nesa.protocol.ids import Address, BlockNumber, Digest, Timestamp
 from nesa.protocol.outcomes import closing_time
@@ -44,7 +46,7 @@ from nesa_oracle.duties import (
     Submit,
     next_action,
 )
-from nesa_oracle.journal import Job, JobKey, Journal
+from nesa_oracle.journal import Job, JobKey, Journal, Phase
 from nesa_oracle.observability import Metrics
 from nesa_oracle.report import Report
 from nesa_oracle.submission import Fate, Submitter
@@ -124,6 +126,16 @@ class Engine:
                 action = next_action(self.duties[key], situation)
                 if action is not None:
                     self._start(self.duties[key], action)
+
+    def summary(self) -> Mapping[str, Any]:
+        """Who this is, how far it has read, and how many attempts are how far, for JSON."""
+        phases = tally((str(duty.job.phase) for duty in self.duties.values()), map(str, Phase))
+        return {
+            "signer": None if self.around.me == ZERO_ADDRESS else self.around.me,
+            "processed": self.block,
+            "following": self.is_following,
+            "jobs": phases,
+        }
 
     # Chain events
 

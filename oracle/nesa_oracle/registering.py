@@ -8,7 +8,7 @@ from eth_account.signers.local import LocalAccount
 from eth_keys.datatypes import PrivateKey
 
 from nesa.chain.contracts import ORACLE_SEATS, ZERO_ADDRESS, Contracts
-from nesa.chain.leaving import HeldSeat
+from nesa.chain.leaving import Exit, HeldSeat
 from nesa.chain.owner import Owner
 from nesa.protocol.consent import sign_consent
 from nesa.protocol.errors import InvalidInput, Rejected
@@ -79,6 +79,10 @@ class Registration:
     async def seats(self) -> tuple[HeldSeat, ...]:
         """The seat if the owner has it."""
         return () if await self.slot() is None else (await self.seat(),)
+
+    def way_out(self) -> Exit:
+        """The way out of the seat and the stake."""
+        return Exit(self.owner, self.seats)
 
     async def take_seat(self) -> int:
         """Take an oracle seat, active from the next epoch on; returns its slot.

@@ -1,20 +1,24 @@
-"""Health, readiness and metrics over HTTP; nothing about queries, inputs or outputs."""
+"""Health, readiness, status and metrics over HTTP; nothing about single queries."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from aiohttp import web
 from prometheus_client import generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
+from nesa.chain.status import PATH as STATUS_PATH
 from nesa.protocol.errors import InvalidConfiguration
 from nesa_oracle.observability import Metrics
+
+Status = Callable[[], Mapping[str, Any]]
+"""What an oracle says of itself, from JSON types only."""
 
 STALE_SECONDS: Final = 30.0
 
@@ -53,7 +57,9 @@ class Health:
 
 
 @asynccontextmanager
-async def serving(host: str, port: int, health: Health, metrics: Metrics) -> AsyncIterator[None]:
+async def serving(
+    host: str, port: int, health: Health, metrics: Metrics, status: Status
+) -> AsyncIterator[None]:
     """Answer on `host`:`port` for the length of the context.
 
     Raises:
@@ -72,10 +78,14 @@ async def serving(host: str, port: int, health: Health, metrics: Metrics) -> Asy
         body = generate_latest(metrics.registry)
         return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
 
+    async def described(_: web.Request) -> web.Response:
+        return web.json_response({**status(), "problem": health.problem or None})
+
     app = web.Application(client_max_size=1024)
     app.router.add_get("/healthz", alive)
     app.router.add_get("/readyz", ready)
     app.router.add_get("/metrics", series)
+    app.router.add_get(STATUS_PATH, described)
     runner = web.AppRunner(
         app, access_log=None, shutdown_timeout=1.0, keepalive_timeout=IDLE_SECONDS
     )

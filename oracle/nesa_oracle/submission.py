@@ -19,15 +19,11 @@ from nesa.chain.sender import Intent, Reverted, Sender, SendPolicy
 from nesa.protocol.errors import Rejected, Unavailable
 from nesa.protocol.ids import BlockNumber, Timestamp
 from nesa.protocol.queries import Assurance, Outcome, Query, QueryStatus
+from nesa.protocol.report_gas import proved_gas
 from nesa_oracle.covering import covers, outcome_in, settle
 from nesa_oracle.journal import Job, JobKey, Journal
 from nesa_oracle.observability import Metrics
 from nesa_oracle.report import Report
-
-PROVED_GAS: Final = 1_500_000
-GAS_A_PROOF: Final = 2_000_000
-"""Limits, not prices: what a proved report does not use is not paid for. An estimate is not to be
-trusted there, because with too little gas a verifier fails in a way that looks like a bad proof."""
 
 log = structlog.get_logger("nesa_oracle")
 
@@ -210,5 +206,4 @@ def gas_limit(query: Query) -> int | None:
     """Explicit gas where an estimate cannot be trusted, None where it can."""
     if query.assurance is not Assurance.PROVED:
         return None
-    callback = query.callback_gas * 65 // 63
-    return PROVED_GAS + GAS_A_PROOF * query.shards + callback
+    return proved_gas(query.shards, query.callback_gas)

@@ -29,8 +29,10 @@ if TYPE_CHECKING:
         Expired,
         Finalised,
         Fulfilled,
+        Held,
         Overturned,
         Refunded,
+        Released,
         Requested,
         Stage,
     )
@@ -52,6 +54,7 @@ if TYPE_CHECKING:
         QueryRefunded,
         Rejected,
         Unavailable,
+        Unmined,
     )
     from nesa.protocol.ids import NES_DECIMALS, ONE_NES
     from nesa.protocol.queries import Assurance, CallbackResult, Privacy, Query, QueryStatus
@@ -75,6 +78,7 @@ __all__ = [
     "Finalised",
     "Fulfilled",
     "GasUsed",
+    "Held",
     "IllegalMove",
     "Incompatible",
     "IntegrityError",
@@ -100,12 +104,14 @@ __all__ = [
     "QueryStatus",
     "Refunded",
     "Rejected",
+    "Released",
     "Requested",
     "Stage",
     "SubmittedQuery",
     "TensorCard",
     "Timings",
     "Unavailable",
+    "Unmined",
 ]
 
 _HOMES: Final = {
@@ -128,8 +134,10 @@ _HOMES: Final = {
         "Expired",
         "Finalised",
         "Fulfilled",
+        "Held",
         "Overturned",
         "Refunded",
+        "Released",
         "Requested",
         "Stage",
     ),
@@ -151,6 +159,7 @@ _HOMES: Final = {
         "QueryRefunded",
         "Rejected",
         "Unavailable",
+        "Unmined",
     ),
     "nesa.protocol.ids": ("NES_DECIMALS", "ONE_NES"),
     "nesa.protocol.queries": ("Assurance", "CallbackResult", "Privacy", "Query", "QueryStatus"),

@@ -6,11 +6,11 @@ import boa
 import pytest
 from eth_utils.crypto import keccak
 
-from nesa.protocol.commitments import SECP256K1_HALF_ORDER
 from nesa.protocol.fees import split_fee
 from nesa.protocol.ids import ZERO_DIGEST
 from nesa.protocol.outcomes import outcome_as_abi
 from nesa.protocol.queries import Privacy, report_words
+from nesa.protocol.signatures import SECP256K1_HALF_ORDER
 from tests.deployment import EPOCH_SECONDS
 from tests.market import TENSORS, go_to, pass_blocks
 from tests.reports import changed, keys_of, signer_address

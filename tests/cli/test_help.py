@@ -30,12 +30,14 @@ def test_the_promised_commands_are_there() -> None:
     assert {path[0] for path in LEAVES} == {
         "answer",
         "balance",
+        "delegation",
         "demo",
         "devnet",
         "grant",
         "model",
         "query",
         "reward",
+        "transfer",
         "watch",
         "withdraw",
     }
@@ -94,6 +96,9 @@ def test_help_has_a_short_form(nesa: Nesa) -> None:
         (["--max-fee", "nan"], "give a number from 0 up"),
         (["--max-fee", "1e99"], "give a number from 0 up"),
         (["--max-fee", "0.0000000001"], "NES has 9 decimals"),
+        (["--gas-deposit", "much"], "'much' is no sum of coins"),
+        (["--gas-deposit", "-1"], "give a number from 0 up"),
+        (["--gas-deposit", "1e-19"], "a coin has 18 decimals"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

@@ -27,7 +27,14 @@ from nesa.chain.sender import Fees, Intent, OnIntent
 from nesa.cli.commands.query import Wish, ask
 from nesa.cli.features import Given
 from nesa.cli.main import main
-from nesa.cli.resuming import Departure, keeping, key_file, read_content_key, time_left
+from nesa.cli.resuming import (
+    DEPOSIT,
+    Departure,
+    keeping,
+    key_file,
+    read_content_key,
+    time_left,
+)
 from nesa.models.folder import load
 from nesa.protocol.ids import Address, Digest, Timestamp
 from tests.oracle.cases import query_with
@@ -115,7 +122,7 @@ async def test_a_query_whose_key_cannot_be_kept_stays_here(network: StandingNetw
         await departure.note(intent)
 
     departure = Departure(KEY)
-    wish = Wish("breast-cancer-mlp", Given(EXAMPLE), "AGREED", True, None, None)
+    wish = Wish("breast-cancer-mlp", Given(EXAMPLE), "AGREED", True, None, None, 0)
     async with Client.connect(network.file, on_intent=note) as client:
         before = await client.balance()
         with pytest.raises(InvalidConfiguration, match="cannot write the content key"):
@@ -154,7 +161,7 @@ async def test_a_query_that_is_interrupted_before_its_block_is_found_again(
     network: StandingNetwork, capsys: pytest.CaptureFixture[str]
 ) -> None:
     departure = Departure(KEY)
-    wish = Wish("breast-cancer-mlp", Given(EXAMPLE), "AGREED", True, None, None)
+    wish = Wish("breast-cancer-mlp", Given(EXAMPLE), "AGREED", True, None, None, 0)
     async with without_blocks(network, departure.note) as client, asyncio.timeout(30):
         asking = asyncio.create_task(ask(client, wish, departure, quiet=True))
         await sent(client, departure)
@@ -215,3 +222,41 @@ async def test_a_query_without_an_answer_is_named_in_json(
     found = json.loads(capsys.readouterr().out)["error"]
     assert (found["kind"], found["query"]) == ("QueryExpired", number)
     assert found["resume"] == f"nesa watch {number} --refund"
+
+
+async def test_a_deposit_says_nothing_of_where_the_query_is(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    departure = Departure(None)
+    call = ContractCall(Address("0x" + "00" * 20), b"", DEPOSIT, 1)
+    with pytest.raises(KeyboardInterrupt), departure.watched():
+        await departure.note(intent(FIRST))
+        await departure.note(Intent(call, 1, SECOND, b"", Fees(1, 1)))
+        raise KeyboardInterrupt
+    said = capsys.readouterr().err
+    assert f"`nesa answer 0x{FIRST.hex()}`" in said
+    assert SECOND.hex() not in said
+
+
+async def test_a_query_whose_deposit_fails_is_waited_for(
+    network: StandingNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fails(self: Client, submitted: SubmittedQuery, wei: int) -> None:
+        raise Rejected("escrow: query is not open")
+
+    monkeypatch.setattr(Client, "deposit_gas", fails)
+    departure = Departure(None)
+    wish = Wish("breast-cancer-mlp", Given(EXAMPLE), "AGREED", False, None, None, 7)
+    async with Client.connect(network.file, policy=RpcPolicy(poll=0.02)) as client:
+        asking = asyncio.create_task(ask(client, wish, departure, quiet=True))
+        with pytest.warns(UserWarning, match="no coin was left"):
+            await has_arrived(departure)
+        asking.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asking
+    assert departure.submitted is not None
+
+
+async def has_arrived(departure: Departure) -> None:
+    while departure.submitted is None:
+        await asyncio.sleep(0.02)

@@ -30,8 +30,10 @@ from nesa import (
     Rejected,
     Requested,
     Unavailable,
+    Unmined,
 )
 from nesa.chain.deployment import KeyFile
+from nesa.chain.sender import Sender, SendPolicy
 from nesa.client.answers import AnyQuery
 from nesa.models.card import ClassifierCard
 from nesa.protocol.digests import boundary_digest
@@ -392,3 +394,24 @@ async def test_the_risk_of_a_draw_is_told_before_anything_is_paid(
     assert (await client.draw_risk(model, corrupt=Fraction(3, 4))).captured == 1
     with pytest.raises(InvalidInput, match="cannot be drawn of"):
         await client.draw_risk(model, replicas=8)
+
+
+async def test_a_request_in_no_block_says_how_to_go_on(
+    client: Client, model: Model, features: np.ndarray
+) -> None:
+    patience = SendPolicy(poll=0.02, give_up=1.0)
+    client._sender = Sender(client.connection, client._payer, patience)
+    await client.connection.request("evm_setAutomine", False)
+    try:
+        with pytest.raises(Unmined, match="may still be mined and paid for") as late:
+            await client.submit(model, features, sealed=True)
+        sent = Digest(late.value.tx_hashes[-1])
+        assert f"nesa answer 0x{sent.hex()}" in str(late.value)
+        with pytest.raises(Unavailable, match="it may still be mined"):
+            await client.find(sent)
+    finally:
+        await client.connection.request("evm_setAutomine", True)
+        await client.connection.request("evm_mine")
+    found = await client.find(sent, content_key=late.value.content_key)
+    assert found.query.privacy is Privacy.SEALED
+    assert found.content_key is not None

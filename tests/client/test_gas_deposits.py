@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from nesa import Client, ExhaustedResource, InvalidInput, Model, Rejected
+from nesa import Client, ExhaustedResource, InvalidInput, Model, QueryStatus, Rejected
 from nesa.chain.economy import GasEscrow
+from nesa.client.gas_deposits import GasDeposit
 from tests.client.test_asking import let_time_pass
 
 WEI = 10**15
@@ -45,3 +48,27 @@ async def test_a_deposit_that_cannot_be_made_is_refused_before_anything_is_paid(
     with pytest.raises(ExhaustedResource, match="send it coin or deposit less"):
         await client.submit(model, features, gas_deposit=10**40)
     assert (await client.balance()).nes == before
+
+
+async def test_a_deposit_is_listed_and_comes_back_whoever_refunds(
+    client: Client, model: Model, features: np.ndarray
+) -> None:
+    submitted = await client.submit(model, features, gas_deposit=WEI)
+    assert await client.gas_held_for(submitted) == WEI
+    listed = GasDeposit(submitted.query_id, WEI, QueryStatus.OPEN)
+    assert listed in await client.gas_deposits()
+    assert not listed.is_reclaimable
+    assert await client.reclaim_gas() == 0
+    await let_time_pass(client, 61)
+    await client._send(client.contracts.market.refund(submitted.query))
+    (newest, *_) = await client.gas_deposits()
+    assert newest == replace(listed, status=QueryStatus.REFUNDED)
+    assert newest.is_reclaimable
+    assert await client.reclaim_gas() == WEI
+    assert newest not in await client.gas_deposits()
+
+
+async def test_a_wanted_deposit_grows_with_the_work(client: Client, model: Model) -> None:
+    agreed = await client.wanted_gas_deposit(model)
+    assert 0 < agreed < await client.wanted_gas_deposit(model, replicas=5)
+    assert agreed < await client.wanted_gas_deposit(model, assurance="PROVED")

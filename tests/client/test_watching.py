@@ -11,24 +11,30 @@ from nesa import (
     Expired,
     Finalised,
     Fulfilled,
+    Held,
     Overturned,
     Refunded,
+    Released,
     Requested,
 )
 from nesa.chain.connection import Block
+from nesa.chain.disputes import Challenge
 from nesa.chain.events import (
     LogKey,
     QueryClosed,
     QueryDelivered,
     QueryFulfilled,
+    QueryHeld,
     QueryOverturned,
     QueryRefunded,
+    QueryReleased,
     QueryRequested,
 )
-from nesa.chain.history import QueryHistory
+from nesa.chain.history import Hold, QueryHistory
 from nesa.client.watching import Sight, Stage, is_over, next_stage
 from nesa.protocol.ids import ZERO_DIGEST, Amount, BlockNumber, Digest, Timestamp
 from nesa.protocol.queries import CallbackResult, Outcome
+from tests.chain.test_stored_events import CHALLENGE
 from tests.oracle.cases import NOBODY, SEED, committees_of, query_with
 
 QUERY = query_with()
@@ -115,3 +121,60 @@ def test_an_overturned_answer_is_over() -> None:
     )
     assert told[-1] == Overturned(Amount(70))
     assert is_over(told)
+
+
+def held(shard: int) -> QueryHeld:
+    return QueryHeld(LOG, QUERY.query_id, shard)
+
+
+def released(shard: int, closes_at: int) -> QueryReleased:
+    return QueryReleased(LOG, QUERY.query_id, shard, Timestamp(closes_at))
+
+
+def challenge(shard: int, defence_ends: int) -> Challenge:
+    charge = replace(CHALLENGE.charge, shard=shard)
+    return replace(CHALLENGE, charge=charge, defence_ends=Timestamp(defence_ends))
+
+
+def disputed(holds: list[Hold], challenges: list[Challenge]) -> Sight:
+    history = replace(HISTORY, fulfilled=ANSWER, holds=tuple(holds))
+    return replace(SIGHT, history=history, challenges=tuple(challenges))
+
+
+def test_a_hold_and_its_end_are_told_each_time() -> None:
+    once, twice = [challenge(0, 1_040)], [challenge(0, 1_040), challenge(0, 1_090)]
+    gone: list[Hold] = [held(0), released(0, 1_180)]
+    told = told_of(
+        disputed([held(0)], once),
+        disputed([held(0)], once),
+        disputed(gone, once),
+        disputed([*gone, held(0)], twice),
+        disputed([*gone, held(0), released(0, 1_220)], twice),
+    )
+    assert told[3:] == (
+        Held((0,), Timestamp(1_040)),
+        Released(Timestamp(1_180)),
+        Held((0,), Timestamp(1_090)),
+        Released(Timestamp(1_220)),
+    )
+
+
+def test_two_shards_are_held_until_the_last_is_released() -> None:
+    both = [challenge(0, 1_040), challenge(1, 1_050)]
+    told = told_of(
+        disputed([held(0), held(1)], both),
+        disputed([held(0), held(1), released(1, 1_000)], both),
+        disputed([held(0), held(1), released(1, 1_000), released(0, 1_170)], both),
+    )
+    assert told[3:] == (
+        Held((0, 1), Timestamp(1_050)),
+        Held((0,), Timestamp(1_040)),
+        Released(Timestamp(1_170)),
+    )
+
+
+def test_who_comes_after_a_hold_is_told_of_it() -> None:
+    wrong = QueryOverturned(LOG, QUERY.query_id, NOBODY, 0, Amount(70))
+    sight = disputed([held(0), wrong], [challenge(0, 1_040)])
+    fallen = replace(sight, history=replace(sight.history, overturned=wrong))
+    assert told_of(fallen)[3:] == (Held((0,), Timestamp(1_040)), Overturned(Amount(70)))

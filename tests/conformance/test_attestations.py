@@ -13,8 +13,8 @@ from nesa.protocol.commitments import (
     commitment,
     quorum,
     set_digest,
-    sign_digest,
 )
+from nesa.protocol.signatures import sign_digest
 from tests.conformance.strategies import ADDRESSES, NUMBERS, WORDS
 from tests.deployment import load_harness
 

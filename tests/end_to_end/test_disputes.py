@@ -8,13 +8,15 @@ import json
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import pytest
 import pytest_asyncio
+from aiohttp import web
+from eth_keys.datatypes import PrivateKey
 
-from nesa import Client, Model, QueryStatus
+from nesa import Client, Held, Model, Overturned, QueryStatus, Released
 from nesa.chain.contracts import Contracts
 from nesa.chain.court import Court
 from nesa.chain.disputes import Challenge, Ending, GameResult
@@ -28,18 +30,28 @@ from nesa.chain.events import (
     decode_event,
 )
 from nesa.chain.history import find_query
+from nesa.chain.keystore import load_keystore
 from nesa.chain.logs import LogWindow
+from nesa.chain.reports import reported_evidence
 from nesa.chain.sender import Sender
 from nesa.cli.demo.cast import Question
 from nesa.cli.demo.liar import replace_by_liar
 from nesa.client.answers import SubmittedQuery
+from nesa.client.watching import Stage
 from nesa.devnet.foundation import hand_out
 from nesa.devnet.network import Devnet
 from nesa.devnet.operators import Operator, wait_until_ready
 from nesa.privacy.grants import encode_grant
-from nesa.protocol.ids import ONE_NES, Address, Amount, QueryId
+from nesa.protocol.commitments import ShardContext, attestation_hash, commitment
+from nesa.protocol.evidence import ShardEvidence, encode_evidence
+from nesa.protocol.faults import statements_in
+from nesa.protocol.ids import ONE_NES, Address, Amount, Digest, QueryId
+from nesa.protocol.queries import SignedResult
+from nesa.protocol.signatures import sign_digest
 from nesa_miner.disputes.courtroom import Courtroom
 from nesa_miner.watchtower.accusing import Accuser, Means
+from nesa_miner.watchtower.config import read_settings, write_settings
+from nesa_miner.watchtower.statements import drawn_for
 from tests.end_to_end.processes import Observer
 from tests.end_to_end.test_queries import is_right
 
@@ -114,13 +126,19 @@ async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 60.0)
 
 
 @contextlib.asynccontextmanager
-async def watching(devnet: Devnet, client: Client) -> AsyncIterator[Operator]:
-    """A watchtower that looks at every answer."""
+async def watching(
+    devnet: Devnet, client: Client, *words: str, nes: int = BONDS
+) -> AsyncIterator[Operator]:
+    """A watchtower that looks at every answer, made with these words of `init`."""
     name = f"watchtower-{time.monotonic_ns()}"
-    founded = await devnet.founder.found_watchtower(name)
+    founded = await devnet.founder.found_watchtower(name, *words)
+    # The tests after this one need those seats as well, though they have no stake any more.
+    kept = read_settings(founded.folder).model_copy(update={"evict": False})
+    write_settings(founded.folder, kept)
     await devnet.foundation.chain.give_coins(founded.owner)
     deployer = devnet.foundation.people.deployer
-    await hand_out(client.connection, deployer, [(founded.owner, BONDS)])
+    if nes:
+        await hand_out(client.connection, deployer, [(founded.owner, Amount(nes))])
     await devnet.founder.start(founded)
     await wait_until_ready([founded], devnet.supervisor)
     yield founded
@@ -181,6 +199,7 @@ async def test_a_silent_lying_quorum_is_caught_by_one_watchtower_that_dies_meanw
     dispute = Dispute(client, submitted.query_id)
     await until(lambda: _reached(dispute, ChallengeOpened, 1))
     await observer.kill(tower)
+    assert (await client.result(submitted)).challenged_shards == (0,)
     challenge = await dispute.challenge()
     assert set(challenge.signers) == {liar.signer for liar in liars}
     assert challenge.charge.shard == 0
@@ -188,6 +207,8 @@ async def test_a_silent_lying_quorum_is_caught_by_one_watchtower_that_dies_meanw
     await dispute.pass_time(61)
     await until(lambda: _ended(dispute, Ending.FALLEN))
     assert await dispute.status() is QueryStatus.OVERTURNED
+    told = await told_until(client, submitted, Overturned)
+    assert told[-2] == Held((0,), challenge.defence_ends)
     after = {o.name: await dispute.stake(o) for o in devnet.miners}
     lost = {name: before[name] - after[name] for name in before if before[name] != after[name]}
     assert lost == {liar.name: challenge.seat_stake for liar in liars}
@@ -327,6 +348,131 @@ async def test_honest_signers_stand_against_a_sham_challenge_though_one_dies(
 
     await until(is_withdrawn)
     assert await dispute.status() is QueryStatus.FULFILLED
+    *_, hold, end = await told_until(client, submitted, Released)
+    assert hold == Held((1,), challenge.defence_ends)
+    market = client.contracts.market
+    assert end == Released(await market.closes_at(submitted.query_id, "latest"))
+
+
+async def told_until(client: Client, query: SubmittedQuery, kind: type[Stage]) -> list[Stage]:
+    """What is told of a query until such a stage."""
+    told: list[Stage] = []
+    async with contextlib.aclosing(client.watch(query)) as stages, asyncio.timeout(30):
+        async for stage in stages:
+            told.append(stage)
+            if isinstance(stage, kind):
+                break
+    return told
+
+
+@pytest.mark.deep
+async def test_an_owner_defends_what_a_lost_signer_key_signed(
+    client: Client, devnet: Devnet, observer: Observer, model: Model, question: Question
+) -> None:
+    """All signers of the shard are gone; one of their owners defends with its own account."""
+    submitted = await client.submit(model, question.features)
+    assert is_right(await client.result(submitted), question)
+    dispute = Dispute(client, submitted.query_id)
+    signers = devnet.miners[1::2]
+    for operator in signers:
+        await observer.kill(operator)
+    await devnet.foundation.chain.give_coins(signers[0].owner)
+    name = await devnet.founder.start_defence(signers[0])
+    challenge = await sham_challenge(client, devnet, submitted.query_id, 1)
+    await until(lambda: _reached(dispute, Moved, 1))
+    await devnet.supervisor.kill(name)
+    await devnet.founder.start_defence(signers[0])
+    await dispute.pass_time(challenge.move_window + 1)
+    await until(lambda: _ended(dispute, Ending.STANDING))
+    assert await dispute.results() == [GameResult.WON]
+    assert await dispute.status() is QueryStatus.FULFILLED
+    await devnet.supervisor.stop(name)
+
+
+@pytest.mark.deep
+async def test_a_lie_that_can_be_proved_is_challenged_without_a_bond(
+    client: Client, devnet: Devnet, model: Model, question: Question
+) -> None:
+    """The watchtower has no NES at all; its proof opens, and its moves convict who defends."""
+    async with watching(devnet, client, "--fault-proofs", nes=0) as tower:
+        prepared = await client.submit(model, question.features)
+        assert is_right(await client.result(prepared), question)
+
+        async def has_keys() -> bool:
+            return "proving keys are ready" in devnet.layout.log(tower.name).read_text()
+
+        await until(has_keys, 240)
+        submitted, _ = await lied_to(client, devnet, model, question, 0, defends=True)
+        dispute = Dispute(client, submitted.query_id)
+        await until(lambda: _reached(dispute, ChallengeOpened, 1), 120)
+        assert (await dispute.challenge()).bond == 0
+        await until(lambda: _reached(dispute, SignerConvicted, 3), 120)
+        assert set(await dispute.results()) == {GameResult.LOST_BY_FACT}
+        await dispute.pass_time(61)
+        await until(lambda: _ended(dispute, Ending.FALLEN))
+
+
+@pytest.mark.deep
+async def test_who_signed_two_outputs_is_convicted_by_what_one_member_shows(
+    client: Client, devnet: Devnet, observer: Observer, model: Model, question: Question
+) -> None:
+    """One statement is in the report on chain; the other one only a single member has seen."""
+    liar, witness = devnet.miners[6], devnet.miners[4]
+    submitted = await client.submit(model, question.features)
+    assert is_right(await client.result(submitted), question)
+    dispute = Dispute(client, submitted.query_id)
+    before = await dispute.stake(liar)
+    await observer.kill(witness)
+    second = await second_statement(client, submitted.query_id, liar)
+    async with showing(witness, second), watching(devnet, client):
+        await until(lambda: _has_lost(dispute, liar, before))
+    convicted = Court(client.connection, client.connection.deployment.court or Address(""))
+    assert await convicted.is_convicted(submitted.query_id, 0, liar.signer, "latest")
+
+
+async def second_statement(client: Client, query_id: QueryId, liar: Operator) -> ShardEvidence:
+    """Another output that the liar commits to and signs in a round of its own."""
+    history = await find_query(client.connection, query_id)
+    drawn = await drawn_for(client.connection, history)
+    members = [tuple(seat.signer for seat in seats) for seats in drawn.shards]
+    (_, honest), *_ = await reported_evidence(client.connection, history, members)
+    deployment, query = client.connection.deployment, history.query
+    ids = (deployment.chain_id, deployment.market, query_id, query.attempt, drawn.seed_hash)
+    context, output, salt = ShardContext(*ids, 0), Digest(b"\1" * 32), b"\7" * 32
+    place = members[0].index(liar.signer)
+    made = commitment(context, 7, liar.signer, honest.in_digest, output, salt)
+    result = SignedResult(place, salt, b"", b"")
+    entries = (made,) * len(members[0])
+    other = ShardEvidence(7, honest.in_digest, output, entries, (result,))
+    (said,) = statements_in(context, other)
+    signed = attestation_hash(context.chain_id, context.market, said.attestation)
+    password = liar.password_file.read_text().splitlines()[0]
+    key = PrivateKey(bytes(load_keystore(liar.folder / "keys/signer.json", password).key))
+    r, vs = sign_digest(key, signed)
+    return replace(other, results=(replace(result, r=r, vs=vs),))
+
+
+@contextlib.asynccontextmanager
+async def showing(witness: Operator, evidence: ShardEvidence) -> AsyncIterator[None]:
+    """Evidence of shard 0 where a miner that was killed used to answer."""
+
+    async def show(request: web.Request) -> web.Response:
+        is_asked = request.match_info["shard"] == "0"
+        return web.Response(body=encode_evidence(evidence), status=200 if is_asked else 404)
+
+    app = web.Application()
+    app.router.add_get("/v1/evidence/{query}/{attempt}/{shard}", show)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", witness.port).start()
+    try:
+        yield
+    finally:
+        await runner.cleanup()
+
+
+async def _has_lost(dispute: Dispute, operator: Operator, before: int) -> bool:
+    return await dispute.stake(operator) < before
 
 
 async def sham_challenge(

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
+from eth_keys.datatypes import PrivateKey
+
 from nesa.chain.abi import Interface
 from nesa.models.disputes.traces import Charge
 from nesa.models.judging import Witness
 from nesa.protocol.digests import edges_digest
 from nesa.protocol.ids import ONE_NES, ZERO_DIGEST
-from nesa.protocol.outcomes import outcome_as_abi, outcome_from_abi
+from nesa.protocol.outcomes import NO_OUTCOME, outcome_as_abi, outcome_from_abi
 from nesa.protocol.queries import (
     ORACLE_SHARD,
     Assurance,
@@ -19,6 +21,7 @@ from nesa.protocol.queries import (
     Query,
     report_words,
 )
+from nesa.protocol.statements import Statement
 from nesa.protocol.versions import shards_digest
 from tests.contracts.disputes.disputed import TABLE, facts_of, honest_witness
 from tests.invariants.market_world import (
@@ -30,7 +33,7 @@ from tests.invariants.market_world import (
     MarketWorld,
     account,
 )
-from tests.reports import Work, shard_works, signer_address
+from tests.reports import Work, shard_works, signer_address, statement_of
 from tests.revm import RevmChain, RevmContract
 
 CHALLENGERS: Final = (account("challenger"), account("other challenger"))
@@ -58,6 +61,25 @@ class Answer:
     def members(self, shard: int) -> list[str]:
         """Signers drawn, in draw order."""
         return [str(signer_address(key)) for key in self.works[shard].members]
+
+
+@dataclass
+class Sued:
+    """A query without an answer, and what one member of its first committee signed of it."""
+
+    query: Query
+    statement: Statement
+    truth: Witness
+    signed: Witness
+
+    @property
+    def arguments(self) -> tuple[Any, ...]:
+        """Query and outcome as calldata takes them; there is no outcome."""
+        return self.query.as_abi(), outcome_as_abi(NO_OUTCOME)
+
+    def members(self, _: int) -> list[str]:
+        """Who is sued."""
+        return [self.statement.signer]
 
 
 class CourtWorld(MarketWorld):
@@ -112,6 +134,28 @@ class CourtWorld(MarketWorld):
 
     def ask_and_answer(self, signed: Witness, left_out: set[int]) -> Answer:
         """A query to which every member says what `signed` holds; the report leaves some out."""
+        return self._answer(self._ask(), signed, left_out)
+
+    def ask_and_split(self, lies: set[int], lie: Witness) -> list[Sued]:
+        """An open query whose first committee is at odds: those at the places in `lies` hold `lie`.
+
+        One entry a member, in draw order.
+        """
+        query = self._ask()
+        committee = [self.keys[signer] for signer in self.drawn(query, 0, query.replicas)]
+        sides = [lie if place in lies else self.truth for place in range(query.replicas)]
+        works = [self._first_work(query, committee, side) for side in sides]
+        commitments = [work.commitments()[place] for place, work in enumerate(works)]
+        statements = [statement_of(work, n, commitments) for n, work in enumerate(works)]
+        pairs = zip(statements, sides, strict=True)
+        return [Sued(query, statement, self.truth, side) for statement, side in pairs]
+
+    def _first_work(self, query: Query, members: list[PrivateKey], signed: Witness) -> Work:
+        digest = edges_digest([signed.digest(value) for value in TABLE.shards[0].outputs])
+        place = (self.chain.chain_id, self.market.address, query, self.seed(query))
+        return shard_works(*place, [members], [digest], b"")[0]
+
+    def _ask(self) -> Query:
         data = self.truth.encoded(TABLE.shards[0].inputs[0])
         order = (
             self.versions[JUDGED],
@@ -125,7 +169,7 @@ class CourtWorld(MarketWorld):
         self.market.request(order, data, sender=PERSONS[0])
         query = Query.from_abi(self.events("QueryRequested")[0]["query"])
         self.chain.mine(2, 2)
-        return self._answer(query, signed, left_out)
+        return query
 
     def _answer(self, query: Query, signed: Witness, left_out: set[int]) -> Answer:
         ends = [shard.outputs for shard in TABLE.shards]

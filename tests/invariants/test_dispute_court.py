@@ -39,10 +39,10 @@ from nesa.protocol.challenges import (
 from nesa.protocol.queries import QueryStatus
 from tests.contracts.disputes.disputed import false_trace, lying_witness
 from tests.deployment import GENESIS_SUPPLY, QUERY_PARAMETERS, REQUEST_LIMITS
-from tests.invariants.court_world import CHALLENGERS, Answer, CourtWorld, charge_of
+from tests.invariants.court_world import CHALLENGERS, Answer, CourtWorld, Sued, charge_of
 from tests.invariants.market_world import PERSONS, STRANGER
 from tests.models.disputes.parties import recomputed
-from tests.revm import Revert, RevmChain
+from tests.revm import NOBODY, Revert, RevmChain
 
 NO_SHRINKING = (Phase.explicit, Phase.reuse, Phase.generate)
 STAKE = REQUEST_LIMITS.seat_stake
@@ -51,6 +51,8 @@ REFUSAL = r"^(court|market|vault|game|erc20): "
 
 # What every run sees many times, so that a machine that does nothing cannot pass.
 OFTEN = {
+    "sue done",
+    "sue refused",
     "game won",
     "game lost by fact",
     "ended Standing",
@@ -77,7 +79,7 @@ class Case:
     """One challenge as announced, and as the protocol's rules see it."""
 
     number: int
-    answer: Answer
+    answer: Answer | Sued
     shard: int
     announced: tuple[Any, ...]
     rules: Challenge
@@ -88,6 +90,15 @@ class Case:
     @property
     def digest(self) -> tuple[int, int]:
         return self.answer.query.query_id, self.shard
+
+    @property
+    def is_suit(self) -> bool:
+        return isinstance(self.answer, Sued)
+
+    @property
+    def dispute(self) -> tuple[int, int, str]:
+        """What falls once: an output, or a member's statements."""
+        return (*self.digest, self.rules.signers[0] if self.is_suit else "")
 
 
 class DisputeCourtMachine(RuleBasedStateMachine):
@@ -106,9 +117,12 @@ class DisputeCourtMachine(RuleBasedStateMachine):
         self.rewards: dict[str, int] = defaultdict(int)
         self.credits: dict[str, int] = defaultdict(int)
         self.convicted: set[tuple[int, int, str]] = set()
-        self.fallen: set[tuple[int, int]] = set()
-        self.owed: dict[tuple[int, int], int] = defaultdict(int)
-        self.announced_in: dict[tuple[str, int, int], int] = {}
+        self.lost: Counter[tuple[int, int, str]] = Counter()
+        self.fallen: set[tuple[int, int, str]] = set()
+        self.torn: list[list[Sued]] = []
+        self.refunded: set[int] = set()
+        self.announced_in: dict[tuple[str, bytes], int] = {}
+        self.owed: dict[tuple[int, int, str], int] = defaultdict(int)
         self.burned = 0
 
     @property
@@ -164,11 +178,14 @@ class DisputeCourtMachine(RuleBasedStateMachine):
 
     def announce(self, answer: Answer, shard: int, who: str, wait: bool) -> bool:
         """Whether the challenger has announced in an earlier block."""
-        key = (who, answer.query.query_id, shard)
+        out_digest = answer.outcome.shards[shard].out_digest
+        evidence = self.court.challenge_evidence(answer.query.query_id, shard, out_digest)
+        return self.announce_evidence(evidence, who, wait)
+
+    def announce_evidence(self, evidence: bytes, who: str, wait: bool) -> bool:
+        key = (who, evidence)
         if key not in self.announced_in:
             self.announced_in[key] = self.chain.number
-            out_digest = answer.outcome.shards[shard].out_digest
-            evidence = self.court.challenge_evidence(answer.query.query_id, shard, out_digest)
             self.court.announce(self.court.claim_of(who, evidence), sender=who)
         if wait:
             self.chain.mine(1, 1)
@@ -176,9 +193,10 @@ class DisputeCourtMachine(RuleBasedStateMachine):
 
     def is_open_to_challenge(self, answer: Answer, shard: int) -> bool:
         query_id = answer.query.query_id
-        if (query_id, shard) in self.fallen:
+        if (query_id, shard, "") in self.fallen:
             return False
-        if any(case.digest[0] == query_id and not case.is_over for case in self.cases):
+        outputs = [case for case in self.cases if not case.is_suit]
+        if any(case.digest[0] == query_id and not case.is_over for case in outputs):
             return True
         market = self.world.market
         overturned = market.status_of(query_id) == QueryStatus.OVERTURNED
@@ -186,13 +204,54 @@ class DisputeCourtMachine(RuleBasedStateMachine):
             return bool(self.now <= market.closes_at(query_id))
         return bool(market.status_of(query_id) == QueryStatus.FULFILLED)
 
-    def note_challenge(self, answer: Answer, shard: int, number: int) -> None:
+    @rule(lies=st.sets(st.integers(0, 3), max_size=3))
+    def split(self, lies: set[int]) -> None:
+        """A committee that comes to no answer."""
+        self.torn.append(self.world.ask_and_split(lies, lying_witness(self.world.truth, 0)))
+
+    @rule(
+        index=picks, place=st.integers(0, 3), who=st.sampled_from(CHALLENGERS), wait=st.booleans()
+    )
+    def sue(self, index: int, place: int, who: str, wait: bool) -> None:
+        if not self.torn:
+            return
+        sued = self.torn[-1 - index % len(self.torn)][place]
+        query, said = sued.query, sued.statement
+        allowed = self.announce_evidence(said.evidence, who, wait) and self.is_open_to_suit(sued)
+        head = (query.as_abi(), self.world.version(), said.shard_as_abi(), said.as_abi())
+        call = (*head, NO_VIEW.as_abi(), query.seed_block)
+        number = self.expect(allowed, self.court.sue, *call, sender=who)
+        if allowed:
+            self.note_challenge(sued, 0, number)
+
+    def is_open_to_suit(self, sued: Sued) -> bool:
+        query = sued.query
+        if self.lost[query.query_id, 0, sued.statement.signer] >= STAKE:
+            return False
+        is_remembered = self.chain.number - query.seed_block <= 256
+        return is_remembered and self.now <= query.answer_deadline + query.rules.dispute_window
+
+    @rule(index=picks)
+    def refund(self, index: int) -> None:
+        """The client takes its fee back; nothing is lost with it that was signed."""
+        if not self.torn:
+            return
+        query = self.torn[-1 - index % len(self.torn)][0].query
+        allowed = self.now > query.answer_deadline and query.query_id not in self.refunded
+        self.expect(allowed, self.world.market.refund, query.as_abi(), sender=STRANGER)
+        if allowed:
+            self.refunded.add(query.query_id)
+
+    def note_challenge(self, answer: Answer | Sued, shard: int, number: int) -> None:
         (event,) = self.world.court_events("ChallengeOpened")
         announced = tuple(event["challenge"])
         assert number == announced[0] == len(self.cases) + 1
-        paid = answer.outcome.shards[shard].paid
-        signers = [m for place, m in enumerate(answer.members(shard)) if paid >> place & 1]
+        signers = answer.members(shard)
+        if isinstance(answer, Answer):
+            paid = answer.outcome.shards[shard].paid
+            signers = [m for place, m in enumerate(signers) if paid >> place & 1]
         assert list(announced[5]) == signers
+        assert announced[11] == (signers[0] if isinstance(answer, Sued) else NOBODY)
         stakes = Stakes(
             STAKE * REQUEST_LIMITS.challenger_bond_bps // 10_000,
             STAKE * REQUEST_LIMITS.defence_penalty_bps // 10_000,
@@ -225,6 +284,25 @@ class DisputeCourtMachine(RuleBasedStateMachine):
         """A dispute in one step, so that every run has some."""
         self.answer(lies, set())
         self.challenge(0, shard, who, wait=True)
+        self.go_through(places, false, moves, ends)
+
+    @rule(
+        lies=st.sets(st.integers(0, 3), max_size=3),
+        place=st.integers(0, 3),
+        who=st.sampled_from(CHALLENGERS),
+        defends=truth,
+        moves=st.sampled_from((0, 3, 30, 30)),
+        ends=st.sampled_from((None, "expire", "conclude")),
+    )
+    def suit(
+        self, lies: set[int], place: int, who: str, defends: bool, moves: int, ends: str | None
+    ) -> None:
+        """The same with one member of a split committee."""
+        self.split(lies)
+        self.sue(0, place, who, wait=True)
+        self.go_through([0] if defends else [], False, moves, ends)
+
+    def go_through(self, places: list[int], false: bool, moves: int, ends: str | None) -> None:
         for place in places:
             self.defend(0, place, false, own=True)
             self.play(0, 0, moves, wander=0)
@@ -261,7 +339,7 @@ class DisputeCourtMachine(RuleBasedStateMachine):
 
     def is_undecided(self, case: Case) -> bool:
         is_won = any(result is Result.WON for _, result in case.rules.defences)
-        return not case.is_over and not is_won and case.digest not in self.fallen
+        return not case.is_over and not is_won and case.dispute not in self.fallen
 
     def moved(self, game: Game) -> None:
         game.deadline = self.now + QUERY_PARAMETERS.move_window
@@ -333,7 +411,9 @@ class DisputeCourtMachine(RuleBasedStateMachine):
             self.slash(signer, case.rules.stakes.penalty, case.rules.challenger)
         elif result is Result.LOST_BY_FACT and (*case.digest, signer) not in self.convicted:
             self.convicted.add((*case.digest, signer))
-            case.earned += self.slash(signer, STAKE, case.rules.challenger) // 2
+            taken = self.slash(signer, STAKE, case.rules.challenger)
+            self.lost[*case.digest, signer] += taken
+            case.earned += taken // 2
 
     @rule(index=picks, game=picks, patient=st.booleans())
     def expire(self, index: int, game: int, patient: bool) -> None:
@@ -360,7 +440,7 @@ class DisputeCourtMachine(RuleBasedStateMachine):
         if patient and self.now <= case.rules.defence_ends:
             self.chain.mine(1, case.rules.defence_ends + 1 - self.now)
         stands: Any = verdict(case.rules, self.now)
-        if not isinstance(stands, Standing) and case.digest in self.fallen:
+        if not isinstance(stands, Standing) and case.dispute in self.fallen:
             stands = FallenElsewhere()
         allowed = not case.is_over and not isinstance(stands, Undecided)
         call = (case.announced, *case.answer.arguments)
@@ -372,10 +452,10 @@ class DisputeCourtMachine(RuleBasedStateMachine):
     def note_ending(self, case: Case, ending: Any) -> None:
         self.calls[f"ended {type(ending).__name__}"] += 1
         case.is_over = True
-        kept = 0 if isinstance(ending, Standing) else self.owed[case.digest]
+        kept = 0 if isinstance(ending, Standing) else self.owed[case.dispute]
         if isinstance(ending, Fallen):
-            self.fallen.add(case.digest)
-            kept = self.kept(case)
+            self.fallen.add(case.dispute)
+            kept = 0 if case.is_suit else self.kept(case)
         before = {s for q, shard, s in self.convicted if (q, shard) == case.digest}
         rules = replace(case.rules, defences=())
         left = {signer: self.stakes[self.world.owners[signer]] for signer in rules.signers}
@@ -383,9 +463,10 @@ class DisputeCourtMachine(RuleBasedStateMachine):
         for slash in ended.slashes:
             self.convicted.add((*case.digest, slash.signer))
             taken = self.slash(slash.signer, slash.amount, slash.beneficiary)
+            self.lost[*case.digest, slash.signer] += taken
             kept -= taken // 2 if slash.beneficiary == rules.requester else 0
         if not isinstance(ending, Standing):
-            self.owed[case.digest] = kept - ended.credits[rules.requester]
+            self.owed[case.dispute] = kept - ended.credits[rules.requester]
         for account, amount in ended.credits.items():
             self.credits[self.world.owners.get(account, account)] += amount
         self.burned += ended.burned
@@ -394,7 +475,7 @@ class DisputeCourtMachine(RuleBasedStateMachine):
         """What of the fee the market could not return when it was overturned."""
         events = self.world.events("QueryOverturned")
         assert len(events) == 1
-        first = sum(1 for q, _ in self.fallen if q == case.digest[0]) == 1
+        first = sum(1 for q, *_ in self.fallen if q == case.digest[0]) == 1
         return case.answer.query.fee - events[0]["returned"] if first else 0
 
     # Everybody
@@ -465,7 +546,12 @@ class DisputeCourtMachine(RuleBasedStateMachine):
 
     @invariant()
     def fallen_queries_stay_overturned(self) -> None:
-        for query_id, shard in self.fallen:
+        for query_id, shard, accused in self.fallen:
+            if accused:
+                lost = self.lost[query_id, shard, accused]
+                assert self.court.is_convicted(query_id, shard, accused) == (lost > 0)
+                assert not self.court.has_fallen(query_id, shard)
+                continue
             assert self.court.has_fallen(query_id, shard)
             assert self.world.market.status_of(query_id) == QueryStatus.OVERTURNED
 

@@ -21,7 +21,7 @@ from hypothesis.stateful import (
 
 from nesa.protocol.commitments import quorum
 from nesa.protocol.digests import boundary_digest
-from nesa.protocol.fees import base_fee, split_fee
+from nesa.protocol.fees import base_fee, billed_gas, split_fee
 from nesa.protocol.ids import ONE_NES, ZERO_DIGEST, Amount, BlockNumber, Timestamp
 from nesa.protocol.outcomes import MAX_ATTEMPTS, oracle_turn, outcome_from_abi
 from nesa.protocol.parameters import QueryParameters
@@ -275,7 +275,8 @@ class QueryMarketMachine(RuleBasedStateMachine):
         price, proof_price = self.prices[order["version_id"]]
         fee = base_fee(price, shards, order["replicas"])
         proof_fee = proof_price * shards if order["assurance"] is Assurance.PROVED else 0
-        return fee + proof_fee + REQUEST_LIMITS.callback_price * order["callback_gas"] // 1_000
+        gas = billed_gas(order["assurance"], order["callback_gas"])
+        return fee + proof_fee + REQUEST_LIMITS.callback_price * gas // 1_000
 
     def is_offered(self, order: dict[str, Any], shards: int) -> bool:
         """Whether rules, seats and the exposure cap let the order in."""

@@ -14,12 +14,13 @@ from eth_keys.datatypes import PrivateKey
 from eth_utils.crypto import keccak
 
 from nesa.privacy.envelopes import Opened
-from nesa.protocol.commitments import attestation_hash, commitment, set_digest, sign_digest
+from nesa.protocol.commitments import attestation_hash, commitment, set_digest
 from nesa.protocol.digests import boundary_digest
 from nesa.protocol.faults import Equivocation, Outvoted, decode_fault, statements_of, verify_fault
 from nesa.protocol.ids import Digest
 from nesa.protocol.messages import Handoff
 from nesa.protocol.queries import SignedResult
+from nesa.protocol.signatures import sign_digest
 from nesa_miner.engine import Engine
 from nesa_miner.jobs import JobKey
 from nesa_miner.server import Routes

@@ -315,7 +315,7 @@ def test_a_journal_of_the_format_before_is_taken_over(tmp_path: Path) -> None:
     add(journal)
     journal.close()
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as database:
-        for table in ("court_events", "releases"):
+        for table in ("court_events", "releases", "statements"):
             database.execute(f"DROP TABLE {table}")
         database.execute("PRAGMA user_version = 4")
     again = Journal(path, b"identity", AT_REST)

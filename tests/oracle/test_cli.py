@@ -204,8 +204,8 @@ def test_settings_come_from_the_environment_first(
     [
         ("{", "oracle.json"),
         ("[]", "not a JSON object"),
-        ('{"rpc_url": "x"}', "deployment: Field required"),
-        ('{"rpc_url": "x", "deployment": "y", "prot": 1}', "prot: Extra inputs"),
+        ('{"rpc_url": "x"}', "deployment: field required"),
+        ('{"rpc_url": "x", "deployment": "y", "prot": 1}', "prot: extra inputs"),
     ],
 )
 def test_wrong_settings_are_named(tmp_path: Path, content: str, words: str) -> None:
@@ -222,7 +222,7 @@ def test_errors_are_one_sentence_and_an_exit_code(
         cli.main()
     assert ended.value.code == 1
     shown = capsys.readouterr().err
-    assert shown.startswith("Error: cannot read")
+    assert shown.startswith("Error: there is no")
     assert "nesa-oracle init" in shown
     assert "Traceback" not in shown
 

@@ -14,8 +14,8 @@ from nesa.chain.economy import GasEscrow
 from nesa.chain.sender import Sender
 from nesa.protocol.ids import Address
 from nesa.protocol.queries import Assurance, QueryStatus
+from nesa.protocol.report_gas import SETTLING_GAS
 from nesa_oracle.covering import (
-    SETTLING_GAS,
     WITHDRAWALS_WORTH,
     WITHDRAWING_GAS,
     covers,

@@ -18,7 +18,7 @@ from nesa.privacy.envelopes import (
     seal_envelope,
 )
 from nesa.privacy.keys import generate_key, public_key
-from nesa.protocol.commitments import ShardContext, sign_digest
+from nesa.protocol.commitments import ShardContext
 from nesa.protocol.envelopes import (
     MAX_ENVELOPE_BYTES,
     Envelope,
@@ -30,6 +30,7 @@ from nesa.protocol.envelopes import (
 from nesa.protocol.errors import ExhaustedResource, InvalidMessage, Unavailable
 from nesa.protocol.ids import Address, Digest, QueryId, Timestamp
 from nesa.protocol.messages import Inquiry
+from nesa.protocol.signatures import sign_digest
 
 SENDER = PrivateKey(b"\x01" * 32)
 OUTSIDER = PrivateKey(b"\x02" * 32)

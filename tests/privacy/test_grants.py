@@ -18,9 +18,9 @@ from nesa.privacy.grants import (
     open_grant,
 )
 from nesa.privacy.keys import public_bytes
-from nesa.protocol.commitments import sign_digest
 from nesa.protocol.errors import InvalidInput, InvalidMessage
 from nesa.protocol.ids import Address, QueryId
+from nesa.protocol.signatures import sign_digest
 
 CONTENT_KEY = bytes(range(32))
 CLIENT, OUTSIDER = PrivateKey(b"\1" * 32), PrivateKey(b"\2" * 32)

@@ -27,6 +27,7 @@ from nesa.protocol.economics.lies import (
     safe_prize,
 )
 from nesa.protocol.errors import InvalidInput
+from nesa.protocol.fees import DELIVERY_GAS
 from nesa.protocol.ids import ONE_NES
 from nesa.protocol.parameters import BPS, QueryParameters, RequestLimits
 from nesa.protocol.queries import Assurance
@@ -249,6 +250,7 @@ def test_assumed_gas_covers_what_was_measured() -> None:
         assert max(answers) <= environment.answer_gas
         assert max(requests) <= environment.request_gas
         assert max(reports) <= environment.report_gas
+    assert max(measured("gas.md", "deliver")) <= DELIVERY_GAS
 
 
 def measured(page: str, head: str) -> list[int]:

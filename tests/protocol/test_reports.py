@@ -1,12 +1,19 @@
 """Reports as the row of words that the market takes."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nesa.protocol.ids import ZERO_DIGEST, Digest
+from nesa.protocol.commitments import ShardContext
+from nesa.protocol.errors import InvalidMessage
+from nesa.protocol.evidence import Reported, ShardEvidence
+from nesa.protocol.faults import statements_in, verify_statement
+from nesa.protocol.ids import ZERO_DIGEST, Address, Digest, QueryId
 from nesa.protocol.queries import ShardReport, SignedResult, report_words
+from tests.reports import Work, keys_of, signer_address
 
 WORDS = st.binary(min_size=32, max_size=32)
 
@@ -63,3 +70,48 @@ def test_every_shard_has_the_length_that_the_contract_expects(
     words = shard.words()
     assert len(words) == 2 + len(commitments) - len(places) + 3 * len(places)
     assert int.from_bytes(words[0], "big") >> 8 == round_
+
+
+KEYS = tuple(keys_of(["a", "b", "c", "d"]).values())
+MEMBERS = tuple(map(signer_address, KEYS))
+CONTEXT = ShardContext(31337, Address("0x" + "11" * 20), QueryId(7), 0, Digest(b"\2" * 32), 0)
+WORK = Work(CONTEXT, KEYS, Digest(b"\3" * 32), Digest(b"\4" * 32), round=2)
+
+
+def read(words: Sequence[bytes], entries: int = 4) -> tuple[ShardEvidence, Sequence[bytes]]:
+    return Reported(CONTEXT, MEMBERS, entries, WORK.in_digest).read(words)
+
+
+@pytest.mark.parametrize(
+    ("signers", "absent"), [((0, 1, 2, 3), ()), ((0, 2, 3), ()), ((1, 2, 3), (0,)), ((3,), (1, 2))]
+)
+def test_what_was_reported_is_read_again(signers: tuple[int, ...], absent: tuple[int, ...]) -> None:
+    report = WORK.report(signers, absent)
+    evidence, rest = read([*report_words([report]), word(5)])
+    assert evidence.report() == report
+    assert rest == [word(5)]
+    for said in statements_in(CONTEXT, evidence):
+        verify_statement(MEMBERS, said, evidence.commitments)
+
+
+def test_a_spare_provers_report_is_read_again() -> None:
+    """Its set has one entry, and its place is beyond it."""
+    alone = replace(WORK, members=KEYS[2:3])
+    report = replace(alone.report(), results=(alone.result(0, alone.commitments(), slot=2),))
+    evidence, rest = read(report_words([report]), entries=1)
+    assert (evidence.report(), list(rest)) == (report, [])
+    (said,) = statements_in(CONTEXT, evidence)
+    verify_statement(MEMBERS, said, evidence.commitments)
+
+
+@pytest.mark.parametrize("length", range(8))
+def test_a_report_that_ends_too_early_is_refused(length: int) -> None:
+    words = report_words([WORK.report((0, 1))])
+    with pytest.raises(InvalidMessage):
+        read(words[:length])
+
+
+def test_nobody_but_members_is_paid() -> None:
+    words = report_words([WORK.report((0, 1))])
+    with pytest.raises(InvalidMessage):
+        read([word(2 << 8 | 0b10011), *words[1:], *words[-6:]])

@@ -8,6 +8,7 @@ from nesa_miner.agreement.actions import (
     Extended,
     Finished,
     Journal,
+    Opposed,
     Send,
     Settled,
 )
@@ -35,6 +36,7 @@ __all__ = [
     "Finished",
     "Journal",
     "MessageReceived",
+    "Opposed",
     "OwnResult",
     "Record",
     "Restarted",

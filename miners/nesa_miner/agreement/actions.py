@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from nesa.protocol.evidence import ShardEvidence
 from nesa.protocol.messages import MemberMessage, Reveal
+from nesa.protocol.statements import Statement
 from nesa_miner.agreement.records import Record
 
 
@@ -58,6 +59,14 @@ class Equivocated:
 
 
 @dataclass(frozen=True, slots=True)
+class Opposed:
+    """A member attested another output of the same input than this one, and their set cannot settle
+    any more: one of both is wrong, which the court can say."""
+
+    statement: Statement
+
+
+@dataclass(frozen=True, slots=True)
 class Finished:
     """Nobody is waited for any more; `silent` members have not opened the settled set."""
 
@@ -72,4 +81,6 @@ class Dropped:
     reason: str
 
 
-Action: TypeAlias = Journal | Send | Settled | Extended | Dissent | Equivocated | Finished | Dropped
+Action: TypeAlias = (
+    Journal | Send | Settled | Extended | Dissent | Equivocated | Opposed | Finished | Dropped
+)

@@ -23,7 +23,14 @@ from nesa_miner.agreement.events import Event, MessageReceived, Restarted, Start
 from nesa_miner.agreement.inquiries import answer, inquire, known
 from nesa_miner.agreement.locking import gather, lock, move_on, propose
 from nesa_miner.agreement.records import Agreed, Certified, Computed, Joined, Locked, Record
-from nesa_miner.agreement.settling import adopt, certify, evidence_of, finish, take
+from nesa_miner.agreement.settling import (
+    adopt,
+    certify,
+    evidence_of,
+    finish,
+    oppose,
+    take,
+)
 from nesa_miner.agreement.signing import own_commit, own_reveal, stripped
 from nesa_miner.agreement.state import (
     Output,
@@ -70,7 +77,7 @@ def step(state: State, event: Event, now: float) -> Step:
 
 
 def _advance(state: State) -> Step:
-    return follow(state, gather, move_on, gather, propose, lock, certify, inquire, finish)
+    return follow(state, gather, move_on, gather, propose, lock, certify, inquire, oppose, finish)
 
 
 def _start(state: State, event: Started) -> Step:

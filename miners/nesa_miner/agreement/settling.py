@@ -12,6 +12,7 @@ from nesa.protocol.evidence import ShardEvidence
 from nesa.protocol.ids import ZERO_DIGEST
 from nesa.protocol.locks import signer_of
 from nesa.protocol.messages import Certificate, Reveal
+from nesa.protocol.statements import Statement
 from nesa_miner.agreement.actions import (
     Action,
     Dissent,
@@ -19,9 +20,10 @@ from nesa_miner.agreement.actions import (
     Extended,
     Finished,
     Journal,
+    Opposed,
     Settled,
 )
-from nesa_miner.agreement.deadlines import reveal_until
+from nesa_miner.agreement.deadlines import reveal_until, waiting
 from nesa_miner.agreement.locking import certificate_made
 from nesa_miner.agreement.records import Agreed, Certified
 from nesa_miner.agreement.signing import own_reveal, stripped
@@ -226,6 +228,33 @@ def _output(state: State) -> Output:
     if result is not None and result.out_digest == settled.out_digest:
         return Output(result.tensors, result.payload)
     return dict(state.outputs).get(settled.out_digest, Output((), b""))
+
+
+def oppose(state: State) -> Step:
+    """Hand out what others signed against this member's result, once the time to settle is over."""
+    if not state.certificates or state.settled is not None or waiting(state):
+        return still(state)
+    found = [reveal for reveal in state.reveals if _is_against(state, reveal)]
+    if not found:
+        return still(state)
+    opposed = state.opposed | {reveal.position for reveal in found}
+    actions = tuple(Opposed(_statement(state, reveal)) for reveal in found)
+    return replace(state, opposed=opposed), actions
+
+
+def _is_against(state: State, reveal: Reveal) -> bool:
+    mine = state.result
+    if mine is None or reveal.position in state.opposed:
+        return False
+    return reveal.in_digest == mine.in_digest and reveal.out_digest != mine.out_digest
+
+
+def _statement(state: State, reveal: Reveal) -> Statement:
+    certificate = certificate_of(state, reveal.round)
+    assert certificate is not None  # without it no reveal is counted
+    return Statement(
+        state.committee.members[reveal.position], stripped(reveal), certificate.commitments
+    )
 
 
 def finish(state: State) -> Step:

@@ -38,6 +38,7 @@ class State:
     the round before: nobody waits for the others. This member committed at `joined_at`; the clock
     of a round runs from `gathered_at`, when a quorum was in it. `slowness` is how many times longer
     than planned members were seen to take, `inquiries` how often in a row this one has asked.
+    `opposed` are those whose statements against this member's own result were handed out.
     """
 
     committee: Committee
@@ -63,6 +64,7 @@ class State:
     reveals: tuple[Reveal, ...] = ()
     outputs: tuple[tuple[Digest, Output], ...] = ()
     settled: Reveal | None = None
+    opposed: frozenset[int] = frozenset()
     finished: bool = False
 
 

@@ -9,11 +9,12 @@ from nesa.chain.abi import ContractCall
 from nesa.chain.connection import Connection
 from nesa.chain.contracts import Contracts
 from nesa.chain.court import Court
+from nesa.chain.disputes import claim_of
 from nesa.chain.history import QueryHistory, find_query
 from nesa.chain.sender import Receipt, Sender
 from nesa.models.disputes.game import MOST_MOVES
 from nesa.protocol.errors import Incompatible
-from nesa.protocol.ids import Address, QueryId
+from nesa.protocol.ids import Address, Digest, QueryId
 
 DEFENCE_GAS: Final = MOST_MOVES // 2 * 300_000
 """What is set aside for a defender in the longest game: 300,000 for each of its moves."""
@@ -35,14 +36,34 @@ class Courtroom:
         Raises:
             Incompatible: the deployment has none.
         """
+        return cls(connection, sender, cls.court_of(connection), Contracts(connection))
+
+    @staticmethod
+    def court_of(connection: Connection) -> Court:
+        """The court alone; errors as `open`."""
         address = connection.deployment.court
         if address is None:
             raise Incompatible("this deployment has no dispute court")
-        return cls(connection, sender, Court(connection, address), Contracts(connection))
+        return Court(connection, address)
 
-    async def send(self, call: ContractCall) -> Receipt:
-        """Send a call once; errors as `Sender.send`."""
-        return await self.sender.send(call)
+    async def send(self, call: ContractCall, *, again: bool = True) -> Receipt:
+        """Send a call once; as `Sender.send`."""
+        return await self.sender.send(call, again=again)
+
+    async def has_announced(self, evidence: Digest) -> bool:
+        """Whether this account reserved evidence in an earlier block; reserves it when not.
+
+        Raises:
+            Rejected, Unavailable: as `send`.
+        """
+        claim = claim_of(
+            self.connection.deployment.chain_id, self.court.address, self.sender.address, evidence
+        )
+        at = await self.court.announced_at(claim, "latest")
+        if at is None:
+            await self.send(self.court.announce(claim))
+            return False
+        return (await self.connection.head()).number > at
 
     async def history(self, query_id: QueryId) -> QueryHistory:
         """What the chain says of a query; errors as `find_query`."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, TypeAlias
 
-from nesa.chain.disputes import Challenge, Ending, GameResult
+from nesa.chain.disputes import Challenge, Dispute, Ending, GameResult
 from nesa.chain.events import ChainEvent, ChallengeEnded, ChallengeOpened, GameEnded, Moved
 from nesa.models.disputes.game import Side
 from nesa.protocol.ids import Address, Timestamp
@@ -80,34 +80,46 @@ def apply(docket: Docket, event: ChainEvent) -> Docket:
             return docket
 
 
-def concerns(docket: Docket, event: ChainEvent, me: Address) -> bool:
-    """Whether a side that acts as `me` has to keep an event.
+def concerns(
+    docket: Docket, event: ChainEvent, takes_part: Callable[[FollowedChallenge], bool]
+) -> bool:
+    """Whether a side has to keep an event.
 
     Every challenge counts until its end, since an output that fell in one of them has fallen in
-    all; games count only where `me` defends or challenges.
+    all; games count only in those in which the side `takes_part`.
     """
     match event:
         case ChallengeOpened() | ChallengeEnded():
             return True
         case Moved() | GameEnded():
             followed = docket.get(event.challenge_id)
-            return followed is not None and me in parties(followed.challenge)
+            return followed is not None and takes_part(followed)
         case _:
             return False
 
 
-def parties(challenge: Challenge) -> tuple[Address, ...]:
-    """Who may act in a challenge."""
-    return (challenge.challenger, *challenge.signers)
-
-
 def fell_elsewhere(docket: Docket, followed: FollowedChallenge) -> bool:
-    """Whether the output that is challenged fell in another challenge."""
+    """Whether what is challenged fell in another challenge."""
     return any(
-        other.ending is Ending.FALLEN and other.challenge.output == followed.challenge.output
+        other.ending is Ending.FALLEN and other.challenge.dispute == followed.challenge.dispute
         for other in docket.values()
         if other is not followed
     )
+
+
+def is_brought(docket: Docket, dispute: Dispute, me: Address) -> bool:
+    """Whether `me` has challenged something, or it has fallen already."""
+    return any(
+        followed.challenge.challenger == me or followed.ending is Ending.FALLEN
+        for followed in docket.values()
+        if followed.challenge.dispute == dispute
+    )
+
+
+def bonds_of(docket: Docket, me: Address) -> int:
+    """NES units in bonds of what `me` has challenged and is not over."""
+    open_ = (one.challenge for one in docket.values() if one.ending is None)
+    return sum(challenge.bond for challenge in open_ if challenge.challenger == me)
 
 
 def _after(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TypeAlias, assert_never
+from typing import TypeAlias
 
-from nesa.chain.disputes import Ending
+from nesa.chain.disputes import Challenge, Ending
 from nesa.models.disputes.game import Side
-from nesa.protocol.ids import Address, Timestamp
+from nesa.protocol.ids import Address, Seconds, Timestamp
 from nesa_miner.disputes.docket import Docket, FollowedChallenge, fell_elsewhere
 
 
@@ -56,19 +56,31 @@ Duty: TypeAlias = Defend | Reply | Expire | Conclude | Collect
 
 @dataclass(frozen=True, slots=True)
 class Standpoint:
-    """Who acts: as a signer of outputs, or as a challenger."""
+    """Who acts: as a signer of outputs, as a challenger, or where `side` is None as both.
 
-    side: Side
+    An operator's owner may defend in the name of its `signers`, whose keys it need not have.
+    """
+
+    side: Side | None
     account: Address
+    signers: frozenset[Address] = frozenset()
+
+    def answers_for(self, signer: Address) -> bool:
+        """Whether the defence of a signer is this one's."""
+        is_mine = signer == self.account or signer in self.signers
+        return self.side is not Side.CHALLENGER and is_mine
+
+    def side_in(self, challenge: Challenge) -> Side | None:
+        """On which side this one is in a challenge, None where it is not its affair."""
+        if any(map(self.answers_for, challenge.signers)):
+            return Side.DEFENDER
+        if self.side is not Side.DEFENDER and self.account == challenge.challenger:
+            return Side.CHALLENGER
+        return None
 
     def takes_part(self, followed: FollowedChallenge) -> bool:
         """Whether a challenge is this one's affair."""
-        match self.side:
-            case Side.DEFENDER:
-                return self.account in followed.challenge.signers
-            case Side.CHALLENGER:
-                return self.account == followed.challenge.challenger
-        assert_never(self.side)
+        return self.side_in(followed.challenge) is not None
 
 
 def duties(docket: Docket, me: Standpoint, now: Timestamp) -> tuple[Duty, ...]:
@@ -89,6 +101,21 @@ def ending_of(docket: Docket, followed: FollowedChallenge, now: Timestamp) -> En
     return None
 
 
+def defence_begins(challenge: Challenge, signer: Address, window: Seconds) -> Timestamp:
+    """From when on an honest `signer` defends, `window` being the query's defence window.
+
+    One won defence saves an output, so signers take turns: each waits until those before it have
+    had the time to win against a challenger that does not play. The challenge's number decides who
+    is first. A third of the window may be waited for at most, for who waits may be away afterwards;
+    where no turn fits into that, everybody begins at once.
+    """
+    turn = challenge.move_window + challenge.move_window // 4
+    count = len(challenge.signers)
+    place = (challenge.signers.index(signer) - challenge.challenge_id) % count
+    waited = min(place, window // 3 // turn) * turn
+    return Timestamp(challenge.defence_ends - window + waited)
+
+
 def _of_one(
     docket: Docket, followed: FollowedChallenge, me: Standpoint, now: Timestamp
 ) -> Iterator[Duty]:
@@ -101,32 +128,30 @@ def _of_one(
         if _concludes(followed, ending, me, now):
             yield Conclude(challenge_id)
         return
-    if me.side is Side.DEFENDER and me.account not in followed.games:
-        yield from _defence(followed, me, now)
+    side = me.side_in(followed.challenge)
+    if now <= followed.challenge.defence_ends:
+        mine = filter(me.answers_for, followed.challenge.signers)
+        yield from (Defend(challenge_id, one) for one in mine if one not in followed.games)
     for signer, game in followed.games.items():
-        if game.to_move is None or (me.side is Side.DEFENDER and signer != me.account):
+        if game.to_move is None or (side is Side.DEFENDER and not me.answers_for(signer)):
             continue
         is_late = now > game.deadline
-        if game.to_move is me.side and not is_late:
+        if game.to_move is side and not is_late:
             yield Reply(challenge_id, signer, len(game.moves))
-        elif game.to_move is not me.side and is_late:
+        elif game.to_move is not side and is_late:
             yield Expire(challenge_id, signer)
-
-
-def _defence(followed: FollowedChallenge, me: Standpoint, now: Timestamp) -> Iterator[Duty]:
-    if now <= followed.challenge.defence_ends:
-        yield Defend(followed.challenge.challenge_id, me.account)
 
 
 def _concludes(followed: FollowedChallenge, ending: Ending, me: Standpoint, now: Timestamp) -> bool:
     """Whether `me` concludes now: at once when it gains by the ending. Whoever else is held until
     then does so when the one that gains has let a move window pass; nobody slashes itself."""
+    side = me.side_in(followed.challenge)
     match ending:
         case Ending.STANDING:
-            gains = followed.winner == me.account
+            gains = followed.winner is not None and me.answers_for(followed.winner)
         case Ending.FALLEN | Ending.FALLEN_ELSEWHERE:
-            gains = me.side is Side.CHALLENGER
+            gains = side is Side.CHALLENGER
     if gains:
         return True
     is_overdue = now > followed.decided_at + followed.challenge.move_window
-    return is_overdue and me.side is Side.DEFENDER and ending is not Ending.FALLEN
+    return is_overdue and side is Side.DEFENDER and ending is not Ending.FALLEN

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 import structlog
@@ -17,8 +18,10 @@ from nesa.chain.disputes import Challenge
 from nesa.chain.events import ChainEvent, ChallengeEnded, ChallengeOpened, GameEnded, Moved
 from nesa.models.disputes.game import MOST_MOVES, Side
 from nesa.models.disputes.parties import Challenger, Defender
+from nesa.models.disputes.traces import Charge
 from nesa.protocol.errors import NesaError, Unavailable
-from nesa.protocol.ids import Address, Timestamp
+from nesa.protocol.ids import Address, Seconds, Timestamp
+from nesa.protocol.outcomes import NO_OUTCOME
 from nesa_miner.disputes.court_log import CourtLog
 from nesa_miner.disputes.courtroom import Courtroom
 from nesa_miner.disputes.docket import (
@@ -37,6 +40,7 @@ from nesa_miner.disputes.duties import (
     Expire,
     Reply,
     Standpoint,
+    defence_begins,
     duties,
 )
 from nesa_miner.disputes.inputs import Recomputed
@@ -49,10 +53,9 @@ from nesa_miner.disputes.playing import (
     defence,
     defenders_move,
 )
-from nesa_miner.log_format import origin_of
 from nesa_miner.once import Once
+from nesa_miner.retrying import Retries, reason_of
 
-FIRST_PAUSE: Final = 0.5
 LONGEST_PAUSE: Final = 10.0
 COINS_SECONDS: Final = 60.0
 WEI: Final = 10**18
@@ -60,6 +63,8 @@ WEI: Final = 10**18
 
 KEPT_SECONDS: Final = 86_400
 """How long a challenge that ended stays in the journal, for a reorganisation to undo its end."""
+
+LONG_AGO: Final = Timestamp(0)
 
 log = structlog.get_logger("nesa_miner")
 
@@ -89,13 +94,19 @@ class Litigation:
     metrics: DisputeMetrics
     docket: Docket = field(default_factory=lambda: EMPTY)
     indefensible: set[int] = field(default_factory=set)
+    _now: Timestamp = LONG_AGO
     _stored: Docket | None = None
-    _recomputed: Once[tuple[int, int], Recomputed] = field(default_factory=Once)
+    _windows: dict[int, Seconds] = field(default_factory=dict)
+    _recomputed: Once[tuple[int, Charge], Recomputed] = field(default_factory=Once)
     _defenders: dict[int, Defender] = field(default_factory=dict)
     _challengers: dict[tuple[int, Address], Challenger] = field(default_factory=dict)
-    _busy: set[Duty] = field(default_factory=set)
-    _pauses: dict[Duty, float] = field(default_factory=dict)
-    _retry_at: dict[Duty, float] = field(default_factory=dict)
+    _retries: Retries[Duty] = field(init=False)
+
+    def __post_init__(self) -> None:
+        longest = LONGEST_PAUSE
+        self._retries = Retries(
+            self.spawn, self.clock, self._put_off, rest=longest, longest=longest
+        )
 
     def store(
         self, undone: Sequence[bytes], events: Sequence[tuple[bytes, ChainEvent]], now: Timestamp
@@ -108,7 +119,7 @@ class Litigation:
         docket = fold(self.court_log.events()) if undone else self.docket
         for key, event in events:
             if isinstance(event, ChallengeOpened | Moved | GameEnded | ChallengeEnded) and concerns(
-                docket, event, self.me.account
+                docket, event, self.me.takes_part
             ):
                 self.court_log.keep(key, event)
                 docket = apply(docket, event)
@@ -126,8 +137,9 @@ class Litigation:
         mine = [one for one in self.docket.values() if self.me.takes_part(one)]
         is_open = {one.challenge.challenge_id for one in mine if one.ending is None}
         self.metrics.open.set(len(is_open))
-        outputs = {self.docket[number].challenge.output for number in is_open}
-        self._recomputed.forget(lambda output: output not in outputs)
+        charges = {_charged(self.docket[number].challenge) for number in is_open}
+        self._recomputed.forget(lambda charge: charge not in charges)
+        self._windows = {key: one for key, one in self._windows.items() if key in is_open}
         self._defenders = {key: one for key, one in self._defenders.items() if key in is_open}
         self._challengers = {
             key: one for key, one in self._challengers.items() if key[0] in is_open
@@ -135,20 +147,20 @@ class Litigation:
 
     def advance(self, now: Timestamp) -> None:
         """Start everything that is due at chain time `now`."""
+        self._now = now
         due = duties(self.docket, self.me, now)
-        for kept in (self._pauses, self._retry_at):
-            for duty in kept.keys() - set(due):
-                kept.pop(duty, None)
+        self._retries.keep_only(set(due))
         for duty in due:
-            if self._may_start(duty):
-                self._busy.add(duty)
-                self.spawn(self._try(duty, self.docket[duty.challenge_id]))
+            if not self._is_hopeless(duty):
+                followed = self.docket[duty.challenge_id]
+                self._retries.start(duty, partial(self._perform, duty, followed))
 
     def holds(self, query_id: int) -> bool:
-        """Whether somebody's challenge of an output of a query is open."""
+        """Whether somebody's challenge of an output of a query is open; a suit holds none."""
         return any(
             followed.ending is None and followed.challenge.query_id == query_id
             for followed in self.docket.values()
+            if followed.challenge.output is not None
         )
 
     async def watch_coins(self) -> None:
@@ -181,36 +193,20 @@ class Litigation:
             if followed.ending is None and self.me.takes_part(followed)
         ]
 
-    def _may_start(self, duty: Duty) -> bool:
-        is_hopeless = duty.challenge_id in self.indefensible and isinstance(duty, Defend | Reply)
-        waits = self._retry_at.get(duty, 0.0) > self.clock()
-        return not (is_hopeless or waits or duty in self._busy)
+    def _is_hopeless(self, duty: Duty) -> bool:
+        return duty.challenge_id in self.indefensible and isinstance(duty, Defend | Reply)
 
-    async def _try(self, duty: Duty, followed: FollowedChallenge) -> None:
-        """One try. The next comes after a growing pause, unless the chain says that it is done."""
-        kind, number = type(duty).__name__, duty.challenge_id
-        failed = min(2 * self._pauses.get(duty, FIRST_PAUSE / 2), LONGEST_PAUSE)
-        pause = LONGEST_PAUSE
-        try:
-            await self._perform(duty, followed)
-        except NesaError as error:
-            pause = failed
-            log.warning("put off", duty=kind, challenge=number, reason=str(error), seconds=pause)
-            self.metrics.failures.inc()
-        except Exception as error:
-            pause = failed
-            log.error("failed", duty=kind, challenge=number, **origin_of(error))
-            self.metrics.failures.inc()
-        finally:
-            self._busy.discard(duty)
-            self._pauses[duty] = pause
-            self._retry_at[duty] = self.clock() + pause
+    def _put_off(self, duty: Duty, seconds: float, error: Exception) -> None:
+        place = {"duty": type(duty).__name__, "challenge": duty.challenge_id}
+        tell = log.warning if isinstance(error, NesaError) else log.error
+        tell("put off", **place, seconds=seconds, **reason_of(error))
+        self.metrics.failures.inc()
 
     async def _perform(self, duty: Duty, followed: FollowedChallenge) -> None:
         challenge, court = followed.challenge, self.room.court
         match duty:
-            case Defend():
-                await self._defend(challenge)
+            case Defend(signer=signer):
+                await self._defend(challenge, signer)
             case Reply(signer=signer):
                 await self._reply(challenge, signer, followed.games[signer].moves)
             case Expire(signer=signer):
@@ -221,16 +217,26 @@ class Litigation:
             case Collect():
                 await self._collect(challenge)
 
-    async def _defend(self, challenge: Challenge) -> None:
-        """Open this signer's game, unless it computes something else now than it signed."""
+    async def _defend(self, challenge: Challenge, signer: Address) -> None:
+        """Open a signer's game in its turn, unless it computes something else than it signed."""
         defender = await self._defender(challenge)
         if await asyncio.to_thread(lambda: defender.charge) != challenge.charge:
             self._give_up(challenge, "what was signed is not what the table gives")
             return
+        if self._now < defence_begins(challenge, signer, await self._window(challenge)):
+            return
         move = await asyncio.to_thread(defence, defender, challenge.charge)
-        await self.room.send(self.room.court.defend(challenge, self.me.account, move))
+        await self.room.send(self.room.court.defend(challenge, signer, move))
         self.metrics.moves.inc()
-        log.info("defence opened", challenge=challenge.challenge_id, query=challenge.query_id)
+        place = {"query": challenge.query_id, "signer": signer}
+        log.info("defence opened", challenge=challenge.challenge_id, **place)
+
+    async def _window(self, challenge: Challenge) -> Seconds:
+        number = challenge.challenge_id
+        if number not in self._windows:
+            asked = await self.room.history(challenge.query_id)
+            self._windows[number] = Seconds(asked.query.rules.defence_window)
+        return self._windows[number]
 
     async def _reply(self, challenge: Challenge, signer: Address, moves: Sequence[bytes]) -> None:
         move = await self._next_move(challenge, signer, moves)
@@ -252,7 +258,7 @@ class Litigation:
     async def _next_move(
         self, challenge: Challenge, signer: Address, moves: Sequence[bytes]
     ) -> NextMove | None:
-        if self.me.side is Side.DEFENDER:
+        if self.me.side_in(challenge) is Side.DEFENDER:
             defender = await self._defender(challenge)
             return await asyncio.to_thread(defenders_move, defender, challenge.charge, moves)
         key = (challenge.challenge_id, signer)
@@ -263,9 +269,12 @@ class Litigation:
         return await asyncio.to_thread(challengers_move, challenger, challenge.charge, moves)
 
     async def _conclude(self, challenge: Challenge) -> None:
-        """End a challenge; the outcome is read anew, for claims may have changed it."""
+        """End a challenge; the outcome is read anew, for claims may have changed it.
+
+        In a suit there is none.
+        """
         history = await self.room.history(challenge.query_id)
-        outcome = history.outcome
+        outcome = NO_OUTCOME if challenge.output is None else history.outcome
         if outcome is None:
             raise Unavailable(f"query {challenge.query_id} is not answered on this chain any more")
         await self.room.send(self.room.court.conclude(challenge, history.query, outcome))
@@ -274,8 +283,9 @@ class Litigation:
     async def _collect(self, challenge: Challenge) -> None:
         """Withdraw what the end of a challenge credited; a defender's share is its operator's."""
         account: Address | None = self.me.account
-        if self.me.side is Side.DEFENDER:
-            account = await self.room.operator_of(self.me.account)
+        mine = next(filter(self.me.answers_for, challenge.signers), None)
+        if mine is not None:
+            account = await self.room.operator_of(mine)
         if account is not None and await self.room.collect(account):
             log.info("credits withdrawn", challenge=challenge.challenge_id, account=account)
 
@@ -288,7 +298,7 @@ class Litigation:
         return self._defenders[number]
 
     async def _ours(self, challenge: Challenge) -> Recomputed:
-        return await self._recomputed.get(challenge.output, lambda: self.recompute(challenge))
+        return await self._recomputed.get(_charged(challenge), lambda: self.recompute(challenge))
 
     def _give_up(self, challenge: Challenge, why: str) -> None:
         """Nothing more is moved in a challenge; somebody should look into it."""
@@ -299,13 +309,17 @@ class Litigation:
 
     def _tell(self, before: FollowedChallenge | None, now: FollowedChallenge) -> None:
         """Log and count what is new in a challenge."""
-        number, place = now.challenge.challenge_id, now.challenge.output
+        number, place = now.challenge.challenge_id, now.challenge.dispute
         if before is None:
             self.metrics.challenges.inc()
-            log.warning("challenge", challenge=number, query=place[0], shard=place[1])
+            log.warning("challenge", challenge=number, **place._asdict())
         if now.ending is not None and (before is None or before.ending is None):
             self.metrics.ended.labels(now.ending.name.lower()).inc()
             log.warning("challenge ended", challenge=number, ending=now.ending.name.lower())
+
+
+def _charged(challenge: Challenge) -> tuple[int, Charge]:
+    return challenge.query_id, challenge.charge
 
 
 def _is_old(followed: FollowedChallenge, now: Timestamp) -> bool:

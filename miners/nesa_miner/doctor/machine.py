@@ -20,7 +20,7 @@ from nesa_miner.config import CONFIG_FILE
 from nesa_miner.doctor.checks import Check, Patient, Verdict, failed
 from nesa_miner.identity import Identity
 from nesa_miner.keys import PASSWORD_VARIABLE, open_identity
-from nesa_miner.status import ask_running
+from nesa_miner.status import as_daemon
 
 FREE_BYTES: Final = 1 << 30
 
@@ -89,7 +89,7 @@ async def check_port(patient: Patient, identity: Identity | None) -> Check:
             text = f"cannot listen on {host}:{port} ({error.strerror}); change host or port"
             return failed("port", f"{text} in {CONFIG_FILE}")
     try:
-        status = await ask_running(patient.settings)
+        status = await as_daemon(patient.folder, patient.settings).ask_running()
     except NesaError:
         status = {}
     if identity is not None and status.get("signer") == identity.address:

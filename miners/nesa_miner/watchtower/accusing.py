@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import structlog
 
@@ -11,18 +12,24 @@ from nesa.chain.committees import drawn_committees
 from nesa.chain.connection import Connection
 from nesa.chain.contracts import Contracts
 from nesa.chain.court import NO_VIEW, Accused, View
-from nesa.chain.disputes import ShownVersion, challenge_evidence, claim_of
-from nesa.chain.history import QueryHistory
-from nesa.protocol.errors import ExhaustedResource, InvalidInput, Unavailable
-from nesa.protocol.ids import ONE_NES, Address, Amount, Digest
+from nesa.chain.disputes import ShownVersion, challenge_evidence
+from nesa.chain.history import QueryHistory, challenges_by
+from nesa.models.disputes.traces import Charge
+from nesa.protocol.errors import ExhaustedResource, InvalidInput, Rejected, Unavailable
+from nesa.protocol.ids import ONE_NES, Address, Amount, Digest, QueryId
 from nesa.protocol.outcomes import members_digest
-from nesa.protocol.parameters import BPS
+from nesa.protocol.parameters import BPS, RequestLimits
 from nesa.protocol.queries import Outcome, Query
 from nesa.protocol.versions import shards_digest
 from nesa_miner.disputes.courtroom import Courtroom
 from nesa_miner.disputes.docket import Docket
+from nesa_miner.disputes.gains import require_gain
 from nesa_miner.registrations import find_registration
-from nesa_miner.watchtower.cases import bonds_out, is_worth_it
+from nesa_miner.watchtower.cases import bonds_out
+from nesa_miner.watchtower.proving import FaultProof, FaultProver
+
+Output: TypeAlias = tuple[QueryId, int]
+"""The output of a shard of a query."""
 
 log = structlog.get_logger("nesa_miner")
 
@@ -39,18 +46,20 @@ class Means:
     wei_per_nes: int | None = None
 
 
-class TooLittleToGain(ExhaustedResource):
-    """A challenge costs more gas than it can bring at the moment."""
-
-
 @dataclass(slots=True)
 class Accuser:
-    """Opens one challenge at a time, so that the budget holds."""
+    """Opens one challenge at a time, so that the budget holds.
+
+    By a fault proof, which needs no bond, where `prover` can make one, else by a bond.
+    """
 
     room: Courtroom
     means: Means
+    prover: FaultProver | None = None
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    _on_the_way: dict[tuple[int, int], Amount] = field(default_factory=dict)
+    _on_the_way: dict[Output, Amount] = field(default_factory=dict)
+    _proofs: dict[Output, FaultProof] = field(default_factory=dict)
+    _unprovable: set[Output] = field(default_factory=set)
 
     async def accuse(
         self, history: QueryHistory, shard: int, docket: Docket, view: View = NO_VIEW
@@ -69,20 +78,59 @@ class Accuser:
         outcome = history.outcome
         if outcome is None:
             raise Unavailable(f"query {history.query.query_id} is not answered any more")
+        accused = await accused_of(self.room.connection, history, outcome, shard)
+        limits = await self.room.contracts.parameters.request_limits("latest")
+        reward = limits.seat_stake // 2
+        await require_gain(self.room, reward, self.means.gas, self.means.wei_per_nes)
+        proof = await self._proof(accused, history.requested.input, docket)
         async with self._lock:
-            bond = await self._affordable(docket)
-            accused = await accused_of(self.room.connection, history, outcome, shard)
-            if not await self._is_announced(accused):
+            bond = Amount(0) if proof is not None else await self._affordable(limits, docket)
+            output = (history.query.query_id, shard)
+            evidence = challenge_evidence(*output, accused.out_digest)
+            if not await self.room.has_announced(evidence):
                 return False
-            await self._approve(bond)
-            await self.room.send(self.room.court.open_challenge(accused, view))
-            self._on_the_way[history.query.query_id, shard] = bond
-        log.warning("challenge opened", query=history.query.query_id, shard=shard)
+            if not await self._is_open(accused):
+                await self._open(accused, view, bond, proof)
+        self._proofs.pop(output, None)
         return True
 
-    async def _affordable(self, docket: Docket) -> Amount:
+    async def _open(
+        self, accused: Accused, view: View, bond: Amount, proof: FaultProof | None
+    ) -> None:
+        output = (accused.query.query_id, accused.shard)
+        court = self.room.court
+        if proof is None:
+            await self._approve(bond)
+            await self.room.send(court.open_challenge(accused, view), again=False)
+            self._on_the_way[output] = bond
+        else:
+            call = court.show_fault(accused, proof.given, proof.computed, proof.proof)
+            try:
+                await self.room.send(call, again=False)
+            except Rejected:
+                # Shown before by somebody else, or the circuit errs: a bond opens it as well.
+                self._unprovable.add(output)
+                raise
+        by = "bond" if proof is None else "fault proof"
+        log.warning("challenge opened", query=output[0], shard=output[1], by=by)
+
+    async def _proof(self, accused: Accused, sent: bytes, docket: Docket) -> FaultProof | None:
+        """The proof to open with, made once; the court takes one for an output."""
+        output = (accused.query.query_id, accused.shard)
+        was_shown = any(
+            one.challenge.output == output and not one.challenge.bond for one in docket.values()
+        )
+        if self.prover is None or was_shown or output in self._unprovable:
+            return None
+        if output not in self._proofs:
+            proof = await self.prover.prove(accused.query, sent, charge_of(accused))
+            if proof is None:
+                return None
+            self._proofs[output] = proof
+        return self._proofs[output]
+
+    async def _affordable(self, limits: RequestLimits, docket: Docket) -> Amount:
         """The bond, when it can be paid and may be."""
-        limits = await self.room.contracts.parameters.request_limits("latest")
         bond = Amount(limits.seat_stake * limits.challenger_bond_bps // BPS)
         me = self.room.sender.address
         known = {followed.challenge.output for followed in docket.values()}
@@ -90,39 +138,32 @@ class Accuser:
         out = bonds_out(docket, me) + sum(self._on_the_way.values())
         if out + bond > self.means.bonds:
             raise ExhaustedResource(
-                f"bonds of {out // ONE_NES} NES are out and another one would pass --max-bonds"
+                f"bonds of {out / ONE_NES:g} NES are out and another one would pass --max-bonds"
             )
         if await self.room.contracts.token.balance_of(me, "latest") < bond:
             raise ExhaustedResource(f"{me} has less than the bond of {bond / ONE_NES:g} NES")
-        price = self.means.wei_per_nes
-        head = await self.room.connection.head()
-        # The protocol sells 1,000 gas for `callback_price`; at the base fee that makes a price.
-        gas_price = head.base_fee
-        if price is None:
-            price = 1_000 * gas_price * ONE_NES // limits.callback_price
-        if not is_worth_it(limits.seat_stake // 2, self.means.gas, gas_price, price, ONE_NES):
-            raise TooLittleToGain("the gas of a challenge costs more than a seat's stake brings")
         return bond
 
-    async def _is_announced(self, accused: Accused) -> bool:
-        """Whether the evidence was reserved in an earlier block; reserves it when it was not."""
-        court, connection = self.room.court, self.room.connection
-        query_id = accused.query.query_id
-        evidence = challenge_evidence(query_id, accused.shard, accused.out_digest)
-        chain_id, me = connection.deployment.chain_id, self.room.sender.address
-        claim = claim_of(chain_id, court.address, me, evidence)
-        at = await court.announced_at(claim, "latest")
-        if at is None:
-            await self.room.send(court.announce(claim))
-            log.info("challenge announced", query=query_id, shard=accused.shard)
-            return False
-        return (await connection.head()).number > at
+    async def _is_open(self, accused: Accused) -> bool:
+        """Whether this account challenged the output already, as a transaction from before a kill
+        may have done that no event has told of yet: the court would take a second bond."""
+        connection, me = self.room.connection, self.room.sender.address
+        opened = await challenges_by(connection, self.room.court.address, me, accused.query)
+        return any(one.challenge.charge.shard == accused.shard for one in opened)
 
     async def _approve(self, bond: Amount) -> None:
         token, court = self.room.contracts.token, self.room.court.address
         allowed = await token.allowance(self.room.sender.address, court, "latest")
         if allowed < bond:
             await self.room.send(token.approve(court, bond))
+
+
+def charge_of(accused: Accused) -> Charge:
+    """What the court will say that the output is accused of."""
+    query, shards = accused.query, accused.outcome.shards
+    given = query.input_digest if accused.shard == 0 else shards[accused.shard - 1].out_digest
+    place = (accused.version.operators_root, accused.shard, query.shards)
+    return Charge(*place, given, accused.out_digest)
 
 
 async def accused_of(

@@ -32,7 +32,9 @@ class Wrong:
 
 @dataclass(frozen=True, slots=True)
 class Unseen:
-    """Nothing can be said about the answer: what was asked is no input of the version."""
+    """Nothing can be said about the answer, and `why`."""
+
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +113,3 @@ def bonds_out(docket: Docket, me: Address) -> int:
     """NES units in bonds of this challenger's open challenges."""
     open_ = (one.challenge for one in docket.values() if one.ending is None)
     return sum(challenge.bond for challenge in open_ if challenge.challenger == me)
-
-
-def is_worth_it(reward: int, gas: int, wei_per_gas: int, wei_per_nes: int, unit: int) -> bool:
-    """Whether `reward`, in NES units of which `unit` make one NES, is more than the gas."""
-    return reward * wei_per_nes > gas * wei_per_gas * unit

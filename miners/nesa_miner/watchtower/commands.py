@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +16,15 @@ from nesa_miner.options import json_option
 from nesa_miner.output import show
 
 WATCH_PORT: Final = 8711
+
+tower_option = click.option(
+    "--dir",
+    "folder",
+    type=click.Path(path_type=Path),
+    default=Path("."),
+    envvar="NESA_WATCHTOWER_DIR",
+    help="The watchtower's folder; by default the current one, or $NESA_WATCHTOWER_DIR.",
+)
 
 
 @click.group()
@@ -39,6 +49,11 @@ def watchtower() -> None:
     help="Port of health and metrics.",
 )
 @click.option("--store", "stores", multiple=True, help="Store of model files; may be repeated.")
+@click.option(
+    "--fault-proofs",
+    is_flag=True,
+    help="Challenge by a proof, without a bond, where a shard can be proved; needs memory.",
+)
 @click.option("--light-keys", is_flag=True, help="Keys that open fast; for local chains only.")
 @json_option
 def watchtower_init(
@@ -48,6 +63,7 @@ def watchtower_init(
     rpc_url: str | None,
     port: int,
     stores: tuple[str, ...],
+    fault_proofs: bool,
     light_keys: bool,
     as_json: bool,
 ) -> None:
@@ -56,29 +72,26 @@ def watchtower_init(
     It needs no stake: send its account NES for bonds and coin for gas.
     """
     from nesa_miner.founding import find_place
-    from nesa_miner.watchtower.founding import found_watchtower
+    from nesa_miner.watchtower.founding import Wish, found_watchtower, next_steps
 
     password = read_password(PASSWORD_VARIABLE)
     place = find_place(deployment, network, rpc_url)
-    made = found_watchtower(folder, place, port, stores, password, light_keys=light_keys)
+    wish = Wish(port, stores, fault_proofs)
+    made = found_watchtower(folder, place, wish, password, light_keys=light_keys)
     view_key = f"0x{made.view_key.hex()}"
     show(
         {"folder": folder.absolute(), "account": made.account, "view_key": view_key},
         as_json=as_json,
     )
+    if not as_json:
+        click.echo(next_steps(folder, place, made.account))
 
 
 @watchtower.command(
     "run",
     epilog="Example: NESA_PASSWORD_FILE=password nesa-miner watchtower run --dir tower --share 0.2",
 )
-@click.option(
-    "--dir",
-    "folder",
-    type=click.Path(path_type=Path),
-    default=Path("."),
-    help="The watchtower's folder.",
-)
+@tower_option
 @click.option(
     "--share", type=click.FloatRange(0, 1), help="Part of all answers to run again.  [1.0]"
 )
@@ -104,3 +117,46 @@ def watchtower_run(
     account = load_keystore(folder / settings.keystore, password)
     view_key = load_key(folder / settings.view_key, password)
     asyncio.run(daemon.run(folder, settings, account, view_key))
+
+
+@watchtower.command("status", epilog="Example: nesa-miner watchtower status --dir tower")
+@tower_option
+@json_option
+def watchtower_status(folder: Path, as_json: bool) -> None:
+    """Say what was checked, what is challenged, and what the account has; needs no password.
+
+    With --json sums are units, 1000000000 to the NES.
+    """
+    from nesa_miner.watchtower.config import read_settings
+    from nesa_miner.watchtower.status import in_words, read_status
+
+    found = asyncio.run(read_status(folder, read_settings(folder)))
+    show(found if as_json else in_words(found), as_json=as_json)
+
+
+@watchtower.command(
+    "withdraw",
+    epilog="Example: NESA_PASSWORD_FILE=password nesa-miner watchtower withdraw 500 --dir tower "
+    "--to 0x5f1c…9a",
+)
+@click.argument("amount", required=False)
+@click.option("--to", "receiver", help="Account that AMOUNT NES go to.  [they stay]")
+@tower_option
+@json_option
+def watchtower_withdraw(
+    amount: str | None, receiver: str | None, folder: Path, as_json: bool
+) -> None:
+    """Collect what the court and the vault owe, and send AMOUNT NES on, by default all.
+
+    A running watchtower collects by itself; stop it before you send NES away. Bonds that are out
+    come back when their challenges end. With --json sums are units, 1000000000 to the NES.
+    """
+    from nesa.chain.keystore import load_keystore
+    from nesa_miner.watchtower.config import read_settings
+    from nesa_miner.watchtower.withdrawing import in_words, read_payment, withdraw
+
+    settings = read_settings(folder)
+    payment = read_payment(receiver, amount)
+    account = load_keystore(folder / settings.keystore, read_password(PASSWORD_VARIABLE))
+    paid = asyncio.run(withdraw(folder, settings, account, payment))
+    show(asdict(paid) if as_json else in_words(paid), as_json=as_json)

@@ -20,7 +20,9 @@ class WatchSettings(FileSettings):
     Paths are relative to its folder. Environment variables are called NESA_WATCHTOWER_<NAME> and
     win over the file. `share` of all answers is looked at; `max_bonds` NES may be out at once.
     `challenge_gas` is what one whole challenge may need, and `coins_per_nes` what a NES is worth in
-    the coin that pays for gas; without it the protocol's own price of gas counts.
+    the coin that pays for gas; without it the protocol's own price of gas counts. With
+    `fault_proofs` shards that can be proved are challenged by a proof, which needs no bond, but
+    memory and time for proofs; with `evict` seats that a slash left without stake are ended.
     """
 
     model_config = SettingsConfigDict(env_prefix="NESA_WATCHTOWER_", extra="forbid")
@@ -35,10 +37,14 @@ class WatchSettings(FileSettings):
     grants: Path = Path("grants")
     journal: Path = Path("journal.sqlite")
     files: Path = Path("files")
+    proving_cache: Path = Path("proving")
     share: float = Field(default=1.0, ge=0, le=1)
     max_bonds: float = Field(default=1_000.0, ge=0)
     challenge_gas: int = Field(default=5_000_000, gt=0)
     coins_per_nes: float | None = Field(default=None, gt=0)
+    fault_proofs: bool = False
+    reference_string: Path | None = None
+    evict: bool = True
     confirmations: int = Field(default=0, ge=0)
     poll_seconds: float = Field(default=0.5, gt=0)
     max_fee_gwei: float = Field(default=500.0, gt=0)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 import structlog
-from aiohttp import web
+from aiohttp import ClientSession, DummyCookieJar, web
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from eth_account.signers.local import LocalAccount
 from prometheus_client import generate_latest
@@ -19,30 +19,30 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from nesa.chain.connection import Connection
 from nesa.chain.deployment import Deployment
 from nesa.chain.disputes import Challenge
-from nesa.chain.logs import Cursor, LogReader, ReadPolicy
 from nesa.chain.sender import Sender, SendPolicy
 from nesa.models.disputes.game import Side
-from nesa.protocol.errors import Unavailable
-from nesa.protocol.ids import ONE_NES, Amount
+from nesa.protocol.ids import ONE_NES, Address, Amount
 from nesa_miner.disputes.courtroom import Courtroom
 from nesa_miner.disputes.duties import Standpoint
+from nesa_miner.disputes.equivocating import Equivocators
 from nesa_miner.disputes.inputs import Recomputed, recompute
 from nesa_miner.disputes.litigation import Litigation
-from nesa_miner.shards import ShardLibrary
-from nesa_miner.store import FileStore
-from nesa_miner.surroundings import WitnessLibrary
+from nesa_miner.reading import batches
+from nesa_miner.shards import open_library
 from nesa_miner.tasks import TaskPool
 from nesa_miner.transport.http import HttpServer
 from nesa_miner.watchtower.accusing import Accuser, Means
 from nesa_miner.watchtower.config import WatchSettings
+from nesa_miner.watchtower.evicting import Evictions
 from nesa_miner.watchtower.grants import GrantFolder
-from nesa_miner.watchtower.journal import WatchJournal
+from nesa_miner.watchtower.journal import WatchJournal, journal_identity
 from nesa_miner.watchtower.observability import WatchMetrics
+from nesa_miner.watchtower.proving import FaultProver, ProvingLibrary
+from nesa_miner.watchtower.statements import Gatherer, HttpMembers, Members
 from nesa_miner.watchtower.tower import Tower
 from nesa_miner.work import Task
 
 TICK_SECONDS: Final = 0.2
-OUTAGE_SECONDS: Final = 1.0
 GWEI: Final = 10**9
 WEI_PER_COIN: Final = 10**18
 
@@ -62,17 +62,18 @@ async def run(
     """
     deployment = Deployment.read(folder / settings.deployment)
     async with await Connection.open(settings.rpc_url, deployment) as connection:
-        name = f"{deployment.chain_id} {deployment.court} {account.address}".encode()
+        name = journal_identity(deployment, Address(account.address))
         journal = WatchJournal(folder / settings.journal, name)
         with contextlib.closing(journal):
-            store = FileStore(folder / settings.files, settings.stores)
-            library = ShardLibrary(connection, store, folder / "proving")
+            library = open_library(folder, settings, connection)
             tasks = TaskPool()
             grants = GrantFolder(
                 folder / settings.grants, view_key, deployment.chain_id, deployment.market
             )
-            tower = assembled(settings, account, connection, journal, library, grants, tasks)
-            await Watchtower(settings, connection, tower).run(tasks)
+            async with ClientSession(cookie_jar=DummyCookieJar()) as session:
+                sources = Sources(library, HttpMembers(session), grants)
+                tower = assembled(settings, account, connection, journal, sources, tasks)
+                await Watchtower(settings, connection, tower).run(tasks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,7 @@ class Watchtower:
 
     async def run(self, tasks: TaskPool) -> None:
         """Listen, follow the chain and do what is due until told to stop."""
-        self.tower.reload()
+        self.tower.restart()
         server = HttpServer(self.routes(), self.settings.host, self.settings.port)
         url = await server.start()
         me = self.tower.disputes.me.account
@@ -98,26 +99,15 @@ class Watchtower:
 
     async def follow(self) -> None:
         """Read the chain for ever; what cannot be read now is read later."""
-        tower, policy = self.tower, ReadPolicy(self.settings.confirmations)
-        reader = LogReader(self.connection, policy)
-        stored = tower.journal.cursor()
-        cursor = Cursor.from_json(stored) if stored else await reader.start()
-        while True:
-            try:
-                batch = await reader.read(cursor)
-            except Unavailable as error:
-                tower.is_following = False
-                log.warning("the chain cannot be read", reason=str(error))
-                await asyncio.sleep(OUTAGE_SECONDS)
-                continue
-            cursor = batch.cursor
-            tower.metrics.reorgs.inc(len(batch.undone))
-            tower.metrics.head.set(cursor.tip.number)
-            tower.apply(batch)
-            tower.is_following = batch.is_caught_up
-            tower.advance()
-            if batch.is_caught_up:
-                await asyncio.sleep(self.settings.poll_seconds)
+        tower, settings = self.tower, self.settings
+        clocks = (settings.confirmations, settings.poll_seconds)
+        async for batch in batches(self.connection, tower.journal.cursor(), *clocks):
+            tower.is_following = batch is not None and batch.is_caught_up
+            if batch is not None:
+                tower.metrics.reorgs.inc(len(batch.undone))
+                tower.metrics.head.set(batch.cursor.tip.number)
+                tower.apply(batch)
+                tower.advance()
 
     async def tick(self) -> None:
         """Try again what was put off."""
@@ -135,15 +125,8 @@ class Watchtower:
         ]
 
     async def status(self, _: web.Request) -> web.Response:
-        """Account, answers under watch and challenges under way."""
-        tower = self.tower
-        return web.json_response(
-            {
-                "account": tower.disputes.me.account,
-                "cases": len(tower.cases),
-                "disputes": tower.disputes.summary(),
-            }
-        )
+        """Account, what was checked, answers under watch and challenges under way."""
+        return web.json_response(self.tower.summary())
 
     async def health(self, _: web.Request) -> web.Response:
         """The process answers."""
@@ -161,13 +144,21 @@ class Watchtower:
         return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
 
 
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where a watchtower reads besides the chain."""
+
+    library: ProvingLibrary
+    members: Members
+    grants: GrantFolder
+
+
 def assembled(
     settings: WatchSettings,
     account: LocalAccount,
     connection: Connection,
     journal: WatchJournal,
-    library: WitnessLibrary,
-    grants: GrantFolder,
+    sources: Sources,
     tasks: TaskPool,
 ) -> Tower:
     """A tower with its one sender.
@@ -177,14 +168,42 @@ def assembled(
     """
     policy = SendPolicy(max_fee_per_gas=int(settings.max_fee_gwei * GWEI))
     room = Courtroom.open(connection, Sender(connection, account, policy))
-    metrics = WatchMetrics()
+    metrics, means, running = WatchMetrics(), _means(settings), (tasks.spawn, time.monotonic)
+    prover = FaultProver(sources.library, tasks.spawn) if settings.fault_proofs else None
+    evictions = Evictions(room, journal.slashed, *running, metrics.evictions)
+    return Tower(
+        journal,
+        sources.library,
+        room.history,
+        sources.grants.content_key,
+        Gatherer(connection, sources.members).equivocations,
+        Accuser(room, means, prover),
+        _litigation(room, journal, sources, metrics, tasks),
+        Equivocators(
+            room, journal.equivocations, *running, metrics.equivocations, means.wei_per_nes
+        ),
+        evictions if settings.evict else None,
+        settings.share,
+        *running,
+        metrics,
+    )
+
+
+def _litigation(
+    room: Courtroom,
+    journal: WatchJournal,
+    sources: Sources,
+    metrics: WatchMetrics,
+    tasks: TaskPool,
+) -> Litigation:
+    """The challenges that this watchtower plays."""
 
     async def compute_again(challenge: Challenge) -> Recomputed:
         asked, charge = await room.history(challenge.query_id), challenge.charge
-        task = Task(asked.query, charge.shard, grants.content_key(asked.query))
-        return await recompute(library, task, asked.requested.input, charge)
+        task = Task(asked.query, charge.shard, sources.grants.content_key(asked.query))
+        return await recompute(sources.library, task, asked.requested.input, charge)
 
-    disputes = Litigation(
+    return Litigation(
         Standpoint(Side.CHALLENGER, room.sender.address),
         journal.court_log,
         room,
@@ -192,18 +211,6 @@ def assembled(
         tasks.spawn,
         time.monotonic,
         metrics.disputes,
-    )
-    return Tower(
-        journal,
-        library,
-        room.history,
-        grants.content_key,
-        Accuser(room, _means(settings)),
-        disputes,
-        settings.share,
-        tasks.spawn,
-        time.monotonic,
-        metrics,
     )
 
 

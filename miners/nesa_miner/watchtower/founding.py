@@ -16,6 +16,15 @@ from nesa_miner.watchtower.config import CONFIG_FILE, WatchSettings, write_setti
 
 
 @dataclass(frozen=True, slots=True)
+class Wish:
+    """What a watchtower is to be: its port, its stores, and whether it makes fault proofs."""
+
+    port: int
+    stores: tuple[str, ...] = ()
+    fault_proofs: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Founded:
     """`account` needs NES and coin; clients of sealed queries grant the view to `view_key`."""
 
@@ -26,8 +35,7 @@ class Founded:
 def found_watchtower(
     folder: Path,
     place: Place,
-    port: int,
-    stores: tuple[str, ...],
+    wish: Wish,
     password: str,
     *,
     light_keys: bool = False,
@@ -49,7 +57,11 @@ def found_watchtower(
             f"light keys are for local chains only, not for chain {deployment.chain_id}"
         )
     settings = WatchSettings(
-        rpc_url=place.rpc_url, deployment=Path(DEPLOYMENT_FILE), port=port, stores=stores
+        rpc_url=place.rpc_url,
+        deployment=Path(DEPLOYMENT_FILE),
+        port=wish.port,
+        stores=wish.stores,
+        fault_proofs=wish.fault_proofs,
     )
     keys = (folder / settings.keystore, folder / settings.view_key)
     refuse_existing([folder / CONFIG_FILE, *keys])
@@ -61,3 +73,14 @@ def found_watchtower(
     deployment.write(folder / DEPLOYMENT_FILE)
     write_settings(folder, settings)
     return Founded(Address(account.address), public_bytes(view_key))
+
+
+def next_steps(folder: Path, place: Place, account: Address) -> str:
+    """What a person does after `found_watchtower`, for that person to read."""
+    local = place.deployment.chain_id in LOCAL_CHAIN_IDS
+    how = f"  (a devnet gives both: nesa devnet fund {account} --dir DIR)\n" if local else ""
+    return (
+        f"Next: send coin for gas and NES for bonds to {account}, then\n{how}"
+        f"nesa-miner watchtower run --dir {folder}\n"
+        f"nesa-miner watchtower status --dir {folder}   says what it found and what it lacks"
+    )

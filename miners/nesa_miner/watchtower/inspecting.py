@@ -43,15 +43,15 @@ async def inspect(
         return Sealed()
     try:
         tensors = await _requested(history, library, content_key)
-    except (InvalidMessage, InvalidTensor):
-        return Unseen()
+    except (InvalidMessage, InvalidTensor) as error:
+        return Unseen(f"its input cannot be used: {error}")
     for shard in range(query.shards):
         task = Task(query, shard, content_key)
         facts, runner = await library.runner(query.version_id, shard)
         try:
             outputs = await asyncio.to_thread(runner.run, tensors)
-        except InvalidTensor:
-            return Unseen()
+        except InvalidTensor as error:
+            return Unseen(f"its input cannot be used: {error}")
         signed = outcome.shards[shard].out_digest
         if task.digest(shard + 1, facts.output_edges, outputs) != signed:
             witness = await library.witness(query.version_id, shard, tensors)

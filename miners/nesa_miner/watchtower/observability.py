@@ -32,4 +32,12 @@ class WatchMetrics:
         self.reorgs = Counter(
             f"{PREFIX}_reorgs", "Logs undone by reorganisations", registry=self.registry
         )
+        self.equivocations = Counter(
+            f"{PREFIX}_equivocations_shown",
+            "Members convicted of having signed two outputs",
+            registry=self.registry,
+        )
+        self.evictions = Counter(
+            f"{PREFIX}_seats_evicted", "Seats without stake that were ended", registry=self.registry
+        )
         self.disputes = DisputeMetrics(self.registry, PREFIX)

@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Final, assert_never
 
 import structlog
 
-from nesa.chain.events import ChainEvent, QueryFulfilled, QueryHeld, QueryOverturned, QueryReleased
+from nesa.chain.events import (
+    ChainEvent,
+    OperatorSlashed,
+    QueryFulfilled,
+    QueryHeld,
+    QueryOverturned,
+    QueryReleased,
+)
 from nesa.chain.history import QueryHistory
 from nesa.chain.logs import Batch, Cursor
-from nesa.protocol.errors import NesaError, Unavailable
-from nesa.protocol.ids import ONE_NES, QueryId, Timestamp, VersionId
+from nesa.protocol.errors import Unavailable
+from nesa.protocol.faults import Equivocation
+from nesa.protocol.ids import ONE_NES, Address, QueryId, Timestamp, VersionId
 from nesa.protocol.outcomes import closing_time
 from nesa.protocol.queries import Outcome, Query
 from nesa_miner.applying import log_bytes
+from nesa_miner.disputes.equivocating import Equivocators
 from nesa_miner.disputes.litigation import Litigation
-from nesa_miner.log_format import origin_of
+from nesa_miner.retrying import Retries, reason_of
 from nesa_miner.roster import LONG_AGO
 from nesa_miner.surroundings import WitnessLibrary
 from nesa_miner.tasks import Spawn
@@ -38,15 +48,16 @@ from nesa_miner.watchtower.cases import (
     is_sampled,
     next_step,
 )
+from nesa_miner.watchtower.evicting import Evictions
 from nesa_miner.watchtower.inspecting import inspect, view_of
-from nesa_miner.watchtower.journal import WatchJournal
+from nesa_miner.watchtower.journal import Checked, WatchJournal
 from nesa_miner.watchtower.observability import WatchMetrics
 
 INSPECTED_AT_ONCE: Final = 2
 MOST_VERSIONS: Final = 4
 """Versions whose shards stay in memory."""
 
-FIRST_PAUSE: Final = 0.5
+REST_SECONDS: Final = 0.5
 LONGEST_PAUSE: Final = 60.0
 GRANT_PAUSE: Final = 15.0
 """Seconds after which it is looked again whether somebody granted the view of a sealed query."""
@@ -57,24 +68,29 @@ LONGEST_WINDOW: Final = 30 * 86_400
 log = structlog.get_logger("nesa_miner")
 
 ReadHistory = Callable[[QueryId], Awaitable[QueryHistory]]
+ReadStatements = Callable[[QueryHistory], Awaitable[Sequence[tuple[Address, Equivocation]]]]
+"""Who signed two outputs for an answer, as the chain and the members show it."""
 ReadContentKey = Callable[[Query], bytes | None]
 """What opens a sealed query, None while nobody granted the view of it."""
 
 
 @dataclass(slots=True)
 class Tower:
-    """Answers under watch, and the challenges that came of them.
+    """Answers under watch, and what came of them: challenges, convictions, evictions.
 
-    `share` (0 to 1) of all answers is looked at. Everything that changes a case runs on one event
-    loop between two awaits.
+    Without `evictions` seats that lost their stake are left to others. `share` (0 to 1) of all
+    answers is looked at. Everything that changes a case runs on one event loop between two awaits.
     """
 
     journal: WatchJournal
     library: WitnessLibrary
     read_history: ReadHistory
     content_key: ReadContentKey
+    read_statements: ReadStatements
     accuser: Accuser
     disputes: Litigation
+    equivocators: Equivocators
+    evictions: Evictions | None
     share: float
     spawn: Spawn
     clock: Callable[[], float]
@@ -85,14 +101,29 @@ class Tower:
     _cursor: Cursor | None = None
     _gate: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(INSPECTED_AT_ONCE))
     _versions: list[VersionId] = field(default_factory=list)
-    _busy: set[bytes] = field(default_factory=set)
-    _pauses: dict[bytes, float] = field(default_factory=dict)
-    _retry_at: dict[bytes, float] = field(default_factory=dict)
+    _compared: set[bytes] = field(default_factory=set)
+    _judged: set[bytes] = field(default_factory=set)
     _sealed: set[bytes] = field(default_factory=set)
+    _retries: Retries[bytes] = field(init=False)
+    _comparisons: Retries[bytes] = field(init=False)
 
-    def reload(self) -> None:
+    def __post_init__(self) -> None:
+        self._retries, self._comparisons = (
+            Retries(self.spawn, self.clock, self._put_off, REST_SECONDS, LONGEST_PAUSE)
+            for _ in range(2)
+        )
+
+    def restart(self) -> None:
         """Take up what the journal holds."""
+        self._reload()
+        self.equivocators.reload()
+        if self.evictions is not None:
+            self.evictions.reload()
+
+    def _reload(self) -> None:
         self.cases = {case.log_key: case for case in self.journal.cases()}
+        for kept in (self._compared, self._judged, self._sealed):
+            kept.intersection_update(self.cases)  # an answer that was undone may come back
         self.disputes.reload()
 
     def apply(self, batch: Batch) -> None:
@@ -104,13 +135,19 @@ class Tower:
         with self.journal.transaction():
             for log_key in undone:
                 self.journal.forget_case(log_key)
+                self.journal.undo_slash(log_key)
             for event in batch.events:
                 self._store(event)
             told = [(log_bytes(event.log), event) for event in batch.events]
             self.disputes.store(undone, told, self.chain_time)
+            self.journal.forget_old(self.chain_time)
             self.journal.set_cursor(batch.cursor.to_json())
         self._cursor = batch.cursor
-        self.reload()
+        self._reload()
+        if undone:
+            self.equivocators.reload()
+        if self.evictions is not None and (undone or _slashes(batch.events)):
+            self.evictions.reload()
 
     def advance(self) -> None:
         """Start everything that is due now; nothing before the chain is read to its end."""
@@ -119,11 +156,31 @@ class Tower:
         docket, me = self.disputes.docket, self.disputes.me.account
         for case in list(self.cases.values()):
             step = next_step(case, docket, me, self.chain_time)
-            if step is not None and self._may_start(case):
+            if step is not None:
                 self._start(case, step)
+            if case.log_key not in self._compared:
+                self._comparisons.start(case.log_key, partial(self._compare, case))
+        for tries in (self._retries, self._comparisons):
+            tries.keep_only(self.cases)
         self.disputes.advance(self.chain_time)
+        self.equivocators.advance()
+        if self.evictions is not None:
+            self.evictions.advance()
         self.metrics.cases.set(len(self.cases))
         self.metrics.bonds.set(bonds_out(docket, me) / ONE_NES)
+
+    def summary(self) -> dict[str, object]:
+        """What it did and does, for people."""
+        docket, me = self.disputes.docket, self.disputes.me.account
+        return {
+            "account": me,
+            "following": self.is_following,
+            "share": self.share,
+            **self.journal.summary(),
+            "bonds_out": bonds_out(docket, me),
+            "disputes": self.disputes.summary(),
+            "equivocators": [key._asdict() for key in self.equivocators.pending],
+        }
 
     def _store(self, event: ChainEvent) -> None:
         match event:
@@ -136,6 +193,8 @@ class Tower:
                 self.journal.reopen(event.query_id, event.closes_at)
             case QueryOverturned():
                 self.journal.reopen(event.query_id, self.chain_time)
+            case OperatorSlashed(operator=operator):
+                self.journal.keep_slash(log_bytes(event.log), operator, self.chain_time)
 
     def _take_up(self, answer: QueryFulfilled) -> None:
         deployment = self.accuser.room.connection.deployment
@@ -146,68 +205,72 @@ class Tower:
         until = unknown_end(answer.outcome)
         self.journal.keep_case(Case(log_bytes(answer.log), answer.query_id, until))
 
-    def _may_start(self, case: Case) -> bool:
-        waits = self._retry_at.get(case.log_key, 0.0) > self.clock()
-        return not (waits or case.log_key in self._busy)
-
     def _start(self, case: Case, step: Step) -> None:
         match step:
             case Forget():
                 self._forget(case)
+            case Inspect() if case.log_key in self._judged:
+                pass  # it is right, and waits for the comparison of what was signed for it
             case Inspect() | Accuse():
-                self._busy.add(case.log_key)
-                self.spawn(self._try(case, step))
+                self._retries.start(case.log_key, partial(self._perform, case, step))
             case _:
                 assert_never(step)
 
     def _forget(self, case: Case) -> None:
-        self.journal.forget_case(case.log_key)
+        """The windows are over."""
+        with self.journal.transaction():
+            if case.log_key in self._sealed:
+                why = "nobody granted the view of it"
+                self.journal.keep_checked(Checked(case.query_id, "sealed", why, self.chain_time))
+            self.journal.forget_case(case.log_key)
+        self._drop(case)
+
+    def _drop(self, case: Case) -> None:
         self.cases.pop(case.log_key, None)
-        self._sealed.discard(case.log_key)
-        for kept in (self._pauses, self._retry_at):
-            kept.pop(case.log_key, None)
+        for kept in (self._compared, self._judged, self._sealed):
+            kept.discard(case.log_key)
 
-    async def _try(self, case: Case, step: Inspect | Accuse) -> None:
-        """One try; what fails is tried again after a growing pause, until the windows close."""
-        key = case.log_key
-        pause = self._pauses.pop(key, FIRST_PAUSE)
-        try:
-            self._retry_at[key] = self.clock() + await self._perform(case, step)
-        except NesaError as error:
-            self._put_off(case, pause, reason=str(error))
-        except Exception as error:
-            self._put_off(case, pause, **origin_of(error))
-        finally:
-            self._busy.discard(key)
-
-    async def _perform(self, case: Case, step: Inspect | Accuse) -> float:
-        """Returns after how many seconds the next try may come, if one is due."""
+    async def _perform(self, case: Case, step: Inspect | Accuse) -> None:
         match step:
             case Inspect():
-                async with self._gate:
-                    verdict = await self._inspect(case)
-                return GRANT_PAUSE if isinstance(verdict, Sealed) else FIRST_PAUSE
+                await self._inspect(case)
             case Accuse(shard):
                 history = await self._history(case)
                 content_key = self.content_key(history.query)
                 view = await view_of(history, shard, self.library, content_key)
                 await self.accuser.accuse(history, shard, self.disputes.docket, view)
-                return FIRST_PAUSE
-        assert_never(step)
 
-    async def _inspect(self, case: Case) -> Verdict:
+    async def _inspect(self, case: Case) -> None:
         history = await self._history(case)
         outcome = history.outcome
         assert outcome is not None
         if case.closes_at == unknown_end(outcome):
             closes_at = closing_time(history.query, outcome.fulfilled_at)
             self._keep(replace(case, closes_at=closes_at))
+        if self.accuser.prover is not None:
+            self.accuser.prover.prepare(history.query)
         content_key = self.content_key(history.query)
-        verdict = await inspect(history, outcome, self.library, content_key)
+        async with self._gate:
+            verdict = await inspect(history, outcome, self.library, content_key)
         self._used(history.query.version_id)
         if (current := self.cases.get(case.log_key)) is not None:
             self._note(current, verdict)
-        return verdict
+
+    async def _compare(self, case: Case) -> None:
+        """Look, once, whether a member signed two outputs.
+
+        Members may be slow to show what they signed, so no inspection waits for it.
+        """
+        found = await self.read_statements(await self._history(case))
+        for signer, fault in found:
+            self.journal.keep_equivocation(signer, fault, self.chain_time)
+            log.warning("equivocation", query=case.query_id, signer=signer)
+            self.equivocators.add(signer, fault)
+        if case.log_key in self.cases:
+            self._compared.add(case.log_key)
+        if case.log_key in self._judged:
+            self.journal.forget_case(case.log_key)
+            self._drop(case)
 
     def _used(self, version_id: VersionId) -> None:
         """Keep the versions that were asked last in memory, and let go of the others."""
@@ -217,26 +280,41 @@ class Tower:
         self._versions = self._versions[-MOST_VERSIONS:]
 
     def _note(self, case: Case, verdict: Verdict) -> None:
-        """Keep what was found wrong, or may be seen later, and let go of everything else."""
+        """Keep what was found wrong, or may be seen later; let go of everything else as soon as
+        what was signed for it has been compared."""
         if isinstance(verdict, Sealed):
-            if case.log_key not in self._sealed:
-                log.info("sealed, and nobody granted the view of it yet", query=case.query_id)
-            self._sealed.add(case.log_key)
+            self._wait_for_grant(case)
             return
-        kind = type(verdict).__name__.lower()
+        kind, why = type(verdict).__name__.lower(), _why(verdict)
+        wrong = replace(case, wrong_shard=verdict.shard) if isinstance(verdict, Wrong) else None
+        is_over = wrong is None and case.log_key in self._compared
+        with self.journal.transaction():
+            self.journal.keep_checked(Checked(case.query_id, kind, why, self.chain_time))
+            if wrong is not None:
+                self.journal.keep_case(wrong)
+            if is_over:
+                self.journal.forget_case(case.log_key)
+        if wrong is not None:
+            self.cases[case.log_key] = wrong
+        elif is_over:
+            self._drop(case)
+        else:
+            self._judged.add(case.log_key)
         self.metrics.inspected.labels(kind).inc()
         tell = log.warning if isinstance(verdict, Wrong) else log.info
-        tell("inspected", query=case.query_id, verdict=kind)
-        match verdict:
-            case Wrong(shard):
-                self._keep(replace(case, wrong_shard=shard))
-            case Right() | Unseen():
-                self._forget(case)
+        said = "not inspected" if isinstance(verdict, Unseen) else "inspected"
+        tell(said, query=case.query_id, verdict=kind, **({"why": why} if why else {}))
+
+    def _wait_for_grant(self, case: Case) -> None:
+        if case.log_key not in self._sealed:
+            log.info("sealed, and nobody granted the view of it yet", query=case.query_id)
+        self._sealed.add(case.log_key)
+        self._retries.put_off(case.log_key, GRANT_PAUSE)
 
     def _keep(self, case: Case) -> None:
         if case.log_key in self.cases:
-            self.cases[case.log_key] = case
             self.journal.keep_case(case)
+            self.cases[case.log_key] = case
 
     async def _history(self, case: Case) -> QueryHistory:
         """The query's history, which has the very answer that is under watch.
@@ -249,11 +327,26 @@ class Tower:
             raise Unavailable(f"query {case.query_id} has another answer at the moment")
         return found
 
-    def _put_off(self, case: Case, pause: float, **why: object) -> None:
+    def _put_off(self, log_key: bytes, seconds: float, error: Exception) -> None:
         self.metrics.failures.inc()
-        log.warning("put off", query=case.query_id, seconds=pause, **why)
-        self._pauses[case.log_key] = min(2 * pause, LONGEST_PAUSE)
-        self._retry_at[case.log_key] = self.clock() + pause
+        case = self.cases.get(log_key)
+        query = None if case is None else case.query_id
+        log.warning("put off", query=query, seconds=seconds, **reason_of(error))
+
+
+def _slashes(events: Sequence[ChainEvent]) -> bool:
+    return any(isinstance(event, OperatorSlashed) for event in events)
+
+
+def _why(verdict: Right | Wrong | Unseen) -> str:
+    match verdict:
+        case Right():
+            return ""
+        case Wrong(shard):
+            return f"shard {shard}"
+        case Unseen(why):
+            return why
+    assert_never(verdict)
 
 
 def unknown_end(outcome: Outcome) -> Timestamp:

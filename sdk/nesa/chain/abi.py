@@ -80,6 +80,17 @@ class Function:
         except (EncodingError, OverflowError, TypeError, ValueError) as error:
             raise InvalidInput(f"{self.name}: {error}") from error
 
+    def arguments(self, calldata: bytes) -> tuple[Any, ...] | None:
+        """What calldata says, addresses checksummed; None when it is no call of this function."""
+        if calldata[:4] != self.selector:
+            return None
+        try:
+            values = _decode(self.inputs, calldata[4:])
+        except (DecodingError, OverflowError):
+            return None
+        pairs = zip(self.inputs, values, strict=True)
+        return tuple(_checksummed(kind, value) for kind, value in pairs)
+
     def decode(self, data: bytes) -> tuple[Any, ...]:
         """Return values, addresses checksummed.
 

@@ -132,6 +132,16 @@ class Ledger:
 
 
 @dataclass(frozen=True, slots=True)
+class Backing:
+    """What of an operator's stake is delegated, and what of it is about to go: delegations that
+    leave, and stake that seats lock which were left."""
+
+    delegated: Amount
+    leaving: Amount
+    ending: Amount
+
+
+@dataclass(frozen=True, slots=True)
 class Credit:
     """What the market owes: withdrawable now, and still waiting."""
 
@@ -257,6 +267,10 @@ class Vault(BoundContract):
         """An operator's stake."""
         return Ledger(*await self._one("ledger", operator, at=at))
 
+    async def backing(self, operator: Address, at: At) -> Backing:
+        """What others staked for an operator."""
+        return Backing(*await self._one("backing", operator, at=at))
+
     async def reward_of(self, account: Address, at: At) -> Amount:
         """NES units that an account can withdraw of slashes' rewards."""
         return Amount(await self._one("rewards", account, at=at))
@@ -324,6 +338,10 @@ class Vault(BoundContract):
     def leave_seat(self, version_id: VersionId, shard: int, slot: int) -> ContractCall:
         """End the sending operator's seat."""
         return self.call("leave_seat", version_id, shard, slot)
+
+    def evict(self, version_id: VersionId, shard: int, slot: int) -> ContractCall:
+        """End a seat that its operator's stake does not cover any more."""
+        return self.call("evict", version_id, shard, slot)
 
 
 class Registry(BoundContract):
@@ -416,7 +434,7 @@ class Market(BoundContract):
         return Timestamp(await self._one("closes_at", query_id, at=at))
 
     async def verify_terms(self, query: Query, at: At) -> bool:
-        """Whether these are the terms of an open query."""
+        """Whether these are the terms of a query without an answer, open or refunded."""
         return bool(await self._one("verify_terms", query.as_abi(), at=at))
 
     async def credit_of(self, account: Address, at: At) -> Credit:
@@ -517,6 +535,7 @@ class Contracts:
 
     def __init__(self, connection: Connection) -> None:
         deployment = connection.deployment
+        self.deployment = deployment
         self.token = Token(connection, deployment.token)
         self.parameters = Parameters(connection, deployment.parameters)
         self.vault = Vault(connection, deployment.vault)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from nesa.chain.abi import ContractCall
 from nesa.chain.connection import At
 from nesa.chain.contracts import ZERO_ADDRESS, BoundContract
-from nesa.chain.disputes import Challenge, ShownVersion
+from nesa.chain.disputes import Challenge, ShownVersion, equivocation_as_abi
+from nesa.protocol.faults import Equivocation
 from nesa.protocol.ids import ZERO_DIGEST, Address, Amount, BlockNumber, Digest, QueryId, Timestamp
-from nesa.protocol.outcomes import outcome_as_abi
+from nesa.protocol.outcomes import NO_OUTCOME, outcome_as_abi
 from nesa.protocol.queries import Outcome, Query
+from nesa.protocol.statements import Statement
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +54,32 @@ class Accused:
 
 
 @dataclass(frozen=True, slots=True)
-class StandingGame:
-    """Where a game stands; `position` is None once it has ended."""
+class Suit:
+    """What one member signed in a query without an answer.
 
-    position: Digest | None
+    `query` has the terms of now, `seed_block` is that of the attempt that the statement is of.
+    """
+
+    query: Query
+    version: ShownVersion
+    statement: Statement
+    seed_block: BlockNumber
+    view: View = NO_VIEW
+
+    def as_abi(self) -> tuple[Any, ...]:
+        """The arguments that open a suit."""
+        said = self.statement
+        head = (self.query.as_abi(), self.version.as_abi())
+        tail = (self.view.as_abi(), self.seed_block)
+        return (*head, said.shard_as_abi(), said.as_abi(), *tail)
+
+
+@dataclass(frozen=True, slots=True)
+class StandingGame:
+    """Where a game stands; `position` is None once it has ended, else the first 26 bytes of its
+    hash."""
+
+    position: bytes | None
     deadline: Timestamp
     is_defenders: bool
 
@@ -97,7 +120,7 @@ class Court(BoundContract):
         position, deadline, is_defenders = await self.read("game", challenge_id, signer, at=at)
         if not deadline:
             return None
-        return StandingGame(None if position == ZERO_DIGEST else position, deadline, is_defenders)
+        return StandingGame(position if any(position) else None, deadline, is_defenders)
 
     async def credit_of(self, account: Address, at: At) -> Amount:
         """NES units that an account can withdraw."""
@@ -117,11 +140,13 @@ class Court(BoundContract):
         """Challenge by a proof of another output, without a bond."""
         return self.call("show_fault", *accused.as_abi(), given, computed, proof)
 
-    def show_equivocation(
-        self, shard: Sequence[Any], first: Sequence[Any], second: Sequence[Any]
-    ) -> ContractCall:
-        """Show two outputs of one member; arguments as the contract's structs."""
-        return self.call("show_equivocation", tuple(shard), tuple(first), tuple(second))
+    def show_equivocation(self, fault: Equivocation) -> ContractCall:
+        """Show two outputs of one member."""
+        return self.call("show_equivocation", *equivocation_as_abi(fault))
+
+    def sue(self, suit: Suit) -> ContractCall:
+        """Challenge what a member signed; takes the bond from the sender's allowance."""
+        return self.call("sue", *suit.as_abi())
 
     def defend(self, challenge: Challenge, signer: Address, move: bytes) -> ContractCall:
         """Open a signer's game with its first move."""
@@ -143,8 +168,10 @@ class Court(BoundContract):
         """End a game whose side to move is late."""
         return self.call("expire", challenge.as_abi(), signer)
 
-    def conclude(self, challenge: Challenge, query: Query, outcome: Outcome) -> ContractCall:
-        """End a challenge that is decided."""
+    def conclude(
+        self, challenge: Challenge, query: Query, outcome: Outcome = NO_OUTCOME
+    ) -> ContractCall:
+        """End a challenge that is decided; in a suit there is no outcome."""
         tail = (query.as_abi(), outcome_as_abi(outcome))
         return self.call("conclude", challenge.as_abi(), *tail)
 

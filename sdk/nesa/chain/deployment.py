@@ -8,6 +8,8 @@ from typing import Annotated, Final, Self, TypeVar
 from eth_utils.address import is_address, to_checksum_address
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from nesa.chain.documents import write_document
+from nesa.models.validation import first_problem
 from nesa.protocol.errors import InvalidConfiguration
 from nesa.protocol.ids import PROTOCOL_VERSION, Address, BlockNumber, VersionId
 
@@ -43,11 +45,12 @@ class _File(BaseModel):
         return _read(cls, path)
 
     def write(self, path: Path) -> None:
-        """Store as JSON; the folder is made when it is missing, an older file replaced at once."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_name(path.name + ".part")
-        draft.write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
-        draft.replace(path)
+        """Store as JSON; the folder is made when it is missing, an older file replaced at once.
+
+        Raises:
+            InvalidConfiguration: it cannot be written.
+        """
+        write_document(path, self)
 
 
 class Deployment(_File):
@@ -164,6 +167,5 @@ def _read(kind: type[_Document], path: Path) -> _Document:
     try:
         return kind.model_validate_json(text)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise InvalidConfiguration(f"{path}: {where}: {first['msg']}") from error
+        place, problem = first_problem(error, "the file")
+        raise InvalidConfiguration(f"{path}: {place}: {problem}") from error

@@ -25,6 +25,21 @@ class Exit:
     ready_at: Timestamp
 
 
+@dataclass(frozen=True, slots=True)
+class Commission:
+    """Basis points that an operator keeps of its delegators' rewards: `bps` until `changes_at`,
+    `next_bps` from then on. Nobody can delegate to it before it is set."""
+
+    is_set: bool
+    bps: int
+    next_bps: int
+    changes_at: Timestamp
+
+    def at(self, now: Timestamp) -> int:
+        """Basis points at a time of the chain."""
+        return self.bps if now < self.changes_at else self.next_bps
+
+
 class GasEscrow(BoundContract):
     """GasEscrow: native coin, in wei, for whoever reports a query's answer."""
 
@@ -87,9 +102,13 @@ class DelegationPool(BoundContract):
         shares, amount, ready_at = await self._one("exit_of", operator, delegator, at=at)
         return Exit(shares, Amount(amount), Timestamp(ready_at))
 
-    async def commission_of(self, operator: Address, at: At) -> int:
-        """Basis points that an operator keeps of its delegators' rewards."""
-        return int(await self._one("commission_of", operator, at=at))
+    async def total_shares(self, operator: Address, at: At) -> int:
+        """Shares of an operator's pool, those that leave included."""
+        return int(await self._one("total_shares", operator, at=at))
+
+    async def commission(self, operator: Address, at: At) -> Commission:
+        """What an operator announced."""
+        return Commission(*await self._one("commissions", operator, at=at))
 
     def announce_commission(self, bps: int) -> ContractCall:
         """State what the calling operator keeps."""

@@ -609,6 +609,109 @@ class ShareAnnounced:
     from_period: int
 
 
+@dataclass(frozen=True, slots=True)
+class GasDeposited:
+    """Coin waits for whoever reports a query; `amount` and `total` in wei."""
+
+    log: LogKey
+    query_id: QueryId
+    depositor: Address
+    amount: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReportPaid:
+    """A reporter was credited this much wei."""
+
+    log: LogKey
+    query_id: QueryId
+    reporter: Address
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class DepositReclaimed:
+    """A depositor was credited its own wei again."""
+
+    log: LogKey
+    query_id: QueryId
+    depositor: Address
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class CoinWithdrawn:
+    """The escrow sent an account wei."""
+
+    log: LogKey
+    account: Address
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class CommissionAnnounced:
+    """An operator takes delegations, and keeps so many basis points from `changes_at` on."""
+
+    log: LogKey
+    operator: Address
+    bps: int
+    changes_at: Timestamp
+
+
+@dataclass(frozen=True, slots=True)
+class Delegated:
+    """Somebody delegated stake to an operator."""
+
+    log: LogKey
+    operator: Address
+    delegator: Address
+    amount: Amount
+    shares: int
+
+
+@dataclass(frozen=True, slots=True)
+class ExitBegun:
+    """Shares of an operator's pool leave."""
+
+    log: LogKey
+    operator: Address
+    delegator: Address
+    shares: int
+    amount: Amount
+    ready_at: Timestamp
+
+
+@dataclass(frozen=True, slots=True)
+class ExitCancelled:
+    """Leaving shares stay."""
+
+    log: LogKey
+    operator: Address
+    delegator: Address
+    shares: int
+
+
+@dataclass(frozen=True, slots=True)
+class DelegationWithdrawn:
+    """A delegator was paid."""
+
+    log: LogKey
+    operator: Address
+    delegator: Address
+    shares: int
+    amount: Amount
+
+
+@dataclass(frozen=True, slots=True)
+class RewardsAdded:
+    """Somebody staked NES for all delegators of an operator."""
+
+    log: LogKey
+    operator: Address
+    amount: Amount
+
+
 MarketEvent = (
     QueryRequested
     | AttemptOpened
@@ -677,6 +780,12 @@ CourtEvent = (
     | BondWithdrawn
 )
 
+EscrowEvent = GasDeposited | ReportPaid | DepositReclaimed | CoinWithdrawn
+
+DelegationEvent = (
+    CommissionAnnounced | Delegated | ExitBegun | ExitCancelled | DelegationWithdrawn | RewardsAdded
+)
+
 SummonsEvent = MemberSummoned | SummonsAnswered | MemberAbsent | SeatJailed
 
 ChainEvent = (
@@ -686,6 +795,8 @@ ChainEvent = (
     | ParametersEvent
     | CourtEvent
     | EmitterEvent
+    | EscrowEvent
+    | DelegationEvent
     | SummonsEvent
 )
 
@@ -696,6 +807,8 @@ CONTRACT_EVENTS: Final[Mapping[str, Any]] = {
     "ProtocolParameters": ParametersEvent,
     "RewardEmitter": EmitterEvent,
     "DisputeCourt": CourtEvent,
+    "GasEscrow": EscrowEvent,
+    "DelegationPool": DelegationEvent,
     "Summons": SummonsEvent,
 }
 """Which events each contract emits, by the name of its interface."""

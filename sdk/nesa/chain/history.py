@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Final, TypeAlias, TypeVar
 
 from nesa.chain.abi import interface
 from nesa.chain.connection import Connection, quantity
 from nesa.chain.events import (
     AttemptOpened,
     ChainEvent,
+    ChallengeOpened,
+    CommissionAnnounced,
+    Delegated,
+    GasDeposited,
     QueryClosed,
     QueryDelivered,
     QueryFulfilled,
+    QueryHeld,
     QueryOverturned,
     QueryRefunded,
+    QueryReleased,
     QueryRequested,
     SlotClaimed,
     VersionRegistered,
@@ -37,11 +43,16 @@ _LIFE: Final = (
     AttemptOpened,
     QueryFulfilled,
     SlotClaimed,
+    QueryHeld,
+    QueryReleased,
     QueryOverturned,
     QueryDelivered,
     QueryClosed,
     QueryRefunded,
 )
+
+Hold: TypeAlias = QueryHeld | QueryReleased | QueryOverturned
+"""A shard's output is challenged, stood, or fell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +63,7 @@ class QueryHistory:
     query: Query
     fulfilled: QueryFulfilled | None = None
     claims: tuple[SlotClaimed, ...] = ()
+    holds: tuple[Hold, ...] = ()
     overturned: QueryOverturned | None = None
     delivered: QueryDelivered | None = None
     closed: QueryClosed | None = None
@@ -65,6 +77,12 @@ class QueryHistory:
         # Each claim tells all that are paid by then, so the last one of a shard is enough.
         paid = {claim.shard: claim.paid for claim in self.claims}
         return after_claims(self.fulfilled.outcome, paid)
+
+    @property
+    def held_shards(self) -> tuple[int, ...]:
+        """Shards whose output is challenged and not decided, ascending."""
+        last = {event.shard: event for event in self.holds}
+        return tuple(sorted(shard for shard in last if isinstance(last[shard], QueryHeld)))
 
 
 async def find_query(connection: Connection, query_id: QueryId) -> QueryHistory:
@@ -83,8 +101,7 @@ async def look_up_query(
     connection: Connection, query_id: QueryId, since: BlockNumber
 ) -> QueryHistory | None:
     """The history of a query that was asked in block `since` or later, None without one."""
-    topic = f"0x{query_id.to_bytes(32, 'big').hex()}"
-    topics = [[_topic("QueryMarket", kind.__name__) for kind in _LIFE], topic]
+    topics = [[_topic("QueryMarket", kind.__name__) for kind in _LIFE], _word(query_id)]
     return fold(await _events(connection, connection.deployment.market, topics, since))
 
 
@@ -99,11 +116,26 @@ def fold(events: list[ChainEvent]) -> QueryHistory | None:
         query=opened.query if opened else requested.query,
         fulfilled=_last(events, QueryFulfilled),
         claims=tuple(event for event in events if isinstance(event, SlotClaimed)),
+        holds=tuple(event for event in events if isinstance(event, Hold)),
         overturned=_last(events, QueryOverturned),
         delivered=_last(events, QueryDelivered),
         closed=_last(events, QueryClosed),
         refunded=_last(events, QueryRefunded),
     )
+
+
+async def challenges_by(
+    connection: Connection, court: Address, challenger: Address, query: Query
+) -> tuple[ChallengeOpened, ...]:
+    """Every challenge of a query that `challenger` opened, newest last.
+
+    Raises:
+        Unavailable: the node does not answer.
+    """
+    indexed = (_word(challenger), _word(query.query_id))
+    topics = [_topic("DisputeCourt", ChallengeOpened.__name__), None, *indexed]
+    found = await _events(connection, court, topics, query.seed_block)
+    return tuple(event for event in found if isinstance(event, ChallengeOpened))
 
 
 async def find_versions(connection: Connection) -> tuple[VersionRegistered, ...]:
@@ -112,6 +144,44 @@ async def find_versions(connection: Connection) -> tuple[VersionRegistered, ...]
     deployment = connection.deployment
     found = await _events(connection, deployment.registry, topics, deployment.block)
     return tuple(event for event in found if isinstance(event, VersionRegistered))
+
+
+async def challenges_of(
+    connection: Connection, query_id: QueryId, since: BlockNumber
+) -> tuple[ChallengeOpened, ...]:
+    """Every challenge of a query's answer since a block, oldest first."""
+    court = connection.deployment.court
+    if court is None:
+        return ()
+    topics = [_topic("DisputeCourt", "ChallengeOpened"), None, None, _word(query_id)]
+    found = await _events(connection, court, topics, since)
+    return tuple(event for event in found if isinstance(event, ChallengeOpened))
+
+
+async def gas_deposits_by(connection: Connection, depositor: Address) -> tuple[QueryId, ...]:
+    """The queries that an account ever left coin for, newest first."""
+    deployment = connection.deployment
+    topics = [_topic("GasEscrow", "GasDeposited"), None, _word(depositor)]
+    found = await _events(connection, deployment.gas_escrow, topics, deployment.block)
+    queries = [event.query_id for event in found if isinstance(event, GasDeposited)]
+    return tuple(dict.fromkeys(reversed(queries)))
+
+
+async def operators_delegated_to(connection: Connection, delegator: Address) -> tuple[Address, ...]:
+    """The operators that an account ever delegated to, in that order."""
+    deployment = connection.deployment
+    topics = [_topic("DelegationPool", "Delegated"), None, _word(delegator)]
+    found = await _events(connection, deployment.delegation_pool, topics, deployment.block)
+    return tuple(dict.fromkeys(event.operator for event in found if isinstance(event, Delegated)))
+
+
+async def operators_for_delegation(connection: Connection) -> tuple[Address, ...]:
+    """The operators that ever announced a commission, in that order."""
+    deployment = connection.deployment
+    topics = [_topic("DelegationPool", "CommissionAnnounced")]
+    found = await _events(connection, deployment.delegation_pool, topics, deployment.block)
+    announced = (event.operator for event in found if isinstance(event, CommissionAnnounced))
+    return tuple(dict.fromkeys(announced))
 
 
 async def gas_used(connection: Connection, tx_hash: Digest) -> int:
@@ -130,6 +200,12 @@ async def _events(
     logs = await LogWindow(connection, LARGEST_CHUNK).read_all(wanted, since, head)
     events = [decode_event(log) for log in logs]
     return [event for event in events if event is not None]
+
+
+def _word(indexed: QueryId | Address) -> str:
+    """An indexed value as a topic."""
+    number = indexed if isinstance(indexed, int) else int(indexed, 16)
+    return f"0x{number:064x}"
 
 
 def _topic(contract: str, event: str) -> str:

@@ -12,8 +12,10 @@ from typing import Final
 
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
+from eth_utils.address import to_checksum_address
 
 from nesa.protocol.errors import InvalidConfiguration
+from nesa.protocol.ids import Address
 
 SCRYPT_COST: Final = 2**18
 """Work to turn a password into a key; tests use 2**10."""
@@ -54,6 +56,20 @@ def load_keystore(path: Path, password: str) -> LocalAccount:
         raise InvalidConfiguration(f"{path} is not a version 3 keystore") from error
     account: LocalAccount = Account.from_key(key)
     return account
+
+
+def keystore_address(path: Path) -> Address:
+    """Whose key is in an encrypted file, without opening it.
+
+    Raises:
+        InvalidConfiguration: no such file, or not a keystore.
+    """
+    try:
+        return Address(to_checksum_address(json.loads(path.read_text("utf-8"))["address"]))
+    except OSError as error:
+        raise InvalidConfiguration(f"cannot read the keystore {path}: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise InvalidConfiguration(f"{path} is not a version 3 keystore") from error
 
 
 def read_password(variable: str, environment: Mapping[str, str] = os.environ) -> str:

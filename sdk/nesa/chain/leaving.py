@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from nesa.chain.contracts import Contracts, Ledger, SeatRecord, Vault
 from nesa.chain.owner import Owner, nes
@@ -75,11 +75,16 @@ class Outcome:
     is_held: bool
 
 
+ReadSeats: TypeAlias = Callable[[], Awaitable[Sequence[HeldSeat]]]
+"""Reads every seat that an owner has and that is not released."""
+
+
 @dataclass(frozen=True, slots=True)
 class Exit:
     """An owner's way out; every step can be repeated."""
 
     owner: Owner
+    seats: ReadSeats
 
     async def leave(self, seat: HeldSeat) -> Left:
         """End a seat with the current epoch; one that was left already is only described.
@@ -99,7 +104,7 @@ class Exit:
         locked_until = terms.released_at(record) or Timestamp(0)
         return Left(seat.shard, seat.slot, terms.drawn_until(record), locked_until)
 
-    async def withdraw(self, seats: Sequence[HeldSeat]) -> Outcome:
+    async def withdraw(self) -> Outcome:
         """Release the seats and pay the stake that are due.
 
         Raises:
@@ -109,7 +114,7 @@ class Exit:
         await self.owner.require_coins()
         terms, now = await self._terms(), (await self.owner.connection.head()).timestamp
         held = (await self._ledger()).holds > 0
-        ends = [(seat, terms.released_at(seat.record)) for seat in seats]
+        ends = [(seat, terms.released_at(seat.record)) for seat in await self.seats()]
         due = [seat for seat, end in ends if end is not None and end <= now and not held]
         for seat in due:
             await self._release(seat)
@@ -117,7 +122,7 @@ class Exit:
         waiting = [end for seat, end in ends if end is not None and seat not in due]
         return await self._outcome(len(due), paid, min(waiting, default=None))
 
-    async def unstake(self, seats: Sequence[HeldSeat], amount: Amount | None) -> Outcome:
+    async def unstake(self, amount: Amount | None) -> Outcome:
         """As `withdraw`, then let `amount` of the free stake thaw, or all of it.
 
         What thaws already starts its time again; what is due is paid before.
@@ -127,7 +132,7 @@ class Exit:
             InvalidConfiguration: the owner has no coin for gas.
             Unavailable: the node does not answer.
         """
-        before = await self.withdraw(seats)
+        before = await self.withdraw()
         wanted = before.free if amount is None else amount
         if not 0 < wanted <= before.free:
             raise InvalidInput(

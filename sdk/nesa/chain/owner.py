@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Any, TypeVar
 
 from eth_account.signers.local import LocalAccount
 
 from nesa.chain.abi import ContractCall
 from nesa.chain.connection import Connection
 from nesa.chain.contracts import Contracts
+from nesa.chain.deployment import Deployment
 from nesa.chain.sender import Sender
-from nesa.protocol.errors import InvalidConfiguration
+from nesa.protocol.errors import InvalidConfiguration, InvalidInput
 from nesa.protocol.ids import ONE_NES, Address, Amount
+
+Result = TypeVar("Result")
 
 Progress = Callable[[str], None]
 """Takes one line a step."""
@@ -71,6 +77,45 @@ class Owner:
         """
         self.progress(what)
         await Sender(self.connection, self.account).send(call)
+
+
+def as_owner(
+    chain: tuple[str, Path],
+    account: LocalAccount,
+    work: Callable[[Owner], Coroutine[Any, Any, Result]],
+    progress: Progress,
+) -> Result:
+    """What `work` returns, run with an unlocked owner on a chain: the URL of a node, and the file
+    with the deployment.
+
+    Raises:
+        InvalidConfiguration: the file cannot be read; besides what `work` raises.
+        Unavailable: the node does not answer.
+    """
+    rpc_url, deployment = chain
+
+    async def connected() -> Result:
+        async with await Connection.open(rpc_url, Deployment.read(deployment)) as connection:
+            return await work(Owner(connection, account, progress))
+
+    return asyncio.run(connected())
+
+
+def read_nes(text: str) -> Amount:
+    """NES units of a sum as people write it.
+
+    Raises:
+        InvalidInput: no number, negative, or finer than one unit.
+    """
+    try:
+        units = Decimal(text.upper().removesuffix("NES").strip()) * ONE_NES
+        if units < 0 or units != units.to_integral_value():
+            raise InvalidOperation
+    except InvalidOperation:
+        raise InvalidInput(
+            f"{text!r} is no sum of NES; write it like 1000 or 12.5, at most nine decimals"
+        ) from None
+    return Amount(int(units))
 
 
 def nes(amount: int) -> str:

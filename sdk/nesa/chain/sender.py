@@ -16,7 +16,7 @@ from eth_utils.address import to_canonical_address
 from nesa.chain.abi import ContractCall
 from nesa.chain.connection import At, Block, Connection, RpcRefused, data_bytes, quantity
 from nesa.chain.events import RawLog, raw_log
-from nesa.protocol.errors import ExhaustedResource, Rejected, Unavailable
+from nesa.protocol.errors import ExhaustedResource, Rejected, Unavailable, Unmined
 from nesa.protocol.ids import Address, BlockNumber, Digest
 
 BUMP_NUMERATOR: Final = 1_125
@@ -168,17 +168,22 @@ class Sender:
         """Who sends."""
         return Address(self._account.address)
 
-    async def send(self, call: ContractCall, gas: int | None = None, at: At = "latest") -> Receipt:
+    async def send(
+        self, call: ContractCall, gas: int | None = None, at: At = "latest", *, again: bool = True
+    ) -> Receipt:
         """Simulate, sign, broadcast, replace when stuck; returns once it is in a block.
 
         `gas` is the limit to send with; without it the node's estimate plus a margin. `at` is the
-        block of the simulation: "pending" for a call that only the next block can take.
+        block of the simulation: "pending" for a call that only the next block can take. A call that
+        the chain would take twice is not sent `again` when another transaction has its nonce: that
+        may be the same call, sent before a restart.
 
         Raises:
             Rejected: the simulation says no, and nothing was sent.
             Reverted: it was mined and refused all the same.
             ExhaustedResource: no funds, or it does not get through below the price cap.
-            Unavailable: the node does not answer; the transaction may still be mined.
+            Unmined: it was sent, and may still be mined.
+            Unavailable: the node does not answer, and nothing was sent.
         """
         limit = time.monotonic() + self._policy.give_up
         async with self._slots:
@@ -186,6 +191,8 @@ class Sender:
                 receipt = await self._attempt(call, gas, at, limit)
                 if receipt is not None:
                     return await self._judged(call, receipt)
+                if not again:
+                    raise Unavailable(f"another transaction took the nonce of {call.label}")
                 await asyncio.sleep(self._policy.poll)
         raise Unavailable(f"{call.label} was not mined within {self._policy.give_up:g} s")
 
@@ -320,9 +327,10 @@ class Sender:
             except Unavailable:
                 pass  # the node is away or busy; what was sent stays sent
             await asyncio.sleep(self._policy.poll)
-        raise Unavailable(
+        raise Unmined(
             f"{flight.call.label} was sent as 0x{flight.hashes[-1].hex()} and not mined within "
-            f"{self._policy.give_up:g} s"
+            f"{self._policy.give_up:g} s",
+            flight.hashes,
         )
 
     async def _receipt(self, flight: _Flight) -> Receipt | None:

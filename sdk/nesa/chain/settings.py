@@ -9,6 +9,8 @@ from typing import TypeVar
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
+from nesa.chain.documents import write_document
+from nesa.models.validation import first_problem
 from nesa.protocol.errors import InvalidConfiguration
 
 
@@ -35,17 +37,32 @@ def read_file(kind: type[_Settings], path: Path, command: str) -> _Settings:
     """Settings in the file at `path` and the environment; `command` makes a folder with one.
 
     Raises:
-        InvalidConfiguration: no such file, not JSON, or a setting that makes no sense.
+        InvalidConfiguration: no such file, no JSON object, or a setting that makes no sense.
     """
     try:
-        return kind(**json.loads(path.read_text()))
+        found = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InvalidConfiguration(
             f"there is no {path}; make one with `{command} --dir {path.parent}`"
         ) from None
-    except json.JSONDecodeError as error:
+    except OSError as error:
+        raise InvalidConfiguration(f"cannot read {path}: {error.strerror}") from error
+    except ValueError as error:
         raise InvalidConfiguration(f"{path} is not JSON: {error}") from None
+    if not isinstance(found, dict):
+        raise InvalidConfiguration(f"{path} is not a JSON object")
+    try:
+        return kind(**found)
     except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"]) or "settings"
-        raise InvalidConfiguration(f"{path}: {name}: {first['msg'].lower()}") from None
+        name, problem = first_problem(error, "settings")
+        raise InvalidConfiguration(f"{path}: {name}: {problem.lower()}") from None
+
+
+def write_file(settings: FileSettings, path: Path) -> Path:
+    """Write settings to the file at `path`, which is returned; an older one is replaced.
+
+    Raises:
+        InvalidConfiguration: it cannot be written.
+    """
+    write_document(path, settings)
+    return path

@@ -21,6 +21,7 @@ from nesa.protocol.errors import (
     NesaError,
     Rejected,
     Unavailable,
+    Unmined,
 )
 
 ADVICE: Final[Mapping[type[NesaError], str]] = {
@@ -53,6 +54,8 @@ def document(error: BaseException) -> dict[str, object]:
         found["query"] = error.submitted.query_id
         found["transaction"] = f"0x{error.submitted.tx_hash.hex()}"
         found["resume"] = command_after(error)
+    if isinstance(error, Unmined):
+        found["transactions"] = [f"0x{tx_hash.hex()}" for tx_hash in error.tx_hashes]
     return {"error": found}
 
 

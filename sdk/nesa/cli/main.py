@@ -14,12 +14,14 @@ from nesa.cli import failures
 COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "answer": ("nesa.cli.commands.answer:answer", "Wait for the answer of a query asked before."),
     "balance": ("nesa.cli.commands.balance:balance", "Show what an account holds."),
+    "delegation": ("nesa.cli.commands.delegation:delegation", "Stake NES for an operator."),
     "demo": ("nesa.cli.commands.demo:demo", "Run the whole network and tell its story."),
     "devnet": ("nesa.cli.commands.devnet:devnet", "Run a network on this machine."),
     "grant": ("nesa.cli.commands.grant:grant", "Let a watchtower see a sealed query."),
     "model": ("nesa.cli.commands.model:model", "Compile, check and register models."),
     "query": ("nesa.cli.commands.query:query", "Ask a model and wait for the answer."),
     "reward": ("nesa.cli.commands.reward:reward", "Credit new NES to who worked for a query."),
+    "transfer": ("nesa.cli.commands.transfer:transfer", "Send NES to an account."),
     "watch": ("nesa.cli.commands.watch:watch", "Follow a query through its life."),
     "withdraw": ("nesa.cli.commands.withdraw:withdraw", "Have the market pay what it owes."),
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field, ValidationError
 from rich.table import Table as Lines
 
 from nesa.cli.output import safe
+from nesa.cli.quantities import open_dimensions
 from nesa.cli.text import printable
 from nesa.client.payment import in_nes
 from nesa.models.folder import load
@@ -30,6 +31,7 @@ from nesa.models.placement.honesty import (
     Part,
     find_liars,
     read_observed,
+    without,
 )
 from nesa.models.placement.plan import MEBIBYTE, Plan, Stage, Wish, plan
 from nesa.models.placement.provability import (
@@ -39,7 +41,7 @@ from nesa.models.placement.provability import (
     ShardProof,
     proof_plan,
 )
-from nesa.models.placement.rebalancing import Move, Rebalanced, Seats
+from nesa.models.placement.rebalancing import Move, Rebalanced, Seats, rebalance
 from nesa.models.placement.stages import Objective
 from nesa.models.placement.swarm_file import MAX_FILE_BYTES, read_swarm
 from nesa.models.placement.table_costs import table_costs
@@ -55,6 +57,58 @@ ADVICE: Final = (
     "say what the plan is for: --miners FILE.json places shards, --prove finds cuts that can be "
     "proved; give one of them"
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A part of what `nesa model plan` says: a document for programs; facts, a line for each shard
+    and closing sentences for people."""
+
+    document: Mapping[str, Any]
+    words: Mapping[str, Any]
+    lines: Lines
+    closing: tuple[str, ...] = ()
+
+
+def believed(miners: Path, model: Path, observed: Sequence[str]) -> tuple[Swarm, list[Overstated]]:
+    """The swarm in a file without those who claim more than was observed, and who they are."""
+    swarm = read_miners(miners)
+    if not observed:
+        return swarm, []
+    found = liars(model, swarm, [read_times(one) for one in observed])
+    return without(swarm, found), found
+
+
+def placed(
+    model: Path, dims: Sequence[str], swarm: Swarm, wish: Wish, left_out: Sequence[Overstated]
+) -> Section:
+    """Who computes which shard of a model."""
+    made = plan(costs_of(model, open_dimensions(dims)), swarm, wish)
+    command = cut_command(model, made, dims)
+    document = {
+        **plan_facts(made),
+        "cut_command": command,
+        "overstated": [liar_facts(one) for one in left_out],
+        "shards": [stage_facts(stage) for stage in made.stages],
+    }
+    closing = (*map(liar_words, left_out), f"To cut there: {command}")
+    return Section(document, plan_words(made), stage_lines(made), closing)
+
+
+def proved(model: Path, shards: int | None, price: Amount) -> Section:
+    """Where to cut a compiled model so that its shards can be proved, at NES units a proof."""
+    made = proofs(model, shards)
+    facts = proof_facts(made, price)
+    lines = [shard_proof_facts(shard, price) for shard in made.shards]
+    return Section({**facts, "proved_shards": lines}, facts, proof_lines(made, price))
+
+
+def moved(
+    model: Path, dims: Sequence[str], earlier: Path, swarm: Swarm, wish: Wish, gap: float
+) -> tuple[Rebalanced, tuple[int, ...]]:
+    """The fewest moves of seats from an earlier plan on, and its cuts."""
+    cuts, seats = read_plan(earlier)
+    return rebalance(costs_of(model, open_dimensions(dims)), cuts, seats, swarm, wish, gap), cuts
 
 
 def read_miners(path: Path) -> Swarm:
@@ -160,11 +214,6 @@ def table_of(model: Path) -> Table:
             "only compiled models can be proved; make a folder with `nesa model compile`"
         )
     return load(model).table
-
-
-def placement(model: Path, dims: Mapping[str, int], swarm: Swarm, wish: Wish) -> Plan:
-    """The plan of a model on a swarm."""
-    return plan(costs_of(model, dims), swarm, wish)
 
 
 def proofs(model: Path, shards: int | None) -> ProofPlan:
@@ -274,11 +323,11 @@ def plan_words(made: Plan) -> dict[str, str]:
 
 def cut_command(model: Path, made: Plan, dims: Sequence[str]) -> str:
     """The line that cuts the model as planned."""
-    sizes = [word for one in dims for word in ("--dim", one)]
+    given = [word for one in dims for word in ("--dim", one)]
     places = ",".join(map(str, made.cuts))
     where = ["--at", places] if places else ["--shards", "1"]
     output = model.with_suffix("").name + f"-{len(made.stages)}"
-    return shlex.join(["nesa", "model", "cut", str(model), *where, *sizes, "--output", output])
+    return shlex.join(["nesa", "model", "cut", str(model), *where, *given, "--output", output])
 
 
 def stage_facts(stage: Stage) -> dict[str, Any]:
@@ -301,23 +350,23 @@ def stage_lines(made: Plan) -> Lines:
     for number, stage in enumerate(made.stages):
         names = (", ".join(stage.miners), ", ".join(stage.spares) or "-")
         times = (f"{stage.seconds * 1e3:.4g} ms", f"{stage.way_seconds * 1e3:.4g} ms")
-        sizes = (f"{stage.boundary_bytes:,}", f"{stage.memory / MEBIBYTE:,.2f} MiB")
+        amounts = (f"{stage.boundary_bytes:,}", f"{stage.memory / MEBIBYTE:,.2f} MiB")
         operators = f"{stage.first}-{stage.end - 1}"
-        lines.add_row(str(number), operators, *map(safe, names), *times, *sizes)
+        lines.add_row(str(number), operators, *map(safe, names), *times, *amounts)
     return lines
 
 
 def proof_facts(made: ProofPlan, price: Amount) -> dict[str, Any]:
     """What holds for all proofs together; `price` is NES units a proof."""
-    proved = [shard.proof for shard in made.shards if shard.proof]
+    proven = [shard.proof for shard in made.shards if shard.proof]
     return {
         "provable": not made.unproved,
         "proof_cuts": list(made.cuts),
-        "proofs": len(proved),
+        "proofs": len(proven),
         "proof_seconds": made.seconds,
         "seconds_error": TIME_ERROR,
-        "verify_gas": sum(proof.gas for proof in proved),
-        "proof_price": in_nes(Amount(price * len(proved))),
+        "verify_gas": sum(proof.gas for proof in proven),
+        "proof_price": in_nes(Amount(price * len(proven))),
     }
 
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -25,6 +25,10 @@ from nesa.protocol.ids import Digest, QueryId, Timestamp
 if TYPE_CHECKING:
     from nesa.chain.sender import Intent
     from nesa.client.answers import SubmittedQuery
+
+
+DEPOSIT: Final = "GasEscrow.deposit"
+"""What the call is named that leaves coin for a query's reporter."""
 
 
 def command_after(error: NesaError) -> str | None:
@@ -58,11 +62,14 @@ class Departure:
     submitted: SubmittedQuery | None = None
 
     async def note(self, intent: Intent) -> None:
-        """Keep what it takes to go on; awaited before each transaction leaves.
+        """Keep what it takes to go on; awaited before each transaction leaves. That of a deposit
+        of gas asks nothing, so that it says nothing of the query.
 
         Raises:
             InvalidConfiguration: the content key cannot be written.
         """
+        if intent.call.label == DEPOSIT:
+            return
         if self.content_key is not None and not self.hashes:
             _write_key(key_file(intent.tx_hash), self.content_key)
         self.hashes.append(intent.tx_hash)

@@ -63,7 +63,8 @@ class Answer:
     the logits and no calibrated probability. Both are empty for models that give a number only.
     Models whose answer is a tensor have neither label nor index: read `output.values`.
     An OVERTURNED answer is wrong. One with `disputable_until` may still be overturned until then,
-    in seconds since 1970, or later while a dispute is open.
+    in seconds since 1970; where `challenged_shards` names shards, that time stands still until the
+    challenges of their outputs are decided.
     """
 
     query_id: QueryId
@@ -77,6 +78,7 @@ class Answer:
     privacy: Privacy
     status: QueryStatus
     disputable_until: Timestamp | None
+    challenged_shards: tuple[int, ...]
     callback: CallbackResult
     fee: FeeReceipt
     gas: GasUsed

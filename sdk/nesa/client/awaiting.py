@@ -97,7 +97,9 @@ class Awaiting:
         gas = await gas_used(self.connection, stage.event.log.tx_hash)
         status = await market.status_of(asked.query_id, at="latest")
         closes_at = await market.closes_at(asked.query_id, at="latest")
-        return read_answer(asked, model, Delivery(stage.event, committees, status, closes_at, gas))
+        held = self.following.held_shards
+        delivery = Delivery(stage.event, committees, status, closes_at, gas, held)
+        return read_answer(asked, model, delivery)
 
 
 def _pays_spares(stage: Fulfilled, committees: DrawnCommittees) -> bool:

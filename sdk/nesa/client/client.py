@@ -34,19 +34,22 @@ from nesa.client.answers import Answer, AnyQuery, Balance, SubmittedQuery
 from nesa.client.awaiting import Awaiting, OnStage
 from nesa.client.cards import Features, Model
 from nesa.client.catalogue import Catalogue
+from nesa.client.delegating import Delegations
 from nesa.client.following import Following
+from nesa.client.gas_deposits import GasDeposit, GasDeposits
 from nesa.client.granting import granted_view
 from nesa.client.ordering import DEFAULT_REPLICAS, choose_content_key, make_order, sealed_order
 from nesa.client.refusals import explained
 from nesa.client.registering import Developer
 from nesa.client.rewarding import reward_call
-from nesa.client.submissions import find_submitted
+from nesa.client.submissions import find_submitted, named_when_unmined
 from nesa.client.watching import Stage
 from nesa.privacy.grants import ViewGrant
 from nesa.protocol.economics.lies import burned
 from nesa.protocol.errors import Incompatible, InvalidConfiguration, InvalidInput, NesaError
-from nesa.protocol.ids import Address, Amount, QueryId
+from nesa.protocol.ids import Address, Amount
 from nesa.protocol.queries import MAX_INPUT_BYTES, Assurance, count_of
+from nesa.protocol.report_gas import wanted_deposit
 from nesa.protocol.risk import DrawRisk, uniform_risk
 
 _Event = TypeVar("_Event")
@@ -186,6 +189,23 @@ class Client:
         order = make_order(await self._offered(model), assurance, sealed, replicas)
         return await self._price(order)
 
+    async def wanted_gas_deposit(
+        self,
+        model: Model | str,
+        *,
+        assurance: Assurance | str = Assurance.AGREED,
+        replicas: int | None = None,
+    ) -> int:
+        """Wei that pay the gas of a query's report, at twice the price of gas of the moment.
+
+        Nobody has to leave any: the fee is to be worth the gas. An oracle that asks for a deposit
+        waits until there is one of about this size; what is too much is the oracle's.
+        """
+        order = make_order(await self._offered(model), assurance, False, replicas)
+        offer = await self.contracts.registry.offer(order.version_id, at="latest")
+        price = await self._own_sender.gas_price()
+        return wanted_deposit(order.assurance, offer.shards, order.replicas, price)
+
     async def draw_risk(
         self,
         model: Model | str,
@@ -273,6 +293,8 @@ class Client:
                 none.
             ExhaustedResource: the account does not hold the price.
             Rejected: the market refuses, e.g. a retired model; nothing was paid.
+            Unmined: the request is in no block after ten minutes, and may still be mined and paid;
+                `find` one of the error's `tx_hashes` to go on.
         """
         model = await self._offered(model)
         content_key = choose_content_key(content_key, sealed)
@@ -286,7 +308,8 @@ class Client:
         await payment.check_coin(self.connection, self.address, gas_deposit)
         if content_key is not None:
             order, data = sealed_order(order, model, data, content_key)
-        receipt = await self._own_payments.request(order, data, self._send)
+        with named_when_unmined(content_key):
+            receipt = await self._own_payments.request(order, data, self._send)
         requested = _only(QueryRequested, receipt)
         asked = SubmittedQuery(requested.query, receipt.tx_hash, receipt.gas_used, content_key)
         if gas_deposit:
@@ -306,6 +329,15 @@ class Client:
         await payment.check_coin(self.connection, self.address, wei)
         query_id = (await self._newest(submitted)).query.query_id
         await self._send(GasEscrow.of(self.connection).deposit(query_id, wei))
+
+    async def gas_held_for(self, query: AnyQuery) -> int:
+        """Wei that wait for whoever reports a query, from all depositors.
+
+        Raises:
+            InvalidInput: it is no query.
+        """
+        query_id = (await self.find(query)).query_id
+        return await GasEscrow.of(self.connection).held_for(query_id, at="latest")
 
     async def _with_gas(self, asked: SubmittedQuery, wei: int) -> None:
         try:
@@ -380,15 +412,8 @@ class Client:
         await self._send(self.contracts.market.refund(query))
         if query.requester == self.address:
             await self.withdraw()
-        await self._reclaim_gas(query.query_id)
+        await self._gas_deposits().take_back(query.query_id, self._send)
         return query.fee
-
-    async def _reclaim_gas(self, query_id: QueryId) -> None:
-        """Take back the coin that this account left for the reporter of a refunded query."""
-        escrow = GasEscrow.of(self.connection)
-        if await escrow.deposit_of(query_id, self.address, at="latest"):
-            await self._send(escrow.reclaim(query_id, self.address))
-            await self._send(escrow.withdraw(self.address))
 
     async def retry(self, submitted: AnyQuery) -> SubmittedQuery:
         """Open another attempt, with another draw, of an unanswered query of this client's own.
@@ -445,6 +470,35 @@ class Client:
         receipt = await self._send(await reward_call(self.connection, submitted))
         return _only(WorkRewarded, receipt).amount
 
+    async def gas_deposits(self, account: Address | None = None) -> tuple[GasDeposit, ...]:
+        """What an account, by default this client's, left for reporters and nobody took yet."""
+        return await self._gas_deposits(account).all()
+
+    async def gas_credit(self, account: Address | None = None) -> int:
+        """Wei that the escrow of gas owes to an account, by default this client's."""
+        return await self._gas_deposits(account).credit()
+
+    async def reclaim_gas(self, account: Address | None = None) -> int:
+        """Have an account, by default this client's, sent its deposits for queries that nobody is
+        paid for, and what it earned of others'; returns how many wei, zero without a transaction.
+        """
+        return await self._gas_deposits(account).take_all_back(self._send)
+
+    async def transfer(self, receiver: Address, amount: Amount) -> None:
+        """Send NES units to an account.
+
+        Raises:
+            InvalidInput: nothing to send, or `receiver` is a contract of Nesa, where it were lost.
+            ExhaustedResource: this account holds fewer.
+        """
+        await payment.check_transfer(self.contracts, self.address, receiver, amount)
+        await self._send(self.contracts.token.transfer(receiver, amount))
+
+    def delegations(self, account: Address | None = None) -> Delegations:
+        """Stake that an account, by default this client's, delegates to operators."""
+        address = self.address if account is None else account
+        return Delegations(self.connection, address, self._send)
+
     async def withdraw_emission(self, account: Address | None = None) -> Amount:
         """Have an account, by default this client's, minted the new NES that it was credited.
 
@@ -497,6 +551,9 @@ class Client:
     async def _send(self, call: ContractCall) -> Receipt:
         with explained():
             return await self._own_sender.send(call)
+
+    def _gas_deposits(self, account: Address | None = None) -> GasDeposits:
+        return GasDeposits(self.connection, self.address if account is None else account)
 
     async def _following(self, submitted: AnyQuery) -> Following:
         return Following(self.connection, await find_submitted(self.connection, submitted))

@@ -13,8 +13,9 @@ from typing import Final, TypeVar
 from nesa.chain.committees import DrawnCommittees, drawn_committees
 from nesa.chain.connection import Block, Connection, RpcRefused
 from nesa.chain.contracts import Contracts
+from nesa.chain.disputes import Challenge
 from nesa.chain.events import QueryRequested, decode_event
-from nesa.chain.history import QueryHistory, look_up_query
+from nesa.chain.history import QueryHistory, challenges_of, look_up_query
 from nesa.chain.sender import Receipt, find_receipt
 from nesa.client.answers import SubmittedQuery
 from nesa.client.watching import Sight, Stage, is_over, next_stage
@@ -33,7 +34,8 @@ _T = TypeVar("_T")
 
 
 class Following:
-    """One query as the chain has it from one moment to the next, in `submitted`.
+    """One query as the chain has it from one moment to the next, in `submitted`, and which shards
+    of its answer are challenged.
 
     It is known by the transaction that asked it. Its number is not enough: after a reorganisation
     the same number may be somebody else's.
@@ -46,6 +48,7 @@ class Following:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.submitted = submitted
+        self.held_shards: tuple[int, ...] = ()
         self._connection = connection
         self._clock = clock
         self._committees: DrawnCommittees | None = None
@@ -86,6 +89,7 @@ class Following:
             return None
         tx_hash = found.requested.log.tx_hash
         self.submitted = replace(self.submitted, query=found.query, tx_hash=tx_hash)
+        self.held_shards = found.held_shards
         return found
 
     async def newest(self) -> SubmittedQuery:
@@ -133,13 +137,23 @@ class Following:
         self._patience = max(left, GRACE_SECONDS)
         if history is not None:
             drawn = await self._drawn(query, head)
-            return Sight(head, history, drawn, await self._is_final(history, head))
+            challenges = await self._challenges(history)
+            is_final = await self._is_final(history, head)
+            return Sight(head, history, drawn, is_final, challenges)
         if left < 0:
             raise QueryFailed(
                 f"query {query.query_id} is on the chain no more: a reorganisation undid "
                 f"transaction 0x{self.submitted.tx_hash.hex()}, which took its fee back; ask again"
             )
         return None
+
+    async def _challenges(self, history: QueryHistory) -> tuple[Challenge, ...]:
+        """Every challenge of the answer; asked for only where the market says there was one."""
+        if not history.holds:
+            return ()
+        since = history.holds[0].log.block_number
+        opened = await challenges_of(self._connection, history.query.query_id, since)
+        return tuple(event.challenge for event in opened)
 
     async def _is_final(self, history: QueryHistory, head: Block) -> bool:
         """Whether the windows of the answer are over; holds make them longer than they began."""

@@ -13,7 +13,7 @@ from eth_account.signers.local import LocalAccount
 
 from nesa.chain.abi import ContractCall
 from nesa.chain.connection import Connection
-from nesa.chain.contracts import Contracts, Order
+from nesa.chain.contracts import ZERO_ADDRESS, Contracts, Order
 from nesa.chain.deployment import Deployment
 from nesa.chain.sender import Receipt
 from nesa.protocol.errors import ExhaustedResource, InvalidInput
@@ -157,6 +157,24 @@ async def check_coin(connection: Connection, payer: Address, wei: int) -> None:
         raise ExhaustedResource(
             f"{payer} holds {held} wei, less than the deposit of {wei} wei; "
             "send it coin or deposit less"
+        )
+
+
+async def check_transfer(contracts: Contracts, payer: Address, to: Address, amount: Amount) -> None:
+    """Refuse a transfer in words that would fail, or lose the money.
+
+    Raises:
+        InvalidInput: nothing to send, or the receiver is a contract that never pays it out.
+        ExhaustedResource: the account does not hold the sum.
+    """
+    if amount <= 0:
+        raise InvalidInput("a transfer is more than 0 NES; name a sum")
+    if to in (ZERO_ADDRESS, *contracts.deployment.contracts().values()):
+        raise InvalidInput(f"what is sent to {to} is lost: nobody can take it from there")
+    held = await contracts.token.balance_of(payer, at="latest")
+    if held < amount:
+        raise ExhaustedResource(
+            f"{payer} holds {in_nes(held)}, less than {in_nes(amount)}; send less"
         )
 
 

@@ -9,6 +9,23 @@ from typing import Final
 from nesa.protocol.errors import Rejected
 
 MEANINGS: Final[Mapping[str, str]] = {
+    "delegation: less than a share": "that is too little to buy a share; delegate more",
+    "delegation: no commission is set": (
+        "this operator takes no delegations; see `nesa delegation operators`"
+    ),
+    "delegation: nothing leaves": "nothing of yours is on its way out; see `nesa delegation show`",
+    "delegation: pool is ruined": (
+        "slashes left nearly nothing of this operator's pool; choose another operator"
+    ),
+    "delegation: still unbonding": (
+        "its time is not over yet; `nesa delegation show` says when it is"
+    ),
+    "delegation: too few shares": "a share's price moved meanwhile; look again and repeat it",
+    "delegation: worth nothing": "the shares are worth nothing any more",
+    "escrow: coin was refused": "the account takes no coin; a contract has to accept it",
+    "escrow: query is not open": (
+        "the query is answered or refunded already, so nobody is to be paid for a report"
+    ),
     "market: exposure cap": (
         "open queries of this model hold as much in fees as its seats stand for; wait until some "
         "are answered"
@@ -36,6 +53,12 @@ MEANINGS: Final[Mapping[str, str]] = {
     "market: too many shards": "a proof of this many shards does not fit; ask for AGREED",
     "registry: unknown version": "no such model is registered; see `nesa model list`",
     "registry: version is retired": "its developer retired the model; choose another version",
+    "vault: delegation is held": (
+        "a dispute about this operator's work is open; try again when it is decided"
+    ),
+    "vault: seats need the stake": (
+        "seats of the operator still lock this stake; it is paid once they ended and were released"
+    ),
     "vault: too few seats": (
         "too few operators serve this model now; ask for fewer replicas, or wait until more do"
     ),

@@ -29,6 +29,7 @@ class Delivery:
     status: QueryStatus
     closes_at: Timestamp
     fulfil_gas: int
+    held_shards: tuple[int, ...] = ()
 
     @property
     def is_disputable(self) -> bool:
@@ -77,6 +78,7 @@ def read_answer(submitted: SubmittedQuery, model: Model, delivery: Delivery) -> 
         privacy=query.privacy,
         status=delivery.status,
         disputable_until=delivery.closes_at if delivery.is_disputable else None,
+        challenged_shards=delivery.held_shards,
         callback=event.callback,
         fee=fee_receipt(query, event.outcome),
         gas=GasUsed(submitted.request_gas, delivery.fulfil_gas),

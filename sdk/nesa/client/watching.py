@@ -8,7 +8,8 @@ from typing import TypeAlias
 
 from nesa.chain.committees import DrawnCommittees
 from nesa.chain.connection import Block
-from nesa.chain.events import QueryFulfilled
+from nesa.chain.disputes import Challenge
+from nesa.chain.events import QueryFulfilled, QueryReleased
 from nesa.chain.history import QueryHistory
 from nesa.protocol.ids import Amount, Timestamp
 from nesa.protocol.queries import CallbackResult, Query, QueryStatus
@@ -35,6 +36,23 @@ class Fulfilled:
     """The answer is on chain; its status is final only after the claim and dispute windows."""
 
     event: QueryFulfilled
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The outputs of these shards are challenged: the windows of the answer stand still, and nobody
+    is paid or called. Signers may defend until `defence_ends`, so that it takes at least as long,
+    and a game that they play takes longer."""
+
+    shards: tuple[int, ...]
+    defence_ends: Timestamp
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """Every challenge of the answer failed; its windows go on, until `closes_at`."""
+
+    closes_at: Timestamp
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,19 +98,31 @@ class Closed:
 
 
 Stage: TypeAlias = (
-    Requested | Drawn | Fulfilled | Finalised | Overturned | Delivered | Expired | Refunded | Closed
+    Requested
+    | Drawn
+    | Fulfilled
+    | Held
+    | Released
+    | Finalised
+    | Overturned
+    | Delivered
+    | Expired
+    | Refunded
+    | Closed
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Sight:
     """What one look at the chain shows of a query; `committees` is None before the draw, `is_final`
-    says whether an answer's windows are over and nobody disputes it."""
+    says whether an answer's windows are over and nobody disputes it, `challenges` are all that were
+    ever opened against it."""
 
     head: Block
     history: QueryHistory
     committees: DrawnCommittees | None
     is_final: bool = False
+    challenges: tuple[Challenge, ...] = ()
 
 
 def next_stage(sight: Sight, told: tuple[Stage, ...]) -> Stage | None:
@@ -119,6 +149,7 @@ def _life(sight: Sight) -> Iterator[Stage]:
     answer = history.fulfilled
     if answer and committees and answer.outcome.seed == committees.seed_hash:
         yield Fulfilled(answer)
+        yield from _disputes(sight)
     if sight.is_final:
         yield Finalised()
     if history.overturned:
@@ -132,3 +163,19 @@ def _life(sight: Sight) -> Iterator[Stage]:
     late = sight.head.timestamp > history.query.answer_deadline
     if late and not history.fulfilled and not history.refunded:
         yield Expired(history.query.answer_deadline)
+
+
+def _disputes(sight: Sight) -> Iterator[Held | Released]:
+    """Where the challenges of an answer stand; who comes late is told of the last hold too."""
+    holds = sight.history.holds
+    ends = [one.defence_ends for one in sight.challenges if one.charge.shard in _disputed(sight)]
+    if ends:
+        yield Held(_disputed(sight), max(ends))
+    if holds and isinstance(holds[-1], QueryReleased) and not sight.history.held_shards:
+        yield Released(holds[-1].closes_at)
+
+
+def _disputed(sight: Sight) -> tuple[int, ...]:
+    """The shards that are held, or the one that was held last."""
+    held = sight.history.held_shards
+    return held or tuple(event.shard for event in sight.history.holds[-1:])

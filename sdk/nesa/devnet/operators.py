@@ -96,18 +96,21 @@ class Founder:
         owner, signer = (Address(str(said[key])) for key in ("owner", "signer"))
         return Operator(name, command, folder, port, owner, signer)
 
-    async def found_watchtower(self, name: str) -> Operator:
+    async def found_watchtower(self, name: str, *words: str) -> Operator:
         """A new watchtower with a key of its own; it needs NES and coin before it can challenge.
+
+        `words` are options of its `init`.
 
         Raises:
             Unavailable: its `init` failed; the message has the end of its log.
         """
         folder, port = self._layout.operator(name), free_port()
         write_password(folder.with_suffix(".password"), secrets.token_urlsafe(24))
-        words = [*WATCHTOWER, "init", "--dir", str(folder), "--rpc-url", self._foundation.chain.url]
-        words += ["--deployment", str(deployment_path(self._layout.deployments, CHAIN_ID))]
-        words += ["--port", str(port), "--store", str(self._layout.store)]
-        said = await self._run(name, MINER, [*words, "--light-keys", "--json"], folder)
+        place = ["--dir", str(folder), "--rpc-url", self._foundation.chain.url]
+        place += ["--deployment", str(deployment_path(self._layout.deployments, CHAIN_ID))]
+        place += ["--port", str(port), "--store", str(self._layout.store)]
+        init = [*WATCHTOWER, "init", *place, *words, "--light-keys", "--json"]
+        said = await self._run(name, MINER, init, folder)
         account = Address(str(said["account"]))
         return Operator(name, MINER, folder, port, account, account, WATCHTOWER)
 
@@ -129,6 +132,12 @@ class Founder:
         return await self._supervisor.start(
             self._program(operator.name, operator.command, words, operator.folder)
         )
+
+    async def start_defence(self, operator: Operator) -> str:
+        """Have a miner's owner defend its signers; returns the name of the process."""
+        name, words = f"{operator.name}-owner", ["defend", "--dir", str(operator.folder)]
+        await self._supervisor.start(self._program(name, operator.command, words, operator.folder))
+        return name
 
     async def _run(
         self, name: str, command: str, words: Sequence[str], folder: Path
@@ -152,6 +161,7 @@ class Founder:
         return {
             "NESA_PASSWORD_FILE": str(folder.with_suffix(".password")),
             "NESA_MINER_PROVING_CACHE": str(self._foundation.clone.proving_cache),
+            "NESA_WATCHTOWER_PROVING_CACHE": str(self._foundation.clone.proving_cache),
             "PYTHONWARNINGS": "ignore",
             "PYTHONUNBUFFERED": "1",
             "OMP_NUM_THREADS": "1",

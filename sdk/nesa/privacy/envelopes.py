@@ -10,7 +10,6 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X
 from eth_keys.datatypes import PrivateKey
 
 from nesa.privacy.sealing import SUITE, seal_to
-from nesa.protocol.commitments import sign_digest
 from nesa.protocol.envelopes import (
     Envelope,
     decode_envelope,
@@ -23,6 +22,7 @@ from nesa.protocol.envelopes import (
 from nesa.protocol.errors import ExhaustedResource, InvalidMessage, Unavailable
 from nesa.protocol.ids import PROTOCOL_VERSION, Address, Timestamp
 from nesa.protocol.messages import Message
+from nesa.protocol.signatures import sign_digest
 from nesa.protocol.wire import decode_message, encode_message
 
 MAX_LIFETIME: Final = 120

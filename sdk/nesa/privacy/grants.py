@@ -19,9 +19,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from nesa.privacy.keys import public_bytes, public_key
 from nesa.privacy.sealing import CONTENT_KEY_BYTES, SUITE, seal_to
-from nesa.protocol.commitments import recover_signer, sign_digest
 from nesa.protocol.errors import InvalidInput, InvalidMessage
 from nesa.protocol.ids import PROTOCOL_VERSION, Address, Digest, QueryId
+from nesa.protocol.signatures import recover_signer, sign_digest
 
 GRANT_DOMAIN: Final = keccak(text="nesa.view-grant.v1")
 MAX_GRANT_BYTES: Final = 4096

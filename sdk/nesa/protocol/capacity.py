@@ -9,10 +9,10 @@ from eth_account.messages import encode_typed_data
 from eth_keys.datatypes import PrivateKey
 
 from nesa.protocol import cbor
-from nesa.protocol.commitments import recover_signer, sign_digest, signing_domain, typed_hash
 from nesa.protocol.errors import InvalidMessage
 from nesa.protocol.ids import PROTOCOL_VERSION, Address, Digest, Timestamp
 from nesa.protocol.shapes import ADDRESS, WORD, record, uint
+from nesa.protocol.signatures import recover_signer, sign_digest, signing_domain, typed_hash
 
 MAX_STATEMENT_BYTES: Final = 512
 

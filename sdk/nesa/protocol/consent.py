@@ -7,8 +7,8 @@ from typing import Final
 from eth_account.messages import encode_typed_data
 from eth_keys.datatypes import PrivateKey
 
-from nesa.protocol.commitments import sign_digest, signing_domain, typed_hash
 from nesa.protocol.ids import Address, Digest
+from nesa.protocol.signatures import sign_digest, signing_domain, typed_hash
 
 _TYPES: Final = {"SignerConsent": [{"name": "operator", "type": "address"}]}
 

@@ -9,11 +9,11 @@ from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 
 from nesa.protocol import cbor
-from nesa.protocol.commitments import recover_signer
 from nesa.protocol.errors import InvalidMessage
 from nesa.protocol.ids import PROTOCOL_VERSION, Address, Digest, Timestamp
 from nesa.protocol.messages import MAX_MESSAGE_BYTES
 from nesa.protocol.shapes import ADDRESS, WORD, blob, fixed, record, uint
+from nesa.protocol.signatures import recover_signer
 
 ENVELOPE_DOMAIN: Final = keccak(text="nesa.envelope.v1")
 

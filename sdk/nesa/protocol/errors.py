@@ -10,6 +10,7 @@ NesaError
 │   └── InvalidConfiguration a setting, key file, password or path
 ├── Rejected                the chain refused; carries the contract's reason
 ├── Unavailable             try again later: RPC, peer, or store did not answer
+│   └── Unmined             a transaction left and is in no block yet; it may still be mined
 ├── Incompatible            another chain id, protocol version or deployment; stop
 ├── IntegrityError          bytes do not match the digest that names them
 ├── ExhaustedResource       disk, memory or a size limit
@@ -20,6 +21,7 @@ NesaError
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 
@@ -70,6 +72,19 @@ class Rejected(NesaError):
 
 class Unavailable(NesaError, ConnectionError):
     """RPC, peer or store did not answer; trying again later may help."""
+
+
+class Unmined(Unavailable):
+    """A transaction left and is in no block yet: it may still be mined, so do not send its call
+    again. `tx_hashes` are all that were signed for it, the dearest last, of which one counts.
+
+    Where a sealed query was asked by it, `content_key` opens its answer.
+    """
+
+    def __init__(self, message: str, tx_hashes: Sequence[bytes]) -> None:
+        super().__init__(message)
+        self.tx_hashes = tuple(tx_hashes)
+        self.content_key: bytes | None = None
 
 
 class Incompatible(NesaError):

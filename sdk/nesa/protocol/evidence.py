@@ -15,19 +15,20 @@ from nesa.protocol.commitments import (
     attestation_hash,
     commitment,
     quorum,
-    recover_signer,
     set_digest,
 )
 from nesa.protocol.errors import InvalidMessage
 from nesa.protocol.ids import PROTOCOL_VERSION, ZERO_DIGEST, Address, Digest
 from nesa.protocol.messages import MAX_CARRIED_BYTES, MAX_TENSOR_BYTES, Handoff
-from nesa.protocol.queries import ShardReport, SignedResult
+from nesa.protocol.queries import PAID_BITS, ShardReport, SignedResult
 from nesa.protocol.shapes import WORD, blob, optional, record
+from nesa.protocol.signatures import recover_signer
 from nesa.protocol.wire import COMMITMENTS, PAYLOAD, RESULTS, ROUND, TENSORS
 
 EVIDENCE_PATH: Final = "/v1/evidence/{query_id}/{attempt}/{shard}"
 MAX_PROOF_BYTES: Final = 64 << 10
 MAX_EVIDENCE_BYTES: Final = 2 * MAX_TENSOR_BYTES + (2 << 20)
+WORDS_A_RESULT: Final = 3
 MAX_PIECES: Final = 32
 """Most pieces of evidence in one body."""
 
@@ -137,6 +138,58 @@ def evidence_of(handoff: Handoff) -> ShardEvidence:
         handoff.results,
         tensors_out=handoff.tensors,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """What is known of one shard of a report before its words are read.
+
+    `members` are its signers in draw order, `entries` how many commitments its set has.
+    """
+
+    context: ShardContext
+    members: Sequence[Address]
+    entries: int
+    in_digest: Digest
+    payload: bytes = b""
+
+    def read(self, words: Sequence[bytes]) -> tuple[ShardEvidence, Sequence[bytes]]:
+        """The evidence in the first of `words`, and the words behind it; see `report_words`.
+
+        Nothing but the form is checked.
+
+        Raises:
+            InvalidMessage: there are too few words, or more paid members than members.
+        """
+        if len(words) < 2:
+            raise InvalidMessage("a report ends in the middle of a shard")
+        head, out_digest = int.from_bytes(words[0], "big"), Digest(words[1])
+        round_, mask = head >> PAID_BITS, head & (1 << PAID_BITS) - 1
+        paid = [position for position in range(PAID_BITS) if mask >> position & 1]
+        opened = {min(position, self.entries - 1): position for position in paid}
+        unpaid = words[2 : 2 + self.entries - len(opened)]
+        start = 2 + self.entries - len(opened)
+        end = start + WORDS_A_RESULT * len(paid)
+        if len(words) < end or mask >> len(self.members):
+            raise InvalidMessage("a report ends in the middle of a shard, or pays nobody drawn")
+        results = tuple(
+            SignedResult(position, *words[at : at + WORDS_A_RESULT])
+            for position, at in zip(paid, range(start, end, WORDS_A_RESULT), strict=True)
+        )
+        salts = {result.position: result.salt for result in results}
+        others = iter(unpaid)
+        commitments = tuple(
+            self._opened(round_, out_digest, opened[entry], salts[opened[entry]])
+            if entry in opened
+            else Digest(next(others))
+            for entry in range(self.entries)
+        )
+        shown = (round_, self.in_digest, out_digest, commitments, results, self.payload)
+        return ShardEvidence(*shown), words[end:]
+
+    def _opened(self, round_: int, out_digest: Digest, position: int, salt: bytes) -> Digest:
+        member = self.members[position]
+        return commitment(self.context, round_, member, self.in_digest, out_digest, salt)
 
 
 def verify_evidence(

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from nesa.protocol.ids import Amount
 from nesa.protocol.parameters import BPS, QueryParameters
 from nesa.protocol.queries import Assurance, Query
+
+DELIVERY_GAS: Final = 100_000
+"""Billed for the delivery of a CHALLENGED answer, which takes less besides the callback;
+`Pricing.DELIVERY_GAS`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +33,12 @@ class FeeSplit:
 def base_fee(price: int, shards: int, replicas: int) -> Amount:
     """Fee for the work: the version's price for one shard and replica, times both."""
     return Amount(price * shards * replicas)
+
+
+def billed_gas(assurance: Assurance, callback_gas: int) -> int:
+    """Gas that the callback's fee pays for: that of the callback, and of a delivery of its own."""
+    is_delivered = callback_gas > 0 and assurance is Assurance.CHALLENGED
+    return callback_gas + (DELIVERY_GAS if is_delivered else 0)
 
 
 def split_fee(query: Query) -> FeeSplit:

@@ -9,10 +9,11 @@ from typing import Any, Final
 from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 
-from nesa.protocol.commitments import ShardContext, quorum, recover_signer, set_digest
+from nesa.protocol.commitments import ShardContext, quorum, set_digest
 from nesa.protocol.errors import InvalidMessage
 from nesa.protocol.ids import PROTOCOL_VERSION, ZERO_DIGEST, Address, Digest
 from nesa.protocol.messages import Certificate, Commit, Lock
+from nesa.protocol.signatures import recover_signer
 
 COMMIT_DOMAIN: Final = keccak(text="nesa.commit.v1")
 LOCK_DOMAIN: Final = keccak(text="nesa.lock.v1")

@@ -9,7 +9,7 @@ from typing import Any, Final
 from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 
-from nesa.protocol.ids import PROTOCOL_VERSION, Address, Digest, Timestamp
+from nesa.protocol.ids import PROTOCOL_VERSION, ZERO_DIGEST, Address, Digest, Timestamp
 from nesa.protocol.queries import (
     OUTCOME_DOMAIN,
     Assurance,
@@ -30,6 +30,11 @@ STATE_HASH_BITS: Final = 208
 OUTCOME_ABI: Final = (
     "(bytes32,bytes32,bytes32,address,uint256,(uint256,bytes32,bytes32,bytes32,uint256)[])"
 )
+
+NO_OUTCOME: Final = Outcome(
+    ZERO_DIGEST, ZERO_DIGEST, ZERO_DIGEST, Address("0x" + "00" * 20), Timestamp(0), ()
+)
+"""What stands for the outcome of a query that was not answered."""
 
 
 def outcome_hash(outcome: Outcome) -> Digest:
@@ -80,6 +85,11 @@ def paid_slots(outcome: Outcome) -> int:
 def closing_time(query: Query, fulfilled_at: Timestamp) -> Timestamp:
     """Until when slots of an answered query can be claimed and the answer disputed."""
     return Timestamp(fulfilled_at + max(query.rules.claim_window, query.rules.dispute_window))
+
+
+def suing_ends(query: Query) -> Timestamp:
+    """Until when members can be sued for what they signed in a query that was not answered."""
+    return Timestamp(query.answer_deadline + query.rules.dispute_window)
 
 
 def oracle_turn(query: Query, now: Timestamp) -> int | None:

@@ -11,7 +11,7 @@ from eth_account.messages import encode_typed_data
 from eth_keys.datatypes import PrivateKey
 from eth_utils.crypto import keccak
 
-from nesa.protocol.commitments import ShardContext, sign_digest, signing_domain, typed_hash
+from nesa.protocol.commitments import ShardContext
 from nesa.protocol.ids import (
     ZERO_DIGEST,
     Address,
@@ -22,6 +22,7 @@ from nesa.protocol.ids import (
     VersionId,
 )
 from nesa.protocol.queries import MAX_REPLICAS
+from nesa.protocol.signatures import sign_digest, signing_domain, typed_hash
 
 ABSENCE_DOMAIN: Final = keccak(text="nesa.absence.v1")
 

@@ -12,6 +12,7 @@ from tests.contracts.disputes.disputed import (
     honest_witness,
     lying_witness,
     rich,
+    split,
 )
 from tests.judging import Judges
 from tests.market_fixtures import client, outsider
@@ -69,6 +70,12 @@ def right(world, court, client, truth):
 def wrong(world, court, client, truth, lie):
     """A query whose first shard was answered wrongly."""
     return answer(world, court, ask(world, client, truth), lie)
+
+
+@pytest.fixture
+def torn(world, court, client, truth, lie):
+    """An open query whose first committee split: members 0 and 1 are right, 2 and 3 lie."""
+    return split(world, court, ask(world, client, truth), (truth, truth, lie, lie))
 
 
 @pytest.fixture

@@ -3,14 +3,16 @@ sides of a dispute as they talk to the court."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import boa
 import numpy as np
 from boa.contracts.vyper.vyper_contract import VyperContract
 from eth_abi.abi import encode
+from eth_keys.datatypes import PrivateKey
 from eth_utils.crypto import keccak
 
 from nesa.chain.court import NO_VIEW, View
@@ -22,10 +24,12 @@ from nesa.models.disputes.traces import Charge
 from nesa.models.graph import Table
 from nesa.models.judging import Witness
 from nesa.privacy.sealing import blind, seal_answer, seal_input, sealed_digest
+from nesa.protocol.commitments import ShardContext
 from nesa.protocol.digests import edges_digest
-from nesa.protocol.ids import ONE_NES, ZERO_DIGEST, VersionId
-from nesa.protocol.outcomes import outcome_as_abi
+from nesa.protocol.ids import ONE_NES, ZERO_DIGEST, Address, Digest, QueryId, VersionId
+from nesa.protocol.outcomes import NO_OUTCOME, outcome_as_abi
 from nesa.protocol.queries import Outcome, Privacy, Query, report_words
+from nesa.protocol.statements import Statement
 from nesa.protocol.versions import SHARD_ABI, ShardFacts
 from tests.contracts.verifiers import Behaviour, code_hash, deploy_verifier
 from tests.deployment import deployer, next_epoch, register_version, with_circuits
@@ -33,7 +37,7 @@ from tests.judging import drawn_inputs, witness_of
 from tests.market import World, build_world, go_to, pass_blocks, seed_of
 from tests.models.disputes.parties import falsified
 from tests.models.tables import small_network
-from tests.reports import Work, shard_works, signer_address
+from tests.reports import Work, shard_works, signer_address, statement_of
 
 MODEL, PROVABLE = 9, 10
 """Where the world keeps the versions of a table in two shards, and of the same in one with a
@@ -202,10 +206,117 @@ class Answered:
 
 
 @dataclass
+class Split:
+    """An open query whose first shard's committee is at odds: who holds what, in draw order."""
+
+    world: World
+    court: VyperContract
+    query: Query
+    sides: tuple[Witness, ...]
+    version: tuple[Any, ...]
+    content_key: bytes | None = None
+
+    @property
+    def view(self) -> View:
+        """What a challenger shows of the first shard's input."""
+        if self.content_key is None:
+            return NO_VIEW
+        truth = self.sides[0]
+        plain = edges_digest([truth.digest(value) for value in truth.table.shards[0].inputs])
+        return View(plain, blind(self.content_key, 0))
+
+    @property
+    def arguments(self) -> tuple[Any, ...]:
+        """Query and outcome as the contracts take them; there is no outcome."""
+        return self.query.as_abi(), outcome_as_abi(NO_OUTCOME)
+
+    def member(self, position: int) -> str:
+        """The signer drawn at a position."""
+        return str(signer_address(self.works[position].members[position]))
+
+    def operator(self, position: int) -> str:
+        """Whom the member at a position works for."""
+        return self.world.owners[self.member(position)]
+
+    def stake(self, position: int) -> int:
+        """What the member at a position answers with."""
+        return int(self.world.lower.vault.ledger(self.operator(position)).stake)
+
+    @cached_property
+    def works(self) -> tuple[Work, ...]:
+        """What the member at each position said, as if all of the committee had said it."""
+        members = tuple(self.world.drawn(self.query, 0, self.query.replicas))
+        given = (self.world, self.query, members, self.content_key)
+        return tuple(_first_work(*given, side) for side in self.sides)
+
+    @cached_property
+    def commitments(self) -> tuple[Digest, ...]:
+        """The set that everybody locked."""
+        return tuple(work.commitments()[place] for place, work in enumerate(self.works))
+
+    def statement(self, position: int) -> Statement:
+        """What the member at a position opened and signed."""
+        return statement_of(self.works[position], position, self.commitments)
+
+    def announce(self, challenger: str, statement: Statement) -> None:
+        """Announces a suit and lets a block pass."""
+        claim = self.court.claim_of(challenger, statement.evidence)
+        self.court.announce(claim, sender=challenger)
+        pass_blocks(1)
+
+    def sue(self, challenger: str, position: int, **changes: Any) -> Case:
+        """Announces and opens a suit against the member at a position."""
+        statement = changes.pop("statement", None) or self.statement(position)
+        self.announce(challenger, statement)
+        return self.open(challenger, statement, **changes)
+
+    def open(self, challenger: str, statement: Statement, **changes: Any) -> Case:
+        """Opens a suit that was announced; `changes` replace its query, version or seed block."""
+        given: dict[str, Any] = {"query": self.query, "version": self.version}
+        given |= {"seed": self.query.seed_block, **changes}
+        said = (statement.shard_as_abi(), statement.as_abi())
+        head = (given["query"].as_abi(), given["version"])
+        tail = (self.view.as_abi(), given["seed"])
+        self.court.sue(*head, *said, *tail, sender=challenger)
+        (event,) = events(self.court, "ChallengeOpened")
+        return Case(self, tuple(event.challenge), challenger, 0)
+
+
+def split(
+    world: World,
+    court: VyperContract,
+    query: Query,
+    sides: Sequence[Witness],
+    content_key: bytes | None = None,
+) -> Split:
+    """What a committee leaves whose members hold `sides`, in draw order."""
+    truth = sides[0]
+    registry = world.lower.registry
+    shards = [registry.shard(query.version_id, k) for k in range(query.shards)]
+    digest = keccak(encode([f"{SHARD_ABI}[]"], [[tuple(shard) for shard in shards]]))
+    version = (world.developer, truth.rows.root, digest, METADATA)
+    return Split(world, court, query, tuple(sides), version, content_key)
+
+
+def _first_work(
+    world: World,
+    query: Query,
+    members: tuple[PrivateKey, ...],
+    content_key: bytes | None,
+    signed: Witness,
+) -> Work:
+    plain = edges_digest([signed.digest(value) for value in signed.table.shards[0].outputs])
+    out_digest = plain if content_key is None else sealed_digest(content_key, 1, plain)
+    where = (world.chain_id, Address(world.market.address), QueryId(query.query_id))
+    context = ShardContext(*where, query.attempt, seed_of(query), 0)
+    return Work(context, members, query.input_digest, Digest(out_digest))
+
+
+@dataclass
 class Case:
     """An open challenge, as announced."""
 
-    answered: Answered
+    answered: Answered | Split
     challenge: tuple[Any, ...]
     challenger: str
     shard: int

@@ -290,6 +290,7 @@ def test_every_step_is_held_to_the_one_before(game, truth):
             tried(position, fields, put(NODES, picked), "game: wrong number of nodes")
         elif fields[KIND] == SHOW_ROW:
             tried(position, fields, put(LEAVES, another), "game: another row")
+            tried(position, fields, bent_leaf(0), "game: no leaf of the version")
             tried(position, fields, bent(NODES), "game: tree of another value")
             tried(position, fields, put(LEAVES, []), "game: not one leaf")
             tried(position, fields, put(KIND, SHOW), "game: no node is asked for")
@@ -309,7 +310,7 @@ def test_every_step_is_held_to_the_one_before(game, truth):
             tried(position, fields, put(VALUES, other), "game: parts make another value")
             huge = [2**200, -(2**200), *values[2:]]
             tried(position, fields, put(VALUES, huge), "game: too large a part")
-    assert len(said) == 19, sorted(said)
+    assert len(said) == 20, sorted(said)
 
 
 def claimed(game, truth, index) -> tuple[State, bytes, Convict]:

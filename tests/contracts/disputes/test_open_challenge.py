@@ -18,9 +18,9 @@ STAKE = REQUEST_LIMITS.seat_stake
 def test_everything_is_announced(world, court, challenger, client, wrong):
     case = wrong.challenge(challenger)
     (opened,) = events(court, "ChallengeOpened")
-    number, who, query_id, requester, charge, signers, stake, bond, penalty, ends, window = (
-        case.challenge
-    )
+    number, who, query_id, requester, charge, signers, *rest = case.challenge
+    stake, bond, penalty, ends, window, accused = rest
+    assert accused == boa.eval("empty(address)")
     assert (opened.challenge_id, opened.challenger, opened.query_id) == (number, who, query_id)
     assert (number, who, query_id, requester) == (1, challenger, wrong.query.query_id, client)
     settled = wrong.outcome.shards

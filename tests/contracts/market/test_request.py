@@ -7,7 +7,7 @@ import pytest
 
 from nesa.protocol.digests import boundary_digest
 from nesa.protocol.edges import DType, EdgeType
-from nesa.protocol.fees import base_fee
+from nesa.protocol.fees import DELIVERY_GAS, base_fee, billed_gas
 from nesa.protocol.ids import ONE_NES, ZERO_DIGEST, Address
 from nesa.protocol.queries import Assurance, Privacy, QueryStatus, terms_hash
 from nesa.protocol.versions import ShardFacts
@@ -43,6 +43,16 @@ def test_the_terms_say_what_was_ordered(world, client):
     assert query.opened_at == now
     assert query.answer_deadline == now + QUERY_PARAMETERS.answer_window
     assert (query.attempt, query.seed_block) == (0, block + 1)
+
+
+@pytest.mark.parametrize("assurance", [Assurance.AGREED, Assurance.CHALLENGED])
+@pytest.mark.parametrize("gas", [0, 50_000])
+def test_a_delivery_of_its_own_is_in_the_price(world, client, assurance, gas):
+    assert world.pricing.DELIVERY_GAS() == DELIVERY_GAS
+    query = world.request(client, assurance=assurance, callback_gas=gas)
+    billed = gas + (DELIVERY_GAS if gas and assurance is Assurance.CHALLENGED else 0)
+    assert query.callback_fee == REQUEST_LIMITS.callback_price * billed // 1_000
+    assert billed == billed_gas(assurance, gas)
 
 
 def test_the_event_holds_the_input(world, client):

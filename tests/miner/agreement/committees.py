@@ -12,7 +12,7 @@ from typing import TypeVar
 from eth_keys.datatypes import PrivateKey
 from eth_utils.crypto import keccak
 
-from nesa.protocol.commitments import ShardContext, set_digest, sign_digest
+from nesa.protocol.commitments import ShardContext, set_digest
 from nesa.protocol.digests import boundary_digest
 from nesa.protocol.edges import DType, EdgeType
 from nesa.protocol.evidence import ShardEvidence
@@ -26,6 +26,7 @@ from nesa.protocol.messages import (
     Propose,
     Reveal,
 )
+from nesa.protocol.signatures import sign_digest
 from nesa_miner.agreement import (
     Action,
     Committee,

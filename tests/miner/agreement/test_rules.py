@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -19,6 +20,7 @@ from nesa.protocol.messages import (
     Propose,
     Reveal,
 )
+from nesa.protocol.statements import Statement
 from nesa_miner.agreement import (
     Action,
     Dissent,
@@ -26,6 +28,7 @@ from nesa_miner.agreement import (
     Finished,
     Journal,
     MessageReceived,
+    Opposed,
     Restarted,
     Send,
     Settled,
@@ -378,6 +381,49 @@ def test_who_attests_another_result_is_named_with_its_statement() -> None:
         _, actions = feed(with_all_commits(), 0.1, (0, certificate), *reveals)
         (dissent,) = [action for action in actions if isinstance(action, Dissent)]
         assert (dissent.position, dissent.reveal.out_digest) == (3, digest_of((WRONG,)))
+
+
+SPLIT = certified(set_of(0, 1, 2, 3, wrong=[2, 3]))
+SIDES = [(0, opened(0, SPLIT)), *((place, opened(place, SPLIT, WRONG)) for place in (2, 3))]
+
+
+def against(actions: Sequence[Action]) -> list[Statement]:
+    return [action.statement for action in actions if isinstance(action, Opposed)]
+
+
+def test_a_split_committee_leaves_a_statement_of_the_other_side() -> None:
+    """Everybody locks one set whatever is in it, so all of them open and sign before they know."""
+    state, told = feed(with_all_commits(), 0.1, (0, SPLIT), *SIDES)
+    assert against(told) == []  # somebody may still come
+    state, actions = step(state, Tick(), 0.71)
+    statements = against(actions)
+    assert [one.signer for one in statements] == [MEMBERS[2], MEMBERS[3]]
+    assert [one.reveal.out_digest for one in statements] == [digest_of((WRONG,))] * 2
+    assert {one.commitments for one in statements} == {SPLIT.commitments}
+    assert not any(one.reveal.tensors for one in statements)
+    assert against(step(state, Tick(), 5.0)[1]) == []
+
+
+def test_a_statement_that_comes_late_is_handed_out_as_well() -> None:
+    state, _ = feed(with_all_commits(), 0.1, (0, SPLIT), *SIDES[:2])
+    state, actions = step(state, Tick(), 0.71)
+    assert [one.signer for one in against(actions)] == [MEMBERS[2]]
+    _, told = feed(state, 0.8, SIDES[2])
+    assert [one.signer for one in against(told)] == [MEMBERS[3]]
+
+
+def test_nobody_is_opposed_in_a_set_that_settles() -> None:
+    outvoted = certified(set_of(0, 1, 2, 3, wrong=[3]))
+    reveals = [(0, opened(0, outvoted)), (3, opened(3, outvoted, WRONG)), (2, opened(2, outvoted))]
+    state, actions = feed(with_all_commits(), 0.1, (0, outvoted), *reveals)
+    assert against((*actions, *step(state, Tick(), 2.0)[1])) == []
+
+
+def test_who_worked_on_another_input_is_not_opposed() -> None:
+    other = replace(opened(2, CERTIFICATE), in_digest=Digest(bytes(32)))
+    state, _ = feed(with_all_commits(), 0.1, (0, CERTIFICATE), (0, opened(0, CERTIFICATE)))
+    state = replace(state, reveals=(*state.reveals, other))
+    assert against(step(state, Tick(), 0.71)[1]) == []
 
 
 def test_a_member_that_is_wrong_itself_learns_it() -> None:

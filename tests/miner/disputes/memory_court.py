@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -42,6 +42,9 @@ from nesa_miner.disputes.courtroom import Courtroom
 COURT = Address(to_checksum_address("0x" + "cc" * 20))
 CHALLENGER = Address(to_checksum_address("0x" + "c1" * 20))
 CLIENT = Address(to_checksum_address("0x" + "c0" * 20))
+OWNER = Address(to_checksum_address("0x" + "0a" * 20))
+"""Of every signer."""
+
 DEFENCE_WINDOW, MOVE_WINDOW = 60, 20
 
 
@@ -64,6 +67,7 @@ class MemoryCourt:
 
     truth: Witness
     now: int = 1_000
+    defence_window: int = DEFENCE_WINDOW
     events: list[ChainEvent] = field(default_factory=list)
     sent: list[str] = field(default_factory=list)
     challenges: dict[int, Challenge] = field(default_factory=dict)
@@ -76,7 +80,7 @@ class MemoryCourt:
         number = len(self.challenges) + 1
         challenge = Challenge(
             number, CHALLENGER, QueryId(7), CLIENT, charge, signers, Amount(1000), Amount(100),
-            Amount(50), Timestamp(self.now + DEFENCE_WINDOW), Seconds(MOVE_WINDOW),
+            Amount(50), Timestamp(self.now + self.defence_window), Seconds(MOVE_WINDOW),
         )  # fmt: skip
         self.challenges[number] = challenge
         self._tell(ChallengeOpened, number, CHALLENGER, challenge.query_id, challenge)
@@ -110,7 +114,8 @@ class MemoryCourt:
 
     def _defend(self, sender: Address, challenge: Challenge, who: str, move: bytes) -> None:
         key = (challenge.challenge_id, Address(to_checksum_address(who)))
-        self._expect(sender == key[1] and sender in challenge.signers, "not the defender")
+        self._expect(key[1] in challenge.signers, "not a signer")
+        self._expect(sender in (key[1], OWNER), "not the defender")
         self._expect(self.now <= challenge.defence_ends, "defence is over")
         self._expect(key not in self.games and key not in self.results, "defends already")
         self._advance(challenge, key, Opened(challenge.charge), move)
@@ -119,8 +124,9 @@ class MemoryCourt:
         self, sender: Address, challenge: Challenge, who: str, position: bytes, move: bytes
     ) -> None:
         key, game = self._timely(challenge, who, position)
-        mover = key[1] if to_move(game.state) is Side.DEFENDER else challenge.challenger
-        self._expect(sender == mover, "another's turn")
+        is_defenders = to_move(game.state) is Side.DEFENDER
+        movers = (key[1], OWNER) if is_defenders else (challenge.challenger,)
+        self._expect(sender in movers, "another's turn")
         self._advance(challenge, key, game.state, move)
 
     def _convict(
@@ -210,7 +216,10 @@ class MemoryRoom:
 
     async def history(self, _: QueryId) -> Any:
         """An answered query."""
-        query = Query.from_abi((7, CLIENT, *[bytes(32)] * 3, 1, 1, *[0] * 13))
+        asked = Query.from_abi((7, CLIENT, *[bytes(32)] * 3, 1, 1, *[0] * 13))
+        window = Seconds(self.place.defence_window)
+        rules = replace(asked.rules, defence_window=window)
+        query = replace(asked, parameters=rules.pack())
         outcome = Outcome(ZERO_DIGEST, ZERO_DIGEST, ZERO_DIGEST, CLIENT, Timestamp(0), ())
         return SimpleNamespace(query=query, outcome=outcome)
 

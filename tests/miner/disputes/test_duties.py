@@ -21,8 +21,11 @@ from nesa_miner.disputes.duties import (
     Expire,
     Reply,
     Standpoint,
+    defence_begins,
     duties,
 )
+from scripts.deployment.economies import ENVIRONMENTS
+from scripts.deployment.profiles import DEVNET, PUBLIC, Profile
 from tests.miner.disputes.memory_court import CHALLENGER, CLIENT, signer
 
 KEY = LogKey(BlockNumber(1), 0, Digest(keccak(text="log")), Digest(keccak(text="log")))
@@ -123,12 +126,70 @@ def test_what_ended_is_collected() -> None:
 
 def test_games_of_others_need_not_be_kept() -> None:
     docket = fold([OPENED])
-    assert concerns({}, OPENED, signer(5))
-    assert concerns(docket, moved(B, 60), A)
-    assert not concerns(docket, moved(B, 60), signer(5))
-    assert not concerns({}, moved(B, 60), A)
-    assert concerns(docket, ChallengeEnded(KEY, 1, QueryId(7), Ending.FALLEN), signer(5))
+    stranger = Standpoint(Side.DEFENDER, signer(5)).takes_part
+    assert concerns({}, OPENED, stranger)
+    assert concerns(docket, moved(B, 60), DEFENDER.takes_part)
+    assert not concerns(docket, moved(B, 60), stranger)
+    assert not concerns({}, moved(B, 60), DEFENDER.takes_part)
+    assert concerns(docket, ChallengeEnded(KEY, 1, QueryId(7), Ending.FALLEN), stranger)
 
 
 def test_events_of_unknown_challenges_change_nothing() -> None:
     assert fold([moved(A, 60), GameEnded(KEY, 1, A, GameResult.WON)]) == {}
+
+
+SIGNERS = tuple(map(signer, range(4)))
+HOURS = 3_600
+
+
+def begins(number: int, window: int, move_window: int) -> list[int]:
+    """Seconds after the challenge at which each signer in turn defends."""
+    ends, clocks = Timestamp(10**6), (Seconds(window), Seconds(move_window))
+    challenge = replace(
+        FIRST, challenge_id=number, signers=SIGNERS, defence_ends=ends, move_window=clocks[1]
+    )
+    opened = ends - window
+    return [defence_begins(challenge, one, clocks[0]) - opened for one in SIGNERS]
+
+
+def test_signers_take_turns_where_a_turn_fits() -> None:
+    """As on public networks: two days to defend, four hours a move."""
+    assert begins(4, 48 * HOURS, 4 * HOURS) == [0, 5 * HOURS, 10 * HOURS, 15 * HOURS]
+    assert begins(5, 48 * HOURS, 4 * HOURS) == [15 * HOURS, 0, 5 * HOURS, 10 * HOURS]
+
+
+def test_each_challenge_has_another_signer_first_and_always_one_at_once() -> None:
+    for number in range(1, 9):
+        waited = begins(number, 48 * HOURS, 4 * HOURS)
+        assert waited.index(0) == number % 4
+
+
+@pytest.mark.parametrize("window", [60, 600, 48 * HOURS, 480 * HOURS])
+@pytest.mark.parametrize("move_window", [1, 30, 4 * HOURS])
+def test_nobody_waits_for_longer_than_a_third_of_its_time(window: int, move_window: int) -> None:
+    waited = begins(3, window, move_window)
+    assert min(waited) == 0
+    assert 3 * max(waited) <= window
+
+
+@pytest.mark.parametrize("profile", [DEVNET, PUBLIC])
+def test_who_waited_may_still_be_away_as_long_as_operators_are(profile: Profile) -> None:
+    """What is left of the window keeps `defences_outlast_absence` of docs/economics.md."""
+    clocks = profile.query
+    waited = max(begins(3, clocks.defence_window, clocks.move_window))
+    away = ENVIRONMENTS[profile.name].absence_seconds
+    assert clocks.defence_window - waited >= clocks.move_window + away
+
+
+def test_everybody_defends_at_once_where_no_turn_fits() -> None:
+    """As on a devnet: a minute to defend, half a minute a move."""
+    assert begins(2, 60, 30) == [0, 0, 0, 0]
+
+
+def test_an_owner_defends_all_its_signers_and_nobody_elses() -> None:
+    owner = Standpoint(Side.DEFENDER, CLIENT, frozenset({A}))
+    assert due(fold([OPENED]), owner, 50) == [Defend(1, A)]
+    assert due(fold([OPENED, moved(B, 60)]), owner, 61) == [Defend(1, A)]
+    both = Standpoint(Side.DEFENDER, CLIENT, frozenset({A, B}))
+    assert due(fold([OPENED]), both, 50) == [Defend(1, A), Defend(1, B)]
+    assert not Standpoint(Side.CHALLENGER, CLIENT, frozenset({A})).answers_for(A)

@@ -26,6 +26,7 @@ from tests.miner.disputes.memory_court import (
     CHALLENGER,
     DEFENCE_WINDOW,
     MOVE_WINDOW,
+    OWNER,
     MemoryCourt,
     MemoryRoom,
     room_of,
@@ -187,7 +188,7 @@ async def test_a_side_killed_after_every_move_loses_nothing(
 async def test_a_call_that_is_lost_is_sent_again(
     court: MemoryCourt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nesa_miner.disputes.litigation.FIRST_PAUSE", 0.0)
+    monkeypatch.setattr("nesa_miner.retrying.FIRST_PAUSE", 0.0)
     honest = defender(court, TRUTH, A, tmp_path)
     honest.room.fails = 2
     court.open(Defender(TRUTH, 0).charge, (A,))
@@ -224,3 +225,68 @@ async def test_what_ended_long_ago_is_forgotten(court: MemoryCourt, tmp_path: Pa
     court.now += 100_000
     await settle(court, honest)
     assert not honest.litigation.docket
+
+
+PUBLIC_WINDOW = 12 * MOVE_WINDOW
+TURN = MOVE_WINDOW + MOVE_WINDOW // 4
+
+
+async def test_a_sham_challenge_that_nobody_plays_costs_one_signer_its_gas(tmp_path: Path) -> None:
+    court = MemoryCourt(TRUTH, defence_window=PUBLIC_WINDOW)
+    signers = [defender(court, TRUTH, who, tmp_path) for who in (A, B)]
+    court.open(Defender(TRUTH, 0).charge, (A, B))
+    await settle(court, *signers)
+    assert court.sent == ["defend"]
+    court.now += MOVE_WINDOW + 1
+    await settle(court, *signers)
+    assert court.sent == ["defend", "expire", "conclude"]
+    assert court.endings == {1: Ending.STANDING}
+
+
+async def test_the_others_defend_in_time_when_the_first_one_is_dead(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nesa_miner.disputes.litigation.LONGEST_PAUSE", 0.0)
+    court = MemoryCourt(TRUTH, defence_window=PUBLIC_WINDOW)
+    second = defender(court, TRUTH, A, tmp_path)
+    challenge = court.open(Defender(TRUTH, 0).charge, (A, B))
+    assert challenge.challenge_id % 2 == 1, "B is first"
+    await settle(court, second)
+    assert court.sent == []
+    second.restart()
+    court.now += TURN
+    await settle(court, second)
+    assert court.sent == ["defend"]
+
+
+async def test_a_challenger_that_plays_only_the_first_game_wins_nothing_by_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first signer is its friend and lets its game run out of time."""
+    monkeypatch.setattr("nesa_miner.disputes.litigation.LONGEST_PAUSE", 0.0)
+    court = MemoryCourt(TRUTH, defence_window=PUBLIC_WINDOW)
+    friend, honest = (defender(court, TRUTH, who, tmp_path) for who in (B, A))
+    watcher = challenger(court, tmp_path)
+    watcher.witness = LIE
+    court.open(Defender(TRUTH, 0).charge, (A, B))
+    await settle(court, friend)
+    await settle(court, watcher)
+    while court.now < 1_000 + PUBLIC_WINDOW and 1 not in court.endings:
+        court.now += TURN
+        await settle(court, honest)
+    assert court.results.get((1, A)) is GameResult.WON
+    assert court.endings == {1: Ending.STANDING}
+
+
+async def test_an_owner_plays_the_game_of_a_signer_whose_key_is_lost(
+    court: MemoryCourt, tmp_path: Path
+) -> None:
+    me = Standpoint(Side.DEFENDER, OWNER, frozenset({A}))
+    owner = Litigant(court, me, TRUTH, tmp_path / "owner.sqlite")
+    court.open(Defender(TRUTH, 0).charge, (A, B))
+    await settle(court, owner)
+    court.now += MOVE_WINDOW + 1
+    await settle(court, owner)
+    assert court.sent == ["defend", "expire", "conclude"]
+    assert court.results == {(1, A): GameResult.WON}
+    assert owner.room.collected[:1] == [A]

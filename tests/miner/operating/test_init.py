@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import stat
 from pathlib import Path
@@ -123,7 +122,7 @@ def test_a_disk_that_fills_up_after_the_keys_says_so(
     tmp_path: Path, deployment: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
     def full(*_: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
+        raise InvalidConfiguration("cannot write miner.json: No space left on device")
 
     monkeypatch.setattr(founding, "write_settings", full)
     assert from_deployment(tmp_path, deployment) == 1

@@ -6,6 +6,7 @@ import asyncio
 import errno
 import os
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
@@ -41,6 +42,10 @@ class CountingStore(FileStore):
     def fetch(self, digest: Digest) -> bytes:
         self.fetched.append(digest)
         return super().fetch(digest)
+
+    def open(self, digest: Digest) -> BinaryIO:
+        self.fetched.append(digest)
+        return super().open(digest)
 
 
 def library(connection: Connection, store: FileStore, cache: Path = PROVING_CACHE) -> ShardLibrary:
@@ -92,6 +97,9 @@ async def test_the_definition_of_a_shard_makes_what_it_runs(
             witness = await shards.witness(network.version_id, number, answer.inputs)
             digest = boundary_digest(facts.output_edges, outputs_of(witness, number))
             assert digest == answer.output_digest
+            place = witness.table.shards[number]
+            rows = (*witness.table.rows[: place.first], *witness.table.rows[place.end :])
+            assert not any(row.parameters for row in rows)
 
 
 async def test_a_shard_that_could_not_be_defended_is_not_served(

@@ -1,4 +1,4 @@
-"""Nothing is announced that the budget, the account or the gain does not allow."""
+"""Nothing is announced that the budget or the account does not allow."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from nesa.protocol.outcomes import members_digest
 from nesa.protocol.parameters import RequestLimits
 from nesa_miner.disputes.courtroom import Courtroom
 from nesa_miner.disputes.docket import Docket, fold
-from nesa_miner.watchtower.accusing import Accuser, Means, TooLittleToGain, named_by
+from nesa_miner.watchtower.accusing import Accuser, Means, named_by
 from tests.miner.disputes.memory_court import CHALLENGER, signer
 from tests.miner.disputes.test_duties import FIRST, OPENED
 from tests.miner.watchtower.test_inspecting import REQUEST
@@ -56,7 +56,7 @@ class Room:
 
 
 async def affordable(room: Room, means: Means, docket: Docket) -> Amount:
-    return await Accuser(cast(Courtroom, room), means)._affordable(docket)
+    return await Accuser(cast(Courtroom, room), means)._affordable(LIMITS, docket)
 
 
 async def test_a_bond_within_the_means_is_paid() -> None:
@@ -73,25 +73,6 @@ async def test_bonds_that_are_out_count() -> None:
 async def test_an_account_without_the_bond_says_so() -> None:
     with pytest.raises(ExhaustedResource, match="less than the bond"):
         await affordable(Room(balance=BOND - 1), Means(BOND, 1), {})
-
-
-@pytest.mark.parametrize(("base_fee", "pays"), [(10**9, True), (10**12, False)])
-async def test_gas_at_its_present_price_decides(base_fee: int, pays: bool) -> None:
-    """500 NES at 0.0001 coins each are worth 5 * 10**16 wei, 5,000,000 gas 5 * 10**15 and more."""
-    means = Means(BOND, 5_000_000, wei_per_nes=10**14)
-    room = Room(base_fee=base_fee)
-    if pays:
-        assert await affordable(room, means, {}) == BOND
-    else:
-        with pytest.raises(TooLittleToGain):
-            await affordable(room, means, {})
-
-
-async def test_the_protocols_own_price_of_gas_counts_without_another() -> None:
-    # 1,000 gas cost 10,000 units, so half a seat's stake is worth 5 * 10**10 gas.
-    assert await affordable(Room(), Means(BOND, 49_999_999_999), {}) == BOND
-    with pytest.raises(TooLittleToGain):
-        await affordable(Room(), Means(BOND, 50_000_000_000), {})
 
 
 async def test_an_answer_that_vanished_is_not_accused() -> None:

@@ -10,8 +10,9 @@ import pytest
 from nesa.chain.disputes import Ending
 from nesa.chain.events import ChallengeEnded, ChallengeOpened
 from nesa.protocol.errors import Incompatible
-from nesa.protocol.ids import ONE_NES, Address, QueryId, Timestamp
+from nesa.protocol.ids import Address, QueryId, Timestamp
 from nesa_miner.disputes.docket import EMPTY, fold
+from nesa_miner.journal_file import Format, JournalFile
 from nesa_miner.watchtower.cases import (
     Accuse,
     Case,
@@ -19,12 +20,18 @@ from nesa_miner.watchtower.cases import (
     Inspect,
     bonds_out,
     is_sampled,
-    is_worth_it,
     next_step,
 )
-from nesa_miner.watchtower.journal import WatchJournal
+from nesa_miner.watchtower.journal import (
+    FORMAT,
+    KEPT_SECONDS,
+    MOST_CHECKED,
+    Checked,
+    WatchJournal,
+)
 from tests.miner.disputes.memory_court import CHALLENGER, CLIENT
 from tests.miner.disputes.test_duties import FIRST, KEY, OPENED, SECOND
+from tests.protocol.test_faults import said, twofold
 
 CASE = Case(b"log", QueryId(7), Timestamp(100))
 WRONG = replace(CASE, wrong_shard=0)
@@ -79,13 +86,6 @@ def test_the_sample_is_the_share_and_only_its_owner_knows_it() -> None:
     assert sample(one, 0.25) == sample(one, 0.25) != sample(other, 0.25)
 
 
-def test_what_costs_more_than_it_brings_is_left_alone() -> None:
-    # 500 NES at 10**12 wei each are worth 5 * 10**14 wei: 5,000,000 gas at 10**8 wei.
-    reward = 500 * ONE_NES
-    assert is_worth_it(reward, 4_999_999, 10**8, 10**12, ONE_NES)
-    assert not is_worth_it(reward, 5_000_000, 10**8, 10**12, ONE_NES)
-
-
 def test_a_journal_keeps_cases_and_its_secret(tmp_path: Path) -> None:
     journal = WatchJournal(tmp_path / "journal.sqlite", b"me")
     for case in (CASE, WRONG, replace(CASE, log_key=b"another")):
@@ -104,3 +104,36 @@ def test_a_journal_serves_one_account(tmp_path: Path) -> None:
     WatchJournal(tmp_path / "journal.sqlite", b"me").close()
     with pytest.raises(Incompatible):
         WatchJournal(tmp_path / "journal.sqlite", b"somebody else")
+
+
+def test_a_journal_of_the_release_before_is_taken_over(tmp_path: Path) -> None:
+    path = tmp_path / "journal.sqlite"
+    old = Format(1, FORMAT.schema.removesuffix(FORMAT.changes[1]))
+    file = JournalFile(path, b"me", old)
+    file.execute("INSERT INTO cases VALUES (?, ?, ?, ?)", (CASE.log_key, 1, 2, None))
+    file.close()
+    journal = WatchJournal(path, b"me")
+    assert len(journal.cases()) == 1
+    assert journal.checked(10) == []
+    journal.close()
+
+
+def test_evidence_and_slashes_are_kept_for_a_while(tmp_path: Path) -> None:
+    journal = WatchJournal(tmp_path / "journal.sqlite", b"me")
+    fault = twofold(said(2, 9), said(2, 8, round_=1))
+    journal.keep_equivocation(MARKET, fault, Timestamp(0))
+    journal.keep_slash(b"log", MARKET, Timestamp(0))
+    journal.forget_old(Timestamp(KEPT_SECONDS))
+    assert (journal.equivocations(), journal.slashed()) == ([(MARKET, fault)], [MARKET])
+    journal.forget_old(Timestamp(KEPT_SECONDS + 1))
+    assert (journal.equivocations(), journal.slashed()) == ([], [])
+    journal.close()
+
+
+def test_only_the_newest_verdicts_are_remembered(tmp_path: Path) -> None:
+    journal = WatchJournal(tmp_path / "journal.sqlite", b"me")
+    for number in (1, 2, 2 + MOST_CHECKED):
+        journal.keep_checked(Checked(QueryId(number), "right", "", Timestamp(0)))
+    assert [one.query_id for one in journal.checked(5)] == [2 + MOST_CHECKED]
+    assert journal.verdicts() == {"right": 1}
+    journal.close()

@@ -14,11 +14,13 @@ import pytest_asyncio
 from eth_utils.crypto import keccak
 from prometheus_client import CollectorRegistry
 
+from nesa.chain.anvil import free_port
 from nesa.chain.connection import Block
 from nesa.chain.court import NO_VIEW, View
 from nesa.chain.events import (
     ChainEvent,
     ChallengeOpened,
+    OperatorSlashed,
     QueryFulfilled,
     QueryHeld,
     QueryOverturned,
@@ -26,14 +28,21 @@ from nesa.chain.events import (
 )
 from nesa.chain.history import QueryHistory
 from nesa.chain.logs import Batch, Cursor, ReadBlock, Undone
+from nesa.chain.status import ask_running
 from nesa.models.disputes.game import Side
-from nesa.protocol.errors import Unavailable
-from nesa.protocol.ids import Amount, BlockNumber, Digest, QueryId, Timestamp, VersionId
+from nesa.protocol.errors import InvalidMessage, Unavailable
+from nesa.protocol.faults import Equivocation
+from nesa.protocol.ids import Address, Amount, BlockNumber, Digest, QueryId, Timestamp, VersionId
 from nesa.protocol.queries import CallbackResult, Query
 from nesa_miner.disputes.duties import Standpoint
+from nesa_miner.disputes.equivocating import Equivocators
 from nesa_miner.disputes.litigation import Litigation
 from nesa_miner.disputes.observability import DisputeMetrics
+from nesa_miner.transport.http import HttpServer
 from nesa_miner.watchtower.accusing import Accuser
+from nesa_miner.watchtower.config import WatchSettings
+from nesa_miner.watchtower.daemon import Watchtower
+from nesa_miner.watchtower.evicting import Evictions
 from nesa_miner.watchtower.journal import WatchJournal
 from nesa_miner.watchtower.observability import WatchMetrics
 from nesa_miner.watchtower.tower import Tower
@@ -49,6 +58,7 @@ from tests.miner.watchtower.test_inspecting import (
     sealed,
     true_digests,
 )
+from tests.protocol.test_faults import said, twofold
 
 LIE = Digest(b"\1" * 32)
 ANSWERED_AT = 1_000
@@ -64,6 +74,13 @@ class Watch:
     block: int = 10
     histories: dict[int, QueryHistory] = field(default_factory=dict)
     accused: list[tuple[int, int]] = field(default_factory=list)
+    twofold: list[tuple[Address, Equivocation]] = field(default_factory=list)
+    unreadable: list[Exception] = field(default_factory=list)
+    gate: asyncio.Event | None = None
+    compared: int = 0
+    convicted: list[Address] = field(default_factory=list)
+    rewound: int = 0
+    evicted: list[list[Address]] = field(default_factory=list)
     views: list[View] = field(default_factory=list)
     granted: dict[Query, bytes] = field(default_factory=dict)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
@@ -82,12 +99,36 @@ class Watch:
             me, journal.court_log, room, cast(Any, None), self.spawn, self.clock, series
         )
         connection = SimpleNamespace(deployment=DEPLOYMENT)
-        accuser = SimpleNamespace(accuse=self.accuse, room=SimpleNamespace(connection=connection))
+        accuser = SimpleNamespace(
+            accuse=self.accuse, room=SimpleNamespace(connection=connection), prover=None
+        )
+        equivocators = SimpleNamespace(
+            add=self.convict, advance=lambda: None, reload=self.rewind, pending={}
+        )
+        evictions = SimpleNamespace(
+            advance=lambda: None, reload=lambda: self.evicted.append(journal.slashed())
+        )
         self.tower = Tower(
-            journal, LIBRARY, self.history, self.granted.get, cast(Accuser, accuser), disputes,
-            self.share, self.spawn, self.clock, metrics, is_following=True,
+            journal, LIBRARY, self.history, self.granted.get, self.statements,
+            cast(Accuser, accuser), disputes, cast(Equivocators, equivocators),
+            cast(Evictions, evictions), self.share,
+            self.spawn, self.clock, metrics, is_following=True,
         )  # fmt: skip
-        self.tower.reload()
+        self.tower.restart()
+
+    def convict(self, signer: Address, _: Equivocation) -> None:
+        self.convicted.append(signer)
+
+    def rewind(self) -> None:
+        self.rewound += 1
+
+    async def statements(self, _: QueryHistory) -> list[tuple[Address, Equivocation]]:
+        self.compared += 1
+        if self.gate is not None:
+            await self.gate.wait()
+        if self.unreadable:
+            raise self.unreadable.pop()
+        return self.twofold
 
     def kill(self) -> None:
         for task in self.tasks:
@@ -215,6 +256,25 @@ async def test_an_answer_that_a_reorganisation_undid_is_no_case(watch: Watch) ->
     assert watch.accused == []
 
 
+async def test_an_answer_that_comes_back_after_a_reorganisation_is_inspected_again(
+    watch: Watch,
+) -> None:
+    watch.gate = asyncio.Event()
+    told = await answer(watch, lie=False)
+    watch.tell(told)
+    for _ in range(20):
+        watch.now += 100
+        watch.tower.advance()
+        await asyncio.sleep(0.02)
+    assert watch.inspected("right") == 1
+    watch.tell(undone=(told,))
+    watch.tell(told)
+    watch.gate.set()
+    await watch.settle()
+    assert watch.inspected("right") == 2
+    assert watch.tower.cases == {}
+
+
 async def test_another_answer_than_was_told_is_not_judged(watch: Watch) -> None:
     told = await answer(watch, lie=True)
     other = replace(told, log=log_key("the answer of another branch"))
@@ -295,3 +355,110 @@ async def test_what_is_not_sampled_is_not_looked_at(
     watch.tell(await answer(watch, lie=True))
     assert len(watch.tower.cases) == cases
     watch.kill()
+
+
+TWICE = twofold(said(2, 9), said(2, 8, round_=1))
+
+
+async def test_who_signed_twice_is_kept_before_it_is_shown(watch: Watch) -> None:
+    watch.twofold = [(CHALLENGER, TWICE)]
+    watch.tell(await answer(watch, lie=False))
+    await watch.settle()
+    assert watch.convicted == [CHALLENGER]
+    assert watch.compared == 1
+    watch.kill()
+    watch.start()
+    assert watch.tower.journal.equivocations() == [(CHALLENGER, TWICE)]
+
+
+async def test_statements_that_cannot_be_had_yet_are_asked_for_again(watch: Watch) -> None:
+    watch.unreadable = [Unavailable("the node does not answer")]
+    watch.tell(await answer(watch, lie=True))
+    await watch.settle()
+    assert watch.compared == 2
+    assert watch.accused
+
+
+async def test_statements_that_nobody_can_read_keep_nothing_from_being_inspected(
+    watch: Watch,
+) -> None:
+    watch.unreadable = [InvalidMessage("a report ends in the middle of a shard")]
+    watch.tell(await answer(watch, lie=True))
+    await watch.settle()
+    assert watch.accused
+
+
+async def test_members_that_take_their_time_delay_no_challenge(watch: Watch) -> None:
+    watch.gate = asyncio.Event()
+    watch.tell(await answer(watch, lie=True), await answer(watch, lie=False, number=2))
+    for _ in range(40):
+        watch.now += 100
+        watch.tower.advance()
+        await asyncio.sleep(0.02)
+    assert set(watch.accused) == {(1, 1)}
+    assert watch.inspected("right") == 1
+    assert {case.query_id for case in watch.tower.cases.values()} == {1, 2}
+    watch.gate.set()
+    await watch.settle()
+    assert {case.query_id for case in watch.tower.journal.cases()} == {1}
+
+
+async def test_a_slash_is_remembered_unless_a_reorganisation_undid_it(watch: Watch) -> None:
+    sums = (Amount(5), Amount(5), CHALLENGER, Amount(2), Amount(3))
+    slash = OperatorSlashed(log_key("slash"), CLIENT, *sums)
+    watch.tell(slash)
+    watch.kill()
+    watch.start()
+    watch.tell(undone=(slash,))
+    assert watch.evicted == [[], [CLIENT], [CLIENT], []]
+    assert watch.rewound == 3
+
+
+async def test_the_summary_says_what_was_checked_and_found(watch: Watch) -> None:
+    watch.tell(await answer(watch, lie=True), await answer(watch, lie=False, number=2))
+    await watch.settle()
+    said_ = watch.tower.summary()
+    assert said_["checked"] == {"right": 1, "wrong": 1}
+    assert said_["wrong"] == [{"query": 1, "shard": 1, "until": CLOSES_AT}]
+    assert said_["last_checked"] == [
+        {"query_id": 2, "verdict": "right", "why": "", "at": ANSWERED_AT},
+        {"query_id": 1, "verdict": "wrong", "why": "shard 1", "at": ANSWERED_AT},
+    ]
+
+
+async def test_a_running_watchtower_is_asked_for_its_status(watch: Watch) -> None:
+    watch.tell(await answer(watch, lie=True))
+    await watch.settle()
+    url, deployment = "http://127.0.0.1:1", Path("deployment.json")
+    settings = WatchSettings(rpc_url=url, deployment=deployment, port=free_port())
+    routes = Watchtower(settings, cast(Any, None), watch.tower).routes()
+    server = HttpServer(routes, settings.host, settings.port)
+    await server.start()
+    try:
+        said_ = await ask_running(settings.host, settings.port, "watchtower", "watching")
+    finally:
+        await server.close()
+    assert (said_["account"], said_["checked"]) == (CHALLENGER, {"wrong": 1})
+    with pytest.raises(Unavailable, match="no watchtower answers"):
+        await ask_running(settings.host, settings.port, "watchtower", "watching")
+
+
+def about(query_id: int) -> Equivocation:
+    context = replace(TWICE.first.context, query_id=QueryId(query_id))
+    first, second = (replace(one, context=context) for one in (TWICE.first, TWICE.second))
+    return replace(TWICE, first=first, second=second)
+
+
+async def test_a_full_disk_loses_nothing_that_was_signed_twice(watch: Watch) -> None:
+    watch.tell(await answer(watch, lie=False))
+    file, faults = watch.tower.journal._file, [about(number) for number in range(1, 41)]
+    pages = file.execute("PRAGMA page_count").fetchone()[0]
+    file.execute(f"PRAGMA max_page_count = {pages + 1}")
+    watch.twofold = [(CHALLENGER, fault) for fault in faults]
+    await watch.settle()
+    assert 0 < len(watch.tower.journal.equivocations()) < 40
+    assert len(watch.tower.cases) == 1
+    file.execute("PRAGMA max_page_count = 1000000")
+    await watch.settle()
+    assert {fault for _, fault in watch.tower.journal.equivocations()} == set(faults)
+    assert watch.tower.cases == {}

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
-from nesa.cli.commands.query import show_answer
+from nesa.cli.commands.query import show_answer, tell_wait
 from nesa.cli.output import json_option
 from nesa.cli.resuming import keeping, key_file, read_content_key
 from nesa.cli.session import Target, connected, network_options
@@ -69,6 +70,7 @@ def answer(
                 f"--content-key {key_file(submitted.query_id)}"
             )
         with keeping(submitted):
-            return await client.result(submitted, early=early)
+            told = None if as_json else partial(tell_wait, submitted)
+            return await client.result(submitted, told, early=early)
 
     show_answer(connected(target, wait), as_json=as_json)

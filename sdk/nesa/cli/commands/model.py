@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,7 +12,7 @@ import click
 from rich.table import Table
 
 from nesa.cli.output import console, json_option, plain, safe, show
-from nesa.cli.quantities import Nes, Places
+from nesa.cli.quantities import Nes, Places, open_dimensions
 from nesa.cli.risk import ASSUMED, risk_words, stake_words
 from nesa.cli.session import Target, connected, network_options
 from nesa.cli.text import printable
@@ -26,6 +27,7 @@ from nesa.protocol.errors import InvalidInput, NesaError
 from nesa.protocol.ids import Amount
 
 if TYPE_CHECKING:
+    from nesa.cli.planning import Section
     from nesa.models.placement.rebalancing import Rebalanced
 
 FILE: Final = click.Path(path_type=Path, exists=True, dir_okay=False)
@@ -130,7 +132,7 @@ def cut(
         return
     from nesa.cli import cutting
 
-    sizes = _sizes(dims)
+    sizes = open_dimensions(dims)
     report = cutting.cut_file(model, count, sizes, output, at)
     if check:
         cutting.check_cut(report, sizes, output)
@@ -200,50 +202,22 @@ def plan(
     miners measured (`nesa-miner capacity`).
     """
     from nesa.cli import planning
-    from nesa.models.placement.honesty import Overstated, without
     from nesa.models.placement.plan import Wish
-    from nesa.models.placement.rebalancing import rebalance
     from nesa.models.placement.stages import Objective
 
     if miners is None and (observed or earlier or not prove):
         raise InvalidInput(planning.ADVICE)
-    document: dict[str, Any] = {}
-    tables: list[tuple[Mapping[str, Any], Table]] = []
-    closing = list[str]()
+    sections = list[planning.Section]()
     if miners is not None:
         wish = Wish(Objective(objective), shards, replicas, spares)
-        swarm, found = planning.read_miners(miners), list[Overstated]()
-        if observed:
-            found = planning.liars(model, swarm, [planning.read_times(one) for one in observed])
-            swarm = without(swarm, found)
+        swarm, left_out = planning.believed(miners, model, observed)
         if earlier is not None:
-            cuts, seats = planning.read_plan(earlier)
-            costs = planning.costs_of(model, _sizes(dims))
-            _show_moves(rebalance(costs, cuts, seats, swarm, wish, gap), cuts, as_json)
+            _show_moves(*planning.moved(model, dims, earlier, swarm, wish, gap), as_json)
             return
-        made = planning.placement(model, _sizes(dims), swarm, wish)
-        stages = [planning.stage_facts(stage) for stage in made.stages]
-        command = planning.cut_command(model, made, dims)
-        liars = [planning.liar_facts(one) for one in found]
-        document |= {**planning.plan_facts(made), "cut_command": command, "overstated": liars}
-        document["shards"] = stages
-        closing += map(planning.liar_words, found)
-        closing.append(f"To cut there: {command}")
-        tables.append((planning.plan_words(made), planning.stage_lines(made)))
+        sections.append(planning.placed(model, dims, swarm, wish, left_out))
     if prove:
-        proved = planning.proofs(model, shards)
-        facts = planning.proof_facts(proved, proof_price)
-        lines = [planning.shard_proof_facts(shard, proof_price) for shard in proved.shards]
-        document |= {**facts, "proved_shards": lines}
-        tables.append((facts, planning.proof_lines(proved, proof_price)))
-    if as_json:
-        show(document, as_json=True)
-        return
-    for words, lines_ in tables:
-        show(words, as_json=False)
-        console().print(lines_)
-    for line in closing:
-        click.echo(f"\n{printable(line)}")  # not wrapped: it is there to be copied
+        sections.append(planning.proved(model, shards, proof_price))
+    _show_sections(sections, as_json)
 
 
 @model.command(epilog="Example: nesa model check models/breast-cancer-mlp")
@@ -464,6 +438,18 @@ def _recut(
     return _facts(compiled)
 
 
+def _show_sections(sections: Sequence[Section], as_json: bool) -> None:
+    if as_json:
+        entries = chain.from_iterable(section.document.items() for section in sections)
+        show(dict(entries), as_json=True)
+        return
+    for section in sections:
+        show(section.words, as_json=False)
+        console().print(section.lines)
+    for line in chain.from_iterable(section.closing for section in sections):
+        click.echo(f"\n{printable(line)}")  # not wrapped: it is there to be copied
+
+
 def _show_moves(made: Rebalanced, cuts: Sequence[int], as_json: bool) -> None:
     from nesa.cli import planning
 
@@ -473,16 +459,6 @@ def _show_moves(made: Rebalanced, cuts: Sequence[int], as_json: bool) -> None:
     show(planning.rebalanced_words(made), as_json=False)
     for number, move in enumerate(made.moves, 1):
         click.echo(f"{number}. {planning.move_words(move)}")
-
-
-def _sizes(dims: Sequence[str]) -> dict[str, int]:
-    sizes = {}
-    for text in dims:
-        name, _, size = text.rpartition("=")
-        if not (name and size.isascii() and size.isdigit() and 0 < int(size[:19]) < 2**31):
-            raise InvalidInput(f"--dim takes NAME=SIZE, such as batch=8, not {text}")
-        sizes[name] = int(size)
-    return sizes
 
 
 def _shard_table(shards: Sequence[Mapping[str, Any]]) -> Table:

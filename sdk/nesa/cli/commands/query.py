@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -12,20 +13,25 @@ import click
 
 from nesa.cli.features import Given, read_features
 from nesa.cli.output import console, json_option, moment, plain, show
-from nesa.cli.quantities import Nes, WholeNumber
+from nesa.cli.quantities import Coins, Nes, WholeNumber, in_coins
 from nesa.cli.resuming import Departure, keeping
 from nesa.cli.session import Target, connected, network_options
+from nesa.cli.stages import in_words, why_waiting
 from nesa.client.answers import Answer, SubmittedQuery
+from nesa.client.cards import Model
 from nesa.client.client import Client
 from nesa.client.ordering import choose_content_key
 from nesa.client.payment import in_nes
-from nesa.client.watching import Fulfilled, Stage
+from nesa.client.watching import Stage
+from nesa.protocol.errors import NesaError
 from nesa.protocol.ids import Amount
-from nesa.protocol.outcomes import closing_time
 from nesa.protocol.queries import Assurance
 
 MOST_SHOWN: Final = 8
 """How many numbers of a tensor are shown."""
+
+AUTO: Final = "auto"
+"""Instead of a deposit: what a report takes at twice the price of gas of the moment."""
 
 _NEGATIVE_FIRST: Final = re.compile(r"-[\d.][^,]*,")
 
@@ -46,6 +52,19 @@ class Wish:
     sealed: bool
     replicas: int | None
     max_fee: Amount | None
+    gas_deposit: int | None
+
+
+class GasDepositChoice(click.ParamType):
+    """A sum of coins, or `auto` for what a report takes."""
+
+    name = "coins|auto"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int | None:
+        """The wei, None for `auto`; anything else is wrong usage."""
+        return None if value == AUTO else Coins().convert(value, param, ctx)
 
 
 class QueryCommand(click.Command):
@@ -72,6 +91,13 @@ class QueryCommand(click.Command):
 @click.option("--sealed", is_flag=True, help="Let only the drawn members read the query.")
 @click.option("--replicas", type=WholeNumber(1, 8), help="Members of each shard's committee.")
 @click.option("--max-fee", type=Nes(), help="Most to pay, in NES.")
+@click.option(
+    "--gas-deposit",
+    type=GasDepositChoice(),
+    default="0",
+    help="Coins to leave for the gas of whoever reports, or `auto`; by default none, as the fee is "
+    "to be worth it. Some oracles ask for it. It comes back with the fee when nobody answers.",
+)
 @network_options
 @json_option
 def query(
@@ -82,6 +108,7 @@ def query(
     sealed: bool,
     replicas: int | None,
     max_fee: Amount | None,
+    gas_deposit: int | None,
     as_json: bool,
 ) -> None:
     """Ask MODEL (a name or a 0x-prefixed id) about INPUT and wait for the answer.
@@ -93,7 +120,7 @@ def query(
 
     When the wait is interrupted, `nesa answer` goes on with it.
     """
-    wish = Wish(model, read_features(input_), assurance, sealed, replicas, max_fee)
+    wish = Wish(model, read_features(input_), assurance, sealed, replicas, max_fee, gas_deposit)
     departure = Departure(choose_content_key(None, sealed))
     with departure.watched():
         answer = connected(
@@ -105,33 +132,60 @@ def query(
 async def ask(client: Client, wish: Wish, departure: Departure, *, quiet: bool) -> Answer:
     """Ask and wait; `departure` learns how far it came."""
     model = await client.model(wish.model)
-    submitted = await client.submit(
-        model,
-        wish.given.ordered([feature.name for feature in model.card.features]),
-        assurance=wish.assurance,
-        sealed=wish.sealed,
-        replicas=wish.replicas,
-        max_fee=wish.max_fee,
-        content_key=departure.content_key,
-    )
+    deposit = await _gas_deposit(client, model, wish)
+    if not quiet and deposit:
+        console().print(_about_deposit(deposit))
+    submitted = await _submitted(client, model, wish, departure.content_key, deposit)
     departure.arrived(submitted)
     if not quiet:
         console().print(
             f"query {submitted.query_id} is on chain, paid {in_nes(submitted.query.fee)}"
         )
     with keeping(submitted):
-        return await client.result(submitted, None if quiet else partial(_tell_wait, submitted))
+        return await client.result(submitted, None if quiet else partial(tell_wait, submitted))
 
 
-async def _tell_wait(submitted: SubmittedQuery, stage: Stage) -> None:
-    """Say why a CHALLENGED answer that is there is not shown yet."""
-    query = submitted.query
-    if query.assurance is Assurance.CHALLENGED and isinstance(stage, Fulfilled):
-        until = moment(closing_time(query, stage.event.outcome.fulfilled_at))
-        console().print(
-            f"answered, and disputable until {until}; `nesa answer {query.query_id} --early` "
-            "shows what it is now"
+async def _submitted(
+    client: Client, model: Model, wish: Wish, content_key: bytes | None, deposit: int
+) -> SubmittedQuery:
+    """The query on chain; where only its deposit failed, the answer is waited for all the same."""
+    try:
+        return await client.submit(
+            model,
+            wish.given.ordered([feature.name for feature in model.card.features]),
+            assurance=wish.assurance,
+            sealed=wish.sealed,
+            replicas=wish.replicas,
+            max_fee=wish.max_fee,
+            content_key=content_key,
+            gas_deposit=deposit,
         )
+    except NesaError as error:
+        if not isinstance(error.submitted, SubmittedQuery):
+            raise
+        warnings.warn(f"no coin was left for the gas of the report: {error}", stacklevel=1)
+        return error.submitted
+
+
+async def _gas_deposit(client: Client, model: Model, wish: Wish) -> int:
+    """Wei to leave for whoever reports."""
+    if wish.gas_deposit is not None:
+        return wish.gas_deposit
+    return await client.wanted_gas_deposit(model, assurance=wish.assurance, replicas=wish.replicas)
+
+
+def _about_deposit(wei: int) -> str:
+    return (
+        f"leaving {in_coins(wei)} coins beside the fee for the gas of whoever reports, who gets "
+        "all of it; they come back when nobody answers"
+    )
+
+
+async def tell_wait(submitted: SubmittedQuery, stage: Stage) -> None:
+    """Say why a CHALLENGED answer that is there is not shown yet."""
+    words = why_waiting(submitted.query, stage)
+    if words is not None:
+        console().print(words)
 
 
 def show_answer(answer: Answer, *, as_json: bool) -> None:
@@ -150,6 +204,16 @@ def _said(answer: Answer) -> str:
     return f"{first}, … ({numbers.size} numbers; --json gives them all)"
 
 
+def _disputable(answer: Answer) -> Mapping[str, str]:
+    """Whether the answer can still be overturned."""
+    if answer.disputable_until is None:
+        return {}
+    if answer.challenged_shards:
+        which = in_words(answer.challenged_shards)
+        return {"disputed": f"{which} is held by a challenge; follow it with `nesa watch`"}
+    return {"disputable until": moment(answer.disputable_until)}
+
+
 def _summary(answer: Answer) -> Mapping[str, Any]:
     """An answer in a few lines."""
     scores = ", ".join(f"{name} {score:.3f}" for name, score in answer.scores.items())
@@ -158,7 +222,7 @@ def _summary(answer: Answer) -> Mapping[str, Any]:
         **({"scores": scores or "none"} if answer.label is not None else {}),
         "query": answer.query_id,
         "backed": f"{answer.assurance.name}, {answer.privacy.name}, {answer.status.name}",
-        **({"disputable until": moment(until)} if (until := answer.disputable_until) else {}),
+        **_disputable(answer),
         "took": f"{answer.timings.seconds} s from block to block",
         "fee": in_nes(answer.fee.total),
         "gas": f"{answer.gas.fulfil:,} to deliver",

@@ -10,6 +10,7 @@ import click
 from rich.console import RenderableType
 
 from nesa.cli.output import console, json_option, pairs, plain
+from nesa.cli.quantities import in_coins
 from nesa.cli.session import Target, connected, network_options
 from nesa.cli.stages import describe
 from nesa.client.answers import SubmittedQuery
@@ -30,6 +31,8 @@ def watch(target: Target, query_id: int, to_the_end: bool, refund: bool, as_json
 
     async def follow(client: Client) -> None:
         submitted = await client.find(QueryId(query_id))
+        if (wei := await client.gas_held_for(submitted)) and not as_json:
+            console().print(waiting_gas(wei))
         async for stage in client.watch(submitted):
             _tell(stage, as_json=as_json)
             if isinstance(stage, Expired) and refund:
@@ -41,6 +44,14 @@ def watch(target: Target, query_id: int, to_the_end: bool, refund: bool, as_json
                 return
 
     connected(target, follow)
+
+
+def waiting_gas(wei: int) -> str:
+    """Coin that waits for a reporter, for a person."""
+    return (
+        f"{in_coins(wei)} coins wait for whoever reports it; when nobody answers, --refund and "
+        "`nesa withdraw` bring back what you left"
+    )
 
 
 def nothing_to_refund(stage: Stage) -> str | None:

@@ -6,6 +6,7 @@ import click
 
 from nesa.cli.commands.balance import read_account
 from nesa.cli.output import json_option, show
+from nesa.cli.quantities import in_coins
 from nesa.cli.session import Target, connected, network_options
 from nesa.client.answers import Balance
 from nesa.client.client import Client
@@ -20,24 +21,28 @@ from nesa.protocol.ids import Amount
 def withdraw(target: Target, account: str | None, as_json: bool) -> None:
     """Have ACCOUNT paid what is ready of refunds, earnings and new NES, and show what waits.
 
-    The money goes to ACCOUNT, by default your own key's; your key pays the gas. An operator's
-    earnings go to its owner's account. With --json sums are units, 1000000000 to the NES.
+    Coin that it left for reports of queries that nobody is paid for comes back, too. Everything
+    goes to ACCOUNT, by default your own key's; your key pays the gas. An operator's earnings go to
+    its owner's account. With --json sums of NES are units, 1000000000 to the NES, and coins are
+    wei.
     """
     address = None if account is None else read_account(account)
 
-    async def pay(client: Client) -> tuple[Amount, Amount, Balance]:
+    async def pay(client: Client) -> tuple[Amount, Amount, int, Balance]:
         paid, new = await client.withdraw(address), await client.withdraw_emission(address)
-        return paid, new, await client.balance(address)
+        wei = await client.reclaim_gas(address)
+        return paid, new, wei, await client.balance(address)
 
-    paid, new, left = connected(target, pay)
+    paid, new, wei, left = connected(target, pay)
     if as_json:
-        show({"paid": paid, "new": new, "balance": left}, as_json=True)
+        show({"paid": paid, "new": new, "gas": wei, "balance": left}, as_json=True)
         return
     show(
         {
             "account": left.address,
             "paid": in_nes(paid),
             "new NES": in_nes(new),
+            **({"coins of gas deposits": in_coins(wei)} if wei else {}),
             "NES": in_nes(left.nes),
             "credit waiting": in_nes(left.credit_waiting),
         },

@@ -66,6 +66,11 @@ async def provide_keys(
     return ProvingKeys(home / COMPILED_FILE, home / PROVING_KEY_FILE)
 
 
+def has_keys(circuit: Circuit, cache: Path) -> bool:
+    """Whether intact keys of `circuit` are in the folder `cache`; reads them whole."""
+    return _is_intact(cache / circuit.digest.hex())
+
+
 async def _make(circuit: Circuit, cache: Path, home: Path, limits: Limits) -> None:
     """Makes the keys in a folder beside `home` and moves them there in one step."""
     with working_folder(cache) as folder:

@@ -12,6 +12,7 @@ from fractions import Fraction
 from typing import Final
 
 from nesa.protocol.commitments import quorum
+from nesa.protocol.fees import DELIVERY_GAS
 from nesa.protocol.ids import Amount
 from nesa.protocol.parameters import BPS, QueryParameters, RequestLimits
 from nesa.protocol.summons import SummonsRules
@@ -108,7 +109,8 @@ class Economy:
     @property
     def largest_fee(self) -> Amount:
         """Fee of a query with as many slots and as much callback gas as one may have."""
-        callback = self.limits.callback_price * self.limits.max_callback_gas // 1_000
+        gas = self.limits.max_callback_gas + DELIVERY_GAS
+        callback = self.limits.callback_price * gas // 1_000
         return Amount(self.environment.price * MAX_MEMBER_SLOTS + callback)
 
     @property

@@ -1,0 +1,70 @@
+"""Ends the seats that a slash has left without stake: nobody is drawn who has none to lose."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import partial
+
+import structlog
+from prometheus_client import Counter
+
+from nesa.chain.leaving import NO_END
+from nesa.protocol.errors import Rejected
+from nesa.protocol.ids import Address
+from nesa_miner.disputes.courtroom import Courtroom
+from nesa_miner.retrying import Retries, reason_of
+from nesa_miner.seats import held_seats
+from nesa_miner.tasks import Spawn
+
+log = structlog.get_logger("nesa_miner")
+
+
+@dataclass(slots=True)
+class Evictions:
+    """Operators that were slashed, until none of their seats lacks stake.
+
+    `stored` reads what the journal holds. Nobody pays for an eviction: it costs gas.
+    """
+
+    room: Courtroom
+    stored: Callable[[], Iterable[Address]]
+    spawn: Spawn
+    clock: Callable[[], float]
+    ended: Counter
+    pending: set[Address] = field(default_factory=set)
+    _retries: Retries[Address] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._retries = Retries(self.spawn, self.clock, _tell, rest=1.0, longest=60.0)
+
+    def reload(self) -> None:
+        """Look again at everybody who was slashed: the chain may have changed."""
+        self.pending |= set(self.stored())
+
+    def advance(self) -> None:
+        """Start everything that is due."""
+        for operator in list(self.pending):
+            self._retries.start(operator, partial(self._evict, operator))
+        self._retries.keep_only(self.pending)
+
+    async def _evict(self, operator: Address) -> None:
+        room = self.room
+        for seat in await held_seats(room.connection, operator):
+            if seat.record.to_epoch != NO_END:
+                continue
+            call = room.contracts.vault.evict(seat.version_id, seat.shard, seat.slot)
+            try:
+                await room.send(call)
+            except Rejected as refused:
+                # Its stake covers what is left, or somebody else was faster.
+                log.debug("seat stays", operator=operator, reason=refused.reason)
+                continue
+            self.ended.inc()
+            version = f"0x{seat.version_id.hex()}"
+            log.warning("seat evicted", operator=operator, version=version, shard=seat.shard)
+        self.pending.discard(operator)
+
+
+def _tell(operator: Address, seconds: float, error: Exception) -> None:
+    log.warning("not evicted yet", operator=operator, seconds=seconds, **reason_of(error))
