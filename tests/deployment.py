@@ -13,6 +13,7 @@ from boa.contracts.vyper.vyper_contract import VyperContract, VyperDeployer
 from nesa.protocol.edges import DType, EdgeType
 from nesa.protocol.ids import ONE_NES, ZERO_DIGEST, Amount, Digest
 from nesa.protocol.parameters import QueryParameters, RequestLimits
+from nesa.protocol.summons import SummonsRules
 from nesa.protocol.versions import ShardFacts
 
 ROOT: Final = Path(__file__).parent.parent
@@ -57,6 +58,15 @@ REQUEST_LIMITS: Final = RequestLimits(
     max_replicas=8,
     challenger_bond_bps=1_000,
     defence_penalty_bps=500,
+)
+
+SUMMONS_RULES: Final = SummonsRules(
+    patience=15,
+    answer_window=10,
+    bond=ONE_NES,
+    period=EPOCH_SECONDS,
+    jail_misses=3,
+    jail_periods=20,
 )
 
 INPUT_EDGE: Final = EdgeType(DType.INT8, (1, 4), -127, 127)

@@ -4,6 +4,7 @@ import boa
 import pytest
 
 from tests.market import build_world
+from tests.summoning import Summoning, deploy_summons
 
 
 @pytest.fixture(scope="session")
@@ -25,3 +26,10 @@ def client(world):
 @pytest.fixture
 def outsider():
     return boa.env.generate_address("outsider")
+
+
+@pytest.fixture
+def summoning(world):
+    contract = deploy_summons(world)
+    world.lower.vault.set_summoner(contract, sender=world.setter)
+    return Summoning(world, contract)

@@ -57,6 +57,11 @@ ASSUMPTIONS: Final[Sequence[tuple[str, str, Callable[[Environment], str]]]] = (
     ),
     ("a request takes at most", "", lambda given: f"{given.request_gas:,} gas"),
     ("a report of a shard takes at most", "`g_report`", lambda given: f"{given.report_gas:,} gas"),
+    (
+        "an answer to a summons takes at most",
+        "`g_answer`",
+        lambda given: f"{given.answer_gas:,} gas",
+    ),
     ("price of a slot", "`f`", lambda given: _nes(given.price)),
     ("cost of a run", "`R`", lambda given: _nes(given.run_cost)),
     ("interest elsewhere, a year", "", lambda given: f"{given.yearly_interest_bps / BPS:.0%}"),

@@ -145,12 +145,18 @@ def seat_of(version_id: bytes32, operator: address) -> (uint256, uint256):
     @param operator The operator.
     @return The shard and the slot.
     """
-    place: uint256 = self._place_of[version_id][operator]
-    assert place != 0, "vault: not seated"
-    return (place - 1) >> 16, (place - 1) & MASK_16
+    return self._seat_of(version_id, operator)
 
 
 # === Internals ===
+
+
+@internal
+@view
+def _seat_of(version_id: bytes32, operator: address) -> (uint256, uint256):
+    place: uint256 = self._place_of[version_id][operator]
+    assert place != 0, "vault: not seated"
+    return (place - 1) >> 16, (place - 1) & MASK_16
 
 
 @internal

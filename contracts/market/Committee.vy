@@ -20,6 +20,7 @@ from ..interfaces import IStakeVault
 
 implements: ICommittee
 
+from ..lib import absence
 from ..lib import attestation
 from ..lib import draw
 from ..lib import query_terms
@@ -37,6 +38,11 @@ struct Part:
 struct Judgement:
     outcome: IQueryMarket.ShardOutcome
     payees: DynArray[uint256, 8]
+
+# How many seats a report is about, and which slots their spares fill; no absences when it pays none.
+struct Places:
+    wanted: uint256
+    absences: uint256  # see `lib/absence.vy`
 
 # What goes into a shard and what comes out: packed edges, or digests.
 struct Boundary:
@@ -166,19 +172,21 @@ def check_claim(
     @notice Checks the work of a member that a report left out; see `ICommittee`.
     """
     assert shard < query.shards, "committee: no such shard"
-    assert result.position < query.replicas, "committee: no such slot"
+    assert result.position < MAX_MEMBERS, "committee: no such place"
     settled: IQueryMarket.ShardOutcome = outcome.shards[shard]
     work: attestation.Work = self._settled_work(market, query, outcome, shard)
     set_digest: bytes32 = attestation.set_digest(work, commitments)
     assert set_digest == settled.set_digest, "committee: another set"
 
     draw_seed: bytes32 = draw.query_seed(market, query.query_id, query.attempt, outcome.seed)
-    members: DynArray[uint256, 8] = self._draw(query, draw_seed, shard, query.replicas)
+    places: Places = self._places(work, query, 1 << result.position)
+    members: DynArray[uint256, 8] = self._draw(query, draw_seed, shard, places.wanted)
     payload: bytes32 = self._payload(query, shard, outcome.output_hash)
     attested: bytes32 = attestation.attestation_hash(work, payload, set_digest)
     member: uint256 = members[result.position]
     opened: bytes32 = attestation.commitment(work, tenure.signer(member), result.salt)
-    assert opened == commitments[result.position], "committee: not committed"
+    slot: uint256 = self._slot(query, places, result.position)
+    assert opened == commitments[slot], "committee: not committed"
     self._check_signed(member, attested, result.r, result.vs)
     return tenure.operator_number(member)
 
@@ -298,10 +306,14 @@ def _judge(
     part: Part,
     payload: bytes32,
 ) -> Judgement:
-    wanted: uint256 = self._wanted(query, part.paid)
-    members: DynArray[uint256, 8] = self._draw(query, draw_seed, work.shard, wanted)
-    assert len(members) == wanted, "committee: too few seats"
-    commitments: DynArray[bytes32, 8] = self._set(work, report, part, members)
+    places: Places = self._places(work, query, part.paid)
+    members: DynArray[uint256, 8] = self._draw(query, draw_seed, work.shard, places.wanted)
+    assert len(members) == places.wanted, "committee: too few seats"
+    commitments: DynArray[bytes32, 8] = []
+    if places.absences == 0:
+        commitments = self._set(work, report, part, members)
+    else:
+        commitments = self._set_with_spares(work, query, report, part, members, places)
     set_digest: bytes32 = attestation.set_digest(work, commitments)
     attested: bytes32 = attestation.attestation_hash(work, payload, set_digest)
     return Judgement(
@@ -342,6 +354,38 @@ def _set(
 
 
 @internal
+@view
+def _set_with_spares(
+    work: attestation.Work,
+    query: IQueryMarket.Query,
+    report: DynArray[bytes32, MAX_REPORT_WORDS],
+    part: Part,
+    members: DynArray[uint256, 8],
+    places: Places,
+) -> DynArray[bytes32, 8]:
+    # The commitments in the order of the slots, some of which spares fill.
+    commitments: DynArray[bytes32, 8] = []
+    for slot: uint256 in range(query.replicas, bound=MAX_MEMBERS):
+        commitments.append(empty(bytes32))
+    filled: uint256 = 0
+    result: uint256 = part.results
+    for position: uint256 in range(len(members), bound=MAX_MEMBERS):
+        if (part.paid >> position) & 1 == 1:
+            slot: uint256 = self._slot(query, places, position)
+            assert (filled >> slot) & 1 == 0, "committee: slot filled twice"
+            filled |= 1 << slot
+            signer: address = tenure.signer(members[position])
+            commitments[slot] = attestation.commitment(work, signer, report[result])
+            result += RESULT_WORDS
+    unpaid: uint256 = part.unpaid
+    for slot: uint256 in range(query.replicas, bound=MAX_MEMBERS):
+        if (filled >> slot) & 1 == 0:
+            commitments[slot] = report[unpaid]
+            unpaid += 1
+    return commitments
+
+
+@internal
 @pure
 def _payees(
     attested: bytes32,
@@ -374,22 +418,51 @@ def _check_signed(member: uint256, attested: bytes32, r: bytes32, vs: bytes32):
 
 @internal
 @view
-def _wanted(query: IQueryMarket.Query, paid: uint256) -> uint256:
-    # How many seats to draw. The members of an agreed query are as many as its replicas; behind
-    # the one prover stand spares, each of whom may step in once its own turn has come.
-    if query.assurance != IQueryMarket.Assurance.PROVED:
-        assert paid >> query.replicas == 0, "committee: no such member"
-        return query.replicas
+def _places(work: attestation.Work, query: IQueryMarket.Query, paid: uint256) -> Places:
+    # How many seats to draw. The members of an agreed query are as many as its replicas; a spare
+    # has a slot once a member was found absent. Behind the one prover stand spares, each of whom
+    # may step in once its own turn has come.
+    if query.assurance == IQueryMarket.Assurance.PROVED:
+        return Places(wanted=self._provers(query, paid), absences=0)
+    if paid >> query.replicas == 0:
+        return Places(wanted=query.replicas, absences=0)
 
-    position: uint256 = 0
-    for higher: uint256 in range(1, MAX_MEMBERS):
-        if paid >> higher == 1:
-            position = higher
+    key: bytes32 = absence.work_id(work.market, work.query_id, work.attempt, work.shard)
+    absences: uint256 = staticcall VAULT.absences(key)
+    last: uint256 = self._last(paid)
+    assert last < query.replicas + absence.count(absences), "committee: no such member"
+    return Places(wanted=last + 1, absences=absences)
+
+
+@internal
+@view
+def _provers(query: IQueryMarket.Query, paid: uint256) -> uint256:
+    position: uint256 = self._last(paid)
     rules: IProtocolParameters.QueryParameters = query_terms.rules(query)
     assert position < rules.prover_turns, "committee: no such prover"
     begins: uint256 = query.opened_at + position * rules.prover_turn
     assert block.timestamp >= begins, "committee: prover out of turn"
     return position + 1
+
+
+@internal
+@pure
+def _last(paid: uint256) -> uint256:
+    # The position of the highest bit.
+    position: uint256 = 0
+    for higher: uint256 in range(1, MAX_MEMBERS):
+        if paid >> higher == 1:
+            position = higher
+    return position
+
+
+@internal
+@pure
+def _slot(query: IQueryMarket.Query, places: Places, position: uint256) -> uint256:
+    # Where in the set a member's commitment stands.
+    if position < query.replicas:
+        return position
+    return absence.slot(places.absences, position - query.replicas)
 
 
 @internal

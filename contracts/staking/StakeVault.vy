@@ -30,6 +30,7 @@ from ..interfaces import IStakeVault
 
 implements: IStakeVault
 
+from ..lib import absence
 from ..lib import epoch_clock
 from ..lib import operator_book
 from ..lib import parameter_words
@@ -81,6 +82,12 @@ slasher: public(address)
 # Who stakes for delegators; zero until it is named.
 delegation_pool: public(address)
 
+# Who finds members absent; zero until it is named.
+summoner: public(address)
+
+# Slots of committees that spares may fill, see `lib/absence.vy`.
+absences: public(HashMap[bytes32, uint256])
+
 # What the vault owes, never read from a balance.
 total_stake: public(uint256)
 total_rewards: public(uint256)
@@ -111,7 +118,7 @@ def __init__(
     @param parameters The protocol parameters.
     @param epoch_seconds Length of an epoch.
     @param unbonding_seconds How long exits take; longer than any query.
-    @param setter Who may name the slasher and the delegation pool, once each.
+    @param setter Who may name the slasher, the summoner and the delegation pool, once each.
     """
     epoch_clock.__init__(epoch_seconds)
     longest: uint256 = staticcall IProtocolParameters(parameters).maximum_query_seconds()
@@ -345,16 +352,51 @@ def release_seat(version_id: bytes32, shard: uint256, slot: uint256):
     )
 
 
+# === Summonses ===
+
+
 @external
-def summon(operator: address, query_id: uint256, attempt: uint256, shard: uint256):
+def set_summoner(summoner: address):
     """
-    @notice Calls a silent member to answer on chain. Reserved: always reverts.
+    @notice Names the one contract that finds members absent, for good.
+    @dev Only the account that the deployer named, once.
+    @param summoner The contract for summonses.
+    """
+    self._check_setter()
+    assert self.summoner == empty(address), "vault: summoner is set"
+    assert summoner != empty(address), "vault: no summoner"
+
+    self.summoner = summoner
+
+    log IStakeVault.SummonerSet(summoner=summoner)
+
+
+@external
+def record_absence(work: bytes32, slot: uint256):
+    """
+    @notice Lets the next spare in draw order fill a slot of a committee.
+    @dev Only the summoner.
+    @param work The committee, see `lib/absence.vy`.
+    @param slot The slot whose member is absent.
+    """
+    self._check_summoner()
+    self.absences[work] = absence.with_entry(self.absences[work], slot, block.timestamp)
+
+
+@external
+def jail(version_id: bytes32, operator: address):
+    """
+    @notice Ends the seat of an operator that was absent too often. Its stake stays locked, and it
+            takes no other seat of the version, until `release_seat`.
+    @dev Only the summoner. Takes no stake.
+    @param version_id The version.
     @param operator The operator.
-    @param query_id The query.
-    @param attempt The query's attempt.
-    @param shard The shard's index.
     """
-    raise "vault: not offered yet"
+    self._check_summoner()
+    shard: uint256 = 0
+    slot: uint256 = 0
+    shard, slot = seat_lists._seat_of(version_id, operator)
+    self._end_seat(version_id, shard, slot, operator)
 
 
 # === Delegation ===
@@ -619,6 +661,12 @@ def _check_setter():
 @view
 def _check_pool():
     assert msg.sender == self.delegation_pool, "vault: not the pool"
+
+
+@internal
+@view
+def _check_summoner():
+    assert msg.sender == self.summoner, "vault: not the summoner"
 
 
 @internal

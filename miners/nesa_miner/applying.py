@@ -5,6 +5,7 @@ A reorganisation takes back what its logs did and casts doubt on every draw.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -16,6 +17,7 @@ from nesa.chain.events import (
     ChainEvent,
     ChallengeOpened,
     LogKey,
+    MemberAbsent,
     QueryFulfilled,
     QueryRefunded,
     QueryReleased,
@@ -32,6 +34,7 @@ from nesa_miner.disputes.litigation import Litigation, longest_end
 from nesa_miner.duties import Duty
 from nesa_miner.jobs import Job, JobKey, Phase
 from nesa_miner.roster import LONG_AGO, Roster
+from nesa_miner.summonses import Answers
 from nesa_miner.surroundings import Surroundings
 
 CURSOR: Final = "cursor"
@@ -49,6 +52,7 @@ class Applier:
     roster: Roster
     claims: Claims
     disputes: Litigation | None = None
+    summonses: Answers | None = None
     _cursor: Cursor | None = None
     _pruned_at: Timestamp = LONG_AGO
 
@@ -73,9 +77,12 @@ class Applier:
             if is_rewound:
                 again += journal.reopen_undrawn(self._kept_until())
             opened = [self._store(event) for event in batch.events]
+            again += self._with_slots(batch.events)
+            told = [(log_bytes(event.log), event) for event in batch.events]
             if self.disputes is not None:
-                told = [(log_bytes(event.log), event) for event in batch.events]
                 self.disputes.store(undone, told, self.roster.chain_time)
+            if self.summonses is not None:
+                self.summonses.store(undone, told, self.roster.chain_time)
             journal.set_fact(CURSOR, batch.cursor.to_json().encode())
             if batch.is_caught_up:  # else what comes next may be a challenge of what is old
                 self._prune()
@@ -93,6 +100,8 @@ class Applier:
         self.claims.reload()
         if self.disputes is not None:
             self.disputes.reload()
+        if self.summonses is not None:
+            self.summonses.reload()
 
     # Into the journal
 
@@ -122,6 +131,12 @@ class Applier:
             case ChallengeOpened(challenge=challenge):
                 self._keep_disputed(challenge)
         return None
+
+    def _with_slots(self, events: Iterable[ChainEvent]) -> list[JobKey]:
+        """Jobs of others that an absence may have made this miner's, as a spare."""
+        journal, now = self.around.journal, self.roster.chain_time
+        absences = [event for event in events if isinstance(event, MemberAbsent)]
+        return [key for event in absences for key in journal.reopen_undrawn(now, event.query_id)]
 
     def _open(self, log_key: LogKey, query: Query, sent: bytes) -> Duty | None:
         key = JobKey((query.query_id, query.attempt))
@@ -180,6 +195,8 @@ class Applier:
             case QueryRefunded():
                 for key in [key for key in roster.duties if key[0] == event.query_id]:
                     roster.drop(key, "refunded")
+            case MemberAbsent():
+                self._doubt_draws(event.query_id)
             case VersionRetired():
                 roster.retired.add(event.version_id)
 
@@ -204,10 +221,13 @@ class Applier:
         """Whether blocks that were read may be gone, even if no log was in them."""
         return self._cursor is not None and self._cursor.tip not in batch.cursor.blocks
 
-    def _doubt_draws(self) -> None:
-        """The seed block may be another one: look at every draw again, here or under way."""
+    def _doubt_draws(self, query_id: int | None = None) -> None:
+        """The seed block or who fills the slots may be another: look at the draws of one query, or
+        at all of them, again, here or under way."""
         roster = self.roster
         for key, duty in roster.duties.items():
+            if query_id not in (None, key[0]):
+                continue
             if duty.place is None:
                 roster.tasks.cancel(key)
                 roster.duties[key] = replace(duty, life=object(), busy=frozenset())

@@ -94,6 +94,8 @@ def is_left_out(job: Job, outcome: Outcome, deployment: Deployment) -> bool:
     query = decode_query(job.query)
     if job.shard is None or job.position is None or query.assurance is Assurance.PROVED:
         return False
+    if job.position >= query.replicas:
+        return False  # a spare: which slot it filled is not in the journal
     terms = terms_hash(deployment.chain_id, deployment.market, query)
     if (terms, job.seed) != (outcome.terms_hash, outcome.seed):
         return False

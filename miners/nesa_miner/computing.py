@@ -64,6 +64,8 @@ class Computations:
             self._observe_end(duty)
             event = Started(result, os.urandom(32))
         if (current := self.roster.current(duty)) is not None:
+            # Spares may have got slots meanwhile.
+            state = replace(state, committee=self._committee(current))
             computation = replace(current.computation(in_digest), agreement=state)
             self.agreements.step(current.having(computation), computation, event)
             self.replay(duty.key)
@@ -131,6 +133,7 @@ class Computations:
             self.around.identity.sign,
             lambda tensors: task.digest(task.shard + 1, place.facts.output_edges, tensors),
             self.around.timing,
+            place.spares,
         )
 
 

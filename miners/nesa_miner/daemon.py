@@ -50,6 +50,7 @@ from nesa_miner.reading import batches
 from nesa_miner.seats import held_seats
 from nesa_miner.server import Routes
 from nesa_miner.shards import ShardKey, open_library
+from nesa_miner.summonses import Answerer, Answers
 from nesa_miner.surroundings import ReadCommittees, Surroundings, WitnessLibrary
 from nesa_miner.tasks import TaskPool
 from nesa_miner.transport.http import HttpServer, Limits, MessagesEndpoint
@@ -218,15 +219,31 @@ def _assembled(
         settings.retention_seconds,
         settings.memory_limit_mib << 20,
     )
-    engine = Engine(surroundings)
+    answers = None
+    if on_chain.summons is not None:
+        answers = _answers(surroundings, Answerer(connection, sender, identity))
+    engine = Engine(surroundings, summonses=answers)
     if on_chain.court is not None:
         room = Courtroom.open(connection, sender)
         compute_again = _recompute(surroundings, library, room)
         disputes = _litigation(surroundings, compute_again, room)
         bonds = Amount(int(settings.max_bonds * ONE_NES))
         suits = _suits(surroundings, compute_again, room, bonds) if bonds else None
-        engine = Engine(surroundings, disputes, _equivocators(surroundings, room), suits)
+        convict = _equivocators(surroundings, room)
+        engine = Engine(surroundings, disputes, convict, suits, answers)
     return Miner(settings, connection, engine, post, WarmUp(library))
+
+
+def _answers(around: Surroundings, answerer: Answerer) -> Answers:
+    """The answers to summonses of this miner."""
+    return Answers(
+        around.identity,
+        around.journal,
+        answerer.send,
+        around.spawn,
+        around.clock,
+        around.metrics,
+    )
 
 
 def _sender(settings: MinerSettings, identity: Identity, connection: Connection) -> Sender:

@@ -62,9 +62,23 @@ class Draws:
             roster.tasks.cancel(duty.key)
             journal.redraw(duty.key)
             roster.duties[duty.key] = duty = duty.anew()
+        if duty.place is None:
+            return duty
         if duty.doubts:
-            roster.update(replace(duty, doubts=0))
-        return duty if duty.place is None else None
+            self._confirm(replace(duty, doubts=0), committees)
+        return None
+
+    def _confirm(self, duty: Duty, committees: DrawnCommittees) -> None:
+        """The draw stands; spares may have got slots, this miner's own among them."""
+        assert duty.place is not None
+        if committees == duty.place.committees:
+            self.roster.update(duty)
+        elif (duty.place.shard, duty.place.position) in committees.places_of(
+            self.around.identity.address
+        ):
+            self.roster.update(duty.among(committees))
+        else:
+            self.roster.end(duty, "found absent")
 
     def _take_place(
         self, duty: Duty, committees: DrawnCommittees, at: tuple[int, int], facts: ShardFacts

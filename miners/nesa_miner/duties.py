@@ -13,9 +13,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
-from nesa.chain.committees import DrawnCommittees, Seat
+from nesa.chain.committees import DrawnCommittees, Seat, opened_lineup
 from nesa.protocol.commitments import ShardContext
-from nesa.protocol.evidence import MAX_PIECES, ShardEvidence
+from nesa.protocol.evidence import MAX_PIECES, ShardEvidence, evidence_of
 from nesa.protocol.ids import Address, BlockNumber, Digest, Timestamp
 from nesa.protocol.messages import Handoff
 from nesa.protocol.outcomes import MAX_TURNS
@@ -46,27 +46,34 @@ class Place:
     @property
     def seats(self) -> tuple[Seat, ...]:
         """The shard's committee; a proof is one member's own affair."""
-        drawn = self.committees.shards[self.shard]
         if self.committees.query.assurance is Assurance.PROVED:
-            return (drawn[self.position],)
-        return drawn
+            return (self.committees.shards[self.shard][self.position],)
+        return self.committees.occupants(self.shard)
+
+    @property
+    def spares(self) -> frozenset[int]:
+        """Slots of the committee that spares fill."""
+        if self.committees.query.assurance is Assurance.PROVED:
+            return frozenset()
+        return frozenset(self.committees.absent_slots(self.shard))
 
     @property
     def signers(self) -> tuple[Address, ...]:
         """Signers of the committee in draw order."""
         return tuple(seat.signer for seat in self.seats)
 
-    def upstream(self, sender: Address) -> Upstream | None:
-        """Context and signers of the committee that hands over, if `sender` is one of them."""
+    def upstream(self, sender: Address, handoff: Handoff) -> Upstream | None:
+        """Context and signers, by slot, of the committee that hands over, if `sender` is drawn."""
         if self.shard == 0:
             return None
         drawn = self.committees.shards[self.shard - 1]
-        signers = tuple(seat.signer for seat in drawn)
-        if sender not in signers:
+        if sender not in {seat.signer for seat in drawn}:
             return None
+        context = replace(self.context, shard=self.shard - 1)
         if self.committees.query.assurance is Assurance.PROVED:
-            signers = (sender,)
-        return replace(self.context, shard=self.shard - 1), signers
+            return context, (sender,)
+        lineup = opened_lineup(self.committees, context, evidence_of(handoff))
+        return context, tuple(drawn[position].signer for position in lineup)
 
     def upstream_position(self, sender: Address) -> int:
         """Where `sender`, one of those who hand over, was drawn."""
@@ -160,6 +167,25 @@ class Duty:
         """The duty once the draw is known; the first shard has its input from the request."""
         own = (Computation(self.query.input_digest),) if place.shard == 0 else ()
         return replace(self, place=place, computations=own)
+
+    def among(self, committees: DrawnCommittees) -> Duty:
+        """The duty with its place among others, once spares have slots of absent members.
+
+        An agreement that has not settled goes on from its journal with whoever fills the slots now,
+        and what is settled is handed over again: the next shard may have new members.
+        """
+        assert self.place is not None
+        place = replace(self.place, committees=committees)
+        is_other = place.signers != self.place.signers
+        computations = tuple(
+            replace(
+                one,
+                handed_over=False,
+                agreement=None if is_other and one.evidence is None else one.agreement,
+            )
+            for one in self.computations
+        )
+        return replace(self, place=place, computations=computations)
 
     def work(self, in_digest: Digest) -> WorkKey:
         """Under what the journal has one of the computations; only for a duty with a place."""

@@ -16,7 +16,8 @@ import structlog
 
 from nesa.chain.logs import Batch
 from nesa.privacy.envelopes import Opened
-from nesa.protocol.ids import BlockNumber
+from nesa.protocol.ids import ZERO_DIGEST, BlockNumber, Digest
+from nesa.protocol.summons import Call
 from nesa_miner.admission import admitted
 from nesa_miner.agreeing import Agreements
 from nesa_miner.applying import Applier
@@ -35,6 +36,7 @@ from nesa_miner.jobs import JobKey
 from nesa_miner.performing import Performer
 from nesa_miner.receiving import Receiver
 from nesa_miner.roster import Roster
+from nesa_miner.summonses import Answers
 from nesa_miner.surroundings import Surroundings
 
 log = structlog.get_logger("nesa_miner")
@@ -46,13 +48,14 @@ class Engine:
 
     `disputes` are those about what it signed, `equivocators` members that it has seen sign two
     outputs of one input, `suits` what it brings against a split committee; None where there is no
-    court.
+    court. `summonses` are those of its seats; None where nobody can be summoned.
     """
 
     around: Surroundings
     disputes: Litigation | None = None
     equivocators: Equivocators | None = None
     suits: Suits | None = None
+    summonses: Answers | None = None
     is_following: bool = False
     roster: Roster = field(init=False)
     claims: Claims = field(init=False)
@@ -81,7 +84,7 @@ class Engine:
         self._agreements = agreements = Agreements(
             around, roster, evidence, deliveries, faults, self.suits
         )
-        self._applier = Applier(around, roster, self.claims, self.disputes)
+        self._applier = Applier(around, roster, self.claims, self.disputes, self.summonses)
         fetches = Fetches(around, roster, deliveries)
         self._receiver = Receiver(around, roster, agreements, faults, fetches)
         replay = self._receiver.replay
@@ -148,9 +151,21 @@ class Engine:
                 self.suits.advance(self.disputes.docket)
         if self.equivocators is not None and self.is_following:
             self.equivocators.advance()
+        if self.summonses is not None and self.is_following:
+            self.summonses.advance(self.roster.chain_time, self._commitment)
         for version_id in self.roster.take_drained():
             self.around.library.release(version_id)
             log.info("version released", version=f"0x{version_id.hex()}")
+
+    def _commitment(self, call: Call) -> Digest:
+        """This member's commitment of the round that runs, zero before it has one."""
+        duty = self.roster.duties.get(JobKey((call.query_id, call.attempt)))
+        for computation in () if duty is None else duty.computations:
+            state = computation.agreement
+            own = None if state is None else state.commits[state.committee.me]
+            if own is not None:
+                return own.commitment
+        return ZERO_DIGEST
 
     def _start_due(self, key: JobKey, may_begin: Container[JobKey]) -> None:
         roster = self.roster

@@ -156,7 +156,7 @@ def sources(duty: Duty, in_digest: Digest) -> tuple[Seat, ...]:
     """Who signed the tensors that a duty needs, beginning elsewhere for each of those who ask."""
     place = duty.place
     assert place is not None
-    drawn = place.committees.shards[place.shard - 1]
+    drawn = place.committees.occupants(place.shard - 1)
     is_proved = duty.query.assurance is Assurance.PROVED
     positions: set[int] = set()
     for sender, handoff in duty.handed:

@@ -230,13 +230,16 @@ class Journal:
             (forget_at, query_id, forget_at),
         )
 
-    def reopen_undrawn(self, still_kept_at: int) -> list[JobKey]:
-        """Back to SEEN what ended because others were drawn; a reorganisation may change that.
+    def reopen_undrawn(self, still_kept_at: int, query_id: int | None = None) -> list[JobKey]:
+        """Back to SEEN what ended because others were drawn, of one query or of all.
 
-        Only jobs that will still be kept at `still_kept_at`.
+        A reorganisation may change the draw, and an absence gives a spare a slot. Only jobs that
+        will still be kept at `still_kept_at`.
         """
         where = "phase = ? AND ended_by IS NULL AND shard IS NULL AND forget_at >= ?"
-        return self._reopened(where, (Phase.ENDED, still_kept_at))
+        if query_id is None:
+            return self._reopened(where, (Phase.ENDED, still_kept_at))
+        return self._reopened(f"{where} AND query_id = ?", (Phase.ENDED, still_kept_at, query_id))
 
     def _reopened(self, where: str, values: tuple[object, ...]) -> list[JobKey]:
         rows = self._file.execute(

@@ -25,6 +25,12 @@ class Metrics:
         self.reorgs = self._counter("reorgs", "Logs undone by reorganisations")
         self.paid = self._counter("paid", "Answered queries with this miner among the paid")
         self.unpaid = self._counter("unpaid", "Answered queries that left this miner out")
+        self.summonses = self._counter("summonses", "Summonses that this miner answered")
+        self.misses = Gauge(
+            "nesa_miner_misses",
+            "Summonses of the last day that this miner did not answer",
+            registry=self.registry,
+        )
         self.slow_peers = Gauge(
             "nesa_miner_slow_peers",
             "Members far slower than the others of their shard",

@@ -119,7 +119,7 @@ class Receiver:
         place = duty.place
         if place is None or duty.doubts or message.context.seed != place.context.seed:
             raise Unavailable("the draw that the hand-over is of is not known here yet")
-        upstream = place.upstream(opened.sender)
+        upstream = place.upstream(opened.sender, message)
         if upstream is None:
             raise InvalidMessage("only the committee before this one hands over to it")
         position = place.upstream_position(opened.sender)

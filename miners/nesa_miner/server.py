@@ -108,7 +108,7 @@ class Routes:
         )
 
     async def status(self, _: web.Request) -> web.Response:
-        """Head, address, the attempts and the disputes under way."""
+        """Head, address, the attempts and disputes under way, and summonses of the last day."""
         engine = self._engine
         duties = [
             {
@@ -126,6 +126,7 @@ class Routes:
                 "head": engine.head,
                 "duties": duties,
                 "disputes": disputes,
+                "summonses": None if engine.summonses is None else engine.summonses.summary(),
             }
         )
 

@@ -11,6 +11,7 @@ from nesa.protocol.ids import Timestamp
 from nesa_oracle.checks import Case, check_report
 from nesa_oracle.evidence import Found
 from nesa_oracle.observability import Metrics
+from nesa_oracle.places import in_draw
 from nesa_oracle.proofs.selection import (
     ProofKey,
     Proved,
@@ -54,7 +55,8 @@ class Assembler:
         by_shard: defaultdict[int, list[ShardEvidence]] = defaultdict(list)
         for (shard, _), pieces in found.items():
             by_shard[shard].extend(pieces)
-        return agreed_report(self._case.query, by_shard)
+        report = agreed_report(self._case.query, by_shard)
+        return report and in_draw(self._case.committees, self._case.context, report)
 
     async def _proved(self, found: Found) -> Report | None:
         query = self._case.query

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from nesa.chain.committees import DrawnCommittees
+from nesa.chain.committees import DrawnCommittees, opened_lineup
 from nesa.protocol.commitments import ShardContext
 from nesa.protocol.digests import boundary_digest
 from nesa.protocol.edges import EdgeType
@@ -20,6 +20,7 @@ from nesa.protocol.queries import (
     Query,
     ShardReport,
 )
+from nesa_oracle.places import in_slots
 from nesa_oracle.proofs.selection import MAX_PROOF_BYTES, MAX_PROVED_TENSOR_BYTES
 from nesa_oracle.report import Report
 
@@ -51,6 +52,13 @@ class Case:
         """Signers drawn for a shard, in draw order."""
         return tuple(seat.signer for seat in self.committees.shards[shard])
 
+    def lineup(self, shard: int, evidence: ShardEvidence) -> tuple[int, ...]:
+        """Positions in the draw of those who stand in the set of `evidence`, by slot.
+
+        A member that was found absent may still have opened what its spare could have filled.
+        """
+        return opened_lineup(self.committees, self.context(shard), evidence)
+
 
 def check_member_evidence(case: Case, shard: int, position: int, evidence: ShardEvidence) -> None:
     """Check what the member at `position` shows of its shard.
@@ -59,7 +67,10 @@ def check_member_evidence(case: Case, shard: int, position: int, evidence: Shard
         InvalidMessage: no quorum of the committee signed it, or it cannot be part of a report.
     """
     signers = case.signers(shard)
-    members = (signers[position],) if case.is_proved else signers
+    if case.is_proved:
+        members: tuple[Address, ...] = (signers[position],)
+    else:
+        members = tuple(signers[place] for place in case.lineup(shard, evidence))
     verify_evidence(case.context(shard), members, case.query.replicas, evidence)
     is_last = shard == case.query.shards - 1
     if bool(evidence.payload) != is_last:
@@ -122,10 +133,11 @@ def _check_part(
     """One shard's report, turned back into the evidence that it came from."""
     positions = [result.position for result in part.results]
     is_last = shard == case.query.shards - 1
-    members, results = case.signers(shard), part.results
     if case.is_proved:
         members = _prover(case, shard, positions, now)
-        results = tuple(replace(result, position=0) for result in results)
+        results = tuple(replace(result, position=0) for result in part.results)
+    else:
+        members, results = in_slots(case.committees, shard, part)
     evidence = ShardEvidence(
         part.round,
         in_digest,

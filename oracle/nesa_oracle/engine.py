@@ -19,6 +19,7 @@ from nesa.chain.events import (
     AttemptOpened,
     ChainEvent,
     LogKey,
+    MemberAbsent,
     QueryDelivered,
     QueryFulfilled,
     QueryOverturned,
@@ -110,6 +111,9 @@ class Engine:
         self.around.metrics.reorgs.inc(len(batch.undone))
         if batch.undone or batch.events:
             self._reload(forget_draws=bool(batch.undone))
+        for event in batch.events:
+            if isinstance(event, MemberAbsent):
+                self._draw_again(JobKey((event.query_id, event.attempt)))
 
     def advance(self) -> None:
         """Start everything that is due now."""
@@ -299,6 +303,12 @@ class Engine:
             self.around.metrics.expired.inc()
             had_report = duty.job.report is not None
             log.warning("expired unanswered", query=key[0], attempt=key[1], had_report=had_report)
+
+    def _draw_again(self, key: JobKey) -> None:
+        """A spare has a slot now: whatever was put off for want of members is tried at once."""
+        self._forget_draw(key)
+        self._failures.pop(key, None)
+        self._retry_at.pop(key, None)
 
     def _forget_draw(self, key: JobKey) -> None:
         self._update(key, committees=None)

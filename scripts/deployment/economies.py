@@ -13,6 +13,7 @@ _LOCAL: Final = Environment(
     move_gas=450_000,
     request_gas=175_000,
     report_gas=250_000,
+    answer_gas=120_000,
     price=Amount(ONE_NES // 20),
     run_cost=Amount(ONE_NES // 100),
     yearly_interest_bps=2_000,
@@ -31,6 +32,7 @@ _PUBLIC: Final = Environment(
     move_gas=450_000,
     request_gas=175_000,
     report_gas=250_000,
+    answer_gas=120_000,
     price=Amount(ONE_NES // 20),
     run_cost=Amount(ONE_NES // 100),
     yearly_interest_bps=2_000,
@@ -57,4 +59,11 @@ def economy(profile: Profile) -> Economy:
         profile.credit_window,
     )
     environment = ENVIRONMENTS[profile.name]
-    return Economy(profile.query, profile.limits, clocks, profile.emission.share_bps, environment)
+    return Economy(
+        profile.query,
+        profile.limits,
+        clocks,
+        profile.summons,
+        profile.emission.share_bps,
+        environment,
+    )

@@ -102,6 +102,17 @@ STEPS: Final = (
             profile.credit_window,
         ),
     ),
+    Step(
+        "summons",
+        "Summons",
+        lambda profile, accounts, at: (
+            at["token"],
+            at["market"],
+            at["committee"],
+            at["vault"],
+            astuple(profile.summons),
+        ),
+    ),
     Step("fold_judge", "FoldJudge", lambda profile, accounts, at: ()),
     Step("element_judge", "ElementJudge", lambda profile, accounts, at: ()),
     Step(
@@ -141,6 +152,7 @@ STEPS: Final = (
 
 NAMINGS: Final = (
     Naming("vault", "StakeVault", "set_slasher", "court"),
+    Naming("vault", "StakeVault", "set_summoner", "summons"),
     Naming("vault", "StakeVault", "set_delegation_pool", "delegation_pool"),
     Naming("market", "QueryMarket", "set_court", "court"),
     Naming("token", "NesToken", "set_minter", "reward_emitter"),

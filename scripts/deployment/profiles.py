@@ -8,6 +8,7 @@ from typing import Final
 from nesa.protocol.errors import InvalidInput
 from nesa.protocol.ids import ONE_NES, Amount
 from nesa.protocol.parameters import QueryParameters, RequestLimits
+from nesa.protocol.summons import SummonsRules
 
 MINUTE: Final = 60
 HOUR: Final = 60 * MINUTE
@@ -41,6 +42,7 @@ class Profile:
     unbonding_seconds: int
     maximum_query_seconds: int
     credit_window: int
+    summons: SummonsRules
     emission: Emission
 
 
@@ -75,6 +77,14 @@ DEVNET: Final = Profile(
     unbonding_seconds=5 * MINUTE,
     maximum_query_seconds=280,
     credit_window=2 * MINUTE,
+    summons=SummonsRules(
+        patience=15,
+        answer_window=15,
+        bond=Amount(ONE_NES // 100),
+        period=40,
+        jail_misses=3,
+        jail_periods=7,
+    ),
     emission=Emission(
         share_bps=5_000,
         period_seconds=10 * MINUTE,
@@ -114,6 +124,14 @@ PUBLIC: Final = Profile(
     unbonding_seconds=7 * DAY,
     maximum_query_seconds=4 * DAY,
     credit_window=2 * DAY,
+    summons=SummonsRules(
+        patience=15 * MINUTE,
+        answer_window=50 * MINUTE,
+        bond=Amount(ONE_NES // 100),
+        period=DAY,
+        jail_misses=3,
+        jail_periods=7,
+    ),
     emission=Emission(
         share_bps=5_000,
         period_seconds=DAY,

@@ -77,8 +77,6 @@ KNOWN: Final = frozenset(
 
 ABSENT: Final = {
     "median_overflow": "an average that overflows; nothing here averages, agreement is equality",
-    "no_reveal_slashed": "silence as a free option; waits for summons. Today who does not open is "
-    "unpaid and kept out of later sets",
     "payer_rug_thaw": "a payer that empties its deposit; waits for payment channels",
     "voucher_non_monotone": "an older voucher after a newer one; waits for payment channels",
     "voucher_replay": "a voucher for another channel; waits for payment channels",

@@ -11,9 +11,10 @@ import pytest
 from nesa.chain.committees import DrawnCommittees, drawn_committees, seats_wanted
 from nesa.chain.connection import At
 from nesa.chain.contracts import ZERO_ADDRESS, Operator, SeatRecord, Vault
-from nesa.protocol.ids import ZERO_DIGEST, Address, Digest, Epoch, VersionId
+from nesa.protocol.ids import ZERO_DIGEST, Address, Digest, Epoch, Timestamp, VersionId
 from nesa.protocol.parameters import QueryParameters
 from nesa.protocol.queries import ORACLE_SHARD, Assurance, Query
+from nesa.protocol.summons import Absence, work_id
 from tests.chain.test_events import example_query
 
 MARKET = Address("0x" + "33" * 20)
@@ -30,9 +31,17 @@ def address(number: int) -> Address:
 class FakeVault:
     """Seats in memory; operator n signs as n + 1000."""
 
-    def __init__(self, seats: dict[tuple[VersionId, int], list[SeatRecord]]) -> None:
+    def __init__(
+        self,
+        seats: dict[tuple[VersionId, int], list[SeatRecord]],
+        absent: dict[Digest, tuple[Absence, ...]] | None = None,
+    ) -> None:
         self._seats = seats
+        self._absent = absent or {}
         self.reads = 0
+
+    async def absences(self, work: Digest, at: At) -> tuple[Absence, ...]:
+        return self._absent.get(work, ())
 
     async def seats(
         self, version_id: VersionId, shard: int, slots: Sequence[int], at: At
@@ -64,9 +73,11 @@ def seats_of(*shards: list[SeatRecord]) -> dict[tuple[VersionId, int], list[Seat
 
 
 async def drawn(
-    seats: dict[tuple[VersionId, int], list[SeatRecord]], query: Query
+    seats: dict[tuple[VersionId, int], list[SeatRecord]], query: Query, *absent: int
 ) -> DrawnCommittees:
-    vault = cast(Vault, FakeVault(seats))
+    found = tuple(Absence(slot, Timestamp(9)) for slot in absent)
+    work = work_id(MARKET, query.query_id, query.attempt, 0)
+    vault = cast(Vault, FakeVault(seats, {work: found}))
     return await drawn_committees(vault, 31337, MARKET, query, SEED, "latest")
 
 
@@ -118,3 +129,27 @@ def test_no_draw_takes_more_than_eight() -> None:
     rules = replace(RULES, oracle_turns=200, prover_turns=200).pack()
     query = replace(example_query(), parameters=rules, assurance=Assurance.PROVED)
     assert (seats_wanted(query, 0), seats_wanted(query, ORACLE_SHARD)) == (8, 8)
+
+
+async def test_spares_fill_the_slots_of_the_absent() -> None:
+    seats = seats_of([seat(n) for n in range(10)])
+    query = query_over(seats, 1)
+    before, found = await drawn(seats, query), await drawn(seats, query, 2, 0)
+    assert found.shards[0][:4] == before.shards[0]
+    assert [found.shards[0].index(one) for one in found.occupants(0)] == [5, 1, 4, 3]
+    assert found.places_of(found.shards[0][4].signer) == ((0, 4),)
+    assert found.places_of(found.shards[0][2].signer) == ()
+    assert found.candidates(0, 2) == (2, 4)
+
+
+async def test_a_silent_spare_is_replaced_by_the_next() -> None:
+    seats = seats_of([seat(n) for n in range(10)])
+    found = await drawn(seats, query_over(seats, 1), 1, 1)
+    assert found.lineup(0) == (0, 5, 2, 3)
+    assert found.candidates(0, 1) == (1, 4, 5)
+
+
+async def test_a_slot_stays_where_the_list_has_no_more_spares() -> None:
+    seats = seats_of([seat(n) for n in range(5)])
+    found = await drawn(seats, query_over(seats, 1), 1, 2)
+    assert found.lineup(0) == (0, 4, 2, 3)

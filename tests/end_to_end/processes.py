@@ -32,14 +32,15 @@ class Observer:
 
     @contextlib.contextmanager
     def frozen(self, *operators: Operator) -> Iterator[None]:
-        """Operators that stand still, as a machine that swaps does."""
+        """Operators that stand still, as when a machine swaps; they may be killed then."""
         for operator in operators:
             os.killpg(self.pid(operator), signal.SIGSTOP)
         try:
             yield
         finally:
             for operator in operators:
-                os.killpg(self.pid(operator), signal.SIGCONT)
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(self.pid(operator), signal.SIGCONT)
 
     async def kill(self, operator: Operator) -> None:
         await self.devnet.supervisor.kill(operator.name)

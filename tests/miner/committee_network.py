@@ -109,6 +109,7 @@ class MemoryMiner:
 class CommitteeNetwork:
     """Two shards of four miners each, unless `lineups` has others for a seed.
 
+    Of a longer lineup as many are drawn as slots of the shard are `absent`.
     `failures` are what would have ended a daemon.
     """
 
@@ -121,6 +122,7 @@ class CommitteeNetwork:
     claimed: list[tuple[Address, Claim]] = field(default_factory=list)
     failures: list[BaseException] = field(default_factory=list)
     lineups: dict[Digest, tuple[tuple[int, ...], ...]] = field(default_factory=dict)
+    absent: tuple[tuple[int, ...], ...] = ((), ())
 
     def __post_init__(self) -> None:
         for number in range(8):
@@ -181,9 +183,13 @@ class CommitteeNetwork:
     async def read_committees(self, query: Query) -> DrawnCommittees:
         seed = self.seed
         lineup = self.lineups.get(seed, ((0, 1, 2, 3), (4, 5, 6, 7)))
-        shards = tuple(tuple(self.miners[number].seat for number in shard) for shard in lineup)
+        shards = tuple(
+            tuple(self.miners[number].seat for number in shard[: query.replicas + len(absent)])
+            for shard, absent in zip(lineup, self.absent, strict=True)
+        )
+        absent = self.absent
         await asyncio.sleep(0)
-        return DrawnCommittees(query, seed, shards, ())
+        return DrawnCommittees(query, seed, shards, (), absent)
 
     def claimer(self, miner: MemoryMiner) -> Any:
         async def claim(claim: Claim) -> None:

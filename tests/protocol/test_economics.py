@@ -31,6 +31,7 @@ from nesa.protocol.fees import DELIVERY_GAS
 from nesa.protocol.ids import ONE_NES
 from nesa.protocol.parameters import BPS, QueryParameters, RequestLimits
 from nesa.protocol.queries import Assurance
+from nesa.protocol.summons import SummonsRules
 from scripts.deployment.economies import ENVIRONMENTS, economy
 from scripts.deployment.profiles import DEVNET, PROFILES, PUBLIC
 
@@ -56,12 +57,19 @@ def with_environment(**changes: Any) -> Callable[[Economy], Economy]:
     return lambda shipped: replace(shipped, environment=replace(shipped.environment, **changes))
 
 
+def with_summons(**changes: Any) -> Callable[[Economy], Economy]:
+    return lambda shipped: replace(shipped, summons=replace(shipped.summons, **changes))
+
+
 DAY = 86_400
 NOTHING_LEFT = {"treasury_earns", "washing_loses"}
 
 CHANGES: dict[tuple[str, str], tuple[Callable[[Economy], Economy], set[str]]] = {
     ("miners_bps", "more"): (with_query(miners_bps=6_700), NOTHING_LEFT),
-    ("miners_bps", "less"): (with_query(miners_bps=1_900), {"serving_pays"}),
+    ("miners_bps", "less"): (
+        with_query(miners_bps=1_900),
+        {"serving_pays", "silence_loses"},
+    ),
     ("oracle_bps", "more"): (with_query(oracle_bps=1_200), NOTHING_LEFT),
     ("oracle_bps", "less"): (with_query(oracle_bps=80), {"reporting_pays"}),
     ("reviewers_bps", "more"): (with_query(reviewers_bps=500), NOTHING_LEFT),
@@ -71,7 +79,7 @@ CHANGES: dict[tuple[str, str], tuple[Callable[[Economy], Economy], set[str]]] = 
     ("prover_turns", "more"): (with_query(prover_turns=7), {"provers_have_turns"}),
     ("answer_window", "less"): (
         with_query(answer_window=4_000),
-        {"reports_arrive", "provers_have_turns"},
+        {"reports_arrive", "provers_have_turns", "spares_have_time"},
     ),
     ("answer_window", "more"): (with_query(answer_window=2 * DAY), {"queries_end"}),
     ("claim_window", "more"): (with_query(claim_window=2 * DAY), {"queries_end"}),
@@ -112,7 +120,10 @@ CHANGES: dict[tuple[str, str], tuple[Callable[[Economy], Economy], set[str]]] = 
         {"defending_pays", "penalties_are_covered"},
     ),
     ("epoch", "more"): (with_clocks(epoch=3 * DAY + 1), {"exits_outlast_queries"}),
-    ("unbonding", "less"): (with_clocks(unbonding=4 * DAY), {"exits_outlast_queries"}),
+    ("unbonding", "less"): (
+        with_clocks(unbonding=4 * DAY),
+        {"exits_outlast_queries", "jails_bite"},
+    ),
     ("maximum_query", "less"): (with_clocks(maximum_query=2 * DAY), {"queries_end"}),
     ("maximum_query", "more"): (with_clocks(maximum_query=7 * DAY), {"exits_outlast_queries"}),
     ("credit_window", "less"): (with_clocks(credit_window=2 * DAY - 1), {"credits_wait"}),
@@ -120,6 +131,17 @@ CHANGES: dict[tuple[str, str], tuple[Callable[[Economy], Economy], set[str]]] = 
         lambda shipped: replace(shipped, emission_bps=BPS + 1),
         {"washing_loses"},
     ),
+    ("patience", "less"): (with_summons(patience=599), {"members_have_time"}),
+    ("patience", "more"): (with_summons(patience=901), {"spares_have_time"}),
+    ("summons_window", "less"): (with_summons(answer_window=2_699), {"answers_arrive"}),
+    ("summons_window", "more"): (with_summons(answer_window=3_001), {"spares_have_time"}),
+    ("bond", "less"): (with_summons(bond=599_999), {"answers_pay"}),
+    ("bond", "more"): (with_summons(bond=ONE_NES // 40), {"silence_loses"}),
+    ("period", "less"): (with_summons(period=DAY // 3), {"outages_are_forgiven"}),
+    ("period", "more"): (with_summons(period=DAY + 1), {"jails_bite"}),
+    ("jail_misses", "less"): (with_summons(jail_misses=2), {"outages_are_forgiven"}),
+    ("jail_misses", "more"): (with_summons(jail_misses=8), {"silence_is_jailed"}),
+    ("jail_periods", "more"): (with_summons(jail_periods=8), {"jails_bite"}),
     ("corrupt_bps", "more"): (with_environment(corrupt_bps=5_000), {"rerolling_loses"}),
     ("missed_bps", "more"): (
         with_environment(missed_bps=9_000),
@@ -161,6 +183,7 @@ def test_every_parameter_is_bounded_by_an_inequality() -> None:
     shipped = {
         field.name for kind in (QueryParameters, RequestLimits, Clocks) for field in fields(kind)
     }
+    shipped |= {field.name for field in fields(SummonsRules)}
     assert shipped - {name for name, _ in CHANGES} == set(FREE)
 
 
@@ -201,8 +224,10 @@ def test_the_docs_state_what_is_assumed_and_what_follows() -> None:
     [
         (2, set()),
         (12, {"callbacks_pay"}),
-        (14_000, {"callbacks_pay", "reporting_pays"}),
-        (16_000, {"callbacks_pay", "reporting_pays", "defending_pays"}),
+        (16, {"callbacks_pay", "reporting_pays"}),
+        (17, {"callbacks_pay", "reporting_pays", "answers_pay"}),
+        (14_000, {"callbacks_pay", "reporting_pays", "answers_pay"}),
+        (16_000, {"callbacks_pay", "reporting_pays", "answers_pay", "defending_pays"}),
     ],
 )
 def test_gas_may_become_so_much_dearer(factor: int, expected: set[str]) -> None:
@@ -213,13 +238,16 @@ def test_gas_may_become_so_much_dearer(factor: int, expected: set[str]) -> None:
 def test_assumed_gas_covers_what_was_measured() -> None:
     leaves, moves = measured("disputes.md", "gas of a leaf"), measured("games.md", "dearest move")
     shards, replicas = measured("gas.md", "shards"), measured("gas.md", "replicas")
+    answers = measured("summonses.md", "answer")
     assert leaves
+    assert answers
     single = [one == 1 and other <= 4 for one, other in zip(shards, replicas, strict=True)]
     requests, reports = (
         list(compress(measured("gas.md", name), single)) for name in ("request", "fulfil")
     )
     for environment in ENVIRONMENTS.values():
         assert max(leaves + moves) <= environment.move_gas
+        assert max(answers) <= environment.answer_gas
         assert max(requests) <= environment.request_gas
         assert max(reports) <= environment.report_gas
     assert max(measured("gas.md", "deliver")) <= DELIVERY_GAS

@@ -139,7 +139,8 @@ def excluded(state: State) -> frozenset[int]:
     """Members that a later set must do without.
 
     They stood in a certified set and have not opened it to this member's result. Once the others
-    have opened theirs, a fresh commitment of such a member could be a copy.
+    have opened theirs, a fresh commitment of such a member could be a copy. A spare is not held to
+    the set that the member before it did not open: without it there may be no quorum.
     """
     if state.result is None:
         return frozenset()
@@ -149,6 +150,7 @@ def excluded(state: State) -> frozenset[int]:
         for position, entry in enumerate(certificate.commitments)
         if entry != ZERO_DIGEST
         and position != state.committee.me
+        and position not in state.committee.spares
         and not _opened(state, state.result, certificate.round, position)
     )
 

@@ -39,7 +39,8 @@ class Timing:
 class Committee:
     """One shard's committee of one attempt as its member at position `me` sees it.
 
-    `members` are the signers in draw order. `sign` and `digest_of` are pure functions.
+    `members` are the signers by slot, `spares` the slots whose first member was found absent.
+    `sign` and `digest_of` are pure functions.
     """
 
     context: ShardContext
@@ -48,6 +49,7 @@ class Committee:
     sign: Sign = field(repr=False, compare=False)
     digest_of: DigestOf = field(repr=False, compare=False)
     timing: Timing = Timing()
+    spares: frozenset[int] = frozenset()
 
     @property
     def size(self) -> int:

@@ -35,6 +35,7 @@ from nesa.protocol.queries import (
     SignedResult,
     report_words,
 )
+from nesa.protocol.summons import Absence, unpack_absences
 from nesa.protocol.versions import ShardFacts
 
 ZERO_ADDRESS: Final = Address("0x" + "00" * 20)
@@ -252,6 +253,10 @@ class Vault(BoundContract):
     async def operator(self, operator: Address, at: At) -> Operator:
         """An operator's record."""
         return Operator(operator, *await self._one("operators", operator, at=at))
+
+    async def absences(self, work: Digest, at: At) -> tuple[Absence, ...]:
+        """Slots of a committee that spares fill, see `nesa.protocol.summons.work_id`."""
+        return unpack_absences(await self._one("absences", work, at=at))
 
     async def operator_of(self, signer: Address, at: At) -> Address | None:
         """The operator that a signer belongs to."""

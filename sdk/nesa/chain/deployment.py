@@ -56,7 +56,7 @@ class _File(BaseModel):
 class Deployment(_File):
     """One set of contracts on one chain; `block` is where reading of logs begins.
 
-    Files of deployments without a dispute court name none.
+    Files of deployments without a dispute court, or without summonses, name none.
     """
 
     chain_id: int = Field(gt=0)
@@ -74,6 +74,7 @@ class Deployment(_File):
     gas_escrow: AddressField
     reward_emitter: AddressField
     court: AddressField | None = None
+    summons: AddressField | None = None
 
     def contracts(self) -> dict[str, Address]:
         """Every contract's address by name."""

@@ -24,6 +24,7 @@ from nesa.protocol.ids import (
 from nesa.protocol.outcomes import outcome_from_abi
 from nesa.protocol.parameters import QueryParameters, RequestLimits
 from nesa.protocol.queries import CallbackResult, Outcome, Query
+from nesa.protocol.summons import Call
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -365,6 +366,14 @@ class SlasherSet:
 
 
 @dataclass(frozen=True, slots=True)
+class SummonerSet:
+    """Who finds members absent was named."""
+
+    log: LogKey
+    summoner: Address
+
+
+@dataclass(frozen=True, slots=True)
 class DelegationPoolSet:
     """Who stakes for delegators was named."""
 
@@ -388,6 +397,53 @@ class RewardWithdrawn:
     log: LogKey
     account: Address
     amount: Amount
+
+
+@dataclass(frozen=True, slots=True)
+class MemberSummoned:
+    """A silent member of a committee is called to answer on chain."""
+
+    log: LogKey
+    query_id: QueryId
+    operator: Address
+    summoner: Address
+    call: Call
+
+
+@dataclass(frozen=True, slots=True)
+class SummonsAnswered:
+    """A summoned member is there; `commitment` is zero when it had none to make."""
+
+    log: LogKey
+    query_id: QueryId
+    operator: Address
+    attempt: int
+    shard: int
+    position: int
+    commitment: Digest
+
+
+@dataclass(frozen=True, slots=True)
+class MemberAbsent:
+    """A summoned member did not answer: the next spare may fill its slot."""
+
+    log: LogKey
+    query_id: QueryId
+    operator: Address
+    attempt: int
+    shard: int
+    position: int
+    slot: int
+    misses: int
+
+
+@dataclass(frozen=True, slots=True)
+class SeatJailed:
+    """A seat with too many misses ended."""
+
+    log: LogKey
+    version_id: VersionId
+    operator: Address
 
 
 @dataclass(frozen=True, slots=True)
@@ -690,6 +746,7 @@ VaultEvent = (
     | OperatorSlashed
     | OperatorHeld
     | SlasherSet
+    | SummonerSet
     | DelegationPoolSet
     | StakeUndelegated
     | RewardWithdrawn
@@ -729,6 +786,8 @@ DelegationEvent = (
     CommissionAnnounced | Delegated | ExitBegun | ExitCancelled | DelegationWithdrawn | RewardsAdded
 )
 
+SummonsEvent = MemberSummoned | SummonsAnswered | MemberAbsent | SeatJailed
+
 ChainEvent = (
     MarketEvent
     | RegistryEvent
@@ -738,6 +797,7 @@ ChainEvent = (
     | EmitterEvent
     | EscrowEvent
     | DelegationEvent
+    | SummonsEvent
 )
 
 CONTRACT_EVENTS: Final[Mapping[str, Any]] = {
@@ -749,6 +809,7 @@ CONTRACT_EVENTS: Final[Mapping[str, Any]] = {
     "DisputeCourt": CourtEvent,
     "GasEscrow": EscrowEvent,
     "DelegationPool": DelegationEvent,
+    "Summons": SummonsEvent,
 }
 """Which events each contract emits, by the name of its interface."""
 
@@ -807,6 +868,7 @@ _CONVERTERS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "parameters": lambda values: QueryParameters(*values),
     "limits": lambda values: RequestLimits(*values),
     "challenge": Challenge.from_abi,
+    "call": lambda values: Call(*values),
     "result": GameResult,
     "ending": Ending,
 }

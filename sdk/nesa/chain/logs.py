@@ -204,6 +204,7 @@ class LogReader:
             deployment.vault,
             deployment.parameters,
             *([deployment.court] if deployment.court else []),
+            *([deployment.summons] if deployment.summons else []),
         ]
 
     async def start(self, block: BlockNumber | None = None) -> Cursor:

@@ -15,7 +15,7 @@ from nesa.chain.contracts import Contracts
 from nesa.chain.history import gas_used
 from nesa.client.answers import Answer
 from nesa.client.catalogue import Catalogue
-from nesa.client.following import Following
+from nesa.client.following import Following, read_committees
 from nesa.client.results import Delivery, read_answer
 from nesa.client.sealing import KeySender
 from nesa.client.watching import (
@@ -90,6 +90,9 @@ class Awaiting:
 
     async def _read(self, stage: Fulfilled, committees: DrawnCommittees) -> Answer:
         asked, market = self.following.submitted, Contracts(self.connection).market
+        if _pays_spares(stage, committees):
+            seed_hash = stage.event.outcome.seed
+            committees = await read_committees(self.connection, asked.query, seed_hash)
         model = await self.catalogue.model(f"0x{asked.query.version_id.hex()}")
         gas = await gas_used(self.connection, stage.event.log.tx_hash)
         status = await market.status_of(asked.query_id, at="latest")
@@ -97,6 +100,12 @@ class Awaiting:
         held = self.following.held_shards
         delivery = Delivery(stage.event, committees, status, closes_at, gas, held)
         return read_answer(asked, model, delivery)
+
+
+def _pays_spares(stage: Fulfilled, committees: DrawnCommittees) -> bool:
+    """Whether spares got slots since the draw was read."""
+    paid = [shard.paid.bit_length() for shard in stage.event.outcome.shards]
+    return any(last > len(seats) for last, seats in zip(paid, committees.shards, strict=True))
 
 
 def _refuse_failure(query_id: QueryId, stage: Stage) -> None:

@@ -20,7 +20,7 @@ from nesa.chain.sender import Receipt, find_receipt
 from nesa.client.answers import SubmittedQuery
 from nesa.client.watching import Sight, Stage, is_over, next_stage
 from nesa.protocol.errors import NesaError, QueryFailed, Unavailable
-from nesa.protocol.ids import Address, BlockNumber, QueryId
+from nesa.protocol.ids import Address, BlockNumber, Digest, QueryId
 from nesa.protocol.outcomes import closing_time
 from nesa.protocol.queries import Query, QueryStatus
 
@@ -190,7 +190,7 @@ class Following:
             return None
         known = self._committees
         if known is None or (known.query, known.seed_hash) != (query, seed.hash):
-            self._committees = await _read_committees(self._connection, query, seed)
+            self._committees = await read_committees(self._connection, query, seed.hash)
         return self._committees
 
 
@@ -213,15 +213,17 @@ def number_in(receipt: Receipt, market: Address, query: Query) -> QueryId | None
     return numbers[0] if numbers else None
 
 
-async def _read_committees(connection: Connection, query: Query, seed: Block) -> DrawnCommittees:
+async def read_committees(
+    connection: Connection, query: Query, seed_hash: Digest
+) -> DrawnCommittees:
     """The draw; seats are never reused while a query needs them, so a node that has forgotten
     the state of the seed block is asked for the newest."""
     deployment = connection.deployment
     vault = Contracts(connection).vault
     drawn = partial(
-        drawn_committees, vault, deployment.chain_id, deployment.market, query, seed.hash
+        drawn_committees, vault, deployment.chain_id, deployment.market, query, seed_hash
     )
     try:
-        return await drawn(seed.number)
+        return await drawn(query.seed_block)
     except RpcRefused:
         return await drawn("latest")

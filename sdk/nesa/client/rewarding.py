@@ -60,10 +60,8 @@ async def _members(
 
 
 def _lone(query: Query, signers: list[Address], outcome: Outcome, shard: int) -> list[Address]:
-    """Behind a lone prover stand spares, whom the outcome does not know."""
-    if query.replicas > 1:
-        return signers[: query.replicas]
-    return signers[: outcome.shards[shard].paid.bit_length()]
+    """Spares stand behind the members; the outcome knows them up to the last that it pays."""
+    return signers[: max(query.replicas, outcome.shards[shard].paid.bit_length())]
 
 
 async def _committees(

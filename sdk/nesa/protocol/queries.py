@@ -182,22 +182,33 @@ class SignedResult:
 
 @dataclass(frozen=True, slots=True)
 class ShardReport:
-    """What a shard's committee agreed on; commitments in draw order, zero for absent."""
+    """What a shard's committee agreed on; commitments in the order of slots, zero for absent.
+
+    `spares` are the slots that spares fill: the i-th one that of the i-th spare in draw order.
+    """
 
     round: int
     out_digest: Digest
     commitments: tuple[Digest, ...]
     results: tuple[SignedResult, ...]
+    spares: tuple[int, ...] = ()
 
     def words(self) -> list[bytes]:
         """The shard's part of a report, see `report_words`."""
         paid = reduce(or_, (1 << result.position for result in self.results), 0)
-        # Behind a single prover stand spares, whose positions lie beyond the set of one.
-        opened = {min(r.position, len(self.commitments) - 1) for r in self.results}
+        opened = {self._slot(result.position) for result in self.results}
         unpaid = [c for position, c in enumerate(self.commitments) if position not in opened]
         head = (self.round << PAID_BITS | paid).to_bytes(32, "big")
         results = [word for result in self.results for word in (result.salt, result.r, result.vs)]
         return [head, self.out_digest, *unpaid, *results]
+
+    def _slot(self, position: int) -> int:
+        """Where in the set the commitment of a member stands."""
+        size = len(self.commitments)
+        if position < size:
+            return position
+        # Behind a single prover stand spares, whose positions lie beyond the set of one.
+        return self.spares[position - size] if self.spares else size - 1
 
 
 def report_words(shards: Iterable[ShardReport]) -> list[bytes]:

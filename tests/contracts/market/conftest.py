@@ -1,3 +1,3 @@
-from tests.market_fixtures import client, deployed_world, outsider, world
+from tests.market_fixtures import client, deployed_world, outsider, summoning, world
 
-__all__ = ["client", "deployed_world", "outsider", "world"]
+__all__ = ["client", "deployed_world", "outsider", "summoning", "world"]

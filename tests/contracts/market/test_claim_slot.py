@@ -102,7 +102,7 @@ def test_a_place_outside_the_committee_reverts(world, query, outcome):
     work = world.works(query)[0]
     result = work.result(LEFT_OUT, work.commitments())
     spare = SignedResult(4, result.salt, result.r, result.vs)
-    with boa.reverts("committee: no such slot"):
+    with boa.reverts("committee: no such member"):
         claim(world, query, outcome, result=spare)
 
 

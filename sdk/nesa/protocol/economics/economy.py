@@ -15,6 +15,7 @@ from nesa.protocol.commitments import quorum
 from nesa.protocol.fees import DELIVERY_GAS
 from nesa.protocol.ids import Amount
 from nesa.protocol.parameters import BPS, QueryParameters, RequestLimits
+from nesa.protocol.summons import SummonsRules
 from nesa.protocol.versions import MAX_SHARDS
 
 LONGEST_GAME: Final = 26
@@ -47,18 +48,19 @@ class Clocks:
 class Environment:
     """What no parameter settles.
 
-    `gas_price` is in NES units a gas; `move_gas` is what a move of a game costs at most, the two
-    others a request and a report of one shard. `price` is asked for one shard and replica,
-    `run_cost` is what running it costs. `missed_bps`: how often an honest side of a game misses a
-    move of it; `audit_bps`: the part of all queries that somebody else runs again; `corrupt_bps`:
-    the part of `list_length` seats that one party holds. A run, a confirmation, a stall of the
-    chain and the absence of an operator last as many seconds at most.
+    `gas_price` is in NES units a gas; `move_gas` is what a move of a game costs at most, the
+    three others a request, a report of one shard and an answer to a summons. `price` is asked for
+    one shard and replica, `run_cost` is what running it costs. `missed_bps`: how often an honest
+    side of a game misses a move of it; `audit_bps`: the part of all queries that somebody else runs
+    again; `corrupt_bps`: the part of `list_length` seats that one party holds. A run, a
+    confirmation, a stall of the chain and the absence of an operator last as many seconds at most.
     """
 
     gas_price: int
     move_gas: int
     request_gas: int
     report_gas: int
+    answer_gas: int
     price: Amount
     run_cost: Amount
     yearly_interest_bps: int
@@ -79,6 +81,7 @@ class Economy:
     query: QueryParameters
     limits: RequestLimits
     clocks: Clocks
+    summons: SummonsRules
     emission_bps: int
     environment: Environment
 

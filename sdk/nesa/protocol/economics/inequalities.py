@@ -261,6 +261,64 @@ def silent_seats_are_spared(economy: Economy) -> Fraction:
     return _ratio(economy.limits.min_seats - 1, quorum(USUAL_REPLICAS))
 
 
+# === Summonses ===
+
+
+@stated("W_patience >= T_run")
+def members_have_time(economy: Economy) -> Fraction:
+    """Nobody is summoned who is still computing."""
+    return _ratio(economy.summons.patience, economy.environment.run_seconds)
+
+
+@stated("W_summons >= T_stall")
+def answers_arrive(economy: Economy) -> Fraction:
+    """A member that is there has no miss because a block producer leaves its answer out."""
+    return _ratio(economy.summons.answer_window, economy.stall)
+
+
+@stated("W_answer >= W_patience + W_summons + T_run + T_stall")
+def spares_have_time(economy: Economy) -> Fraction:
+    """A spare that gets the slot of a silent member can still work, and be reported."""
+    rules, environment = economy.summons, economy.environment
+    waited = rules.patience + rules.answer_window
+    needed = waited + environment.run_seconds + economy.stall
+    return _ratio(economy.query.answer_window, needed)
+
+
+@stated("B >= g_answer")
+def answers_pay(economy: Economy) -> Fraction:
+    """Summoning somebody who is there costs the summoner, and its victim nothing."""
+    gas = economy.environment.answer_gas * economy.environment.gas_price
+    return _ratio(economy.summons.bond, gas)
+
+
+@stated("m f - R >= B")
+def silence_loses(economy: Economy) -> Fraction:
+    """Working earns more than being silent until one is summoned, for the bond."""
+    slot = economy.environment.price * economy.query.miners_bps // BPS
+    return _ratio(slot - economy.environment.run_cost, economy.summons.bond)
+
+
+@stated("n_jail >= 2 + T_away / T_period")
+def outages_are_forgiven(economy: Economy) -> Fraction:
+    """An operator that is away once meets too few periods to lose its seat."""
+    away = Fraction(economy.environment.absence_seconds, economy.summons.period)
+    return _ratio(economy.summons.jail_misses, 2 + away)
+
+
+@stated("n_periods >= n_jail")
+def silence_is_jailed(economy: Economy) -> Fraction:
+    """A seat that never answers loses its place before its first miss is forgotten."""
+    return _ratio(economy.summons.jail_periods, economy.summons.jail_misses)
+
+
+@stated("U >= n_periods T_period")
+def jails_bite(economy: Economy) -> Fraction:
+    """The stake of a jailed seat is of no use for as long as its misses were remembered."""
+    remembered = economy.summons.jail_periods * economy.summons.period
+    return _ratio(economy.clocks.unbonding, remembered)
+
+
 INEQUALITIES: Final = (
     lying_loses,
     clients_are_repaid,
@@ -287,6 +345,14 @@ INEQUALITIES: Final = (
     reporting_pays,
     callbacks_pay,
     silent_seats_are_spared,
+    members_have_time,
+    answers_arrive,
+    spares_have_time,
+    answers_pay,
+    silence_loses,
+    outages_are_forgiven,
+    silence_is_jailed,
+    jails_bite,
 )
 """Everything that the parameters must keep."""
 
