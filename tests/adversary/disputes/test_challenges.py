@@ -60,7 +60,7 @@ def test_an_input_out_of_range_is_no_cover(world, court, challenger, client, tru
     would take as an operand: what is claimed about it is wrong, whatever it is."""
     given = truth.values[0].copy()
     given.reshape(-1)[0] = -128
-    natural = recomputed(Witness(truth.table, {0: given}), 0)
+    natural = recomputed(Witness(truth.table, {**truth.values, 0: given}), 0)
     true = int(natural.values[1].reshape(-1)[0])
     for said in (natural, falsified(natural, 0, 0, true + 1, hide=False)):
         said.keep(0, given.astype(np.int8).tobytes())
