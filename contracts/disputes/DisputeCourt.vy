@@ -163,6 +163,7 @@ def announce(claim: bytes32):
 
 
 @external
+@nonreentrant
 def show_equivocation(
     shard: IDisputeCourt.Shard, first: IDisputeCourt.Statement, second: IDisputeCourt.Statement
 ) -> uint256:
@@ -320,6 +321,7 @@ def play(
 
 
 @external
+@nonreentrant
 def convict(
     challenge: IDisputeCourt.Challenge,
     signer: address,
@@ -342,6 +344,7 @@ def convict(
 
 
 @external
+@nonreentrant
 def expire(challenge: IDisputeCourt.Challenge, signer: address):
     """
     @notice Ends a game by time; see `IDisputeCourt`.
@@ -360,6 +363,7 @@ def expire(challenge: IDisputeCourt.Challenge, signer: address):
 
 
 @external
+@nonreentrant
 def conclude(
     challenge: IDisputeCourt.Challenge,
     query: IQueryMarket.Query,
@@ -377,6 +381,7 @@ def conclude(
     stands: Standing = self._standing(challenge.challenge_id)
     stands.is_over = True
     self._store_standing(challenge.challenge_id, stands)
+    self._store_dispute(challenge.query_id, shard, challenge.accused, dispute)
 
     operators: DynArray[address, MAX_SIGNERS] = self._operators(challenge.signers)
     kept: uint256 = 0
@@ -399,6 +404,7 @@ def conclude(
 
 
 @external
+@nonreentrant
 def withdraw(account: address) -> uint256:
     """
     @notice Pays what challenges credited; see `IDisputeCourt`.

@@ -10,7 +10,7 @@ from typing import Protocol, TypeAlias
 
 from nesa.chain.connection import Connection
 from nesa.chain.contracts import Registry
-from nesa.models.check import check_rows
+from nesa.models.check import check_shard
 from nesa.models.graph import Table
 from nesa.models.judging import Witness
 from nesa.models.lowering import runtime_model
@@ -227,11 +227,11 @@ def _compiled(table: Table, number: int, facts: ShardFacts) -> bytes:
     leave their ranges.
 
     Raises:
-        InvalidModel: a row breaks a rule of its operator.
+        InvalidModel: a row breaks a rule of its operator, or cannot be judged.
         IntegrityError: other edges are registered.
     """
     shard = table.shards[number]
-    check_rows(table, range(shard.first, shard.end))
+    check_shard(table, shard)
     edges = (table.types_of(shard.inputs), table.types_of(shard.outputs))
     if edges != (facts.input_edges, facts.output_edges):
         raise IntegrityError(f"shard {number} is registered with other edges than its table has")

@@ -169,3 +169,17 @@ def test_a_value_that_passes_through_a_shard_unused_is_an_obstacle():
     table = builder.table([builder.add(Opcode.CONCAT, [first, first], (0,)), second, 0])
     shard = Shard(1, 2, table.crossing(1), table.crossing(2))
     assert "a value passes through the shard unused" in circuit_needs(table, shard).obstacles
+
+
+def chained(values: int, read: list[int]) -> Table:
+    """A chain of rows, and one that joins some of their values."""
+    edge = EdgeType(DType.INT8, (1, 4), -127, 127)
+    rows = [Row(Opcode.RESHAPE, (1, 4), (value,), edge) for value in range(values)]
+    joined = EdgeType(DType.INT8, (1, 4 * len(read)), -127, 127)
+    return Table((edge,), (*rows, Row(Opcode.CONCAT, (1,), tuple(read), joined)), (values + 1,))
+
+
+def test_a_row_that_no_dispute_could_open_is_refused():
+    check_table(chained(600, list(range(0, 600, 40))))
+    with pytest.raises(InvalidModel, match="row 8192 reads 16 values too far apart"):
+        check_table(chained(8192, list(range(0, 8192, 512))))

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from nesa.protocol.digests import bytes_root, leaf_hash, merkle_root
 from nesa.protocol.errors import InvalidOpening
-from nesa.protocol.openings import Tree, leaf_bytes, opened_bytes, root_of
+from nesa.protocol.openings import Tree, leaf_bytes, opened_bytes, root_of, sibling_count
 
 
 def leaves(count: int) -> list[bytes]:
@@ -23,6 +23,7 @@ def test_any_leaves_lead_to_the_root(width, data):
     nodes = [leaves(width)[place] for place in places]
     assert tree.root == merkle_root(leaves(width))
     assert root_of(places, nodes, width, tree.siblings(places)) == tree.root
+    assert sibling_count(places, width) == len(tree.siblings(places))
 
 
 @given(st.integers(1, 40), st.data())

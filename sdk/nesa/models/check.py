@@ -2,29 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-from nesa.models.graph import Table
+from nesa.models.graph import Shard, Table
+from nesa.models.judging.questions import MAX_NODES
 from nesa.models.opcodes import operator
 from nesa.protocol.errors import InvalidModel
+from nesa.protocol.openings import sibling_count
 
 
 def check_table(table: Table) -> None:
-    """Works every row's output type out anew and compares it with the declared one.
+    """Works every row's output type out anew and compares it with the declared one; and sees that
+    each row can be judged.
 
     Raises:
-        InvalidModel: a row breaks a rule of its operator; the message names the row.
+        InvalidModel: a row breaks a rule of its operator, or reads values that no proof of a
+            dispute could hold; the message names the row.
     """
-    check_rows(table, range(len(table.rows)))
+    for shard in table.shards:
+        check_shard(table, shard)
 
 
-def check_rows(table: Table, rows: Iterable[int]) -> None:
-    """As `check_table`, of some rows; no others need their constants."""
-    for index in rows:
-        row = table.rows[index]
-        try:
-            inferred = operator(row.opcode).infer(row, table.types_of(row.inputs))
-        except InvalidModel as error:
-            raise InvalidModel(f"row {index}: {error}") from error
-        if inferred != row.output_type:
-            raise InvalidModel(f"row {index}: declares {row.output_type} but gives {inferred}")
+def check_shard(table: Table, shard: Shard) -> None:
+    """As `check_table`, of one shard; no other rows need their constants."""
+    values = (*shard.inputs, *map(table.output_of, range(shard.first, shard.end)))
+    place_of = {value: place for place, value in enumerate(values)}
+    for index in range(shard.first, shard.end):
+        _check_type(table, index)
+        places = sorted({place_of[value] for value in table.rows[index].inputs})
+        if sibling_count(places, len(values)) > MAX_NODES:
+            raise InvalidModel(
+                f"row {index} reads {len(places)} values too far apart to be shown in a dispute; "
+                "cut the model into more shards"
+            )
+
+
+def _check_type(table: Table, index: int) -> None:
+    row = table.rows[index]
+    try:
+        inferred = operator(row.opcode).infer(row, table.types_of(row.inputs))
+    except InvalidModel as error:
+        raise InvalidModel(f"row {index}: {error}") from error
+    if inferred != row.output_type:
+        raise InvalidModel(f"row {index}: declares {row.output_type} but gives {inferred}")

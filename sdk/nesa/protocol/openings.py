@@ -59,6 +59,16 @@ class Tree:
         return tuple(found)
 
 
+def sibling_count(places: Sequence[int], width: int) -> int:
+    """How many nodes lead from leaves at ascending `places` of a tree of `width` to the root."""
+    count, held = 0, set(places)
+    while width > 1:
+        beside = (place ^ 1 for place in held)
+        count += sum(place < width and place not in held for place in beside)
+        held, width = {place // 2 for place in held}, (width + 1) // 2
+    return count
+
+
 def leaf_count(size: int) -> int:
     """Leaves of `size` bytes."""
     return -(-size // LEAF_BYTES)
