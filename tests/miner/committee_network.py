@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from eth_keys.datatypes import PrivateKey
 from eth_utils.crypto import keccak
 
-from nesa.chain.committees import DrawnCommittees, Seat
+from nesa.chain.committees import DrawnCommittees, Seat, seats_wanted
 from nesa.chain.connection import Block
 from nesa.chain.events import ChainEvent, LogKey, QueryFulfilled, QueryRequested
 from nesa.chain.logs import Batch, Cursor, ReadBlock, Undone
@@ -184,8 +184,10 @@ class CommitteeNetwork:
         seed = self.seed
         lineup = self.lineups.get(seed, ((0, 1, 2, 3), (4, 5, 6, 7)))
         shards = tuple(
-            tuple(self.miners[number].seat for number in shard[: query.replicas + len(absent)])
-            for shard, absent in zip(lineup, self.absent, strict=True)
+            tuple(
+                self.miners[number].seat for number in drawn[: seats_wanted(query, shard) + spares]
+            )
+            for shard, (drawn, spares) in enumerate(zip(lineup, map(len, self.absent), strict=True))
         )
         absent = self.absent
         await asyncio.sleep(0)
