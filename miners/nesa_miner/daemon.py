@@ -19,14 +19,13 @@ from nesa.chain.connection import Connection
 from nesa.chain.contracts import Contracts
 from nesa.chain.deployment import Deployment
 from nesa.chain.sender import Sender, SendPolicy
-from nesa.models.disputes.traces import Charge
 from nesa.privacy.envelopes import Deployment as EnvelopeDeployment
 from nesa.privacy.envelopes import ReplayWindow, open_envelope
 from nesa.protocol.errors import (
     ExhaustedResource,
     InvalidInput,
 )
-from nesa.protocol.ids import ONE_NES, Amount, Digest, QueryId, Timestamp
+from nesa.protocol.ids import ONE_NES, Amount, Timestamp
 from nesa.protocol.queries import Query
 from nesa_miner.agreement.terms import Timing
 from nesa_miner.applying import CURSOR
@@ -34,19 +33,21 @@ from nesa_miner.at_rest import AtRest
 from nesa_miner.claiming import Claimer
 from nesa_miner.config import MinerSettings
 from nesa_miner.convicting import kept_equivocations
+from nesa_miner.disputes.bonds import Bonds
 from nesa_miner.disputes.courtroom import Courtroom
 from nesa_miner.disputes.duties import Standpoint
 from nesa_miner.disputes.equivocating import Equivocators
-from nesa_miner.disputes.inputs import Recomputed, kept_inputs, recompute
-from nesa_miner.disputes.litigation import Litigation
+from nesa_miner.disputes.inputs import Recomputer
+from nesa_miner.disputes.litigation import Litigation, Recompute
 from nesa_miner.disputes.observability import DisputeMetrics
-from nesa_miner.disputes.suing import Recompute, Suits
+from nesa_miner.disputes.suing import Suits
 from nesa_miner.engine import Engine
 from nesa_miner.identity import Identity
 from nesa_miner.journal import Journal, journal_identity
 from nesa_miner.observability import Metrics
 from nesa_miner.post import Post
 from nesa_miner.reading import batches
+from nesa_miner.registrations import shown_version
 from nesa_miner.seats import held_seats
 from nesa_miner.server import Routes
 from nesa_miner.shards import ShardKey, open_library
@@ -55,8 +56,6 @@ from nesa_miner.surroundings import ReadCommittees, Surroundings, WitnessLibrary
 from nesa_miner.tasks import TaskPool
 from nesa_miner.transport.http import HttpServer, Limits, MessagesEndpoint
 from nesa_miner.warming import WarmUp
-from nesa_miner.watchtower.accusing import shown_version
-from nesa_miner.work import Task
 
 TICK_SECONDS: Final = 0.02
 GWEI: Final = 10**9
@@ -225,10 +224,11 @@ def _assembled(
     engine = Engine(surroundings, summonses=answers)
     if on_chain.court is not None:
         room = Courtroom.open(connection, sender)
-        compute_again = _recompute(surroundings, library, room)
+        kept = (surroundings.content_key, surroundings.journal)
+        compute_again = Recomputer(library, room.history, *kept).compute
         disputes = _litigation(surroundings, compute_again, room)
-        bonds = Amount(int(settings.max_bonds * ONE_NES))
-        suits = _suits(surroundings, compute_again, room, bonds) if bonds else None
+        bonds = Bonds(room, Amount(int(settings.max_bonds * ONE_NES)), "max_bonds")
+        suits = _suits(surroundings, compute_again, bonds) if bonds.most else None
         convict = _equivocators(surroundings, room)
         engine = Engine(surroundings, disputes, convict, suits, answers)
     return Miner(settings, connection, engine, post, WarmUp(library))
@@ -253,34 +253,23 @@ def _sender(settings: MinerSettings, identity: Identity, connection: Connection)
     return Sender(connection, account, policy)
 
 
-def _recompute(around: Surroundings, library: WitnessLibrary, room: Courtroom) -> Recompute:
-    async def compute_again(query_id: QueryId, charge: Charge) -> Recomputed:
-        asked = await room.history(query_id)
-        task = Task(asked.query, charge.shard, around.content_key(asked.query))
-        in_digest = task.signed(charge.shard, Digest(charge.in_digest))
-        kept = kept_inputs(around.journal, query_id, in_digest)
-        return await recompute(library, task, asked.requested.input, charge, list(kept))
-
-    return compute_again
-
-
 def _litigation(around: Surroundings, compute_again: Recompute, room: Courtroom) -> Litigation:
     """The defence of what this miner signed, and the suits that it brought."""
     return Litigation(
         Standpoint(None, around.identity.address),
         around.journal.court_log,
         room,
-        lambda challenge: compute_again(challenge.query_id, challenge.charge),
+        compute_again,
         around.spawn,
         around.clock,
         DisputeMetrics(around.metrics.registry, "nesa_miner"),
     )
 
 
-def _suits(around: Surroundings, compute_again: Recompute, room: Courtroom, bonds: Amount) -> Suits:
+def _suits(around: Surroundings, compute_again: Recompute, bonds: Bonds) -> Suits:
     """What this miner brings to the court itself."""
-    show = partial(shown_version, room.connection)
-    return Suits(room, around.journal, show, compute_again, bonds, around.spawn, around.clock)
+    show = partial(shown_version, bonds.room.connection)
+    return Suits(bonds.room, around.journal, show, compute_again, bonds, around.spawn, around.clock)
 
 
 def _equivocators(around: Surroundings, room: Courtroom) -> Equivocators:

@@ -18,14 +18,13 @@ from prometheus_client import CollectorRegistry
 
 from nesa.chain.connection import Connection
 from nesa.chain.deployment import Deployment
-from nesa.chain.disputes import Challenge
 from nesa.chain.events import SignerRotated
 from nesa.chain.logs import Batch
 from nesa.chain.sender import Sender, SendPolicy
 from nesa.models.disputes.game import Side
-from nesa.privacy.sealing import WrapContext, unwrap_content_key
+from nesa.privacy.envelopes import Deployment as EnvelopeDeployment
 from nesa.protocol.errors import Incompatible, InvalidConfiguration
-from nesa.protocol.ids import Address, Digest, Timestamp
+from nesa.protocol.ids import Address, Timestamp
 from nesa.protocol.queries import Query
 from nesa_miner.applying import log_bytes
 from nesa_miner.at_rest import AtRest
@@ -33,9 +32,10 @@ from nesa_miner.config import MinerSettings
 from nesa_miner.disputes.court_log import COURT_EVENTS, CourtLog
 from nesa_miner.disputes.courtroom import Courtroom
 from nesa_miner.disputes.duties import Standpoint
-from nesa_miner.disputes.inputs import Recomputed, kept_inputs, recompute
+from nesa_miner.disputes.inputs import Recomputer
 from nesa_miner.disputes.litigation import LONG_AGO, Litigation
 from nesa_miner.disputes.observability import DisputeMetrics
+from nesa_miner.identity import unwrapped
 from nesa_miner.jobs import JobKey
 from nesa_miner.journal import Journal, journal_identity
 from nesa_miner.journal_file import Format, JournalFile
@@ -43,7 +43,6 @@ from nesa_miner.reading import batches
 from nesa_miner.registrations import signers_of
 from nesa_miner.shards import ShardLibrary, open_library
 from nesa_miner.tasks import TaskPool
-from nesa_miner.work import Task
 
 JOURNAL: Final = "defence.sqlite"
 FORMAT: Final = Format(version=1, schema=COURT_EVENTS)
@@ -141,17 +140,13 @@ def _litigation(
     kept: KeptWork | None,
     tasks: TaskPool,
 ) -> Litigation:
-    async def compute_again(challenge: Challenge) -> Recomputed:
-        asked, charge = await room.history(challenge.query_id), challenge.charge
-        content_key = None if kept is None else kept.content_key(asked.query)
-        task = Task(asked.query, charge.shard, content_key)
-        in_digest = task.signed(charge.shard, Digest(charge.in_digest))
-        inputs = () if kept is None else kept_inputs(kept.journal, challenge.query_id, in_digest)
-        return await recompute(library, task, asked.requested.input, charge, list(inputs))
-
+    if kept is None:
+        recomputer = Recomputer(library, room.history, lambda _: None)
+    else:
+        recomputer = Recomputer(library, room.history, kept.content_key, kept.journal)
     metrics = DisputeMetrics(CollectorRegistry(), "nesa_owner")
     me = Standpoint(Side.DEFENDER, room.sender.address, signers)
-    return Litigation(me, court_log, room, compute_again, tasks.spawn, time.monotonic, metrics)
+    return Litigation(me, court_log, room, recomputer.compute, tasks.spawn, time.monotonic, metrics)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,9 +164,8 @@ class KeptWork:
         wrapped = self.journal.content_key(key, query.input_digest)
         if wrapped is None:
             return None
-        place = (self.deployment.chain_id, self.deployment.market)
-        context = WrapContext(*place, query.query_id, query.attempt, self.signer)
-        return unwrap_content_key(wrapped, self.encryption, context)
+        place = EnvelopeDeployment(self.deployment.chain_id, self.deployment.market)
+        return unwrapped(wrapped, self.encryption, self.signer, place, query)
 
 
 @contextlib.contextmanager

@@ -36,5 +36,20 @@ class Identity:
         Raises:
             InvalidMessage: it was wrapped for something or somebody else.
         """
-        ids = (deployment.chain_id, deployment.market, query.query_id, query.attempt)
-        return unwrap_content_key(wrapped, self.encryption, WrapContext(*ids, self.address))
+        return unwrapped(wrapped, self.encryption, self.address, deployment, query)
+
+
+def unwrapped(
+    wrapped: bytes,
+    encryption: X25519PrivateKey,
+    member: Address,
+    deployment: Deployment,
+    query: Query,
+) -> bytes:
+    """The content key of `query`, from what its requester wrapped for a member's signer.
+
+    Raises:
+        InvalidMessage: it was wrapped for something or somebody else.
+    """
+    ids = (deployment.chain_id, deployment.market, query.query_id, query.attempt)
+    return unwrap_content_key(wrapped, encryption, WrapContext(*ids, member))

@@ -9,6 +9,8 @@ from eth_utils.address import to_canonical_address
 
 from nesa.chain.abi import interface
 from nesa.chain.connection import Connection, RpcRefused
+from nesa.chain.contracts import Contracts
+from nesa.chain.disputes import ShownVersion
 from nesa.chain.events import (
     OperatorRegistered,
     RawLog,
@@ -20,6 +22,8 @@ from nesa.chain.events import (
 )
 from nesa.protocol.errors import InvalidInput, Unavailable
 from nesa.protocol.ids import Address, BlockNumber, VersionId
+from nesa.protocol.queries import Query
+from nesa.protocol.versions import shards_digest
 
 LARGEST_CHUNK: Final = 100_000
 """Blocks asked for at once; halved whenever the node finds that too many."""
@@ -117,3 +121,14 @@ async def _logs(
     if not isinstance(found, list):
         raise Unavailable("the node answered garbage where logs were expected")
     return sorted((raw_log(log) for log in found), key=lambda log: log.key)
+
+
+async def shown_version(connection: Connection, query: Query) -> ShownVersion:
+    """What the version of a query is the hash of; errors as `find_registration`."""
+    event = await find_registration(connection, query.version_id)
+    registry = Contracts(connection).registry
+    shards = [
+        await registry.shard(query.version_id, number, "latest") for number in range(query.shards)
+    ]
+    digest = shards_digest(shards)
+    return ShownVersion(event.developer, event.operators_root, digest, event.metadata_digest)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
 
+from nesa.chain.history import QueryHistory
 from nesa.models.disputes.traces import Charge
 from nesa.models.graph import Table
 from nesa.models.judging import Witness
 from nesa.protocol.digests import boundary_digest
 from nesa.protocol.errors import Unavailable
 from nesa.protocol.evidence import decode_pieces
-from nesa.protocol.ids import Digest
+from nesa.protocol.ids import Digest, QueryId
 from nesa.protocol.messages import Handoff
+from nesa.protocol.queries import Query
 from nesa.protocol.wire import decode_message
 from nesa_miner.boundaries import decode_boundary
 from nesa_miner.jobs import Job, WorkKey
@@ -34,6 +36,45 @@ def kept_inputs(journal: Journal, query_id: int, in_digest: Digest) -> Iterator[
     for job in journal.attempts(query_id):
         if job.seed is not None:
             yield from _kept_for(journal, job, WorkKey(job.key, job.seed, in_digest))
+
+
+ReadHistory = Callable[[QueryId], Awaitable[QueryHistory]]
+"""What the chain says of a query."""
+
+ReadContentKey = Callable[[Query], bytes | None]
+"""What opens a sealed query as far as it is here; None also of an open one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recomputer:
+    """Computes disputed shards again by the definition of their table.
+
+    `history` is what the chain says of a query; `journal` holds what a miner was given, None for
+    who was given nothing.
+    """
+
+    library: WitnessLibrary
+    history: ReadHistory
+    content_key: ReadContentKey
+    journal: Journal | None = None
+
+    async def compute(self, query_id: QueryId, charge: Charge) -> Recomputed:
+        """The shard of a charge.
+
+        Raises:
+            InvalidInput: the version cannot be had, or the request is no input of it.
+            InvalidMessage: the request does not open with the content key.
+            Unavailable: the node does not answer, the content key of a sealed query is missing, or
+                as `WitnessLibrary.witness`.
+            IntegrityError: see `WitnessLibrary.witness`.
+        """
+        asked = await self.history(query_id)
+        task = Task(asked.query, charge.shard, self.content_key(asked.query))
+        kept: list[Tensors] = []
+        if self.journal is not None:
+            in_digest = task.signed(charge.shard, Digest(charge.in_digest))
+            kept = list(kept_inputs(self.journal, query_id, in_digest))
+        return await recompute(self.library, task, asked.requested.input, charge, kept)
 
 
 async def recompute(

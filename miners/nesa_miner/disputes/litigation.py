@@ -20,7 +20,7 @@ from nesa.models.disputes.game import MOST_MOVES, Side
 from nesa.models.disputes.parties import Challenger, Defender
 from nesa.models.disputes.traces import Charge
 from nesa.protocol.errors import NesaError, Unavailable
-from nesa.protocol.ids import Address, Seconds, Timestamp
+from nesa.protocol.ids import Address, QueryId, Seconds, Timestamp
 from nesa.protocol.outcomes import NO_OUTCOME
 from nesa_miner.disputes.court_log import CourtLog
 from nesa_miner.disputes.courtroom import Courtroom
@@ -68,8 +68,8 @@ LONG_AGO: Final = Timestamp(0)
 
 log = structlog.get_logger("nesa_miner")
 
-Recompute = Callable[[Challenge], Awaitable[Recomputed]]
-"""What a challenged shard gives by the definition of its table."""
+Recompute = Callable[[QueryId, Charge], Awaitable[Recomputed]]
+"""What a shard of a query gives by the definition of its table."""
 
 
 def longest_end(challenge: Challenge) -> Timestamp:
@@ -97,7 +97,7 @@ class Litigation:
     _now: Timestamp = LONG_AGO
     _stored: Docket | None = None
     _windows: dict[int, Seconds] = field(default_factory=dict)
-    _recomputed: Once[tuple[int, Charge], Recomputed] = field(default_factory=Once)
+    _recomputed: Once[tuple[QueryId, Charge], Recomputed] = field(default_factory=Once)
     _defenders: dict[int, Defender] = field(default_factory=dict)
     _challengers: dict[tuple[int, Address], Challenger] = field(default_factory=dict)
     _retries: Retries[Duty] = field(init=False)
@@ -298,7 +298,8 @@ class Litigation:
         return self._defenders[number]
 
     async def _ours(self, challenge: Challenge) -> Recomputed:
-        return await self._recomputed.get(_charged(challenge), lambda: self.recompute(challenge))
+        charged = _charged(challenge)
+        return await self._recomputed.get(charged, lambda: self.recompute(*charged))
 
     def _give_up(self, challenge: Challenge, why: str) -> None:
         """Nothing more is moved in a challenge; somebody should look into it."""
@@ -318,7 +319,7 @@ class Litigation:
             log.warning("challenge ended", challenge=number, ending=now.ending.name.lower())
 
 
-def _charged(challenge: Challenge) -> tuple[int, Charge]:
+def _charged(challenge: Challenge) -> tuple[QueryId, Charge]:
     return challenge.query_id, challenge.charge
 
 

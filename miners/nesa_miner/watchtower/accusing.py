@@ -12,20 +12,18 @@ from nesa.chain.committees import drawn_committees
 from nesa.chain.connection import Connection
 from nesa.chain.contracts import Contracts
 from nesa.chain.court import NO_VIEW, Accused, View
-from nesa.chain.disputes import ShownVersion, challenge_evidence
+from nesa.chain.disputes import Dispute, challenge_evidence
 from nesa.chain.history import QueryHistory, challenges_by
 from nesa.models.disputes.traces import Charge
-from nesa.protocol.errors import ExhaustedResource, InvalidInput, Rejected, Unavailable
-from nesa.protocol.ids import ONE_NES, Address, Amount, Digest, QueryId
+from nesa.protocol.errors import InvalidInput, Rejected, Unavailable
+from nesa.protocol.ids import Address, Amount, Digest, QueryId
 from nesa.protocol.outcomes import members_digest
-from nesa.protocol.parameters import BPS, RequestLimits
 from nesa.protocol.queries import Outcome, Query
-from nesa.protocol.versions import shards_digest
+from nesa_miner.disputes.bonds import Bonds
 from nesa_miner.disputes.courtroom import Courtroom
 from nesa_miner.disputes.docket import Docket
 from nesa_miner.disputes.gains import require_gain
-from nesa_miner.registrations import find_registration
-from nesa_miner.watchtower.cases import bonds_out
+from nesa_miner.registrations import shown_version
 from nesa_miner.watchtower.proving import FaultProof, FaultProver
 
 Output: TypeAlias = tuple[QueryId, int]
@@ -56,10 +54,13 @@ class Accuser:
     room: Courtroom
     means: Means
     prover: FaultProver | None = None
+    bonds: Bonds = field(init=False)
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    _on_the_way: dict[Output, Amount] = field(default_factory=dict)
     _proofs: dict[Output, FaultProof] = field(default_factory=dict)
     _unprovable: set[Output] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.bonds = Bonds(self.room, self.means.bonds, "--max-bonds")
 
     async def accuse(
         self, history: QueryHistory, shard: int, docket: Docket, view: View = NO_VIEW
@@ -84,7 +85,9 @@ class Accuser:
         await require_gain(self.room, reward, self.means.gas, self.means.wei_per_nes)
         proof = await self._proof(accused, history.requested.input, docket)
         async with self._lock:
-            bond = Amount(0) if proof is not None else await self._affordable(limits, docket)
+            bond = Amount(0)
+            if proof is None:
+                bond = await self.bonds.payable(limits, docket)
             output = (history.query.query_id, shard)
             evidence = challenge_evidence(*output, accused.out_digest)
             if not await self.room.has_announced(evidence):
@@ -100,9 +103,9 @@ class Accuser:
         output = (accused.query.query_id, accused.shard)
         court = self.room.court
         if proof is None:
-            await self._approve(bond)
+            await self.bonds.approve(bond)
             await self.room.send(court.open_challenge(accused, view), again=False)
-            self._on_the_way[output] = bond
+            self.bonds.paid(Dispute(*output, None), bond)
         else:
             call = court.show_fault(accused, proof.given, proof.computed, proof.proof)
             try:
@@ -129,33 +132,12 @@ class Accuser:
             self._proofs[output] = proof
         return self._proofs[output]
 
-    async def _affordable(self, limits: RequestLimits, docket: Docket) -> Amount:
-        """The bond, when it can be paid and may be."""
-        bond = Amount(limits.seat_stake * limits.challenger_bond_bps // BPS)
-        me = self.room.sender.address
-        known = {followed.challenge.output for followed in docket.values()}
-        self._on_the_way = {key: sum_ for key, sum_ in self._on_the_way.items() if key not in known}
-        out = bonds_out(docket, me) + sum(self._on_the_way.values())
-        if out + bond > self.means.bonds:
-            raise ExhaustedResource(
-                f"bonds of {out / ONE_NES:g} NES are out and another one would pass --max-bonds"
-            )
-        if await self.room.contracts.token.balance_of(me, "latest") < bond:
-            raise ExhaustedResource(f"{me} has less than the bond of {bond / ONE_NES:g} NES")
-        return bond
-
     async def _is_open(self, accused: Accused) -> bool:
         """Whether this account challenged the output already, as a transaction from before a kill
         may have done that no event has told of yet: the court would take a second bond."""
         connection, me = self.room.connection, self.room.sender.address
         opened = await challenges_by(connection, self.room.court.address, me, accused.query)
         return any(one.challenge.charge.shard == accused.shard for one in opened)
-
-    async def _approve(self, bond: Amount) -> None:
-        token, court = self.room.contracts.token, self.room.court.address
-        allowed = await token.allowance(self.room.sender.address, court, "latest")
-        if allowed < bond:
-            await self.room.send(token.approve(court, bond))
 
 
 def charge_of(accused: Accused) -> Charge:
@@ -178,17 +160,6 @@ async def accused_of(
     query = history.query
     members = await _members(connection, query, outcome, shard)
     return Accused(query, outcome, shard, members, await shown_version(connection, query))
-
-
-async def shown_version(connection: Connection, query: Query) -> ShownVersion:
-    """What the version of a query is the hash of; errors as `find_registration`."""
-    event = await find_registration(connection, query.version_id)
-    registry = Contracts(connection).registry
-    shards = [
-        await registry.shard(query.version_id, number, "latest") for number in range(query.shards)
-    ]
-    digest = shards_digest(shards)
-    return ShownVersion(event.developer, event.operators_root, digest, event.metadata_digest)
 
 
 async def _members(

@@ -8,9 +8,9 @@ from typing import Final, TypeAlias
 from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 
-from nesa.chain.disputes import Ending
+from nesa.chain.disputes import Dispute
 from nesa.protocol.ids import Address, QueryId, Timestamp
-from nesa_miner.disputes.docket import Docket
+from nesa_miner.disputes.docket import Docket, is_brought
 
 SECRET_BYTES: Final = 32
 
@@ -89,12 +89,7 @@ def next_step(case: Case, docket: Docket, me: Address, now: Timestamp) -> Step |
     shard = case.wrong_shard
     if shard is None:
         return Inspect()
-    is_settled = any(
-        followed.challenge.challenger == me or followed.ending is Ending.FALLEN
-        for followed in docket.values()
-        if followed.challenge.output == (case.query_id, shard)
-    )
-    return None if is_settled else Accuse(shard)
+    return None if is_brought(docket, Dispute(case.query_id, shard, None), me) else Accuse(shard)
 
 
 def is_sampled(
@@ -107,9 +102,3 @@ def is_sampled(
     kinds = ["bytes32", "uint256", "address", "uint256"]
     digest = keccak(encode(kinds, [secret, chain_id, market, query_id]))
     return int.from_bytes(digest, "big") < int(share * 2**64) << 192
-
-
-def bonds_out(docket: Docket, me: Address) -> int:
-    """NES units in bonds of this challenger's open challenges."""
-    open_ = (one.challenge for one in docket.values() if one.ending is None)
-    return sum(challenge.bond for challenge in open_ if challenge.challenger == me)

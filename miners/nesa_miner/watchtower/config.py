@@ -8,8 +8,7 @@ from typing import Final
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from nesa.chain.settings import FileSettings, read_file
-from nesa.protocol.errors import InvalidConfiguration
+from nesa.chain.settings import FileSettings, read_file, write_file
 
 CONFIG_FILE: Final = "watchtower.json"
 
@@ -59,14 +58,10 @@ def read_settings(folder: Path) -> WatchSettings:
     return read_file(WatchSettings, folder / CONFIG_FILE, "nesa-miner watchtower init")
 
 
-def write_settings(folder: Path, settings: WatchSettings) -> None:
-    """Write `settings` to `folder`/watchtower.json.
+def write_settings(folder: Path, settings: WatchSettings) -> Path:
+    """Write `settings` to `folder`/watchtower.json, which is returned.
 
     Raises:
         InvalidConfiguration: it cannot be written.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / CONFIG_FILE).write_text(settings.model_dump_json(indent=2) + "\n")
-    except OSError as error:
-        raise InvalidConfiguration(f"cannot write to {folder}: {error.strerror}") from error
+    return write_file(settings, folder / CONFIG_FILE)

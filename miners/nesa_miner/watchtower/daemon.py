@@ -18,14 +18,13 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from nesa.chain.connection import Connection
 from nesa.chain.deployment import Deployment
-from nesa.chain.disputes import Challenge
 from nesa.chain.sender import Sender, SendPolicy
 from nesa.models.disputes.game import Side
 from nesa.protocol.ids import ONE_NES, Address, Amount
 from nesa_miner.disputes.courtroom import Courtroom
 from nesa_miner.disputes.duties import Standpoint
 from nesa_miner.disputes.equivocating import Equivocators
-from nesa_miner.disputes.inputs import Recomputed, recompute
+from nesa_miner.disputes.inputs import Recomputer
 from nesa_miner.disputes.litigation import Litigation
 from nesa_miner.reading import batches
 from nesa_miner.shards import open_library
@@ -40,7 +39,6 @@ from nesa_miner.watchtower.observability import WatchMetrics
 from nesa_miner.watchtower.proving import FaultProver, ProvingLibrary
 from nesa_miner.watchtower.statements import Gatherer, HttpMembers, Members
 from nesa_miner.watchtower.tower import Tower
-from nesa_miner.work import Task
 
 TICK_SECONDS: Final = 0.2
 GWEI: Final = 10**9
@@ -197,17 +195,12 @@ def _litigation(
     tasks: TaskPool,
 ) -> Litigation:
     """The challenges that this watchtower plays."""
-
-    async def compute_again(challenge: Challenge) -> Recomputed:
-        asked, charge = await room.history(challenge.query_id), challenge.charge
-        task = Task(asked.query, charge.shard, sources.grants.content_key(asked.query))
-        return await recompute(sources.library, task, asked.requested.input, charge)
-
+    recomputer = Recomputer(sources.library, room.history, sources.grants.content_key)
     return Litigation(
         Standpoint(Side.CHALLENGER, room.sender.address),
         journal.court_log,
         room,
-        compute_again,
+        recomputer.compute,
         tasks.spawn,
         time.monotonic,
         metrics.disputes,

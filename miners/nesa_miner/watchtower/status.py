@@ -19,8 +19,7 @@ from nesa.protocol.errors import Incompatible, Unavailable
 from nesa.protocol.ids import Address, Amount
 from nesa.protocol.parameters import BPS
 from nesa_miner.disputes.courtroom import Courtroom
-from nesa_miner.disputes.docket import fold
-from nesa_miner.watchtower.cases import bonds_out
+from nesa_miner.disputes.docket import bonds_of, fold
 from nesa_miner.watchtower.config import WatchSettings
 from nesa_miner.watchtower.journal import WatchJournal, journal_identity
 
@@ -66,7 +65,7 @@ def _from_journal(folder: Path, settings: WatchSettings) -> Mapping[str, Any]:
         return {"account": account, "checked": {}, "watching": 0, "bonds_out": 0}
     deployment = Deployment.read(folder / settings.deployment)
     with closing(WatchJournal(path, journal_identity(deployment, account))) as journal:
-        out = bonds_out(fold(journal.court_log.events()), account)
+        out = bonds_of(fold(journal.court_log.events()), account)
         return {"account": account, **journal.summary(), "bonds_out": out}
 
 

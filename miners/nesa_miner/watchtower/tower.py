@@ -22,11 +22,13 @@ from nesa.chain.history import QueryHistory
 from nesa.chain.logs import Batch, Cursor
 from nesa.protocol.errors import Unavailable
 from nesa.protocol.faults import Equivocation
-from nesa.protocol.ids import ONE_NES, Address, QueryId, Timestamp, VersionId
+from nesa.protocol.ids import ONE_NES, Address, Timestamp, VersionId
 from nesa.protocol.outcomes import closing_time
-from nesa.protocol.queries import Outcome, Query
+from nesa.protocol.queries import Outcome
 from nesa_miner.applying import log_bytes
+from nesa_miner.disputes.docket import bonds_of
 from nesa_miner.disputes.equivocating import Equivocators
+from nesa_miner.disputes.inputs import ReadContentKey, ReadHistory
 from nesa_miner.disputes.litigation import Litigation
 from nesa_miner.retrying import Retries, reason_of
 from nesa_miner.roster import LONG_AGO
@@ -44,7 +46,6 @@ from nesa_miner.watchtower.cases import (
     Unseen,
     Verdict,
     Wrong,
-    bonds_out,
     is_sampled,
     next_step,
 )
@@ -67,11 +68,8 @@ LONGEST_WINDOW: Final = 30 * 86_400
 
 log = structlog.get_logger("nesa_miner")
 
-ReadHistory = Callable[[QueryId], Awaitable[QueryHistory]]
 ReadStatements = Callable[[QueryHistory], Awaitable[Sequence[tuple[Address, Equivocation]]]]
 """Who signed two outputs for an answer, as the chain and the members show it."""
-ReadContentKey = Callable[[Query], bytes | None]
-"""What opens a sealed query, None while nobody granted the view of it."""
 
 
 @dataclass(slots=True)
@@ -167,7 +165,7 @@ class Tower:
         if self.evictions is not None:
             self.evictions.advance()
         self.metrics.cases.set(len(self.cases))
-        self.metrics.bonds.set(bonds_out(docket, me) / ONE_NES)
+        self.metrics.bonds.set(bonds_of(docket, me) / ONE_NES)
 
     def summary(self) -> dict[str, object]:
         """What it did and does, for people."""
@@ -177,7 +175,7 @@ class Tower:
             "following": self.is_following,
             "share": self.share,
             **self.journal.summary(),
-            "bonds_out": bonds_out(docket, me),
+            "bonds_out": bonds_of(docket, me),
             "disputes": self.disputes.summary(),
             "equivocators": [key._asdict() for key in self.equivocators.pending],
         }

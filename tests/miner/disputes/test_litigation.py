@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry
 
-from nesa.chain.disputes import Challenge, Ending, GameResult
+from nesa.chain.disputes import Ending, GameResult
 from nesa.models.disputes.game import Side
 from nesa.models.disputes.parties import Defender
+from nesa.models.disputes.traces import Charge
 from nesa.models.judging import Witness
-from nesa.protocol.ids import Address, Timestamp
+from nesa.protocol.ids import Address, QueryId, Timestamp
 from nesa_miner.disputes.court_log import COURT_EVENTS, CourtLog
 from nesa_miner.disputes.duties import Standpoint
 from nesa_miner.disputes.inputs import Recomputed
@@ -76,7 +77,7 @@ class Litigant:
         self.file.close()
         self.start()
 
-    async def recompute(self, _: Challenge) -> Recomputed:
+    async def recompute(self, _: QueryId, __: Charge) -> Recomputed:
         self.recomputed += 1
         return Recomputed(self.witness)
 

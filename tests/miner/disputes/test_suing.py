@@ -37,6 +37,7 @@ from nesa.protocol.outcomes import suing_ends
 from nesa.protocol.queries import encode_query
 from nesa.protocol.statements import Statement, encode_statement
 from nesa_miner.at_rest import AtRest
+from nesa_miner.disputes.bonds import Bonds
 from nesa_miner.disputes.courtroom import Courtroom
 from nesa_miner.disputes.docket import EMPTY, Docket, FollowedChallenge
 from nesa_miner.disputes.inputs import Recomputed
@@ -148,12 +149,13 @@ class Accuser:
     def start(self) -> None:
         at_rest = AtRest(X25519PrivateKey.from_private_bytes(bytes(range(32))))
         self.journal = Journal(self.folder / "journal.sqlite", b"identity", at_rest)
+        room = cast(Courtroom, self.room)
         self.suits = Suits(
-            cast(Courtroom, self.room),
+            room,
             self.journal,
             self.show,
             self.recompute,
-            Amount(self.bonds),
+            Bonds(room, Amount(self.bonds), "max_bonds"),
             self.spawn,
             lambda: self.time,
         )

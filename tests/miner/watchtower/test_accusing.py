@@ -14,6 +14,7 @@ from nesa.protocol.errors import ExhaustedResource, Unavailable
 from nesa.protocol.ids import ONE_NES, Amount
 from nesa.protocol.outcomes import members_digest
 from nesa.protocol.parameters import RequestLimits
+from nesa_miner.disputes.bonds import Bonds
 from nesa_miner.disputes.courtroom import Courtroom
 from nesa_miner.disputes.docket import Docket, fold
 from nesa_miner.watchtower.accusing import Accuser, Means, named_by
@@ -56,7 +57,8 @@ class Room:
 
 
 async def affordable(room: Room, means: Means, docket: Docket) -> Amount:
-    return await Accuser(cast(Courtroom, room), means)._affordable(LIMITS, docket)
+    bonds = Bonds(cast(Courtroom, room), means.bonds, "--max-bonds")
+    return await bonds.payable(LIMITS, docket)
 
 
 async def test_a_bond_within_the_means_is_paid() -> None:

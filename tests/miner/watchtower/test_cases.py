@@ -11,14 +11,13 @@ from nesa.chain.disputes import Ending
 from nesa.chain.events import ChallengeEnded, ChallengeOpened
 from nesa.protocol.errors import Incompatible
 from nesa.protocol.ids import Address, QueryId, Timestamp
-from nesa_miner.disputes.docket import EMPTY, fold
+from nesa_miner.disputes.docket import EMPTY, bonds_of, fold
 from nesa_miner.journal_file import Format, JournalFile
 from nesa_miner.watchtower.cases import (
     Accuse,
     Case,
     Forget,
     Inspect,
-    bonds_out,
     is_sampled,
     next_step,
 )
@@ -68,9 +67,9 @@ def test_a_challenge_of_another_shard_is_another_matter() -> None:
 
 def test_bonds_are_out_until_their_challenges_end() -> None:
     docket = fold([OPENED, ChallengeOpened(KEY, 2, CLIENT, QueryId(7), SECOND)])
-    assert bonds_out(docket, CHALLENGER) == FIRST.bond
+    assert bonds_of(docket, CHALLENGER) == FIRST.bond
     ended = fold([OPENED, ChallengeEnded(KEY, 1, QueryId(7), Ending.FALLEN)])
-    assert bonds_out(ended, CHALLENGER) == 0
+    assert bonds_of(ended, CHALLENGER) == 0
 
 
 def test_the_sample_is_the_share_and_only_its_owner_knows_it() -> None:

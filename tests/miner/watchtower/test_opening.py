@@ -50,6 +50,22 @@ async def until(condition: Callable[[], Awaitable[bool]]) -> None:
             await asyncio.sleep(0.02)
 
 
+async def sending_in_no_block(
+    network: Network, accuser: Accuser, answer: Answered
+) -> asyncio.Task[bool]:
+    """A challenge whose transaction waits, and that no block takes."""
+    await announced(network, accuser, answer)
+    await accuser.bonds.approve(Amount(200 * ONE_NES))
+    network.anvil.rpc("evm_setAutomine", False)
+
+    async def is_waiting() -> bool:
+        return int(network.anvil.rpc("txpool_status")["pending"], 16) == 1
+
+    sending = asyncio.create_task(accuser.accuse(answer.history, 0, {}))
+    await until(is_waiting)
+    return sending
+
+
 async def test_a_challenge_is_announced_once_and_opened_once_over_restarts(
     network: Network, connection: Connection
 ) -> None:
@@ -68,15 +84,7 @@ async def test_a_kill_while_the_challenge_waits_for_a_block_pays_no_second_bond(
 ) -> None:
     answer = await answered(network, connection)
     accuser = await accuser_of(network, connection, nes=200)
-    await announced(network, accuser, answer)
-    await accuser._approve(Amount(200 * ONE_NES))
-    network.anvil.rpc("evm_setAutomine", False)
-
-    async def is_waiting() -> bool:
-        return int(network.anvil.rpc("txpool_status")["pending"], 16) == 1
-
-    killed = asyncio.create_task(accuser.accuse(answer.history, 0, {}))
-    await until(is_waiting)
+    killed = await sending_in_no_block(network, accuser, answer)
     killed.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await killed
@@ -98,15 +106,7 @@ async def test_a_nonce_that_something_else_took_is_not_tried_again_blindly(
     """What took it may be the same challenge, from before a restart."""
     answer = await answered(network, connection)
     accuser = await accuser_of(network, connection, nes=200)
-    await announced(network, accuser, answer)
-    await accuser._approve(Amount(200 * ONE_NES))
-    network.anvil.rpc("evm_setAutomine", False)
-    sending = asyncio.create_task(accuser.accuse(answer.history, 0, {}))
-
-    async def is_waiting() -> bool:
-        return int(network.anvil.rpc("txpool_status")["pending"], 16) == 1
-
-    await until(is_waiting)
+    sending = await sending_in_no_block(network, accuser, answer)
     account = Account.from_key(keccak(text="watcher"))
     nonce = await connection.mined_nonce(accuser.room.sender.address)
     dear = {"maxFeePerGas": 10**12, "maxPriorityFeePerGas": 10**11, "type": 2, "gas": 21_000}
