@@ -10,15 +10,15 @@ import asyncio
 import contextlib
 import hashlib
 import math
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
-from urllib.parse import urlsplit
 
 import structlog
-from aiohttp import ClientError, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
+from aiohttp import ClientSession, DummyCookieJar, TCPConnector
 
 from nesa.chain.committees import Seat
+from nesa.chain.members import Patience, ask_member
 from nesa.protocol.errors import InvalidInput, InvalidMessage, Unavailable
 from nesa.protocol.evidence import (
     EVIDENCE_PATH,
@@ -53,8 +53,6 @@ MOST_BODIES: Final = 16
 
 MOST_CONNECTIONS: Final = 64
 """Connections to one endpoint at once, over all queries."""
-
-_CHUNK: Final = 1 << 16
 
 log = structlog.get_logger("nesa_oracle")
 
@@ -114,40 +112,9 @@ class HttpEvidence:
 
     async def fetch(self, request: Request, wait: float) -> bytes | None:
         """See `EvidenceSource`."""
-        if not _is_web(request.endpoint):
-            raise Unavailable("the endpoint is no http or https URL")
-        url = request.endpoint.rstrip("/") + request.path
         options = {"wait": f"{wait:g}", "size": str(request.known)}
-        timeout = ClientTimeout(total=wait + self._spare_seconds)
-        try:
-            async with self._session.get(
-                url, params=options, timeout=timeout, allow_redirects=False
-            ) as response:
-                if response.status == 404:
-                    return None
-                if response.status != 200:
-                    raise Unavailable(f"the member answered with status {response.status}")
-                async with self._downloads:
-                    return await _read_capped(response.content.iter_chunked(_CHUNK))
-        except (ClientError, OSError, TimeoutError, ValueError) as error:
-            raise Unavailable(f"the member did not answer: {type(error).__name__}") from error
-
-
-def _is_web(endpoint: str) -> bool:
-    try:
-        return urlsplit(endpoint).scheme in ("http", "https")
-    except ValueError:
-        return False
-
-
-async def _read_capped(chunks: AsyncIterator[bytes]) -> bytes:
-    parts, size = [], 0
-    async for chunk in chunks:
-        size += len(chunk)
-        if size > MAX_EVIDENCE_BYTES:
-            raise Unavailable(f"the member sent more than {MAX_EVIDENCE_BYTES} bytes")
-        parts.append(chunk)
-    return b"".join(parts)
+        patience = Patience(wait + self._spare_seconds, MAX_EVIDENCE_BYTES, self._downloads)
+        return await ask_member(self._session, request.endpoint, request.path, patience, options)
 
 
 class Gathering:

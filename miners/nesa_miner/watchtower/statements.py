@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
-from urllib.parse import urlsplit
 
 import structlog
-from aiohttp import ClientError, ClientSession, ClientTimeout
+from aiohttp import ClientSession
 
 from nesa.chain.committees import DrawnCommittees, drawn_committees
 from nesa.chain.connection import Connection
 from nesa.chain.contracts import Contracts
 from nesa.chain.history import QueryHistory
+from nesa.chain.members import Patience, ask_member
 from nesa.chain.reports import reported_evidence
 from nesa.protocol.commitments import ShardContext
 from nesa.protocol.errors import InvalidInput, InvalidMessage, Unavailable
@@ -192,46 +192,7 @@ class HttpMembers:
         return [] if body is None else equivocations_of(body)
 
     async def _get(self, endpoint: str, path: str, most: int) -> bytes | None:
-        if not is_web(endpoint):
-            raise Unavailable("the endpoint is no http or https URL")
-        try:
-            async with self.session.get(
-                endpoint.rstrip("/") + path,
-                timeout=ClientTimeout(total=ASK_SECONDS),
-                allow_redirects=False,
-            ) as response:
-                if response.status == 404:
-                    return None
-                if response.status != 200:
-                    raise Unavailable(f"the member answered with status {response.status}")
-                return await read_capped(response.content.iter_chunked(1 << 16), most)
-        except Unavailable:
-            raise
-        except (ClientError, OSError, TimeoutError, ValueError) as error:
-            raise Unavailable(f"the member did not answer: {type(error).__name__}") from error
-
-
-def is_web(endpoint: str) -> bool:
-    """Whether an endpoint that somebody registered is one that can be asked."""
-    try:
-        return urlsplit(endpoint).scheme in ("http", "https")
-    except ValueError:
-        return False
-
-
-async def read_capped(chunks: AsyncIterator[bytes], most: int) -> bytes:
-    """The whole of a body.
-
-    Raises:
-        Unavailable: it is longer than `most` bytes.
-    """
-    parts, size = [], 0
-    async for chunk in chunks:
-        size += len(chunk)
-        if size > most:
-            raise Unavailable(f"the member sent more than {most} bytes")
-        parts.append(chunk)
-    return b"".join(parts)
+        return await ask_member(self.session, endpoint, path, Patience(ASK_SECONDS, most))
 
 
 def equivocations_of(body: bytes) -> list[Equivocation]:
