@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
@@ -20,7 +19,6 @@ from nesa.models.proving.prover import Prover
 from nesa.models.proving.reference_string import ReferenceFile, locate, require_permitted
 from nesa.models.publish import PublishedVersion
 from nesa.models.runtime import KnownAnswer
-from nesa.protocol.digests import bytes_root
 from nesa.protocol.errors import IntegrityError, InvalidInput, Rejected
 from nesa.protocol.ids import VersionId
 from nesa.protocol.versions import ShardFacts
@@ -197,9 +195,8 @@ class ShardLibrary:
         # Whoever signs must be able to show its work later, when the developer may be gone.
         table = await asyncio.to_thread(self._read_definition, version, shard)
         file = await asyncio.to_thread(_compiled, table, shard, facts)
-        own = replace(facts, file_digest=await asyncio.to_thread(bytes_root, file))
         most = await asyncio.to_thread(version.most_stacked, shard)
-        return await asyncio.to_thread(checked_runner, file, own, answers, most)
+        return await asyncio.to_thread(checked_runner, file, facts, answers, most, is_own=True)
 
     async def _define(self, version_id: VersionId, shard: int) -> Table:
         version = await self.published(version_id)

@@ -80,12 +80,17 @@ class StackedRunner:
 
 
 def checked_runner(
-    file: bytes, facts: ShardFacts, answers: Sequence[KnownAnswer], most: int
+    file: bytes,
+    facts: ShardFacts,
+    answers: Sequence[KnownAnswer],
+    most: int,
+    *,
+    is_own: bool = False,
 ) -> ShardRunner | StackedRunner:
     """A shard that gave its known answers here, alone and in stacks of up to `most` queries.
 
     A file that does not stack although its rows do, such as one of another compiler, runs its
-    queries one by one.
+    queries one by one. `is_own` as `ShardRunner` takes it.
 
     Raises:
         InvalidModel, IntegrityError: see `ShardRunner`; this machine computes something else.
@@ -93,10 +98,10 @@ def checked_runner(
     if most > 1 and answers:
         # ONNX Runtime's errors share no public base; whatever is wrong shows again below.
         with contextlib.suppress(Exception):
-            stack = ShardRunner(file, facts, stacks=True)
+            stack = ShardRunner(file, facts, stacks=True, is_own=is_own)
             stack.self_test(answers)
             return stacked(stack, answers[0].inputs, most)
-    runner = ShardRunner(file, facts)
+    runner = ShardRunner(file, facts, is_own=is_own)
     runner.self_test(answers)
     return runner
 

@@ -43,15 +43,18 @@ def run_all(runners: Sequence[ShardRunner], tensors: Sequence[bytes]) -> tuple[b
 class ShardRunner:
     """One shard, loaded and ready; `run` and `run_stacked` may be called from several threads.
 
-    `stacks` says that `nesa.models.stacking` has no objection to several queries in one run.
+    `stacks` says that `nesa.models.stacking` has no objection to several queries in one run,
+    `is_own` that the file was compiled here, so that it need not be the one that `facts` names.
 
     Raises:
-        IntegrityError: `onnx` is not the file that `facts` names.
+        IntegrityError: `onnx` is somebody else's, and not the file that `facts` names.
         InvalidModel: ONNX Runtime cannot load it, or its inputs and outputs are not the edges.
     """
 
-    def __init__(self, onnx: bytes, facts: ShardFacts, *, stacks: bool = False) -> None:
-        if bytes_root(onnx) != facts.file_digest:
+    def __init__(
+        self, onnx: bytes, facts: ShardFacts, *, stacks: bool = False, is_own: bool = False
+    ) -> None:
+        if not is_own and bytes_root(onnx) != facts.file_digest:
             raise IntegrityError("the shard's ONNX file does not match its digest")
         self._facts = facts
         self._stacks = stacks
