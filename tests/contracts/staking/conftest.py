@@ -9,7 +9,14 @@ from eth_utils.crypto import keccak
 
 from nesa.protocol.consent import sign_consent
 from nesa.protocol.ids import ZERO_DIGEST, Address
-from tests.deployment import REQUEST_LIMITS, deploy_lower, register_version
+from tests.deployment import (
+    EPOCH_SECONDS,
+    REQUEST_LIMITS,
+    UNBONDING_SECONDS,
+    deploy_lower,
+    deployer,
+    register_version,
+)
 from tests.reports import signer_address
 
 SEAT_STAKE = REQUEST_LIMITS.seat_stake
@@ -44,6 +51,19 @@ def isolation(lower):
 @pytest.fixture
 def vault(lower):
     return lower.vault
+
+
+@pytest.fixture
+def fresh(lower, actors):
+    """A vault that knows nobody above it yet."""
+    return deployer("staking/StakeVault").deploy(
+        lower.token,
+        lower.registry,
+        lower.parameters,
+        EPOCH_SECONDS,
+        UNBONDING_SECONDS,
+        actors.setter,
+    )
 
 
 @pytest.fixture

@@ -1,21 +1,6 @@
 import boa
-import pytest
-
-from tests.deployment import EPOCH_SECONDS, UNBONDING_SECONDS, deployer
 
 NOBODY = "0x" + "00" * 20
-
-
-@pytest.fixture
-def fresh(lower, actors):
-    return deployer("staking/StakeVault").deploy(
-        lower.token,
-        lower.registry,
-        lower.parameters,
-        EPOCH_SECONDS,
-        UNBONDING_SECONDS,
-        actors.setter,
-    )
 
 
 def test_the_setter_names_it_once(fresh, actors, outsider):
