@@ -72,11 +72,18 @@ class _Case:
     def keys(self) -> dict[int, NDArray[np.float64]]:
         """The basis of each depth at which the view holds secret weights."""
         hidden, held = self.view.hidden, self.view.layers
+        if hidden is Hidden.NOTHING:
+            return {}
         return {
-            depth: weights.match_layer(self.public.layers[depth], held[depth], hidden)
-            for depth in sorted(held.keys() & self.view.states.keys())
-            if hidden is not Hidden.NOTHING
+            depth: self._key(depth, weights.match_layer(self.public.layers[depth], secret, hidden))
+            for depth, secret in sorted(held.items())
+            if depth in self.view.states
         }
+
+    def _key(self, depth: int, basis: NDArray[np.float64]) -> NDArray[np.float64]:
+        """A convolution's channels each stand for all of their pixels."""
+        pixels = self.view.states[depth].shape[-1] // len(basis)
+        return np.kron(basis, np.eye(pixels)) if pixels > 1 else basis
 
 
 def audit(
@@ -118,7 +125,7 @@ def _activations(public: Public, view: View) -> dict[int, Floats]:
 def _reading(case: _Case) -> Iterator[Finding]:
     """Whoever holds identifiers that are not encrypted reads them."""
     if case.view.identifiers is not None:
-        yield case.finding(Attack.T5, case.view.identifiers, "read identifiers as they are")
+        yield case.finding(Attack.T0, case.view.identifiers, "identifiers read as they are")
 
 
 def _matching(case: _Case) -> Iterator[Finding]:

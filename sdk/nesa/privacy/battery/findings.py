@@ -12,8 +12,10 @@ SIGMAS: Final = 4.0
 
 
 class Attack(Enum):
-    """The ten attacks; what each one knows and does is in docs/privacy-battery.md."""
+    """The ten attacks, behind plain reading; what each one knows and does is in
+    docs/privacy-battery.md."""
 
+    T0 = "reading"
     T1 = "vocabulary matching"
     T2 = "inner products"
     T3 = "matching of weights"

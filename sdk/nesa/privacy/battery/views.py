@@ -49,11 +49,11 @@ class Hidden(Enum):
 class Public:
     """What anybody can download, run and read: the attacker has all of it.
 
-    `table` [vocabulary, width] is the embedding and `layers` are the dense weights [out, in] that
-    read the states of a depth, both as published. `text` [m, places] are requests of the
-    same kind that the attacker wrote or found. `known` [places] are items that stand at their place in every request, -1 where none does, and
-    `common` items that say nothing, such as padding; they are never counted as recovered. A causal
-    model's state at a place depends on no later place.
+    `table` [vocabulary, width] is the embedding and `layers` are weights [rows, channels] that
+    read the states of a depth, both as published. `text` [m, places] are requests of the same kind
+    that the attacker wrote or found. `known` [places] are items that stand at their place in every
+    request, -1 where none does, and `common` items that say nothing, such as padding; they are
+    never counted as recovered. A causal model's state at a place depends on no later place.
     """
 
     vocabulary: int

@@ -1,0 +1,1 @@
+"""What privacy costs, and what it leaves to see: `make bench-privacy`."""
