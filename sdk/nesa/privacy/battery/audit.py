@@ -89,15 +89,19 @@ class _Case:
 def audit(
     public: Public, view: View, secret: Secret, budget: Budget | None = None
 ) -> tuple[Finding, ...]:
-    """What every attack finds in the view; attacks that have nothing to work on are left out."""
+    """What every attack finds in the view; attacks that have nothing to work on are left out, and
+    all of them where everything can be read as it stands."""
     seen = _activations(public, view)
     case = _Case(public, view, secret, budget or Budget(), seen)
+    read = tuple(_reading(case))
+    if any(found.recovery == 1 for found in read):
+        return read
     keys = case.keys()
     legible = dict(seen) | {
         depth: (view.states[depth] @ basis).astype(np.float32) for depth, basis in keys.items()
     }
     return (
-        *_reading(case),
+        *read,
         *_matching(case),
         *_products(case),
         *_weights(case, keys, legible),
@@ -152,7 +156,8 @@ def _weights(
 ) -> Iterator[Finding]:
     public, view = case.public, case.view
     if view.table is not None and public.table is not None and view.identifiers is not None:
-        key = weights.match_table(public.table, view.table, view.hidden)
+        wanted = np.unique(view.identifiers)
+        key = weights.match_table(public.table, view.table, view.hidden, wanted)
         how = f"rows of the embedding, {view.table.dtype}"
         yield case.finding(Attack.T3, key.items[view.identifiers], how)
     for depth in sorted(keys):
@@ -284,15 +289,17 @@ def _departure(words: NDArray[np.uint32], where: str) -> Finding:
 
 
 def _information(words: NDArray[np.uint32], inputs: Floats, where: str) -> Finding:
-    """Bits that the highest byte of a share tells of the number behind it, in 16 steps."""
+    """What the highest byte of a share tells of the number behind it, in parts of all there is to
+    know of the number in 16 steps."""
     numbers = _steps(inputs.reshape(-1), 16)
     found = dependence.mutual_information(words.reshape(-1) >> 24, numbers)
+    whole = dependence.mutual_information(numbers, numbers).value or 1.0
     return Finding(
         Attack.T8,
         Measure.INFORMATION,
-        found.value,
-        found.shuffled,
-        SIGMAS * found.deviation,
+        found.value / whole,
+        found.shuffled / whole,
+        SIGMAS * found.deviation / whole,
         f"{where}: highest byte against the number in {len(np.unique(numbers))} steps",
     )
 
@@ -355,6 +362,9 @@ def _linkage(case: _Case) -> Iterator[Finding]:
     if view.messages:
         data = np.stack([np.frombuffer(each, np.uint8) for each in view.messages])
         scores["messages"] = traffic.equal_starts(data.astype(np.int64), data.shape[1])
+    for depth, words in sorted(view.shares.items()):
+        flat = words[:, first : first + alike].reshape(len(words), -1)
+        scores[f"depth {depth}, equal words"] = traffic.equal_starts(flat, flat.shape[1])
     for depth, states in sorted(case.activations.items()):
         scores[f"depth {depth}"] = traffic.likeness(states[:, first:], alike)
     for name, found in scores.items():

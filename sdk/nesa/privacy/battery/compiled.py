@@ -33,6 +33,7 @@ DEPTHS: Final = 6
 """At most so many depths are looked at, evenly spaced."""
 STACKED: Final = 8
 """Requests in one run; more would only take memory."""
+LEAST_ROWS: Final = 64
 LINKED: Final = 8
 """Tokens in which two linked requests are alike."""
 
@@ -52,8 +53,9 @@ class Subject:
     A model that reads tokens is attacked token by token; any other by a list of candidates, its
     test rows, of which the first half is asked about and the second is the attacker's own.
 
-    `requests` and `text` [n, places] int64 are token ids; the model's test rows where they are not
-    given. Pairs of requests are made alike where the draw says so.
+    `asked` are token ids of requests and of text of the attacker's, [n, places] and [m, places]
+    int64; halves of the model's test rows without. `known` are tokens that stand at a place of all
+    requests. Pairs of requests are made alike where the draw says so.
 
     Raises:
         InvalidInput: too few rows to attack anything.
@@ -62,24 +64,19 @@ class Subject:
     def __init__(
         self,
         model: CompiledModel,
-        requests: Items | None = None,
-        text: Items | None = None,
+        asked: tuple[Items, Items] | None = None,
         known: Mapping[int, int] | None = None,
         seed: int = 1,
     ) -> None:
         self.model = model
         self._draws = np.random.default_rng(seed)
         self._states = TableStates(model.table, depths(model))
-        rows = model.test_rows().inputs
-        if len(rows) < 16:
-            raise InvalidInput(f"{model.name} has {len(rows)} test rows; an audit needs 16 or more")
         if is_text(model):
-            ids = rows.reshape(len(rows), -1).astype(np.int64)
-            half = len(ids) // 4 * 2
-            self.secret = self._linked(ids[:half] if requests is None else requests, LINKED)
-            self.public = self._text(ids[half:] if text is None else text, known or {})
+            requests, text = asked or _halves(_test_rows(model))
+            self.secret = self._linked(requests, LINKED)
+            self.public = self._text(text, known or {})
         else:
-            self._records = np.unique(rows.reshape(len(rows), -1), axis=0)
+            self._records = np.unique(_test_rows(model), axis=0)
             half = len(self._records) // 4 * 2
             drawn = self._draws.integers(0, half, (2 * half, 1))
             self.secret = self._linked(drawn, 1)
@@ -187,6 +184,21 @@ class TableStates:
             return None
         file = runtime_model(self._table, shard)
         return session(file if obstacles(self._table, shard) else with_open_axis(file))
+
+
+def _test_rows(model: CompiledModel) -> Items:
+    """The model's test rows, flat."""
+    rows = model.test_rows().inputs
+    if len(rows) < LEAST_ROWS:
+        raise InvalidInput(
+            f"{model.name} has {len(rows)} test rows; an audit needs {LEAST_ROWS} or more"
+        )
+    return rows.reshape(len(rows), -1).astype(np.int64)
+
+
+def _halves(rows: Items) -> tuple[Items, Items]:
+    half = len(rows) // 4 * 2
+    return rows[:half], rows[half:]
 
 
 def is_text(model: CompiledModel) -> bool:

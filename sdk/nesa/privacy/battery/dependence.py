@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from nesa.privacy.battery.findings import SIGMAS
 
-SHUFFLES: Final = 40
+SHUFFLES: Final = 20
 BYTES: Final = 4
 
 Matrix = NDArray[np.float64]

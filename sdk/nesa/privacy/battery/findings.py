@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
@@ -36,7 +37,7 @@ class Measure(Enum):
     VARIANCE = "variance explained"
     CORRELATION = "distance correlation"
     BITS = "halves of the range told"
-    INFORMATION = "bits of a byte told"
+    INFORMATION = "information on a number"
     DEPARTURE = "distance of bytes from uniform"
     LENGTHS = "lengths told"
     REPEATS = "equal tokens seen as equal"
@@ -63,6 +64,11 @@ class Finding:
         """Whether guessing would have done as well."""
         return self.recovery <= self.baseline + self.slack
 
+    @property
+    def gain(self) -> float:
+        """What the attack found beyond guessing."""
+        return self.recovery - self.baseline
+
 
 def chance(baseline: float, trials: int) -> float:
     """Slack of a share of `trials` independent guesses that are right with odds `baseline`.
@@ -70,3 +76,14 @@ def chance(baseline: float, trials: int) -> float:
     SIGMAS standard deviations of the binomial share, and one guess more where few are expected.
     """
     return SIGMAS * math.sqrt(baseline * (1 - baseline) / trials) + 1 / trials
+
+
+def strongest(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Of every attack and measure the finding that is furthest above its baseline, in order."""
+    best: dict[tuple[Attack, Measure], Finding] = {}
+    for found in findings:
+        place = (found.attack, found.measure)
+        if place not in best or found.gain > best[place].gain:
+            best[place] = found
+    order = list(Attack)
+    return tuple(sorted(best.values(), key=lambda found: order.index(found.attack)))

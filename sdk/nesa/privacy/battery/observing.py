@@ -21,22 +21,28 @@ def view(subject: Subject, observer: Observer, seed: int | None = None) -> View:
     Keys and shares are drawn anew, or from `seed`, which is for tests.
     """
     draws = np.random.default_rng(secrets.randbits(128) if seed is None else seed)
-    plain = {depth: subject.states(depth) for depth in subject.depths}
     match observer:
         case Observer.OPEN_MEMBER | Observer.SEALED_MEMBER:
-            return View(observer, identifiers=subject.secret.items, states=plain)
+            return View(observer, identifiers=subject.secret.items)
         case Observer.SEALED_OUTSIDER:
             return _sealed(subject)
-        case Observer.PERMUTED_MEMBER:
-            return _permuted(subject, plain, draws)
+        case Observer.SHARED_COLLUDING:
+            return View(observer, states={0: _reunited(subject.states(0), draws)})
         case Observer.ROTATED_MEMBER:
             raise InvalidInput("a rotation is not exact on integers; audit the permutation")
+        case _:
+            return _activations(subject, observer, draws)
+
+
+def _activations(subject: Subject, observer: Observer, draws: np.random.Generator) -> View:
+    plain = {depth: subject.states(depth) for depth in subject.depths}
+    match observer:
+        case Observer.PERMUTED_MEMBER:
+            return _permuted(subject, plain, draws)
         case Observer.SPLIT_MEMBER:
             return View(observer, states=plain)
-        case Observer.SHARED_MEMBER:
+        case _:
             return View(observer, shares={d: share(each, draws) for d, each in plain.items()})
-        case Observer.SHARED_COLLUDING:
-            return View(observer, states={d: _reunited(each, draws) for d, each in plain.items()})
 
 
 def share(values: Floats, draws: np.random.Generator) -> Words:

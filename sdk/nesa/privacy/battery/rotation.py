@@ -19,6 +19,8 @@ from nesa.privacy.battery.vocabulary import CHUNK, Effort, everywhere, match
 
 ROUNDS: Final = 8
 """Rounds of matching rows and solving for the basis; all runs here settled in fewer."""
+MATCHED_BY: Final = 8
+"""Rows for each channel from which a basis is solved."""
 
 
 def procrustes(public: NDArray[Any], held: NDArray[Any]) -> NDArray[np.float64]:
@@ -46,13 +48,14 @@ def basis_of_clouds(public: NDArray[Any], held: NDArray[Any]) -> NDArray[np.floa
     Principal axes first, then rounds of nearest rows and Procrustes.
     """
     basis = axes(public) @ axes(held).T
+    some = np.random.default_rng(0).permutation(len(held))[: MATCHED_BY * held.shape[1]]
     matched = np.empty(0, np.int64)
     for _ in range(ROUNDS):
-        found = nearest(held @ basis.T, public)[:, 0]
+        found = nearest(held[some] @ basis.T, public)[:, 0]
         if np.array_equal(found, matched):
             break
         matched = found
-        basis = procrustes(public[matched], held)
+        basis = procrustes(public[matched], held[some])
     return basis
 
 
@@ -66,13 +69,11 @@ def match_products(public: Public, observed: Floats, depth: int) -> Items:
     if public.causal:
         return np.stack([_from_left(public, rows, depth) for rows in observed])
     guess = _by_known_places(public, observed, depth)
-    for _ in range(2):
-        read = public.states(guess, depth)
-        width = observed.shape[-1]
-        basis = procrustes(read.reshape(-1, width), observed.reshape(-1, width))
-        turned = (observed @ basis.T).astype(np.float32)
-        guess = match(public, turned, depth, Hidden.NOTHING, effort=Effort(), scattered=False)
-    return guess
+    width = observed.shape[-1]
+    read = public.states(guess, depth).reshape(-1, width)
+    basis = procrustes(read, observed.reshape(-1, width))
+    turned = (observed @ basis.T).astype(np.float32)
+    return match(public, turned, depth, Hidden.NOTHING, effort=Effort(), scattered=False)
 
 
 def _from_left(public: Public, rows: Floats, depth: int) -> Items:

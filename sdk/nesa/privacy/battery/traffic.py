@@ -64,7 +64,7 @@ def likeness(rows: Floats, alike: int) -> NDArray[np.float64]:
     return np.asarray(cosines / alike, np.float64)
 
 
-def equal_starts(identifiers: Items, alike: int) -> NDArray[np.float64]:
+def equal_starts(identifiers: NDArray[Any], alike: int) -> NDArray[np.float64]:
     """Share of the first `alike` identifiers that are equal in requests 2i and 2i + 1, [n / 2]."""
     same = identifiers[0::2, :alike] == identifiers[1::2, :alike]
     return np.asarray(same.mean(axis=1))

@@ -10,6 +10,7 @@ improved place by place with the model itself.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -19,6 +20,8 @@ from nesa.privacy.battery.views import Floats, Hidden, Items, Public
 
 CHUNK: Final = 512
 """Requests that the attacker runs at once."""
+KEPT: Final = 8
+"""Depths and models whose mean states are kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +32,8 @@ class Effort:
     over all places.
     """
 
-    contexts: int = 2
-    shortlist: int = 8
+    contexts: int = 1
+    shortlist: int = 4
     sweeps: int = 1
     seed: int = 1
 
@@ -125,8 +128,12 @@ def _shortlist(public: Public, seen: Floats, depth: int, hidden: Hidden, effort:
     return search.places.reshape(*seen.shape[:2], effort.shortlist)
 
 
+@lru_cache(KEPT)
 def mean_states(public: Public, depth: int, effort: Effort) -> Floats:
-    """Mean state [vocabulary, width] of every item in contexts and at places drawn at random."""
+    """Mean state [vocabulary, width] of every item in contexts and at places drawn at random.
+
+    Kept, as it costs most and is the same for every view of one public model.
+    """
     draws, free = np.random.default_rng(effort.seed), np.flatnonzero(public.known < 0)
     total: Floats | None = None
     for _ in range(effort.contexts):
@@ -148,8 +155,11 @@ def mean_states(public: Public, depth: int, effort: Effort) -> Floats:
 def _improve(
     public: Public, guess: Items, shortlist: Items, rows: Floats, depth: int, hidden: Hidden
 ) -> None:
-    """Takes at each place the item of its shortlist under which the model comes nearest."""
-    for place in np.flatnonzero(public.known < 0):
+    """Takes at each place the item of its shortlist under which the model comes nearest.
+
+    Places that seem to be padding are left at that.
+    """
+    for place in np.flatnonzero((public.known < 0) & ~np.isin(guess, list(public.common))):
         tried = np.repeat(guess[None], shortlist.shape[1], axis=0)
         tried[:, place] = shortlist[place]
         states = _comparable(public.states(tried, depth), hidden)

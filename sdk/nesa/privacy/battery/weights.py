@@ -23,8 +23,8 @@ COLUMNS_BY: Final = 4096
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Key:
-    """What an attacker believes: `items` [held items] are the public items that they stand for, and
-    held rows times `basis` [held width, public width] are public rows."""
+    """What an attacker believes: `items` [held items] are the public items that they stand for, -1
+    where it did not ask; and held rows times `basis` [held width, public width] are public rows."""
 
     items: Items
     basis: NDArray[np.float64]
@@ -34,8 +34,9 @@ class Key:
         return (states @ self.basis).astype(np.float32)
 
 
-def match_table(public: Floats, held: Weights, hidden: Hidden) -> Key:
-    """The key behind an embedding `held` [V, width] of which `public` [V, width] is the original.
+def match_table(public: Floats, held: Weights, hidden: Hidden, wanted: Items) -> Key:
+    """The key behind an embedding `held` [V, width] of which `public` [V, width] is the original,
+    for the `wanted` held items.
 
     Rows of `held` are compared with the public ones up to one scale for all of them, so that a
     table may be rounded or stored as integers.
@@ -43,14 +44,14 @@ def match_table(public: Floats, held: Weights, hidden: Hidden) -> Key:
     rows = _scaled_like(np.asarray(held, np.float64), np.asarray(public, np.float64))
     match hidden:
         case Hidden.NOTHING:
-            return Key(nearest(rows, public)[:, 0], np.eye(public.shape[1]))
+            return Key(_items(rows, public, wanted), np.eye(public.shape[1]))
         case Hidden.CHANNELS:
-            items = nearest(np.sort(rows, axis=1), np.sort(public, axis=1))[:, 0]
-            order = columns(public[items[:COLUMNS_BY]], rows[:COLUMNS_BY])
+            items = _items(np.sort(rows, axis=1), np.sort(public, axis=1), wanted)
+            order = columns(public[items[wanted[:COLUMNS_BY]]], rows[wanted[:COLUMNS_BY]])
             return Key(items, np.eye(public.shape[1])[order])
         case Hidden.BASIS:
             basis = basis_of_clouds(public, rows)
-            return Key(nearest(rows @ basis.T, public)[:, 0], basis.T)
+            return Key(_items(rows @ basis.T, public, wanted), basis.T)
 
 
 def match_layer(public: Weights, held: Weights, hidden: Hidden) -> NDArray[np.float64]:
@@ -76,6 +77,13 @@ def match_layer(public: Weights, held: Weights, hidden: Hidden) -> NDArray[np.fl
 def columns(public: Weights, held: Weights) -> Items:
     """For each column of `held` [n, width] the nearest column of `public` [n, width]."""
     return nearest(np.asarray(held).T, np.asarray(public).T)[:, 0]
+
+
+def _items(rows: NDArray[Any], public: NDArray[Any], wanted: Items) -> Items:
+    """For each held item the nearest public one, -1 where it is not wanted."""
+    items = np.full(len(rows), -1, np.int64)
+    items[wanted] = nearest(rows[wanted], public)[:, 0]
+    return items
 
 
 def _scaled_like(held: NDArray[Any], public: NDArray[Any]) -> NDArray[Any]:
