@@ -17,7 +17,7 @@ from nesa.privacy.battery.vocabulary import Effort
 from tests.privacy.battery import toy
 
 DEPTHS = range(toy.LAYERS + 1)
-BUDGET = Budget(requests=4, lessons=64, known=16)
+BUDGET = Budget(requests=2, lessons=64, known=16)
 STEPS = 64
 """Integers of a state's unit, to share it."""
 
@@ -35,8 +35,8 @@ def public(plain):
 @pytest.fixture(scope="module")
 def secret():
     """Requests of which every other pair begins with the same three words."""
-    items = toy.sentences(400, 11)
-    linked = np.random.default_rng(5).random(200) < 0.5
+    items = toy.sentences(240, 11)
+    linked = np.random.default_rng(5).random(120) < 0.5
     items[1::2, :3] = np.where(linked[:, None], items[0::2, :3], items[1::2, :3])
     return Secret(items, linked, 3)
 
@@ -146,9 +146,7 @@ def test_two_groups_that_collude_read_everything(public, states, secret):
     """The claim is for one group; the battery shows what it rests on."""
     whole = {depth: np.rint(each * STEPS) for depth, each in states.items()}
     ours = shared(states, 8)
-    theirs = {
-        depth: whole[depth].astype(np.int64).astype(np.uint32) - ours[depth] for depth in ours
-    }
+    theirs = {d: each.astype(np.int64).astype(np.uint32) - ours[d] for d, each in whole.items()}
     added = {depth: (ours[depth] + theirs[depth]).view(np.int32) / STEPS for depth in ours}
     view = View(
         Observer.SHARED_COLLUDING, states={d: e.astype(np.float32) for d, e in added.items()}

@@ -34,8 +34,11 @@ def test_frequencies_and_neighbours_read_a_permuted_vocabulary(texts):
     key = np.random.default_rng(1).permutation(VOCABULARY)
     told = ours != OTHER
     ranked, climbed = (
-        np.mean((attack(key[ours], theirs, VOCABULARY)[key[ours]] == ours)[told])
-        for attack in (ciphers.by_rank, lambda *each: ciphers.decipher(*each, frequent=300))
+        np.mean((table[key[ours]] == ours)[told])
+        for table in (
+            ciphers.by_rank(key[ours], theirs, VOCABULARY),
+            ciphers.decipher(key[ours], theirs, VOCABULARY, frequent=300),
+        )
     )
     most_frequent = np.mean(ours[told] == 1)
     assert ranked > 2 * most_frequent

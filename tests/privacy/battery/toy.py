@@ -12,7 +12,7 @@ import numpy as np
 
 from nesa.privacy.battery.views import Hidden, Public
 
-WIDTH, HEADS, GROUPS, HEAD, INNER, WORDS, LAYERS, PLACES = 32, 4, 2, 8, 64, 120, 2, 8
+WIDTH, HEADS, GROUPS, HEAD, INNER, WORDS, LAYERS, PLACES = 32, 4, 2, 8, 64, 100, 2, 8
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from nesa.privacy.battery import (
     weights,
 )
 from nesa.privacy.battery.findings import SIGMAS, Attack, Finding, Measure, chance
+from nesa.privacy.battery.nearest import nearest
 from nesa.privacy.battery.views import Floats, Hidden, Items, Public, Secret, View
 from nesa.privacy.battery.vocabulary import Effort
 
@@ -29,10 +30,12 @@ TIME_BINS: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What the dear attacks may use: requests that are matched at each depth, requests of the
-    attacker's text that decoders learn from, requests whose content is known to it."""
+    """What the dear attacks may use: requests that are matched at each depth, requests whose states
+    are looked up or inverted, requests of the attacker's text that decoders learn from, requests
+    whose content is known to it."""
 
     requests: int = 8
+    inverted: int = 96
     lessons: int = 256
     known: int = 32
     effort: Effort = field(default_factory=Effort)
@@ -160,6 +163,12 @@ def _weights(
         key = weights.match_table(public.table, view.table, view.hidden, wanted)
         how = f"rows of the embedding, {view.table.dtype}"
         yield case.finding(Attack.T3, key.items[view.identifiers], how)
+    if public.table is not None and 0 in view.shares:
+        rows = case.activations[0][: case.budget.requests]
+        held, published = (np.sort(each, axis=-1) for each in (_rows(rows), public.table))
+        if held.shape[1] == published.shape[1]:
+            guess = nearest(held, published)[:, 0].reshape(rows.shape[:2])
+            yield case.finding(Attack.T3, guess, "rows of the embedding against those of shares")
     for depth in sorted(keys):
         guess = vocabulary.match(
             public,
@@ -195,8 +204,9 @@ def _known(case: _Case) -> Iterator[Finding]:
         guess[many:] = table[held[many:]]
         yield _unknown(case, guess, f"{many} known requests, identifiers looked up")
     for depth, states in sorted(case.activations.items()):
-        if len(states) > many:
-            guess = _looked_up(states, items, many)
+        seen = states[: many + case.budget.inverted]
+        if len(seen) > many:
+            guess = _looked_up(seen, items, many)
             yield _unknown(case, guess, f"depth {depth}: {many} known requests, nearest state")
 
 
@@ -218,18 +228,21 @@ def _unknown(case: _Case, guess: Items, tried: str) -> Finding:
 def _inversion(case: _Case, legible: dict[int, Floats]) -> Iterator[Finding]:
     public, lessons = case.public, case.public.text[: case.budget.lessons]
     for depth, states in sorted(legible.items()):
-        target = _targets(public, lessons)
-        taught = public.states(lessons, depth)
-        decoder = inversion.train(_rows(taught), _rows(target))
-        decoded = decoder.read(_rows(states)).reshape(*states.shape[:2], -1)
-        if public.table is not None:
-            for name, rows in (("no training", states), ("trained decoder", decoded)):
-                if rows.shape[-1] == public.table.shape[1]:
-                    guess = inversion.nearest_directions(_rows(rows), public.table)
-                    guess = guess.reshape(states.shape[:2])
-                    yield case.finding(Attack.T6, guess, f"depth {depth}: {name}", prior=True)
-        else:
+        seen = states[: case.budget.inverted]
+        decoder = inversion.train(
+            _rows(public.states(lessons, depth)), _rows(_targets(public, lessons))
+        )
+        if public.table is None:
+            decoded = decoder.read(_rows(seen)).reshape(*seen.shape[:2], -1)
             yield _explained(case, decoded, f"depth {depth}: trained decoder")
+            continue
+        counted = public.counted(case.secret.items[: len(seen)])
+        rows = {"no training": seen[counted], "trained decoder": decoder.read(seen[counted])}
+        for name, read in rows.items():
+            if read.shape[1] == public.table.shape[1]:
+                guess = np.full(counted.shape, -1, np.int64)
+                guess[counted] = inversion.nearest_directions(read, public.table)
+                yield case.finding(Attack.T6, guess, f"depth {depth}: {name}", prior=True)
 
 
 def _targets(public: Public, items: Items) -> Floats:

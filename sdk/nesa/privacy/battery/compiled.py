@@ -7,7 +7,7 @@ those it hands over when it runs everything before the layer itself, and those a
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
@@ -30,7 +30,9 @@ from nesa.privacy.battery.views import (
 from nesa.protocol.errors import InvalidInput
 
 DEPTHS: Final = 6
-"""At most so many depths are looked at, evenly spaced."""
+"""So many depths are looked at where nobody says how many."""
+WATCHED: Final = 400
+"""So many requests are seen on their way where nobody says how many."""
 STACKED: Final = 8
 """Requests in one run; more would only take memory."""
 LEAST_ROWS: Final = 64
@@ -47,15 +49,27 @@ class Depth:
     value: int
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Text:
+    """Token ids of requests [n, places] and of the attacker's own text [m, places], int64.
+
+    `known` tokens stand at their places of every request; `common` ones are never news.
+    """
+
+    requests: Items
+    text: Items
+    known: Mapping[int, int] = field(default_factory=dict)
+    common: frozenset[int] = frozenset()
+
+
 class Subject:
     """A compiled model, requests to it and what an attacker knows.
 
-    A model that reads tokens is attacked token by token; any other by a list of candidates, its
-    test rows, of which the first half is asked about and the second is the attacker's own.
+    A model that reads tokens is attacked token by token, over `text` or over halves of its own test
+    rows; any other by a list of candidates, its test rows, of which the first half is asked about
+    and the second is the attacker's own. Pairs of requests are made alike where the draw says so.
 
-    `asked` are token ids of requests and of text of the attacker's, [n, places] and [m, places]
-    int64; halves of the model's test rows without. `known` are tokens that stand at a place of all
-    requests. Pairs of requests are made alike where the draw says so.
+    At most `depths` depths are looked at, of the first `watched` requests.
 
     Raises:
         InvalidInput: too few rows to attack anything.
@@ -64,17 +78,20 @@ class Subject:
     def __init__(
         self,
         model: CompiledModel,
-        asked: tuple[Items, Items] | None = None,
-        known: Mapping[int, int] | None = None,
+        text: Text | None = None,
+        *,
+        depths: int = DEPTHS,
+        watched: int = WATCHED,
         seed: int = 1,
     ) -> None:
         self.model = model
+        self._watched = watched
         self._draws = np.random.default_rng(seed)
-        self._states = TableStates(model.table, depths(model))
+        self._states = TableStates(model.table, entering(model, depths))
         if is_text(model):
-            requests, text = asked or _halves(_test_rows(model))
-            self.secret = self._linked(requests, LINKED)
-            self.public = self._text(text, known or {})
+            given = text or _halves(_test_rows(model))
+            self.secret = self._linked(given.requests, LINKED)
+            self.public = self._reading(given)
         else:
             self._records = np.unique(_test_rows(model), axis=0)
             half = len(self._records) // 4 * 2
@@ -94,8 +111,8 @@ class Subject:
         return rows.astype(np.int64).reshape(len(items), *shape)
 
     def states(self, depth: int) -> Floats:
-        """States of the requests, as the public model has them."""
-        return self.public.states(self.secret.items, depth)
+        """States of the watched requests, as the public model has them."""
+        return self.public.states(self.secret.items[: self._watched], depth)
 
     def _linked(self, items: Items, alike: int) -> Secret:
         items = items[: len(items) // 2 * 2].copy()
@@ -104,18 +121,18 @@ class Subject:
         items[2 * pairs + 1, : alike + 1] = items[2 * pairs, : alike + 1]
         return Secret(items, linked, alike)
 
-    def _text(self, text: Items, known: Mapping[int, int]) -> Public:
+    def _reading(self, given: Text) -> Public:
         card = self.model.card
         assert isinstance(card, TensorCard)
         assert card.tokens is not None
-        stands = np.full(self.model.input_edge.elements, -1)
-        stands[list(known)] = list(known.values())
+        known = np.full(self.model.input_edge.elements, -1)
+        known[list(given.known)] = list(given.known.values())
         return Public(
             vocabulary=self.model.input_edge.high + 1,
             states=lambda items, depth: self._states.run(self._tensors(items), depth, items.shape),
-            text=text,
-            known=stands,
-            common=frozenset({card.tokens.padding, *known.values()}),
+            text=given.text,
+            known=known,
+            common=given.common | {card.tokens.padding},
             table=embedding(self.model.table),
             layers=self._layers(),
         )
@@ -196,9 +213,9 @@ def _test_rows(model: CompiledModel) -> Items:
     return rows.reshape(len(rows), -1).astype(np.int64)
 
 
-def _halves(rows: Items) -> tuple[Items, Items]:
+def _halves(rows: Items) -> Text:
     half = len(rows) // 4 * 2
-    return rows[:half], rows[half:]
+    return Text(rows[:half], rows[half:])
 
 
 def is_text(model: CompiledModel) -> bool:
@@ -206,8 +223,9 @@ def is_text(model: CompiledModel) -> bool:
     return isinstance(model.card, TensorCard) and model.card.tokens is not None
 
 
-def depths(model: CompiledModel) -> tuple[Depth, ...]:
-    """What enters the layers of a model, each tensor once, at most DEPTHS of them.
+def entering(model: CompiledModel, most: int = DEPTHS) -> tuple[Depth, ...]:
+    """What enters the layers of a model, each tensor once, at most `most` of them,
+    evenly spaced.
 
     Of a model that reads text these are the tensors with one row of the embedding's width for each
     token.
@@ -217,7 +235,7 @@ def depths(model: CompiledModel) -> tuple[Depth, ...]:
         if row.opcode in (Opcode.LINEAR, Opcode.CONV) and _reads_states(model, row):
             found.setdefault(_source(model.table, row.inputs[0]), Depth(number, row.inputs[0]))
     every = list(found.values())
-    return tuple(every[:: -(-len(every) // DEPTHS)])
+    return tuple(every[:: -(-len(every) // most)])
 
 
 def embedding(table: Table) -> Floats:
