@@ -30,8 +30,14 @@ fails when it leaks more.
 SHOWN: Final = tuple(attack for attack in Attack if attack is not Attack.T8)
 """Attacks with a column; uniformity is a property, and stands in the long tables."""
 
-LABEL, CELL, ROW, TOP: Final = 300, 78, 24, 46
-INK, FAINT, LEAK, FAIR: Final = "#222222", "#d9d9d9", "#c0392b", "#2e7d5b"
+LABEL: Final = 300
+CELL: Final = 78
+ROW: Final = 24
+TOP: Final = 46
+INK: Final = "#222222"
+FAINT: Final = "#d9d9d9"
+LEAK: Final = "#c0392b"
+FAIR: Final = "#2e7d5b"
 
 
 @dataclass(frozen=True, slots=True)
