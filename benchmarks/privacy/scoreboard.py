@@ -135,11 +135,13 @@ def _equivariant(
 
 
 def _shuffled(rows: Floats, draws: np.random.Generator) -> Floats:
-    return rows[draws.permutation(len(rows))]
+    shuffled: Floats = rows[draws.permutation(len(rows))]
+    return shuffled
 
 
 def _permutation(draws: np.random.Generator, width: int) -> Floats:
-    return np.eye(width, dtype=np.float32)[draws.permutation(width)]
+    basis: Floats = np.eye(width, dtype=np.float32)[draws.permutation(width)]
+    return basis
 
 
 def _rotation(draws: np.random.Generator, width: int) -> Floats:

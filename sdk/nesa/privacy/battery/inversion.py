@@ -44,13 +44,13 @@ def nearest_directions(rows: Floats, table: Floats) -> Items:
 
 
 def explained(truth: NDArray[Any], guess: NDArray[Any], mean: NDArray[Any]) -> float:
-    """Share of the variance of `truth` around the public `mean` that `guess` explains, at least 0.
+    """Share of the variance of `truth` around the public `mean` that `guess` explains.
 
-    All of it is 1; guessing the mean is 0.
+    All of it is 1; guessing the mean is 0, and guessing worse is less.
     """
     left = np.square(np.asarray(truth, np.float64) - guess).sum()
     whole = np.square(np.asarray(truth, np.float64) - mean).sum()
-    return max(0.0, 1.0 - float(left / whole)) if whole else 0.0
+    return 1.0 - float(left / whole) if whole else 0.0
 
 
 def _with_one(states: NDArray[Any]) -> NDArray[np.float64]:
