@@ -40,6 +40,8 @@ SEED: Final = 1
 
 RECORDS: Final = Budget(requests=64)
 TOKENS: Final = Budget(requests=4, inverted=64, lessons=192, effort=Effort(shortlist=4))
+WIDELY: Final = replace(TOKENS, requests=32, effort=Effort(sweeps=0))
+"""More requests where nothing is found that could be improved."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -74,7 +76,7 @@ def _record_scores() -> Iterator[Score]:
 
 
 def _text_scores(folder: Path) -> Iterator[Score]:
-    text = _text()
+    text = requests_and_text()
     model = load(folder / "compiled")
     subject = Subject(model, text, depths=3, watched=240)
     for observer in Observer:
@@ -82,7 +84,8 @@ def _text_scores(folder: Path) -> Iterator[Score]:
             seen = view(subject, observer, SEED)
             if observer is Observer.SEALED_OUTSIDER:
                 seen = replace(seen, seconds=_seconds(model, subject.secret.items))
-            yield _score("MiniLM, integers", subject.public, seen, subject.secret, TOKENS)
+            budget = WIDELY if seen.shares else TOKENS
+            yield _score("MiniLM, integers", subject.public, seen, subject.secret, budget)
     yield from _float_scores((folder / "model.onnx").read_bytes(), text, subject.secret)
 
 
@@ -153,7 +156,8 @@ def _rotation(draws: np.random.Generator, width: int) -> Floats:
     return np.asarray(ones @ turned @ ones.T, np.float32)
 
 
-def _text() -> Text:
+def requests_and_text() -> Text:
+    """Token ids of paragraphs of documentation: a half for clients, a half for the attacker."""
     from scripts import minilm
 
     halves = [minilm.token_ids(each, PLACES) for each in paragraphs()]

@@ -26,6 +26,8 @@ from nesa.privacy.battery.vocabulary import Effort
 SAMPLE: Final = 400
 """Rows whose distances are correlated; the cost grows with the square."""
 TIME_BINS: Final = 20
+WORDS: Final = 2**18
+"""Words of shares of which statistics are taken that have to be shuffled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,7 +306,7 @@ def _uniformity(case: _Case) -> Iterator[Finding]:
 
 def _departure(words: NDArray[np.uint32], where: str) -> Finding:
     found = dependence.uniformity(words)
-    seen = dependence.variation(words)
+    seen = dependence.variation(words.reshape(-1)[:WORDS])
     tried = f"{where}: chi-square {found.chi_square:+.1f} deviations, Kolmogorov-Smirnov "
     tried += f"{found.kolmogorov:.2f} of {words.size:,} words"
     return Finding(
@@ -320,8 +322,8 @@ def _departure(words: NDArray[np.uint32], where: str) -> Finding:
 def _information(words: NDArray[np.uint32], inputs: Floats, where: str) -> Finding:
     """What the highest byte of a share tells of the number behind it, in parts of all there is to
     know of the number in 16 steps."""
-    numbers = _steps(inputs.reshape(-1), 16)
-    found = dependence.mutual_information(words.reshape(-1) >> 24, numbers)
+    numbers = _steps(inputs.reshape(-1)[:WORDS], 16)
+    found = dependence.mutual_information(words.reshape(-1)[:WORDS] >> 24, numbers)
     whole = dependence.mutual_information(numbers, numbers).value or 1.0
     return Finding(
         Attack.T8,
