@@ -24,7 +24,7 @@ NATRIX = natrix lint --disable NTX4 NTX5 NTX10 NTX11 \
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-demo setup-train demo test test-train test-deep bench bench-models bench-disputes \
   mutation coverage lint fix abi lock \
-  bench-privacy clean python
+  clean python
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
