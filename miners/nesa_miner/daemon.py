@@ -61,7 +61,6 @@ from nesa_miner.transport.http import HttpServer, Limits, MessagesEndpoint
 from nesa_miner.warming import WarmUp
 
 TICK_SECONDS: Final = 0.02
-GWEI: Final = 10**9
 LIMITS: Final = Limits(from_peer=64, from_all=256, bytes_from_peer=64 << 20)
 """Several miners may share an address, on one machine or behind one gateway."""
 
@@ -264,7 +263,7 @@ def _answers(around: Surroundings, answerer: Answerer) -> Answers:
 def _sender(settings: MinerSettings, identity: Identity, connection: Connection) -> Sender:
     """The only one that sends with the signer key."""
     account = Account.from_key(identity.signer.to_bytes())
-    policy = SendPolicy(max_fee_per_gas=int(settings.max_fee_gwei * GWEI))
+    policy = SendPolicy.up_to(settings.max_fee_gwei)
     return Sender(connection, account, policy)
 
 
