@@ -129,13 +129,15 @@ async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 60.0)
 
 @contextlib.asynccontextmanager
 async def watching(
-    devnet: Devnet, client: Client, *words: str, nes: int = BONDS
+    devnet: Devnet, client: Client, *words: str, nes: int = BONDS, evicts: bool = False
 ) -> AsyncIterator[Operator]:
-    """A watchtower that looks at every answer, made with these words of `init`."""
+    """A watchtower that looks at every answer, made with these words of `init`.
+
+    The tests here share their seats, also those that have no stake any more.
+    """
     name = f"watchtower-{time.monotonic_ns()}"
     founded = await devnet.founder.found_watchtower(name, *words)
-    # The tests after this one need those seats as well, though they have no stake any more.
-    kept = read_settings(founded.folder).model_copy(update={"evict": False})
+    kept = read_settings(founded.folder).model_copy(update={"evict": evicts})
     write_settings(founded.folder, kept)
     await devnet.foundation.chain.give_coins(founded.owner)
     deployer = devnet.foundation.people.deployer
