@@ -119,8 +119,9 @@ def claim_of(
 
     A spare is paid by its place in the draw; its slot is the one that holds its own commitment.
     """
-    query = decode_query(job.query)
-    for slot in _slots_of(job, query):
+    query, position = decode_query(job.query), job.position
+    assert position is not None
+    for slot in _slots_of(position, query.replicas):
         state = restore(_remembered(job, query, slot, identity, deployment), records)
         shard = state.committee.context.shard
         certificate = certificate_of(state, outcome.shards[shard].round)
@@ -128,15 +129,14 @@ def claim_of(
             continue
         own = _paid_for(state, query, outcome, shard)
         if own is not None:
-            result = replace(own.result, position=job.position)
+            result = replace(own.result, position=position)
             return Claim(query, outcome, shard, certificate.commitments, result)
     return None
 
 
-def _slots_of(job: Job, query: Query) -> tuple[int, ...]:
-    """Slots that a drawn job may have filled: a member's own, for a spare any."""
-    assert job.position is not None
-    return (job.position,) if job.position < query.replicas else tuple(range(query.replicas))
+def _slots_of(position: int, replicas: int) -> tuple[int, ...]:
+    """Slots that whoever was drawn at `position` may have filled: a member its own, a spare any."""
+    return (position,) if position < replicas else tuple(range(replicas))
 
 
 def _is_own(state: State, certificate: Certificate) -> bool:
