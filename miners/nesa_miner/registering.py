@@ -49,6 +49,12 @@ class Seated:
     rebuilt: Rebuilt
 
 
+def consent_of(owner: Owner, identity: Identity) -> tuple[bytes, bytes]:
+    """The consent of a miner's signer to work for an owner."""
+    deployment = owner.connection.deployment
+    return sign_consent(identity.signer, deployment.chain_id, deployment.vault, owner.address)
+
+
 @dataclass(frozen=True, slots=True)
 class Registrar:
     """Everything that registering needs."""
@@ -81,6 +87,7 @@ class Registrar:
         rebuilt = await rebuild(self.library, wish.version_id, wish.shard, find_solc())
         await self._state_operator()
         if held is None:
+            await self._require_admitted(wish)
             await self._fund(wish)
             await self._take(wish, rebuilt)
             held = await self._place(wish)
@@ -105,12 +112,24 @@ class Registrar:
             )
         return slot
 
+    async def _require_admitted(self, wish: Wish) -> None:
+        registry, signer = self.contracts.registry, self.identity.address
+        if await registry.admits(wish.version_id, self.operator, signer, at="latest"):
+            return
+        admission = await registry.admission_of(wish.version_id, at="latest")
+        key = public_bytes(self.identity.encryption).hex()
+        raise InvalidInput(
+            f"the version seats only operators that the contract {admission} admits; ask its "
+            f"developer to admit {self.operator} (signer {signer}, encryption key {key}), then "
+            "register again"
+        )
+
     async def _state_operator(self) -> None:
         """Signer, encryption key and endpoint on chain are those of this miner."""
         vault, signer = self.contracts.vault, self.identity.address
         key, endpoint = public_bytes(self.identity.encryption), self.settings.endpoint
         known = await vault.operator(self.operator, at="latest")
-        consent = self._consent()
+        consent = consent_of(self.owner, self.identity)
         if known.signer == ZERO_ADDRESS:
             call = vault.register_operator(signer, consent, key, endpoint)
             await self.owner.send(call, "registering")
@@ -118,14 +137,12 @@ class Registrar:
         for call in self._corrections(known, key, endpoint):
             await self.owner.send(call, "correcting what the vault knows of this operator")
 
-    def _consent(self) -> tuple[bytes, bytes]:
-        chain_id, vault = self.owner.connection.deployment.chain_id, self.contracts.vault.address
-        return sign_consent(self.identity.signer, chain_id, vault, self.operator)
-
     def _corrections(self, known: Operator, key: bytes, endpoint: str) -> list[ContractCall]:
         vault, wanted = self.contracts.vault, []
         if known.signer != self.identity.address:
-            wanted.append(vault.rotate_signer(self.identity.address, self._consent()))
+            wanted.append(
+                vault.rotate_signer(self.identity.address, consent_of(self.owner, self.identity))
+            )
         if known.next_encryption_key != key:
             wanted.append(vault.call("set_encryption_key", key))
         if known.endpoint != endpoint:
