@@ -77,6 +77,7 @@ def _record_scores() -> Iterator[Score]:
 
 def _text_scores(folder: Path) -> Iterator[Score]:
     text = requests_and_text()
+    _prepare(folder)
     model = load(folder / "compiled")
     subject = Subject(model, text, depths=3, watched=240)
     for observer in Observer:
@@ -87,6 +88,20 @@ def _text_scores(folder: Path) -> Iterator[Score]:
             budget = WIDELY if seen.shares else TOKENS
             yield _score("MiniLM, integers", subject.public, seen, subject.secret, budget)
     yield from _float_scores((folder / "model.onnx").read_bytes(), text, subject.secret)
+
+
+def _prepare(folder: Path) -> None:
+    """Writes the float model and compiles it, unless the folder holds both."""
+    from nesa.cli.main import main as nesa
+    from scripts import minilm
+
+    if (folder / "compiled" / "model.json").exists():
+        return
+    minilm.write_float_model(PLACES, folder)
+    files = [str(folder / name) for name in ("model.onnx", "data.npz", "words.json")]
+    options = ["--percentile", "100", "--shards", "3", "--output", str(folder / "compiled")]
+    if nesa(["model", "compile", *files, *options]):
+        raise SystemExit(f"MiniLM could not be compiled into {folder}")
 
 
 def _float_scores(onnx_file: bytes, text: Text, secret: Secret) -> Iterator[Score]:
