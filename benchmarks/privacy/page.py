@@ -22,7 +22,8 @@ your own.
 ![Share of the requests that each attack reads](privacy-scoreboard.svg)
 
 A cell holds what the strongest run of an attack recovered, and in brackets what guessing reaches.
-**Bold** is more than chance explains. An empty cell: the observer holds nothing that the attack
+**Bold** is more than chance explains; the long tables say up to where it does, which for few
+requests is well above guessing. An empty cell: the observer holds nothing that the attack
 works on. Only a mode that claims *chance* may be called private against that observer, and a test
 fails when it leaks more.
 """
@@ -118,8 +119,8 @@ def _claims(observer: Observer, findings: tuple[Finding, ...]) -> str:
 
 def _long(rows: Mapping[Observer, tuple[Finding, ...]]) -> str:
     lines = [
-        "| who looks | attack | what was tried | recovered | guessing | of |",
-        "|---|---|---|---:|---:|---|",
+        "| who looks | attack | what was tried | recovered | guessing | chance up to | of |",
+        "|---|---|---|---:|---:|---:|---|",
     ]
     for observer, findings in rows.items():
         for found in findings:
@@ -127,7 +128,7 @@ def _long(rows: Mapping[Observer, tuple[Finding, ...]]) -> str:
             lines.append(
                 f"| {observer.value} | {found.attack.name} {found.attack.value} | {found.tried} "
                 f"| {share if found.is_chance else f'**{share}**'} | {_guess(found.baseline)} "
-                f"| {found.measure.value} |"
+                f"| {_guess(found.baseline + found.slack)} | {found.measure.value} |"
             )
     return "\n".join(lines)
 

@@ -69,7 +69,8 @@ class _Case:
         measure = Measure.TOKENS if self.public.is_text else Measure.RECORDS
         lucky = max(baseline, self.luck(guess))
         slack = lucky + chance(lucky, trials) - baseline
-        return Finding(attack, measure, recovery, baseline, slack, tried)
+        what = f"{tried}; {trials:,} {measure.value.split()[0]}"
+        return Finding(attack, measure, recovery, baseline, slack, what)
 
     def luck(self, guess: Items) -> float:
         """What the guess has right on average for items that it was not made for: one that favours
