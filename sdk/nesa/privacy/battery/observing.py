@@ -40,7 +40,8 @@ def _activations(subject: Subject, observer: Observer, draws: np.random.Generato
         case Observer.PERMUTED_MEMBER:
             return _permuted(subject, plain, draws)
         case Observer.SPLIT_MEMBER:
-            return View(observer, states=plain)
+            handed_over = subject.secret.items if subject.hands_items_over else None
+            return View(observer, identifiers=handed_over, states=plain)
         case _:
             return View(observer, shares={d: share(each, draws) for d, each in plain.items()})
 
