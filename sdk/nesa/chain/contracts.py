@@ -134,11 +134,13 @@ class Ledger:
 @dataclass(frozen=True, slots=True)
 class Backing:
     """What of an operator's stake is delegated, and what of it is about to go: delegations that
-    leave, and stake that seats lock which were left."""
+    leave, and stake that seats lock which were left. `forfeited` is gone: what slashes took of the
+    operator's own and did not credit, see `nesa.protocol.slashing`."""
 
     delegated: Amount
     leaving: Amount
     ending: Amount
+    forfeited: Amount
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """What a wrong answer costs its authors, and what it must be worth before it pays.
 
-A prize is what somebody outside gives for a wrong answer, in NES units. Costs count the burned half
-of a slash only: the other half may go to a friend.
+A prize is what somebody outside gives for a wrong answer, in NES units. Costs count the burned part
+of a slash only: what is credited may go to a friend.
 """
 
 from __future__ import annotations
@@ -15,11 +15,17 @@ from nesa.protocol.errors import InvalidInput
 from nesa.protocol.parameters import BPS, RequestLimits
 from nesa.protocol.queries import Assurance
 from nesa.protocol.risk import ShardSeats, at_least, corrupt_seats
+from nesa.protocol.slashing import REWARD
 
 
 def burned(limits: RequestLimits, replicas: int) -> Fraction:
-    """What a lying quorum of as many members has lost for good: q S / 2."""
-    return Fraction(quorum(replicas) * limits.seat_stake, 2)
+    """What a lying quorum of as many members has lost for good: (1 - w) q S."""
+    return (1 - REWARD) * quorum(replicas) * limits.seat_stake
+
+
+def rewarded(limits: RequestLimits, replicas: int) -> Fraction:
+    """What of a lying quorum's stakes is credited to those whom the lie cost: w q S."""
+    return REWARD * quorum(replicas) * limits.seat_stake
 
 
 def safe_prize(
@@ -27,8 +33,8 @@ def safe_prize(
 ) -> Fraction:
     """Prize up to which a quorum that lies loses, when this part of all queries is run again.
 
-    AGREED delivers at once, so its prize is won whatever happens later: V = a q S / 2. CHALLENGED
-    delivers what nobody could overturn: (1 - a) V = a q S / 2.
+    AGREED delivers at once, so its prize is won whatever happens later: V = a (1 - w) q S.
+    CHALLENGED delivers what nobody could overturn: (1 - a) V = a (1 - w) q S.
 
     Raises:
         InvalidInput: no part below the whole, or an assurance that no stake stands behind.
@@ -67,7 +73,7 @@ def least_audit(limits: RequestLimits, replicas: int, prize: int, assurance: Ass
 
 def least_lie_rate(economy: Economy, replicas: int) -> Fraction:
     """Lies in all shards that are run again, from which on a watcher lives on its rewards."""
-    return economy.environment.run_cost / burned(economy.limits, replicas)
+    return economy.environment.run_cost / rewarded(economy.limits, replicas)
 
 
 def largest_stake_step(economy: Economy) -> Fraction:
@@ -75,9 +81,10 @@ def largest_stake_step(economy: Economy) -> Fraction:
 
     Older seats have locked the older stake, and open queries were let in under it, while the cap
     and a slash go by the stake of the moment. Above this factor the open fees of a version may
-    exceed what a lying quorum burns.
+    exceed what a lying quorum burns, or what honest work kept of them what its slash repays:
+    min(1 - w, w / k) / e.
     """
-    return Fraction(BPS, 2 * economy.limits.exposure_bps)
+    return min(1 - REWARD, REWARD / economy.most_kept) * BPS / economy.limits.exposure_bps
 
 
 def capture_cost(economy: Economy, replicas: int) -> Fraction:
