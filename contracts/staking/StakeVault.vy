@@ -19,8 +19,8 @@
     tests/invariants/test_stake_vault.py::StakeVaultMachine.counts_are_those_of_the_seats
     5. Delegated stake is a part of the stake, and the last one that a slash takes:
     tests/invariants/test_delegation_pool.py::DelegationPoolMachine.own_stake_goes_first
-    6. Slashes reward nobody with more than the operator has lost of its own since anybody delegated
-       to it, so no friend of it gains by robbing its delegators:
+    6. Slashes credit no more than half of what the operator has lost of its own since anybody
+       delegated to it, so no friend of it gains by robbing its delegators:
     tests/invariants/test_delegation_pool.py::DelegationPoolMachine.rewards_are_own_stake
 @custom:kill No switch. Nothing pauses an exit or a slash.
 """
@@ -71,8 +71,9 @@ MASK_64: constant(uint256) = 2**64 - 1
 MAX_UNBONDING: constant(uint256) = 2**32 - 1  # seconds
 
 BPS: constant(uint256) = 10_000
-# Part of a slash that is not burned. It is also the part of what its seats lock, and of all stake
-# when somebody delegates, that an operator must own itself: rewards come out of own stake alone.
+# Part of what its seats lock, and of all stake when somebody delegates, that an operator must own.
+OWN_BPS: public(constant(uint256)) = 5_000
+# Part of a slash that is not burned. It comes out of own stake alone, however much is delegated.
 REWARD_BPS: public(constant(uint256)) = 2_500
 
 TOKEN: immutable(IERC20)
@@ -102,7 +103,7 @@ rewards: public(HashMap[address, uint256])
 # stake (64 bits) | locked (64) | unbonding (64) | withdrawable_at (48) | holds (16).
 _ledgers: HashMap[address, uint256]
 
-# delegated (64 bits) | leaving (64) | ending (64) | forfeited (64).
+# delegated (64 bits) | leaving (64) | ending (64) | creditable (64).
 _backings: HashMap[address, uint256]
 
 
@@ -439,7 +440,7 @@ def delegate(operator: address, amount: uint256):
     owned: bool = self._owns(ledger, backing, ledger.stake - ledger.unbonding)
     assert owned, "vault: operator owns too little"
 
-    backing.forfeited = 0
+    backing.creditable = 0
     self._store_backing(operator, backing)
 
 
@@ -546,8 +547,8 @@ def slash(
     @notice Takes stake at once: the operator's own before delegated stake, and of either free
             stake first, then thawing, then locked. A share of it is credited, the rest is burned.
     @dev Only the slasher. Takes what is there when there is less, and never reverts for it. The
-         share rounds down, in favour of the burn, and is never more than what the operator has
-         lost of its own since somebody delegated to it, less what was credited of that before.
+         share rounds down, in favour of the burn, and is never more than the part of what the
+         operator lost of its own since somebody delegated to it that was not credited before.
     @param operator Whose stake.
     @param amount NES units to take.
     @param beneficiary Who may withdraw what is left of the share.
@@ -561,13 +562,15 @@ def slash(
     taken: uint256 = min(amount, ledger.stake)
     own: uint256 = ledger.stake - backing.delegated
     lost: uint256 = min(taken, own)
-    credited: uint256 = min(taken * REWARD_BPS // BPS, backing.forfeited + lost)
+    # Enough for the whole share of all stake while the operator owns the part of it that it must.
+    creditable: uint256 = backing.creditable + lost * REWARD_BPS // OWN_BPS
+    credited: uint256 = min(taken * REWARD_BPS // BPS, creditable)
     repaid: uint256 = min(owed, credited)
     rewarded: uint256 = credited - repaid
 
     # Without delegated stake all that is taken is own, and nothing need be remembered.
     if backing.delegated != 0:
-        backing.forfeited = backing.forfeited + lost - credited
+        backing.creditable = creditable - credited
         backing.delegated -= taken - lost
         self._store_backing(operator, backing)
     ledger.stake -= taken
@@ -767,7 +770,7 @@ def _backing(operator: address) -> IStakeVault.Backing:
         delegated=word & MASK_64,
         leaving=(word >> 64) & MASK_64,
         ending=(word >> 128) & MASK_64,
-        forfeited=word >> 192,
+        creditable=word >> 192,
     )
 
 
@@ -779,7 +782,7 @@ def _store_backing(operator: address, backing: IStakeVault.Backing):
         backing.delegated
         | (backing.leaving << 64)
         | (backing.ending << 128)
-        | (backing.forfeited << 192)
+        | (backing.creditable << 192)
     )
 
 
@@ -802,7 +805,7 @@ def _owns(
     others: uint256 = backing.delegated + ledger.unbonding
     if ledger.stake < others:
         return False
-    return (ledger.stake - others) * BPS >= stake * REWARD_BPS
+    return (ledger.stake - others) * BPS >= stake * OWN_BPS
 
 
 @internal

@@ -64,7 +64,7 @@ class Book:
     delegated: int = 0
     leaving: int = 0
     ending: int = 0
-    forfeited: int = 0
+    creditable: int = 0
 
     @property
     def own(self) -> int:
@@ -82,7 +82,7 @@ class Book:
     @property
     def is_covered(self) -> bool:
         needed = self.locked - self.ending
-        return self.stake - self.going >= needed and self.own * 4 >= needed
+        return self.stake - self.going >= needed and self.own * 2 >= needed
 
 
 @dataclass
@@ -175,7 +175,7 @@ class StakeVaultMachine(RuleBasedStateMachine):
     @rule(operator=operators, amount=amounts)
     def begin_unbonding(self, operator: str, amount: int) -> None:
         book = self.books[operator]
-        allowed = amount <= book.free and (book.own - amount) * 4 >= book.locked
+        allowed = amount <= book.free and (book.own - amount) * 2 >= book.locked
         self.expect(allowed, self.vault.begin_unbonding, amount, sender=operator)
         if allowed:
             book.unbonding += amount
@@ -209,7 +209,7 @@ class StakeVaultMachine(RuleBasedStateMachine):
     def take_seat(self, operator: str, shard: int) -> None:
         book = self.books[operator]
         allowed = self.place_of(operator, shard) is None and book.free >= SEAT_STAKE
-        allowed = allowed and book.own * 4 >= book.locked + SEAT_STAKE
+        allowed = allowed and book.own * 2 >= book.locked + SEAT_STAKE
         stated = (self.version(shard), shard, ZERO_DIGEST, ZERO_DIGEST)
         slot = self.expect(allowed, self.vault.take_seat, *stated, sender=operator)
         if allowed:
@@ -283,7 +283,7 @@ class StakeVaultMachine(RuleBasedStateMachine):
         given = (amount, BENEFICIARY, CREDITOR, owed)
         taken, repaid, rewarded = self.vault.slash(operator, *given, sender=SLASHER)
         assert taken == min(amount, book.stake)
-        share = credited(taken, book.stake - book.delegated, book.forfeited)
+        share = credited(taken, book.stake - book.delegated, book.creditable)
         assert repaid == min(owed, share)
         assert repaid + rewarded == share
         after = self.token.balanceOf(self.vault.address)
@@ -298,8 +298,8 @@ class StakeVaultMachine(RuleBasedStateMachine):
         """The operator's own goes first, and of that what is free, then what thaws."""
         from_own = min(taken, book.stake - book.delegated)
         if book.delegated:
-            share = credited(taken, from_own, book.forfeited)
-            book.forfeited += from_own - share
+            share = credited(taken, from_own, book.creditable)
+            book.creditable += from_own // 2 - share
         book.delegated -= taken - from_own
         book.stake -= taken
         unlocked = max(book.stake - book.locked, 0)
@@ -342,7 +342,7 @@ class StakeVaultMachine(RuleBasedStateMachine):
             assert locked + unbonding <= stake or (stake < locked and unbonding == 0)
             clock = book.withdrawable_at if book.unbonding else ledger[3]
             assert ledger == (book.stake, book.locked, book.unbonding, clock, book.holds)
-            backing = (book.delegated, book.leaving, book.ending, book.forfeited)
+            backing = (book.delegated, book.leaving, book.ending, book.creditable)
             assert self.vault.backing(operator) == backing
 
     @invariant()

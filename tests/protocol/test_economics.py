@@ -19,11 +19,11 @@ from nesa.protocol.commitments import quorum
 from nesa.protocol.economics.economy import LONGEST_GAME, MAX_MEMBER_SLOTS, Clocks, Economy
 from nesa.protocol.economics.inequalities import INEQUALITIES, Inequality, broken
 from nesa.protocol.economics.lies import (
-    burned,
     capture_cost,
     largest_stake_step,
     least_audit,
     least_lie_rate,
+    lost,
     rewarded,
     safe_prize,
 )
@@ -32,7 +32,7 @@ from nesa.protocol.fees import DELIVERY_GAS
 from nesa.protocol.ids import ONE_NES
 from nesa.protocol.parameters import BPS, QueryParameters, RequestLimits
 from nesa.protocol.queries import Assurance
-from nesa.protocol.slashing import credited
+from nesa.protocol.slashing import OWN, OWN_BPS, REWARD, REWARD_BPS, credited
 from nesa.protocol.summons import SummonsRules
 from scripts.deployment.economies import ENVIRONMENTS, economy
 from scripts.deployment.profiles import DEVNET, PROFILES, PUBLIC
@@ -98,15 +98,15 @@ CHANGES: dict[tuple[str, str], tuple[Callable[[Economy], Economy], set[str]]] = 
     ("min_seats", "less"): (with_limits(min_seats=3), {"silent_seats_are_spared"}),
     ("seat_stake", "less"): (with_limits(seat_stake=70 * ONE_NES), {"audits_deter"}),
     ("exposure_bps", "more"): (
-        with_limits(exposure_bps=2_710),
-        {"challenging_pays_at_the_cap"},
+        with_limits(exposure_bps=2_501),
+        {"lying_loses"},
     ),
     ("exposure_bps", "much more"): (
-        with_limits(exposure_bps=2_722),
-        {"clients_are_repaid", "challenging_pays_at_the_cap"},
+        with_limits(exposure_bps=2_710),
+        {"lying_loses", "challenging_pays_at_the_cap"},
     ),
     ("exposure_bps", "most"): (
-        with_limits(exposure_bps=7_501),
+        with_limits(exposure_bps=2_722),
         {"lying_loses", "clients_are_repaid", "challenging_pays_at_the_cap"},
     ),
     ("max_replicas", "more"): (with_limits(max_replicas=15), {"freezing_costs"}),
@@ -291,9 +291,9 @@ def test_the_safe_prize_is_the_one_that_its_audits_deter(audited, assurance, rep
     assert least_audit(PUBLIC.limits, replicas, worth + 1, assurance) > audited
 
 
-def test_an_agreed_answer_is_never_safe_for_more_than_is_burned() -> None:
-    at_stake = burned(PUBLIC.limits, 4)
-    assert at_stake == Fraction(quorum(4) * PUBLIC.limits.seat_stake * 3, 4)
+def test_an_agreed_answer_is_never_safe_for_more_than_is_lost() -> None:
+    at_stake = lost(PUBLIC.limits, 4)
+    assert at_stake == Fraction(quorum(4) * PUBLIC.limits.seat_stake, 4)
     assert least_audit(PUBLIC.limits, 4, int(at_stake) + 1, Assurance.AGREED) > 1
     assert least_audit(PUBLIC.limits, 4, 10 * int(at_stake), Assurance.CHALLENGED) < 1
 
@@ -315,15 +315,28 @@ def test_a_step_of_the_stake_keeps_lying_dear() -> None:
     """Old seats repay old stakes while the cap goes by the new one, and the other way round."""
     for shipped in ECONOMIES.values():
         step, fees = largest_stake_step(shipped), shipped.exposed(4)
-        assert burned(shipped.limits, 4) >= step * fees
-        kept, repaid = shipped.most_kept * fees, rewarded(shipped.limits, 4)
-        assert step * kept <= repaid < (step + Fraction(1, 1_000)) * kept
+        assert rewarded(shipped.limits, 4) >= step * shipped.most_kept * fees
+        assert step * fees <= lost(shipped.limits, 4) < (step + Fraction(1, 1_000)) * fees
 
 
-def test_what_a_slash_burns_and_what_it_credits_are_all_of_it() -> None:
+@given(seats=st.integers(1, 8), delegated=st.fractions(0, OWN))
+def test_liars_lose_as_much_of_their_own_as_the_lines_say(seats, delegated) -> None:
+    """A friend shows every seat's lie, and as much as may be is delegated."""
+    stake = PUBLIC.limits.seat_stake
+    own = most = seats * stake - int(seats * stake * delegated)
+    creditable, earned = 0, 0
+    for _ in range(seats):
+        share = credited(stake, own, creditable)
+        creditable += min(stake, own) * REWARD_BPS // OWN_BPS - share
+        own -= min(stake, own)
+        earned += share
+        assert share >= int(REWARD * stake) - 1
+    assert most - own - earned >= seats * lost(PUBLIC.limits, 3) / 3
+
+
+def test_what_is_credited_of_a_quorums_stake_is_its_rewards() -> None:
     for replicas in range(3, 9):
         taken = quorum(replicas) * PUBLIC.limits.seat_stake
-        assert burned(PUBLIC.limits, replicas) + rewarded(PUBLIC.limits, replicas) == taken
         assert rewarded(PUBLIC.limits, replicas) == credited(taken)
 
 

@@ -101,7 +101,7 @@ class Equivocators:
         ledger = await room.contracts.vault.ledger(operator, "latest")
         backing = await room.contracts.vault.backing(operator, "latest")
         own = ledger.stake - backing.delegated
-        reward = credited(min(limits.seat_stake, ledger.stake), own, backing.forfeited)
+        reward = credited(min(limits.seat_stake, ledger.stake), own, backing.creditable)
         if not reward:
             log.info("nothing to take", operator=operator, **key._asdict())
             del self.pending[key]

@@ -2,7 +2,7 @@ import boa
 import pytest
 
 from nesa.protocol.ids import ZERO_DIGEST
-from nesa.protocol.slashing import REWARD_BPS
+from nesa.protocol.slashing import OWN_BPS, REWARD_BPS
 from tests.contracts.staking.conftest import ORACLE_SHARD, SEAT_STAKE
 from tests.deployment import UNBONDING_SECONDS
 
@@ -61,8 +61,8 @@ def test_a_quarter_repays_first_and_rewards_then(
     assert vault.rewards(actors.beneficiary) == rewarded
 
 
-def test_the_share_is_the_one_that_everybody_counts_with(vault):
-    assert vault.REWARD_BPS() == REWARD_BPS
+def test_the_shares_are_those_that_everybody_counts_with(vault):
+    assert (vault.REWARD_BPS(), vault.OWN_BPS()) == (REWARD_BPS, OWN_BPS)
 
 
 def test_an_account_without_stake_loses_nothing(outsider, slash):

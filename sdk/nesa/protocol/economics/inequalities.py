@@ -18,7 +18,7 @@ from nesa.protocol.economics.economy import (
     USUAL_REPLICAS,
     Economy,
 )
-from nesa.protocol.economics.lies import burned, capture_cost, rewarded
+from nesa.protocol.economics.lies import capture_cost, lost, rewarded
 from nesa.protocol.fees import base_fee
 from nesa.protocol.parameters import BPS
 from nesa.protocol.slashing import REWARD
@@ -61,12 +61,12 @@ def _missed(economy: Economy) -> Fraction:
 # === Lies ===
 
 
-@stated("(1 - w) q S >= e q S")
+@stated("(z - w) q S >= e q S")
 def lying_loses(economy: Economy) -> Fraction:
-    """A quorum that lies in every open query of a version, challenged by its own friend, burns
-    more than all those fees.
+    """A quorum that lies in every open query of a version, challenged by its own friend, loses
+    more of its own than all those fees, also when all that may be is delegated to it.
     """
-    return _ratio(burned(economy.limits, LEAST_REPLICAS), economy.exposed(LEAST_REPLICAS))
+    return _ratio(lost(economy.limits, LEAST_REPLICAS), economy.exposed(LEAST_REPLICAS))
 
 
 @stated("w q S >= k e q S")
@@ -78,11 +78,11 @@ def clients_are_repaid(economy: Economy) -> Fraction:
     return _ratio(rewarded(economy.limits, LEAST_REPLICAS), owed)
 
 
-@stated("a (1 - w) q S >= F")
+@stated("a (z - w) q S >= F")
 def audits_deter(economy: Economy) -> Fraction:
     """A lie of the dearest query loses although only a part of all queries is run again."""
     audited = Fraction(economy.environment.audit_bps, BPS)
-    return _ratio(audited * burned(economy.limits, LEAST_REPLICAS), economy.largest_fee)
+    return _ratio(audited * lost(economy.limits, LEAST_REPLICAS), economy.largest_fee)
 
 
 @stated("((1 - s) (1 - o - y - c m) + p (1 - o - y - m)) F >= p F")
