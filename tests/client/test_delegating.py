@@ -34,8 +34,9 @@ async def operator(client: Client, network: StandingNetwork) -> AsyncIterator[Cl
         )
         await connected._send(call)
         token = connected.contracts.token
-        await client._send(token.approve(vault.address, OWN))
-        await client._send(vault.deposit_for(address, OWN))
+        await client._send(token.transfer(address, OWN))
+        await connected._send(token.approve(vault.address, OWN))
+        await connected._send(vault.deposit(OWN))
         yield connected
 
 
