@@ -10,6 +10,7 @@ from nesa.models.judging import Witness
 from nesa.protocol.consent import sign_consent
 from nesa.protocol.ids import Address
 from nesa.protocol.queries import QueryStatus
+from nesa.protocol.slashing import credited
 from tests.contracts.disputes.disputed import (
     MODEL,
     after_the_defence,
@@ -49,7 +50,7 @@ def test_silent_prover_loses(world, challenger, wrong, lie):
     match.play(Pick(len(match.state.nodes) - 1), challenger)
     match.expire()
     assert stakes(wrong)[signer] == before[signer] - case.penalty
-    assert world.lower.vault.rewards(challenger) == case.penalty // 2
+    assert world.lower.vault.rewards(challenger) == credited(case.penalty)
     after_the_defence(case)
     assert case.conclude() == FALLEN
     assert stakes(wrong)[signer] == max(0, before[signer] - case.penalty - STAKE)
@@ -148,15 +149,16 @@ def test_a_liar_that_runs_is_hit_all_the_same(world, court, challenger, wrong):
 
 def test_a_liar_cannot_forfeit_against_itself(world, court, wrong, lie):
     """A liar challenges itself through an accomplice and lets itself be convicted first, to keep
-    its stake: half of it is burned whoever is first, and the client is repaid out of the rest."""
+    its stake: three quarters are burned whoever is first, and the client is repaid out of the
+    rest."""
     vault, token = world.lower.vault, world.lower.token
     accomplice = rich(world, "accomplice", court)
     case, supply = wrong.challenge(accomplice), token.totalSupply()
     after_the_defence(case)
     case.conclude()
     lost = STAKE * len(wrong.signers(0))
-    assert supply - token.totalSupply() == lost // 2
-    assert vault.rewards(accomplice) == lost // 2 - vault.rewards(wrong.query.requester)
+    assert supply - token.totalSupply() == lost * 3 // 4
+    assert vault.rewards(accomplice) == lost // 4 - vault.rewards(wrong.query.requester)
 
 
 def test_a_conviction_is_not_had_for_nothing(world, court, challenger, wrong):
@@ -166,7 +168,8 @@ def test_a_conviction_is_not_had_for_nothing(world, court, challenger, wrong):
     vault, signer = world.lower.vault, wrong.signers(0)[0]
     operator, evidence = wrong.operator(signer), equivocation(wrong.works[0], 0)
     nobody = "0x" + "00" * 20
-    vault.slash(operator, vault.ledger(operator).stake, nobody, 0, sender=court.address)
+    held = vault.ledger(operator).stake
+    vault.slash(operator, held, nobody, nobody, 0, sender=court.address)
     accomplice = rich(world, "accomplice", court)
     court.announce(court.claim_of(accomplice, evidence.digest), sender=accomplice)
     pass_blocks(1)

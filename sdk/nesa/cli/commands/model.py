@@ -387,7 +387,7 @@ async def _details(client: Client, name: str) -> Mapping[str, Any]:
         "proof_price": f"{in_nes(offer.proof_price)} a shard",
         "provable": offer.provable,
         "risk": await _risk(client, found),
-        "stake": stake_words(await client.burned_by_a_lie()),
+        "stake": stake_words(await client.lost_by_a_lie()),
         "developer": await registry.developer_of(found.version_id, at="latest"),
         "admission": await registry.admission_of(found.version_id, at="latest") or "everybody",
     }
