@@ -64,7 +64,8 @@ def test_an_input_out_of_range_is_no_cover(world, court, challenger, client, tru
     natural = recomputed(Witness(truth.table, {**truth.values, 0: given}), 0)
     true = int(natural.values[1].reshape(-1)[0])
     said = falsified(natural, 0, 0, true + 1, hide=False)
-    said.keep(0, given.astype(np.int8).tobytes())
+    for witness in (natural, said):
+        witness.keep(0, given.astype(np.int8).tobytes())
     wrong = answer(world, court, ask(world, client, said), said)
     case = wrong.challenge(challenger)
     ended = case.defend(wrong.signers(0)[0], said).to_the_end(Challenger(natural, 0))
