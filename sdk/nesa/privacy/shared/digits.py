@@ -1,0 +1,84 @@
+"""Shares of integers modulo a power of two, written in digits that a float32 GEMM adds exactly.
+
+A value x in Z_2^m is the sum of its shares. A share is written as `count` digits of `width` bits,
+`m = width * count`, so a linear map of the share is that of its digits: an ordinary row of `int-v1`
+over uint8, whose sums stay below 2**24. The map of the value follows by powers of two.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms
+from numpy.typing import NDArray
+
+from nesa.models.graph import EXACT_FLOAT32, Integers
+from nesa.protocol.errors import InvalidModel
+
+Bytes = NDArray[np.uint8]
+"""Digits, the lowest first along axis 0."""
+
+MAX_WIDTH: Final = 8
+"""Bits of a digit that fits uint8."""
+
+SEED_BYTES: Final = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Digits:
+    """How an element modulo `2**(width * count)` is written, with 1 <= width <= 8."""
+
+    width: int
+    count: int
+
+    @property
+    def modulus(self) -> int:
+        """What shares are added up modulo."""
+        return 1 << self.width * self.count
+
+    def split(self, values: Integers) -> Bytes:
+        """Digits [count, ..] of integers of any sign, modulo the modulus."""
+        places = np.arange(self.count).reshape(-1, *(1 for _ in values.shape)) * self.width
+        return (values[None] >> places & (1 << self.width) - 1).astype(np.uint8)
+
+    def join(self, digits: NDArray[np.integer]) -> Integers:
+        """The sum of digits [count, ..] times their powers of two, as int64 and not reduced.
+
+        Digits may be sums of digits, of either sign and below 2**25.
+        """
+        total = np.zeros(digits.shape[1:], np.int64)
+        for digit in digits[::-1]:
+            total <<= self.width
+            total += digit
+        return total
+
+    def expand(self, seed: bytes, shape: tuple[int, ...]) -> Bytes:
+        """Uniformly random digits [count, *shape]: the ChaCha20 key stream (RFC 8439) of a seed.
+
+        A seed serves for one tensor; see `ShareSeed`.
+        """
+        size = self.count * int(np.prod(shape))
+        stream = Cipher(algorithms.ChaCha20(seed, bytes(16)), mode=None).encryptor()
+        drawn = np.frombuffer(stream.update(bytes(size)), np.uint8)
+        return (drawn & (1 << self.width) - 1).astype(np.uint8).reshape(self.count, *shape)
+
+    def rest(self, values: Integers, first: Bytes) -> Bytes:
+        """The digits of the other share, given the digits of one: uniform as well, on its own."""
+        return self.split(values - self.join(first))
+
+
+def digits_for(weight: int, span: int) -> Digits:
+    """The widest and fewest digits for a map whose largest sum of |weights| is `weight`.
+
+    `span` is the distance between its lowest and highest result. Sums of digits stay below 2**24,
+    and the modulus is larger than `span`, so that a result is known from its residue.
+
+    Raises:
+        InvalidModel: not even single bits can be added up.
+    """
+    width = min(MAX_WIDTH, ((EXACT_FLOAT32 - 1) // max(weight, 1) + 1).bit_length() - 1)
+    if width < 1:
+        raise InvalidModel(f"weights that add up to {weight} are too large for shares of one bit")
+    return Digits(width, max(1, -(-span.bit_length() // width)))
