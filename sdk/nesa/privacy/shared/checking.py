@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from nesa.models.graph import Integers, Opcode, ParameterKind
+from nesa.models.graph import Held, Opcode, ParameterKind
 from nesa.models.opcodes.conv import ConvAttributes, patches_of
 from nesa.privacy.shared.products import Product
 
@@ -41,7 +41,7 @@ class Check:
         grouped = _modulo(weights).reshape(groups, channels // groups, -1)
         self._combined: Words = np.einsum("gn,gnk->gk", factors, grouped)
 
-    def accepts(self, digits: NDArray[np.integer], sums: NDArray[np.integer]) -> bool:
+    def accepts(self, digits: Held, sums: Held) -> bool:
         """Whether `sums` are those of `digits`, both in the shapes of the product's edges."""
         if self._product.row.opcode is Opcode.CONV:
             window = ConvAttributes(*self._product.row.attributes)
@@ -54,5 +54,5 @@ class Check:
         return bool(np.array_equal(expected, found))
 
 
-def _modulo(values: NDArray[np.integer] | Integers) -> Words:
+def _modulo(values: Held) -> Words:
     return values.astype(np.int64).view(np.uint64)

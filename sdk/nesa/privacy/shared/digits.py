@@ -14,7 +14,7 @@ import numpy as np
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms
 from numpy.typing import NDArray
 
-from nesa.models.graph import EXACT_FLOAT32, Integers
+from nesa.models.graph import EXACT_FLOAT32, Held, Integers
 from nesa.protocol.errors import InvalidModel
 
 Bytes = NDArray[np.uint8]
@@ -24,6 +24,7 @@ MAX_WIDTH: Final = 8
 """Bits of a digit that fits uint8."""
 
 SEED_BYTES: Final = 32
+"""Bytes of a key of ChaCha20."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ class Digits:
         places = np.arange(self.count).reshape(-1, *(1 for _ in values.shape)) * self.width
         return (values[None] >> places & (1 << self.width) - 1).astype(np.uint8)
 
-    def join(self, digits: NDArray[np.integer]) -> Integers:
+    def join(self, digits: Held) -> Integers:
         """The sum of digits [count, ..] times their powers of two, as int64 and not reduced.
 
         Digits may be sums of digits, of either sign and below 2**25.
@@ -53,16 +54,6 @@ class Digits:
             total <<= self.width
             total += digit
         return total
-
-    def expand(self, seed: bytes, shape: tuple[int, ...]) -> Bytes:
-        """Uniformly random digits [count, *shape]: the ChaCha20 key stream (RFC 8439) of a seed.
-
-        A seed serves for one tensor; see `ShareSeed`.
-        """
-        size = self.count * int(np.prod(shape))
-        stream = Cipher(algorithms.ChaCha20(seed, bytes(16)), mode=None).encryptor()
-        drawn = np.frombuffer(stream.update(bytes(size)), np.uint8)
-        return (drawn & (1 << self.width) - 1).astype(np.uint8).reshape(self.count, *shape)
 
     def rest(self, values: Integers, first: Bytes) -> Bytes:
         """The digits of the other share, given the digits of one: uniform as well, on its own."""
@@ -82,3 +73,14 @@ def digits_for(weight: int, span: int) -> Digits:
     if width < 1:
         raise InvalidModel(f"weights that add up to {weight} are too large for shares of one bit")
     return Digits(width, max(1, -(-span.bit_length() // width)))
+
+
+def key_stream(seed: bytes, elements: int, width: int) -> Bytes:
+    """Uniformly random digits [elements] of `width` bits: the ChaCha20 key stream of a seed of 32
+    bytes (RFC 8439), one byte a digit, its upper bits cut off.
+
+    A seed serves for one share; see `ShareSeed`.
+    """
+    cipher = Cipher(algorithms.ChaCha20(seed, bytes(16)), mode=None).encryptor()
+    stream = np.frombuffer(cipher.update(bytes(elements)), np.uint8)
+    return stream & np.uint8((1 << width) - 1)

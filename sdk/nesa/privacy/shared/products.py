@@ -1,4 +1,4 @@
-"""Products: the linear maps that groups apply to shares, as tables of `int-v1`, and the way back."""
+"""Products: the linear maps that groups apply to shares, as tables, and the way back."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nesa.models.build import TableBuilder
-from nesa.models.graph import Integers, Opcode, Parameter, ParameterKind, Row, Table
+from nesa.models.graph import Held, Integers, Opcode, Parameter, ParameterKind, Row, Table
 from nesa.models.opcodes.conv import ConvAttributes
 from nesa.models.opcodes.dot_product import sum_range
 from nesa.privacy.shared.digits import Bytes, Digits, digits_for
@@ -59,9 +58,7 @@ class Product:
         """Type of the sums."""
         return self.row.output_type
 
-    def combined(
-        self, first: NDArray[np.integer], second: NDArray[np.integer]
-    ) -> dict[int, Integers]:
+    def combined(self, first: Held, second: Held) -> dict[int, Integers]:
         """Accumulators of the public table by the number of their value, from both groups' sums.
 
         Right where both are; nothing here notices a wrong one.

@@ -1,28 +1,33 @@
-"""Seeds of shares: one of the two shares of a value travels as 32 bytes, and each seed only once."""
+"""Seeds: the first of the two shares of a value travels as 32 bytes, and no seed serves twice."""
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections import OrderedDict
 from typing import Final
 
-from nesa.privacy.shared.digits import SEED_BYTES, Bytes, Digits
-from nesa.protocol.errors import ExhaustedResource, InvalidMessage, ReusedRandomness
+from nesa.privacy.shared.digits import SEED_BYTES, Bytes, key_stream
+from nesa.privacy.shared.products import Product
+from nesa.protocol.edges import EdgeType
+from nesa.protocol.errors import InvalidMessage, ReusedRandomness
 
-MAX_SEEN: Final = 1 << 16
-"""Most seeds that a member remembers in one session; a query of MiniLM takes 24."""
+REMEMBERED: Final = 1 << 16
+"""Seeds that a member remembers; a query of MiniLM takes 24."""
 
 
 class ShareSeed:
     """What one share is expanded from, once: a second value under the same key stream would give
-    the difference of both away."""
+    the difference of both away.
 
-    def __init__(self, draw: Callable[[int], bytes] = secrets.token_bytes) -> None:
-        self.data = draw(SEED_BYTES)
+    `data` is secret from the second group.
+    """
+
+    def __init__(self, data: bytes | None = None) -> None:
+        self.data = secrets.token_bytes(SEED_BYTES) if data is None else data
         self._used = False
 
-    def expand(self, digits: Digits, shape: tuple[int, ...]) -> Bytes:
-        """The share's digits [count, *shape].
+    def expand(self, product: Product) -> Bytes:
+        """Digits [count, ..] of the first share of the value that `product` reads.
 
         Raises:
             ReusedRandomness: it was expanded before.
@@ -30,28 +35,35 @@ class ShareSeed:
         if self._used:
             raise ReusedRandomness("a seed hides one share; draw another for the next")
         self._used = True
-        return digits.expand(self.data, shape)
+        digits = expanded(self.data, product.input_edge)
+        return digits.reshape(product.digits.count, *product.shape)
+
+
+def expanded(seed: bytes, edge: EdgeType) -> Bytes:
+    """The share that a group's member makes of a seed, in the type that its product reads."""
+    return key_stream(seed, edge.elements, edge.high.bit_length()).reshape(edge.shape)
 
 
 class SeenSeeds:
-    """The seeds that a member was sent in one session: whoever sends one twice is refused."""
+    """The last seeds that a member was sent: one that comes for another product is refused.
 
-    def __init__(self, most: int = MAX_SEEN) -> None:
-        self._most = most
-        self._seen: set[bytes] = set()
+    A client that makes this mistake is told, and is better off without the answer.
+    """
 
-    def admit(self, seed: bytes) -> None:
-        """Remembers a seed.
+    def __init__(self, remembered: int = REMEMBERED) -> None:
+        self._remembered = remembered
+        self._places: OrderedDict[bytes, tuple[bytes, int]] = OrderedDict()
+
+    def admit(self, seed: bytes, place: tuple[bytes, int]) -> None:
+        """Remembers that a seed came for a place: a session and a number in it.
 
         Raises:
-            ReusedRandomness: it was sent before.
-            ExhaustedResource: too many were; the client has to open another session.
+            ReusedRandomness: it came for another place before.
             InvalidMessage: it is none.
         """
         if len(seed) != SEED_BYTES:
             raise InvalidMessage(f"a seed has {SEED_BYTES} bytes, not {len(seed)}")
-        if seed in self._seen:
-            raise ReusedRandomness("this seed was used before; draw another for every share")
-        if len(self._seen) == self._most:
-            raise ExhaustedResource(f"{self._most} seeds in one session; open another")
-        self._seen.add(seed)
+        if self._places.setdefault(seed, place) != place:
+            raise ReusedRandomness("this seed came before; draw another for every share")
+        if len(self._places) > self._remembered:
+            self._places.popitem(last=False)
