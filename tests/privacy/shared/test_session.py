@@ -19,6 +19,7 @@ from nesa.protocol.errors import (
     Unavailable,
     WrongShare,
 )
+from nesa.protocol.ids import ZERO_DIGEST
 
 from .parties import DEPLOYMENT, Group, off_by_one, random_inputs, tampering
 
@@ -175,7 +176,7 @@ def out_of_range(reply: bytes) -> bytes:
 
 def resigned(reply: bytes) -> bytes:
     read = decode_reply(reply)
-    return encode_reply(type(read)(read.in_digest, bytes(32), read.sums, read.r, read.vs))
+    return encode_reply(type(read)(read.in_digest, ZERO_DIGEST, read.sums, read.r, read.vs))
 
 
 @pytest.mark.parametrize(

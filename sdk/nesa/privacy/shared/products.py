@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
@@ -15,6 +16,10 @@ from nesa.privacy.shared.digits import Bytes, Digits, digits_for
 from nesa.protocol.edges import DType, EdgeType
 from nesa.protocol.errors import InvalidModel
 from nesa.protocol.messages import MAX_TENSOR_BYTES
+
+LEAST_OPERANDS: Final = 8
+"""Of a dot product. A client that shares one adds up three digits from each of two groups, and
+waits; up to here it multiplies as fast."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +88,13 @@ class Product:
 
 
 def is_shared(row: Row) -> bool:
-    """Whether groups compute the row: it is linear, and depends on what it reads.
+    """Whether groups compute the row: it is linear, and long enough to be worth a round.
 
-    A map whose weights are all 0 is how a table holds a constant.
+    Short ones are the constants of a table and per-channel factors.
     """
-    linear = row.opcode in (Opcode.LINEAR, Opcode.CONV)
-    return linear and bool(row.held(ParameterKind.WEIGHTS).any())
+    if row.opcode not in (Opcode.LINEAR, Opcode.CONV):
+        return False
+    return row.held(ParameterKind.WEIGHTS).shape[1] >= LEAST_OPERANDS
 
 
 def product_of(table: Table, value: int, indices: Sequence[int]) -> Product:
