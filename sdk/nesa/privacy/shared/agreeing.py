@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from nesa.models.graph import Integers
+from nesa.models.graph import Held
 from nesa.privacy.shared.products import Product
 from nesa.privacy.shared.statements import ProductContext, SumsStatement
 from nesa.privacy.shared.wire import decode_reply, unpack_sums
@@ -15,7 +15,7 @@ from nesa.protocol.digests import boundary_digest
 from nesa.protocol.errors import InvalidMessage, WrongShare
 from nesa.protocol.ids import Address
 
-Accepts = Callable[[Integers], bool]
+Accepts = Callable[[Held], bool]
 """Whether sums are those of a share; see `Check.accepts`."""
 
 
@@ -25,7 +25,7 @@ class Claim:
 
     member: Address
     statement: SumsStatement
-    sums: Integers
+    sums: Held
 
 
 def read_claim(data: bytes, member: Address, context: ProductContext, product: Product) -> Claim:
@@ -64,7 +64,7 @@ def checked(
     agreed: Sequence[Claim],
     accepts: Accepts,
     refused: dict[Address, str],
-) -> Integers:
+) -> Held:
     """The sums of a quorum's claims, of which `accepts` says whether they are those of the share.
 
     Members whose sums are not what they signed are named in `refused`.

@@ -41,8 +41,10 @@ class Digits:
 
     def split(self, values: Integers) -> Bytes:
         """Digits [count, ..] of integers of any sign, modulo the modulus."""
-        places = np.arange(self.count).reshape(-1, *(1 for _ in values.shape)) * self.width
-        return (values[None] >> places & (1 << self.width) - 1).astype(np.uint8)
+        digits = np.empty((self.count, *values.shape), np.uint8)
+        for place in range(self.count):
+            digits[place] = values >> place * self.width & (1 << self.width) - 1
+        return digits
 
     def join(self, digits: Held) -> Integers:
         """The sum of digits [count, ..] times their powers of two, as int64 and not reduced.

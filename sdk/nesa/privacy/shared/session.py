@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, TypeVar
 
-from nesa.models.graph import Integers, Table
+from nesa.models.graph import Held, Integers, Table
 from nesa.privacy.envelopes import Deployment
 from nesa.privacy.shared.agreeing import Accepts, Claim, checked, read_claim
 from nesa.privacy.shared.checking import Check
@@ -146,7 +146,7 @@ class _Query:
 
     async def _sums(
         self, group: Group, product: Product, request: ShareRequest, accepts: Accepts
-    ) -> Integers:
+    ) -> Held:
         """One group's sums, agreed by a quorum and checked."""
         root = self._model.roots[request.number]
         place = (self._deployment.chain_id, self._deployment.market, request.session)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
-from nesa.models.graph import Integers
 from nesa.protocol import cbor
 from nesa.protocol.edges import EdgeType
 from nesa.protocol.errors import InvalidMessage
@@ -90,8 +90,8 @@ def pack_sums(edge: EdgeType, sums: bytes) -> bytes:
     return above.view(np.uint8).reshape(-1, 4)[:, : _width(edge)].tobytes()
 
 
-def unpack_sums(edge: EdgeType, packed: bytes) -> Integers:
-    """The sums, int64 in the shape of `edge`, that `pack_sums` packed.
+def unpack_sums(edge: EdgeType, packed: bytes) -> NDArray[np.int32]:
+    """The sums, in the shape of `edge`, that `pack_sums` packed.
 
     Raises:
         InvalidMessage: too many or too few, or one outside of its range.
@@ -99,12 +99,16 @@ def unpack_sums(edge: EdgeType, packed: bytes) -> Integers:
     width = _width(edge)
     if len(packed) != edge.elements * width:
         raise InvalidMessage(f"{len(packed)} bytes of sums where {edge.elements * width} belong")
-    above = np.zeros((edge.elements, 4), np.uint8)
-    above[:, :width] = np.frombuffer(packed, np.uint8).reshape(-1, width)
-    sums = above.view("<u4").reshape(edge.shape).astype(np.int64) + edge.low
-    if int(sums.max()) > edge.high:
-        raise InvalidMessage(f"a sum of {sums.max()} is above {edge.high}")
-    return sums
+    # Words of four bytes that overlap: each reads its own and the first ones of the next.
+    words: NDArray[np.uint32] = np.ndarray(
+        edge.elements, "<u4", packed + bytes(4 - width), strides=(width,)
+    )
+    above = words & np.uint32((1 << 8 * width) - 1)
+    if int(above.max()) > edge.high - edge.low:
+        raise InvalidMessage(f"a sum of {int(above.max()) + edge.low} is above {edge.high}")
+    sums = above.view(np.int32)
+    sums += np.int32(edge.low)
+    return sums.reshape(edge.shape)
 
 
 def _width(edge: EdgeType) -> int:
