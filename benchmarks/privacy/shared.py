@@ -28,7 +28,7 @@ from nesa.models.graph import Integers, Opcode, ParameterKind, Row, Table
 from nesa.models.opcodes.conv import ConvAttributes, patches_of
 from nesa.models.runtime import ShardRunner, run_all
 from nesa.privacy.envelopes import Deployment
-from nesa.privacy.shared.agreeing import read_claim
+from nesa.privacy.shared.agreeing import Question
 from nesa.privacy.shared.checking import Check
 from nesa.privacy.shared.evaluation import Evaluation
 from nesa.privacy.shared.members import GroupMember, HeldProduct, held_product
@@ -212,8 +212,9 @@ def multiply(
         asked = time.perf_counter()
         reply = member.answer(data)
         theirs += time.perf_counter() - asked
-        claim = read_claim(reply, member.address, context, one)
-        if not check.accepts(share, claim.sums):
+        question = Question(one, context, share, check)
+        claim = question.read(reply, member.address)
+        if not question.accepts(claim):
             raise AssertionError("a right share was refused")
         sums.append(claim.sums)
         spent.sent += len(data)

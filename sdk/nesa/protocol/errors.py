@@ -131,12 +131,15 @@ class GroupFailed(QueryFailed):
 class WrongShare(GroupFailed):
     """A quorum of the group signed sums that are not those of its share.
 
-    `statements` are the signed statements (`nesa.privacy.shared.statements.SumsStatement`).
+    `statements` are the signed statements (`nesa.privacy.shared.statements.SumsStatement`),
+    `digits` the share that they are about, as canonical bytes: together they show the fault, and
+    the digits say nothing about the input.
     """
 
-    def __init__(self, group: str, message: str, statements: Sequence[Any]) -> None:
+    def __init__(self, group: str, message: str, statements: Sequence[Any], digits: bytes) -> None:
         super().__init__(group, message)
         self.statements = tuple(statements)
+        self.digits = digits
 
 
 class GroupDivided(GroupFailed):

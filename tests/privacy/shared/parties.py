@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cache
 
 import numpy as np
 from eth_keys.datatypes import PrivateKey
@@ -29,13 +30,19 @@ DEPLOYMENT = Deployment(31337, Address("0x" + "11" * 20))
 Answer = Callable[[bytes], bytes]
 
 
+@cache
+def held_products(model: SharedModel) -> tuple[HeldProduct, ...]:
+    """The products of a model, compiled once for all members."""
+    return tuple(held_product(product) for product in model.plan.products)
+
+
 class Group:
     """A group whose members can be made to misbehave one by one."""
 
     def __init__(self, name: str, model: SharedModel, first_key: int, replicas: int = 1) -> None:
         self.name, self.model = name, model
         self.keys = [PrivateKey(bytes(31) + bytes([first_key + i])) for i in range(replicas)]
-        held: list[HeldProduct] = [held_product(product) for product in model.plan.products]
+        held = held_products(model)
         self.honest = [GroupMember(key, DEPLOYMENT, held) for key in self.keys]
         self.answers: dict[Address, Answer] = {one.address: one.answer for one in self.honest}
 

@@ -10,6 +10,7 @@ from nesa.models import reference
 from nesa.privacy.shared.groups import MemoryGroup
 from nesa.privacy.shared.session import SharedAnswer, SharedModel, ask
 from nesa.privacy.shared.wire import MAX_SHARE_MESSAGE, decode_reply, encode_reply
+from nesa.protocol.digests import boundary_digest
 from nesa.protocol.errors import (
     GroupDivided,
     GroupSilent,
@@ -86,6 +87,11 @@ async def test_a_group_that_lies_with_one_voice_is_caught_at_once(mlp, groups, l
     with pytest.raises(WrongShare, match="signed sums that are not those") as caught:
         await answered(mlp, groups)
     assert caught.value.group == groups[lying].name
+    product, (statement, *_) = mlp.plan.products[0], caught.value.statements
+    shown = boundary_digest((product.input_edge,), (caught.value.digits,))
+    sums = reference.run(product.table, (caught.value.digits,))
+    assert statement.in_digest == shown
+    assert statement.out_digest != boundary_digest((product.output_edge,), sums)
     signers = {statement.signer for statement in caught.value.statements}
     assert len(signers) >= 3
     assert signers <= set(groups[lying].addresses)
@@ -201,6 +207,19 @@ async def test_a_member_in_both_groups_is_refused(mlp):
     one = Group("first", mlp, 1).transport
     with pytest.raises(InvalidInput, match="would see the input"):
         await ask(mlp, random_inputs(mlp, 0), (one, one), DEPLOYMENT)
+
+
+async def test_a_member_named_twice_is_refused(mlp):
+    class Doubled(MemoryGroup):
+        """Somebody who wants to be a quorum of its own."""
+
+        def __init__(self, group: MemoryGroup) -> None:
+            super().__init__(group.name, group._answers)
+            self.members = group.members * 3
+
+    pair = Doubled(Group("first", mlp, 1).transport), Group("second", mlp, 2).transport
+    with pytest.raises(InvalidInput, match="one voice"):
+        await ask(mlp, random_inputs(mlp, 0), pair, DEPLOYMENT)
 
 
 async def test_an_empty_group_is_refused(mlp):

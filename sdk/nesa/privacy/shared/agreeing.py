@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nesa.models.graph import Held
+from nesa.privacy.shared.checking import Check
+from nesa.privacy.shared.digits import Bytes
 from nesa.privacy.shared.products import Product
 from nesa.privacy.shared.statements import ProductContext, SumsStatement
 from nesa.privacy.shared.wire import decode_reply, unpack_sums
@@ -14,9 +16,6 @@ from nesa.protocol.commitments import quorum
 from nesa.protocol.digests import boundary_digest
 from nesa.protocol.errors import InvalidMessage, WrongShare
 from nesa.protocol.ids import Address
-
-Accepts = Callable[[Held], bool]
-"""Whether sums are those of a share; see `Check.accepts`."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,19 +27,42 @@ class Claim:
     sums: Held
 
 
-def read_claim(data: bytes, member: Address, context: ProductContext, product: Product) -> Claim:
-    """The claim in a member's reply. Whether the sums are those that it signed costs a pass over
-    them and is left to `is_own`.
+@dataclass(frozen=True, slots=True, eq=False)
+class Question:
+    """What one group is asked: one share, its digits in the shape in which the product reads them.
 
-    Raises:
-        InvalidMessage: malformed, too long, sums out of range, or not signed by the member.
+    The check is the client's secret.
     """
-    reply = decode_reply(data)
-    sums = unpack_sums(product.output_edge, reply.sums)
-    statement = SumsStatement(context, reply.in_digest, reply.out_digest, reply.r, reply.vs)
-    if statement.signer != member:
-        raise InvalidMessage("the statement is signed by somebody else")
-    return Claim(member, statement, sums)
+
+    product: Product
+    context: ProductContext
+    digits: Bytes
+    check: Check
+
+    def read(self, data: bytes, member: Address) -> Claim:
+        """The claim in a member's reply. Whether the sums are those that it signed costs a pass
+        over them and is left to `is_own`.
+
+        Raises:
+            InvalidMessage: malformed, too long, sums out of range, or not signed by the member.
+        """
+        reply = decode_reply(data)
+        sums = unpack_sums(self.product.output_edge, reply.sums)
+        digests = reply.in_digest, reply.out_digest
+        statement = SumsStatement(self.context, *digests, reply.r, reply.vs)
+        if statement.signer != member:
+            raise InvalidMessage("the statement is signed by somebody else")
+        return Claim(member, statement, sums)
+
+    def accepts(self, claim: Claim) -> bool:
+        """Whether the sums are those of the share, but for a chance of 2**-40."""
+        return self.check.accepts(self.digits, claim.sums)
+
+    def is_own(self, claim: Claim) -> bool:
+        """Whether the sums that a member sent are those that it signed."""
+        edge = self.product.output_edge
+        sent = boundary_digest((edge,), (edge.encode(claim.sums),))
+        return claim.statement.out_digest == sent
 
 
 def settled(claims: Sequence[Claim], replicas: int) -> tuple[Claim, ...]:
@@ -52,20 +74,10 @@ def settled(claims: Sequence[Claim], replicas: int) -> tuple[Claim, ...]:
     return tuple(largest) if len(largest) >= quorum(replicas) else ()
 
 
-def is_own(claim: Claim, product: Product) -> bool:
-    """Whether the sums that a member sent are those that it signed."""
-    edge = product.output_edge
-    return claim.statement.out_digest == boundary_digest((edge,), (edge.encode(claim.sums),))
-
-
 def checked(
-    group: str,
-    product: Product,
-    agreed: Sequence[Claim],
-    accepts: Accepts,
-    refused: dict[Address, str],
+    group: str, question: Question, agreed: Sequence[Claim], refused: dict[Address, str]
 ) -> Held:
-    """The sums of a quorum's claims, of which `accepts` says whether they are those of the share.
+    """The sums of a quorum's claims, once they are found to be those of the share.
 
     Members whose sums are not what they signed are named in `refused`.
 
@@ -73,12 +85,16 @@ def checked(
         WrongShare: the quorum signed wrong sums, or nobody of it sent what it signed.
     """
     for claim in agreed:
-        if accepts(claim.sums):
+        if question.accepts(claim):
             return claim.sums
-        if is_own(claim, product):
-            statements = [one.statement for one in agreed]
+        if question.is_own(claim):
             message = f"a quorum of group {group!r} signed sums that are not those of its share"
-            raise WrongShare(group, f"{message}; keep the statements and leave it", statements)
+            raise _wrong(group, f"{message}; keep the statements and leave it", question, agreed)
         refused[claim.member] = "sent other sums than it signed"
     message = f"nobody of group {group!r} sent the sums that it signed; choose another group"
-    raise WrongShare(group, message, [claim.statement for claim in agreed])
+    raise _wrong(group, message, question, agreed)
+
+
+def _wrong(group: str, message: str, question: Question, agreed: Sequence[Claim]) -> WrongShare:
+    statements = [claim.statement for claim in agreed]
+    return WrongShare(group, message, statements, question.digits.tobytes())

@@ -20,7 +20,7 @@ from nesa.privacy.shared.wire import (
     encode_reply,
     pack_sums,
 )
-from nesa.protocol.digests import boundary_digest, bytes_root
+from nesa.protocol.digests import boundary_digest
 from nesa.protocol.errors import InvalidMessage, InvalidTensor
 from nesa.protocol.ids import ZERO_DIGEST, Address, Digest
 from nesa.protocol.signatures import sign_digest
@@ -36,12 +36,12 @@ class HeldProduct:
 
 
 def held_product(product: Product) -> HeldProduct:
-    """A product compiled on this machine."""
+    """A product compiled on this machine, whose file nobody else named by a digest."""
     table = product.table
-    file = runtime_model(table, table.shards[0])
     edges = ((product.input_edge,), (product.output_edge,))
-    facts = ShardFacts(*edges, bytes_root(file), ZERO_DIGEST, ZERO_DIGEST)
-    return HeldProduct(table.operators_root, ShardRunner(file, facts, is_own=True))
+    facts = ShardFacts(*edges, ZERO_DIGEST, ZERO_DIGEST, ZERO_DIGEST)
+    runner = ShardRunner(runtime_model(table, table.shards[0]), facts, is_own=True)
+    return HeldProduct(table.operators_root, runner)
 
 
 class GroupMember:

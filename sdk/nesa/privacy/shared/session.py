@@ -6,12 +6,11 @@ import asyncio
 import secrets
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Final, TypeVar
 
 from nesa.models.graph import Held, Integers, Table
 from nesa.privacy.envelopes import Deployment
-from nesa.privacy.shared.agreeing import Accepts, Claim, checked, read_claim
+from nesa.privacy.shared.agreeing import Claim, Question, checked
 from nesa.privacy.shared.checking import Check
 from nesa.privacy.shared.evaluation import ClientParts, Evaluation
 from nesa.privacy.shared.groups import Group
@@ -78,7 +77,7 @@ async def ask(
     caller's business, and this only sees that no signer is in both. Every use draws new shares.
 
     Raises:
-        InvalidInput: the groups share a member, or one has none.
+        InvalidInput: the groups share a member, or one has none or names one twice.
         InvalidTensor: an input that is not of its edge type.
         GroupFailed: a group is silent, divided, or its quorum signed a wrong share; the error names
             it. Ask again with another group in its place.
@@ -89,11 +88,14 @@ async def ask(
 
 
 def _check_apart(groups: tuple[Group, Group]) -> None:
-    first, second = (set(group.members) for group in groups)
+    first, second = (group.members for group in groups)
     if not first or not second:
         raise InvalidInput("each of the two groups needs a member")
-    if first & second:
-        names = ", ".join(sorted(first & second))
+    if len({*first, *second}) < len(first) + len(second):
+        twice = {member for member in first if member in second}
+        if not twice:
+            raise InvalidInput("a group names one member twice; each has one voice")
+        names = ", ".join(sorted(twice))
         raise InvalidInput(f"{names} is in both groups and would see the input; choose others")
 
 
@@ -132,36 +134,30 @@ class _Query:
         seed, check = ShareSeed(), Check(product)
         first = seed.expand(product)
         second = product.digits.rest(evaluation.value(product.value), first)
-        shares = [product.digits_of(share) for share in (first, second)]
+        place = (self._deployment.chain_id, self._deployment.market, self._session)
+        context = ProductContext(*place, number, self._model.roots[number])
+        questions = [
+            Question(product, context, product.digits_of(share), check) for share in (first, second)
+        ]
         requests = [
             ShareRequest(self._session, number, seed.data, None),
-            ShareRequest(self._session, number, None, shares[1].tobytes()),
+            ShareRequest(self._session, number, None, questions[1].digits.tobytes()),
         ]
-        triples = zip(self._groups, requests, shares, strict=True)
-        asked = [
-            self._sums(group, product, request, partial(check.accepts, share))
-            for group, request, share in triples
-        ]
-        return product.combined(*await _together(asked))
+        asked = map(self._sums, self._groups, questions, requests)
+        return product.combined(*await _together(list(asked)))
 
-    async def _sums(
-        self, group: Group, product: Product, request: ShareRequest, accepts: Accepts
-    ) -> Held:
+    async def _sums(self, group: Group, question: Question, request: ShareRequest) -> Held:
         """One group's sums, agreed by a quorum and checked."""
-        root = self._model.roots[request.number]
-        place = (self._deployment.chain_id, self._deployment.market, request.session)
-        context = ProductContext(*place, request.number, root)
         data = encode_request(request)
 
         def read(reply: bytes, member: Address) -> Claim:
             self._traffic.received += len(reply)
-            return read_claim(reply, member, context, product)
+            return question.read(reply, member)
 
         self._traffic.sent += len(data) * len(group.members)
         found = await poll(group, data, read, self._seconds)
-        self._refused.update(found.refused)
         agreed = found.agreed()
-        sums = checked(group.name, product, agreed, accepts, found.refused)
+        sums = checked(group.name, question, agreed, found.refused)
         self._refused.update(found.refused)
         return sums
 
