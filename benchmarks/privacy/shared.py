@@ -1,10 +1,11 @@
 """What SHARED costs over plaintext: `python -m benchmarks.privacy.shared [--minilm FOLDER]`.
 
-The client and one member of each group take turns in one thread, so that each one's seconds are
-its own; messages are the real ones, encoded, hashed and signed. Plaintext is the public model in
-ONNX Runtime with one thread. A group's work on digits, which the network takes, stands beside the
-same work on whole shares modulo 2**32 by float64 GEMM, and products of two secrets at the client
-beside Beaver triples. FOLDER holds MiniLM as `nesa model compile` writes it (scripts/minilm.py).
+The client and one member of each group take turns in one thread, and each one's time of the
+processor is counted. Messages are the real ones, encoded, hashed and signed. Plaintext is the
+public model in ONNX Runtime with one thread. A group's work on digits, which the network takes,
+stands beside the same work on whole shares modulo 2**32 by float64 GEMM, and products of two
+secrets at the client beside Beaver triples. FOLDER holds MiniLM as `nesa model compile` writes it
+(scripts/minilm.py).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from typing import Final
 import numpy as np
 import onnxruntime as ort
 from eth_keys.datatypes import PrivateKey
+from numpy.typing import NDArray
 
 from nesa.models.folder import CompiledModel, load
 from nesa.models.graph import Integers, Opcode, ParameterKind, Row, Table
@@ -111,8 +113,8 @@ def report(models: Sequence[CompiledModel], runs: int) -> str:
             "# Shared queries",
             "",
             f"{platform.processor() or platform.machine()}, ONNX Runtime {ort.__version__}, numpy "
-            f"{np.__version__}, one thread, median of {runs} runs, one member a group. Every "
-            "answer was equal to the public model's, bit for bit.",
+            f"{np.__version__}, processor time of one thread, median of {runs} runs, one member "
+            "a group. Every answer was equal to the public model's, bit for bit.",
             "",
             "| model | rounds | plaintext | client | a member | of which GEMM | sent | received |",
             "|---|---:|---:|---:|---:|---:|---:|---:|",
@@ -196,7 +198,7 @@ def multiply(
     spent: Spent,
 ) -> None:
     """One product: the client's own work is all that is not a member's."""
-    begun, theirs = time.perf_counter(), 0.0
+    begun, theirs = time.thread_time(), 0.0
     seed, check = ShareSeed(), Check(one)
     first = seed.expand(one)
     shares = [one.digits_of(first)]
@@ -209,9 +211,9 @@ def multiply(
     sums = []
     for member, request, share in zip(members, requests, shares, strict=True):
         data = encode_request(request)
-        asked = time.perf_counter()
+        asked = time.thread_time()
         reply = member.answer(data)
-        theirs += time.perf_counter() - asked
+        theirs += time.thread_time() - asked
         question = Question(one, context, share, check)
         claim = question.read(reply, member.address)
         if not question.accepts(claim):
@@ -220,7 +222,7 @@ def multiply(
         spent.sent += len(data)
         spent.received += len(reply)
     evaluation.put(one.combined(*sums))
-    spent.client += time.perf_counter() - begun - theirs
+    spent.client += time.thread_time() - begun - theirs
     spent.members += theirs
     for share in shares:
         spent.multiplying += seconds(partial(held.runner.run, (share.tobytes(),)))
@@ -278,7 +280,7 @@ def beaver_line(
     return f"| {public.name} | {len(pairs)} | {times} | {len(pairs)} | {kilobytes(size)} |"
 
 
-def _all_products(factors: Sequence[tuple[Integers, ...]]) -> list[np.ndarray]:
+def _all_products(factors: Sequence[tuple[Integers, ...]]) -> list[NDArray[np.float32]]:
     return [left.astype(np.float32) @ right.astype(np.float32) for left, right in factors]
 
 
@@ -286,18 +288,18 @@ def _beaver(factors: Sequence[tuple[Integers, ...]]) -> tuple[float, float, floa
     """Seconds of the client before, of the client in the query, and of one group."""
     spent = [0.0, 0.0, 0.0]
     for left, right in factors:
-        begun = time.perf_counter()
+        begun = time.thread_time()
         triple = Triple(left.shape, right.shape)
-        dealt = time.perf_counter()
+        dealt = time.thread_time()
         masked = triple.mask(left, right)
-        sent = time.perf_counter()
+        sent = time.thread_time()
         shares = [
             share_of_product(share, masked, is_first=place == 0)
             for place, share in enumerate(triple.shares)
         ]
-        come = time.perf_counter()
+        come = time.thread_time()
         whole = from_ring(shares[0] + shares[1])
-        added = time.perf_counter()
+        added = time.thread_time()
         if not np.array_equal(whole, left @ right):
             raise AssertionError("a triple gave another product")
         for place, span in enumerate((dealt - begun, sent - dealt + added - come, come - sent)):
@@ -307,9 +309,9 @@ def _beaver(factors: Sequence[tuple[Integers, ...]]) -> tuple[float, float, floa
 
 def seconds(what: Callable[[], object]) -> float:
     """How long a call takes."""
-    begun = time.perf_counter()
+    begun = time.thread_time()
     what()
-    return time.perf_counter() - begun
+    return time.thread_time() - begun
 
 
 def median_of(runs: int, what: Callable[[], object]) -> float:
