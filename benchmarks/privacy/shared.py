@@ -5,13 +5,14 @@ processor is counted. Messages are the real ones, encoded, hashed and signed. Pl
 public model in ONNX Runtime with one thread. A group's work on digits, which the network takes,
 stands beside the same work on whole shares modulo 2**32 by float64 GEMM, and products of two
 secrets at the client beside Beaver triples. FOLDER holds MiniLM as `nesa model compile` writes it
-(scripts/minilm.py).
+where scripts/minilm.py tells; that is the default, and without it MiniLM is left out.
 """
 
 from __future__ import annotations
 
 import argparse
 import platform
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -43,6 +44,7 @@ from nesa.privacy.shared.wire import ShareRequest, encode_request
 from nesa.protocol.ids import Address
 
 MODELS: Final = Path(__file__).resolve().parents[2] / "models"
+MINILM: Final = Path(".build/minilm/compiled")
 RESULTS: Final = Path(__file__).resolve().parents[1] / "results" / "shared.md"
 DEPLOYMENT: Final = Deployment(31337, Address("0x" + "11" * 20))
 KEYS: Final = (PrivateKey(b"\x01" * 32), PrivateKey(b"\x02" * 32))
@@ -87,11 +89,14 @@ def main() -> None:
     """Print the page, and write it where `--write` is given."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--runs", type=int, default=11)
-    parser.add_argument("--minilm", type=Path, help="folder of the compiled model")
+    parser.add_argument("--minilm", type=Path, default=MINILM, help=f"by default {MINILM}")
     parser.add_argument("--write", action="store_true", help=f"write {RESULTS}")
     options = parser.parse_args()
     folders = [MODELS / "breast-cancer-mlp", MODELS / "digits-cnn"]
-    folders += [options.minilm] if options.minilm else []
+    if (options.minilm / "model.json").exists():
+        folders.append(options.minilm)
+    else:
+        print(f"without MiniLM: no compiled model in {options.minilm}", file=sys.stderr)
     page = report([load(folder) for folder in folders], options.runs)
     print(page)
     if options.write:
