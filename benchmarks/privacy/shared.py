@@ -11,6 +11,7 @@ where scripts/minilm.py tells; that is the default, and without it MiniLM is lef
 from __future__ import annotations
 
 import argparse
+import os
 import platform
 import sys
 import time
@@ -27,13 +28,12 @@ from eth_keys.datatypes import PrivateKey
 from numpy.typing import NDArray
 
 from nesa.models.folder import CompiledModel, load
-from nesa.models.graph import Integers, Opcode, ParameterKind, Row, Table
+from nesa.models.graph import Held, Integers, Opcode, ParameterKind, Row, Table
 from nesa.models.opcodes.conv import ConvAttributes, patches_of
 from nesa.models.runtime import ShardRunner, run_all
 from nesa.privacy.envelopes import Deployment
 from nesa.privacy.shared.agreeing import Question
 from nesa.privacy.shared.checking import Check
-from nesa.privacy.shared.evaluation import Evaluation
 from nesa.privacy.shared.members import GroupMember, HeldProduct, held_product
 from nesa.privacy.shared.products import Product
 from nesa.privacy.shared.ring import Ring, Triple, drawn, from_ring, product, share_of_product
@@ -149,8 +149,7 @@ def lines(public: CompiledModel, model: SharedModel, runs: int) -> tuple[str, st
     plain = [ShardRunner(public.shard_file(i), facts) for i, facts in enumerate(public.shards)]
     wanted = run_all(plain, (row,))
     held = [held_product(one) for one in model.plan.products]
-    members = [GroupMember(key, DEPLOYMENT, held) for key in KEYS]
-    queries = [query(model, members, held, (row,), wanted) for _ in range(runs + 1)][1:]
+    queries = [query(model, held, (row,), wanted) for _ in range(runs + 1)][1:]
     whole = [whole_shares(model) for _ in range(runs + 1)][1:]
     plaintext = median_of(runs, partial(run_all, plain, (row,)))
     client, member, multiplying = (
@@ -170,71 +169,76 @@ def lines(public: CompiledModel, model: SharedModel, runs: int) -> tuple[str, st
     )
 
 
+class Turns:
+    """A query whose parties take turns; `spent` is what each of them took."""
+
+    def __init__(
+        self, model: SharedModel, held: Sequence[HeldProduct], inputs: tuple[bytes, ...]
+    ) -> None:
+        self._model, self._held = model, held
+        self._members = [GroupMember(key, DEPLOYMENT, held) for key in KEYS]
+        self._session = os.urandom(32)
+        self._evaluation = model.parts.begin(inputs)
+        self.spent = Spent()
+
+    def run(self) -> tuple[bytes, ...]:
+        """The outputs."""
+        number, rounds = 0, self._model.plan.rounds
+        for place, products in enumerate(rounds):
+            self.spent.client += seconds(partial(self._evaluation.run, place))
+            for one in products:
+                begun, before = time.thread_time(), self.spent.members
+                self._multiply(one, number)
+                theirs = self.spent.members - before
+                self.spent.client += time.thread_time() - begun - theirs
+                number += 1
+        self.spent.client += seconds(partial(self._evaluation.run, len(rounds)))
+        return self._evaluation.outputs
+
+    def _multiply(self, one: Product, number: int) -> None:
+        """As the session does it; whatever is not a member's time is the client's."""
+        seed, check = ShareSeed(), Check(one)
+        first = seed.expand(one)
+        second = one.digits.rest(self._evaluation.value(one.value), first)
+        place = (DEPLOYMENT.chain_id, DEPLOYMENT.market, self._session)
+        context = ProductContext(*place, number, self._model.roots[number])
+        questions = [
+            Question(one, context, one.digits_of(share), check) for share in (first, second)
+        ]
+        requests = [
+            ShareRequest(self._session, number, seed.data, None),
+            ShareRequest(self._session, number, None, questions[1].digits.tobytes()),
+        ]
+        sums = map(self._asked, self._members, questions, requests)
+        self._evaluation.put(one.combined(*sums))
+
+    def _asked(self, member: GroupMember, question: Question, request: ShareRequest) -> Held:
+        data = encode_request(request)
+        begun = time.thread_time()
+        reply = member.answer(data)
+        self.spent.members += time.thread_time() - begun
+        self.spent.sent += len(data)
+        self.spent.received += len(reply)
+        claim = question.read(reply, member.address)
+        if not question.accepts(claim):
+            raise AssertionError("a right share was refused")
+        return claim.sums
+
+
 def query(
     model: SharedModel,
-    members: Sequence[GroupMember],
     held: Sequence[HeldProduct],
     inputs: tuple[bytes, ...],
     wanted: tuple[bytes, ...],
 ) -> Spent:
-    """One query by turns."""
-    spent, number = Spent(), 0
-    session = time.time_ns().to_bytes(32, "big")
-    evaluation = model.parts.begin(inputs)
-    for place, products in enumerate(model.plan.rounds):
-        spent.client += seconds(partial(evaluation.run, place))
-        for one in products:
-            multiply(model, one, number, session, members, held[number], evaluation, spent)
-            number += 1
-    spent.client += seconds(partial(evaluation.run, len(model.plan.rounds)))
-    if evaluation.outputs != wanted:
+    """One query by turns, and the members' runs once more on their own."""
+    turns = Turns(model, held, inputs)
+    if turns.run() != wanted:
         raise AssertionError("the groups' answer is not that of the public model")
-    return spent
-
-
-def multiply(
-    model: SharedModel,
-    one: Product,
-    number: int,
-    session: bytes,
-    members: Sequence[GroupMember],
-    held: HeldProduct,
-    evaluation: Evaluation,
-    spent: Spent,
-) -> None:
-    """One product: the client's own work is all that is not a member's."""
-    begun, theirs = time.thread_time(), 0.0
-    seed, check = ShareSeed(), Check(one)
-    first = seed.expand(one)
-    shares = [one.digits_of(first)]
-    shares.append(one.digits_of(one.digits.rest(evaluation.value(one.value), first)))
-    requests = [
-        ShareRequest(session, number, seed.data, None),
-        ShareRequest(session, number, None, shares[1].tobytes()),
-    ]
-    context = ProductContext(*_place(), session, number, model.roots[number])
-    sums = []
-    for member, request, share in zip(members, requests, shares, strict=True):
-        data = encode_request(request)
-        asked = time.thread_time()
-        reply = member.answer(data)
-        theirs += time.thread_time() - asked
-        question = Question(one, context, share, check)
-        claim = question.read(reply, member.address)
-        if not question.accepts(claim):
-            raise AssertionError("a right share was refused")
-        sums.append(claim.sums)
-        spent.sent += len(data)
-        spent.received += len(reply)
-    evaluation.put(one.combined(*sums))
-    spent.client += time.thread_time() - begun - theirs
-    spent.members += theirs
-    for share in shares:
-        spent.multiplying += seconds(partial(held.runner.run, (share.tobytes(),)))
-
-
-def _place() -> tuple[int, Address]:
-    return DEPLOYMENT.chain_id, DEPLOYMENT.market
+    for one, its in zip(model.plan.products, held, strict=True):
+        digits = ShareSeed().expand(one).tobytes()
+        turns.spent.multiplying += 2 * seconds(partial(its.runner.run, (digits,)))
+    return turns.spent
 
 
 def whole_shares(model: SharedModel) -> WholeShares:

@@ -228,10 +228,11 @@ async def test_an_empty_group_is_refused(mlp):
         await ask(mlp, random_inputs(mlp, 0), pair, DEPLOYMENT)
 
 
-async def test_an_input_of_another_type_is_refused(mlp):
+@pytest.mark.parametrize("inputs", [(), (b"\0",), (bytes(30), bytes(30)), (b"\x80" * 30,)])
+async def test_an_input_of_another_type_is_refused(mlp, inputs):
     pair = Group("first", mlp, 1), Group("second", mlp, 2)
     with pytest.raises(InvalidTensor):
-        await ask(mlp, (b"\0",), (pair[0].transport, pair[1].transport), DEPLOYMENT)
+        await ask(mlp, inputs, (pair[0].transport, pair[1].transport), DEPLOYMENT)
 
 
 async def test_a_bug_in_a_transport_is_not_taken_for_silence(mlp):

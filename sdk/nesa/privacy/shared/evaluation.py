@@ -12,6 +12,7 @@ from nesa.models.graph import Integers, Part, Table
 from nesa.models.lowering import part_model
 from nesa.models.runtime import session
 from nesa.privacy.shared.plan import Plan
+from nesa.protocol.errors import InvalidTensor
 
 
 class ClientParts:
@@ -25,9 +26,11 @@ class ClientParts:
         """A query with these inputs, canonical bytes.
 
         Raises:
-            InvalidTensor: an input that is not of its edge type.
+            InvalidTensor: too many or too few inputs, or one that is not of its edge type.
         """
         edges = self.plan.table.inputs
+        if len(inputs) != len(edges):
+            raise InvalidTensor(f"{len(inputs)} inputs where the model takes {len(edges)}")
         pairs = zip(edges, inputs, strict=True)
         held = {place: edge.decode(data) for place, (edge, data) in enumerate(pairs)}
         return Evaluation(self.plan, self._sessions, held)
