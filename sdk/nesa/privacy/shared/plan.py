@@ -55,7 +55,7 @@ class _Rows:
         self.first = len(table.inputs)
         self.is_shared = [is_shared(row) for row in table.rows]
         self._same = _same_values(table)
-        self.needed = self._behind(table.outputs, frozenset(range(self.first)))
+        self.needed = self.behind(table.outputs, frozenset(range(self.first)))
         self.shared = tuple(index for index in self.needed if self.is_shared[index])
 
     def read_by(self, index: int) -> tuple[int, ...]:
@@ -64,11 +64,8 @@ class _Rows:
         inputs = self.table.rows[index].inputs
         return (self._same[inputs[0]],) if self.is_shared[index] else inputs
 
-    def between(self, targets: Iterable[int], held: frozenset[int]) -> tuple[int, ...]:
+    def behind(self, targets: Iterable[int], held: frozenset[int]) -> tuple[int, ...]:
         """Rows that make the targets from values that are held, ascending."""
-        return self._behind(targets, held)
-
-    def _behind(self, targets: Iterable[int], held: frozenset[int]) -> tuple[int, ...]:
         found, waiting = set[int](), [value for value in targets if value not in held]
         while waiting:
             index = waiting.pop() - self.first
@@ -118,7 +115,7 @@ def _parts(rows: _Rows, rounds: tuple[Round, ...]) -> list[Part]:
     for number in range(len(rounds) + 1):
         last = number == len(rounds)
         targets = rows.table.outputs if last else [product.value for product in rounds[number]]
-        made = rows.between(targets, held)
+        made = rows.behind(targets, held)
         done.update(made)
         part = _part(rows, made, held, targets, {v for v in readers if readers[v] - done})
         parts.append(part)
