@@ -35,15 +35,17 @@ class Network:
         """One of the values so far."""
         return int(self.generator.choice(self.values))
 
-    def dense(self) -> None:
-        """A Linear whose accumulators others may read too, or nobody."""
+    def dense(self, source: int | None = None) -> int:
+        """A Linear whose accumulators others may read too, or nobody; what is rescaled of them."""
+        source = self.chosen() if source is None else source
         constants = [
             Parameter(ParameterKind.WEIGHTS, self.generator.integers(-127, 128, (WIDTH, WIDTH))),
             Parameter(ParameterKind.BIASES, self.generator.integers(-999, 999, (WIDTH,))),
         ]
-        written = self.builder.add(Opcode.LINEAR, [self.chosen()], (WIDTH, WIDTH), constants)
+        written = self.builder.add(Opcode.LINEAR, [source], (WIDTH, WIDTH), constants)
         self.sums.append(written)
         self.values.append(self.builder.rescale(written, [70], 2, INT8))
+        return self.values[-1]
 
     def twin(self) -> None:
         """Two equal views of one value, each read by a Linear."""
@@ -59,9 +61,7 @@ class Network:
         self.values.append(self.builder.add_rescaled(pair, [100, 50], 1, INT8))
 
     def squared(self) -> None:
-        """Products of accumulators, far beyond 2**24, and what is rescaled of them."""
-        if not self.sums:
-            return
+        """Products of accumulators, far beyond 2**24, that two parts read."""
         wide = self.builder.type_of(int(self.sums[-1]))
         narrow = EdgeType(DType.INT16, wide.shape, -32767, 32767)
         value = self.builder.rescale(int(self.sums[-1]), [100], 1, narrow)
@@ -71,9 +71,9 @@ class Network:
         square = self.builder.add(Opcode.MATMUL, [flat, standing], (1, 1, 1))
         back = self.builder.add(Opcode.RESHAPE, [square], (LINES, WIDTH))
         assert not is_narrow(self.builder.type_of(back))
-        for _ in range(2):
-            self.values.append(self.builder.rescale(back, [64], 4, INT8))
-            self.dense()
+        early, late = (self.builder.rescale(back, [64], 4, INT8) for _ in range(2))
+        pair = self.dense(early), late
+        self.values.append(self.builder.add_rescaled(pair, [100, 50], 1, INT8))
 
 
 @st.composite
