@@ -1,5 +1,5 @@
 # pragma version ~=0.4.3
-# pragma optimize gas
+# pragma optimize codesize
 # pragma evm-version prague
 """
 @title Dispute Court
@@ -299,7 +299,13 @@ def defend(
     stands.open_games += 1
     self._store_standing(challenge.challenge_id, stands)
     opened: Bytes[2304] = staticcall GAME.opened(challenge.charge)
-    self._advance(challenge, signer, opened, move)
+    next: Bytes[2304] = b""
+    is_defenders: bool = False
+    next, is_defenders = staticcall GAME.play(opened, move)
+    deadline: uint256 = self._advance(challenge, signer, next, is_defenders)
+    log IDisputeCourt.Moved(
+        challenge_id=challenge.challenge_id, defender=signer, move=move, deadline=deadline
+    )
 
 
 @external
@@ -317,7 +323,13 @@ def play(
         self._check_defender(signer)
     else:
         self._check_challenger(challenge)
-    self._advance(challenge, signer, position, move)
+    next: Bytes[2304] = b""
+    is_defenders: bool = False
+    next, is_defenders = staticcall GAME.play(position, move)
+    deadline: uint256 = self._advance(challenge, signer, next, is_defenders)
+    log IDisputeCourt.Moved(
+        challenge_id=challenge.challenge_id, defender=signer, move=move, deadline=deadline
+    )
 
 
 @external
@@ -881,20 +893,16 @@ def _advance(
     challenge: IDisputeCourt.Challenge,
     signer: address,
     position: Bytes[2304],
-    move: Bytes[16384],
-):
-    next: Bytes[2304] = b""
-    is_defenders: bool = False
-    next, is_defenders = staticcall GAME.play(position, move)
+    is_defenders: bool,
+) -> uint256:
+    # Keeps a position. Returns until when the next move has to come.
     deadline: uint256 = block.timestamp + challenge.move_window
     self._store_game(
         challenge.challenge_id,
         signer,
-        Game(position=self._head(next), deadline=deadline, is_defenders=is_defenders),
+        Game(position=self._head(position), deadline=deadline, is_defenders=is_defenders),
     )
-    log IDisputeCourt.Moved(
-        challenge_id=challenge.challenge_id, defender=signer, move=move, deadline=deadline
-    )
+    return deadline
 
 
 @internal

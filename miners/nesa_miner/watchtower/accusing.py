@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -55,7 +54,6 @@ class Accuser:
     means: Means
     prover: FaultProver | None = None
     bonds: Bonds = field(init=False)
-    _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     _proofs: dict[Output, FaultProof] = field(default_factory=dict)
     _unprovable: set[Output] = field(default_factory=set)
 
@@ -84,7 +82,7 @@ class Accuser:
         reward = limits.seat_stake // 2
         await require_gain(self.room, reward, self.means.gas, self.means.wei_per_nes)
         proof = await self._proof(accused, history.requested.input, docket)
-        async with self._lock:
+        async with self.bonds.lock:
             bond = Amount(0)
             if proof is None:
                 bond = await self.bonds.payable(limits, docket)
@@ -103,7 +101,7 @@ class Accuser:
         output = (accused.query.query_id, accused.shard)
         court = self.room.court
         if proof is None:
-            await self.bonds.approve(bond)
+            await self.bonds.approve(bond, court.address)
             await self.room.send(court.open_challenge(accused, view), again=False)
             self.bonds.paid(Dispute(*output, None), bond)
         else:

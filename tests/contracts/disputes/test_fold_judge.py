@@ -209,14 +209,6 @@ def test_operators_that_are_judged_at_once_are_not_folded(judges):
         judges.fold.chain.send(NOBODY, judges.fold.address, data)
 
 
-def test_parts_are_added_or_compared(judges):
-    assert judges.fold.combine(1, -7, 3) == -4
-    assert judges.fold.combine(2, -7, 3) == 3
-    for fold in (0, 3):
-        with pytest.raises(Revert, match="judge: no such fold"):
-            judges.fold.combine(fold, 1, 1)
-
-
 def test_scattered_operands_are_opened_a_few_at_a_time(judges):
     """Every operand of the second input lies in a leaf of its own, fourteen levels down."""
     width = 40_000
