@@ -1,11 +1,10 @@
-"""Products as models of their own: the network's checks, runners and judges take them as any."""
+"""Products as models of their own: the network's checks and its runners take them as any."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from nesa.models.folder import CompiledModel, load, save
@@ -15,7 +14,6 @@ from nesa.privacy.shared.members import GroupMember, HeldProduct
 from nesa.privacy.shared.models import product_models
 from nesa.privacy.shared.session import SharedModel, ask
 from nesa.protocol.errors import InvalidInput
-from tests.judging import Judges, check_table, drawn_inputs, witness_of
 
 from .parties import DEPLOYMENT, Group, random_inputs
 
@@ -50,13 +48,6 @@ async def test_members_serve_what_was_published(public, tmp_path):
     )
     whole = [ShardRunner(public.shard_file(i), facts) for i, facts in enumerate(public.shards)]
     assert answer.outputs == run_all(whole, random_inputs(model, 0))
-
-
-def test_the_contracts_judge_elements_of_a_share_as_of_any_table(public):
-    judges, generator = Judges.deploy(), np.random.default_rng(0)
-    for product in SharedModel(public.table).plan.products:
-        inputs = drawn_inputs(product.table, generator)
-        check_table(judges, witness_of(product.table, inputs), 2, generator)
 
 
 def test_a_plan_of_another_model_is_refused(public):
