@@ -7,7 +7,8 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -17,6 +18,7 @@ from nesa.cli.quantities import Coins, Nes, WholeNumber, in_coins
 from nesa.cli.resuming import Departure, keeping
 from nesa.cli.session import Target, connected, network_options
 from nesa.cli.stages import in_words, why_waiting
+from nesa.cli.user_keys import read_user_key, user_key_options
 from nesa.client.answers import Answer, SubmittedQuery
 from nesa.client.cards import Model
 from nesa.client.client import Client
@@ -26,6 +28,9 @@ from nesa.client.watching import Stage
 from nesa.protocol.errors import NesaError
 from nesa.protocol.ids import Amount
 from nesa.protocol.queries import Assurance
+
+if TYPE_CHECKING:
+    from nesa.privacy.equivariant.user_keys import UserKey
 
 MOST_SHOWN: Final = 8
 """How many numbers of a tensor are shown."""
@@ -53,6 +58,7 @@ class Wish:
     replicas: int | None
     max_fee: Amount | None
     gas_deposit: int | None
+    user_key: UserKey | None = None
 
 
 class GasDepositChoice(click.ParamType):
@@ -98,6 +104,7 @@ class QueryCommand(click.Command):
     help="Coins to leave for the gas of whoever reports, or `auto`; by default none, as the fee is "
     "to be worth it. Some oracles ask for it. It comes back with the fee when nobody answers.",
 )
+@user_key_options
 @network_options
 @json_option
 def query(
@@ -109,6 +116,8 @@ def query(
     replicas: int | None,
     max_fee: Amount | None,
     gas_deposit: int | None,
+    ee_key: Path | None,
+    ee_password_file: Path | None,
     as_json: bool,
 ) -> None:
     """Ask MODEL (a name or a 0x-prefixed id) about INPUT and wait for the answer.
@@ -120,8 +129,10 @@ def query(
 
     When the wait is interrupted, `nesa answer` goes on with it.
     """
-    wish = Wish(model, read_features(input_), assurance, sealed, replicas, max_fee, gas_deposit)
-    departure = Departure(choose_content_key(None, sealed))
+    held = read_user_key(ee_key, ee_password_file)
+    given = read_features(input_)
+    wish = Wish(model, given, assurance, sealed, replicas, max_fee, gas_deposit, held)
+    departure = Departure(choose_content_key(None, sealed), encoded=held is not None)
     with departure.watched():
         answer = connected(
             target, lambda client: ask(client, wish, departure, quiet=as_json), departure.note
@@ -149,16 +160,18 @@ async def _submitted(
     client: Client, model: Model, wish: Wish, content_key: bytes | None, deposit: int
 ) -> SubmittedQuery:
     """The query on chain; where only its deposit failed, the answer is waited for all the same."""
+    card = model.card if wish.user_key is None else wish.user_key.card
     try:
         return await client.submit(
             model,
-            wish.given.ordered([feature.name for feature in model.card.features]),
+            wish.given.ordered([feature.name for feature in card.features]),
             assurance=wish.assurance,
             sealed=wish.sealed,
             replicas=wish.replicas,
             max_fee=wish.max_fee,
             content_key=content_key,
             gas_deposit=deposit,
+            equivariant_key=wish.user_key,
         )
     except NesaError as error:
         if not isinstance(error.submitted, SubmittedQuery):

@@ -62,7 +62,10 @@ class AxisTies:
 
     def narrow(self, axis: Axis, conditions: Conditions) -> None:
         """Put more conditions on all of an axis."""
-        for atom, _ in self.flat(axis):
+        flat = self.flat(axis)
+        if Conditions.PLANES in conditions and (len(flat) > 1 or any(a.segments for a, _ in flat)):
+            conditions |= Conditions.FIXED
+        for atom, _ in flat:
             for segment in atom.segments:
                 self.narrow(segment, conditions)
             atom.conditions |= conditions
@@ -143,7 +146,7 @@ class AxisTies:
         """Split the first atom of `longer` where the first of `shorter` ends, or freeze both up to
         where they end together."""
         (atom, dual), size = longer[0], shorter[0][0].size
-        if atom.size % size == 0 and not atom.segments:
+        if atom.size % size == 0 and _can_split(atom):
             rest = self._atom(atom.size // size, atom.conditions)
             atom.parts = ((self._atom(size, atom.conditions), False), (rest, False))
             longer[:1] = [(part, dual) for part, _ in atom.parts]
@@ -196,6 +199,8 @@ class AxisTies:
         atom, _ = _root(reference)
         if place in (0, atom.size):
             return True
+        if not (atom.segments or _can_split(atom)):
+            return False
         if not atom.segments:
             atom.segments = tuple(
                 ((self._atom(size, atom.conditions), False),) for size in (place, atom.size - place)
@@ -263,6 +268,11 @@ class Layouts:
 def size_of(axis: Axis) -> int:
     """Places along an axis."""
     return math.prod(atom.size for atom, _ in axis)
+
+
+def _can_split(atom: Atom) -> bool:
+    """Whether an atom may have parts: the planes of a rotation lie across any two halves."""
+    return not atom.segments and Conditions.PLANES not in atom.conditions
 
 
 def _guides(parent: Atom, atom: Atom) -> bool:

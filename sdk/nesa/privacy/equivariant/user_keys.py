@@ -88,6 +88,9 @@ class UserKey:
             )
         if mark.key != mine.key:
             raise InvalidInput(f"{name} is under another key, {mark.key[:10]}")
+        types = (card.input_type, card.output_type)
+        if types != (self.card.input_type, self.card.output_type):
+            raise InvalidInput(f"{name} takes other tensors than the model that the key is for")
 
     def encode_input(self, values: Integers) -> Integers:
         """An input of the plain model as the transformed one takes it."""
