@@ -196,4 +196,8 @@ def _length(network: Network, rows: str, bottom: str) -> WrittenNorm | None:
     if reduced is None or not network.same(reduced[0], rows):
         return None
     size = network.shape(rows)[reduced[1]]
-    return WrittenNorm(ROOT_MEAN_SQUARE, rows, reduced[1], LEAST_LENGTH, 1 / sqrt(size)) if size else None
+    return (
+        WrittenNorm(ROOT_MEAN_SQUARE, rows, reduced[1], LEAST_LENGTH, 1 / sqrt(size))
+        if size
+        else None
+    )

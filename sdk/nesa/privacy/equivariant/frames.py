@@ -8,7 +8,7 @@ import numpy as np
 
 from nesa.models.card import Part
 from nesa.privacy.equivariant.keys import EquivariantKey
-from nesa.privacy.equivariant.layouts import Layout, Leaf, Place
+from nesa.privacy.equivariant.layouts import Layout, Leaf, Place, stays
 from nesa.privacy.equivariant.moves import Array, Mover
 
 
@@ -29,7 +29,7 @@ class TensorFrame(Part):
     def is_plain(self) -> bool:
         """Whether a key changes nothing of it."""
         names = self.alphabet is not None and not self.alphabet.stays
-        return not names and not any(map(_moves, self.places))
+        return not names and stays(self.places)
 
     def encode(self, values: Array, mover: Mover) -> Array:
         """The tensor in the key's frame."""
@@ -67,9 +67,3 @@ class Frames(Part):
         mover = Mover(key)
         pairs = zip(self.outputs, tensors, strict=True)
         return tuple(frame.decode(tensor, mover) for frame, tensor in pairs)
-
-
-def _moves(place: Place) -> bool:
-    if isinstance(place, Leaf):
-        return not place.stays
-    return any(_moves(inner) for segment in place.segments for inner in segment)

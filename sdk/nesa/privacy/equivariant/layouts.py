@@ -56,3 +56,20 @@ Layout = tuple[Leaf | Joined, ...]
 def elements(layout: Layout) -> int:
     """How many elements an array of this layout has."""
     return math.prod(place.size for place in layout)
+
+
+def leaves_of(layout: Layout) -> tuple[Leaf, ...]:
+    """All parts of an array that move together, those of segments too."""
+    found: list[Leaf] = []
+    for place in layout:
+        match place:
+            case Leaf():
+                found.append(place)
+            case Joined(segments=segments):
+                found.extend(leaf for segment in segments for leaf in leaves_of(segment))
+    return tuple(found)
+
+
+def stays(layout: Layout) -> bool:
+    """Whether a key changes nothing of an array."""
+    return all(leaf.stays for leaf in leaves_of(layout))

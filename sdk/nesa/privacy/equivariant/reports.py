@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nesa.privacy.equivariant.conditions import Conditions
 from nesa.privacy.equivariant.frames import TensorFrame
-from nesa.privacy.equivariant.layouts import Joined, Leaf, Place
+from nesa.privacy.equivariant.layouts import Leaf, leaves_of
 
 PLAIN = "as it is: nothing of it is hidden"
 
@@ -14,17 +14,9 @@ def hidden_words(frame: TensorFrame) -> str:
     said = []
     if frame.alphabet is not None and not frame.alphabet.stays:
         said.append(f"{frame.alphabet.size} names permuted")
-    sizes = [leaf for place in frame.places for leaf in _leaves(place) if not leaf.stays]
-    said.extend(f"{leaf.size} places {_how(leaf)}" for leaf in sizes)
+    moving = [leaf for leaf in leaves_of(frame.places) if not leaf.stays]
+    said.extend(f"{leaf.size} places {_how(leaf)}" for leaf in moving)
     return ", ".join(said) or PLAIN
-
-
-def _leaves(place: Place) -> list[Leaf]:
-    match place:
-        case Leaf():
-            return [place]
-        case Joined(segments=segments):
-            return [leaf for segment in segments for inner in segment for leaf in _leaves(inner)]
 
 
 def _how(leaf: Leaf) -> str:
