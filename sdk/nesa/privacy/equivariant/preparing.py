@@ -137,10 +137,8 @@ class _Folding:
         return other, reader.output[0]
 
     def _fold(self, target: str, gain: str, offset: str | None) -> None:
-        readers = self.readers[target]
-        if target in self.outputs or not readers or not all(map(self._is_dense, readers)):
-            return
-        if any(reader.input[0] != target for reader in readers):
+        readers = self._dense_readers(target)
+        if not readers:
             return
         gains = self.constants[gain].astype(np.float64)
         offsets = np.zeros_like(gains) if offset is None else self.constants[offset]
@@ -149,6 +147,28 @@ class _Folding:
         self.changed[gain] = np.ones_like(gains)
         if offset is not None:
             self.changed[offset] = np.zeros_like(gains)
+
+    def _dense_readers(self, name: str) -> list[NodeProto]:
+        """The dense layers that read a tensor, maybe through views of its rows; none where
+        anything else reads it too."""
+        found: list[NodeProto] = []
+        for reader in self.readers[name]:
+            if self._is_dense(reader) and reader.input[0] == name:
+                found.append(reader)
+            elif self._keeps_rows(reader) and (behind := self._dense_readers(reader.output[0])):
+                found.extend(behind)
+            else:
+                return []
+        return [] if name in self.outputs else found
+
+    def _keeps_rows(self, node: NodeProto) -> bool:
+        """Whether a view has the same last axis as what it is of."""
+        before, after = (self.network.shape(name) for name in (node.input[0], node.output[0]))
+        if node.op_type == "Transpose":
+            order = attribute(node, "perm", None)
+            return isinstance(order, list) and order[-1] == len(order) - 1
+        is_view = node.op_type in ("Identity", "Reshape", "Squeeze", "Unsqueeze")
+        return is_view and bool(before and after) and before[-1] == after[-1] != 0
 
     def _is_dense(self, node: NodeProto) -> bool:
         if node.op_type not in ("MatMul", "Gemm") or node.input[1] not in self.constants:
