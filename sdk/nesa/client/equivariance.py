@@ -42,8 +42,8 @@ def encoded_features(model: Model, features: Features, held: UserKey | None) -> 
     require_key(model, held)
     if held is None:
         return model.encode_features(features)
-    edge = held.card.input_edge
-    plain = edge.decode(replace(model, card=held.card).encode_features(features))
+    edge = held.plain_card.input_edge
+    plain = edge.decode(replace(model, card=held.plain_card).encode_features(features))
     return edge.encode(held.encode_input(plain.astype(np.int64)))
 
 
@@ -58,4 +58,4 @@ def plain_answer(
     require_key(model, held)
     if held is None:
         return model.card, integers
-    return held.card, held.decode_output(integers)
+    return held.plain_card, held.decode_output(integers)

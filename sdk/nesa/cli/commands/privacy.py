@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from nesa.cli.output import json_option, show
-from nesa.cli.user_keys import FILE, password_option, read_password
+from nesa.cli.user_keys import FILE, Command, password_option, read_password
 from nesa.protocol.errors import InvalidInput
 
 if TYPE_CHECKING:
     from nesa.privacy.equivariant.user_keys import UserKey
 
-FOLDER: Final = click.Path(path_type=Path, file_okay=False)
+MODEL: Final = click.Path(path_type=Path, exists=True)
 
 LIMITS: Final = (
-    "who has the plain model can work the key out of the transformed one; see docs/privacy.md"
+    "who has the plain model can work the key out of the transformed one; see docs/equivariant.md"
 )
 
 
@@ -31,21 +31,21 @@ def privacy() -> None:
 @privacy.command(
     epilog="Example: nesa privacy key models/net --output net.key --ee-password-file password"
 )
-@click.argument("model", type=FOLDER)
+@click.argument("model", type=MODEL)
 @click.option("--output", type=FILE, required=True, help="File of the new key.")
 @password_option
 @json_option
 def key(model: Path, output: Path, ee_password_file: Path | None, as_json: bool) -> None:
-    """Make a key for the compiled model in the folder MODEL.
+    """Make a key for MODEL, the folder of a compiled model or an ONNX file.
 
     Whoever has the file and its password can ask the model that is under the key and read its
     answers. Keep both; nobody else has them.
     """
-    from nesa.models.folder import load
-    from nesa.privacy.equivariant.user_keys import UserKey, save_user_key
+    from nesa.cli import transforming
+    from nesa.privacy.equivariant.user_keys import save_user_key
 
     password = read_password(ee_password_file)
-    held = UserKey.generate(load(model))
+    held = transforming.new_key(model)
     save_user_key(output, held, password)
     show({"key": output, **_facts(held)}, as_json=as_json)
 
@@ -73,30 +73,69 @@ def rotate(key: Path, output: Path, ee_password_file: Path | None, as_json: bool
 @privacy.command(
     epilog="Example: nesa privacy transform models/net --key net.key --output models/net-ee"
 )
-@click.argument("model", type=FOLDER)
+@click.argument("model", type=MODEL)
 @click.option("--key", type=FILE, required=True, help="Key of this model.")
-@click.option("--output", type=FOLDER, required=True, help="Folder of the transformed model.")
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Folder of the transformed model, or ONNX file.",
+)
 @password_option
 @json_option
 def transform(
     model: Path, key: Path, output: Path, ee_password_file: Path | None, as_json: bool
 ) -> None:
-    """Write the compiled model in the folder MODEL under a key.
+    """Write MODEL, the folder of a compiled model or an ONNX file, under a key.
 
-    The result is a model like any other: check it, register it, ask it with `nesa query --ee-key`.
-    Its answers are exactly those of MODEL. It has no circuits, so that nothing of it is PROVED.
+    A compiled model becomes a model like any other: check it, register it, ask it with `nesa query
+    --ee-key`. Its answers are exactly those of MODEL. It has no circuits, so that nothing of it is
+    PROVED. A float model's answers are those of MODEL up to rounding; it runs wherever ONNX does,
+    between `nesa privacy encode` and `nesa privacy decode`.
     """
-    from nesa.models.folder import load, save
-    from nesa.privacy.equivariant.folders import transformed_model
+    from nesa.cli import transforming
     from nesa.privacy.equivariant.user_keys import load_user_key
 
     if output.resolve() == model.resolve():
-        raise InvalidInput("write the transformed model to another folder than the plain one's")
+        raise InvalidInput("write the transformed model beside the plain one, not over it")
     held = load_user_key(key, read_password(ee_password_file))
-    made = transformed_model(load(model), held)
-    save(made, output)
-    facts = {"folder": output, "name": made.name, "root": f"0x{made.root.hex()}"}
-    show({**facts, "shards": len(made.shards), **_facts(held)}, as_json=as_json)
+    made = transforming.write_transformed(model, held, output)
+    show({"output": output, **made, **_facts(held)}, as_json=as_json)
+
+
+def _tensor_options(command: Command) -> Command:
+    output = click.option("--output", type=FILE, required=True, help="npz file to write.")
+    named = click.option("--key", type=FILE, required=True, help="Key of the model.")
+    given = click.argument("tensors", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+    return given(named(output(password_option(json_option(command)))))
+
+
+@privacy.command(epilog="Example: nesa privacy encode in.npz --key net.key --output sent.npz")
+@_tensor_options
+def encode(
+    tensors: Path, key: Path, output: Path, ee_password_file: Path | None, as_json: bool
+) -> None:
+    """Encode the arrays in the npz file TENSORS, the model's inputs in their order."""
+    from nesa.cli import transforming
+    from nesa.privacy.equivariant.user_keys import load_user_key
+
+    held = load_user_key(key, read_password(ee_password_file))
+    transforming.write_arrays(output, transforming.encoded(held, tensors))
+    show({"output": output}, as_json=as_json)
+
+
+@privacy.command(epilog="Example: nesa privacy decode got.npz --key net.key --output out.npz")
+@_tensor_options
+def decode(
+    tensors: Path, key: Path, output: Path, ee_password_file: Path | None, as_json: bool
+) -> None:
+    """Decode the arrays in the npz file TENSORS, the model's outputs in their order."""
+    from nesa.cli import transforming
+    from nesa.privacy.equivariant.user_keys import load_user_key
+
+    held = load_user_key(key, read_password(ee_password_file))
+    transforming.write_arrays(output, transforming.decoded(held, tensors))
+    show({"output": output}, as_json=as_json)
 
 
 def _facts(held: UserKey) -> dict[str, Any]:
@@ -108,7 +147,7 @@ def _facts(held: UserKey) -> dict[str, Any]:
         "plain_version": mark.plain_version,
         "epoch": mark.epoch,
         "fingerprint": mark.key,
-        "input": hidden_words(held.frames.inputs[0]),
-        "answer": hidden_words(held.frames.outputs[0]),
+        "input": "; ".join(map(hidden_words, held.frames.inputs)),
+        "answer": "; ".join(map(hidden_words, held.frames.outputs)),
         "limits": LIMITS,
     }

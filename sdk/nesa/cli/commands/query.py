@@ -160,7 +160,7 @@ async def _submitted(
     client: Client, model: Model, wish: Wish, content_key: bytes | None, deposit: int
 ) -> SubmittedQuery:
     """The query on chain; where only its deposit failed, the answer is waited for all the same."""
-    card = model.card if wish.user_key is None else wish.user_key.card
+    card = model.card if wish.user_key is None else wish.user_key.plain_card
     try:
         return await client.submit(
             model,

@@ -23,7 +23,9 @@ from nesa.privacy.equivariant.moves import Mover
 from nesa.privacy.equivariant.operators import VIEWS, Reading, read_node
 from nesa.privacy.equivariant.patterns import Norm, Pattern, Rotary, pattern_of
 from nesa.privacy.equivariant.preparing import constant_tensors, prepared, replace_constants
+from nesa.protocol.digests import bytes_root
 from nesa.protocol.errors import InvalidModel
+from nesa.protocol.ids import Digest
 
 _WHOLE = (TensorProto.INT64, TensorProto.INT32)
 
@@ -70,6 +72,11 @@ def transform_graph(proto: onnx.ModelProto, key: EquivariantKey) -> TransformedG
         moved[name] = frame.encode(arrays[name].reshape(()), mover).reshape(arrays[name].shape)
     replace_constants(made, moved)
     return TransformedGraph(made, found.frames)
+
+
+def graph_root(proto: onnx.ModelProto) -> Digest:
+    """32 bytes that name a graph with its weights: the root over its file's bytes."""
+    return bytes_root(proto.SerializeToString(deterministic=True))
 
 
 def infer_graph(proto: onnx.ModelProto) -> GraphFrame:

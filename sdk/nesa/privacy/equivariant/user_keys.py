@@ -1,4 +1,6 @@
-"""What a user of a transformed model holds: the key, the plain model's card, and the frames.
+"""What a user of a transformed model holds: the key, the frames, and the plain model's card.
+
+A float graph has no card: its user encodes and decodes tensors by the frames alone.
 
 It rests in a file whose secret is encrypted like a V3 keystore. Card and frames are no secrets, but
 they decide what leaves the user's machine, so that the file is bound together by the key.
@@ -13,6 +15,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 import numpy as np
+import onnx
 from numpy.typing import NDArray
 from pydantic import Field, ValidationError
 
@@ -22,6 +25,7 @@ from nesa.models.folder import CompiledModel
 from nesa.models.graph import Integers
 from nesa.models.index import unword, word
 from nesa.privacy.equivariant.frames import Frames
+from nesa.privacy.equivariant.graphs import graph_root, infer_graph
 from nesa.privacy.equivariant.keys import EquivariantKey
 from nesa.privacy.equivariant.tables import infer
 from nesa.privacy.keys import (
@@ -39,11 +43,12 @@ _WORD: Final = Field(pattern="^0x[0-9a-f]{64}$")
 
 @dataclass(frozen=True, slots=True)
 class UserKey:
-    """A key for one version, with the card and the frames that inputs and answers need."""
+    """A key for one version, with what inputs and answers need: the frames, and the card of a
+    compiled model; a float graph has none."""
 
     key: EquivariantKey
-    card: AnyCard
     frames: Frames
+    card: AnyCard | None = None
 
     @classmethod
     def generate(cls, model: CompiledModel) -> UserKey:
@@ -55,7 +60,16 @@ class UserKey:
         if model.card.equivariance is not None:
             raise InvalidInput(f"{model.name} is under a key already; use the plain model")
         key = EquivariantKey.generate(bytes(model.root))
-        return cls(key, model.card, infer(model.table).frames)
+        return cls(key, infer(model.table).frames, model.card)
+
+    @classmethod
+    def of_graph(cls, proto: onnx.ModelProto) -> UserKey:
+        """A fresh key for a plain float graph.
+
+        Raises:
+            InvalidModel: see `transform_graph`.
+        """
+        return cls(EquivariantKey.generate(graph_root(proto)), infer_graph(proto).frames)
 
     def rotated(self) -> UserKey:
         """The key of the next epoch."""
@@ -69,6 +83,17 @@ class UserKey:
             epoch=self.key.epoch,
             key=word(self.key.fingerprint),
         )
+
+    @property
+    def plain_card(self) -> AnyCard:
+        """The card of the plain compiled model.
+
+        Raises:
+            InvalidInput: the key is for a float graph.
+        """
+        if self.card is None:
+            raise InvalidInput("the key is for a float graph, and no network serves those")
+        return self.card
 
     def require_opens(self, name: str, card: AnyCard) -> None:
         """Returns when the model with this card is under this key.
@@ -88,8 +113,9 @@ class UserKey:
             )
         if mark.key != mine.key:
             raise InvalidInput(f"{name} is under another key, {mark.key[:10]}")
+        plain = self.plain_card
         types = (card.input_type, card.output_type)
-        if types != (self.card.input_type, self.card.output_type):
+        if types != (plain.input_type, plain.output_type):
             raise InvalidInput(f"{name} takes other tensors than the model that the key is for")
 
     def encode_input(self, values: Integers) -> Integers:
@@ -110,7 +136,7 @@ class _Document(Part):
     plain_version: Annotated[str, _WORD]
     epoch: int
     fingerprint: Annotated[str, _WORD]
-    card: AnyCard
+    card: AnyCard | None
     frames: Frames
     authenticator: Annotated[str, _WORD]
 
@@ -130,8 +156,7 @@ def save_user_key(path: Path, held: UserKey, password: str, work_factor: int = W
             "plain_version": word(held.key.version),
             "epoch": held.key.epoch,
             "fingerprint": word(held.key.fingerprint),
-            "card": held.card.model_dump(mode="json"),
-            "frames": held.frames.model_dump(mode="json"),
+            **_public(held),
             "authenticator": word(_authenticator(held)),
             **encrypted_secret(held.key.seed, password, work_factor),
         },
@@ -164,14 +189,15 @@ def _held(document: dict[str, Any], seed: bytes, path: Path) -> UserKey:
         key = EquivariantKey(seed, unword(found.plain_version), found.epoch)
     except (ValidationError, InvalidInput) as error:
         raise InvalidConfiguration(f"{path} is damaged") from error
-    return UserKey(key, found.card, found.frames)
+    return UserKey(key, found.frames, found.card)
 
 
 def _authenticator(held: UserKey) -> bytes:
-    body = canonical_json(
-        {
-            "card": held.card.model_dump(mode="json"),
-            "frames": held.frames.model_dump(mode="json"),
-        }
-    )
-    return hmac.digest(held.key.authentication_key, body, sha256)
+    return hmac.digest(held.key.authentication_key, canonical_json(_public(held)), sha256)
+
+
+def _public(held: UserKey) -> dict[str, Any]:
+    return {
+        "card": None if held.card is None else held.card.model_dump(mode="json"),
+        "frames": held.frames.model_dump(mode="json"),
+    }
