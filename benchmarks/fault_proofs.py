@@ -16,6 +16,7 @@ from eth_utils.crypto import keccak
 
 from benchmarks.courtroom import CHALLENGER, METADATA, OWNER, Answer, Courtroom
 from nesa.chain.abi import interface
+from nesa.chain.contracts import ZERO_ADDRESS
 from nesa.models.disputes.traces import Charge
 from nesa.models.folder import CompiledModel, load
 from nesa.models.proving.artefacts import ProvableShard, read_provable_shard
@@ -121,7 +122,7 @@ def _deployed(room: Courtroom, shard: ProvableShard) -> str:
 
 def _register(room: Courtroom, model: CompiledModel, verifiers: list[str]) -> None:
     shards: list[Any] = [facts.as_abi() for facts in model.shards]
-    terms = (model.operators_root, METADATA, shards, verifiers, 1, 1, 1)
+    terms = (model.operators_root, METADATA, shards, verifiers, 1, 1, 1, ZERO_ADDRESS)
     room.registry.register(model.name, "", *terms, sender=OWNER)
 
 

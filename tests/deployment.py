@@ -10,6 +10,7 @@ from typing import Any, Final
 import boa
 from boa.contracts.vyper.vyper_contract import VyperContract, VyperDeployer
 
+from nesa.chain.contracts import ZERO_ADDRESS
 from nesa.protocol.edges import DType, EdgeType
 from nesa.protocol.ids import ONE_NES, ZERO_DIGEST, Amount, Digest
 from nesa.protocol.parameters import QueryParameters, RequestLimits
@@ -157,6 +158,7 @@ def register_version(
     proof_price: int = 5 * ONE_NES,
     royalty_bps: int = 1_000,
     operators_root: bytes = b"\x01" * 32,
+    admission: str = ZERO_ADDRESS,
 ) -> bytes:
     """Registers a version and returns its id."""
     version_id: bytes = registry.register(
@@ -169,6 +171,7 @@ def register_version(
         price,
         proof_price,
         royalty_bps,
+        admission,
         sender=developer,
     )
     return version_id

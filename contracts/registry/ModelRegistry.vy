@@ -20,6 +20,7 @@ from ..interfaces import IModelRegistry
 implements: IModelRegistry
 
 from ..interfaces import IProofRouter
+from ..interfaces import ISeatAdmission
 from ..lib import edge_type
 from ..lib import version_identity
 
@@ -51,6 +52,9 @@ ROUTER: immutable(IProofRouter)
 # Who registered a version; zero for an unknown one.
 developer_of: public(HashMap[bytes32, address])
 
+# Who says which operators may sit in a version; zero where everybody may.
+admission_of: public(HashMap[bytes32, address])
+
 _terms: HashMap[bytes32, Terms]
 _shards: HashMap[bytes32, DynArray[IModelRegistry.Shard, 8]]
 _verifiers: HashMap[bytes32, HashMap[uint256, address]]
@@ -79,6 +83,7 @@ def register(
     price: uint256,
     proof_price: uint256,
     royalty_bps: uint256,
+    admission: address,
 ) -> bytes32:
     """
     @notice Registers a version under the caller, who becomes its developer for good.
@@ -91,6 +96,8 @@ def register(
     @param price NES units for one shard and one replica.
     @param proof_price NES units for one shard's proof.
     @param royalty_bps The developer's share of the base fee, at most 2,000.
+    @param admission Says who may sit in the version, for good, see `ISeatAdmission`; zero where
+           everybody may.
     @return The version id.
     """
     assert royalty_bps <= MAX_ROYALTY_BPS, "registry: royalty too large"
@@ -104,6 +111,7 @@ def register(
     count: uint256 = len(shards)
     head: uint256 = (count << SHARDS_OFFSET) | (royalty_bps << ROYALTY_OFFSET)
     self.developer_of[version_id] = msg.sender
+    self.admission_of[version_id] = admission
     self._terms[version_id] = Terms(
         head=head | self._prices(price, proof_price),
         input_edge=shards[0].input_edges[0],
@@ -123,6 +131,8 @@ def register(
         metadata_digest=metadata_digest,
     )
     log IModelRegistry.PriceChanged(version_id=version_id, price=price, proof_price=proof_price)
+    if admission != empty(address):
+        log IModelRegistry.AdmissionNamed(version_id=version_id, admission=admission)
     return version_id
 
 
@@ -291,14 +301,19 @@ def shard_count(version_id: bytes32) -> uint256:
 
 @external
 @view
-def allow_list_root(version_id: bytes32) -> bytes32:
+def admits(version_id: bytes32, operator: address, signer: address) -> bool:
     """
-    @notice Root of the operators that may take seats of a version. Reserved: always zero, which
-            means everybody.
+    @notice Whether an operator may sit in a version.
+    @dev Asks the contract that the developer named, so it may do anything but change state.
     @param version_id The version.
-    @return The root.
+    @param operator The operator.
+    @param signer The signer of its seat.
+    @return Whether it may.
     """
-    return empty(bytes32)
+    admission: address = self.admission_of[version_id]
+    if admission == empty(address):
+        return True
+    return staticcall ISeatAdmission(admission).admits(version_id, operator, signer)
 
 
 # === Internals: checks ===

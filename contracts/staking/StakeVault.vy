@@ -259,6 +259,9 @@ def take_seat(
     operator_book._check_operator(msg.sender)
     assert not seat_lists._is_seated(version_id, msg.sender), "vault: already seated"
     self._check_facts(version_id, shard, circuit_digest, verifier_code_hash)
+    signer: address = operator_book.operators[msg.sender].signer
+    admitted: bool = staticcall REGISTRY.admits(version_id, msg.sender, signer)
+    assert admitted, "vault: not admitted"
     parameters: uint256 = 0
     limits: uint256 = 0
     parameters, limits = staticcall PARAMETERS.request_terms()
@@ -271,7 +274,6 @@ def take_seat(
     assert owned, "vault: too little own stake"
 
     self._store_ledger(msg.sender, ledger)
-    signer: address = operator_book.operators[msg.sender].signer
     number: uint256 = operator_book.operator_number[msg.sender]
     from_epoch: uint256 = epoch_clock._epoch() + 1
     seat: uint256 = tenure.pack(signer, number, from_epoch, tenure.NO_END)
@@ -308,8 +310,8 @@ def leave_seat(version_id: bytes32, shard: uint256, slot: uint256):
 def evict(version_id: bytes32, shard: uint256, slot: uint256):
     """
     @notice Ends the seat of an operator whose stake, without what thaws or leaves, no longer
-            covers the seats that it has not left.
-    @dev Anyone may call; the operator can prevent it by a deposit.
+            covers the seats that it has not left, or that the version admits no more.
+    @dev Anyone may call; the operator can prevent it by a deposit, or by being admitted again.
     @param version_id The version.
     @param shard The shard's index.
     @param slot The slot.
@@ -317,7 +319,8 @@ def evict(version_id: bytes32, shard: uint256, slot: uint256):
     seat: IStakeVault.Seat = self._seat(version_id, shard, slot)
     ledger: IStakeVault.Ledger = self._ledger(seat.operator)
     covered: bool = self._covers(ledger, self._backing(seat.operator))
-    assert not covered, "vault: seats are covered"
+    admitted: bool = staticcall REGISTRY.admits(version_id, seat.operator, seat.signer)
+    assert not (covered and admitted), "vault: seat is covered"
     self._end_seat(version_id, shard, slot, seat.operator)
 
 

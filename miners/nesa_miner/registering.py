@@ -81,6 +81,7 @@ class Registrar:
         rebuilt = await rebuild(self.library, wish.version_id, wish.shard, find_solc())
         await self._state_operator()
         if held is None:
+            await self._require_admitted(wish)
             await self._fund(wish)
             await self._take(wish, rebuilt)
             held = await self._place(wish)
@@ -104,6 +105,18 @@ class Registrar:
                 "`nesa-miner leave`, and when the seat is released `withdraw` and `register`"
             )
         return slot
+
+    async def _require_admitted(self, wish: Wish) -> None:
+        registry, signer = self.contracts.registry, self.identity.address
+        if await registry.admits(wish.version_id, self.operator, signer, at="latest"):
+            return
+        admission = await registry.admission_of(wish.version_id, at="latest")
+        key = public_bytes(self.identity.encryption).hex()
+        raise InvalidInput(
+            f"the version seats only operators that the contract {admission} admits; ask its "
+            f"developer to admit {self.operator} (signer {signer}, encryption key {key}), then "
+            "register again"
+        )
 
     async def _state_operator(self) -> None:
         """Signer, encryption key and endpoint on chain are those of this miner."""

@@ -63,6 +63,7 @@ STEPS: Final = (
     ),
     Step("router", "ProofRouter", lambda profile, accounts, at: ()),
     Step("registry", "ModelRegistry", lambda profile, accounts, at: (at["router"],)),
+    Step("allow_list", "AllowList", lambda profile, accounts, at: (at["registry"],)),
     Step(
         "vault",
         "StakeVault",

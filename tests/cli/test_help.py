@@ -43,6 +43,7 @@ def test_the_promised_commands_are_there() -> None:
         "withdraw",
     }
     assert {path[1] for path in LEAVES if path[0] == "model"} == {
+        "allow",
         "check",
         "compile",
         "cut",

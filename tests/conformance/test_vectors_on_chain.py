@@ -10,6 +10,7 @@ import pytest
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
+from nesa.chain.contracts import ZERO_ADDRESS
 from tests.deployment import ROOT
 from tests.revm import RevmChain, RevmContract
 
@@ -147,7 +148,7 @@ def test_version():
     chain = RevmChain(VECTORS["chain_id"])
     registry = chain.deploy("contracts/registry/ModelRegistry", VECTORS["market"])
     roots = (word(VERSION["operators_root"]), word(VERSION["metadata_digest"]))
-    given = ("", "", *roots, shards(), stand_ins(chain), 0, 0, 0)
+    given = ("", "", *roots, shards(), stand_ins(chain), 0, 0, 0, ZERO_ADDRESS)
     registered = registry.register(*given, sender=VERSION["developer"])
     assert registered == word(VERSION["version_id"])
     assert word(VERSION["root"]) in chain.logs[0].data

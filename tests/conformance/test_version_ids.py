@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nesa.chain.contracts import ZERO_ADDRESS
 from nesa.protocol.edges import DType, EdgeType
 from nesa.protocol.ids import ZERO_DIGEST
 from nesa.protocol.versions import ShardFacts, version_id, version_root
@@ -54,6 +55,7 @@ def test_roots_and_ids_agree(registry, shards, operators_root, metadata_digest):
             0,
             0,
             0,
+            ZERO_ADDRESS,
             sender=developer,
         )
         root = version_root(operators_root, shards, metadata_digest)

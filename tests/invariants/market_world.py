@@ -11,6 +11,7 @@ from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
 from nesa.chain.abi import Interface
+from nesa.chain.contracts import ZERO_ADDRESS
 from nesa.protocol.consent import sign_consent
 from nesa.protocol.draw import draw, query_seed
 from nesa.protocol.ids import ONE_NES, ZERO_DIGEST, Address, Digest, QueryId
@@ -113,9 +114,9 @@ class MarketWorld:
         self, operators: bytes, shards: Sequence[ShardFacts], verifiers: list[str]
     ) -> bytes:
         given = [shard.as_abi() for shard in shards]
-        prices = (ONE_NES, 5 * ONE_NES, 1_000)
+        terms = (ONE_NES, 5 * ONE_NES, 1_000, ZERO_ADDRESS)
         version_id: bytes = self.registry.register(
-            "", "", operators, METADATA, given, verifiers, *prices, sender=DEVELOPER
+            "", "", operators, METADATA, given, verifiers, *terms, sender=DEVELOPER
         )
         return version_id
 

@@ -18,6 +18,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from nesa.chain.contracts import ZERO_ADDRESS
 from nesa.protocol.consent import sign_consent
 from nesa.protocol.ids import ZERO_DIGEST, Address
 from tests.deployment import (
@@ -121,7 +122,7 @@ class StakeVaultMachine(RuleBasedStateMachine):
         self.vault.set_slasher(SLASHER, sender=OWNER)
         facts = [shard.as_abi() for shard in SHARDS]
         self.version_id = registry.register(
-            "", "", bytes(32), bytes(32), facts, [], 0, 0, 0, sender=OWNER
+            "", "", bytes(32), bytes(32), facts, [], 0, 0, 0, ZERO_ADDRESS, sender=OWNER
         )
         self.token.approve(self.vault.address, 2**256 - 1, sender=OWNER)
         for index, operator in enumerate(OPERATORS):

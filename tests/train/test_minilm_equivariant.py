@@ -35,7 +35,7 @@ from tests.privacy.equivariant.traces import asked
 
 pytestmark = [pytest.mark.train, pytest.mark.timeout(600)]
 
-TOKENS, SHARDS = 64, 3
+TOKENS, SHARDS = 16, 3
 KEY = EquivariantKey(bytes(range(32)), bytes(32))
 
 

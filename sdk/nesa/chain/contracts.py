@@ -362,6 +362,17 @@ class Registry(BoundContract):
         """Who registered a version, zero for an unknown one."""
         return Address(await self._one("developer_of", version_id, at=at))
 
+    async def admission_of(self, version_id: VersionId, at: At) -> Address | None:
+        """The contract that says who may sit in a version, None where everybody may."""
+        found = Address(await self._one("admission_of", version_id, at=at))
+        return None if found == ZERO_ADDRESS else found
+
+    async def admits(
+        self, version_id: VersionId, operator: Address, signer: Address, at: At
+    ) -> bool:
+        """Whether an operator may sit in a version with that signer."""
+        return bool(await self._one("admits", version_id, operator, signer, at=at))
+
     async def shard(self, version_id: VersionId, index: int, at: At) -> ShardFacts:
         """One shard as registered."""
         inputs, outputs, *digests = await self._one("shard", version_id, index, at=at)

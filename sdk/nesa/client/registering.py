@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -11,8 +12,9 @@ from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
 from nesa.chain.abi import ContractCall
+from nesa.chain.admissions import AllowLists
 from nesa.chain.connection import Connection
-from nesa.chain.contracts import Contracts
+from nesa.chain.contracts import ZERO_ADDRESS, Contracts
 from nesa.chain.sender import Sender
 from nesa.models import folder
 from nesa.models.cut import require_short_boundaries
@@ -23,7 +25,8 @@ from nesa.models.proving.artefacts import (
     reference_digest,
 )
 from nesa.models.proving.reference_string import require_permitted
-from nesa.protocol.errors import Rejected, Unavailable
+from nesa.protocol.allow_lists import AllowList
+from nesa.protocol.errors import InvalidInput, Rejected, Unavailable
 from nesa.protocol.ids import Address, Amount, VersionId
 from nesa.protocol.versions import version_id
 
@@ -38,12 +41,14 @@ ALREADY_SHOWN: Final = "registry: already shown"
 @dataclass(frozen=True, slots=True)
 class Terms:
     """What a developer asks: NES units for one shard and one replica, for one shard's proof, and
-    the royalty in basis points of the base fee. `location` says where the files are."""
+    the royalty in basis points of the base fee. `location` says where the files are, `admission`
+    names the contract that says who may sit in the version, where not everybody may."""
 
     price: Amount
     proof_price: Amount
     royalty_bps: int
     location: str
+    admission: Address = ZERO_ADDRESS
 
 
 class Developer:
@@ -87,6 +92,34 @@ class Developer:
         """
         await self._sender.send(self._contracts.registry.call("retire", version))
 
+    async def allow(self, version: VersionId, operators: Sequence[Address]) -> Sequence[Address]:
+        """Let these operators sit in a version that was registered with the allow list, and no
+        others. Operators that sit already and are not among them may be evicted by anybody.
+
+        Returns the operators that were not admitted before.
+
+        Raises:
+            InvalidInput: nobody is named, or the version has another admission.
+            Unavailable: the deployment has no allow lists.
+            Rejected: somebody else registered the version.
+        """
+        lists, listed = AllowLists.of(self._connection), AllowList(version, operators)
+        admission = await self._contracts.registry.admission_of(version, at="latest")
+        if admission != lists.address:
+            raise InvalidInput(
+                "the version was not registered with the allow list, and that is for good; "
+                "register it anew under another card with `nesa model register --allow-list`"
+            )
+        if await lists.root(version, at="latest") != listed.root:
+            await self._sender.send(lists.set_root(version, listed.root))
+        return [one for one in dict.fromkeys(operators) if await self._admit(lists, listed, one)]
+
+    async def _admit(self, lists: AllowLists, listed: AllowList, operator: Address) -> bool:
+        if await lists.admits(listed.version_id, operator, at="latest"):
+            return False
+        await self._sender.send(lists.admit(listed, operator))
+        return True
+
     async def _verifier(self, creation: bytes) -> Address:
         """Address of the verifier, deployed now unless somebody did before."""
         address = verifier_address(creation)
@@ -111,6 +144,7 @@ class Developer:
             terms.price,
             terms.proof_price,
             terms.royalty_bps,
+            terms.admission,
         )
 
     async def _show(self, version: VersionId, index: int, shard: ProvableShard) -> None:

@@ -3,6 +3,7 @@ from dataclasses import replace
 import boa
 import pytest
 
+from nesa.chain.contracts import ZERO_ADDRESS
 from nesa.protocol.edges import DType, EdgeType
 from nesa.protocol.ids import ONE_NES, ZERO_DIGEST, Digest
 from nesa.protocol.versions import ShardFacts, version_id, version_root
@@ -49,7 +50,6 @@ def test_every_shard_can_be_read_back(registry, version_id):
         assert registry.facts(version_id, index) == (ZERO_DIGEST, ZERO_DIGEST)
         assert registry.verifier(version_id, index) == "0x" + "00" * 20
     assert registry.shard_count(version_id) == 2
-    assert registry.allow_list_root(version_id) == ZERO_DIGEST
 
 
 def test_eight_shards_with_four_edges_between_them(registry, developer):
@@ -106,7 +106,9 @@ def test_edges_that_are_not_canonical_revert(registry, developer, position, reas
     facts = list(shard([INPUT_EDGE], [OUTPUT_EDGE]).as_abi())
     facts[position] = [b"\x02" + facts[position][0][1:]]
     with boa.reverts(f"registry: {reason}"):
-        registry.register("", "", bytes(32), bytes(32), [facts], [], 0, 0, 0, sender=developer)
+        registry.register(
+            "", "", bytes(32), bytes(32), [facts], [], 0, 0, 0, ZERO_ADDRESS, sender=developer
+        )
 
 
 @pytest.mark.parametrize(

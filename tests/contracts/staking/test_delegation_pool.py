@@ -197,7 +197,7 @@ def test_seats_that_need_what_leaves_are_evicted(pool, vault, stake, operator, d
     stake(operator, SEAT_STAKE // 5)
     shares = delegate(pool, operator, delegator)
     slot = sit_oracle(vault, operator)
-    with boa.reverts("vault: seats are covered"):
+    with boa.reverts("vault: seat is covered"):
         vault.evict(ZERO_DIGEST, ORACLE_SHARD, slot)
     pool.begin_exit(operator, shares, sender=delegator)
     vault.evict(ZERO_DIGEST, ORACLE_SHARD, slot, sender=outsider)

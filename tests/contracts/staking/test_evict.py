@@ -22,20 +22,20 @@ def test_anybody_ends_the_seat(vault, operator, outsider, version_id, uncovered)
 
 def test_a_deposit_prevents_it(vault, stake, operator, outsider, version_id, uncovered):
     stake(operator, 1)
-    with boa.reverts("vault: seats are covered"):
+    with boa.reverts("vault: seat is covered"):
         vault.evict(version_id, 0, uncovered, sender=outsider)
 
 
 def test_covered_and_vacant_seats_revert(vault, sit, operator, outsider, version_id):
     slot = sit(operator, version_id, 0)
     for place in (slot, slot + 1):
-        with boa.reverts("vault: seats are covered"):
+        with boa.reverts("vault: seat is covered"):
             vault.evict(version_id, 0, place, sender=outsider)
 
 
 def test_a_seat_that_was_left_needs_no_cover(vault, operator, outsider, version_id, uncovered):
     vault.leave_seat(version_id, 0, uncovered, sender=operator)
-    with boa.reverts("vault: seats are covered"):
+    with boa.reverts("vault: seat is covered"):
         vault.evict(version_id, 0, uncovered, sender=outsider)
 
 
@@ -46,7 +46,7 @@ def test_no_more_seats_end_than_lack_cover(
     vault.slash(operator, 1, actors.beneficiary, 0, sender=slasher)
     vault.evict(version_id, 0, slots[0], sender=outsider)
     assert vault.backing(operator).ending == SEAT_STAKE
-    with boa.reverts("vault: seats are covered"):
+    with boa.reverts("vault: seat is covered"):
         vault.evict(ZERO_DIGEST, ORACLE_SHARD, slots[1], sender=outsider)
 
 

@@ -8,6 +8,7 @@ import pytest
 from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 
+from nesa.chain.contracts import ZERO_ADDRESS
 from nesa.models.folder import load
 from nesa.models.proving.artefacts import read_provable_shard
 from nesa.protocol.digests import boundary_digest
@@ -115,8 +116,9 @@ def test_calldata_that_is_not_canonical_is_refused(world, shard):
 def test_the_version_becomes_provable(world):
     registry, model = world.registry, world.model
     shards = [shard.as_abi() for shard in model.shards]
-    terms = (model.operators_root, model.metadata_digest, shards, world.verifiers, 1, 1, 1)
-    registered = registry.register(model.name, "", *terms, sender=DEVELOPER)
+    version = (model.name, "", model.operators_root, model.metadata_digest, shards)
+    terms = (world.verifiers, 1, 1, 1, ZERO_ADDRESS)
+    registered = registry.register(*version, *terms, sender=DEVELOPER)
     assert registered == version_id(Address(DEVELOPER), model.root)
     for index, corner in enumerate(world.corners):
         evidence = (corner.input, corner.output, corner.proof)

@@ -36,6 +36,7 @@ SOURCES: Final = {
     "parameters": "governance/ProtocolParameters",
     "router": "verification/ProofRouter",
     "registry": "registry/ModelRegistry",
+    "allow_list": "registry/AllowList",
     "vault": "staking/StakeVault",
 }
 """What owners and developers deal with; the others only have to be there."""

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
 from nesa.chain.sender import Sender
 from nesa.client.registering import Developer, Terms
-from nesa.protocol.errors import IntegrityError, InvalidModel
-from nesa.protocol.ids import ONE_NES, Amount
+from nesa.models.publish import publish
+from nesa.protocol.errors import IntegrityError, InvalidInput, InvalidModel
+from nesa.protocol.ids import ONE_NES, Address, Amount, VersionId
 from nesa_miner import circuits, cli
 from nesa_miner.config import CONFIG_FILE
 from tests.miner.operating.miner import OwnedMiner
-from tests.miner.operating.network import DEVELOPER, MODEL, LocalNetwork
+from tests.miner.operating.network import DEVELOPER, HOLDER, MODEL, LocalNetwork
 
 SEAT_STAKE = 1_000 * ONE_NES
 
@@ -44,6 +48,38 @@ async def test_a_model_that_hands_over_too_much_is_not_registered(
             await developer.register(MODEL, Terms(Amount(10), Amount(10), 0, "/nowhere"))
     after = network.anvil.rpc("eth_getTransactionCount", DEVELOPER.address, "latest")
     assert after == before
+
+
+def test_a_version_with_an_allow_list_seats_whom_its_developer_lists(
+    miner: OwnedMiner, capsys: pytest.CaptureFixture[str]
+) -> None:
+    miner.pay()
+    network = miner.network
+    location = publish(MODEL, network.store, str(network.store))
+    assert network.deployment.allow_list is not None
+    listed = Terms(Amount(10), Amount(10), 0, location, network.deployment.allow_list)
+
+    async def register() -> VersionId:
+        async with network.connect() as connection:
+            return await Developer(connection, Sender(connection, HOLDER)).register(MODEL, listed)
+
+    async def allow(version: VersionId) -> Sequence[Address]:
+        async with network.connect() as connection:
+            developer = Developer(connection, Sender(connection, HOLDER))
+            operators = [Address(HOLDER.address), Address(miner.owner.address)]
+            first = await developer.allow(version, operators)
+            assert await developer.allow(version, operators) == []
+            with pytest.raises(InvalidInput, match="not registered with the allow list"):
+                await developer.allow(network.version_id, operators)
+            return first
+
+    restricted = replace(miner, network=replace(network, version_id=asyncio.run(register())))
+    assert restricted.register() == 1
+    message = capsys.readouterr().err
+    assert f"admit {miner.owner.address} (signer {miner.identity.address}" in message
+    assert network.read("vault", "ledger", miner.owner.address).stake == 0
+    assert len(asyncio.run(allow(restricted.network.version_id))) == 2
+    assert restricted.register() == 0
 
 
 def test_registering_again_sends_nothing(miner: OwnedMiner) -> None:

@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 from rich.table import Table
 
+from nesa.chain.admissions import AllowLists
+from nesa.chain.contracts import ZERO_ADDRESS
+from nesa.cli.commands.balance import read_account
 from nesa.cli.output import console, json_option, plain, safe, show
 from nesa.cli.quantities import Nes, Places, open_dimensions
 from nesa.cli.risk import ASSUMED, risk_words, stake_words
@@ -245,6 +248,8 @@ def check(folder: Path, as_json: bool) -> None:
 @click.option("--royalty", type=click.IntRange(0, 2000), default=1000, help="Basis points.")
 @click.option("--store", type=FOLDER, required=True, help="Folder that you serve to miners.")
 @click.option("--base-url", help="Where the store answers; by default its path.")
+@click.option("--allow-list", is_flag=True, help="Only operators of `nesa model allow` may sit.")
+@click.option("--admission", help="Another contract that says who may sit in it.")
 @network_options
 @json_option
 def register(
@@ -255,18 +260,48 @@ def register(
     royalty: int,
     store: Path,
     base_url: str | None,
+    allow_list: bool,
+    admission: str | None,
     as_json: bool,
 ) -> None:
     """Register the compiled model in FOLDER: deploy its verifiers, show that they work."""
     from nesa.models.publish import publish
 
+    if allow_list and admission is not None:
+        raise InvalidInput("give either --allow-list or --admission")
     location = publish(folder, store, base_url or str(store.resolve()))
-    terms = Terms(price, proof_price, royalty, location)
+    named = ZERO_ADDRESS if admission is None else read_account(admission)
 
     async def send(client: Client) -> str:
+        admitting = AllowLists.of(client.connection).address if allow_list else named
+        terms = Terms(price, proof_price, royalty, location, admitting)
         return f"0x{(await client.developer().register(folder, terms)).hex()}"
 
     show({"version": connected(target, send), "location": location}, as_json=as_json)
+
+
+@model.command(epilog="Example: nesa model allow breast-cancer-mlp operators.txt")
+@click.argument("name")
+@click.argument("operators", type=FILE)
+@network_options
+@json_option
+def allow(target: Target, name: str, operators: Path, as_json: bool) -> None:
+    """Let the operators in a file sit in a version of yours, and no others; one account a line.
+
+    The version was registered with --allow-list.
+    """
+    lines = (line.partition("#")[0].strip() for line in operators.read_text().splitlines())
+    accounts = [read_account(line) for line in lines if line]
+
+    async def send(client: Client) -> dict[str, Any]:
+        found = await client.model(name)
+        return {
+            "version": f"0x{found.version_id.hex()}",
+            "listed": len(set(accounts)),
+            "admitted": await client.developer().allow(found.version_id, accounts),
+        }
+
+    show(connected(target, send), as_json=as_json)
 
 
 @model.command("list", epilog="Example: nesa model list --json")
@@ -320,6 +355,7 @@ async def _details(client: Client, name: str) -> Mapping[str, Any]:
             for feature in card.features
             for low, high in [representable(card, feature)]
         ],
+        **_key_facts(card),
         "sample": await _sample(client, found),
         "shards": offer.shards,
         "price": f"{in_nes(offer.price)} a shard and replica",
@@ -328,6 +364,7 @@ async def _details(client: Client, name: str) -> Mapping[str, Any]:
         "risk": await _risk(client, found),
         "stake": stake_words(await client.burned_by_a_lie()),
         "developer": await registry.developer_of(found.version_id, at="latest"),
+        "admission": await registry.admission_of(found.version_id, at="latest") or "everybody",
     }
 
 
@@ -338,7 +375,15 @@ async def _risk(client: Client, found: Model) -> str:
         return "too few seats for a committee"
 
 
+def _key_facts(card: AnyCard) -> dict[str, Any]:
+    """Whose key a model is under, if any."""
+    mark = card.equivariance
+    return {} if mark is None else {"key": f"{mark.key}, epoch {mark.epoch}"}
+
+
 async def _sample(client: Client, found: Model) -> list[float] | None:
+    if found.card.equivariance is not None:
+        return None  # its rows are encoded
     try:
         return await client.sample(found)
     except NesaError:

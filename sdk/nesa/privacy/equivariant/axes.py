@@ -12,10 +12,17 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate, product
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from nesa.privacy.equivariant.conditions import PERMUTATION, Conditions
 from nesa.privacy.equivariant.layouts import Joined, Layout, Leaf
+from nesa.protocol.errors import InvalidModel
+
+MOST_BLOCKS: Final = 4096
+"""An array of more choices of segments stays as it is."""
+
+MOST_TRANSFORMS: Final = 1024
+"""Most transforms of one atom, one for each place of those that it depends on."""
 
 
 @dataclass(eq=False, slots=True)
@@ -69,6 +76,8 @@ class AxisTies:
             for segment in atom.segments:
                 self.narrow(segment, conditions)
             atom.conditions |= conditions
+            if Conditions.FIXED in atom.conditions:
+                atom.segments = ()
 
     def freeze(self, *axes: Axis) -> None:
         """Leave every place of the axes where it is."""
@@ -85,7 +94,13 @@ class AxisTies:
         return tuple(found)
 
     def tie(self, one: Axis, other: Axis) -> None:
-        """Make two axes of one size the same."""
+        """Make two axes the same.
+
+        Raises:
+            InvalidModel: they have different sizes.
+        """
+        if size_of(one) != size_of(other):
+            raise InvalidModel(f"axes of {size_of(one)} and {size_of(other)} places meet")
         left, right = list(self.flat(one)), list(self.flat(other))
         while left and right:
             first, second = left[0][0].size, right[0][0].size
@@ -132,6 +147,9 @@ class AxisTies:
 
     def layouts(self) -> Layouts:
         """What all of it comes to, once every layer has been read."""
+        for axis in self._arrays:
+            if _block_count(self, axis) > MOST_BLOCKS:
+                self.freeze(axis)
         return Layouts(self, self._arrays)
 
     def _atom(self, size: int, conditions: Conditions) -> Atom:
@@ -199,7 +217,7 @@ class AxisTies:
         atom, _ = _root(reference)
         if place in (0, atom.size):
             return True
-        if not (atom.segments or _can_split(atom)):
+        if Conditions.FIXED in atom.conditions or not (atom.segments or _can_split(atom)):
             return False
         if not atom.segments:
             atom.segments = tuple(
@@ -233,12 +251,20 @@ class Layouts:
         self._labels = {atom: label for label, atom in enumerate(order)}
         self._parents = {
             atom: tuple(
-                (self._labels[other], other.size)
-                for other in sorted(beside[atom], key=self._labels.__getitem__)
-                if self._labels[other] < self._labels[atom] and _guides(other, atom)
+                (self._labels[other], other.size) for other in self._guiding(atom, beside[atom])
             )
             for atom in order
         }
+
+    def _guiding(self, atom: Atom, beside: set[Atom]) -> list[Atom]:
+        """Those that a transform depends on, as many as it has room for."""
+        found: list[Atom] = []
+        for other in sorted(beside, key=self._labels.__getitem__):
+            count = math.prod(one.size for one in (*found, other))
+            before = self._labels[other] < self._labels[atom]
+            if before and _guides(other, atom) and count <= MOST_TRANSFORMS:
+                found.append(other)
+        return found
 
     def of(self, axes: Sequence[Axis]) -> Layout:
         """How an array with these axes is laid out."""
@@ -291,6 +317,13 @@ def _root(reference: Reference) -> Reference:
 
 def _inner(atom: Atom, dual: bool) -> list[Axis]:
     return [tuple((part, inner != dual) for part, inner in axis) for axis in atom.segments]
+
+
+def _block_count(ties: AxisTies, axis: Axis) -> int:
+    return math.prod(
+        sum(_block_count(ties, segment) for segment in atom.segments) or 1
+        for atom, _ in ties.flat(axis)
+    )
 
 
 def _blocks(ties: AxisTies, axis: Axis) -> Iterator[list[Atom]]:

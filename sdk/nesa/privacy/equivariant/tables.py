@@ -71,6 +71,7 @@ class _Inference:
         self.read = _read_values(table)
         self.axes: dict[int, Axes] = {}
         self.names: dict[int, Axis] = {}
+        self.looked_up: set[int] = set()
         self.constants: list[Constants] = []
 
     def found(self) -> TableFrame:
@@ -79,7 +80,7 @@ class _Inference:
             self.names[value] = self._new_names(edge)
         for index, row in enumerate(self.table.rows):
             self._read_row(index, row)
-        self.ties.freeze(*(self.names.get(value, ()) for value in self.table.outputs))
+        self._freeze_numbers()
         for value, axes in self.axes.items():
             if value in self.read:
                 self.ties.array(axes)
@@ -92,6 +93,13 @@ class _Inference:
             outputs=tuple(self._frame(value, layouts) for value in self.table.outputs),
         )
         return TableFrame(layouts, frames, tuple(self.constants), self.names)
+
+    def _freeze_numbers(self) -> None:
+        """What is never looked up by, or is an answer, is a number and no name."""
+        held = [self.names.get(value) for value in self.looked_up]
+        unused = [names for names in self.names.values() if names not in held]
+        answers = [self.names.get(value, ()) for value in self.table.outputs]
+        self.ties.freeze(*unused, *answers)
 
     def _read_row(self, index: int, row: Row) -> None:
         value = self.table.output_of(index)
@@ -113,6 +121,8 @@ class _Inference:
     def _pass_names(self, value: int, row: Row) -> None:
         """Views hand names on, lookups take them, and to everything else they are numbers."""
         held = [self.names.get(source, ()) for source in row.inputs]
+        if row.opcode in _READERS_OF_NAMES:
+            self.looked_up.add(row.inputs[0])
         if row.opcode in _VIEWS:
             self.names[value] = held[0]
         elif row.opcode not in _READERS_OF_NAMES:

@@ -1,0 +1,80 @@
+"""AllowList and SeatAttestations with types: who may sit in a version."""
+
+from __future__ import annotations
+
+from nesa.chain.abi import ContractCall
+from nesa.chain.connection import At, Connection
+from nesa.chain.contracts import BoundContract
+from nesa.protocol.allow_lists import AllowList
+from nesa.protocol.errors import Unavailable
+from nesa.protocol.ids import Address, Digest, Timestamp, VersionId
+
+
+class AllowLists(BoundContract):
+    """AllowList: the operators that developers list, by version."""
+
+    interface_name = "AllowList"
+
+    @classmethod
+    def of(cls, connection: Connection) -> AllowLists:
+        """The contract of the connection's deployment.
+
+        Raises:
+            Unavailable: the deployment has none.
+        """
+        address = connection.deployment.allow_list
+        if address is None:
+            raise Unavailable("this deployment has no allow lists")
+        return cls(connection, address)
+
+    async def root(self, version_id: VersionId, at: At) -> Digest:
+        """The list of a version, zero where nobody is admitted."""
+        return Digest(await self._one("root", version_id, at=at))
+
+    async def admits(self, version_id: VersionId, operator: Address, at: At) -> bool:
+        """Whether an operator was shown to be on the list of the moment."""
+        return bool(await self._one("admits", version_id, operator, operator, at=at))
+
+    def set_root(self, version_id: VersionId, root: Digest) -> ContractCall:
+        """Replace the list of a version; only its developer may."""
+        return self.call("set_root", version_id, root)
+
+    def admit(self, listed: AllowList, operator: Address) -> ContractCall:
+        """Show that an operator is on the list.
+
+        Raises:
+            InvalidInput: it is not.
+        """
+        return self.call("admit", listed.version_id, operator, list(listed.proof(operator)))
+
+
+class SeatAttestations(BoundContract):
+    """SeatAttestations: operators whose keys an attestor saw inside an enclave."""
+
+    interface_name = "SeatAttestations"
+
+    async def attestor(self, at: At) -> Address:
+        """Whose word it is."""
+        return Address(await self._one("attestor", at=at))
+
+    async def attested_until(
+        self, operator: Address, signer: Address, encryption_key: bytes, at: At
+    ) -> Timestamp:
+        """Last second in which a statement counts, 0 without one."""
+        keys = (signer, encryption_key)
+        return Timestamp(await self._one("attested_until", operator, *keys, at=at))
+
+    def attest(
+        self,
+        operator: Address,
+        signer: Address,
+        encryption_key: bytes,
+        evidence: Digest,
+        until: Timestamp,
+    ) -> ContractCall:
+        """State that an enclave holds an operator's keys; only the attestor may."""
+        return self.call("attest", operator, signer, encryption_key, evidence, until)
+
+    def revoke(self, operator: Address, signer: Address, encryption_key: bytes) -> ContractCall:
+        """Take a statement back; only the attestor may."""
+        return self.call("revoke", operator, signer, encryption_key)
