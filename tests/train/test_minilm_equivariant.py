@@ -32,6 +32,7 @@ from nesa.privacy.equivariant.keys import EquivariantKey
 from nesa.privacy.equivariant.user_keys import UserKey
 from scripts import minilm
 from tests.privacy.equivariant.traces import asked
+from tests.train import architectures
 
 pytestmark = [pytest.mark.train, pytest.mark.timeout(600)]
 
@@ -123,6 +124,33 @@ def test_float_minilm_is_transformed_in_seconds(float_model: Path) -> None:
     assert all(rules.permutes for rules in stream)
     inside = {leaf.rules for leaf in leaves if leaf.size == minilm.WIDTH // minilm.HEADS}
     assert Conditions.NONE in inside
+
+
+@pytest.mark.parametrize("name", ["Llama", "Bert", "mobile_net", "res_net", "conv_next", "UNet"])
+def test_architectures_that_torch_exports_answer_the_same(name: str) -> None:
+    torch.manual_seed(0)
+    is_text = name in ("Llama", "Bert")
+    ids = torch.randint(1, architectures.WORDS, (1, architectures.LENGTH))
+    images = torch.randn(1, 3, 16, 16)
+    inputs = (ids, ids // ids, ids * 0) if name == "Bert" else (ids if is_text else images,)
+    model = getattr(architectures, name)(*(["sdpa"] if name == "Bert" else []))
+    names = [f"x{place}" for place in range(len(inputs))]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        proto = onnx.load_model_from_string(architectures.exported(model, inputs, names))
+    found = transform_graph(proto, KEY)
+    tensors = [tensor.numpy() for tensor in inputs]
+    encoded = found.frames.encode_inputs(KEY, tensors)
+    sent = [one.astype(given.dtype) for one, given in zip(encoded, tensors, strict=True)]
+    (expected,) = session(proto.SerializeToString()).run(
+        None, dict(zip(names, tensors, strict=True))
+    )
+    answers = session(found.proto.SerializeToString()).run(
+        None, dict(zip(names, sent, strict=True))
+    )
+    (back,) = found.frames.decode_outputs(KEY, answers)
+    assert np.abs(back - expected).max() < 1e-4 * max(1, np.abs(expected).max())
+    assert found.frames.inputs[0].is_plain is not is_text
 
 
 class PreNormBlock(torch.nn.Module):

@@ -24,13 +24,17 @@ NORMS: Final = ("LayerNormalization", "RMSNormalization", "SimplifiedLayerNormal
 
 
 def prepared(proto: onnx.ModelProto) -> onnx.ModelProto:
-    """The same function, ready to be transformed.
+    """The same function, ready to be transformed; an open batch is one.
 
     Raises:
         InvalidModel: ONNX Runtime cannot work out its constants.
     """
     made = onnx.ModelProto()
     made.CopyFrom(optimised(proto) if _has_constant_nodes(proto) else proto)
+    for info in made.graph.input:
+        sizes = info.type.tensor_type.shape.dim
+        if sizes and not sizes[0].dim_value:
+            sizes[0].dim_value = 1
     _unshare(made)
     _Folding(made).fold()
     return made
@@ -51,11 +55,12 @@ def replace_constants(proto: onnx.ModelProto, arrays: dict[str, Array]) -> None:
 
 
 def _has_constant_nodes(proto: onnx.ModelProto) -> bool:
-    """Whether a node computes something from constants alone."""
+    """Whether a node computes something from constants or shapes alone."""
     known = set(constants_of(proto))
+    nodes = [node for node in proto.graph.node if node.op_type != "Constant"]
     return any(
-        node.op_type != "Constant" and all(name in known for name in node.input if name)
-        for node in proto.graph.node
+        node.op_type in ("Shape", "Size") or all(name in known for name in node.input if name)
+        for node in nodes
     )
 
 
