@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         Stage,
     )
     from nesa.models.card import ClassifierCard, ModelCard, TensorCard
+    from nesa.privacy.equivariant.user_keys import UserKey, load_user_key
     from nesa.protocol.errors import (
         ExhaustedResource,
         IllegalMove,
@@ -112,6 +113,8 @@ __all__ = [
     "Timings",
     "Unavailable",
     "Unmined",
+    "UserKey",
+    "load_user_key",
 ]
 
 _HOMES: Final = {
@@ -142,6 +145,7 @@ _HOMES: Final = {
         "Stage",
     ),
     "nesa.models.card": ("ClassifierCard", "ModelCard", "TensorCard"),
+    "nesa.privacy.equivariant.user_keys": ("UserKey", "load_user_key"),
     "nesa.protocol.errors": (
         "ExhaustedResource",
         "Incompatible",

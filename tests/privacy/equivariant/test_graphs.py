@@ -394,3 +394,44 @@ def test_the_plain_graph_is_left_alone() -> None:
     assert proto.SerializeToString() == before
     (ids,) = inputs(proto, 0)
     assert not np.allclose(answer(made.proto, [ids])[0], answer(proto, [ids])[0])
+
+
+def test_branches_and_foreign_operators_are_not_mistaken_for_others() -> None:
+    made = GraphBuilder()
+    inner = made.add("MatMul", dense(made, "x"), made.weights(24, 5), domain="elsewhere")
+    proto = made.model([ROWS], [inner])
+    proto.opset_import.append(helper.make_opsetid("elsewhere", 1))
+    with pytest.raises(InvalidModel, match="no rule knows MatMul"):
+        transform_graph(proto, KEY)
+    body = helper.make_graph(
+        [helper.make_node("Identity", ["x"], ["out"])],
+        "then",
+        [],
+        [helper.make_tensor_value_info("out", FLOAT, None)],
+    )
+    made = GraphBuilder()
+    chosen = made.add("If", "b", then_branch=body, else_branch=body)
+    summed = dense(made, made.add("Add", chosen, "x"))
+    proto = made.model([ROWS, ("b", (1,), TensorProto.BOOL)], [summed])
+    with pytest.raises(InvalidModel, match="without branches"):
+        transform_graph(proto, KEY)
+
+
+def test_a_graph_that_breaks_the_rules_is_refused() -> None:
+    made = GraphBuilder()
+    product = made.add("MatMul", "x", made.weights(WIDTH + 1, 5))
+    with pytest.raises(InvalidModel, match="places meet"):
+        transform_graph(made.model([ROWS], [product]), KEY)
+    made = GraphBuilder()
+    turned = made.add("Transpose", "x", perm=[0, 7, 1])
+    with pytest.raises(InvalidModel, match="cannot be read"):
+        transform_graph(made.model([ROWS], [turned]), KEY)
+
+
+def test_ids_behind_a_fixed_one_keep_their_numbers() -> None:
+    """A constant of whole numbers that is joined to ids is reckoned with as one of them."""
+    made = GraphBuilder()
+    joined = made.add("Concat", made.constant([[5]], np.int64), "ids", axis=1)
+    words = made.add("Gather", made.weights(WORDS, WIDTH), joined)
+    proto = made.model([("ids", (1, LENGTH), TensorProto.INT64)], [dense(made, words)])
+    assert error(proto, inputs(proto, 1)) < 1e-10

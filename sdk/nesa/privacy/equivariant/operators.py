@@ -21,7 +21,7 @@ from nesa.privacy.equivariant.conditions import PERMUTATION, Conditions
 from nesa.privacy.equivariant.moves import Array
 from nesa.privacy.equivariant.patterns import norm_conditions
 from nesa.privacy.equivariant.preparing import NORMS
-from nesa.protocol.errors import InvalidModel
+from nesa.protocol.errors import InvalidModel, NesaError
 
 
 @dataclass(slots=True)
@@ -48,11 +48,9 @@ class Reading:
             return self.axes[name]
         if name not in self.parameters:
             values = self.network.constants[name]
-            if values.dtype.kind != "f" and values.dtype.kind != "b":
-                raise InvalidModel(
-                    f"the constant {name} holds whole numbers where real ones belong"
-                )
-            self.parameters[name] = tuple(map(self.ties.new, values.shape))
+            # Whole numbers and truths may change places and nothing else.
+            rules = Conditions.NONE if values.dtype.kind == "f" else PERMUTATION
+            self.parameters[name] = tuple(self.ties.new(size, rules) for size in values.shape)
         return self.parameters[name]
 
     def constant(self, name: str) -> Array | None:
@@ -81,10 +79,17 @@ def read_node(reading: Reading, node: NodeProto) -> None:
     """Read one node: its ties, conditions and outputs.
 
     Raises:
-        InvalidModel: no rule knows the node, and the shapes of its outputs are not known either.
+        InvalidModel: no rule knows the node, and the shapes of its outputs are not known either; or
+            it is not what ONNX allows.
     """
-    rule = _RULES.get(node.op_type, _unknown)
-    for name, axes in zip(node.output, rule(reading, node), strict=False):
+    rule = _RULES.get(node.op_type, _unknown) if node.domain in _DOMAINS else _unknown
+    try:
+        outputs = rule(reading, node)
+    except NesaError:
+        raise
+    except (AssertionError, LookupError, StopIteration, TypeError, ValueError) as error:
+        raise InvalidModel(f"{node.op_type} {node.name} cannot be read: {error}") from error
+    for name, axes in zip(node.output, outputs, strict=False):
         if name:
             reading.axes[name] = axes
             if node.op_type in VIEWS and node.input[0] in reading.roots:
@@ -345,6 +350,8 @@ def _reduction(reading: Reading, node: NodeProto) -> Sequence[Axes]:
     """Sums and means of permuted places are those of the places."""
     axes = reading.operand(node.input[0])
     reduced = _listed(reading, node, "axes", 1)
+    if not reduced and attribute(node, "noop_with_empty_axes", 0):
+        return _unknown(reading, node)
     places = {place % len(axes) for place in reduced} if reduced else set(range(len(axes)))
     is_linear = node.op_type in ("ReduceSum", "ReduceMean")
     for place, axis in enumerate(axes):
@@ -482,6 +489,9 @@ def _looked_up(reading: Reading, table: str, index: str) -> Sequence[Axes]:
         reading.ties.narrow(axis, PERMUTATION)
     return ((*places, *held[1:]),)
 
+
+_DOMAINS: Final = ("", "ai.onnx", "com.microsoft")
+"""Where an operator's name means what it says."""
 
 _POINTWISE: Final = (
     *("Abs", "Acos", "And", "Asin", "Atan", "Ceil", "Celu", "Clip", "Cos", "Cosh", "Elu", "Equal"),

@@ -15,10 +15,12 @@ import numpy as np
 import onnx
 from onnx import NodeProto, helper, numpy_helper
 
+from nesa.models.onnx_graphs.nodes import described, subgraphs
 from nesa.models.simplifying.network import Network, attribute, constants_of
 from nesa.models.simplifying.norms import written_out
 from nesa.models.simplifying.optimising import optimised
 from nesa.privacy.equivariant.moves import Array
+from nesa.protocol.errors import InvalidModel
 
 NORMS: Final = ("LayerNormalization", "RMSNormalization", "SimplifiedLayerNormalization")
 
@@ -27,10 +29,14 @@ def prepared(proto: onnx.ModelProto) -> onnx.ModelProto:
     """The same function, ready to be transformed; an open batch is one.
 
     Raises:
-        InvalidModel: ONNX Runtime cannot work out its constants.
+        InvalidModel: ONNX Runtime cannot work out its constants, or it has branches or loops.
     """
     made = onnx.ModelProto()
     made.CopyFrom(optimised(proto) if _has_constant_nodes(proto) else proto)
+    inner = [node for node in made.graph.node if any(subgraphs(node))]
+    if inner or made.graph.sparse_initializer:
+        what = described(inner[0]) if inner else "a sparse constant"
+        raise InvalidModel(f"{what} is not transformed: only graphs without branches and loops are")
     for info in made.graph.input:
         sizes = info.type.tensor_type.shape.dim
         if sizes and not sizes[0].dim_value:
