@@ -9,7 +9,7 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 from eth_account.signers.local import LocalAccount
 
@@ -43,6 +43,7 @@ from nesa.client.ordering import DEFAULT_REPLICAS, choose_content_key, make_orde
 from nesa.client.refusals import explained
 from nesa.client.registering import Developer
 from nesa.client.rewarding import reward_call
+from nesa.client.splitting import SplitModel
 from nesa.client.submissions import find_submitted, named_when_unmined
 from nesa.client.watching import Stage
 from nesa.privacy.grants import ViewGrant
@@ -271,6 +272,25 @@ class Client:
             equivariant_key=equivariant_key,
         )
         return await self.result(submitted)
+
+    async def ask_split(
+        self, split: SplitModel, middle: Model | str, features: Features, **terms: Any
+    ) -> Answer:
+        """Ask the middle layers of a model, and compute the others here; `terms` as of `ask`.
+
+        The network sees activations behind the first layers, never the features. They can be
+        turned back into much of the input where the first layers are known (docs/privacy.md).
+
+        Raises:
+            IntegrityError: `middle` is not what the model was split into; nothing was paid.
+            InvalidTensor, InvalidInput, and others: as `ask`.
+        """
+        found = await self._offered(middle)
+        developer = await self.contracts.registry.developer_of(found.version_id, at="latest")
+        split.require_middle(found, developer)
+        begun = split.begin(features)
+        answer = await self.ask(found, found.card.input_edge.decode(begun.sent), **terms)
+        return split.finish(begun, answer)
 
     async def submit(
         self,

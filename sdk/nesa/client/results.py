@@ -67,7 +67,7 @@ def read_answer(submitted: SubmittedQuery, model: Model, delivery: Delivery) -> 
     edge = model.card.output_edge
     delivered = edge.decode(plain_output(submitted, event.output))
     card, integers = plain_answer(model, delivered, submitted.equivariant_key)
-    words = _in_words(card, integers)
+    words = in_words(card, integers)
     return Answer(
         query_id=query.query_id,
         version_id=query.version_id,
@@ -91,7 +91,7 @@ def read_answer(submitted: SubmittedQuery, model: Model, delivery: Delivery) -> 
 
 
 @dataclass(frozen=True, slots=True)
-class _Words:
+class Words:
     """What a classifier's answer means; nothing of it for any other model."""
 
     label: str | None = None
@@ -100,11 +100,12 @@ class _Words:
     scores: Mapping[str, float] = field(default_factory=dict)
 
 
-def _in_words(card: AnyCard, integers: NDArray[np.generic]) -> _Words:
+def in_words(card: AnyCard, integers: NDArray[np.generic]) -> Words:
+    """What an output tensor means in the words of a card."""
     if not isinstance(card, ClassifierCard):
-        return _Words()
+        return Words()
     said = card.interpret(integers)
-    return _Words(
+    return Words(
         said.label,
         said.index,
         dict(zip(card.labels, said.logits, strict=False)),

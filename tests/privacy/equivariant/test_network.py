@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -55,3 +59,32 @@ async def test_miners_answer_under_a_key_that_they_never_see(tmp_path: Path) -> 
         with pytest.raises(InvalidInput, match="no circuits"):
             await client.submit(made.name, mixed, assurance="PROVED", equivariant_key=held)
         assert await client.balance() == before
+        sealed = await client.ask(made.name, mixed, sealed=True, equivariant_key=held)
+        assert np.array_equal(sealed.output.integers, answer.output.integers)
+        again = await by_command(devnet.layout.network, tmp_path, made.name, mixed, held)
+        assert again["label"] == answer.label
+        assert again["logits"] == pytest.approx(dict(answer.logits))
+
+
+async def by_command(
+    network: Path, folder: Path, name: str, row: np.ndarray, held: UserKey
+) -> dict[str, Any]:
+    """The answer that `nesa query` prints."""
+    key, password, features = (folder / name for name in ("again.key", "password", "row.json"))
+    save_user_key(key, held, "a password", 2**10)
+    password.write_text("a password\n")
+    password.chmod(0o600)
+    features.write_text(json.dumps(row.tolist()))
+    words = ["query", name, features, "--network", network, "--json", "--ee-key", key]
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "nesa.cli.main",
+        *map(str, words),
+        "--ee-password-file",
+        password,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    out, _ = await process.communicate()
+    found: dict[str, Any] = json.loads(out)["answer"]
+    return found
