@@ -94,16 +94,20 @@ def decrypted_secret(document: dict[str, Any], password: str) -> bytes:
 
 
 def write_key_file(path: Path, document: dict[str, Any]) -> None:
-    """Write a new file that only its owner may read.
+    """Write a new file that only its owner may read, whole or not at all.
 
     Raises:
         InvalidConfiguration: the file exists or cannot be written.
     """
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except OSError as error:
+        raise InvalidConfiguration(f"cannot write the key file {path}: {error}") from error
+    try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             json.dump(document, file, indent=2)
     except OSError as error:
+        path.unlink(missing_ok=True)
         raise InvalidConfiguration(f"cannot write the key file {path}: {error}") from error
 
 
