@@ -52,6 +52,16 @@ def test_splits_that_cross_freeze_what_they_cross_and_no_more() -> None:
     assert rules == {4: True, 6: True, 5: False}
 
 
+def test_an_axis_that_stands_twice_in_an_array_is_split_once() -> None:
+    ties = AxisTies(PERMUTATION)
+    axis = ties.new(6)
+    made = ties.regrouped((axis, axis), (2, 6, 3))
+    ties.array(made)
+    layouts = ties.layouts()
+    assert layouts.of(made) == layouts.of((axis, axis))
+    assert [leaf.size for leaf in leaves_of(layouts.of((axis,)))] == [2, 3]
+
+
 def test_axes_of_different_sizes_are_refused() -> None:
     ties = AxisTies()
     with pytest.raises(InvalidModel, match="6 and 4"):
@@ -139,3 +149,25 @@ def test_too_many_segments_stay() -> None:
     axis = ties.joined([ties.new(2) for _ in range(70)])
     ties.array((axis, axis))
     assert all(leaf.stays for leaf in leaves_of(ties.layouts().of((axis,))))
+
+
+def test_where_a_row_goes_does_not_depend_on_what_is_mixed_in_it() -> None:
+    ties = AxisTies(PERMUTATION)
+    rows, places = ties.new(5), ties.new(3)
+    ties.array((rows, places))
+    ties.mixed((rows,), places)
+    found = {leaf.size: leaf for leaf in ties.layouts().leaves()}
+    assert found[5].parents == ()
+    assert found[3].parents == ((found[5].label, 5),)
+
+
+def test_an_axis_in_segments_that_meets_another_of_itself_is_cut_in_both() -> None:
+    ties = AxisTies(PERMUTATION)
+    part = ties.new(4)
+    whole = ties.joined([part, ties.new(4), part])
+    other = ties.joined([ties.new(2), ties.new(10)])
+    ties.tie(whole, other)
+    ties.array((whole,))
+    leaves = leaves_of(ties.layouts().of((other,)))
+    assert [leaf.size for leaf in leaves] == [2, 2, 4, 2, 2]
+    assert leaves[:2] == leaves[3:]

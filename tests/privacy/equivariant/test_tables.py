@@ -23,6 +23,7 @@ from nesa.privacy.equivariant.tables import infer, transform
 from nesa.protocol.edges import DType, EdgeType
 from tests.models.encoder import encoder
 from tests.models.tables import TABLES, corners, small_network
+from tests.privacy.equivariant.random_tables import RandomTable
 
 MODELS = Path(__file__).parents[3] / "models"
 KEY = EquivariantKey(bytes(range(32)), bytes(32))
@@ -53,6 +54,21 @@ def test_every_opcode_answers_as_the_plain_one(name: str, data: st.DataObject) -
     inputs = [data.draw(corners(edge)) for edge in table.inputs]
     key = EquivariantKey(data.draw(st.binary(min_size=32, max_size=32)), bytes(32))
     assert answered(table, inputs, key) == run(table, inputs)
+
+
+def test_random_tables_answer_as_the_plain_ones() -> None:
+    """Operators in any order; most of the tables have axes that move."""
+    moving = 0
+    for seed in range(150):
+        table = RandomTable(seed).table()
+        generator = np.random.default_rng(seed)
+        inputs = [
+            edge.encode(generator.integers(edge.low, edge.high + 1, edge.shape))
+            for edge in table.inputs
+        ]
+        assert answered(table, inputs) == run(table, inputs), f"seed {seed}"
+        moving += bool(sizes(table))
+    assert moving > 100
 
 
 def sizes(table: Table) -> dict[int, int]:

@@ -103,6 +103,8 @@ class AxisTies:
             raise InvalidModel(f"axes of {size_of(one)} and {size_of(other)} places meet")
         left, right = list(self.flat(one)), list(self.flat(other))
         while left and right:
+            # What was tied or split a moment ago may come again.
+            left[:1], right[:1] = self.flat(tuple(left[:1])), self.flat(tuple(right[:1]))
             first, second = left[0][0].size, right[0][0].size
             if first == second:
                 self._merge(left.pop(0), right.pop(0))
@@ -143,7 +145,16 @@ class AxisTies:
         within = [
             one for place, one in zip(places, segments, strict=False) if start <= place < stop
         ]
+        if stop - start == 1:
+            return ()
         return within[0] if len(within) == 1 else self.joined(within)
+
+    def mixed(self, around: Sequence[Axis], within: Axis) -> None:
+        """Say that places along `within` are mixed, at each place of the axes around by themselves:
+        where those go cannot depend on a place that is mixed with others, but it may the other way
+        round."""
+        self.array(around)
+        self.array((*around, within))
 
     def layouts(self) -> Layouts:
         """What all of it comes to, once every layer has been read."""
@@ -186,20 +197,26 @@ class AxisTies:
             return
         if atom.segments and second.segments:
             self._merge_segments((atom, dual), (second, second_dual))
+            atom, second = _root((atom, False))[0], _root((second, False))[0]
         kept, linked = (atom, second) if atom.segments else (second, atom)
         linked.link = kept, crossed
         self.narrow(((kept, False),), linked.conditions)
 
     def _merge_segments(self, one: Reference, other: Reference) -> None:
-        """Cut both where the other is cut, and tie the segments; freeze them where that fails."""
-        for first, second in ((one, other), (other, one)):
-            for place in list(accumulate(map(size_of, self._segments(second))))[:-1]:
-                if not self._cut(first, place):
+        """Cut both where the other is cut, and tie the segments; freeze them where that fails.
+
+        A cut of one may cut the other as well, where parts of both are the same.
+        """
+        while missing := self._boundaries(one) ^ self._boundaries(other):
+            for place in sorted(missing):
+                if not (self._cut(one, place) and self._cut(other, place)):
                     self.freeze((one, other))
                     return
-        pairs = zip(self._segments(one), self._segments(other), strict=True)
-        for left, right in pairs:
+        for left, right in list(zip(self._segments(one), self._segments(other), strict=True)):
             self.tie(left, right)
+
+    def _boundaries(self, reference: Reference) -> set[int]:
+        return set(accumulate(map(size_of, self._segments(reference))))
 
     def _segments(self, reference: Reference) -> tuple[Axis, ...]:
         """The segments of an atom, those that are cut themselves in their place."""

@@ -173,6 +173,7 @@ class _Inference:
 
     def _pattern(self, found: Pattern) -> Axes:
         reading, axes = self.reading, self.reading.axes[found.source]
+        reading.ties.mixed(axes[:-1], axes[-1])
         match found:
             case Norm(conditions=conditions):
                 reading.ties.narrow(axes[-1], conditions)

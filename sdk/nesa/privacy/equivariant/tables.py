@@ -151,6 +151,7 @@ def tied(row: Row, inputs: tuple[Axes, ...], names: Axis, ties: AxisTies) -> tup
     match row.opcode:
         case Opcode.LINEAR:
             channels = ties.new(shape[-1])
+            ties.mixed(source[:-1], source[-1])
             weights = {ParameterKind.WEIGHTS: (channels, source[-1])}
             return (*source[:-1], channels), {**weights, ParameterKind.BIASES: (channels,)}
         case Opcode.CONV:
@@ -159,7 +160,9 @@ def tied(row: Row, inputs: tuple[Axes, ...], names: Axis, ties: AxisTies) -> tup
             other = inputs[1]
             _tie_all(ties, (*source[:-2], source[-1]), (*other[:-2], other[-2]))
             # Two places of one axis may meet in it, each beside its own neighbours.
-            ties.array((*source[:-2], source[-1]))
+            ties.mixed(source[:-2], source[-1])
+            ties.mixed(source[:-1], source[-1])
+            ties.mixed((*source[:-2], other[-1]), source[-1])
             return (*source[:-1], other[-1]), {}
         case Opcode.RESCALE:
             axis = row.attributes[1]
@@ -206,6 +209,7 @@ def _conv(row: Row, source: Axes, ties: AxisTies) -> tuple[Axes, Constants]:
     inner = ties.new(window.channels // window.groups)
     outer = ties.new(channels // window.groups)
     ties.tie(source[1], groups + inner)
+    ties.mixed((groups,), inner)
     ties.freeze(*source[2:])
     kernel = ties.fixed(window.kernel_height) + ties.fixed(window.kernel_width)
     made = (source[0], groups + outer, *map(ties.fixed, row.output_type.shape[2:]))

@@ -37,7 +37,9 @@ def _contracted(reading: Reading, first: Axes, second: Axes) -> Axes:
             ties.tie(one, other)
             ties.narrow(one, PERMUTATION)
         batch.append(one or other)
-    ties.array((*batch, first[-1]))
+    ties.mixed(batch, first[-1])
+    ties.mixed((*batch, first[-2]), first[-1])
+    ties.mixed((*batch, second[-1]), first[-1])
     return (*batch, first[-2], second[-1])
 
 
@@ -68,6 +70,7 @@ def conv(reading: Reading, node: NodeProto) -> Sequence[Axes]:
     groups, inner = ties.new(count, PERMUTATION), ties.new(weights.shape[1])
     outer = ties.new(weights.shape[0] // count)
     ties.tie(source[1], groups + inner)
+    ties.mixed((groups,), inner)
     kernel = tuple(map(ties.fixed, weights.shape[2:]))
     ties.freeze(*source[2:])
     ties.narrow(source[0], PERMUTATION)
@@ -106,6 +109,7 @@ def norm(reading: Reading, node: NodeProto) -> Sequence[Axes]:
         return untouched(reading, node)
     for axis in axes[:-1]:
         reading.ties.narrow(axis, PERMUTATION)
+    reading.ties.mixed(axes[:-1], axes[-1])
     gain, *offset = (reading.constant(name) for name in node.input[1:] if name)
     plain = gain is not None and bool((gain == 1).all())
     if plain and not any(one is None or one.any() for one in offset):

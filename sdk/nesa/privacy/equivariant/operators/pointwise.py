@@ -109,7 +109,13 @@ def cast(reading: Reading, node: NodeProto) -> Sequence[Axes]:
 
 
 def softmax(reading: Reading, node: NodeProto) -> Sequence[Axes]:
+    """Places of a row in any order, each row by itself."""
     axes = reading.operand(node.input[0])
+    place = attribute(node, "axis", -1)
+    assert isinstance(place, int)
+    place %= len(axes)
+    reading.ties.mixed((*axes[:place], *axes[place + 1 :]), axes[place])
+    reading.ties.array(axes[:place])  # old opsets mix all that is behind
     for axis in axes:
         reading.ties.narrow(axis, PERMUTATION)
     return (axes,)
