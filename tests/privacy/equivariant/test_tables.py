@@ -59,7 +59,7 @@ def test_every_opcode_answers_as_the_plain_one(name: str, data: st.DataObject) -
 def test_random_tables_answer_as_the_plain_ones() -> None:
     """Operators in any order; most of the tables have axes that move."""
     moving = 0
-    for seed in range(150):
+    for seed in (*range(150), 5131):
         table = RandomTable(seed).table()
         generator = np.random.default_rng(seed)
         inputs = [

@@ -149,6 +149,11 @@ class AxisTies:
             return ()
         return within[0] if len(within) == 1 else self.joined(within)
 
+    def meet(self, axes: Sequence[Axis]) -> None:
+        """Say that these axes are what two arrays have in common. Beside them one array may have an
+        axis that the other has too, but at a place of its own, so that nothing depends on that."""
+        self.array(axes)
+
     def mixed(self, around: Sequence[Axis], within: Axis) -> None:
         """Say that places along `within` are mixed, at each place of the axes around by themselves:
         where those go cannot depend on a place that is mixed with others, but it may the other way

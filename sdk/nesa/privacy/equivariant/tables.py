@@ -152,6 +152,7 @@ def tied(row: Row, inputs: tuple[Axes, ...], names: Axis, ties: AxisTies) -> tup
         case Opcode.LINEAR:
             channels = ties.new(shape[-1])
             ties.mixed(source[:-1], source[-1])
+            ties.meet((source[-1],))
             weights = {ParameterKind.WEIGHTS: (channels, source[-1])}
             return (*source[:-1], channels), {**weights, ParameterKind.BIASES: (channels,)}
         case Opcode.CONV:
@@ -159,8 +160,7 @@ def tied(row: Row, inputs: tuple[Axes, ...], names: Axis, ties: AxisTies) -> tup
         case Opcode.MATMUL:
             other = inputs[1]
             _tie_all(ties, (*source[:-2], source[-1]), (*other[:-2], other[-2]))
-            # Two places of one axis may meet in it, each beside its own neighbours.
-            ties.mixed(source[:-2], source[-1])
+            ties.meet((*source[:-2], source[-1]))
             ties.mixed(source[:-1], source[-1])
             ties.mixed((*source[:-2], other[-1]), source[-1])
             return (*source[:-1], other[-1]), {}
@@ -174,6 +174,7 @@ def tied(row: Row, inputs: tuple[Axes, ...], names: Axis, ties: AxisTies) -> tup
             return source, {ParameterKind.ENTRIES: (names,)}
         case Opcode.EMBEDDING:
             width = ties.new(shape[-1])
+            ties.meet((width,))
             return (*source, width), {ParameterKind.WEIGHTS: (names, width)}
         case Opcode.MAX_POOL | Opcode.SUM_POOL:
             ties.freeze(*source[2:])

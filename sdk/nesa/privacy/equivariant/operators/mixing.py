@@ -37,7 +37,7 @@ def _contracted(reading: Reading, first: Axes, second: Axes) -> Axes:
             ties.tie(one, other)
             ties.narrow(one, PERMUTATION)
         batch.append(one or other)
-    ties.mixed(batch, first[-1])
+    ties.meet((*batch, first[-1]))
     ties.mixed((*batch, first[-2]), first[-1])
     ties.mixed((*batch, second[-1]), first[-1])
     return (*batch, first[-2], second[-1])
@@ -71,6 +71,7 @@ def conv(reading: Reading, node: NodeProto) -> Sequence[Axes]:
     outer = ties.new(weights.shape[0] // count)
     ties.tie(source[1], groups + inner)
     ties.mixed((groups,), inner)
+    ties.meet((groups, outer))
     kernel = tuple(map(ties.fixed, weights.shape[2:]))
     ties.freeze(*source[2:])
     ties.narrow(source[0], PERMUTATION)
@@ -156,6 +157,7 @@ def gather(reading: Reading, node: NodeProto) -> Sequence[Axes]:
 
 def _looked_up(reading: Reading, table: str, index: str) -> Sequence[Axes]:
     held, places = reading.operand(table), reading.operand(index)
+    reading.ties.meet(held[1:])
     root = reading.roots.get(index)
     names = held[0] if root is None else reading.names.setdefault(root, held[0])
     if root is None or size_of(names) != size_of(held[0]):
