@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         Stage,
     )
     from nesa.models.card import ClassifierCard, ModelCard, TensorCard
+    from nesa.privacy.equivariant.user_keys import UserKey, load_user_key
     from nesa.protocol.errors import (
         ExhaustedResource,
         IllegalMove,
@@ -113,6 +114,8 @@ __all__ = [
     "Timings",
     "Unavailable",
     "Unmined",
+    "UserKey",
+    "load_user_key",
 ]
 
 # eth-hash would take pycryptodome, which takes four times as long for inputs of 32 and 64 bytes,
@@ -147,6 +150,7 @@ _HOMES: Final = {
         "Stage",
     ),
     "nesa.models.card": ("ClassifierCard", "ModelCard", "TensorCard"),
+    "nesa.privacy.equivariant.user_keys": ("UserKey", "load_user_key"),
     "nesa.protocol.errors": (
         "ExhaustedResource",
         "Incompatible",
