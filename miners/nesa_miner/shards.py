@@ -193,18 +193,14 @@ class ShardLibrary:
         answers = await self.known_answers(version_id, shard)
         version = await self.published(version_id)
         # Whoever signs must be able to show its work later, when the developer may be gone.
-        table = await asyncio.to_thread(self._read_definition, version, shard)
+        table = await asyncio.to_thread(version.definition, shard)
         file = await asyncio.to_thread(_compiled, table, shard, facts)
         most = await asyncio.to_thread(version.most_stacked, shard)
         return await asyncio.to_thread(checked_runner, file, facts, answers, most, is_own=True)
 
     async def _define(self, version_id: VersionId, shard: int) -> Table:
         version = await self.published(version_id)
-        return await asyncio.to_thread(self._read_definition, version, shard)
-
-    def _read_definition(self, version: PublishedVersion, shard: int) -> Table:
-        with self._store.open(version.constants) as constants:
-            return version.definition(shard, constants)
+        return await asyncio.to_thread(version.definition, shard)
 
     def _reference(self, version: PublishedVersion) -> ReferenceFile:
         digest = version.reference_digest

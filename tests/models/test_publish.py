@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 from nesa.models import folder as model_folder
-from nesa.models.folder import ANSWERS, INDEX, PARAMETERS, load
+from nesa.models.answers import answers_path
+from nesa.models.folder import INDEX, load
+from nesa.models.index import constants_path
 from nesa.models.proving.reference_string import development_only
 from nesa.models.publish import (
     ARTEFACTS,
@@ -108,10 +110,11 @@ def test_a_shard_is_read_without_the_weights_of_the_others(tmp_path: Path) -> No
     assert circuit.digest == model.shards[1].circuit_digest
     assert circuit.digest.hex() in source
     assert runtime
-    files = {bytes_root((MODEL / "shards" / f"0.{kind}").read_bytes()) for kind in
-             ("onnx", "circuit.onnx")}  # fmt: skip
-    files.add(bytes_root((MODEL / PARAMETERS).read_bytes()))
-    assert not files & set(shelf.fetched)
+    version.definition(1)
+    paths = (constants_path(0), answers_path(0), "shards/0.onnx", "shards/0.circuit.onnx")
+    others = {bytes_root((MODEL / path).read_bytes()) for path in paths}
+    assert not others & set(shelf.fetched)
+    assert bytes_root((MODEL / constants_path(1)).read_bytes()) in shelf.fetched
 
 
 def test_the_registered_index_is_accepted_and_another_refused(tmp_path: Path) -> None:
@@ -137,7 +140,7 @@ def test_a_provable_shard_without_a_file_is_refused(copy: Path, tmp_path: Path, 
         ("shards/0.onnx", lambda data: data + b"\0"),
         ("shards/0.vk", lambda data: data[1:] + b"\1"),
         ("shards/1.verifier.hex", lambda data: data.replace(b"f", b"e", 1)),
-        (ANSWERS, lambda data: data + b" "),
+        (answers_path(0), lambda data: data + b" "),
     ],
 )
 def test_a_tampered_folder_is_refused(
@@ -194,7 +197,7 @@ def test_what_was_not_published_is_named(tmp_path: Path) -> None:
     version, _ = published(tmp_path)
     with pytest.raises(InvalidModel, match=r"without shards/9\.vk"):
         version.file("shards/9.vk")
-    with pytest.raises(InvalidModel, match="no answers of shard 9"):
+    with pytest.raises(InvalidModel, match=r"without known_answers/9\.json"):
         version.known_answers(9)
 
 

@@ -14,12 +14,20 @@ import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, Final, Self
+from typing import Final, Self
 
-from nesa.models.answers import read_answers
-from nesa.models.folder import ANSWERS, INDEX, PARAMETERS, CompiledModel, circuit_path, load
+from nesa.models.answers import answers_path, read_answers
+from nesa.models.folder import INDEX, CompiledModel, circuit_path, load
 from nesa.models.graph import Table
-from nesa.models.index import Index, decode_index, read_definition, read_outline, unword, word
+from nesa.models.index import (
+    Index,
+    constants_path,
+    decode_index,
+    read_definition,
+    read_outline,
+    unword,
+    word,
+)
 from nesa.models.proving.circuits import Circuit, require_digest
 from nesa.models.proving.reference_string import ReferenceFile
 from nesa.models.proving.verifier import code_hash, runtime_of
@@ -159,7 +167,7 @@ class PublishedVersion:
         Raises:
             InvalidModel: the version was published without.
         """
-        return read_answers(self.file(ANSWERS), shard)
+        return read_answers(self.file(answers_path(shard)), shard)
 
     def outline(self) -> Table:
         """The table without its constants, of which it has the roots.
@@ -170,22 +178,15 @@ class PublishedVersion:
         """
         return read_outline(self.index)
 
-    @property
-    def constants(self) -> Digest:
-        """Digest of the file with the constants of all rows.
-
-        Raises:
-            InvalidModel: the version was published without.
-        """
-        return self._digest(PARAMETERS)
-
-    def definition(self, shard: int, constants: BinaryIO) -> Table:
+    def definition(self, shard: int) -> Table:
         """The table with the constants of one shard, which whoever signs must be able to open.
 
         Raises:
             InvalidModel: the index holds no legal table, or has no such shard.
             IntegrityError: it is another one than the index names.
         """
+        path = constants_path(shard)
+        constants = self.file(path) if path in self.index.files else b""
         return read_definition(self.index, constants, shard)
 
     def most_stacked(self, shard: int) -> int:

@@ -14,7 +14,8 @@ import pytest
 
 from nesa.chain.anvil import AnvilSettings, running_anvil
 from nesa.chain.deployment import Deployment
-from nesa.models.folder import PARAMETERS, load
+from nesa.models.folder import load
+from nesa.models.index import constants_path
 from nesa.protocol.digests import bytes_root
 from nesa.protocol.errors import IntegrityError
 from nesa_miner import cli
@@ -171,7 +172,7 @@ def test_a_tampered_shard_is_said(seated: OwnedMiner, capsys: Capture, tmp_path:
     tampered.mkdir()
     for file in seated.network.store.iterdir():
         (tampered / file.name).write_bytes(file.read_bytes())
-    constants = bytes_root(load(MODEL).files[PARAMETERS])
+    constants = bytes_root(load(MODEL).files[constants_path(0)])
     for digest in (facts.file_digest, constants):
         (tampered / digest.hex()).write_bytes(b"something else")
     seated.change(stores=(str(tampered),), files=tmp_path / "files")
