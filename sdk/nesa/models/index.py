@@ -50,8 +50,28 @@ class ShardEntry(Part):
     verifier_code_hash: Word
 
 
+class KeyRelease(Part):
+    """Where the developer of a private model hands out the keys of its shards.
+
+    `signer` signs what is answered there, `encryption_key` is the X25519 key that requests are
+    sealed to.
+    """
+
+    url: Annotated[str, Field(max_length=256, pattern=r"^https?://[!-~]+$")]
+    signer: Annotated[str, Field(pattern="^0x[0-9a-fA-F]{40}$")]
+    encryption_key: Word
+
+
+class PrivateFiles(Part):
+    """Files that were published encrypted, by path: Merkle root of the ciphertext of each."""
+
+    release: KeyRelease
+    files: dict[FilePath, Word]
+
+
 class Index(Part):
-    """The whole file. `files` maps every other file to its Merkle root over 256-byte leaves."""
+    """The whole file. `files` maps every other file to its Merkle root over 256-byte leaves,
+    whether it was published as it is or encrypted."""
 
     format: Literal["int-v1"]
     root: Word
@@ -64,6 +84,7 @@ class Index(Part):
     cuts: tuple[Number, ...]
     shards: tuple[ShardEntry, ...]
     files: dict[FilePath, Word]
+    private: Annotated[PrivateFiles | None, Field(exclude_if=lambda found: found is None)] = None
 
     def encode(self) -> bytes:
         """The file's bytes."""
