@@ -28,7 +28,7 @@ from nesa.privacy.envelopes import (
 )
 from nesa.privacy.keys import public_key
 from nesa.protocol.envelopes import MAX_RELEASE_BYTES, NONCE_BYTES, SHARD_KEYS_PATH
-from nesa.protocol.errors import InvalidInput, InvalidMessage, Unavailable
+from nesa.protocol.errors import InvalidInput, InvalidMessage, NotEntitled, Unavailable
 from nesa.protocol.ids import Address, Timestamp, VersionId
 from nesa.protocol.messages import ShardKey, ShardKeyRequest
 from nesa_miner.at_rest import AtRest
@@ -49,7 +49,8 @@ class ShardKeys(Protocol):
         """The key of a shard of the private version with this index.
 
         Raises:
-            InvalidInput: it is not for whoever asks.
+            NotEntitled: it is not for whoever asks.
+            InvalidInput: there is none, or something else was answered.
             Unavailable: it is not to be had at the moment.
             IntegrityError: the stored one was changed.
         """
@@ -62,9 +63,9 @@ class NoShardKeys:
         """Never one.
 
         Raises:
-            InvalidInput: always.
+            NotEntitled: always.
         """
-        raise InvalidInput(f"the weights of {index.card.name} are for its operators only")
+        raise NotEntitled(f"the weights of {index.card.name} are for its operators only")
 
 
 NO_KEYS: Final = NoShardKeys()
@@ -81,12 +82,12 @@ class KeptShardKeys:
         """A key that is here.
 
         Raises:
-            InvalidInput: it is not.
+            NotEntitled: it is not.
             IntegrityError: it was stored under another key, or changed.
         """
         found = self.read(version_id, shard)
         if found is None:
-            raise InvalidInput(f"the key of shard {shard} of {index.card.name} is not here")
+            raise NotEntitled(f"the key of shard {shard} of {index.card.name} is not here")
         return found
 
     def read(self, version_id: VersionId, shard: int) -> bytes | None:
@@ -129,7 +130,8 @@ class ReleasedShardKeys:
         """A key that is kept, else as released now.
 
         Raises:
-            InvalidInput: the developer refuses, or answers with something else than the key.
+            NotEntitled: the developer refuses.
+            InvalidInput: it answers with something else than the key.
             Unavailable: nobody answers at the URL of the index.
             IntegrityError: the stored key was changed.
         """
@@ -190,7 +192,8 @@ async def _post(release: KeyRelease, body: bytes) -> bytes:
     """What the release answers to an envelope.
 
     Raises:
-        InvalidInput: it refuses.
+        NotEntitled: it refuses.
+        InvalidInput: it understands the envelope otherwise.
         Unavailable: it does not answer.
     """
     url = release.url.rstrip("/") + SHARD_KEYS_PATH
@@ -209,8 +212,10 @@ async def _post(release: KeyRelease, body: bytes) -> bytes:
     if status == 200 and len(answer) <= MAX_RELEASE_BYTES:
         return answer
     reason = answer[:MOST_REASON_BYTES].decode(errors="replace")
-    if status in (400, 403):
-        raise InvalidInput(f"the developer releases no key: {reason}")
+    if status == 403:
+        raise NotEntitled(f"the developer releases no key: {reason}")
+    if status == 400:
+        raise InvalidInput(f"the release of keys at {release.url} refuses: {reason}")
     raise Unavailable(f"the release of keys at {release.url} answered with status {status}")
 
 

@@ -44,6 +44,7 @@ from nesa.protocol.errors import (
     IntegrityError,
     InvalidConfiguration,
     InvalidModel,
+    NotEntitled,
 )
 from nesa.protocol.ids import Digest, VersionRoot
 from nesa.protocol.versions import ShardFacts
@@ -200,14 +201,15 @@ class PublishedVersion:
         """A file by its path in the model's folder.
 
         Raises:
-            InvalidModel: the index does not name it, or it is encrypted and no key is here.
+            InvalidModel: the index does not name it.
+            NotEntitled: it is encrypted and no key is here.
             IntegrityError: the key does not open it, or it holds something else.
         """
         digest, private = self._digest(path), self.index.private
         if private is None or path not in private.files:
             return self.fetch_file(digest)
         if self.decrypt is None:
-            raise InvalidModel(f"{path} of {self.index.card.name} is for its shard's operators")
+            raise NotEntitled(f"{path} of {self.index.card.name} is for the operators of its shard")
         data = self.decrypt(digest, self.fetch_file(Digest(unword(private.files[path]))))
         if not data or bytes_root(data) != digest:
             raise IntegrityError(f"{path} of {self.index.card.name} does not match its digest")

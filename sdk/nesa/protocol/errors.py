@@ -7,7 +7,8 @@ NesaError
 │   ├── InvalidOpening      opened leaves that are not those which a judge must read
 │   ├── IllegalMove         a move that a dispute's game does not allow
 │   ├── InvalidMessage      a message, signature or envelope that does not check out
-│   └── InvalidConfiguration a setting, key file, password or path
+│   ├── InvalidConfiguration a setting, key file, password or path
+│   └── NotEntitled         weights of a private model, or their key, for somebody else
 ├── Rejected                the chain refused; carries the contract's reason
 ├── Unavailable             try again later: RPC, peer, or store did not answer
 │   └── Unmined             a transaction left and is in no block yet; it may still be mined
@@ -60,6 +61,10 @@ class InvalidMessage(InvalidInput):
 
 class InvalidConfiguration(InvalidInput):
     """A setting, key file, password or path that cannot be used."""
+
+
+class NotEntitled(InvalidInput):
+    """Weights of a private model, or a key to them, that are not for whoever asks."""
 
 
 class Rejected(NesaError):

@@ -37,14 +37,6 @@ class ReleaseRecord:
                 f"{path} cannot be used as the record of released keys: {error}"
             ) from error
 
-    def shard_of(self, version_id: VersionId, operator: Address) -> int | None:
-        """The shard whose key an operator was given."""
-        found = self._database.execute(
-            "SELECT shard FROM released WHERE version_id = ? AND operator = ?",
-            (version_id, operator),
-        ).fetchone()
-        return None if found is None else int(found[0])
-
     def keep(self, version_id: VersionId, operator: Address, shard: int) -> int:
         """The shard whose key an operator may have: the first that was kept, now or before.
 
@@ -57,8 +49,11 @@ class ReleaseRecord:
             )
         except sqlite3.OperationalError as error:
             raise ExhaustedResource(f"the record of released keys: {error}") from error
-        kept = self.shard_of(version_id, operator)
-        return shard if kept is None else kept
+        found = self._database.execute(
+            "SELECT shard FROM released WHERE version_id = ? AND operator = ?",
+            (version_id, operator),
+        ).fetchone()
+        return int(found[0])
 
     def close(self) -> None:
         """Let go of the file."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from nesa.chain.connection import At
 from nesa.chain.contracts import Contracts
-from nesa.protocol.errors import InvalidInput, Rejected
+from nesa.protocol.errors import NotEntitled, Rejected
 from nesa.protocol.ids import Address, VersionId
 
 
@@ -24,28 +24,34 @@ class Standing:
     seat: int | None
 
 
-def require_entitled(
-    standing: Standing | None, sender: Address, shard: int, earlier: int | None
-) -> Standing:
-    """The standing of a sender who may have the key of a shard.
+def require_entitled(standing: Standing | None, sender: Address, shard: int) -> Standing:
+    """The standing of a sender who may have the key of a shard, if it was given no other.
 
-    An operator needs the key before it takes its seat, to rebuild what it states then. `earlier` is
-    the shard of this version whose key it was given, if it was given one.
+    An operator needs the key before it takes its seat, to rebuild what it states then.
 
     Raises:
-        InvalidInput: it may not.
+        NotEntitled: it may not.
     """
     if standing is None or standing.signer != sender:
-        raise InvalidInput(f"{sender} is the signer of no operator; register it first")
+        raise NotEntitled(f"{sender} is the signer of no operator; register it first")
     if not standing.is_admitted:
-        raise InvalidInput(f"the version does not admit {standing.operator}; ask its developer to")
-    for held in (standing.seat, earlier):
-        if held is not None and held != shard:
-            raise InvalidInput(
-                f"{standing.operator} has the key of shard {held}, and an operator is given one "
-                "key a version; register another miner for another shard"
-            )
+        raise NotEntitled(f"the version does not admit {standing.operator}; ask its developer to")
+    if standing.seat is not None:
+        require_same_shard(standing.operator, shard, standing.seat)
     return standing
+
+
+def require_same_shard(operator: Address, shard: int, held: int) -> None:
+    """Returns when the shard that an operator asks for is the one that it has already.
+
+    Raises:
+        NotEntitled: it is another.
+    """
+    if shard != held:
+        raise NotEntitled(
+            f"{operator} has the key of shard {held}, and an operator is given one key a version; "
+            "register another miner for another shard"
+        )
 
 
 async def read_standing(

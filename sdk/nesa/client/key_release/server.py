@@ -14,8 +14,8 @@ from nesa.protocol.errors import (
     ExhaustedResource,
     InvalidConfiguration,
     InvalidInput,
-    InvalidMessage,
     NesaError,
+    NotEntitled,
     Unavailable,
 )
 
@@ -85,10 +85,10 @@ def _handler(answer: Answer, told: Told) -> Callable[[web.Request], Awaitable[we
 
 def _status(error: NesaError) -> int:
     match error:
-        case InvalidMessage():
-            return 400
-        case InvalidInput():
+        case NotEntitled():
             return 403
+        case InvalidInput():
+            return 400
         case Unavailable() | ExhaustedResource():
             return 503
     return 500

@@ -12,7 +12,12 @@ from nesa.chain.contracts import Contracts
 from nesa.chain.events import VersionRegistered
 from nesa.client.cards import read_store
 from nesa.client.key_release.record import ReleaseRecord
-from nesa.client.key_release.rules import Standing, read_standing, require_entitled
+from nesa.client.key_release.rules import (
+    Standing,
+    read_standing,
+    require_entitled,
+    require_same_shard,
+)
 from nesa.models.index import decode_index
 from nesa.privacy.envelopes import (
     Deployment,
@@ -24,7 +29,7 @@ from nesa.privacy.envelopes import (
 from nesa.privacy.keys import public_key
 from nesa.privacy.model_secrets import ModelSecret
 from nesa.protocol.envelopes import NONCE_BYTES
-from nesa.protocol.errors import InvalidInput, InvalidMessage
+from nesa.protocol.errors import InvalidInput, InvalidMessage, NotEntitled
 from nesa.protocol.ids import Address, Timestamp, VersionId, VersionRoot
 from nesa.protocol.messages import ShardKey, ShardKeyRequest
 from nesa.protocol.versions import version_root
@@ -60,14 +65,15 @@ class KeyReleaseService:
         """The envelope with the key that an envelope asks for.
 
         Raises:
-            InvalidInput: the request is none, or its sender is not given this key.
+            InvalidInput: the request is none.
+            NotEntitled: its sender is not given this key.
             Unavailable: its deadline has passed or is too far away, or the node does not answer.
             ExhaustedResource: the sender asks too often, or the disk is full.
         """
         sender, request = self._opened(data)
         version = self.versions.get(request.version_id)
         if version is None or request.shard >= version.shards:
-            raise InvalidInput("keys of this version and shard are not released here")
+            raise NotEntitled("keys of this version and shard are not released here")
         standing = await self._entitled(sender, request)
         key = self.secret.shard_key(version.root, request.shard)
         message = ShardKey(request.version_id, request.shard, key)
@@ -76,11 +82,11 @@ class KeyReleaseService:
     async def _entitled(self, sender: Address, request: ShardKeyRequest) -> Standing:
         version_id, shard = request.version_id, request.shard
         standing = await self.standing(version_id, sender)
-        earlier = None if standing is None else self.record.shard_of(version_id, standing.operator)
-        entitled = require_entitled(standing, sender, shard, earlier)
+        entitled = require_entitled(standing, sender, shard)
         # Kept before the key leaves, so that of two requests at once one is refused.
         kept = self.record.keep(version_id, entitled.operator, shard)
-        return require_entitled(entitled, sender, shard, kept)
+        require_same_shard(entitled.operator, shard, kept)
+        return entitled
 
     def _opened(self, data: bytes) -> tuple[Address, ShardKeyRequest]:
         opened = open_envelope(
