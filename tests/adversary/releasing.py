@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from eth_keys.datatypes import PrivateKey
 from eth_utils.address import to_checksum_address
@@ -75,7 +76,7 @@ class Release:
         self.standings[someone.address] = standing_of(someone, number)
         return someone
 
-    def change(self, someone: Identity, **facts: object) -> None:
+    def change(self, someone: Identity, **facts: Any) -> None:
         """What the chain says of an operator now."""
         self.standings[someone.address] = replace(self.standings[someone.address], **facts)
 

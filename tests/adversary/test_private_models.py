@@ -117,8 +117,8 @@ async def test_key_under_anothers_signature(release: Release) -> None:
     key alone does not open the answer, and a signer that was replaced is given nothing."""
     operator, unlisted = release.listed(1), identity(9)
     request = release.asked(unlisted, 0)
-    names = [bytes.fromhex(one.address[2:]) for one in (unlisted, operator)]
-    forged = request.replace(*names)
+    own, others = (bytes.fromhex(one.address[2:]) for one in (unlisted, operator))
+    forged = request.replace(own, others)
     assert forged != request
     with pytest.raises(InvalidMessage, match="not signed by its sender"):
         await release.service.answer(forged)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nesa.privacy.shard_files import FRAME_BYTES, TAG_BYTES, decrypt_file, encrypt_file
@@ -43,6 +43,7 @@ def blocks(data: bytes) -> list[bytes]:
     return [data[start : start + 16] for start in range(0, len(data), 16)]
 
 
+@settings(max_examples=20)
 @given(st.integers(0, 2 * FRAME_BYTES + 99), st.integers(0, 7))
 def test_a_flipped_bit_is_found(place: int, bit: int) -> None:
     sealed = bytearray(encrypt_file(KEY, DIGEST, content(2 * FRAME_BYTES + 52)))
