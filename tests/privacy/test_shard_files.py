@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nesa.models.graph import Parameter, ParameterKind
 from nesa.privacy.shard_files import FRAME_BYTES, TAG_BYTES, decrypt_file, encrypt_file
 from nesa.protocol.errors import IntegrityError
 from nesa.protocol.ids import Digest
@@ -56,3 +58,14 @@ def test_a_flipped_bit_is_found(place: int, bit: int) -> None:
 def test_another_key_or_content_does_not_open_it(key: bytes, digest: Digest) -> None:
     with pytest.raises(IntegrityError, match="frame 0"):
         decrypt_file(key, digest, encrypt_file(KEY, DIGEST, content(9)))
+
+
+def test_a_lone_constant_is_guessed_from_its_root() -> None:
+    """A known limit: the index, which all can read, states the root of every constant. A multiplier
+    of one rescale has as many values as 13 bits; a row of weights has too many to try."""
+    secret = Parameter(ParameterKind.MULTIPLIERS, np.array([5_021], np.int32)).root
+
+    def roots(value: int) -> bytes:
+        return Parameter(ParameterKind.MULTIPLIERS, np.array([value], np.int32)).root
+
+    assert [value for value in range(64, 8_192) if roots(value) == secret] == [5_021]
