@@ -55,7 +55,10 @@ def test_a_sound_miner_passes_every_check(seated: OwnedMiner, capsys: Capture) -
 def test_a_signer_that_cannot_pay_for_its_defence_is_warned(
     seated: OwnedMiner, capsys: Capture
 ) -> None:
-    seated.network.anvil.rpc("anvil_setBalance", seated.identity.address, hex(10**12))
+    anvil = seated.network.anvil
+    anvil.rpc("anvil_setBalance", seated.identity.address, hex(10**12))
+    anvil.rpc("anvil_setNextBlockBaseFeePerGas", hex(10**9))
+    anvil.rpc("evm_mine")
     code, checks = seated.examined(capsys)
     assert code == 0
     assert checks["coins"]["verdict"] == "warning"
