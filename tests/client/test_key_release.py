@@ -26,7 +26,7 @@ from nesa.protocol.errors import (
 )
 from nesa.protocol.ids import Address, VersionId
 
-ANSWERS = {
+ANSWERS: dict[bytes, bytes | Exception] = {
     b"listed": b"an envelope",
     b"outsider": NotEntitled("nobody"),
     b"garbage": InvalidMessage("no envelope"),

@@ -40,7 +40,7 @@ pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.deep]
 SOURCE = Path(__file__).parents[2] / "models" / "digits-cnn"
 PASSWORD = "developer's own"
 ENVIRONMENT = {**os.environ, "NESA_SECRET_PASSWORD": PASSWORD}
-RUN = 48
+RUN = 32
 """Constants in a row that count as weights that were found."""
 
 
@@ -60,7 +60,7 @@ class PrivateModel:
         for row in model.table.rows[place.first : place.end]:
             for parameter in row.parameters:
                 values = np.frombuffer(parameter.data, parameter.kind.dtype)
-                if values.size < 4 * RUN:
+                if values.size < 2 * RUN:
                     continue
                 middle = values[values.size // 2 :][:RUN]
                 assert len(set(middle.tolist())) > 8, "a run of weights, not of zeros"

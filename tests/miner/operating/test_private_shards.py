@@ -101,8 +101,10 @@ def private(
     (folder / "password").chmod(0o600)
     description = Network(rpc_url=network.anvil.url, chain_id=31337, contracts=network.deployment)
     description.write(folder / "network.json")
-    options = ("--network", str(folder / "network.json"), "--keystore", str(folder / "key.json"))
-    options += ("--password-file", str(folder / "password"))
+    options = (
+        *("--network", str(folder / "network.json"), "--keystore", str(folder / "key.json")),
+        *("--password-file", str(folder / "password")),
+    )
     words = ["model", "register", str(compiled), "--price", "0.05", "--store", str(store)]
     words += ["--private", "--secret", str(folder / "secret")]
     words += ["--release-url", f"http://127.0.0.1:{port}", *options, "--json"]
