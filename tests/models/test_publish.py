@@ -14,10 +14,11 @@ import pytest
 from nesa.models import folder as model_folder
 from nesa.models.answers import answers_path
 from nesa.models.folder import INDEX, load
-from nesa.models.index import constants_path
+from nesa.models.index import KeyRelease, constants_path
 from nesa.models.proving.reference_string import development_only
 from nesa.models.publish import (
     ARTEFACTS,
+    Encryption,
     PublishedVersion,
     artefact_path,
     base_of,
@@ -30,6 +31,7 @@ from nesa.protocol.errors import (
     IntegrityError,
     InvalidConfiguration,
     InvalidModel,
+    NotEntitled,
 )
 from nesa.protocol.ids import ZERO_DIGEST, Digest
 
@@ -210,3 +212,57 @@ def test_an_index_that_names_its_artefacts_is_published_as_it_is(
     assert artefact_path(0, "vk") in json.loads(index)["files"]
     assert publish(copy, tmp_path / "second", BASE) == location
     assert model_folder.load(copy).root == load(MODEL).root
+
+
+def private(folder: Path, store: Path) -> tuple[PublishedVersion, Shelf]:
+    """Published under a cipher that turns bytes around, which anybody could undo."""
+    release = KeyRelease(
+        url="https://keys.example.org", signer=f"0x{'11' * 20}", encryption_key=f"0x{'22' * 32}"
+    )
+    cipher = Encryption(release, lambda root, shard, digest, data: data[::-1])
+    shelf = Shelf(store)
+    return PublishedVersion.fetch(publish(folder, store, BASE, cipher), shelf.fetch), shelf
+
+
+@pytest.fixture
+def bare(tmp_path: Path) -> Path:
+    """The model without circuits."""
+    model = load(MODEL)
+    folder = tmp_path / "bare"
+    none = [(ZERO_DIGEST, ZERO_DIGEST)] * len(model.shards)
+    model_folder.save(model_folder.with_circuits(model, none, model.card), folder)
+    return folder
+
+
+def test_what_belongs_to_a_shard_is_published_encrypted(bare: Path, tmp_path: Path) -> None:
+    version, _ = private(bare, tmp_path / "store")
+    model = load(bare)
+    assert version.index.private is not None
+    for path, data in model.files.items():
+        is_public = bytes_root(data).hex() in {one.name for one in (tmp_path / "store").iterdir()}
+        assert is_public == (path not in version.index.private.files) == (path == "test.npz")
+    assert version.file("test.npz") == model.files["test.npz"]
+    assert version.outline().operators_root == model.operators_root
+    for read in (version.known_answers, version.definition):
+        with pytest.raises(NotEntitled, match="for the operators of its shard"):
+            read(0)
+    opened = version.unlocked(lambda digest, data: data[::-1])
+    assert opened.known_answers(1) == model.known_answers(1)
+    assert opened.definition(1).operators_root == model.operators_root
+
+
+def test_a_ciphertext_of_something_else_is_refused(bare: Path, tmp_path: Path) -> None:
+    """A developer may encrypt what it likes; what counts is the digest that it stated."""
+    version, _ = private(bare, tmp_path / "store")
+    for wrong in (lambda digest, data: data, lambda digest, data: b""):
+        with pytest.raises(IntegrityError, match="does not match its digest"):
+            version.unlocked(wrong).definition(0)
+
+
+def test_publishing_a_private_model_again_changes_nothing(bare: Path, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    first, _ = private(bare, store)
+    before = {path: path.stat().st_mtime_ns for path in store.iterdir()}
+    again, _ = private(bare, store)
+    assert again.index == first.index
+    assert {path: path.stat().st_mtime_ns for path in store.iterdir()} == before
