@@ -50,6 +50,12 @@ class Seated:
     rebuilt: Rebuilt
 
 
+def consent_of(owner: Owner, identity: Identity) -> tuple[bytes, bytes]:
+    """The consent of a miner's signer to work for an owner."""
+    deployment = owner.connection.deployment
+    return sign_consent(identity.signer, deployment.chain_id, deployment.vault, owner.address)
+
+
 @dataclass(frozen=True, slots=True)
 class Registrar:
     """Everything that registering needs."""
@@ -126,7 +132,7 @@ class Registrar:
         vault, signer = self.contracts.vault, self.identity.address
         key, endpoint = public_bytes(self.identity.encryption), self.settings.endpoint
         known = await vault.operator(self.operator, at="latest")
-        consent = self._consent()
+        consent = consent_of(self.owner, self.identity)
         if known.signer == ZERO_ADDRESS:
             call = vault.register_operator(signer, consent, key, endpoint)
             await self.owner.send(call, "registering")
@@ -134,14 +140,12 @@ class Registrar:
         for call in self._corrections(known, key, endpoint):
             await self.owner.send(call, "correcting what the vault knows of this operator")
 
-    def _consent(self) -> tuple[bytes, bytes]:
-        chain_id, vault = self.owner.connection.deployment.chain_id, self.contracts.vault.address
-        return sign_consent(self.identity.signer, chain_id, vault, self.operator)
-
     def _corrections(self, known: Operator, key: bytes, endpoint: str) -> list[ContractCall]:
         vault, wanted = self.contracts.vault, []
         if known.signer != self.identity.address:
-            wanted.append(vault.rotate_signer(self.identity.address, self._consent()))
+            wanted.append(
+                vault.rotate_signer(self.identity.address, consent_of(self.owner, self.identity))
+            )
         if known.next_encryption_key != key:
             wanted.append(vault.call("set_encryption_key", key))
         if known.endpoint != endpoint:

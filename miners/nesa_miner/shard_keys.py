@@ -28,7 +28,13 @@ from nesa.privacy.envelopes import (
 )
 from nesa.privacy.keys import public_key
 from nesa.protocol.envelopes import MAX_RELEASE_BYTES, NONCE_BYTES, SHARD_KEYS_PATH
-from nesa.protocol.errors import InvalidInput, InvalidMessage, NotEntitled, Unavailable
+from nesa.protocol.errors import (
+    IntegrityError,
+    InvalidInput,
+    InvalidMessage,
+    NotEntitled,
+    Unavailable,
+)
 from nesa.protocol.ids import Address, Timestamp, VersionId
 from nesa.protocol.messages import ShardKey, ShardKeyRequest
 from nesa_miner.at_rest import AtRest
@@ -100,7 +106,13 @@ class KeptShardKeys:
             stored = self._path(version_id, shard).read_bytes()
         except FileNotFoundError:
             return None
-        return self._at_rest(version_id, shard).decrypt(stored)
+        try:
+            return self._at_rest(version_id, shard).decrypt(stored)
+        except IntegrityError as error:
+            path = self._path(version_id, shard)
+            raise IntegrityError(
+                f"{path}: {error}; remove it, and the developer is asked for the key again"
+            ) from error
 
     def write(self, version_id: VersionId, shard: int, key: bytes) -> None:
         """Keep a key, whole or not at all."""

@@ -51,6 +51,7 @@ def test_the_promised_commands_are_there() -> None:
         "register",
         "release-keys",
         "show",
+        "split",
     }
 
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 from eth_account.signers.local import LocalAccount
 
@@ -42,10 +42,11 @@ from nesa.client.ordering import DEFAULT_REPLICAS, choose_content_key, make_orde
 from nesa.client.refusals import explained
 from nesa.client.registering import Developer
 from nesa.client.rewarding import reward_call
+from nesa.client.splitting import SplitModel
 from nesa.client.submissions import find_submitted, named_when_unmined
 from nesa.client.watching import Stage
 from nesa.privacy.grants import ViewGrant
-from nesa.protocol.economics.lies import burned
+from nesa.protocol.economics.lies import lost
 from nesa.protocol.errors import Incompatible, InvalidConfiguration, InvalidInput, NesaError
 from nesa.protocol.ids import Address, Amount
 from nesa.protocol.queries import MAX_INPUT_BYTES, Assurance, count_of
@@ -225,14 +226,14 @@ class Client:
         seats = [count_of(counts, shard) for shard in range(offer.shards)]
         return uniform_risk(seats, corrupt, order.replicas)
 
-    async def burned_by_a_lie(self, *, replicas: int = DEFAULT_REPLICAS) -> Amount:
-        """NES units that the signers of a wrong AGREED answer lose for good once it is shown.
+    async def lost_by_a_lie(self, *, replicas: int = DEFAULT_REPLICAS) -> Amount:
+        """NES units that the signers of a wrong AGREED answer lose at least once it is shown.
 
-        An answer that is worth more to somebody than what is burned times how often queries are run
-        again is not safe by stake: ask for a proof. docs/economics.md says more.
+        An answer that is worth more to somebody than this times how often queries are run again is
+        not safe by stake: ask for a proof. docs/economics.md says more.
         """
         limits = await self.contracts.parameters.request_limits(at="latest")
-        return Amount(int(burned(limits, replicas)))
+        return Amount(int(lost(limits, replicas)))
 
     def developer(self) -> Developer:
         """Registers models with this client's key."""
@@ -265,6 +266,25 @@ class Client:
             gas_deposit=gas_deposit,
         )
         return await self.result(submitted)
+
+    async def ask_split(
+        self, split: SplitModel, middle: Model | str, features: Features, **terms: Any
+    ) -> Answer:
+        """Ask the middle layers of a model, and compute the others here; `terms` as of `ask`.
+
+        The network sees activations behind the first layers, never the features. They can be
+        turned back into much of the input where the first layers are known (docs/privacy.md).
+
+        Raises:
+            IntegrityError: `middle` is not what the model was split into; nothing was paid.
+            InvalidTensor, InvalidInput, and others: as `ask`.
+        """
+        found = await self._offered(middle)
+        developer = await self.contracts.registry.developer_of(found.version_id, at="latest")
+        split.require_middle(found, developer)
+        begun = split.begin(features)
+        answer = await self.ask(found, found.card.input_edge.decode(begun.sent), **terms)
+        return split.finish(begun, answer)
 
     async def submit(
         self,

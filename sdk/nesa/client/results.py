@@ -65,7 +65,7 @@ def read_answer(submitted: SubmittedQuery, model: Model, delivery: Delivery) -> 
     query, event = submitted.query, delivery.event
     edge = model.card.output_edge
     integers = edge.decode(plain_output(submitted, event.output))
-    words = _in_words(model.card, integers)
+    words = in_words(model.card, integers)
     return Answer(
         query_id=query.query_id,
         version_id=query.version_id,
@@ -89,7 +89,7 @@ def read_answer(submitted: SubmittedQuery, model: Model, delivery: Delivery) -> 
 
 
 @dataclass(frozen=True, slots=True)
-class _Words:
+class Words:
     """What a classifier's answer means; nothing of it for any other model."""
 
     label: str | None = None
@@ -98,11 +98,12 @@ class _Words:
     scores: Mapping[str, float] = field(default_factory=dict)
 
 
-def _in_words(card: AnyCard, integers: NDArray[np.generic]) -> _Words:
+def in_words(card: AnyCard, integers: NDArray[np.generic]) -> Words:
+    """What an output tensor means in the words of a card."""
     if not isinstance(card, ClassifierCard):
-        return _Words()
+        return Words()
     said = card.interpret(integers)
-    return _Words(
+    return Words(
         said.label,
         said.index,
         dict(zip(card.labels, said.logits, strict=False)),

@@ -13,6 +13,7 @@ from eth_utils.crypto import keccak
 
 from nesa.protocol.edges import EdgeType
 from nesa.protocol.ids import Digest
+from nesa.protocol.keccak import keccak_256
 
 LEAF_BYTES: Final = 256
 
@@ -23,12 +24,12 @@ BLIND_DOMAIN: Final = keccak(text="nesa.blind.v1")
 
 def leaf_hash(data: bytes) -> Digest:
     """Hash of one leaf (at most 256 bytes for tensors, any length for rows of a table)."""
-    return Digest(keccak(b"\x00" + data))
+    return Digest(keccak_256(b"\x00" + data))
 
 
 def inner_hash(left: bytes, right: bytes) -> Digest:
     """Hash of the node above two 32-byte nodes."""
-    return Digest(keccak(b"\x01" + left + right))
+    return Digest(keccak_256(b"\x01" + left + right))
 
 
 def merkle_root(leaves: Iterable[bytes]) -> Digest:

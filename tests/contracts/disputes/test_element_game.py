@@ -339,6 +339,18 @@ def test_an_accusation_has_a_digest_for_each_operand(game, conviction, truth):
     assert caught.value.reason == "conviction: not a digest each"
 
 
+def test_an_accusation_is_of_the_row_in_dispute(game, conviction, truth):
+    state, position, convict = claimed(game, truth, 1)
+    later, _, other = claimed(game, truth, 2)
+    assert isinstance(state, Claimed)
+    assert isinstance(later, Claimed)
+    fields = list(decode([ACCUSATION_ABI], encoded_accusation(state, convict))[0])
+    fields[1] = decode([ACCUSATION_ABI], encoded_accusation(later, other))[0][1]
+    with pytest.raises(Revert) as caught:
+        conviction.convicts(position, encode([ACCUSATION_ABI], [fields]))
+    assert caught.value.reason == "game: not the row in dispute"
+
+
 @pytest.mark.parametrize(
     ("judges", "reason"),
     [

@@ -106,6 +106,23 @@ def test_a_place_outside_the_committee_reverts(world, query, outcome):
         claim(world, query, outcome, result=spare)
 
 
+def test_no_committee_has_such_a_place(world, query, outcome):
+    work = world.works(query)[0]
+    result = work.result(LEFT_OUT, work.commitments())
+    nowhere = SignedResult(8, result.salt, result.r, result.vs)
+    with boa.reverts("committee: no such place"):
+        claim(world, query, outcome, result=nowhere)
+
+
+def test_a_later_round_is_claimed_with_what_was_signed_in_it(world, client):
+    query = world.request(client)
+    work = replace(world.works(query)[0], round=1)
+    outcome = world.fulfil(query, [work.report(signers=[0, 2, 3])])
+    signed = work.result(LEFT_OUT, work.commitments())
+    event = claim(world, query, outcome, commitments=work.commitments(), result=signed)
+    assert event.paid == 0b1111
+
+
 def test_another_set_reverts(world, query, outcome):
     work = world.works(query)[0]
     with boa.reverts("committee: another set"):

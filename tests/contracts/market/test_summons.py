@@ -275,6 +275,27 @@ class TestSpares:
         assert world.waiting(summoning.owner(query, 4)) == split_fee(query).slot
         world.assert_solvent()
 
+    def test_whoever_was_left_out_beside_a_spare_claims_its_slot(
+        self, world, summoning, client, caller, outsider
+    ):
+        for number in range(2):
+            world.operator(f"further member {number}", [(world.versions[1], 0)])
+        next_epoch()
+        query = world.request(client, replicas=7)
+        summoning.may_summon(query)
+        summoning.find_absent(query, SILENT, caller)
+        report = summoning.report(query)
+        left_out = (report.results[0], report.results[2])
+        reported = tuple(result for result in report.results if result not in left_out)
+        outcome = summoning.fulfil(query, outsider, replace(report, results=reported))
+        for result in left_out:
+            given = (query.as_abi(), outcome_as_abi(outcome), 0, report.commitments)
+            world.market.claim_slot(*given, result.as_abi())
+            paid = world.event("SlotClaimed").paid
+            outcome = replace(outcome, shards=(replace(outcome.shards[0], paid=paid),))
+        assert paid == 0b11111101
+        world.assert_solvent()
+
     def test_the_absent_member_cannot_claim_the_slot_of_its_spare(
         self, world, summoning, query, caller, outsider
     ):

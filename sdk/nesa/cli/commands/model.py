@@ -149,6 +149,32 @@ def cut(
 
 
 @model.command(
+    epilog="Example: nesa model split models/digits-cnn --first 4 --end 8 --output middle"
+)
+@click.argument("folder", type=FOLDER)
+@click.option("--first", type=int, required=True, help="First row of the network's part.")
+@click.option("--end", type=int, required=True, help="First row behind it.")
+@click.option("--shards", type=click.IntRange(1, 8), default=1, show_default=True)
+@click.option("--output", type=FOLDER, required=True, help="Folder of the network's part.")
+@json_option
+def split(folder: Path, first: int, end: int, shards: int, output: Path, as_json: bool) -> None:
+    """Split a compiled model: clients keep its first and last rows, the network gets the middle.
+
+    The middle is registered like any model; clients ask it with `Client.ask_split`.
+    """
+    from nesa.models.folder import load
+    from nesa.privacy.split.parts import split as split_table
+    from nesa.privacy.split.publishing import write_middle
+
+    whole = load(folder)
+    parts = split_table(whole.table, first, end)
+    note = write_middle(whole, parts, shards, output)
+    facts = {"folder": output, "model": note.model, "middle": note.middle}
+    rows = {"kept_first": first, "given": end - first, "kept_last": len(whole.table.rows) - end}
+    show({**facts, **rows, "input_bytes": parts.middle.inputs[0].nbytes}, as_json=as_json)
+
+
+@model.command(
     epilog="Example: nesa model plan models/digits-cnn --miners swarm.json --objective throughput"
 )
 @click.argument("model", type=click.Path(path_type=Path, exists=True))
@@ -380,7 +406,7 @@ async def _details(client: Client, name: str) -> Mapping[str, Any]:
         "proof_price": f"{in_nes(offer.proof_price)} a shard",
         "provable": offer.provable,
         "risk": await _risk(client, found),
-        "stake": stake_words(await client.burned_by_a_lie()),
+        "stake": stake_words(await client.lost_by_a_lie()),
         "developer": await registry.developer_of(found.version_id, at="latest"),
         "admission": await registry.admission_of(found.version_id, at="latest") or "everybody",
     }

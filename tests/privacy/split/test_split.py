@@ -1,0 +1,134 @@
+"""Models in three parts: the client's, the network's, the client's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nesa.models.build import TableBuilder
+from nesa.models.cut import legal_positions
+from nesa.models.folder import CompiledModel, load
+from nesa.models.index import word
+from nesa.models.reference import run
+from nesa.models.verify import check_folder
+from nesa.privacy.split.parts import split
+from nesa.privacy.split.publishing import SplitNote, write_middle
+from nesa.privacy.split.running import SplitRunner
+from nesa.protocol.edges import DType, EdgeType
+from nesa.protocol.errors import (
+    IntegrityError,
+    InvalidConfiguration,
+    InvalidInput,
+    InvalidModel,
+    InvalidTensor,
+)
+
+MODELS = Path(__file__).parents[3] / "models"
+
+
+@pytest.fixture(scope="module", params=["breast-cancer-mlp", "digits-cnn"])
+def model(request: pytest.FixtureRequest) -> CompiledModel:
+    return load(MODELS / request.param)
+
+
+def inputs(model: CompiledModel, count: int = 5) -> list[bytes]:
+    return [model.input_edge.encode(row) for row in model.test_rows().inputs[:count]]
+
+
+def test_every_split_answers_exactly_as_the_whole_model(model: CompiledModel) -> None:
+    table, places = model.table, legal_positions(model.table)
+    tried = 0
+    for first in places:
+        for end in (place for place in places if place > first):
+            parts = split(table, first, end)
+            runner = SplitRunner(parts)
+            for tensor in inputs(model, 2):
+                begun = runner.begin([tensor])
+                (answer,) = run(parts.middle, [begun.sent])
+                assert runner.finish(begun, answer) == run(table, [tensor])
+            tried += 1
+    assert tried
+
+
+def test_the_network_holds_no_constant_of_the_clients_parts(model: CompiledModel) -> None:
+    places = legal_positions(model.table)
+    parts = split(model.table, places[0], places[-1])
+    inside = {root for row in parts.middle.rows for root in row.roots}
+    outside = {
+        root
+        for index, row in enumerate(model.table.rows)
+        if not parts.first <= index < parts.end
+        for root in row.roots
+    }
+    assert outside
+    assert not inside & outside
+
+
+@pytest.mark.parametrize(("first", "end"), [(0, 2), (2, 2), (3, 2), (1, 10_000)])
+def test_parts_without_rows_are_refused(model: CompiledModel, first: int, end: int) -> None:
+    with pytest.raises(InvalidModel, match="leave no rows"):
+        split(model.table, first, end)
+
+
+def test_an_answer_of_another_type_is_refused(model: CompiledModel) -> None:
+    places = legal_positions(model.table)
+    runner = SplitRunner(split(model.table, places[0], places[-1]))
+    begun = runner.begin(inputs(model, 1))
+    with pytest.raises(InvalidTensor):
+        runner.finish(begun, b"\0")
+
+
+def test_values_that_cross_together_travel_in_one_tensor() -> None:
+    edge = EdgeType(DType.INT8, (1, 4), -127, 127)
+    narrow = EdgeType(DType.UINT8, (1, 2, 2), 0, 200)
+    builder = TableBuilder([edge])
+    wide = builder.rescale(0, [256], 1, EdgeType(DType.INT16, (1, 4), -254, 254))
+    square = builder.reshaped(0, (1, 2, 2))
+    small = builder.rescale(square, [128], 1, narrow)
+    back = builder.reshaped(small, (1, 4))
+    total = builder.add_rescaled((wide, back), [128, 128], 1, replace_range(edge, DType.INT16))
+    table = builder.table([builder.rescale(total, [128], 1, edge)])
+    parts = split(table, 3, 5)
+    assert parts.middle.inputs == (EdgeType(DType.INT16, (1, 8), -254, 254),)
+    runner = SplitRunner(parts)
+    for row in ([-127, -1, 0, 127], [5, 6, 7, 8]):
+        tensor = edge.encode(np.array([row]))
+        begun = runner.begin([tensor])
+        (answer,) = run(parts.middle, [begun.sent])
+        assert runner.finish(begun, answer) == run(table, [tensor])
+
+
+def replace_range(edge: EdgeType, dtype: DType) -> EdgeType:
+    """The same shape with the whole range of another dtype."""
+    return EdgeType(dtype, edge.shape, *dtype.bounds)
+
+
+def test_a_middle_is_a_model_that_passes_every_check(model: CompiledModel, tmp_path: Path) -> None:
+    places = legal_positions(model.table)
+    parts = split(model.table, places[0], places[-1])
+    note = write_middle(model, parts, 1, tmp_path / "middle")
+    made = check_folder(tmp_path / "middle")
+    assert note == SplitNote.read(tmp_path / "middle")
+    assert word(made.root) == note.middle
+    assert note.parts(model).middle.operators_root == made.operators_root
+    with pytest.raises(InvalidInput, match="holds a model already"):
+        write_middle(model, parts, 1, tmp_path / "middle")
+
+
+def test_a_note_fits_one_version_only(model: CompiledModel, tmp_path: Path) -> None:
+    places = legal_positions(model.table)
+    note = write_middle(model, split(model.table, places[0], places[-1]), 1, tmp_path)
+    other = note.model_copy(update={"model": "0x" + "00" * 32})
+    with pytest.raises(IntegrityError, match="which was split"):
+        other.parts(model)
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"model": "0x"}'])
+def test_a_note_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "split.json").write_text(text)
+    with pytest.raises(InvalidConfiguration):
+        SplitNote.read(tmp_path)
+    with pytest.raises(InvalidConfiguration, match="nesa model split"):
+        SplitNote.read(tmp_path / "nowhere")
