@@ -7,8 +7,7 @@ zero byte, an inner node behind a one byte, and a node without a sibling moves u
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import partial
-from typing import BinaryIO, Final
+from typing import Final
 
 from eth_utils.crypto import keccak
 
@@ -58,15 +57,6 @@ def bytes_root(data: bytes) -> Digest:
     """Merkle root over `data` in 256-byte leaves; the last leaf may be shorter."""
     starts = range(0, len(data), LEAF_BYTES)
     return merkle_root(leaf_hash(data[start : start + LEAF_BYTES]) for start in starts)
-
-
-def file_root(file: BinaryIO) -> Digest:
-    """`bytes_root` of what is left to read of a file, which is not held in memory.
-
-    Raises:
-        ValueError: nothing is left.
-    """
-    return merkle_root(map(leaf_hash, iter(partial(file.read, LEAF_BYTES), b"")))
 
 
 def tensor_digest(edge: EdgeType, data: bytes) -> Digest:

@@ -8,7 +8,8 @@ NesaError
 │   ├── IllegalMove         a move that a dispute's game does not allow
 │   ├── InvalidMessage      a message, signature or envelope that does not check out
 │   ├── ReusedRandomness    a share's seed or a triple for a second time
-│   └── InvalidConfiguration a setting, key file, password or path
+│   ├── InvalidConfiguration a setting, key file, password or path
+│   └── NotEntitled         weights of a private model, or their key, for somebody else
 ├── Rejected                the chain refused; carries the contract's reason
 ├── Unavailable             try again later: RPC, peer, or store did not answer
 │   └── Unmined             a transaction left and is in no block yet; it may still be mined
@@ -69,6 +70,10 @@ class ReusedRandomness(InvalidInput):
 
 class InvalidConfiguration(InvalidInput):
     """A setting, key file, password or path that cannot be used."""
+
+
+class NotEntitled(InvalidInput):
+    """Weights of a private model, or a key to them, that are not for whoever asks."""
 
 
 class Rejected(NesaError):
