@@ -37,6 +37,7 @@ class MinerSettings(FileSettings):
     encryption_keystore: Path = Path("keys/encryption.json")
     journal: Path = Path("journal.sqlite")
     files: Path = Path("files")
+    shard_keys: Path = Path("shard_keys")
     proving_cache: Path = Path("proving")
     reference_string: Path | None = None
     confirmations: int = Field(default=0, ge=0)

@@ -52,6 +52,7 @@ from nesa_miner.reading import batches
 from nesa_miner.registrations import shown_version
 from nesa_miner.seats import held_seats
 from nesa_miner.server import Routes
+from nesa_miner.shard_keys import released_keys
 from nesa_miner.shards import ShardKey, open_library
 from nesa_miner.summoning import Summoning
 from nesa_miner.summonses import Answerer, Answers
@@ -186,7 +187,8 @@ async def run(
         name = journal_identity(deployment, identity.address)
         journal = Journal(folder / settings.journal, name, AtRest(identity.encryption))
         with contextlib.closing(journal):
-            library = wrap(open_library(folder, settings, connection))
+            keys = released_keys(folder, settings, connection, identity)
+            library = wrap(open_library(folder, settings, connection, keys))
             tasks = TaskPool()
             rules = await _summons_rules(connection)
             miner = _assembled(settings, identity, connection, journal, library, tasks, rules)

@@ -40,6 +40,7 @@ from nesa_miner.journal import Journal, journal_identity
 from nesa_miner.journal_file import Format, JournalFile
 from nesa_miner.reading import batches
 from nesa_miner.registrations import signers_of
+from nesa_miner.shard_keys import KeptShardKeys
 from nesa_miner.shards import ShardLibrary, open_library
 from nesa_miner.tasks import TaskPool
 
@@ -76,7 +77,8 @@ async def run(
             kept_work(folder / settings.journal, deployment, signers, encryption) as kept,
         ):
             tasks = TaskPool()
-            library = open_library(folder, settings, connection)
+            keys = KeptShardKeys(folder / settings.shard_keys, encryption)
+            library = open_library(folder, settings, connection, keys)
             litigation = _litigation(room, signers, CourtLog(file), library, kept, tasks)
             log.info("defending", owner=owner.address, signers=sorted(signers))
             defence = OwnersDefence(file, litigation)

@@ -20,6 +20,7 @@ from nesa_miner.circuits import Rebuilt, find_solc, rebuild
 from nesa_miner.config import CONFIG_FILE, MinerSettings
 from nesa_miner.identity import Identity
 from nesa_miner.registrations import find_registration
+from nesa_miner.shard_keys import released_keys
 from nesa_miner.shards import ShardLibrary, open_library
 
 NOT_SEATED: Final = "vault: not seated"
@@ -83,11 +84,13 @@ class Registrar:
         await self.library.facts(wish.version_id, wish.shard)
         await self.owner.require_coins()
         held = await self._place(wish)
-        self.owner.progress("fetching the shard and rebuilding its circuit")
-        rebuilt = await rebuild(self.library, wish.version_id, wish.shard, find_solc())
+        # A private shard's key is released to the signer and the encryption key that are on chain.
         await self._state_operator()
         if held is None:
             await self._require_admitted(wish)
+        self.owner.progress("fetching the shard and rebuilding its circuit")
+        rebuilt = await rebuild(self.library, wish.version_id, wish.shard, find_solc())
+        if held is None:
             await self._fund(wish)
             await self._take(wish, rebuilt)
             held = await self._place(wish)
@@ -190,7 +193,8 @@ async def register(
     connection = owner.connection
     location = (await find_registration(connection, wish.version_id)).location
     settings = add_store(folder, settings, location, owner.progress)
-    library = open_library(folder, settings, connection)
+    keys = released_keys(folder, settings, connection, identity)
+    library = open_library(folder, settings, connection, keys)
     registrar = Registrar(Contracts(connection), library, settings, identity, owner)
     return await registrar.seat(wish)
 

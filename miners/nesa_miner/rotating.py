@@ -52,7 +52,14 @@ def found_successor(
     check_endpoint(listening.endpoint)
     heard = {"endpoint": listening.endpoint, "host": listening.host, "port": listening.port}
     fresh = MinerSettings.model_fields
-    own = ("owner_keystore", "encryption_keystore", "signer_keystore", "journal", "files")
+    own = (
+        "owner_keystore",
+        "encryption_keystore",
+        "signer_keystore",
+        "journal",
+        "files",
+        "shard_keys",
+    )
     defaults = {name: fresh[name].default for name in own}
     new = settings.model_copy(update={**heard, **defaults, "deployment": Path(DEPLOYMENT_FILE)})
     paths = [successor / path for path in (new.owner_keystore, new.encryption_keystore)]

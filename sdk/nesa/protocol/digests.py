@@ -7,13 +7,13 @@ zero byte, an inner node behind a one byte, and a node without a sibling moves u
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import partial
-from typing import BinaryIO, Final
+from typing import Final
 
 from eth_utils.crypto import keccak
 
 from nesa.protocol.edges import EdgeType
 from nesa.protocol.ids import Digest
+from nesa.protocol.keccak import keccak_256
 
 LEAF_BYTES: Final = 256
 
@@ -24,12 +24,12 @@ BLIND_DOMAIN: Final = keccak(text="nesa.blind.v1")
 
 def leaf_hash(data: bytes) -> Digest:
     """Hash of one leaf (at most 256 bytes for tensors, any length for rows of a table)."""
-    return Digest(keccak(b"\x00" + data))
+    return Digest(keccak_256(b"\x00" + data))
 
 
 def inner_hash(left: bytes, right: bytes) -> Digest:
     """Hash of the node above two 32-byte nodes."""
-    return Digest(keccak(b"\x01" + left + right))
+    return Digest(keccak_256(b"\x01" + left + right))
 
 
 def merkle_root(leaves: Iterable[bytes]) -> Digest:
@@ -57,15 +57,6 @@ def bytes_root(data: bytes) -> Digest:
     """Merkle root over `data` in 256-byte leaves; the last leaf may be shorter."""
     starts = range(0, len(data), LEAF_BYTES)
     return merkle_root(leaf_hash(data[start : start + LEAF_BYTES]) for start in starts)
-
-
-def file_root(file: BinaryIO) -> Digest:
-    """`bytes_root` of what is left to read of a file, which is not held in memory.
-
-    Raises:
-        ValueError: nothing is left.
-    """
-    return merkle_root(map(leaf_hash, iter(partial(file.read, LEAF_BYTES), b"")))
 
 
 def tensor_digest(edge: EdgeType, data: bytes) -> Digest:

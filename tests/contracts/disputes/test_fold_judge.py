@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from nesa.models.build import TableBuilder
+from nesa.models.folder import load
 from nesa.models.graph import Opcode, Parameter, ParameterKind, Table
 from nesa.models.judging import Witness, evaluate
 from nesa.models.judging.questions import MAX_LEAVES
+from nesa.privacy.shared.plan import plan
 from nesa.protocol.edges import DType, EdgeType
 from nesa.protocol.errors import InvalidOpening
 from tests.contracts.disputes.changes import expect_all_refused, witness_for
-from tests.judging import NO_INTEGER, witness_of
+from tests.judging import NO_INTEGER, check_table, drawn_inputs, witness_of
 from tests.revm import NOBODY, Revert
+
+MODELS = Path(__file__).resolve().parents[3] / "models"
 
 KINDS = (
     "linear K=33",
@@ -229,3 +235,11 @@ def test_scattered_operands_are_opened_a_few_at_a_time(judges):
         evaluate(witness.question(0, place), 0, 17, openings)
     with pytest.raises(Revert):
         judges.evaluate(witness.question(0, place), 0, 17, openings)
+
+
+@pytest.mark.parametrize("name", ["breast-cancer-mlp", "digits-cnn"])
+def test_a_product_of_shares_is_judged_as_any_table(judges, name):
+    generator = np.random.default_rng(0)
+    for product in plan(load(MODELS / name).table).products:
+        inputs = drawn_inputs(product.table, generator)
+        check_table(judges, witness_of(product.table, inputs), 2, generator)

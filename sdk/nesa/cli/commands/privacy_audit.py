@@ -117,11 +117,3 @@ def _document(observer: Observer, findings: tuple[Finding, ...]) -> dict[str, An
             for found in findings
         ],
     }
-
-
-@click.group(epilog="Example: nesa privacy audit models/breast-cancer-mlp --mode shared")
-def privacy() -> None:
-    """See what each mode of privacy leaves to see."""
-
-
-privacy.add_command(audit)
