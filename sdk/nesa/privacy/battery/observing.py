@@ -32,7 +32,7 @@ def view(subject: Subject, observer: Observer, seed: int | None = None) -> View:
         case Observer.OPEN_MEMBER | Observer.SEALED_MEMBER:
             return View(observer, identifiers=subject.secret.items)
         case Observer.SEALED_OUTSIDER:
-            return _sealed(subject)
+            return _sealed(subject, draws)
         case Observer.SHARED_COLLUDING:
             return View(observer, states={0: _reunited(subject.states(0), draws)})
         case Observer.PERMUTED_MEMBER:
@@ -65,11 +65,11 @@ def _reunited(values: Floats, draws: np.random.Generator) -> Floats:
     return (mask + other).view(np.int32).astype(np.float32)
 
 
-def _sealed(subject: Subject) -> View:
+def _sealed(subject: Subject, draws: np.random.Generator) -> View:
     """Ciphertexts under keys of their own, and what comes of reading their words as items."""
     edge, version = subject.model.input_edge, VersionId(bytes(32))
     messages = tuple(
-        sealing.seal_input(secrets.token_bytes(32), version, edge.encode(row))
+        sealing.seal_input(draws.bytes(32), version, edge.encode(row))
         for row in subject.inputs(subject.secret.items)
     )
     places = subject.public.places

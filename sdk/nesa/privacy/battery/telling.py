@@ -124,8 +124,9 @@ def lengths_and_repeats(case: Case) -> Iterator[Finding]:
         yield _lengths(numbers, lengths[: len(numbers)], name)
     if view.identifiers is not None:
         counted = public.counted(items[: len(view.identifiers)])
-        seen = traffic.repeats_seen(view.identifiers, items, counted)
-        yield Finding(Attack.T9, Measure.REPEATS, max(0.0, seen), 0.0, 0.01, "equal identifiers")
+        seen, blind, pairs = traffic.repeats_seen(view.identifiers, items, counted)
+        slack = chance(blind, max(1, pairs))
+        yield Finding(Attack.T9, Measure.REPEATS, seen, blind, slack, f"{pairs:,} pairs")
 
 
 def _lengths(numbers: NDArray[Any], lengths: NDArray[np.int64], name: str) -> Finding:

@@ -42,9 +42,11 @@ def most_frequent(values: Numbers) -> int:
     return int(found[counts.argmax()])
 
 
-def repeats_seen(identifiers: Items, items: Items, counted: NDArray[np.bool_]) -> float:
-    """Of all pairs of equal tokens inside a request the share whose identifiers are equal too, less
-    the share of unequal tokens whose identifiers are equal."""
+def repeats_seen(
+    identifiers: Items, items: Items, counted: NDArray[np.bool_]
+) -> tuple[float, float, int]:
+    """Of all pairs of equal tokens inside a request the share whose identifiers are equal too; the
+    same of unequal tokens; and how many pairs of equal tokens there are."""
     equal, unequal = [], []
     for held, plain, counts in zip(identifiers, items, counted, strict=True):
         first, second = np.triu_indices(int(counts.sum()), 1)
@@ -53,7 +55,8 @@ def repeats_seen(identifiers: Items, items: Items, counted: NDArray[np.bool_]) -
         equal.append(seen[same])
         unequal.append(seen[~same])
     rates = [np.concatenate(each) for each in (equal, unequal)]
-    return float(np.mean(rates[0]) - np.mean(rates[1])) if all(map(len, rates)) else 0.0
+    told, blind = (float(np.mean(each)) if len(each) else 0.0 for each in rates)
+    return told, blind, len(rates[0])
 
 
 def likeness(rows: Floats, alike: int) -> NDArray[np.float64]:
