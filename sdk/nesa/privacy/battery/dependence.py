@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from nesa.privacy.battery.findings import SIGMAS
 
 SHUFFLES: Final = 20
+SAMPLES: Final = 100
 BYTES: Final = 4
 
 Matrix = NDArray[np.float64]
@@ -74,7 +75,7 @@ def variation(shares: NDArray[np.uint32], seed: int = 0) -> Dependence:
     """Total variation between the bytes of shares [n] and uniform bytes; as it is for uniform
     samples of the same size beside it."""
     draws, count = np.random.default_rng(seed), shares.size * BYTES
-    uniform = [_variation(draws.integers(0, 256, count, np.uint8)) for _ in range(SHUFFLES)]
+    uniform = [_variation(draws.integers(0, 256, count, np.uint8)) for _ in range(SAMPLES)]
     seen = np.ascontiguousarray(shares.reshape(-1).astype("<u4")).view(np.uint8)
     return Dependence(_variation(seen), float(np.mean(uniform)), float(np.std(uniform)))
 
