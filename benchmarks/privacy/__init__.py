@@ -1,4 +1,4 @@
-"""What privacy costs."""
+"""What privacy costs, and what it leaves to see: `make bench-privacy`."""
 
 import os
 

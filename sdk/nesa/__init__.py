@@ -14,6 +14,7 @@ else.
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
         Stage,
     )
     from nesa.models.card import ClassifierCard, ModelCard, TensorCard
+    from nesa.privacy.equivariant.user_keys import UserKey, load_user_key
     from nesa.protocol.errors import (
         ExhaustedResource,
         IllegalMove,
@@ -112,7 +114,13 @@ __all__ = [
     "Timings",
     "Unavailable",
     "Unmined",
+    "UserKey",
+    "load_user_key",
 ]
+
+# eth-hash would take pycryptodome, which takes four times as long for inputs of 32 and 64 bytes,
+# the most frequent. Set before anything is hashed; whoever has set another keeps it.
+os.environ.setdefault("ETH_HASH_BACKEND", "pysha3")
 
 _HOMES: Final = {
     "nesa.chain.deployment": ("Deployment", "KeyFile", "Network"),
@@ -142,6 +150,7 @@ _HOMES: Final = {
         "Stage",
     ),
     "nesa.models.card": ("ClassifierCard", "ModelCard", "TensorCard"),
+    "nesa.privacy.equivariant.user_keys": ("UserKey", "load_user_key"),
     "nesa.protocol.errors": (
         "ExhaustedResource",
         "Incompatible",

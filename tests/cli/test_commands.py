@@ -63,7 +63,7 @@ def test_a_model_is_shown_with_its_price_and_features(nesa: Nesa, network: Stand
     row = load(ROOT / "models" / MLP).test_rows().features[0].tolist()
     assert found["sample"] == row
     assert found["provable"] is True
-    assert found["stake"] == "a wrong answer that is shown burns 1500 NES of its signers' stake"
+    assert found["stake"] == "a wrong answer that is shown costs its signers 750 NES or more"
 
 
 def test_a_sample_is_shown_as_a_query_takes_it(nesa: Nesa, network: StandingNetwork) -> None:

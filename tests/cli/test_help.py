@@ -35,6 +35,7 @@ def test_the_promised_commands_are_there() -> None:
         "devnet",
         "grant",
         "model",
+        "privacy",
         "query",
         "reward",
         "transfer",

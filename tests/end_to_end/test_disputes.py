@@ -50,6 +50,7 @@ from nesa.protocol.faults import statements_in
 from nesa.protocol.ids import ONE_NES, Address, Amount, Digest, QueryId
 from nesa.protocol.queries import SignedResult
 from nesa.protocol.signatures import sign_digest
+from nesa.protocol.slashing import credited
 from nesa_miner.disputes.courtroom import Courtroom
 from nesa_miner.watchtower.accusing import Accuser, Means
 from nesa_miner.watchtower.config import read_settings, write_settings
@@ -219,7 +220,7 @@ async def test_a_silent_lying_quorum_is_caught_by_one_watchtower_that_dies_meanw
     after = {o.name: await dispute.stake(o) for o in devnet.miners}
     lost = {name: before[name] - after[name] for name in before if before[name] != after[name]}
     assert lost == {liar.name: challenge.seat_stake for liar in liars}
-    reward = 3 * (challenge.seat_stake // 2)
+    reward = 3 * credited(challenge.seat_stake)
 
     async def is_paid() -> bool:
         return await dispute.balance(tower.owner) > BONDS + reward // 2

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -33,6 +35,19 @@ def test_a_file_that_holds_another_key_than_it_says_is_refused(tmp_path: Path) -
     path.write_text(json.dumps(document))
     with pytest.raises(InvalidConfiguration, match="another key"):
         load_key(path, "a password")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sizes of files are limited elsewhere")
+def test_a_file_that_does_not_fit_is_not_left_in_halves(tmp_path: Path) -> None:
+    path = tmp_path / "encryption.json"
+    script = (
+        "import resource, sys; from pathlib import Path; from nesa.privacy import keys\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))\n"
+        f"keys.save_key(Path(sys.argv[1]), keys.generate_key(), 'a password', {QUICK})"
+    )
+    found = subprocess.run([sys.executable, "-c", script, path], capture_output=True, text=True)
+    assert "cannot write the key file" in found.stderr
+    assert not path.exists()
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"kind": "nesa-x25519"}', "no json"])

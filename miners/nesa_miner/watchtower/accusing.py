@@ -18,6 +18,7 @@ from nesa.protocol.errors import InvalidInput, Rejected, Unavailable
 from nesa.protocol.ids import Address, Amount, Digest, QueryId
 from nesa.protocol.outcomes import members_digest
 from nesa.protocol.queries import Outcome, Query
+from nesa.protocol.slashing import credited
 from nesa_miner.disputes.bonds import Bonds
 from nesa_miner.disputes.courtroom import Courtroom
 from nesa_miner.disputes.docket import Docket
@@ -79,7 +80,7 @@ class Accuser:
             raise Unavailable(f"query {history.query.query_id} is not answered any more")
         accused = await accused_of(self.room.connection, history, outcome, shard)
         limits = await self.room.contracts.parameters.request_limits("latest")
-        reward = limits.seat_stake // 2
+        reward = credited(limits.seat_stake)
         await require_gain(self.room, reward, self.means.gas, self.means.wei_per_nes)
         proof = await self._proof(accused, history.requested.input, docket)
         async with self.bonds.lock:

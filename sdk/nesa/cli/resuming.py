@@ -43,7 +43,8 @@ def command_after(error: NesaError) -> str | None:
 
 def answer_command(submitted: SubmittedQuery) -> str:
     """The command that goes on waiting for a query's answer."""
-    return _command(submitted.query_id, submitted.content_key)
+    encoded = submitted.equivariant_key is not None
+    return _command(submitted.query_id, submitted.content_key, encoded=encoded)
 
 
 def key_file(query: QueryId | Digest) -> Path:
@@ -56,12 +57,14 @@ def key_file(query: QueryId | Digest) -> Path:
 class Departure:
     """A query between the command and its number. Its content key is in a file before the query
     leaves, so that nothing paid for is lost whenever the command is stopped. `kept` is another
-    file for it, which stays after the answer."""
+    file for it, which stays after the answer. `encoded` says that the model is under a user's
+    key."""
 
     content_key: bytes | None
     kept: Path | None = None
     hashes: list[Digest] = field(default_factory=list)
     submitted: SubmittedQuery | None = None
+    encoded: bool = False
 
     async def note(self, intent: Intent) -> None:
         """Keep what it takes to go on; awaited before each transaction leaves. That of a deposit
@@ -118,8 +121,12 @@ class Departure:
         sent = " or ".join(_word(tx_hash) for tx_hash in self.hashes)
         return (
             f"transaction {sent} was sent and may have paid for the query; go on with "
-            f"`{_command(self.hashes[-1], self.content_key, key_file(self.hashes[0]))}`"
+            f"`{self._going_on()}`"
         )
+
+    def _going_on(self) -> str:
+        file = key_file(self.hashes[0])
+        return _command(self.hashes[-1], self.content_key, file, encoded=self.encoded)
 
     def _remove_key(self) -> None:
         if self.content_key is None or not self.hashes:
@@ -197,9 +204,16 @@ def _write_key(path: Path, content_key: bytes) -> None:
         ) from error
 
 
-def _command(query: QueryId | Digest, content_key: bytes | None, file: Path | None = None) -> str:
+def _command(
+    query: QueryId | Digest,
+    content_key: bytes | None,
+    file: Path | None = None,
+    *,
+    encoded: bool,
+) -> str:
     key = f" --content-key {file or key_file(query)}" if content_key else ""
-    return f"nesa answer {_word(query)}{key}"
+    frame = " --ee-key FILE" if encoded else ""
+    return f"nesa answer {_word(query)}{key}{frame}"
 
 
 def _word(query: QueryId | Digest) -> str:

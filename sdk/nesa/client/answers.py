@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,9 @@ from nesa.protocol.edges import EdgeType
 from nesa.protocol.errors import InvalidInput
 from nesa.protocol.ids import Address, Amount, Digest, QueryId, Timestamp, VersionId
 from nesa.protocol.queries import Assurance, CallbackResult, Privacy, Query, QueryStatus
+
+if TYPE_CHECKING:
+    from nesa.privacy.equivariant.user_keys import UserKey
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,14 +93,15 @@ class Answer:
 @dataclass(frozen=True, slots=True)
 class SubmittedQuery:
     """A query on its way, asked by transaction `tx_hash`. Keep `content_key` of a sealed one:
-    without it nobody can read the answer, and it is stored nowhere else. It is not part of what is
-    printed.
+    without it nobody can read the answer, and it is stored nowhere else. `equivariant_key` is that
+    of the model that was asked, where it is under one. Neither is part of what is printed.
     """
 
     query: Query
     tx_hash: Digest
     request_gas: int | None
     content_key: bytes | None = None
+    equivariant_key: UserKey | None = None
 
     def __repr__(self) -> str:
         sealed = "sealed" if self.content_key else "open"

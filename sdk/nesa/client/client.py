@@ -9,7 +9,7 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 from eth_account.signers.local import LocalAccount
 
@@ -35,6 +35,7 @@ from nesa.client.awaiting import Awaiting, OnStage
 from nesa.client.cards import Features, Model
 from nesa.client.catalogue import Catalogue
 from nesa.client.delegating import Delegations
+from nesa.client.equivariance import encoded_features
 from nesa.client.following import Following
 from nesa.client.gas_deposits import GasDeposit, GasDeposits
 from nesa.client.granting import granted_view
@@ -46,12 +47,15 @@ from nesa.client.splitting import SplitModel
 from nesa.client.submissions import find_submitted, named_when_unmined
 from nesa.client.watching import Stage
 from nesa.privacy.grants import ViewGrant
-from nesa.protocol.economics.lies import burned
+from nesa.protocol.economics.lies import lost
 from nesa.protocol.errors import Incompatible, InvalidConfiguration, InvalidInput, NesaError
 from nesa.protocol.ids import Address, Amount
 from nesa.protocol.queries import MAX_INPUT_BYTES, Assurance, count_of
 from nesa.protocol.report_gas import wanted_deposit
 from nesa.protocol.risk import DrawRisk, uniform_risk
+
+if TYPE_CHECKING:
+    from nesa.privacy.equivariant.user_keys import UserKey
 
 _Event = TypeVar("_Event")
 
@@ -226,14 +230,14 @@ class Client:
         seats = [count_of(counts, shard) for shard in range(offer.shards)]
         return uniform_risk(seats, corrupt, order.replicas)
 
-    async def burned_by_a_lie(self, *, replicas: int = DEFAULT_REPLICAS) -> Amount:
-        """NES units that the signers of a wrong AGREED answer lose for good once it is shown.
+    async def lost_by_a_lie(self, *, replicas: int = DEFAULT_REPLICAS) -> Amount:
+        """NES units that the signers of a wrong AGREED answer lose at least once it is shown.
 
-        An answer that is worth more to somebody than what is burned times how often queries are run
-        again is not safe by stake: ask for a proof. docs/economics.md says more.
+        An answer that is worth more to somebody than this times how often queries are run again is
+        not safe by stake: ask for a proof. docs/economics.md says more.
         """
         limits = await self.contracts.parameters.request_limits(at="latest")
-        return Amount(int(burned(limits, replicas)))
+        return Amount(int(lost(limits, replicas)))
 
     def developer(self) -> Developer:
         """Registers models with this client's key."""
@@ -251,6 +255,7 @@ class Client:
         replicas: int | None = None,
         max_fee: Amount | None = None,
         gas_deposit: int = 0,
+        equivariant_key: UserKey | None = None,
     ) -> Answer:
         """Ask, pay, and wait for the answer; see `submit` and `result`.
 
@@ -264,6 +269,7 @@ class Client:
             replicas=replicas,
             max_fee=max_fee,
             gas_deposit=gas_deposit,
+            equivariant_key=equivariant_key,
         )
         return await self.result(submitted)
 
@@ -297,6 +303,7 @@ class Client:
         max_fee: Amount | None = None,
         content_key: bytes | None = None,
         gas_deposit: int = 0,
+        equivariant_key: UserKey | None = None,
     ) -> SubmittedQuery:
         """Ask and pay; returns as soon as the query is on chain.
 
@@ -305,12 +312,13 @@ class Client:
         A sealed query is sealed with `content_key`, by default with a new one: who stores one of
         32 secret random bytes beforehand can read the answer whatever happens in between.
         `gas_deposit` wei wait for whoever reports the answer, see `deposit_gas`; an error of that
-        has the query in `submitted`.
+        has the query in `submitted`. A model under a user's key is asked with `equivariant_key`,
+        see `nesa.privacy.equivariant`: features and answer are those of the plain model.
 
         Raises:
             InvalidTensor: the features are not what the model takes, or far out of their range.
-            InvalidInput: the price exceeds `max_fee`, the input is too long, or the content key is
-                none.
+            InvalidInput: the price exceeds `max_fee`, the input is too long, the content key is
+                none, or the model is under another key.
             ExhaustedResource: the account does not hold the price.
             Rejected: the market refuses, e.g. a retired model; nothing was paid.
             Unmined: the request is in no block after ten minutes, and may still be mined and paid;
@@ -318,7 +326,7 @@ class Client:
         """
         model = await self._offered(model)
         content_key = choose_content_key(content_key, sealed)
-        data = model.encode_features(features)
+        data = encoded_features(model, features, equivariant_key)
         if len(data) > MAX_INPUT_BYTES:
             raise InvalidInput(f"inputs over {MAX_INPUT_BYTES} bytes are not offered yet")
         order = make_order(model, assurance, sealed, replicas)
@@ -331,7 +339,8 @@ class Client:
         with named_when_unmined(content_key):
             receipt = await self._own_payments.request(order, data, self._send)
         requested = _only(QueryRequested, receipt)
-        asked = SubmittedQuery(requested.query, receipt.tx_hash, receipt.gas_used, content_key)
+        keys = (content_key, equivariant_key)
+        asked = SubmittedQuery(requested.query, receipt.tx_hash, receipt.gas_used, *keys)
         if gas_deposit:
             await self._with_gas(asked, gas_deposit)
         return asked
@@ -378,14 +387,24 @@ class Client:
         contracts = self.contracts
         await self._send(contracts.token.approve(contracts.market.address, amount))
 
-    async def find(self, query: AnyQuery, *, content_key: bytes | None = None) -> SubmittedQuery:
-        """A query that was asked before, with the key that a sealed one was asked with.
+    async def find(
+        self,
+        query: AnyQuery,
+        *,
+        content_key: bytes | None = None,
+        equivariant_key: UserKey | None = None,
+    ) -> SubmittedQuery:
+        """A query that was asked before, with the keys that it was asked with.
 
         Raises:
             InvalidInput: the market knows no such query.
         """
         submitted = await find_submitted(self.connection, query)
-        return submitted if content_key is None else replace(submitted, content_key=content_key)
+        return replace(
+            submitted,
+            content_key=content_key or submitted.content_key,
+            equivariant_key=equivariant_key or submitted.equivariant_key,
+        )
 
     async def result(
         self, submitted: AnyQuery, on_stage: OnStage | None = None, *, early: bool = False

@@ -27,9 +27,14 @@ def make_order(
     """The order for a model; its fee limit is still to be set.
 
     Raises:
-        InvalidInput: there is no such assurance.
+        InvalidInput: there is no such assurance, or not for this model.
     """
     kind = read_assurance(assurance)
+    if kind is Assurance.PROVED and model.card.equivariance is not None:
+        raise InvalidInput(
+            f"{model.name} is under a user's key and has no circuits, so that nothing of it is "
+            "proved: ask for AGREED or CHALLENGED"
+        )
     usual = PROVED_REPLICAS if kind is Assurance.PROVED else DEFAULT_REPLICAS
     return Order(
         version_id=model.version_id,

@@ -12,6 +12,7 @@ from nesa.chain.committees import DrawnCommittees
 from nesa.chain.events import QueryFulfilled
 from nesa.client.answers import Answer, GasUsed, OutputTensor, SubmittedQuery, Timings
 from nesa.client.cards import Model
+from nesa.client.equivariance import plain_answer
 from nesa.client.receipts import Member, fee_receipt, is_paid
 from nesa.models.card import AnyCard, ClassifierCard
 from nesa.privacy.sealing import open_answer
@@ -59,13 +60,14 @@ def read_answer(submitted: SubmittedQuery, model: Model, delivery: Delivery) -> 
     """The answer of a delivered query.
 
     Raises:
-        InvalidInput: sealed, and the content key is not here.
+        InvalidInput: sealed, or of a model under a key, and that key is not here.
         InvalidTensor: what was delivered is no output of this model.
     """
     query, event = submitted.query, delivery.event
     edge = model.card.output_edge
-    integers = edge.decode(plain_output(submitted, event.output))
-    words = in_words(model.card, integers)
+    delivered = edge.decode(plain_output(submitted, event.output))
+    card, integers = plain_answer(model, delivered, submitted.equivariant_key)
+    words = in_words(card, integers)
     return Answer(
         query_id=query.query_id,
         version_id=query.version_id,
@@ -73,7 +75,7 @@ def read_answer(submitted: SubmittedQuery, model: Model, delivery: Delivery) -> 
         index=words.index,
         logits=words.logits,
         scores=words.scores,
-        output=OutputTensor(integers, edge, model.card.output_scale),
+        output=OutputTensor(integers, edge, card.output_scale),
         assurance=query.assurance,
         privacy=query.privacy,
         status=delivery.status,

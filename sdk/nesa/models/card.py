@@ -78,6 +78,15 @@ class Tokens(Part):
     padding: Annotated[int, Field(ge=0)]
 
 
+class Equivariance(Part):
+    """That a model is another one under a user's key: the root of the plain version, the epoch of
+    the key, and the fingerprint that names it."""
+
+    plain_version: Annotated[str, Field(pattern="^0x[0-9a-f]{64}$")]
+    epoch: Annotated[int, Field(ge=0)]
+    key: Annotated[str, Field(pattern="^0x[0-9a-f]{64}$")]
+
+
 @dataclass(frozen=True, slots=True)
 class Classification:
     """What a classifier says: the label, its number, and for each label a logit and a score.
@@ -97,7 +106,8 @@ class ModelCard(Part):
 
     `features` name the numbers of the input in order, or one of them stands for all. `output_scale`
     is what one step of the output is worth. `reference_string` names the structured reference
-    string of the circuits, empty where there are none.
+    string of the circuits, empty where there are none. A model with an `equivariance` takes and
+    gives tensors in the frame of that key.
     """
 
     name: Annotated[str, Field(pattern="^[a-z0-9][a-z0-9-]{0,63}$")]
@@ -110,6 +120,8 @@ class ModelCard(Part):
     output_type: EdgeWord
     output_scale: PositiveFloat
     reference_string: str = ""
+    # Left out of the file where there is none: the digests of all other cards are older than it.
+    equivariance: Equivariance | None = Field(default=None, exclude_if=lambda one: one is None)
 
     @property
     def input_edge(self) -> EdgeType:

@@ -173,6 +173,8 @@ def load(path: Path, expected: bytes | None = None) -> CompiledModel:
 def assemble(table: Table, card: AnyCard, rows: LabelledRows) -> CompiledModel:
     """Everything that a folder holds, made from the table; no shard has a circuit yet.
 
+    A model under a user's key never gets one: circuits are set up once for everybody.
+
     Raises:
         InvalidModel: the table breaks a rule, or the card does not describe it.
     """
@@ -181,7 +183,7 @@ def assemble(table: Table, card: AnyCard, rows: LabelledRows) -> CompiledModel:
     files[ANSWERS] = pack_answers(table, probes(table, rows))
     for number, shard in enumerate(table.shards):
         files[shard_path(number)] = runtime_model(table, shard)
-        if not circuit_needs(table, shard).obstacles:
+        if card.equivariance is None and not circuit_needs(table, shard).obstacles:
             files[circuit_path(number)] = circuit_model(table, shard)
     model = CompiledModel(
         table, card, _facts(table, files, [NO_CIRCUIT] * len(table.shards)), files

@@ -1,4 +1,7 @@
-"""Encryption keys of operators and clients: X25519 pairs, and the encrypted file they rest in."""
+"""Encryption keys of operators and clients: X25519 pairs, and the encrypted file they rest in.
+
+Other secrets rest in files of the same form: see `encrypted_secret` and `write_key_file`.
+"""
 
 from __future__ import annotations
 
@@ -50,20 +53,12 @@ def save_key(
     Raises:
         InvalidConfiguration: the file exists or cannot be written.
     """
-    stored = _encrypted(key, password, work_factor)
     document = {
         "kind": KEY_FILE_KIND,
         "public_key": public_bytes(key).hex(),
-        "crypto": stored["crypto"],
-        "id": stored["id"],
-        "version": stored["version"],
+        **encrypted_secret(key.private_bytes_raw(), password, work_factor),
     }
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump(document, file, indent=2)
-    except OSError as error:
-        raise InvalidConfiguration(f"cannot write the key file {path}: {error}") from error
+    write_key_file(path, document)
 
 
 def load_key(path: Path, password: str) -> X25519PrivateKey:
@@ -72,14 +67,9 @@ def load_key(path: Path, password: str) -> X25519PrivateKey:
     Raises:
         InvalidConfiguration: no such file, another kind of file, or the wrong password.
     """
+    document = read_key_file(path, KEY_FILE_KIND, "an encryption key file")
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InvalidConfiguration(f"cannot read the key file {path}: {error}") from error
-    if not isinstance(document, dict) or document.get("kind") != KEY_FILE_KIND:
-        raise InvalidConfiguration(f"{path} is not an encryption key file")
-    try:
-        key = X25519PrivateKey.from_private_bytes(_decrypted(document, password))
+        key = X25519PrivateKey.from_private_bytes(decrypted_secret(document, password))
     except (KeyError, TypeError, ValueError) as error:
         raise InvalidConfiguration(f"wrong password for {path}, or a damaged file") from error
     if public_bytes(key).hex() != document.get("public_key"):
@@ -87,14 +77,50 @@ def load_key(path: Path, password: str) -> X25519PrivateKey:
     return key
 
 
-# The stubs of eth-keyfile ask for a string; what it takes is bytes.
+def encrypted_secret(secret: bytes, password: str, work_factor: int) -> dict[str, Any]:
+    """The entries `crypto`, `id` and `version` of a V3 keystore that holds `secret`."""
+    # The stubs of eth-keyfile ask for a string; what it takes is bytes.
+    stored = create_keyfile_json(secret, cast(str, password.encode()), 3, "scrypt", work_factor)
+    return {name: stored[name] for name in ("crypto", "id", "version")}
 
 
-def _encrypted(key: X25519PrivateKey, password: str, work_factor: int) -> dict[str, Any]:
-    secret = cast(str, password.encode())
-    stored = create_keyfile_json(key.private_bytes_raw(), secret, 3, "scrypt", work_factor)
-    return dict(stored)
+def decrypted_secret(document: dict[str, Any], password: str) -> bytes:
+    """The secret in such entries.
 
-
-def _decrypted(document: dict[str, Any], password: str) -> bytes:
+    Raises:
+        KeyError, TypeError, ValueError: the wrong password, or a damaged document.
+    """
     return bytes(decode_keyfile_json(cast(Any, document), cast(str, password.encode())))
+
+
+def write_key_file(path: Path, document: dict[str, Any]) -> None:
+    """Write a new file that only its owner may read, whole or not at all.
+
+    Raises:
+        InvalidConfiguration: the file exists or cannot be written.
+    """
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except OSError as error:
+        raise InvalidConfiguration(f"cannot write the key file {path}: {error}") from error
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            json.dump(document, file, indent=2)
+    except OSError as error:
+        path.unlink(missing_ok=True)
+        raise InvalidConfiguration(f"cannot write the key file {path}: {error}") from error
+
+
+def read_key_file(path: Path, kind: str, wanted: str) -> dict[str, Any]:
+    """The document in a key file of one kind.
+
+    Raises:
+        InvalidConfiguration: no such file, or another kind of file than is `wanted`.
+    """
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InvalidConfiguration(f"cannot read the key file {path}: {error}") from error
+    if not isinstance(document, dict) or document.get("kind") != kind:
+        raise InvalidConfiguration(f"{path} is not {wanted}")
+    return document

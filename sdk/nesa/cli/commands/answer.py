@@ -13,6 +13,7 @@ from nesa.cli.commands.query import show_answer, tell_wait
 from nesa.cli.output import json_option
 from nesa.cli.resuming import keeping, key_file, read_content_key
 from nesa.cli.session import Target, connected, network_options
+from nesa.cli.user_keys import read_user_key, user_key_options
 from nesa.client.answers import Answer
 from nesa.client.client import Client
 from nesa.protocol.errors import InvalidInput
@@ -46,6 +47,7 @@ class QueryName(click.ParamType):
 @click.option(
     "--early", is_flag=True, help="Show a CHALLENGED answer while it can still be disputed."
 )
+@user_key_options
 @network_options
 @json_option
 def answer(
@@ -53,6 +55,8 @@ def answer(
     query: QueryId | Digest,
     content_key: Path | None,
     early: bool,
+    ee_key: Path | None,
+    ee_password_file: Path | None,
     as_json: bool,
 ) -> None:
     """Wait for the answer of QUERY, which was asked before, and show it.
@@ -61,9 +65,10 @@ def answer(
     for until nobody can dispute it any more.
     """
     key = None if content_key is None else read_content_key(content_key)
+    held = read_user_key(ee_key, ee_password_file)
 
     async def wait(client: Client) -> Answer:
-        submitted = await client.find(query, content_key=key)
+        submitted = await client.find(query, content_key=key, equivariant_key=held)
         if submitted.query.privacy is Privacy.SEALED and key is None:
             raise InvalidInput(
                 f"query {submitted.query_id} is sealed; name the file with its key, such as "

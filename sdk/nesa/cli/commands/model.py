@@ -381,13 +381,14 @@ async def _details(client: Client, name: str) -> Mapping[str, Any]:
             for feature in card.features
             for low, high in [representable(card, feature)]
         ],
+        **_key_facts(card),
         "sample": await _sample(client, found),
         "shards": offer.shards,
         "price": f"{in_nes(offer.price)} a shard and replica",
         "proof_price": f"{in_nes(offer.proof_price)} a shard",
         "provable": offer.provable,
         "risk": await _risk(client, found),
-        "stake": stake_words(await client.burned_by_a_lie()),
+        "stake": stake_words(await client.lost_by_a_lie()),
         "developer": await registry.developer_of(found.version_id, at="latest"),
         "admission": await registry.admission_of(found.version_id, at="latest") or "everybody",
     }
@@ -400,7 +401,15 @@ async def _risk(client: Client, found: Model) -> str:
         return "too few seats for a committee"
 
 
+def _key_facts(card: AnyCard) -> dict[str, Any]:
+    """Whose key a model is under, if any."""
+    mark = card.equivariance
+    return {} if mark is None else {"key": f"{mark.key}, epoch {mark.epoch}"}
+
+
 async def _sample(client: Client, found: Model) -> list[float] | None:
+    if found.card.equivariance is not None:
+        return None  # its rows are encoded
     try:
         return await client.sample(found)
     except NesaError:

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -18,6 +18,7 @@ from nesa.cli.quantities import Coins, Nes, WholeNumber, in_coins
 from nesa.cli.resuming import Departure, keeping
 from nesa.cli.session import Target, connected, network_options
 from nesa.cli.stages import in_words, why_waiting
+from nesa.cli.user_keys import read_user_key, user_key_options
 from nesa.client.answers import Answer, SubmittedQuery
 from nesa.client.cards import Model
 from nesa.client.client import Client
@@ -27,6 +28,9 @@ from nesa.client.watching import Requested, Stage
 from nesa.protocol.errors import InvalidInput, NesaError
 from nesa.protocol.ids import Amount
 from nesa.protocol.queries import Assurance
+
+if TYPE_CHECKING:
+    from nesa.privacy.equivariant.user_keys import UserKey
 
 MOST_SHOWN: Final = 8
 """How many numbers of a tensor are shown."""
@@ -61,6 +65,7 @@ class Wish:
     max_fee: Amount | None
     gas_deposit: int | None
     watchers: tuple[bytes, ...] = ()
+    user_key: UserKey | None = None
 
 
 class GasDepositChoice(click.ParamType):
@@ -119,6 +124,7 @@ class QueryCommand(click.Command):
     help="Coins to leave for the gas of whoever reports, or `auto`; by default none, as the fee is "
     "to be worth it. Some oracles ask for it. It comes back with the fee when nobody answers.",
 )
+@user_key_options
 @network_options
 @json_option
 def query(
@@ -132,6 +138,8 @@ def query(
     replicas: int | None,
     max_fee: Amount | None,
     gas_deposit: int | None,
+    ee_key: Path | None,
+    ee_password_file: Path | None,
     as_json: bool,
 ) -> None:
     """Ask MODEL (a name or a 0x-prefixed id) about INPUT and wait for the answer.
@@ -143,9 +151,11 @@ def query(
 
     When the wait is interrupted, `nesa answer` goes on with it.
     """
+    held = read_user_key(ee_key, ee_password_file)
     given = read_features(input_)
-    wish = Wish(model, given, assurance, sealed, replicas, max_fee, gas_deposit, watchers)
-    departure = Departure(choose_content_key(None, sealed), keep_key)
+    wish = Wish(model, given, assurance, sealed, replicas, max_fee, gas_deposit, watchers, held)
+    content_key = choose_content_key(None, sealed)
+    departure = Departure(content_key, keep_key, encoded=held is not None)
     with departure.watched():
         answer = connected(
             target, lambda client: ask(client, wish, departure, quiet=as_json), departure.note
@@ -202,16 +212,18 @@ async def _submitted(
     client: Client, model: Model, wish: Wish, content_key: bytes | None, deposit: int
 ) -> SubmittedQuery:
     """The query on chain; where only its deposit failed, the answer is waited for all the same."""
+    card = model.card if wish.user_key is None else wish.user_key.plain_card
     try:
         return await client.submit(
             model,
-            wish.given.ordered([feature.name for feature in model.card.features]),
+            wish.given.ordered([feature.name for feature in card.features]),
             assurance=wish.assurance,
             sealed=wish.sealed,
             replicas=wish.replicas,
             max_fee=wish.max_fee,
             content_key=content_key,
             gas_deposit=deposit,
+            equivariant_key=wish.user_key,
         )
     except NesaError as error:
         if not isinstance(error.submitted, SubmittedQuery):

@@ -25,7 +25,7 @@ LEAST_LENGTH: Final = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
-class _Norm:
+class WrittenNorm:
     """`source` divided along `axis` by the root of its mean square, or first centred."""
 
     kind: str
@@ -54,13 +54,13 @@ class _Writer:
         """The node, or what stands for the norm that ends with it."""
         if node.output[0] in self._taken:
             return
-        norm = _written_out(self._network, node)
+        norm = written_out(self._network, node)
         if norm is None:
             yield node
             return
         yield from self._norm(norm, node)
 
-    def _norm(self, norm: _Norm, node: NodeProto) -> Iterator[NodeProto]:
+    def _norm(self, norm: WrittenNorm, node: NodeProto) -> Iterator[NodeProto]:
         shape = self._network.shape(norm.source)
         ones = np.ones(shape[norm.axis])
         target, gains = self._followed(node.output[0], "Mul", norm, len(shape))
@@ -85,7 +85,7 @@ class _Writer:
         yield helper.make_node("Transpose", [normal], [target], f"{label}_back", perm=back)
 
     def _followed(
-        self, target: str, kind: str, norm: _Norm, rank: int
+        self, target: str, kind: str, norm: WrittenNorm, rank: int
     ) -> tuple[str, NDArray[np.float64] | None]:
         """The result of a product or sum with a number for each place of the axis, and those."""
         reader = self._network.only_reader(target, kind)
@@ -99,7 +99,7 @@ class _Writer:
         return reader.output[0], pair[1].astype(np.float64).reshape(-1)
 
 
-def _written_out(network: Network, node: NodeProto) -> _Norm | None:
+def written_out(network: Network, node: NodeProto) -> WrittenNorm | None:
     """The norm that ends in this quotient or product."""
     quotient = _quotient(network, node)
     if quotient is None:
@@ -122,8 +122,8 @@ def _written_out(network: Network, node: NodeProto) -> _Norm | None:
     epsilon = float(pair[1].reshape(-1)[0])
     centred = network.made_by(rows, "Sub")
     if centred is not None and _mean(network, centred.input[1]) == (centred.input[0], axis):
-        return _Norm("LayerNormalization", centred.input[0], axis, epsilon)
-    return _Norm(ROOT_MEAN_SQUARE, rows, axis, epsilon) if network.shape(rows)[axis] else None
+        return WrittenNorm("LayerNormalization", centred.input[0], axis, epsilon)
+    return WrittenNorm(ROOT_MEAN_SQUARE, rows, axis, epsilon) if network.shape(rows)[axis] else None
 
 
 def _quotient(network: Network, node: NodeProto) -> tuple[str, str] | None:
@@ -187,7 +187,7 @@ def _squared(network: Network, name: str) -> str | None:
     return None
 
 
-def _length(network: Network, rows: str, bottom: str) -> _Norm | None:
+def _length(network: Network, rows: str, bottom: str) -> WrittenNorm | None:
     """`rows` divided by their length, as `normalize` is written: an RMSNorm times 1/sqrt(n)."""
     made = network.made_by(bottom, "Expand", "Clip", "Max", "ReduceL2")
     while made is not None and made.op_type != "ReduceL2":
@@ -196,4 +196,8 @@ def _length(network: Network, rows: str, bottom: str) -> _Norm | None:
     if reduced is None or not network.same(reduced[0], rows):
         return None
     size = network.shape(rows)[reduced[1]]
-    return _Norm(ROOT_MEAN_SQUARE, rows, reduced[1], LEAST_LENGTH, 1 / sqrt(size)) if size else None
+    return (
+        WrittenNorm(ROOT_MEAN_SQUARE, rows, reduced[1], LEAST_LENGTH, 1 / sqrt(size))
+        if size
+        else None
+    )

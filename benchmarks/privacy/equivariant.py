@@ -1,0 +1,210 @@
+"""What a model under a user's key costs: `python -m benchmarks.privacy.equivariant`.
+
+Each model runs plain and under a key in ONNX Runtime, one thread, turn by turn, so that whatever
+slows the machine down slows both; the ratio is the median over rounds of the two times of a round.
+Beside it the time that a transform takes, and what a client spends to encode a query and decode an
+answer. `--minilm` adds all-MiniLM-L6-v2 with 64 tokens, in integers and in float; it needs
+requirements/train and compiles for some minutes, or takes the folder of `--compiled`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any, Final
+
+import numpy as np
+import onnxruntime
+
+from nesa.models.folder import load
+from nesa.models.graph import Shard, Table
+from nesa.models.lowering import runtime_model
+from nesa.models.runtime import ShardRunner, session
+from nesa.privacy.equivariant.frames import Frames
+from nesa.privacy.equivariant.graphs import transform_graph
+from nesa.privacy.equivariant.keys import EquivariantKey
+from nesa.privacy.equivariant.tables import transform
+from nesa.protocol.digests import bytes_root
+from nesa.protocol.ids import ZERO_DIGEST
+from nesa.protocol.versions import ShardFacts
+
+ROOT: Final = Path(__file__).parents[2]
+RESULTS: Final = Path(__file__).parents[1] / "results" / "equivariant.md"
+MODELS: Final = ("breast-cancer-mlp", "digits-cnn")
+TOKENS: Final = 64
+KEY: Final = EquivariantKey(bytes(range(32)), bytes(32))
+LEAST_SECONDS: Final = 0.02
+"""A measurement repeats short runs for so long."""
+
+Run = Callable[[], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One model plain and under a key, ready to run, and what else takes time."""
+
+    name: str
+    plain: Run
+    made: Run
+    transform_seconds: float
+    client: Run
+    difference: str
+
+
+def main() -> None:
+    """Measure and print; write the page where `--write` is given."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
+    parser.add_argument("--rounds", type=int, default=40, help="turns of each model")
+    parser.add_argument("--minilm", action="store_true", help="all-MiniLM-L6-v2 too")
+    parser.add_argument("--compiled", type=Path, help="its compiled folder, instead of compiling")
+    parser.add_argument("--write", action="store_true", help=f"write {RESULTS}")
+    options = parser.parse_args()
+    page = report(pairs(minilm=options.minilm, compiled=options.compiled), options.rounds)
+    print(page)
+    if options.write:
+        RESULTS.write_text(page + "\n", encoding="utf-8")
+
+
+def report(measured: Iterator[Pair], rounds: int) -> str:
+    """A line for each model."""
+    lines = [
+        "# Models under a user's key",
+        "",
+        f"{platform.processor() or platform.machine()}, ONNX Runtime {onnxruntime.__version__}, "
+        f"one thread, load average {os.getloadavg()[0]:.1f}; medians of {rounds} turns.",
+        "",
+        "| model | plain ms | under a key ms | overhead | transform s | client ms | answers |",
+        "|---|--:|--:|--:|--:|--:|---|",
+    ]
+    return "\n".join([*lines, *(line(pair, rounds) for pair in measured)])
+
+
+def line(pair: Pair, rounds: int) -> str:
+    """One line of the table."""
+    plain, made = turns(pair.plain, pair.made, rounds)
+    overhead = median(b / a for a, b in zip(plain, made, strict=True)) - 1
+    client = median(seconds(pair.client) for _ in range(5))
+    return (
+        f"| {pair.name} | {median(plain) * 1e3:.4g} | {median(made) * 1e3:.4g} | "
+        f"{overhead:+.2%} | {pair.transform_seconds:.3g} | {client * 1e3:.3g} | "
+        f"{pair.difference} |"
+    )
+
+
+def turns(plain: Run, made: Run, rounds: int) -> tuple[list[float], list[float]]:
+    """Seconds of one run of each, measured in turns; who begins changes with every round."""
+    found: tuple[list[float], list[float]] = ([], [])
+    for run in (plain, made):
+        run()
+    for number in range(rounds):
+        for place in (number % 2, 1 - number % 2):
+            found[place].append(seconds((plain, made)[place]))
+    return found
+
+
+def seconds(run: Run) -> float:
+    """Mean time of a run over at least `LEAST_SECONDS`."""
+    count, begun = 0, time.perf_counter()
+    while time.perf_counter() - begun < LEAST_SECONDS or count == 0:
+        run()
+        count += 1
+    return (time.perf_counter() - begun) / count
+
+
+def pairs(*, minilm: bool, compiled: Path | None) -> Iterator[Pair]:
+    """The models."""
+    for name in MODELS:
+        yield integer_pair(name, load(ROOT / "models" / name).table)
+    if minilm:
+        yield integer_pair("MiniLM, integers", minilm_table(compiled))
+        yield float_minilm()
+
+
+def integer_pair(name: str, table: Table) -> Pair:
+    """A table whole, in one shard.
+
+    Raises:
+        AssertionError: an answer is not the plain one's.
+    """
+    begun = time.perf_counter()
+    made = transform(table, KEY)
+    spent = time.perf_counter() - begun
+    edge, target = table.inputs[0], table.type_of(table.outputs[0])
+    value = np.random.default_rng(1).integers(edge.low, edge.high + 1, edge.shape)
+    (sent,) = made.frames.encode_inputs(KEY, [value])
+    plain, other = runner(table), runner(made.table)
+    given, encoded = (edge.encode(value),), (edge.encode(sent),)
+    answer = target.decode(other.run(encoded)[0])
+    (back,) = made.frames.decode_outputs(KEY, [answer])
+    if target.encode(back) != plain.run(given)[0]:
+        raise AssertionError(f"{name} answers differently under a key")
+    return Pair(
+        name,
+        lambda: plain.run(given),
+        lambda: other.run(encoded),
+        spent,
+        lambda: both_ends(made.frames, value, answer),
+        "equal to the bit",
+    )
+
+
+def both_ends(frames: Frames, value: Any, answer: Any) -> None:
+    """What a client does for one query, the key's transforms drawn anew."""
+    frames.encode_inputs(KEY, [value])
+    frames.decode_outputs(KEY, [answer])
+
+
+def runner(table: Table) -> ShardRunner:
+    """The whole table as one shard."""
+    shard = Shard(0, len(table.rows), table.crossing(0), table.outputs)
+    file = runtime_model(table, shard)
+    edges = table.types_of(shard.inputs), table.types_of(shard.outputs)
+    return ShardRunner(file, ShardFacts(*edges, bytes_root(file), ZERO_DIGEST, ZERO_DIGEST))
+
+
+def minilm_table(compiled: Path | None) -> Table:
+    """Integer MiniLM, from a folder or compiled now."""
+    if compiled is not None:
+        return load(compiled).table
+    from nesa.models.compile import compile_model
+    from scripts import minilm, retrieval
+
+    ids = minilm.token_ids(retrieval.load().calibration, TOKENS).astype(np.float64)
+    exported = minilm.export(minilm.encoder(TOKENS))
+    return compile_model(exported, ids, percentile=100.0, padding=0).table
+
+
+def float_minilm() -> Pair:
+    """MiniLM as torch exports it."""
+    import onnx
+
+    from scripts import minilm
+
+    proto = onnx.load_model_from_string(minilm.export(minilm.encoder(TOKENS)))
+    begun = time.perf_counter()
+    made = transform_graph(proto, KEY)
+    spent = time.perf_counter() - begun
+    ids = np.random.default_rng(1).integers(0, minilm.VOCABULARY, (1, TOKENS))
+    sent = made.frames.encode_inputs(KEY, [ids])[0].astype(np.int64)
+    plain, other = (session(one.SerializeToString()) for one in (proto, made.proto))
+    (expected,) = plain.run(None, {"input_ids": ids})
+    (answer,) = other.run(None, {"input_ids": sent})
+    (back,) = made.frames.decode_outputs(KEY, [answer])
+    return Pair(
+        "MiniLM, float32",
+        lambda: plain.run(None, {"input_ids": ids}),
+        lambda: other.run(None, {"input_ids": sent}),
+        spent,
+        lambda: both_ends(made.frames, ids, answer),
+        f"within {np.abs(back - expected).max():.1e}",
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,437 @@
+"""Float graphs under a key: R2 on a Llama, R3 for every operator, R4 the limit of LayerNorm."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from nesa.models.runtime import session
+from nesa.privacy.equivariant.conditions import PERMUTATION, Conditions
+from nesa.privacy.equivariant.graphs import infer_graph, transform_graph
+from nesa.privacy.equivariant.keys import EquivariantKey
+from nesa.privacy.equivariant.layouts import Leaf
+from nesa.privacy.equivariant.moves import Mixed, draw
+from nesa.privacy.equivariant.streams import Stream
+from nesa.protocol.errors import InvalidModel
+from tests.privacy.equivariant import float_graphs as made_of
+from tests.privacy.equivariant.float_graphs import (
+    KEY,
+    LENGTH,
+    WIDTH,
+    WORDS,
+    Array,
+    GraphBuilder,
+    answer,
+    error,
+    heads,
+    layer_norm,
+    llama,
+    moved,
+    rms_norm,
+    silu,
+)
+
+FLOAT = TensorProto.DOUBLE
+ROWS = ("x", (1, LENGTH, WIDTH), FLOAT)
+IMAGE = ("x", (1, 3, 9, 9), FLOAT)
+
+
+def conditions(proto: onnx.ModelProto, size: int) -> set[Conditions]:
+    """What the axes of one size may take."""
+    return {leaf.rules for leaf in infer_graph(proto).layouts.leaves() if leaf.size == size}
+
+
+def inputs(proto: onnx.ModelProto, seed: int) -> list[Array]:
+    """Random inputs of a graph; whole ones are words."""
+    random, found = np.random.default_rng(seed), []
+    for info in proto.graph.input:
+        kind = info.type.tensor_type
+        shape = [size.dim_value for size in kind.shape.dim]
+        whole = kind.elem_type == TensorProto.INT64
+        dtype = helper.tensor_dtype_to_np_dtype(kind.elem_type)
+        found.append(random.integers(0, WORDS, shape) if whole else random.normal(size=shape))
+        found[-1] = found[-1].astype(dtype)
+    return found
+
+
+def running(proto: onnx.ModelProto) -> Callable[[Array], Array]:
+    """Ids to logits, by ONNX Runtime."""
+    ready = session(proto.SerializeToString())
+    return lambda ids: ready.run(None, {"ids": ids})[0]
+
+
+def both_ways(proto: onnx.ModelProto, read: EquivariantKey = KEY) -> Callable[[Array], list[Array]]:
+    """Ids to the plain logits and to those by way of KEY, decoded with `read`."""
+    made = transform_graph(proto, KEY)
+    plain, other = running(proto), running(made.proto)
+
+    def ask(ids: Array) -> list[Array]:
+        (sent,) = made.frames.encode_inputs(KEY, [ids])
+        (back,) = made.frames.decode_outputs(read, [other(sent.astype(np.int64))])
+        return [plain(ids), back]
+
+    return ask
+
+
+def test_a_llama_answers_the_same_in_float64() -> None:
+    """R2: to 1e-9, with a rotated residual stream and every weight changed."""
+    proto = llama()
+    for seed in range(5):
+        key = EquivariantKey(bytes([seed]) * 32, bytes(32))
+        assert error(proto, inputs(proto, seed), key) < 1e-9
+    dense = [tensor for tensor in proto.graph.initializer if len(tensor.dims) == 2]
+    assert moved(proto) >= len(dense)
+
+
+def test_what_each_axis_of_a_llama_may_take() -> None:
+    """The residual stream is rotated, keys and queries in the planes of their positions, values in
+    any way, the inner layers and words permuted; all but the first differ from head to head."""
+    leaves = infer_graph(llama()).layouts.leaves()
+    by_size = {
+        size: [leaf for leaf in leaves if leaf.size == size and not leaf.stays]
+        for size in (WIDTH, made_of.HEAD, made_of.INNER, WORDS)
+    }
+    assert {leaf.rules for leaf in by_size[WIDTH]} == {Conditions.ORTHOGONAL}
+    assert {leaf.rules for leaf in by_size[made_of.HEAD]} == {Conditions.PLANES, Conditions.NONE}
+    assert all(
+        leaf.parents == ((leaf.parents[0][0], made_of.GROUPS),) for leaf in by_size[made_of.HEAD]
+    )
+    assert {leaf.rules for leaf in by_size[made_of.INNER]} == {PERMUTATION}
+    assert {leaf.rules for leaf in by_size[WORDS]} == {PERMUTATION}
+
+
+def test_a_llama_says_the_same_in_float32() -> None:
+    """R2: to 1e-3, and the most likely word of 100 prompts is the same."""
+    proto = llama(np.float32)
+    ask = both_ways(proto)
+    for seed in range(100):
+        plain, back = ask(*inputs(proto, seed))
+        assert np.abs(plain - back).max() < 1e-3
+        assert np.array_equal(plain.argmax(-1), back.argmax(-1))
+
+
+def test_a_head_that_is_tied_to_the_words_is_untied() -> None:
+    proto = llama(np.float32, tied=True)
+    plain, back = both_ways(proto)(*inputs(proto, 1))
+    assert np.abs(plain - back).max() < 1e-3
+    assert conditions(proto, WIDTH) == {Conditions.ORTHOGONAL}
+
+
+def test_a_wrong_key_reads_noise() -> None:
+    """R8: decoded with another key, the most likely word is hardly ever the same."""
+    proto = llama(np.float32)
+    ask = both_ways(proto, KEY.rotated())
+    pairs = [ask(*inputs(proto, seed)) for seed in range(30)]
+    assert np.mean([plain.argmax(-1) == back.argmax(-1) for plain, back in pairs]) < 0.1
+
+
+def one_layer(build: Callable[[GraphBuilder, str], str], given=ROWS) -> onnx.ModelProto:
+    made = GraphBuilder()
+    return made.model([given], [build(made, "x")])
+
+
+def dense(made: GraphBuilder, name: str, outer: int = 24, inner: int = WIDTH) -> str:
+    product = made.add("MatMul", name, made.weights(inner, outer))
+    return made.add("Add", product, made.vector(outer))
+
+
+def between(act: Callable[[GraphBuilder, str], str]) -> Callable[[GraphBuilder, str], str]:
+    """Dense, a function of 24 numbers, dense."""
+    return lambda made, name: dense(made, act(made, dense(made, name)), 5, 24)
+
+
+def simple(kind: str, **attributes: Any) -> Callable[[GraphBuilder, str], str]:
+    return between(lambda made, name: made.add(kind, name, **attributes))
+
+
+def gelu(made: GraphBuilder, name: str) -> str:
+    """By the error function, as exporters write it out."""
+    bent = made.add("Erf", made.add("Div", name, made.constant(np.sqrt(2))))
+    shifted = made.add("Add", bent, made.constant(1.0))
+    return made.add("Mul", made.add("Mul", name, shifted), made.constant(0.5))
+
+
+def attention(made: GraphBuilder, states: str) -> str:
+    """Four heads without positions."""
+    query, key, value = (heads(made, states, 4) for _ in range(3))
+    scores = made.add("MatMul", query, made.add("Transpose", key, perm=[0, 1, 3, 2]))
+    mixed = made.add("MatMul", made.add("Softmax", scores, axis=-1), value)
+    joined = made.add("Transpose", mixed, perm=[0, 2, 1, 3])
+    return made.add("MatMul", made.reshape(joined, 1, LENGTH, -1), made.weights(24, WIDTH))
+
+
+def fused(made: GraphBuilder, states: str) -> str:
+    """Queries, keys and values of one dense layer, split."""
+    joint = made.add("MatMul", states, made.weights(WIDTH, 72))
+    parts = made.add("Split", joint, made.whole(24, 24, 24), outputs=3, axis=-1)
+    shape = (1, LENGTH, 4, 6)
+    query, key, value = (
+        made.add("Transpose", made.reshape(part, *shape), perm=[0, 2, 1, 3]) for part in parts
+    )
+    scores = made.add("MatMul", query, made.add("Transpose", key, perm=[0, 1, 3, 2]))
+    mixed = made.add("MatMul", made.add("Softmax", scores, axis=-1), value)
+    joined = made.reshape(made.add("Transpose", mixed, perm=[0, 2, 1, 3]), 1, LENGTH, 24)
+    return made.add("MatMul", joined, made.weights(24, WIDTH))
+
+
+def convolutions(made: GraphBuilder, image: str) -> str:
+    """Convolution, rectified, pooled, depthwise, normalised, averaged, classified."""
+    square: dict[str, Any] = {"kernel_shape": [3, 3]}
+    first = made.add(
+        "Conv",
+        image,
+        made.constant(made.random.normal(size=(8, 3, 3, 3))),
+        made.vector(8),
+        **square,
+    )
+    pooled = made.add("MaxPool", made.add("Relu", first), kernel_shape=[2, 2])
+    deep = made.add(
+        "Conv", pooled, made.constant(made.random.normal(size=(8, 1, 3, 3))), group=8, **square
+    )
+    statistics = [made.vector(8) for _ in range(4)]
+    normal = made.add("BatchNormalization", deep, *statistics)
+    grouped = made.add(
+        "Conv",
+        made.add("Tanh", normal),
+        made.constant(made.random.normal(size=(12, 2, 1, 1))),
+        group=4,
+    )
+    flat = made.add("Flatten", made.add("GlobalAveragePool", grouped))
+    return made.add("Gemm", flat, made.weights(5, 12), made.vector(5), transB=1)
+
+
+def patches(made: GraphBuilder, image: str) -> str:
+    """As of a vision transformer: a convolution without overlap, its places as tokens."""
+    weights = made.constant(made.random.normal(size=(WIDTH, 3, 3, 3)))
+    cells = made.add("Conv", image, weights, kernel_shape=[3, 3], strides=[3, 3])
+    tokens = made.add("Transpose", made.reshape(cells, 1, WIDTH, 9), perm=[0, 2, 1])
+    normal = layer_norm(made, made.add("Add", tokens, made.weights(1, 9, WIDTH)))
+    return made.add("ReduceMean", dense(made, normal), made.whole(1), keepdims=0)
+
+
+def experts(made: GraphBuilder, states: str) -> str:
+    """Three experts, all of them asked, weighted by a router."""
+    shares = made.add("Softmax", made.add("MatMul", states, made.weights(WIDTH, 3)), axis=-1)
+    spread = made.add("Transpose", shares, perm=[2, 1, 0])
+    inner = silu(made, made.add("MatMul", states, made.weights(3, WIDTH, 20)))
+    outer = made.add("MatMul", inner, made.weights(3, 20, WIDTH))
+    weighted = made.add("Mul", outer, spread)
+    return made.add("ReduceSum", weighted, made.whole(0), keepdims=1)
+
+
+def adapted(made: GraphBuilder, states: str) -> str:
+    """A dense layer with a low-rank adapter (LoRA) beside it."""
+    low = made.add("MatMul", states, made.weights(WIDTH, 2))
+    beside = made.add("Mul", made.add("MatMul", low, made.weights(2, 24)), made.constant(0.5))
+    return made.add("Add", made.add("MatMul", states, made.weights(WIDTH, 24)), beside)
+
+
+def embedding(made: GraphBuilder, ids: str) -> str:
+    """Words with positions, those of padding masked, to the mean."""
+    words = made.add("Gather", made.weights(WORDS, WIDTH), ids)
+    states = layer_norm(made, made.add("Add", words, made.weights(1, LENGTH, WIDTH)))
+    real = made.add("Not", made.add("Equal", ids, made.constant(3, np.int64)))
+    weight = made.add("Unsqueeze", made.add("Cast", real, to=FLOAT), made.whole(2))
+    total = made.add("ReduceSum", made.add("Mul", states, weight), made.whole(1), keepdims=0)
+    count = made.add("ReduceSum", weight, made.whole(1), keepdims=0)
+    return made.add("Div", total, made.add("Add", count, made.constant(1e-9)))
+
+
+LAYERS: dict[str, tuple[Callable[[GraphBuilder, str], str], tuple]] = {
+    "linear": (dense, ROWS),
+    "relu": (simple("Relu"), ROWS),
+    "leaky relu": (simple("LeakyRelu", alpha=0.1), ROWS),
+    "gelu": (between(gelu), ROWS),
+    "gelu as one node": (simple("Gelu"), ROWS),
+    "silu": (between(silu), ROWS),
+    "tanh": (simple("Tanh"), ROWS),
+    "rms norm": (lambda made, name: dense(made, rms_norm(made, dense(made, name, WIDTH))), ROWS),
+    "layer norm": (
+        lambda made, name: dense(made, layer_norm(made, dense(made, name, WIDTH))),
+        ROWS,
+    ),
+    "attention": (attention, ROWS),
+    "fused attention": (fused, ROWS),
+    "rotary": (lambda made, x: made_of._attention(made, x), ROWS),
+    "embedding": (embedding, ("ids", (1, LENGTH), TensorProto.INT64)),
+    "convolution": (convolutions, IMAGE),
+    "patches": (patches, IMAGE),
+    "experts": (experts, ROWS),
+    "adapter": (adapted, ROWS),
+}
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_every_layer_answers_the_same_to_rounding(name: str) -> None:
+    """R3: to 1e-10 in float64, and a transform that changes constants."""
+    build, given = LAYERS[name]
+    made = GraphBuilder()
+    proto = made.model([given], [build(made, given[0])])
+    for seed in range(3):
+        key = EquivariantKey(bytes([seed]) * 32, bytes(32))
+        assert error(proto, inputs(proto, seed), key) < 1e-10
+    assert moved(proto)
+
+
+def test_each_function_allows_what_it_commutes_with() -> None:
+    assert conditions(one_layer(simple("Relu")), 24) == {Conditions.SPARSE}
+    assert conditions(one_layer(simple("Tanh")), 24) == {PERMUTATION}
+    assert conditions(one_layer(between(lambda made, x: x)), 24) == {Conditions.NONE}
+    assert conditions(one_layer(dense), WIDTH) == {Conditions.NONE}
+    assert conditions(one_layer(attention), 6) == {Conditions.NONE}
+    assert conditions(one_layer(convolutions, IMAGE), 3) >= {Conditions.NONE}
+
+
+def test_a_layer_norm_takes_only_rotations_that_fix_the_ones() -> None:
+    """R4: with gain and offset folded into the dense layer behind."""
+    proto = one_layer(lambda made, x: dense(made, layer_norm(made, dense(made, x, WIDTH))))
+    inner = conditions(proto, WIDTH) - {Conditions.NONE}
+    assert inner == {Conditions.ORTHOGONAL | Conditions.FIXING_ONES}
+    root = one_layer(lambda made, x: dense(made, rms_norm(made, dense(made, x, WIDTH))))
+    assert conditions(root, WIDTH) - {Conditions.NONE} == {Conditions.ORTHOGONAL}
+
+
+def test_a_generic_rotation_of_a_layer_norm_is_wrong() -> None:
+    """R4: why it is refused."""
+
+    def norm(rows: Array) -> Array:
+        centred = rows - rows.mean(-1, keepdims=True)
+        scaled: Array = centred / np.sqrt((centred**2).mean(-1, keepdims=True))
+        return scaled
+
+    rows = np.random.default_rng(0).normal(0.3, 1, (5, 64))
+    for rules, exact in (
+        (Conditions.ORTHOGONAL, False),
+        (Conditions.ORTHOGONAL | Conditions.FIXING_ONES, True),
+    ):
+        move = draw(Leaf(label=0, size=64, conditions=int(rules)), Stream(bytes(32)))
+        assert isinstance(move, Mixed)
+        turn = move.matrices
+        assert np.allclose(turn @ turn.T, np.eye(64))
+        assert not np.allclose(turn, np.eye(64))
+        found = np.abs(norm(rows @ turn.T) - norm(rows) @ turn.T).max()
+        assert (found < 1e-12) if exact else (found > 0.1)
+
+
+def test_a_norm_that_others_read_too_allows_permutations() -> None:
+    """Post-norm: the normalised rows go into the skip as well, so that the gain stays in it."""
+
+    def block(made: GraphBuilder, name: str) -> str:
+        normal = layer_norm(made, dense(made, name, WIDTH))
+        inner = dense(made, made.add("Tanh", dense(made, normal)), WIDTH, 24)
+        return dense(made, layer_norm(made, made.add("Add", normal, inner)))
+
+    proto = one_layer(block)
+    assert any(one.permutes for one in conditions(proto, WIDTH))
+    assert error(proto, inputs(proto, 1)) < 1e-10
+
+
+@pytest.mark.parametrize("kind", ["LayerNormalization", "RMSNormalization"])
+def test_norms_of_one_node_are_folded_too(kind: str) -> None:
+    def block(made: GraphBuilder, name: str) -> str:
+        affine = [made.vector(WIDTH)]
+        if kind == "LayerNormalization":
+            affine.append(made.vector(WIDTH))
+        return dense(made, made.add(kind, dense(made, name, WIDTH), *affine, axis=-1))
+
+    made = GraphBuilder()
+    proto = made.model([ROWS], [block(made, "x")])
+    proto.opset_import[0].version = 23
+    expected = Conditions.ORTHOGONAL
+    if kind == "LayerNormalization":
+        expected |= Conditions.FIXING_ONES
+    assert conditions(proto, WIDTH) - {Conditions.NONE} == {expected}
+    assert error(proto, inputs(proto, 1)) < 1e-10
+
+
+def test_the_words_of_padding_are_renamed_where_they_are_compared() -> None:
+    build, given = LAYERS["embedding"]
+    made = GraphBuilder()
+    proto = made.model([given], [build(made, "ids")])
+    frame = transform_graph(proto, KEY).frames.inputs[0]
+    assert frame.alphabet is not None
+    assert not frame.alphabet.stays
+    padded = np.array([[1, 2, 9, 3, 3, 3, 3]])
+    assert error(proto, [padded]) < 1e-10
+
+
+def test_ids_that_are_reckoned_with_stay() -> None:
+    made = GraphBuilder()
+    words = made.add("Gather", made.weights(WORDS, WIDTH), "ids")
+    number = made.add("Unsqueeze", made.add("Cast", "ids", to=FLOAT), made.whole(2))
+    summed = made.add("Add", words, number)
+    proto = made.model([("ids", (1, LENGTH), TensorProto.INT64)], [dense(made, summed)])
+    frame = transform_graph(proto, KEY).frames.inputs[0]
+    assert frame.alphabet is None or frame.alphabet.stays
+    assert error(proto, inputs(proto, 1)) < 1e-10
+
+
+def test_what_no_rule_knows_stays_as_it_is() -> None:
+    def block(made: GraphBuilder, name: str) -> str:
+        return dense(made, made.add("CumSum", dense(made, name), made.constant(1, np.int64)), 5, 24)
+
+    proto = one_layer(block)
+    assert all(Conditions.FIXED in one for one in conditions(proto, 24))
+    assert error(proto, inputs(proto, 1)) < 1e-10
+
+
+def test_open_sizes_are_refused_with_what_to_do() -> None:
+    proto = one_layer(dense)
+    proto.graph.input[0].type.tensor_type.shape.dim[1].ClearField("dim_value")
+    with pytest.raises(InvalidModel, match="open size"):
+        transform_graph(proto, KEY)
+
+
+def test_the_plain_graph_is_left_alone() -> None:
+    proto = llama()
+    before = proto.SerializeToString()
+    made = transform_graph(proto, KEY)
+    assert proto.SerializeToString() == before
+    (ids,) = inputs(proto, 0)
+    assert not np.allclose(answer(made.proto, [ids])[0], answer(proto, [ids])[0])
+
+
+def test_branches_and_foreign_operators_are_not_mistaken_for_others() -> None:
+    made = GraphBuilder()
+    inner = made.add("MatMul", dense(made, "x"), made.weights(24, 5), domain="elsewhere")
+    proto = made.model([ROWS], [inner])
+    proto.opset_import.append(helper.make_opsetid("elsewhere", 1))
+    with pytest.raises(InvalidModel, match="no rule knows MatMul"):
+        transform_graph(proto, KEY)
+    body = helper.make_graph(
+        [helper.make_node("Identity", ["x"], ["out"])],
+        "then",
+        [],
+        [helper.make_tensor_value_info("out", FLOAT, None)],
+    )
+    made = GraphBuilder()
+    chosen = made.add("If", "b", then_branch=body, else_branch=body)
+    summed = dense(made, made.add("Add", chosen, "x"))
+    proto = made.model([ROWS, ("b", (1,), TensorProto.BOOL)], [summed])
+    with pytest.raises(InvalidModel, match="without branches"):
+        transform_graph(proto, KEY)
+
+
+def test_a_graph_that_breaks_the_rules_is_refused() -> None:
+    made = GraphBuilder()
+    product = made.add("MatMul", "x", made.weights(WIDTH + 1, 5))
+    with pytest.raises(InvalidModel, match="places meet"):
+        transform_graph(made.model([ROWS], [product]), KEY)
+    made = GraphBuilder()
+    turned = made.add("Transpose", "x", perm=[0, 7, 1])
+    with pytest.raises(InvalidModel, match="cannot be read"):
+        transform_graph(made.model([ROWS], [turned]), KEY)
+
+
+def test_ids_behind_a_fixed_one_keep_their_numbers() -> None:
+    """A constant of whole numbers that is joined to ids is reckoned with as one of them."""
+    made = GraphBuilder()
+    joined = made.add("Concat", made.constant([[5]], np.int64), "ids", axis=1)
+    words = made.add("Gather", made.weights(WORDS, WIDTH), joined)
+    proto = made.model([("ids", (1, LENGTH), TensorProto.INT64)], [dense(made, words)])
+    assert error(proto, inputs(proto, 1)) < 1e-10

@@ -1,0 +1,90 @@
+"""R7: a model under a key on a network of real processes, which see neither key nor plain text."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nesa.client.client import Client
+from nesa.devnet.network import COMMITTEE, DevnetSettings, running_devnet
+from nesa.models.folder import load, save
+from nesa.privacy.equivariant.folders import transformed_model
+from nesa.privacy.equivariant.user_keys import UserKey, load_user_key, save_user_key
+from nesa.protocol.errors import InvalidInput
+from tests.privacy.equivariant.traces import asked, files_with
+
+MLP = Path(__file__).parents[3] / "models" / "breast-cancer-mlp"
+
+pytestmark = [pytest.mark.deep, pytest.mark.timeout(600)]
+
+
+async def test_miners_answer_under_a_key_that_they_never_see(tmp_path: Path) -> None:
+    plain = load(MLP)
+    file = tmp_path / "net.key"
+    save_user_key(file, UserKey.generate(plain), "a password", 2**10)
+    held = load_user_key(file, "a password")
+    made = transformed_model(plain, held)
+    save(made, tmp_path / made.name)
+    # Whoever still answers cannot be reading it.
+    file.unlink()
+    settings = DevnetSettings(
+        tmp_path / "net",
+        miners=len(made.shards) * COMMITTEE,
+        seated=(made.name,),
+        models=(tmp_path / made.name,),
+    )
+    async with (
+        running_devnet(settings, lambda line: None) as devnet,
+        Client.connect(devnet.network) as client,
+    ):
+        features = plain.test_rows().features
+        mixed = np.stack([features[5:15, place].max(0) for place in range(features.shape[1])])
+        answer = await asked(client, devnet, plain, held, made.name, mixed)
+        assert answer.label in plain.classifier.labels
+        assert set(answer.scores) == set(plain.classifier.labels)
+        # The search finds what is there: the encoded input travels in the open.
+        encoded = held.encode_input(plain.card.quantise_input(mixed))
+        seen = plain.input_edge.encode(encoded)
+        assert list(files_with(devnet.layout.root, [seen, seen.hex().encode()]))
+        before = await client.balance()
+        for wrong in (None, held.rotated(), UserKey.generate(plain)):
+            with pytest.raises(InvalidInput):
+                await client.submit(made.name, mixed, equivariant_key=wrong)
+        with pytest.raises(InvalidInput, match="no circuits"):
+            await client.submit(made.name, mixed, assurance="PROVED", equivariant_key=held)
+        assert await client.balance() == before
+        sealed = await client.ask(made.name, mixed, sealed=True, equivariant_key=held)
+        assert np.array_equal(sealed.output.integers, answer.output.integers)
+        again = await by_command(devnet.layout.network, tmp_path, made.name, mixed, held)
+        assert again["label"] == answer.label
+        assert again["logits"] == pytest.approx(dict(answer.logits))
+
+
+async def by_command(
+    network: Path, folder: Path, name: str, row: np.ndarray, held: UserKey
+) -> dict[str, Any]:
+    """The answer that `nesa query` prints."""
+    key, password, features = (folder / name for name in ("again.key", "password", "row.json"))
+    save_user_key(key, held, "a password", 2**10)
+    password.write_text("a password\n")
+    password.chmod(0o600)
+    features.write_text(json.dumps(row.tolist()))
+    words = ["query", name, features, "--network", network, "--json", "--ee-key", key]
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "nesa.cli.main",
+        *map(str, words),
+        "--ee-password-file",
+        password,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    out, _ = await process.communicate()
+    found: dict[str, Any] = json.loads(out)["answer"]
+    return found
