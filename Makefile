@@ -23,6 +23,7 @@ NATRIX = natrix lint --disable NTX4 NTX5 NTX10 NTX11 \
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-demo setup-train demo test test-train test-deep bench bench-models bench-disputes \
+  bench-privacy \
   mutation coverage lint fix abi lock \
   clean python
 
@@ -51,6 +52,10 @@ bench-disputes: setup ## measure the gas of judging single elements, and of whol
 	@.venv/bin/python -m benchmarks.disputes $(ARGS)
 	@.venv/bin/python -m benchmarks.games $(ARGS)
 	@.venv/bin/python -m benchmarks.court $(ARGS)
+
+bench-privacy: setup-train ## attack what each mode of privacy leaves to see
+	@.venv/bin/python -m benchmarks.privacy.scoreboard $(ARGS)
+	@.venv/bin/python -m benchmarks.privacy.shared $(filter --write,$(ARGS))
 
 mutation: setup ## take safety rules out of the contracts, see whether a test notices; hours
 	@.venv/bin/python -m tests.mutation $(ARGS)

@@ -110,8 +110,7 @@ def _defend(folder: Path, shard: int) -> tuple[float | int, ...]:
     index = decode_index((folder / "model.json").read_bytes())
     paths = {unword(root): folder / path for path, root in index.files.items()}
     version = PublishedVersion(index, lambda digest: paths[digest].read_bytes())
-    with paths[version.constants].open("rb") as constants:
-        table = version.definition(shard, constants)
+    table = version.definition(shard)
     given = version.known_answers(shard)[0].inputs
     defender = Defender(Witness.of_shard(table, shard, given), shard)
     defender.reply(Opened(defender.charge))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import reduce
 from typing import Final
 
 import numpy as np
@@ -15,7 +14,6 @@ from nesa.models.judging import (
     Opening,
     Question,
     Witness,
-    element,
     evaluate,
     extent,
     is_refuted,
@@ -77,15 +75,6 @@ class Judges:
         shown = [opening.as_abi() for opening in openings]
         return _EVALUATE.encode([question.as_abi(), first, stop, shown])
 
-    def claimed(self, witness: Witness, value: int, place: int) -> int:
-        """The element that a witness committed to, as it is opened on chain."""
-        edge = witness.table.type_of(value)
-        opening = witness.open_places(value, [place])
-        shown = (edge.pack(), witness.digest(value), place)
-        found = self.element.element(*shown, opening.as_abi())
-        assert found == element(edge, witness.digest(value), place, opening)
-        return int(found)
-
     def is_largest(self, witness: Witness, index: int, element: int, claimed: int) -> bool:
         """Whether no place of an ArgMax's row refutes a claim."""
         size = witness.table.rows[index].attributes[0]
@@ -119,8 +108,7 @@ class Judges:
             openings = witness.openings(index, element, first, stop)
             values.append(self.evaluate(question, first, stop, openings))
             assert evaluate(question, first, stop, openings) == values[-1]
-        code = {Fold.WHOLE: 0, Fold.SUM: 1, Fold.LARGEST: 2}[fold]
-        return reduce(lambda left, right: self.fold.combine(code, left, right), values)
+        return max(values) if fold is Fold.LARGEST else sum(values)
 
 
 def corrupted(witness: Witness, index: int, place: int) -> Witness:
@@ -146,7 +134,7 @@ def check_table(
         if row.output_type.low < row.output_type.high:
             place = drawn[0]
             liar = corrupted(witness, index, place)
-            claimed = judges.claimed(liar, table.output_of(index), place)
+            claimed = int(liar.values[table.output_of(index)].reshape(-1)[place])
             assert claimed != wanted[place]
             assert not judges.is_right(witness, index, place, claimed), row.opcode
 

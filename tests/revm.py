@@ -118,7 +118,7 @@ class RevmChain:
         cold = self._machine()
         for address in self.evm.db_accounts:
             cold.insert_account_info(address, self.evm.basic(address))
-        for address, key in self._touched:
+        for address, key in sorted(self._touched):
             cold.insert_account_storage(address, key, self.evm.storage(address, key))
         self.evm = cold
         self._block()

@@ -149,10 +149,12 @@ def _end(
 
 
 def _share_out(run: Run, slash: Slash, taken: int, accounts: Mapping[Address, Account]) -> None:
-    """Half of what was taken burns, as the vault has it."""
-    reward = int(taken * run.setting.rules.rewarded)
-    run.book.move(accounts[slash.signer], accounts[slash.beneficiary], reward)
-    run.book.move(accounts[slash.signer], Account.BURNED, taken - reward)
+    """Credits a share of what was taken and burns the rest, as the vault does."""
+    credited = int(taken * run.setting.rules.rewarded)
+    repaid, signer = min(slash.owed, credited), accounts[slash.signer]
+    run.book.move(signer, accounts[CLIENT], repaid)
+    run.book.move(signer, accounts[CHALLENGER], credited - repaid)
+    run.book.move(signer, Account.BURNED, taken - credited)
 
 
 def _address(slot: int) -> Address:

@@ -26,6 +26,7 @@ from nesa.protocol.ids import (
 )
 from nesa.protocol.queries import ORACLE_SHARD, Assurance, Privacy, Query
 from nesa.protocol.risk import corrupt_seats
+from nesa.protocol.slashing import REWARD
 
 CHAIN_ID: Final = 1
 MARKET: Final = Address("0x" + "11" * 20)
@@ -40,14 +41,15 @@ class Rules:
 
     `commitments_hide`: nobody sees a result before it has committed to its own. `anybody_reports`:
     after the oracles' turns. `challenges_are_single`: one that is lost does not clear the answer
-    of others. `agreement_is_paid`: nothing else is. `rewarded`: the challenger's part of a slash.
+    of others. `agreement_is_paid`: nothing else is. `rewarded`: the part of a slash that is not
+    burned.
     """
 
     commitments_hide: bool = True
     agreement_is_paid: bool = True
     anybody_reports: bool = True
     challenges_are_single: bool = True
-    rewarded: Fraction = Fraction(1, 2)
+    rewarded: Fraction = REWARD
 
 
 @dataclass(frozen=True)

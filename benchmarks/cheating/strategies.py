@@ -195,7 +195,7 @@ STRATEGIES: Final = (
         Conduct(Work.LIE, Challenging.TO_COLLECT),
         HONEST,
         _worth_a_bond,
-        "half of a slash is burned",
+        "three quarters of a slash are burned",
         _ruled(rewarded=Fraction(1)),
     ),
     Strategy(

@@ -54,7 +54,10 @@ def convicts(position: Bytes[2304], accusation: Bytes[40960]) -> bool:
         stands, shown.row.data, shown.data, shown.choice
     )
     leaf: element_claims.Leaf = element_claims.leaf(shown.row.data)
-    self._expect_inputs(stands.trace, leaf, shown.tensors, shown.siblings)
+    # The digests are those that the defender committed for what the row reads.
+    assert len(shown.tensors) == len(leaf.inputs), "conviction: not a digest each"
+    numbers: DynArray[uint256, element_claims.MAX_SHOWN] = self._numbers(leaf.inputs)
+    element_claims.expect_values(stands.trace, numbers, shown.tensors, shown.siblings)
     question: IJudge.Question = IJudge.Question(
         operators_root=stands.charge.operators_root,
         rows=stands.trace.leaves,
@@ -74,9 +77,6 @@ def convicts(position: Bytes[2304], accusation: Bytes[40960]) -> bool:
         question, claim.first, claim.stop, shown.openings
     )
     return found != claim.value
-
-
-# === Internals ===
 
 
 @external
@@ -107,17 +107,13 @@ def author(
     return signer
 
 
+# === Internals ===
+
+
 @internal
 @pure
-def _expect_inputs(
-    trace: IElementGame.Trace,
-    leaf: element_claims.Leaf,
-    tensors: DynArray[bytes32, 16],
-    siblings: DynArray[bytes32, 128],
-):
-    # The digests are those that the defender committed for what the row reads.
-    assert len(tensors) == len(leaf.inputs), "conviction: not a digest each"
-    numbers: DynArray[uint256, 16] = []
-    for number: uint32 in leaf.inputs:
+def _numbers(inputs: DynArray[uint32, 16]) -> DynArray[uint256, element_claims.MAX_SHOWN]:
+    numbers: DynArray[uint256, element_claims.MAX_SHOWN] = []
+    for number: uint32 in inputs:
         numbers.append(convert(number, uint256))
-    element_claims.expect_values(trace, numbers, tensors, siblings)
+    return numbers

@@ -1,5 +1,5 @@
 # pragma version ~=0.4.3
-# pragma optimize gas
+# pragma optimize codesize
 # pragma evm-version prague
 """
 @title Dispute Court
@@ -178,7 +178,10 @@ def show_equivocation(
     # The query may be one to come, and the operator without stake: only what was taken counts.
     due: uint256 = self._due(shard, signer, self._limits().seat_stake)
 
-    taken: uint256 = extcall VAULT.slash(operator, due, msg.sender, due)
+    # Nobody is owed anything, so the whole share of the slash is the caller's.
+    taken: uint256 = (
+        extcall VAULT.slash(operator, due, msg.sender, empty(address), 0)
+    ).taken
     self._lost[shard.query_id][shard.shard][signer] += taken
 
     log IDisputeCourt.EquivocationShown(
@@ -299,7 +302,13 @@ def defend(
     stands.open_games += 1
     self._store_standing(challenge.challenge_id, stands)
     opened: Bytes[2304] = staticcall GAME.opened(challenge.charge)
-    self._advance(challenge, signer, opened, move)
+    next: Bytes[2304] = b""
+    is_defenders: bool = False
+    next, is_defenders = staticcall GAME.play(opened, move)
+    deadline: uint256 = self._advance(challenge, signer, next, is_defenders)
+    log IDisputeCourt.Moved(
+        challenge_id=challenge.challenge_id, defender=signer, move=move, deadline=deadline
+    )
 
 
 @external
@@ -317,7 +326,13 @@ def play(
         self._check_defender(signer)
     else:
         self._check_challenger(challenge)
-    self._advance(challenge, signer, position, move)
+    next: Bytes[2304] = b""
+    is_defenders: bool = False
+    next, is_defenders = staticcall GAME.play(position, move)
+    deadline: uint256 = self._advance(challenge, signer, next, is_defenders)
+    log IDisputeCourt.Moved(
+        challenge_id=challenge.challenge_id, defender=signer, move=move, deadline=deadline
+    )
 
 
 @external
@@ -337,10 +352,10 @@ def convict(
     is_wrong: bool = staticcall CONVICTION.convicts(position, accusation)
     assert is_wrong, "court: nothing is wrong"
 
-    repaid: uint256 = 0
-    rewarded: uint256 = 0
-    repaid, rewarded = self._slash_seat(challenge, signer, 0)
-    self._end_game(challenge, signer, IDisputeCourt.GameResult.LOST_BY_FACT, rewarded)
+    slashed: IStakeVault.Slashed = self._slash_seat(challenge, signer, 0)
+    self._end_game(
+        challenge, signer, IDisputeCourt.GameResult.LOST_BY_FACT, slashed.rewarded
+    )
 
 
 @external
@@ -357,7 +372,9 @@ def expire(challenge: IDisputeCourt.Challenge, signer: address):
     if game.is_defenders:
         self._end_game(challenge, signer, IDisputeCourt.GameResult.LOST_BY_TIME, 0)
         operator: address = staticcall VAULT.operator_of(signer)
-        extcall VAULT.slash(operator, challenge.penalty, challenge.challenger, challenge.penalty)
+        extcall VAULT.slash(
+            operator, challenge.penalty, challenge.challenger, challenge.requester, 0
+        )
     else:
         self._end_game(challenge, signer, IDisputeCourt.GameResult.WON, 0)
 
@@ -881,20 +898,16 @@ def _advance(
     challenge: IDisputeCourt.Challenge,
     signer: address,
     position: Bytes[2304],
-    move: Bytes[16384],
-):
-    next: Bytes[2304] = b""
-    is_defenders: bool = False
-    next, is_defenders = staticcall GAME.play(position, move)
+    is_defenders: bool,
+) -> uint256:
+    # Keeps a position. Returns until when the next move has to come.
     deadline: uint256 = block.timestamp + challenge.move_window
     self._store_game(
         challenge.challenge_id,
         signer,
-        Game(position=self._head(next), deadline=deadline, is_defenders=is_defenders),
+        Game(position=self._head(position), deadline=deadline, is_defenders=is_defenders),
     )
-    log IDisputeCourt.Moved(
-        challenge_id=challenge.challenge_id, defender=signer, move=move, deadline=deadline
-    )
+    return deadline
 
 
 @internal
@@ -963,37 +976,31 @@ def _slash_all(challenge: IDisputeCourt.Challenge, kept: uint256) -> uint256:
     # Returns what is still owed to it.
     owed: uint256 = kept
     for signer: address in challenge.signers:
-        repaid: uint256 = 0
-        rewarded: uint256 = 0
-        repaid, rewarded = self._slash_seat(challenge, signer, owed)
-        owed -= repaid
+        owed -= self._slash_seat(challenge, signer, owed).repaid
     return owed
 
 
 @internal
 def _slash_seat(
     challenge: IDisputeCourt.Challenge, signer: address, owed: uint256
-) -> (uint256, uint256):
-    # Takes what is left of one seat's stake for a shard of a query. Half of it is rewards: what is
-    # owed to the requester first, the rest to the challenger. Returns what each of them got.
+) -> IStakeVault.Slashed:
+    # Takes what is left of one seat's stake for a shard of a query. Of what the vault credits, the
+    # requester gets what it is owed first, the challenger the rest.
     shard: uint256 = challenge.charge.shard
     lost: uint256 = self._lost[challenge.query_id][shard][signer]
     if lost >= challenge.seat_stake:
-        return 0, 0
+        return empty(IStakeVault.Slashed)
 
     due: uint256 = challenge.seat_stake - lost
     operator: address = staticcall VAULT.operator_of(signer)
-    back: uint256 = min(owed, due // 2)
-    repaid: uint256 = 0
-    if back != 0:
-        repaid = extcall VAULT.slash(operator, 2 * back, challenge.requester, back)
-    rest: uint256 = due - 2 * back
-    taken: uint256 = extcall VAULT.slash(operator, rest, challenge.challenger, rest)
-    self._lost[challenge.query_id][shard][signer] = lost + repaid + taken
+    slashed: IStakeVault.Slashed = extcall VAULT.slash(
+        operator, due, challenge.challenger, challenge.requester, owed
+    )
+    self._lost[challenge.query_id][shard][signer] = lost + slashed.taken
     log IDisputeCourt.SignerConvicted(
         challenge_id=challenge.challenge_id,
         signer=signer,
         operator=operator,
-        taken=repaid + taken,
+        taken=slashed.taken,
     )
-    return repaid // 2, taken // 2
+    return slashed

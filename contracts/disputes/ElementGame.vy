@@ -47,11 +47,19 @@ def play(position: Bytes[2304], move: Bytes[16384]) -> (Bytes[2304], bool):
     """
     stands: IElementGame.Position = abi_decode(position, IElementGame.Position)
     made: IElementGame.Move = abi_decode(move, IElementGame.Move)
+    # Nothing below takes a whole move: each copy would be paid for in memory.
+    if self._brings_row(made.kind):
+        assert len(made.leaves) == 1, "game: not one leaf"
     next: IElementGame.Position = stands
     if made.kind == IElementGame.MoveKind.DEFEND:
         assert stands.phase == IElementGame.Phase.OPENED, "game: not just opened"
-        next.trace = self._trace(stands.charge, made)
-        next.descent = self._top(element_claims.values(next.trace), made.nodes)
+        ends: DynArray[uint256, element_claims.MAX_SHOWN] = []
+        next.trace, ends = self._trace(stands.charge, made.leaves)
+        self._expect_signed(stands.charge, made.inputs, made.outputs, made.blind)
+        next.trace.root = self._merkle_root(made.nodes)
+        self._expect_ends(next.trace, ends, made.inputs, made.outputs, made.siblings)
+        width: uint256 = element_claims.values(next.trace)
+        next.descent = self._top(width, made.nodes)
         next.phase = IElementGame.Phase.VALUES_SHOWN
     elif made.kind == IElementGame.MoveKind.PICK:
         next.descent = self._picked(stands.descent, made.choice)
@@ -62,25 +70,25 @@ def play(position: Bytes[2304], move: Bytes[16384]) -> (Bytes[2304], bool):
         next.descent = self._below(stands.descent, made.nodes)
     elif made.kind == IElementGame.MoveKind.STATE_PARTS:
         assert stands.phase == IElementGame.Phase.PARTS_ASKED, "game: nothing is contested"
-        opcode: uint256 = element_claims.leaf(self._row(stands.row, made)).opcode
-        self._expect_parts(opcode, stands.claim, made.values)
+        row: element_claims.Leaf = self._row(stands.row, made.leaves[0].data)
+        self._expect_parts(row.opcode, stands.claim, made.values)
         next.values = made.values
         next.phase = IElementGame.Phase.PARTS_STATED
     elif made.kind == IElementGame.MoveKind.SHOW_ROW:
         assert stands.phase == IElementGame.Phase.ROW_NAMED, "game: no value is picked"
-        row: element_claims.Leaf = self._shown_row(stands, made)
-        next.row = keccak256(concat(b"\x00", made.leaves[0].data))
-        next.descent = self._top(self._leaves_of(row.output), made.nodes)
+        row: element_claims.Leaf = self._shown_row(stands, made.leaves[0], made.nodes)
+        next.row = element_claims.leaf_hash(made.leaves[0].data)
+        width: uint256 = self._leaves_of(row.output)
+        next.descent = self._top(width, made.nodes)
         next.phase = IElementGame.Phase.TENSOR_SHOWN
     elif made.kind == IElementGame.MoveKind.SHOW_LEAF:
         assert stands.phase == IElementGame.Phase.LEAF_NAMED, "game: no leaf is picked"
-        row: element_claims.Leaf = element_claims.leaf(self._row(stands.row, made))
+        row: element_claims.Leaf = self._row(stands.row, made.leaves[0].data)
         self._expect_bytes(row.output, stands.descent, made.data)
         next.phase = IElementGame.Phase.LEAF_SHOWN
     else:
         assert made.kind == IElementGame.MoveKind.CONTEST, "game: no such move"
-        row: Bytes[1856] = self._row(stands.row, made)
-        next.claim = element_claims.claim(stands, row, made.data, made.choice)
+        next.claim = element_claims.claim(stands, made.leaves[0].data, made.data, made.choice)
         assert next.claim.stop - next.claim.first > 1, "game: one operand has no parts"
         next.values = []
         next.phase = IElementGame.Phase.PARTS_ASKED
@@ -101,30 +109,57 @@ def _is_defenders(phase: IElementGame.Phase) -> bool:
     return phase in asked
 
 
+@internal
+@view
+def _brings_row(kind: IElementGame.MoveKind) -> bool:
+    bringing: IElementGame.MoveKind = (
+        IElementGame.MoveKind.SHOW_ROW
+        | IElementGame.MoveKind.SHOW_LEAF
+        | IElementGame.MoveKind.CONTEST
+        | IElementGame.MoveKind.STATE_PARTS
+    )
+    return kind in bringing
+
+
 # === Defender ===
 
 
 @internal
 @pure
+def _expect_signed(
+    charge: IElementGame.Charge,
+    inputs: DynArray[bytes32, 4],
+    outputs: DynArray[bytes32, 4],
+    blind: bytes32,
+):
+    # A defence is of what was signed. No digest of an open query has the form of a blinded one.
+    assert tensor_digest.edges_digest(inputs) == charge.in_digest, "game: other input"
+    signed: bytes32 = tensor_digest.edges_digest(outputs)
+    if blind != empty(bytes32):
+        signed = tensor_digest.blinded(signed, blind)
+    assert signed == charge.out_digest, "game: other output"
+
+
+@internal
+@pure
 def _trace(
-    charge: IElementGame.Charge, move: IElementGame.Move
-) -> IElementGame.Trace:
-    # What a defence commits to, bound to the shard, its input and its output.
-    assert len(move.leaves) == 3, "game: not three leaves"
-    last: element_claims.Leaf = element_claims.leaf(move.leaves[0].data)
+    charge: IElementGame.Charge, proofs: DynArray[IElementGame.LeafProof, 3]
+) -> (IElementGame.Trace, DynArray[uint256, element_claims.MAX_SHOWN]):
+    # What a defence commits to but for its root, bound to the shard; and the numbers of the shard's
+    # inputs and outputs.
+    assert len(proofs) == 3, "game: not three leaves"
+    last: element_claims.Leaf = element_claims.leaf(proofs[0].data)
     # Only the last leaf has all of its siblings on the left, so only its index is right here.
     leaves: uint256 = last.index + 1
-    element_claims.expect_leaf(charge.operators_root, leaves, last.index, move.leaves[0])
-    shard: element_claims.Leaf = element_claims.leaf(move.leaves[1].data)
-    element_claims.expect_leaf(charge.operators_root, leaves, shard.index, move.leaves[1])
+    element_claims.expect_leaf(charge.operators_root, leaves, last.index, proofs[0])
+    shard: element_claims.Leaf = element_claims.leaf(proofs[1].data)
+    element_claims.expect_leaf(charge.operators_root, leaves, shard.index, proofs[1])
     assert shard.opcode == SHARD, "game: not a shard"
     assert shard.index + charge.shards == leaves + charge.shard, "game: another shard"
-    row: element_claims.Leaf = element_claims.leaf(move.leaves[2].data)
-    element_claims.expect_leaf(charge.operators_root, leaves, row.index, move.leaves[2])
+    row: element_claims.Leaf = element_claims.leaf(proofs[2].data)
+    element_claims.expect_leaf(charge.operators_root, leaves, row.index, proofs[2])
     first: uint256 = convert(shard.attributes[0], uint256)
     assert row.opcode != SHARD and row.index == first, "game: not the first row"
-    assert tensor_digest.edges_digest(move.inputs) == charge.in_digest, "game: other input"
-    assert self._out_digest(move) == charge.out_digest, "game: other output"
 
     trace: IElementGame.Trace = IElementGame.Trace(
         leaves=leaves,
@@ -132,40 +167,35 @@ def _trace(
         first=first,
         end=convert(shard.attributes[1], uint256),
         base=row.written,
-        root=self._merkle_root(move.nodes),
+        root=empty(bytes32),
     )
+    ends: DynArray[uint256, element_claims.MAX_SHOWN] = []
     for number: uint32 in shard.inputs:
         trace.inputs.append(convert(number, uint256))
-    self._expect_ends(trace, shard, move)
-    return trace
-
-
-@internal
-@pure
-def _out_digest(move: IElementGame.Move) -> bytes32:
-    # What was signed of the outputs. No digest of an open query has the form of a blinded one.
-    plain: bytes32 = tensor_digest.edges_digest(move.outputs)
-    return plain if move.blind == empty(bytes32) else tensor_digest.blinded(plain, move.blind)
+        ends.append(convert(number, uint256))
+    for i: uint256 in range(2, len(shard.attributes), bound=12):
+        ends.append(convert(shard.attributes[i], uint256))
+    return trace, ends
 
 
 @internal
 @pure
 def _expect_ends(
-    trace: IElementGame.Trace, shard: element_claims.Leaf, move: IElementGame.Move
+    trace: IElementGame.Trace,
+    ends: DynArray[uint256, element_claims.MAX_SHOWN],
+    inputs: DynArray[bytes32, 4],
+    outputs: DynArray[bytes32, 4],
+    siblings: DynArray[bytes32, 128],
 ):
     # Inputs and outputs of the shard are committed to; an output may be an input.
-    assert len(move.inputs) == len(trace.inputs), "game: wrong number of inputs"
-    outputs: uint256 = len(shard.attributes) - 2
-    assert len(move.outputs) == outputs, "game: wrong number of outputs"
-    numbers: DynArray[uint256, element_claims.MAX_SHOWN] = []
+    assert len(inputs) == len(trace.inputs), "game: wrong number of inputs"
+    assert len(inputs) + len(outputs) == len(ends), "game: wrong number of outputs"
     digests: DynArray[bytes32, element_claims.MAX_SHOWN] = []
-    for i: uint256 in range(len(trace.inputs), bound=4):
-        numbers.append(trace.inputs[i])
-        digests.append(move.inputs[i])
-    for i: uint256 in range(outputs, bound=4):
-        numbers.append(convert(shard.attributes[i + 2], uint256))
-        digests.append(move.outputs[i])
-    element_claims.expect_values(trace, numbers, digests, move.siblings)
+    for digest: bytes32 in inputs:
+        digests.append(digest)
+    for digest: bytes32 in outputs:
+        digests.append(digest)
+    element_claims.expect_values(trace, ends, digests, siblings)
 
 
 @internal
@@ -180,17 +210,18 @@ def _shown(phase: IElementGame.Phase) -> IElementGame.Phase:
 @internal
 @view
 def _shown_row(
-    position: IElementGame.Position, move: IElementGame.Move
+    position: IElementGame.Position,
+    shown: IElementGame.LeafProof,
+    nodes: DynArray[bytes32, 16],
 ) -> element_claims.Leaf:
     # The row that writes the value picked, whose tree has the nodes shown.
-    shown: IElementGame.LeafProof = self._only_leaf(move)
     trace: IElementGame.Trace = position.trace
     row: element_claims.Leaf = element_claims.leaf(shown.data)
     root: bytes32 = position.charge.operators_root
     element_claims.expect_leaf(root, trace.leaves, row.index, shown)
     index: uint256 = trace.first + position.descent.place - len(trace.inputs)
     assert row.index == index, "game: another row"
-    tree: bytes32 = self._merkle_root(move.nodes)
+    tree: bytes32 = self._merkle_root(nodes)
     digest: bytes32 = keccak256(concat(tensor_digest.TENSOR_DOMAIN, row.output, tree))
     assert digest == position.descent.nodes[0], "game: tree of another value"
     return row
@@ -198,18 +229,10 @@ def _shown_row(
 
 @internal
 @pure
-def _row(leaf_hash: bytes32, move: IElementGame.Move) -> Bytes[1856]:
+def _row(leaf_hash: bytes32, data: Bytes[1856]) -> element_claims.Leaf:
     # The row in dispute, which the move brings along.
-    row: Bytes[1856] = self._only_leaf(move).data
-    element_claims.expect_row(leaf_hash, row)
-    return row
-
-
-@internal
-@pure
-def _only_leaf(move: IElementGame.Move) -> IElementGame.LeafProof:
-    assert len(move.leaves) == 1, "game: not one leaf"
-    return move.leaves[0]
+    element_claims.expect_row(leaf_hash, data)
+    return element_claims.leaf(data)
 
 
 @internal

@@ -101,24 +101,6 @@ def is_refuted(
     return found > held or (found == held and place < best)
 
 
-@external
-@pure
-def element(edge: bytes32, digest: bytes32, place: uint256, opening: IJudge.Opening) -> int256:
-    """
-    @notice One element of a committed tensor.
-    @param edge Packed type of the tensor.
-    @param digest The tensor's digest.
-    @param place Flat index of the element in C order.
-    @param opening The leaf that holds it.
-    @return The element; reverts unless it lies in the type's range.
-    """
-    assert place < edge_type.elements(edge), "judge: beyond the tensor"
-    judging.expect_tensor(edge, digest, opening)
-    found: int256 = opened_leaves.value(opening, edge, place)
-    assert found != opened_leaves.NO_INTEGER, "judge: out of range"
-    return found
-
-
 # === Internals ===
 
 

@@ -18,10 +18,8 @@
 @custom:kill No switch. It is replaced with the court that asks it.
 """
 from ..interfaces import IJudge
-from ..interfaces import IFoldJudge
 
 implements: IJudge
-implements: IFoldJudge
 
 from ..lib import byte_lanes
 from ..lib import edge_type
@@ -38,19 +36,6 @@ NEXT_BYTE: constant(uint256) = 255 << 240
 WHOLE: constant(uint256) = 0
 SUM: constant(uint256) = 1
 LARGEST: constant(uint256) = 2
-
-
-@external
-@pure
-def operands(question: IJudge.Question) -> (uint256, uint256):
-    """
-    @notice How an element is put together, for a court that bisects it.
-    @param question The element.
-    @return 0 when it is judged at once, 1 when it is the sum of its parts, 2 when the largest of
-            them; and how many operands can be cut into parts.
-    """
-    row: operator_row.Row = judging.row(question)
-    return self._fold(row.opcode), operator_row.operands(row)
 
 
 @external
@@ -120,22 +105,6 @@ def evaluate(
     if z[0] == opened_leaves.NO_INTEGER:
         return opened_leaves.NO_INTEGER
     return bias + self._dot(x, z, stop - first)
-
-
-@external
-@pure
-def combine(fold: uint256, left: int256, right: int256) -> int256:
-    """
-    @notice The value of two adjacent parts of an element.
-    @param fold 1 when the element is the sum of its parts, 2 when it is the largest of them.
-    @param left Value of one part.
-    @param right Value of the other.
-    @return Their sum, or the larger one.
-    """
-    assert fold == SUM or fold == LARGEST, "judge: no such fold"
-    if fold == SUM:
-        return left + right
-    return max(left, right)
 
 
 # === Internals ===

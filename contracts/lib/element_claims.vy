@@ -75,7 +75,7 @@ def expect_leaf(
     @param index Which one.
     @param proof The leaf and its siblings.
     """
-    leaf: bytes32 = keccak256(concat(b"\x00", proof.data))
+    leaf: bytes32 = self.leaf_hash(proof.data)
     root: bytes32 = opened_leaves.path_root(leaf, index, leaves, proof.path)
     assert root == operators_root, "game: no leaf of the version"
 
@@ -88,7 +88,18 @@ def expect_row(leaf_hash: bytes32, row: Bytes[1856]):
     @param leaf_hash The leaf hash of the row in dispute.
     @param row The leaf.
     """
-    assert keccak256(concat(b"\x00", row)) == leaf_hash, "game: not the row in dispute"
+    assert self.leaf_hash(row) == leaf_hash, "game: not the row in dispute"
+
+
+@internal
+@pure
+def leaf_hash(data: Bytes[1856]) -> bytes32:
+    """
+    @notice Hash of a leaf of a table.
+    @param data The leaf.
+    @return Its node at the bottom of the table's tree.
+    """
+    return keccak256(concat(b"\x00", data))
 
 
 @internal
@@ -189,7 +200,9 @@ def expect_values(
             nodes[behind] = nodes[behind - 1]
         places[at] = place
         nodes[at] = digests[i]
-    root: bytes32 = opened_leaves._root(places, nodes, self.values(trace), siblings)
+    # A call among the arguments of another would copy them once more.
+    width: uint256 = self.values(trace)
+    root: bytes32 = opened_leaves._root(places, nodes, width, siblings)
     assert root == trace.root, "game: other values"
 
 

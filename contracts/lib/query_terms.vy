@@ -103,14 +103,14 @@ def fee(query: IQueryMarket.Query) -> uint256:
 
 @internal
 @view
-def exposed(query: IQueryMarket.Query) -> uint256:
+def exposed(assurance: IQueryMarket.Assurance, fee: uint256) -> uint256:
     """
     @notice The part of a query's fee that a lying quorum could take: nobody can lie in a proof.
-    @param query The terms.
+    @param assurance How the query is answered.
+    @param fee Everything that is earmarked for it, NES units.
     @return NES units.
     """
-    proved: bool = query.assurance == IQueryMarket.Assurance.PROVED
-    return 0 if proved else query.base_fee + query.proof_fee + query.callback_fee
+    return 0 if assurance == IQueryMarket.Assurance.PROVED else fee
 
 
 @internal

@@ -100,7 +100,7 @@ def terms(
         attempt=0,
         seed_block=block.number + 1,
     )
-    return query, offer.input_edge, self._exposure_cap(query, limits)
+    return query, offer.input_edge, self._exposure_cap(order, limits)
 
 
 @external
@@ -128,12 +128,11 @@ def retried(query: IQueryMarket.Query) -> IQueryMarket.Query:
 @view
 def _check_offered(order: IQueryMarket.Order):
     # Compared one by one, for a caller can set several flags at once.
-    agreed: bool = order.assurance == IQueryMarket.Assurance.AGREED
-    challenged: bool = order.assurance == IQueryMarket.Assurance.CHALLENGED
-    proved: bool = order.assurance == IQueryMarket.Assurance.PROVED
-    open: bool = order.privacy == IQueryMarket.Privacy.OPEN
-    sealed: bool = order.privacy == IQueryMarket.Privacy.SEALED
-    offered: bool = (agreed and sealed) or ((agreed or challenged or proved) and open)
+    offered: bool = order.privacy == IQueryMarket.Privacy.OPEN
+    if order.assurance == IQueryMarket.Assurance.AGREED:
+        offered = offered or order.privacy == IQueryMarket.Privacy.SEALED
+    elif order.assurance != IQueryMarket.Assurance.CHALLENGED:
+        offered = offered and order.assurance == IQueryMarket.Assurance.PROVED
     assert offered, "market: not offered yet"
 
 
@@ -177,10 +176,10 @@ def _callback_fee(order: IQueryMarket.Order, price: uint256) -> uint256:
 @internal
 @view
 def _exposure_cap(
-    query: IQueryMarket.Query, limits: IProtocolParameters.RequestLimits
+    order: IQueryMarket.Order, limits: IProtocolParameters.RequestLimits
 ) -> uint256:
     # What the seats of a lying quorum could repay; nobody can lie in a proof.
-    if query.assurance == IQueryMarket.Assurance.PROVED:
+    if order.assurance == IQueryMarket.Assurance.PROVED:
         return max_value(uint256)
-    repayable: uint256 = limits.seat_stake * attestation.quorum(query.replicas)
+    repayable: uint256 = limits.seat_stake * attestation.quorum(order.replicas)
     return repayable * limits.exposure_bps // BPS

@@ -244,7 +244,7 @@ def refund(query: IQueryMarket.Query):
 
     query_book._turn(query.query_id, IQueryMarket.QueryStatus.REFUNDED)
     amount: uint256 = query_terms.fee(query)
-    credit_book._cancel(query.version_id, query_terms.exposed(query))
+    credit_book._cancel(query.version_id, query_terms.exposed(query.assurance, amount))
     credit_book._return(convert(query.requester, uint256), amount)
     log IQueryMarket.QueryRefunded(
         query_id=query.query_id, requester=query.requester, amount=amount
@@ -490,8 +490,8 @@ def _request(order: IQueryMarket.Order, input: Bytes[4096]) -> uint256:
         assert len(input) == length, "market: wrong input length"
         root: bytes32 = tensor_digest.bytes_root(input)
         query.input_digest = self._boundary_digest(input_edge, root)
-    exposed: uint256 = query_terms.exposed(query)
     fee: uint256 = query_terms.fee(query)
+    exposed: uint256 = query_terms.exposed(query.assurance, fee)
     assert fee <= order.max_fee, "market: fee too low"
 
     query.query_id = credit_book._open(query.version_id, fee, exposed, exposure_cap)
@@ -596,7 +596,7 @@ def _pay(query: IQueryMarket.Query, oracle: uint256, payees: DynArray[uint256, 3
     split: query_terms.FeeSplit = query_terms.split_fee(query)
     credit_book._share(
         query.version_id,
-        query_terms.exposed(query),
+        query_terms.exposed(query.assurance, query_terms.fee(query)),
         split.royalty,
         split.reviewers,
         split.treasury,

@@ -106,7 +106,8 @@ def delegate(operator: address, amount: uint256, min_shares: uint256) -> uint256
         operator=operator, delegator=msg.sender, amount=amount, shares=shares
     )
 
-    self._stake(operator, amount)
+    self._pull(amount)
+    extcall VAULT.delegate(operator, amount)
     return shares
 
 
@@ -192,7 +193,8 @@ def add_rewards(operator: address, amount: uint256):
     assert self.total_shares[operator] != 0, "delegation: no delegators"
     log IDelegationPool.RewardsAdded(operator=operator, amount=amount)
 
-    self._stake(operator, amount)
+    self._pull(amount)
+    extcall VAULT.reward_delegators(operator, amount)
 
 
 # === Views ===
@@ -258,6 +260,5 @@ def _commission(operator: address) -> uint256:
 
 
 @internal
-def _stake(operator: address, amount: uint256):
+def _pull(amount: uint256):
     assert extcall TOKEN.transferFrom(msg.sender, self, amount)
-    extcall VAULT.delegate(operator, amount)

@@ -19,6 +19,9 @@
     tests/invariants/test_stake_vault.py::StakeVaultMachine.counts_are_those_of_the_seats
     5. Delegated stake is a part of the stake, and the last one that a slash takes:
     tests/invariants/test_delegation_pool.py::DelegationPoolMachine.own_stake_goes_first
+    6. Slashes credit no more than half of what the operator has lost of its own since anybody
+       delegated to it, so no friend of it gains by robbing its delegators:
+    tests/invariants/test_delegation_pool.py::DelegationPoolMachine.rewards_are_own_stake
 @custom:kill No switch. Nothing pauses an exit or a slash.
 """
 from ethereum.ercs import IERC20
@@ -68,8 +71,10 @@ MASK_64: constant(uint256) = 2**64 - 1
 MAX_UNBONDING: constant(uint256) = 2**32 - 1  # seconds
 
 BPS: constant(uint256) = 10_000
-# Part of what its seats lock that an operator must own itself.
-MIN_OWN_BPS: public(constant(uint256)) = 2_000
+# Part of what its seats lock, and of all stake when somebody delegates, that an operator must own.
+OWN_BPS: public(constant(uint256)) = 5_000
+# Part of a slash that is not burned. It comes out of own stake alone, however much is delegated.
+REWARD_BPS: public(constant(uint256)) = 2_500
 
 TOKEN: immutable(IERC20)
 REGISTRY: immutable(IModelRegistry)
@@ -98,7 +103,7 @@ rewards: public(HashMap[address, uint256])
 # stake (64 bits) | locked (64) | unbonding (64) | withdrawable_at (48) | holds (16).
 _ledgers: HashMap[address, uint256]
 
-# delegated (64 bits) | leaving (64) | ending (64).
+# delegated (64 bits) | leaving (64) | ending (64) | creditable (64).
 _backings: HashMap[address, uint256]
 
 
@@ -425,16 +430,35 @@ def set_delegation_pool(pool: address):
 @nonreentrant
 def delegate(operator: address, amount: uint256):
     """
-    @notice Adds stake that is not the operator's own.
+    @notice Adds stake that is not the operator's own, as long as what it owns, without what thaws,
+            is enough beside all stake.
+    @dev Only the delegation pool. Own stake that was lost before rewards nobody any more: who
+         delegates now is not to pay for it, and what is there is enough for every reward.
+    @param operator The operator.
+    @param amount NES units that the vault may pull from the pool.
+    """
+    self._check_pool()
+    backing: IStakeVault.Backing = self._add_delegated(operator, amount)
+    ledger: IStakeVault.Ledger = self._ledger(operator)
+    owned: bool = self._owns(ledger, backing, ledger.stake - ledger.unbonding)
+    assert owned, "vault: operator owns too little"
+
+    backing.creditable = 0
+    self._store_backing(operator, backing)
+
+
+@external
+@nonreentrant
+def reward_delegators(operator: address, amount: uint256):
+    """
+    @notice Adds to what is delegated for those who delegated it, whatever the operator owns.
     @dev Only the delegation pool.
     @param operator The operator.
     @param amount NES units that the vault may pull from the pool.
     """
     self._check_pool()
-    backing: IStakeVault.Backing = self._backing(operator)
-    backing.delegated += amount
+    backing: IStakeVault.Backing = self._add_delegated(operator, amount)
     self._store_backing(operator, backing)
-    self._deposit(operator, amount)
 
 
 @external
@@ -516,39 +540,51 @@ def set_slasher(slasher: address):
 
 @external
 def slash(
-    operator: address, amount: uint256, beneficiary: address, reward: uint256
-) -> uint256:
+    operator: address,
+    amount: uint256,
+    beneficiary: address,
+    creditor: address,
+    owed: uint256,
+) -> IStakeVault.Slashed:
     """
     @notice Takes stake at once: the operator's own before delegated stake, and of either free
-            stake first, then thawing, then locked.
-    @dev Only the slasher. Takes what is there when there is less, and never reverts for it. Half
-         of what was taken rounds down, in favour of the burn.
+            stake first, then thawing, then locked. A share of it is credited, the rest is burned.
+    @dev Only the slasher. Takes what is there when there is less, and never reverts for it. The
+         share rounds down, in favour of the burn, and is never more than the part of what the
+         operator lost of its own since somebody delegated to it that was not credited before.
     @param operator Whose stake.
     @param amount NES units to take.
-    @param beneficiary Who may withdraw the reward.
-    @param reward NES units; at most half of what was taken is credited, the rest is burned.
-    @return NES units taken.
+    @param beneficiary Who may withdraw what is left of the share.
+    @param creditor Who is repaid out of the share first.
+    @param owed NES units to repay.
+    @return What was taken, and who is credited with how much of it.
     """
     self._check_slasher()
     ledger: IStakeVault.Ledger = self._ledger(operator)
-    taken: uint256 = min(amount, ledger.stake)
-    rewarded: uint256 = 0
-    if beneficiary != empty(address):
-        rewarded = min(reward, taken // 2)
-    burned: uint256 = taken - rewarded
-
-    ledger.stake -= taken
     backing: IStakeVault.Backing = self._backing(operator)
-    if ledger.stake < backing.delegated:
-        backing.delegated = ledger.stake
-        self._store_backing(operator, backing)
-    unlocked: uint256 = ledger.stake - min(ledger.locked, ledger.stake)
+    taken: uint256 = min(amount, ledger.stake)
     own: uint256 = ledger.stake - backing.delegated
-    ledger.unbonding = min(ledger.unbonding, min(own, unlocked))
+    lost: uint256 = min(taken, own)
+    # Enough for the whole share of all stake while the operator owns the part of it that it must.
+    creditable: uint256 = backing.creditable + lost * REWARD_BPS // OWN_BPS
+    credited: uint256 = min(taken * REWARD_BPS // BPS, creditable)
+    repaid: uint256 = min(owed, credited)
+    rewarded: uint256 = credited - repaid
+
+    # Without delegated stake all that is taken is own, and nothing need be remembered.
+    if backing.delegated != 0:
+        backing.creditable = creditable - credited
+        backing.delegated -= taken - lost
+        self._store_backing(operator, backing)
+    ledger.stake -= taken
+    unlocked: uint256 = ledger.stake - min(ledger.locked, ledger.stake)
+    ledger.unbonding = min(ledger.unbonding, min(own - lost, unlocked))
     self._store_ledger(operator, ledger)
     self.total_stake -= taken
+    if repaid != 0:
+        self.rewards[creditor] += repaid
     self.rewards[beneficiary] += rewarded
-    self.total_rewards += rewarded
+    self.total_rewards += credited
 
     log IStakeVault.OperatorSlashed(
         operator=operator,
@@ -556,11 +592,13 @@ def slash(
         taken=taken,
         beneficiary=beneficiary,
         rewarded=rewarded,
-        burned=burned,
+        creditor=creditor,
+        repaid=repaid,
+        burned=taken - credited,
     )
 
-    extcall INesToken(TOKEN.address).burn(burned)
-    return taken
+    extcall INesToken(TOKEN.address).burn(taken - credited)
+    return IStakeVault.Slashed(taken=taken, repaid=repaid, rewarded=rewarded)
 
 
 @external
@@ -644,7 +682,8 @@ def ledger(operator: address) -> IStakeVault.Ledger:
 @view
 def backing(operator: address) -> IStakeVault.Backing:
     """
-    @notice What of an operator's stake is delegated, and what is about to go.
+    @notice What of an operator's stake is delegated, what is about to go, and what rewards may
+            still be paid out of.
     @param operator The operator.
     @return The backing.
     """
@@ -694,6 +733,15 @@ def _deposit(operator: address, amount: uint256):
 
 
 @internal
+def _add_delegated(operator: address, amount: uint256) -> IStakeVault.Backing:
+    # The caller stores what is returned.
+    backing: IStakeVault.Backing = self._backing(operator)
+    backing.delegated += amount
+    self._deposit(operator, amount)
+    return backing
+
+
+@internal
 @view
 def _ledger(operator: address) -> IStakeVault.Ledger:
     word: uint256 = self._ledgers[operator]
@@ -724,7 +772,8 @@ def _backing(operator: address) -> IStakeVault.Backing:
     return IStakeVault.Backing(
         delegated=word & MASK_64,
         leaving=(word >> 64) & MASK_64,
-        ending=word >> 128,
+        ending=(word >> 128) & MASK_64,
+        creditable=word >> 192,
     )
 
 
@@ -733,7 +782,10 @@ def _store_backing(operator: address, backing: IStakeVault.Backing):
     # Reserved sums may outlast a slash of what they were reserved of, so they are bounded here.
     assert backing.leaving <= MASK_64, "vault: too much leaves"
     self._backings[operator] = (
-        backing.delegated | (backing.leaving << 64) | (backing.ending << 128)
+        backing.delegated
+        | (backing.leaving << 64)
+        | (backing.ending << 128)
+        | (backing.creditable << 192)
     )
 
 
@@ -750,13 +802,13 @@ def _free(ledger: IStakeVault.Ledger, backing: IStakeVault.Backing) -> uint256:
 @internal
 @pure
 def _owns(
-    ledger: IStakeVault.Ledger, backing: IStakeVault.Backing, locked: uint256
+    ledger: IStakeVault.Ledger, backing: IStakeVault.Backing, stake: uint256
 ) -> bool:
-    # Whether what the operator owns, without what thaws, is enough beside delegated stake.
+    # Whether what the operator owns, without what thaws, rewards whoever has this stake slashed.
     others: uint256 = backing.delegated + ledger.unbonding
     if ledger.stake < others:
         return False
-    return (ledger.stake - others) * BPS >= locked * MIN_OWN_BPS
+    return (ledger.stake - others) * BPS >= stake * OWN_BPS
 
 
 @internal

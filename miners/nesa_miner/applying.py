@@ -75,7 +75,7 @@ class Applier:
             undone = [log_bytes(undone.log) for undone in batch.undone]
             gone, again = journal.undo(undone, self._kept_until())
             if is_rewound:
-                again += journal.reopen_undrawn(self._kept_until())
+                again += journal.reopen_unanswered(self._kept_until())
             opened = [self._store(event) for event in batch.events]
             again += self._with_slots(batch.events)
             told = [(log_bytes(event.log), event) for event in batch.events]

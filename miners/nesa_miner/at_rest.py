@@ -1,4 +1,4 @@
-"""Encryption of what rests on this miner's disk and could hold the content of sealed queries."""
+"""Encryption of what rests on this miner's disk: content of sealed queries, keys of shards."""
 
 from __future__ import annotations
 
@@ -13,21 +13,22 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from nesa.protocol.errors import IntegrityError
 
-_PURPOSE: Final = b"nesa.journal.v1"
+JOURNAL: Final = b"nesa.journal.v1"
 _NONCE_BYTES: Final = 12
 
 
 class AtRest:
-    """ChaCha20-Poly1305 under a key derived from the miner's encryption key."""
+    """ChaCha20-Poly1305 under a key derived from the miner's encryption key for one purpose."""
 
-    def __init__(self, key: X25519PrivateKey) -> None:
-        secret = HKDF(SHA256(), 32, None, _PURPOSE).derive(key.private_bytes_raw())
+    def __init__(self, key: X25519PrivateKey, purpose: bytes = JOURNAL) -> None:
+        secret = HKDF(SHA256(), 32, None, purpose).derive(key.private_bytes_raw())
+        self._purpose = purpose
         self._cipher = ChaCha20Poly1305(secret)
 
     def encrypt(self, data: bytes) -> bytes:
         """`data` as it may be stored."""
         nonce = os.urandom(_NONCE_BYTES)
-        return nonce + self._cipher.encrypt(nonce, data, _PURPOSE)
+        return nonce + self._cipher.encrypt(nonce, data, self._purpose)
 
     def decrypt(self, stored: bytes) -> bytes:
         """What `encrypt` took.
@@ -37,6 +38,6 @@ class AtRest:
         """
         nonce, body = stored[:_NONCE_BYTES], stored[_NONCE_BYTES:]
         try:
-            return self._cipher.decrypt(nonce, body, _PURPOSE)
+            return self._cipher.decrypt(nonce, body, self._purpose)
         except (InvalidTag, ValueError) as error:
-            raise IntegrityError("the journal was written under another key or changed") from error
+            raise IntegrityError("it was stored under another key, or changed") from error

@@ -107,7 +107,7 @@ async def _rebuilt(
     code = await _compiled_here(circuit, solc)
     if code is not None:
         return Rebuilt(circuit.digest, code, COMPILED_HERE)
-    version = await library.published(version_id)
+    version = await library.of_shard(version_id, shard)
     source, runtime = version.verifier(shard)
     if await _generated_source(circuit) != source:
         raise IntegrityError(

@@ -15,7 +15,7 @@ from eth_abi.abi import decode, encode
 from nesa.privacy.envelopes import Deployment
 from nesa.protocol.commitments import ShardContext
 from nesa.protocol.ids import ZERO_DIGEST, Digest, Timestamp
-from nesa.protocol.messages import Reveal
+from nesa.protocol.messages import Certificate, Reveal
 from nesa.protocol.outcomes import (
     OUTCOME_ABI,
     after_claims,
@@ -34,6 +34,7 @@ from nesa.protocol.queries import (
 )
 from nesa_miner.agreement.machine import restore
 from nesa_miner.agreement.records import Record
+from nesa_miner.agreement.signing import own_commitment
 from nesa_miner.agreement.state import State, certificate_of, reveal_of
 from nesa_miner.agreement.terms import Committee
 from nesa_miner.identity import Identity
@@ -66,7 +67,7 @@ class Claim:
     @property
     def is_paid(self) -> bool:
         """Whether the slot is paid by now."""
-        return bool(self.outcome.shards[self.shard].paid >> self.result.position & 1)
+        return _pays(self.outcome, self.shard, self.result.position)
 
     def after(self, paid: Mapping[int, int], released: int = NO_DISPUTE) -> Claim:
         """The claim once others were paid, or a dispute ended: each claim changes the outcome that
@@ -94,12 +95,10 @@ def is_left_out(job: Job, outcome: Outcome, deployment: Deployment) -> bool:
     query = decode_query(job.query)
     if job.shard is None or job.position is None or query.assurance is Assurance.PROVED:
         return False
-    if job.position >= query.replicas:
-        return False  # a spare: which slot it filled is not in the journal
     terms = terms_hash(deployment.chain_id, deployment.market, query)
     if (terms, job.seed) != (outcome.terms_hash, outcome.seed):
         return False
-    return not outcome.shards[job.shard].paid >> job.position & 1
+    return not _pays(outcome, job.shard, job.position)
 
 
 def settled_work(job: Job, outcome: Outcome) -> WorkKey:
@@ -116,16 +115,40 @@ def claim_of(
     identity: Identity,
     deployment: Deployment,
 ) -> Claim | None:
-    """What `outcome` owes for a job that it left out, from the journal of its agreement."""
-    query = decode_query(job.query)
-    committee = _remembered(job, query, identity, deployment)
-    state = restore(committee, records)
-    shard = committee.context.shard
-    certificate = certificate_of(state, outcome.shards[shard].round)
-    own = _paid_for(state, query, outcome, shard)
-    if certificate is None or own is None:
-        return None
-    return Claim(query, outcome, shard, certificate.commitments, own.result)
+    """What `outcome` owes for a job that it left out, from the journal of its agreement.
+
+    A spare is paid by its place in the draw; its slot is the one that holds its own commitment.
+    """
+    query, position = decode_query(job.query), job.position
+    assert position is not None
+    for slot in _slots_of(position, query.replicas):
+        state = restore(_remembered(job, query, slot, identity, deployment), records)
+        shard = state.committee.context.shard
+        certificate = certificate_of(state, outcome.shards[shard].round)
+        if certificate is None or not _is_own(state, certificate):
+            continue
+        own = _paid_for(state, query, outcome, shard)
+        if own is not None:
+            result = replace(own.result, position=position)
+            return Claim(query, outcome, shard, certificate.commitments, result)
+    return None
+
+
+def _slots_of(position: int, replicas: int) -> tuple[int, ...]:
+    """Slots that whoever was drawn at `position` may have filled: a member its own, a spare any."""
+    return (position,) if position < replicas else tuple(range(replicas))
+
+
+def _is_own(state: State, certificate: Certificate) -> bool:
+    """Whether a certified set has the commitment of this miner in its slot."""
+    if state.result is None:
+        return False
+    head = (state.committee, state.result, state.entropy, certificate.round)
+    return certificate.commitments[state.committee.me] == own_commitment(*head)
+
+
+def _pays(outcome: Outcome, shard: int, position: int) -> bool:
+    return bool(outcome.shards[shard].paid >> position & 1)
 
 
 def _paid_for(state: State, query: Query, outcome: Outcome, shard: int) -> Reveal | None:
@@ -146,12 +169,13 @@ def _in_digest(query: Query, outcome: Outcome, shard: int) -> Digest:
     return outcome.shards[shard - 1].out_digest if shard else query.input_digest
 
 
-def _remembered(job: Job, query: Query, identity: Identity, deployment: Deployment) -> Committee:
+def _remembered(
+    job: Job, query: Query, slot: int, identity: Identity, deployment: Deployment
+) -> Committee:
     """The committee as far as this miner's own part needs it: the others are not looked at."""
     assert job.seed is not None
     assert job.shard is not None
-    assert job.position is not None
     head = (deployment.chain_id, deployment.market, query.query_id, query.attempt)
     context = ShardContext(*head, Digest(job.seed), job.shard)
     members = (identity.address,) * query.replicas
-    return Committee(context, members, job.position, identity.sign, lambda _: ZERO_DIGEST)
+    return Committee(context, members, slot, identity.sign, lambda _: ZERO_DIGEST)

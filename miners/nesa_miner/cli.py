@@ -159,6 +159,46 @@ def leave(folder: Path, version: str, shard: int, as_json: bool) -> None:
     show(asdict(left) if as_json else in_words(left), as_json=as_json)
 
 
+@cli.command(
+    "rotate-signer",
+    epilog="Example: NESA_PASSWORD_FILE=password nesa-miner rotate-signer miner-2 --dir miner "
+    "--endpoint https://miner.example.org:8702 --port 8702",
+)
+@click.argument("successor", type=click.Path(path_type=Path, file_okay=False))
+@folder_option
+@click.option("--endpoint", help="URL at which others reach the new miner.  [the old one's]")
+@click.option("--host", help="Address to listen on.  [the old one's]")
+@click.option("--port", type=click.IntRange(1, 65535), required=True, help="Port to listen on.")
+@click.option("--light-keys", is_flag=True, help="Keys that open fast; for local chains only.")
+@json_option
+def rotate_signer(
+    successor: Path,
+    folder: Path,
+    endpoint: str | None,
+    host: str | None,
+    port: int,
+    light_keys: bool,
+    as_json: bool,
+) -> None:
+    """Make a miner with a new signer for the same owner in SUCCESSOR, and name it on chain.
+
+    Seats that are held keep their signer: leave them, and run the old miner until they are
+    released. The new miner takes new seats with `register`, which also states its endpoint. What is
+    done already is left alone, so it can be run again after any failure.
+    """
+    from nesa_miner import rotating
+    from nesa_miner.founding import Listening, key_cost
+
+    settings = read_settings(folder)
+    password = read_password(PASSWORD_VARIABLE)
+    cost = key_cost(Deployment.read(folder / settings.deployment), light_keys)
+    listening = Listening(endpoint or settings.endpoint, host or settings.host, port)
+    rotating.found_successor(folder, settings, successor, listening, password, cost)
+    identity = open_identity(successor, read_settings(successor), password)
+    rotated = _as_owner(folder, settings, lambda owner: rotating.rotate(owner, identity))
+    show({"folder": successor.absolute(), **asdict(rotated)}, as_json=as_json)
+
+
 @cli.command(epilog="Example: NESA_PASSWORD_FILE=password nesa-miner unstake 500 --dir miner")
 @click.argument("amount", required=False)
 @folder_option

@@ -20,8 +20,8 @@ class MinerSettings(FileSettings):
     and win over the file. `retention_seconds` is how long what is over stays in the journal,
     `memory_limit_mib` what the tensors of queries under way may take (others wait their turn),
     `max_fee_gwei` what a gas may cost when a slot is claimed that a report left out. `max_bonds` is
-    how many NES of the signer may be in bonds at once to sue members of a committee that split;
-    with none nobody is sued.
+    how many NES of the signer may be in bonds at once to sue members of a committee that split, and
+    to summon those that say nothing; with none nobody is sued or summoned.
     """
 
     model_config = SettingsConfigDict(env_prefix="NESA_MINER_", extra="forbid")
@@ -37,6 +37,7 @@ class MinerSettings(FileSettings):
     encryption_keystore: Path = Path("keys/encryption.json")
     journal: Path = Path("journal.sqlite")
     files: Path = Path("files")
+    shard_keys: Path = Path("shard_keys")
     proving_cache: Path = Path("proving")
     reference_string: Path | None = None
     confirmations: int = Field(default=0, ge=0)

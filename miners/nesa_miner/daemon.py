@@ -19,6 +19,7 @@ from nesa.chain.connection import Connection
 from nesa.chain.contracts import Contracts
 from nesa.chain.deployment import Deployment
 from nesa.chain.sender import Sender, SendPolicy
+from nesa.chain.summonses import Summons
 from nesa.privacy.envelopes import Deployment as EnvelopeDeployment
 from nesa.privacy.envelopes import ReplayWindow, open_envelope
 from nesa.protocol.errors import (
@@ -27,6 +28,7 @@ from nesa.protocol.errors import (
 )
 from nesa.protocol.ids import ONE_NES, Amount, Timestamp
 from nesa.protocol.queries import Query
+from nesa.protocol.summons import SummonsRules
 from nesa_miner.agreement.terms import Timing
 from nesa_miner.applying import CURSOR
 from nesa_miner.at_rest import AtRest
@@ -50,7 +52,9 @@ from nesa_miner.reading import batches
 from nesa_miner.registrations import shown_version
 from nesa_miner.seats import held_seats
 from nesa_miner.server import Routes
+from nesa_miner.shard_keys import released_keys
 from nesa_miner.shards import ShardKey, open_library
+from nesa_miner.summoning import Summoning
 from nesa_miner.summonses import Answerer, Answers
 from nesa_miner.surroundings import ReadCommittees, Surroundings, WitnessLibrary
 from nesa_miner.tasks import TaskPool
@@ -58,7 +62,6 @@ from nesa_miner.transport.http import HttpServer, Limits, MessagesEndpoint
 from nesa_miner.warming import WarmUp
 
 TICK_SECONDS: Final = 0.02
-GWEI: Final = 10**9
 LIMITS: Final = Limits(from_peer=64, from_all=256, bytes_from_peer=64 << 20)
 """Several miners may share an address, on one machine or behind one gateway."""
 
@@ -184,10 +187,19 @@ async def run(
         name = journal_identity(deployment, identity.address)
         journal = Journal(folder / settings.journal, name, AtRest(identity.encryption))
         with contextlib.closing(journal):
-            library = wrap(open_library(folder, settings, connection))
+            keys = released_keys(folder, settings, connection, identity)
+            library = wrap(open_library(folder, settings, connection, keys))
             tasks = TaskPool()
-            miner = _assembled(settings, identity, connection, journal, library, tasks)
+            rules = await _summons_rules(connection)
+            miner = _assembled(settings, identity, connection, journal, library, tasks, rules)
             await miner.run(tasks)
+
+
+async def _summons_rules(connection: Connection) -> SummonsRules | None:
+    """Clocks and bond of summonses; None where nobody can be summoned."""
+    if connection.deployment.summons is None:
+        return None
+    return await Summons.of(connection).rules("latest")
 
 
 def _assembled(
@@ -197,6 +209,7 @@ def _assembled(
     journal: Journal,
     library: WitnessLibrary,
     tasks: TaskPool,
+    rules: SummonsRules | None,
 ) -> Miner:
     on_chain = connection.deployment
     deployment = EnvelopeDeployment(on_chain.chain_id, on_chain.market)
@@ -218,8 +231,8 @@ def _assembled(
         settings.retention_seconds,
         settings.memory_limit_mib << 20,
     )
-    answers = None
-    if on_chain.summons is not None:
+    answers = summoning = None
+    if rules is not None:
         answers = _answers(surroundings, Answerer(connection, sender, identity))
     engine = Engine(surroundings, summonses=answers)
     if on_chain.court is not None:
@@ -230,7 +243,10 @@ def _assembled(
         bonds = Bonds(room, Amount(int(settings.max_bonds * ONE_NES)), "max_bonds")
         suits = _suits(surroundings, compute_again, bonds) if bonds.most else None
         convict = _equivocators(surroundings, room)
-        engine = Engine(surroundings, disputes, convict, suits, answers)
+        if rules is not None and bonds.most:
+            spawn, clock = surroundings.spawn, surroundings.clock
+            summoning = Summoning(Summons.of(connection), rules, bonds, spawn, clock)
+        engine = Engine(surroundings, disputes, convict, suits, answers, summoning)
     return Miner(settings, connection, engine, post, WarmUp(library))
 
 
@@ -249,7 +265,7 @@ def _answers(around: Surroundings, answerer: Answerer) -> Answers:
 def _sender(settings: MinerSettings, identity: Identity, connection: Connection) -> Sender:
     """The only one that sends with the signer key."""
     account = Account.from_key(identity.signer.to_bytes())
-    policy = SendPolicy(max_fee_per_gas=int(settings.max_fee_gwei * GWEI))
+    policy = SendPolicy.up_to(settings.max_fee_gwei)
     return Sender(connection, account, policy)
 
 

@@ -35,12 +35,12 @@ from nesa_miner.disputes.duties import Standpoint
 from nesa_miner.disputes.inputs import Recomputer
 from nesa_miner.disputes.litigation import LONG_AGO, Litigation
 from nesa_miner.disputes.observability import DisputeMetrics
-from nesa_miner.identity import unwrapped
-from nesa_miner.jobs import JobKey
+from nesa_miner.identity import kept_content_key
 from nesa_miner.journal import Journal, journal_identity
 from nesa_miner.journal_file import Format, JournalFile
 from nesa_miner.reading import batches
 from nesa_miner.registrations import signers_of
+from nesa_miner.shard_keys import KeptShardKeys
 from nesa_miner.shards import ShardLibrary, open_library
 from nesa_miner.tasks import TaskPool
 
@@ -48,7 +48,6 @@ JOURNAL: Final = "defence.sqlite"
 FORMAT: Final = Format(version=1, schema=COURT_EVENTS)
 CURSOR: Final = "cursor"
 TICK_SECONDS: Final = 0.5
-GWEI: Final = 10**9
 
 log = structlog.get_logger("nesa_miner")
 
@@ -65,7 +64,7 @@ async def run(
     """
     deployment = Deployment.read(folder / settings.deployment)
     async with await Connection.open(settings.rpc_url, deployment) as connection:
-        policy = SendPolicy(max_fee_per_gas=int(settings.max_fee_gwei * GWEI))
+        policy = SendPolicy.up_to(settings.max_fee_gwei)
         room = Courtroom.open(connection, Sender(connection, owner, policy))
         signers = await signers_of(connection, room.sender.address)
         if not signers:
@@ -78,7 +77,8 @@ async def run(
             kept_work(folder / settings.journal, deployment, signers, encryption) as kept,
         ):
             tasks = TaskPool()
-            library = open_library(folder, settings, connection)
+            keys = KeptShardKeys(folder / settings.shard_keys, encryption)
+            library = open_library(folder, settings, connection, keys)
             litigation = _litigation(room, signers, CourtLog(file), library, kept, tasks)
             log.info("defending", owner=owner.address, signers=sorted(signers))
             defence = OwnersDefence(file, litigation)
@@ -160,12 +160,8 @@ class KeptWork:
 
     def content_key(self, query: Query) -> bytes | None:
         """What opens a sealed query; None of an open one, or where it was never sent."""
-        key = JobKey((query.query_id, query.attempt))
-        wrapped = self.journal.content_key(key, query.input_digest)
-        if wrapped is None:
-            return None
         place = EnvelopeDeployment(self.deployment.chain_id, self.deployment.market)
-        return unwrapped(wrapped, self.encryption, self.signer, place, query)
+        return kept_content_key(self.journal, query, self.encryption, self.signer, place)
 
 
 @contextlib.contextmanager

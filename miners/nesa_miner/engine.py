@@ -25,6 +25,7 @@ from nesa_miner.claiming import Claims
 from nesa_miner.computing import Computations
 from nesa_miner.convicting import FaultStore
 from nesa_miner.delivering import Deliveries
+from nesa_miner.disputes.docket import EMPTY
 from nesa_miner.disputes.equivocating import Equivocators
 from nesa_miner.disputes.litigation import Litigation
 from nesa_miner.disputes.suing import Suits
@@ -36,6 +37,7 @@ from nesa_miner.jobs import JobKey
 from nesa_miner.performing import Performer
 from nesa_miner.receiving import Receiver
 from nesa_miner.roster import Roster
+from nesa_miner.summoning import Summoning
 from nesa_miner.summonses import Answers
 from nesa_miner.surroundings import Surroundings
 
@@ -48,7 +50,8 @@ class Engine:
 
     `disputes` are those about what it signed, `equivocators` members that it has seen sign two
     outputs of one input, `suits` what it brings against a split committee; None where there is no
-    court. `summonses` are those of its seats; None where nobody can be summoned.
+    court. `summonses` are those of its committees, `summoning` calls members itself; None where
+    nobody can be summoned, or the miner may not.
     """
 
     around: Surroundings
@@ -56,6 +59,7 @@ class Engine:
     equivocators: Equivocators | None = None
     suits: Suits | None = None
     summonses: Answers | None = None
+    summoning: Summoning | None = None
     is_following: bool = False
     roster: Roster = field(init=False)
     claims: Claims = field(init=False)
@@ -153,9 +157,17 @@ class Engine:
             self.equivocators.advance()
         if self.summonses is not None and self.is_following:
             self.summonses.advance(self.roster.chain_time, self._commitment)
+            self._summon(self.summonses)
         for version_id in self.roster.take_drained():
             self.around.library.release(version_id)
             log.info("version released", version=f"0x{version_id.hex()}")
+
+    def _summon(self, summonses: Answers) -> None:
+        """Call members that say nothing, where this miner may."""
+        if self.summoning is not None:
+            docket = EMPTY if self.disputes is None else self.disputes.docket
+            now, duties = self.roster.chain_time, list(self.duties.values())
+            self.summoning.advance(now, duties, summonses.known, docket)
 
     def _commitment(self, call: Call) -> Digest:
         """This member's commitment of the round that runs, zero before it has one."""

@@ -78,14 +78,11 @@ def found_miner(
         InvalidConfiguration: a miner lives there, a value makes no sense, or a file cannot be
             written. No key stays behind.
     """
-    if light_keys and place.deployment.chain_id not in LOCAL_CHAIN_IDS:
-        raise InvalidConfiguration(
-            f"light keys are for local chains only, not for chain {place.deployment.chain_id}"
-        )
+    cost = key_cost(place.deployment, light_keys)
     check_endpoint(listening.endpoint)
     settings = _settings(place, listening, stores)
     refuse_existing([folder / CONFIG_FILE])
-    keys = create_keys(folder, settings, password, LIGHT_COST if light_keys else SCRYPT_COST)
+    keys = create_keys(folder, settings, password, cost)
     try:
         place.deployment.write(folder / DEPLOYMENT_FILE)
         write_settings(folder, settings)
@@ -95,6 +92,19 @@ def found_miner(
             "start again"
         ) from error
     return keys
+
+
+def key_cost(deployment: Deployment, light: bool) -> int:
+    """How much work it is to open a key.
+
+    Raises:
+        InvalidConfiguration: a light one for a chain that does not live on one machine.
+    """
+    if light and deployment.chain_id not in LOCAL_CHAIN_IDS:
+        raise InvalidConfiguration(
+            f"light keys are for local chains only, not for chain {deployment.chain_id}"
+        )
+    return LIGHT_COST if light else SCRYPT_COST
 
 
 def next_steps(folder: Path, place: Place, owner: Address) -> str:

@@ -12,6 +12,8 @@ from nesa.privacy.sealing import WrapContext, unwrap_content_key
 from nesa.protocol.ids import Address
 from nesa.protocol.queries import Query
 from nesa.protocol.signatures import sign_digest
+from nesa_miner.jobs import JobKey
+from nesa_miner.journal import Journal
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,3 +55,22 @@ def unwrapped(
     """
     ids = (deployment.chain_id, deployment.market, query.query_id, query.attempt)
     return unwrap_content_key(wrapped, encryption, WrapContext(*ids, member))
+
+
+def kept_content_key(
+    journal: Journal,
+    query: Query,
+    encryption: X25519PrivateKey,
+    member: Address,
+    deployment: Deployment,
+) -> bytes | None:
+    """What opens an attempt of a sealed query, as far as its requester sent it to a member's signer
+    and the journal has it; None also of an open query.
+
+    Raises:
+        InvalidMessage: it was kept under another encryption key.
+    """
+    wrapped = journal.content_key(JobKey((query.query_id, query.attempt)), query.input_digest)
+    if wrapped is None:
+        return None
+    return unwrapped(wrapped, encryption, member, deployment, query)

@@ -230,16 +230,22 @@ class Journal:
             (forget_at, query_id, forget_at),
         )
 
-    def reopen_undrawn(self, still_kept_at: int, query_id: int | None = None) -> list[JobKey]:
-        """Back to SEEN what ended because others were drawn, of one query or of all.
-
-        A reorganisation may change the draw, and an absence gives a spare a slot. Only jobs that
-        will still be kept at `still_kept_at`.
+    def reopen_undrawn(self, still_kept_at: int, query_id: int) -> list[JobKey]:
+        """Back to SEEN what ended because others were drawn for a query: an absence gives a spare a
+        slot. Only jobs that will still be kept at `still_kept_at`.
         """
-        where = "phase = ? AND ended_by IS NULL AND shard IS NULL AND forget_at >= ?"
-        if query_id is None:
-            return self._reopened(where, (Phase.ENDED, still_kept_at))
-        return self._reopened(f"{where} AND query_id = ?", (Phase.ENDED, still_kept_at, query_id))
+        where = (
+            "phase = ? AND ended_by IS NULL AND shard IS NULL AND forget_at >= ? AND query_id = ?"
+        )
+        return self._reopened(where, (Phase.ENDED, still_kept_at, query_id))
+
+    def reopen_unanswered(self, still_kept_at: int) -> list[JobKey]:
+        """Back to where it was what ended without a word of the chain about its query: a
+        reorganisation may change the draw, and who was found absent. Only jobs that will still be
+        kept at `still_kept_at`.
+        """
+        where = "phase = ? AND ended_by IS NULL AND forget_at >= ?"
+        return self._reopened(where, (Phase.ENDED, still_kept_at))
 
     def _reopened(self, where: str, values: tuple[object, ...]) -> list[JobKey]:
         rows = self._file.execute(

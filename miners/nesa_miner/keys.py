@@ -66,7 +66,7 @@ def create_keys(
         folder / settings.encryption_keystore,
     ]
     refuse_existing(paths)
-    with _all_or_none(paths):
+    with all_or_none(paths):
         owner = create_keystore(paths[0], password, cost=cost)
         signer = create_keystore(paths[1], password, cost=cost)
         encryption = generate_key()
@@ -90,7 +90,8 @@ def refuse_existing(paths: list[Path]) -> None:
 
 
 @contextmanager
-def _all_or_none(paths: list[Path]) -> Iterator[None]:
+def all_or_none(paths: list[Path]) -> Iterator[None]:
+    """None of the files stays when the block fails."""
     try:
         yield
     except BaseException:

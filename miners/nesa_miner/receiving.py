@@ -20,6 +20,8 @@ from nesa.protocol.messages import (
     MemberMessage,
     PartRequest,
     Reveal,
+    ShardKey,
+    ShardKeyRequest,
     TensorPart,
 )
 from nesa.protocol.outcomes import prover_begins
@@ -58,6 +60,8 @@ class Receiver:
             ExhaustedResource, Unavailable: it cannot be used yet; it may be sent again.
         """
         message = opened.message
+        if isinstance(message, ShardKeyRequest | ShardKey):
+            raise InvalidMessage("keys of shards are asked for where their index says")
         context = message if isinstance(message, ContentKey) else message.context
         key = JobKey((context.query_id, context.attempt))
         if context.query_id >= MOST_QUERIES:

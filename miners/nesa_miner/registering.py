@@ -20,6 +20,7 @@ from nesa_miner.circuits import Rebuilt, find_solc, rebuild
 from nesa_miner.config import CONFIG_FILE, MinerSettings
 from nesa_miner.identity import Identity
 from nesa_miner.registrations import find_registration
+from nesa_miner.shard_keys import released_keys
 from nesa_miner.shards import ShardLibrary, open_library
 
 NOT_SEATED: Final = "vault: not seated"
@@ -47,6 +48,12 @@ class Seated:
     from_epoch: Epoch
     active_in_seconds: int
     rebuilt: Rebuilt
+
+
+def consent_of(owner: Owner, identity: Identity) -> tuple[bytes, bytes]:
+    """The consent of a miner's signer to work for an owner."""
+    deployment = owner.connection.deployment
+    return sign_consent(identity.signer, deployment.chain_id, deployment.vault, owner.address)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +84,13 @@ class Registrar:
         await self.library.facts(wish.version_id, wish.shard)
         await self.owner.require_coins()
         held = await self._place(wish)
-        self.owner.progress("fetching the shard and rebuilding its circuit")
-        rebuilt = await rebuild(self.library, wish.version_id, wish.shard, find_solc())
+        # A private shard's key is released to the signer and the encryption key that are on chain.
         await self._state_operator()
         if held is None:
             await self._require_admitted(wish)
+        self.owner.progress("fetching the shard and rebuilding its circuit")
+        rebuilt = await rebuild(self.library, wish.version_id, wish.shard, find_solc())
+        if held is None:
             await self._fund(wish)
             await self._take(wish, rebuilt)
             held = await self._place(wish)
@@ -123,7 +132,7 @@ class Registrar:
         vault, signer = self.contracts.vault, self.identity.address
         key, endpoint = public_bytes(self.identity.encryption), self.settings.endpoint
         known = await vault.operator(self.operator, at="latest")
-        consent = self._consent()
+        consent = consent_of(self.owner, self.identity)
         if known.signer == ZERO_ADDRESS:
             call = vault.register_operator(signer, consent, key, endpoint)
             await self.owner.send(call, "registering")
@@ -131,14 +140,12 @@ class Registrar:
         for call in self._corrections(known, key, endpoint):
             await self.owner.send(call, "correcting what the vault knows of this operator")
 
-    def _consent(self) -> tuple[bytes, bytes]:
-        chain_id, vault = self.owner.connection.deployment.chain_id, self.contracts.vault.address
-        return sign_consent(self.identity.signer, chain_id, vault, self.operator)
-
     def _corrections(self, known: Operator, key: bytes, endpoint: str) -> list[ContractCall]:
         vault, wanted = self.contracts.vault, []
         if known.signer != self.identity.address:
-            wanted.append(vault.rotate_signer(self.identity.address, self._consent()))
+            wanted.append(
+                vault.rotate_signer(self.identity.address, consent_of(self.owner, self.identity))
+            )
         if known.next_encryption_key != key:
             wanted.append(vault.call("set_encryption_key", key))
         if known.endpoint != endpoint:
@@ -186,7 +193,8 @@ async def register(
     connection = owner.connection
     location = (await find_registration(connection, wish.version_id)).location
     settings = add_store(folder, settings, location, owner.progress)
-    library = open_library(folder, settings, connection)
+    keys = released_keys(folder, settings, connection, identity)
+    library = open_library(folder, settings, connection, keys)
     registrar = Registrar(Contracts(connection), library, settings, identity, owner)
     return await registrar.seat(wish)
 

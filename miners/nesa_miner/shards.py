@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
 from nesa.chain.connection import Connection
 from nesa.chain.contracts import Registry
 from nesa.models.check import check_shard
+from nesa.models.folder import shard_path
 from nesa.models.graph import Table
 from nesa.models.judging import Witness
 from nesa.models.lowering import runtime_model
@@ -19,11 +21,14 @@ from nesa.models.proving.prover import Prover
 from nesa.models.proving.reference_string import ReferenceFile, locate, require_permitted
 from nesa.models.publish import PublishedVersion
 from nesa.models.runtime import KnownAnswer
+from nesa.privacy.shard_files import decrypt_file
+from nesa.protocol.digests import bytes_root
 from nesa.protocol.errors import IntegrityError, InvalidInput, Rejected
 from nesa.protocol.ids import VersionId
 from nesa.protocol.versions import ShardFacts
 from nesa_miner.once import Once
 from nesa_miner.registrations import find_registration
+from nesa_miner.shard_keys import NO_KEYS, ShardKeys
 from nesa_miner.stacking import checked_runner
 from nesa_miner.store import FileStore
 from nesa_miner.surroundings import Runner
@@ -46,15 +51,18 @@ class ShardLibrary:
         store: FileStore,
         proving_cache: Path,
         ceremony: Path | None = None,
+        keys: ShardKeys = NO_KEYS,
     ) -> None:
         self._connection = connection
         self._registry = Registry(connection, connection.deployment.registry)
         self._store = store
         self._proving_cache = proving_cache
         self._ceremony = ceremony
+        self._keys = keys
         self._proving_slots = asyncio.Semaphore(1)
         self._facts: Once[ShardKey, ShardFacts] = Once()
         self._published: Once[VersionId, PublishedVersion] = Once()
+        self._unlocked: Once[ShardKey, PublishedVersion] = Once()
         self._runners: Once[ShardKey, Runner] = Once()
         self._provers: Once[ShardKey, Prover] = Once()
         self._outlines: Once[VersionId, Table] = Once()
@@ -84,6 +92,20 @@ class ShardLibrary:
         """
         return await self._published.get(version_id, lambda: self._fetch_index(version_id))
 
+    async def of_shard(self, version_id: VersionId, shard: int) -> PublishedVersion:
+        """The version with the files of a shard open, also where it is private.
+
+        Raises:
+            InvalidInput, Unavailable, IntegrityError: see `published`; or the version is private,
+                and its developer does not release the key of this shard to this operator.
+        """
+        version = await self.published(version_id)
+        if version.index.private is None:
+            return version
+        return await self._unlocked.get(
+            (version_id, shard), lambda: self._unlock(version, version_id, shard)
+        )
+
     async def runner(self, version_id: VersionId, shard: int) -> tuple[ShardFacts, Runner]:
         """A loaded shard that gave its known answers on this machine, and its facts.
 
@@ -98,14 +120,18 @@ class ShardLibrary:
         return facts, await self._runners.get(key, lambda: self._load(version_id, shard, facts))
 
     async def known_answers(self, version_id: VersionId, shard: int) -> tuple[KnownAnswer, ...]:
-        """What the shard must answer; errors as `published`."""
-        version = await self.published(version_id)
+        """What the shard must answer; errors as `of_shard`."""
+        version = await self.of_shard(version_id, shard)
         return await asyncio.to_thread(version.known_answers, shard)
 
     async def file(self, version_id: VersionId, shard: int) -> bytes:
         """The shard's ONNX file, whole; errors as `runner`."""
         facts = await self.facts(version_id, shard)
-        return await asyncio.to_thread(self._store.fetch, facts.file_digest)
+        version = await self.of_shard(version_id, shard)
+        data = await asyncio.to_thread(version.file, shard_path(shard))
+        if bytes_root(data) != facts.file_digest:
+            raise IntegrityError(f"shard {shard} was published with another file than registered")
+        return data
 
     async def witness(self, version_id: VersionId, shard: int, tensors: Sequence[bytes]) -> Witness:
         """Everything that a shard makes of its input, by the definition of its table; slow.
@@ -138,7 +164,7 @@ class ShardLibrary:
             Unavailable: neither the node nor a store answers.
         """
         facts = await self.facts(version_id, shard)
-        version = await self.published(version_id)
+        version = await self.of_shard(version_id, shard)
         reference = await asyncio.to_thread(self._reference, version)
         return await asyncio.to_thread(version.circuit, shard, facts, reference)
 
@@ -167,6 +193,7 @@ class ShardLibrary:
         self._runners.forget(is_over)
         self._provers.forget(is_over)
         self._definitions.forget(is_over)
+        self._unlocked.forget(is_over)
         if shard is None:
             self._published.forget(lambda key: key == version_id)
             self._outlines.forget(lambda key: key == version_id)
@@ -191,20 +218,22 @@ class ShardLibrary:
 
     async def _load(self, version_id: VersionId, shard: int, facts: ShardFacts) -> Runner:
         answers = await self.known_answers(version_id, shard)
-        version = await self.published(version_id)
+        version = await self.of_shard(version_id, shard)
         # Whoever signs must be able to show its work later, when the developer may be gone.
-        table = await asyncio.to_thread(self._read_definition, version, shard)
+        table = await asyncio.to_thread(version.definition, shard)
         file = await asyncio.to_thread(_compiled, table, shard, facts)
         most = await asyncio.to_thread(version.most_stacked, shard)
         return await asyncio.to_thread(checked_runner, file, facts, answers, most, is_own=True)
 
     async def _define(self, version_id: VersionId, shard: int) -> Table:
-        version = await self.published(version_id)
-        return await asyncio.to_thread(self._read_definition, version, shard)
+        version = await self.of_shard(version_id, shard)
+        return await asyncio.to_thread(version.definition, shard)
 
-    def _read_definition(self, version: PublishedVersion, shard: int) -> Table:
-        with self._store.open(version.constants) as constants:
-            return version.definition(shard, constants)
+    async def _unlock(
+        self, version: PublishedVersion, version_id: VersionId, shard: int
+    ) -> PublishedVersion:
+        key = await self._keys.key(version.index, version_id, shard)
+        return version.unlocked(partial(decrypt_file, key))
 
     def _reference(self, version: PublishedVersion) -> ReferenceFile:
         digest = version.reference_digest
@@ -255,8 +284,13 @@ class LibrarySettings(Protocol):
         """A reference string that is not packaged."""
 
 
-def open_library(folder: Path, settings: LibrarySettings, connection: Connection) -> ShardLibrary:
-    """The library of the miner or watchtower that lives in `folder`."""
+def open_library(
+    folder: Path,
+    settings: LibrarySettings,
+    connection: Connection,
+    keys: ShardKeys = NO_KEYS,
+) -> ShardLibrary:
+    """The library of the miner or watchtower in `folder`; `keys` opens private shards."""
     store = FileStore(folder / settings.files, settings.stores)
     ceremony = settings.reference_string
     return ShardLibrary(
@@ -264,4 +298,5 @@ def open_library(folder: Path, settings: LibrarySettings, connection: Connection
         store,
         folder / settings.proving_cache,
         None if ceremony is None else folder / ceremony,
+        keys,
     )

@@ -7,12 +7,12 @@ import os
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
 import fsspec
 
 from nesa.chain.connection import redacted
-from nesa.protocol.digests import bytes_root, file_root
+from nesa.protocol.digests import bytes_root
 from nesa.protocol.errors import ExhaustedResource, IntegrityError, Unavailable
 from nesa.protocol.ids import Digest
 
@@ -45,31 +45,6 @@ class FileStore:
         data = self._fetch_remote(digest)
         self._keep(digest, data)
         return data
-
-    def open(self, digest: Digest) -> BinaryIO:
-        """A local copy of a file whose Merkle root was `digest` when it was opened; never held in
-        memory once it is local. Errors as `fetch`.
-        """
-        file = self._open_local(digest)
-        if file is None:
-            self._keep(digest, self._fetch_remote(digest))
-            file = self._open_local(digest)
-        if file is None:
-            raise IntegrityError(f"file {digest.hex()} changed in {self._folder} as it was written")
-        return file
-
-    def _open_local(self, digest: Digest) -> BinaryIO | None:
-        path = self._folder / digest.hex()
-        try:
-            file = path.open("rb")
-        except FileNotFoundError:
-            return None
-        if os.fstat(file.fileno()).st_size and file_root(file) == digest:
-            file.seek(0)
-            return file
-        file.close()
-        path.unlink(missing_ok=True)
-        return None
 
     def read_local(self, digest: Digest) -> bytes | None:
         """The local copy, if it is there and whole; a damaged one is dropped."""

@@ -1,5 +1,5 @@
-"""Answers summonses: a member that is called on chain says that it is there, before it counts as
-absent.
+"""Follows the summonses of this miner's committees and answers its own: a member that is called on
+chain says that it is there, before it counts as absent.
 
 What was announced and how it ended is one fact of the journal, so that a restart forgets neither.
 """
@@ -19,9 +19,10 @@ from nesa.chain.sender import Sender
 from nesa.chain.stored_events import decode_stored_event, encode_event
 from nesa.chain.summonses import Summons
 from nesa.protocol.errors import ExhaustedResource, NesaError
-from nesa.protocol.ids import Address, Digest, Timestamp
+from nesa.protocol.ids import Digest, Timestamp
 from nesa.protocol.summons import Call, sign_answer
 from nesa_miner.identity import Identity
+from nesa_miner.jobs import JobKey
 from nesa_miner.journal import Journal
 from nesa_miner.observability import Metrics
 
@@ -63,7 +64,7 @@ class Answerer:
 
 @dataclass(frozen=True, slots=True)
 class Summoned:
-    """A summons of this miner by the log `log_key`, and the log that ended it."""
+    """A summons that the log `log_key` tells of, and the log that ended it."""
 
     log_key: bytes
     event: MemberSummoned
@@ -76,6 +77,16 @@ class Summoned:
         named = (event.query_id, event.attempt, event.shard, event.position)
         return named == (call.query_id, call.attempt, call.shard, call.position)
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it waits for its answer, or for somebody to end it."""
+        return not self.ended_by
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether the member answered, and has the bond."""
+        return bool(self.ended_by) and not self.is_missed
+
     def after(self, undone: Collection[bytes]) -> Summoned:
         """The summons when some logs are taken back."""
         return replace(self, ended_by=b"", is_missed=False) if self.ended_by in undone else self
@@ -85,14 +96,18 @@ Told = tuple[bytes, ChainEvent]
 """An event and the key of its log, as the journal stores it."""
 
 
+Concerns = Callable[[Call], bool]
+"""Whether a summons has to do with this miner."""
+
+
 def following(
-    known: Iterable[Summoned], undone: Collection[bytes], told: Iterable[Told], signer: Address
+    known: Iterable[Summoned], undone: Collection[bytes], told: Iterable[Told], concerns: Concerns
 ) -> tuple[Summoned, ...]:
-    """What is known of the summonses of `signer` after a batch of events."""
+    """What is known of the summonses of a miner after a batch of events."""
     found = {one.log_key: one.after(undone) for one in known if one.log_key not in undone}
     for log_key, event in told:
         match event:
-            case MemberSummoned(call=call) if call.signer == signer:
+            case MemberSummoned(call=call) if concerns(call):
                 found[log_key] = Summoned(log_key, event)
             case SummonsAnswered() | MemberAbsent():
                 missed = isinstance(event, MemberAbsent)
@@ -124,7 +139,9 @@ def decode_summonses(body: bytes) -> tuple[Summoned, ...]:
 
 @dataclass(slots=True)
 class Answers:
-    """The summonses of this miner, and the tries to answer those that are open."""
+    """The summonses of this miner's committees and by it, and the tries to answer those of itself
+    that are open.
+    """
 
     identity: Identity
     journal: Journal
@@ -139,7 +156,7 @@ class Answers:
     def store(self, undone: Collection[bytes], told: Iterable[Told], now: Timestamp) -> None:
         """Store what a batch says of summonses; inside the transaction of its effects."""
         before = self._stored()
-        after = following(before, undone, told, self.identity.address)
+        after = following(before, undone, told, self._concerns)
         kept = tuple(one for one in after if now <= one.event.call.deadline + KEPT_SECONDS)
         if kept != before:
             self.journal.set_fact(FACT, encode_summonses(kept))
@@ -156,19 +173,31 @@ class Answers:
         for one in self.known:
             key, call = one.log_key, one.event.call
             waits = key in self._busy or self._retry_at.get(key, 0.0) > self.clock()
-            if not (one.ended_by or waits or now > call.deadline):
+            if one.is_open and self._is_mine(one) and not waits and now <= call.deadline:
                 self._busy.add(key)
                 self.spawn(self._try(key, call, commitment_of(call)))
 
     @property
     def misses(self) -> int:
         """Summonses of the last day that this miner did not answer."""
-        return sum(one.is_missed for one in self.known)
+        return sum(one.is_missed for one in self.known if self._is_mine(one))
 
     def summary(self) -> Mapping[str, int]:
         """Counts for a status page."""
-        waiting = sum(not one.ended_by for one in self.known)
-        return {"known": len(self.known), "open": waiting, "missed": self.misses}
+        mine = [one for one in self.known if self._is_mine(one)]
+        waiting = sum(one.is_open for one in mine)
+        return {"known": len(mine), "open": waiting, "missed": self.misses}
+
+    def _is_mine(self, one: Summoned) -> bool:
+        return one.event.call.signer == self.identity.address
+
+    def _concerns(self, call: Call) -> bool:
+        """Whether this miner is called, calls, or was drawn, as far as it knows, for the shard."""
+        me = self.identity.address
+        job = self.journal.job(JobKey((call.query_id, call.attempt)))
+        return me in (call.signer, call.summoner) or (
+            job is not None and job.shard in (None, call.shard)
+        )
 
     def _stored(self) -> tuple[Summoned, ...]:
         body = self.journal.fact(FACT)

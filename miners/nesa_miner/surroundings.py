@@ -17,8 +17,7 @@ from nesa.protocol.queries import Query
 from nesa.protocol.versions import ShardFacts
 from nesa_miner.agreement.terms import Timing
 from nesa_miner.claiming import SendClaim
-from nesa_miner.identity import Identity
-from nesa_miner.jobs import JobKey
+from nesa_miner.identity import Identity, kept_content_key
 from nesa_miner.journal import Journal
 from nesa_miner.observability import Metrics
 from nesa_miner.observing import ObservedTimes
@@ -96,8 +95,5 @@ class Surroundings:
         Raises:
             InvalidMessage: it was kept under another encryption key than this miner has now.
         """
-        key = JobKey((query.query_id, query.attempt))
-        wrapped = self.journal.content_key(key, query.input_digest)
-        if wrapped is None:
-            return None
-        return self.identity.unwrap(wrapped, self.deployment, query)
+        me = self.identity
+        return kept_content_key(self.journal, query, me.encryption, me.address, self.deployment)

@@ -132,9 +132,7 @@ class Oracle:
 
     def _engine(self, tasks: asyncio.TaskGroup, metrics: Metrics) -> Engine:
         settings, deployment = self.settings, self.connection.deployment
-        fees = SendPolicy(
-            max_fee_per_gas=int(settings.max_fee_gwei * _GWEI), patience=settings.patience_seconds
-        )
+        fees = SendPolicy.up_to(settings.max_fee_gwei, settings.patience_seconds)
         me = ZERO_ADDRESS if self.account is None else Address(self.account.address)
         engine = Engine(
             Surroundings(

@@ -18,7 +18,8 @@ import structlog
 from aiohttp import ClientSession, DummyCookieJar, TCPConnector
 
 from nesa.chain.committees import Seat
-from nesa.chain.members import Patience, ask_member
+from nesa.chain.members import ask_member
+from nesa.chain.web import Patience
 from nesa.protocol.errors import InvalidInput, InvalidMessage, Unavailable
 from nesa.protocol.evidence import (
     EVIDENCE_PATH,

@@ -14,6 +14,7 @@ else.
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -116,6 +117,10 @@ __all__ = [
     "UserKey",
     "load_user_key",
 ]
+
+# eth-hash would take pycryptodome, which takes four times as long for inputs of 32 and 64 bytes,
+# the most frequent. Set before anything is hashed; whoever has set another keeps it.
+os.environ.setdefault("ETH_HASH_BACKEND", "pysha3")
 
 _HOMES: Final = {
     "nesa.chain.deployment": ("Deployment", "KeyFile", "Network"),

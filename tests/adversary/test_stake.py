@@ -1,12 +1,14 @@
 """Attacks with stake: leaving before a fraud is found, losing less than is due, gaining by it."""
 
 from dataclasses import astuple, replace
+from itertools import count
 
 import boa
 import pytest
 
 from nesa.protocol.consent import sign_consent
 from nesa.protocol.ids import Address
+from nesa.protocol.slashing import credited
 from tests.contracts.disputes.disputed import deploy_court
 from tests.contracts.disputes.equivocation import (
     Evidence,
@@ -19,6 +21,7 @@ from tests.deployment import (
     EPOCH_SECONDS,
     REQUEST_LIMITS,
     UNBONDING_SECONDS,
+    deployer,
 )
 from tests.market import go_to, pass_blocks
 from tests.reports import keys_of, signer_address
@@ -112,7 +115,7 @@ def test_slash_after_deregister(world, court, challenger, work, operator):
     before = vault.ledger(operator).stake
     assert convict(court, challenger, equivocation(work, PLACE)) == STAKE
     assert vault.ledger(operator).stake == before - STAKE
-    assert vault.rewards(challenger) == STAKE // 2
+    assert vault.rewards(challenger) == credited(STAKE)
 
 
 def test_a_held_operator_cannot_leave(world, court, operator):
@@ -138,14 +141,15 @@ def test_a_held_operator_cannot_leave(world, court, operator):
 
 def test_equivocation_one_tx(world, court, challenger, work, operator):
     """A member signs two outputs of one input and relies on somebody having to judge: both
-    signatures in one transaction of anybody take its seat's stake, of which half is burned."""
+    signatures in one transaction of anybody take its seat's stake, of which a quarter is a
+    reward."""
     vault, token = world.lower.vault, world.lower.token
     before, supply = vault.ledger(operator).stake, token.totalSupply()
     assert convict(court, challenger, equivocation(work, PLACE)) == STAKE
     assert vault.ledger(operator).stake == before - STAKE
-    assert token.totalSupply() == supply - STAKE // 2
+    assert token.totalSupply() == supply - STAKE + credited(STAKE)
     vault.withdraw_reward(challenger)
-    assert token.balanceOf(challenger) == STAKE // 2
+    assert token.balanceOf(challenger) == credited(STAKE)
 
 
 def test_slash_twice(world, court, challenger, outsider, work, operator):
@@ -182,8 +186,9 @@ def test_slash_more_than_stake(world, court, challenger, work, operator):
     assert sum(taken) == held
     assert taken[-2:] == [0, 0]
     assert vault.ledger(operator).stake == 0
-    assert vault.rewards(challenger) == held // 2
-    assert token.totalSupply() == supply - held // 2
+    rewarded = sum(credited(one) for one in taken)
+    assert vault.rewards(challenger) == rewarded
+    assert token.totalSupply() == supply - held + rewarded
 
 
 def test_slash_while_paused(world, court, challenger, work, operator):
@@ -210,7 +215,7 @@ def test_nobody_else_slashes(world, court, operator, outsider):
     setter = world.setter
     for thief in (outsider, setter, world.deployer, operator, world.market.address):
         with boa.reverts("vault: not the slasher"):
-            vault.slash(operator, STAKE, thief, STAKE, sender=thief)
+            vault.slash(operator, STAKE, thief, thief, 0, sender=thief)
         with boa.reverts():
             vault.set_slasher(thief, sender=thief)
     assert vault.slasher() == court.address
@@ -220,15 +225,15 @@ def test_nobody_else_slashes(world, court, operator, outsider):
 
 
 def test_dispute_self(world, court, work, operator):
-    """A liar that is about to be caught convicts itself through an accomplice to keep its stake: at
-    most half of what is taken is a reward, and the rest is gone."""
+    """A liar that is about to be caught convicts itself through an accomplice to keep its stake: a
+    quarter of what is taken is a reward, and the rest is gone."""
     vault, token = world.lower.vault, world.lower.token
     accomplice = boa.env.generate_address("accomplice")
     before, supply = vault.ledger(operator).stake, token.totalSupply()
     assert convict(court, accomplice, equivocation(work, PLACE)) == STAKE
     vault.withdraw_reward(accomplice)
     kept = vault.ledger(operator).stake + token.balanceOf(accomplice)
-    assert before - kept == supply - token.totalSupply() >= STAKE // 2
+    assert before - kept == supply - token.totalSupply() == STAKE - STAKE // 4
 
 
 def test_evidence_is_not_stolen_from_the_mempool(court, challenger, outsider, work):
@@ -260,3 +265,113 @@ def test_a_redraw_convicts_nobody_honest(world, client, court, challenger, query
         mixed = Evidence(shard_of(first), statement(first, PLACE), statement(second, PLACE))
         with boa.reverts("court: not committed"):
             convict(court, challenger, mixed)
+
+
+# --- Robbing ---
+
+
+@pytest.fixture
+def friend():
+    """Who shows what the operator signs for it to be shown."""
+    return boa.env.generate_address("friend")
+
+
+@pytest.fixture
+def pool(world, operator):
+    """Takes delegations for the operator."""
+    lower = world.lower
+    pool = deployer("staking/DelegationPool").deploy(lower.token, lower.vault)
+    lower.vault.set_delegation_pool(pool, sender=world.setter)
+    pool.announce_commission(5_000, sender=operator)
+    return pool
+
+
+def delegate(world, pool, operator, amount, name="delegator"):
+    delegator = world.client(name, amount=amount)
+    world.lower.token.approve(pool, amount, sender=delegator)
+    pool.delegate(operator, amount, 0, sender=delegator)
+
+
+def contradictions(work, first=1_000):
+    """Evidence against the operator, of as many queries as somebody wants."""
+    for query_id in count(first):
+        context = replace(work.context, query_id=query_id)
+        yield equivocation(replace(work, context=context), PLACE)
+
+
+def own_stake(vault, operator):
+    return vault.ledger(operator).stake - vault.backing(operator).delegated
+
+
+def test_who_robs_its_delegators_gains_nothing(world, court, pool, work, operator, friend):
+    """An operator takes all the stake that anybody lends it, contradicts itself in one query after
+    another, and a friend collects for it: half of what the operator put up is gone."""
+    vault = world.lower.vault
+    own = own_stake(vault, operator)
+    delegate(world, pool, operator, own)
+    for evidence in contradictions(work):
+        if convict(court, friend, evidence) == 0:
+            break
+        assert 2 * vault.rewards(friend) <= own - own_stake(vault, operator)
+    assert vault.ledger(operator).stake == 0
+    assert vault.rewards(friend) == own // 2
+
+
+def test_own_stake_does_not_leave_before_a_robbery(world, court, pool, work, operator, friend):
+    """The same, but the operator first leaves its seats and thaws nearly all of its own: what a
+    friend collects is half of what is left of it."""
+    vault = world.lower.vault
+    own = own_stake(vault, operator)
+    delegate(world, pool, operator, own)
+    vault.leave_seat(*seat_of(world, operator), sender=operator)
+    go_to(boa.env.timestamp + UNBONDING_SECONDS + 2 * EPOCH_SECONDS)
+    vault.release_seat(*seat_of(world, operator))
+    ledger = vault.ledger(operator)
+    vault.begin_unbonding(own - ledger.locked // 2 - 9, sender=operator)
+    go_to(boa.env.timestamp + UNBONDING_SECONDS)
+    vault.withdraw(sender=operator)
+    left = own_stake(vault, operator)
+    assert 0 < left < own // 2
+    for evidence in contradictions(work):
+        if convict(court, friend, evidence) == 0:
+            break
+    assert vault.rewards(friend) == left // 2
+
+
+def test_what_was_lost_before_robs_nobody_who_comes_later(
+    world, court, challenger, pool, work, operator, friend
+):
+    """An operator that has lost its stake to an honest challenger puts up a little, finds new
+    delegators and robs them of what it lost: they answer for nothing that was lost before."""
+    vault = world.lower.vault
+    own, evidence = own_stake(vault, operator), contradictions(work)
+    delegate(world, pool, operator, own)
+    while own_stake(vault, operator):
+        convict(court, challenger, next(evidence))
+    with boa.reverts("vault: operator owns too little"):
+        delegate(world, pool, operator, 1, "too early")
+    again = own + 2
+    world.give(operator, again)
+    world.lower.token.approve(vault, again, sender=operator)
+    vault.deposit(again, sender=operator)
+    delegate(world, pool, operator, 1, "another delegator")
+    assert vault.backing(operator).creditable == 0
+    while convict(court, friend, next(evidence)):
+        assert 2 * vault.rewards(friend) <= again - own_stake(vault, operator)
+
+
+def test_nobody_delegates_to_take_a_challengers_reward_away(
+    world, court, challenger, pool, work, operator, friend
+):
+    """A liar is shown once, and its friend delegates a unit so that what it lost rewards nobody
+    who shows the rest: the delegation is refused, and each seat is worth its whole share."""
+    vault = world.lower.vault
+    own, evidence = own_stake(vault, operator), contradictions(work)
+    delegate(world, pool, operator, own)
+    for shown in range(1, own * 2 // STAKE):
+        assert convict(court, challenger, next(evidence)) == STAKE
+        assert vault.rewards(challenger) == shown * STAKE // 4
+        with boa.reverts("vault: operator owns too little"):
+            delegate(world, pool, operator, 1, f"dust {shown}")
+    assert convict(court, challenger, next(evidence)) == STAKE
+    assert vault.rewards(challenger) == own // 2

@@ -169,7 +169,7 @@ def test_a_right_answer_never_costs_its_signers_stake() -> None:
         assert book.overturned == 0
 
 
-def test_a_shown_lie_costs_each_signer_its_stake_and_half_of_it_burns() -> None:
+def test_a_shown_lie_costs_each_signer_its_stake_and_three_quarters_burn() -> None:
     setting = replace(SHIPPED, corrupt=Fraction(1), audited=Fraction(1))
     run = Run(setting, Conduct(Work.LIE))
     play(run, 0)
@@ -177,8 +177,8 @@ def test_a_shown_lie_costs_each_signer_its_stake_and_half_of_it_burns() -> None:
     environment = setting.economy.environment
     kept = split.oracle + split.royalty + split.reviewers + split.treasury
     gas = 3 * environment.move_gas * environment.gas_price
-    assert run.book.balances[Account.BURNED] == stake // 2
-    assert run.book.balances[Account.WATCHERS] == stake // 2 - kept - environment.run_cost - gas
+    assert run.book.balances[Account.BURNED] == stake * 3 // 4
+    assert run.book.balances[Account.WATCHERS] == stake // 4 - kept - environment.run_cost - gas
     assert run.book.balances[Account.COALITION] == -stake
 
 
@@ -226,8 +226,8 @@ def test_a_prize_above_the_turning_point_pays_and_one_below_does_not() -> None:
     setting = replace(SHIPPED, queries=500)
     point = starts_to_pay(setting, knob)
     assert point is not None
-    # Half of three or four stakes burns; the rest comes back to the liars' friend.
-    assert 0.5 < point < 0.6
+    # Three quarters of three or four stakes burn; the rest comes back to the liars' friend.
+    assert 0.75 < point < 0.9
     strategy = named(knob.strategy)
     assert profit(knob.turned(setting, point * 1.001), strategy).mean > 0
     assert profit(knob.turned(setting, point * 0.999), strategy).mean <= 0

@@ -63,7 +63,7 @@ def test_a_model_is_shown_with_its_price_and_features(nesa: Nesa, network: Stand
     row = load(ROOT / "models" / MLP).test_rows().features[0].tolist()
     assert found["sample"] == row
     assert found["provable"] is True
-    assert found["stake"] == "a wrong answer that is shown burns 1500 NES of its signers' stake"
+    assert found["stake"] == "a wrong answer that is shown costs its signers 750 NES or more"
 
 
 def test_a_sample_is_shown_as_a_query_takes_it(nesa: Nesa, network: StandingNetwork) -> None:
@@ -106,12 +106,12 @@ def test_a_tampered_model_folder_is_named(nesa: Nesa, tmp_path: Path) -> None:
             target = folder / source.relative_to(ROOT / "models" / MLP)
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(source.read_bytes())
-    data = bytearray((folder / "parameters.bin").read_bytes())
+    data = bytearray((folder / "parameters/0.bin").read_bytes())
     data[0] ^= 1
-    (folder / "parameters.bin").write_bytes(bytes(data))
+    (folder / "parameters/0.bin").write_bytes(bytes(data))
     found = nesa("model", "check", folder)
     assert found.code == 1
-    assert "parameters.bin" in found.err
+    assert "parameters/0.bin" in found.err
     assert "Traceback" not in found.err
 
 

@@ -50,6 +50,7 @@ def test_the_promised_commands_are_there() -> None:
         "list",
         "plan",
         "register",
+        "release-keys",
         "show",
         "split",
     }

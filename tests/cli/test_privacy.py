@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -10,8 +11,8 @@ import pytest
 
 from nesa.models.folder import load
 from nesa.models.runtime import session
-from nesa.privacy import keys
 from nesa.privacy.equivariant import user_keys
+from nesa.privacy.key_files import save_secret
 from tests.cli.conftest import Nesa
 from tests.privacy.equivariant.float_graphs import LENGTH, llama
 
@@ -22,10 +23,11 @@ DIGITS = MLP.parent / "digits-cnn"
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Work that makes guessing passwords slow is left out."""
-    encrypt = keys.encrypted_secret
-    monkeypatch.setattr(
-        user_keys, "encrypted_secret", lambda secret, password, _: encrypt(secret, password, 2**10)
-    )
+
+    def save(path: Path, kind: str, public: Any, secret: bytes, password: str, _: int) -> None:
+        save_secret(path, kind, public, secret, password, 2**10)
+
+    monkeypatch.setattr(user_keys, "save_secret", save)
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from eth_account import Account
 
 from nesa import ONE_NES, Client, Network
 from nesa.chain.connection import RpcPolicy
+from nesa.chain.contracts import ZERO_ADDRESS
 from nesa.models.folder import load
 from nesa.protocol.ids import ZERO_DIGEST, Address, Amount
 
@@ -46,6 +47,6 @@ async def register_anything(client: Client, network: Network, name: str, locatio
     ]
     digests = (model.operators_root, model.metadata_digest)
     call = client.contracts.registry.call(
-        "register", name, location, *digests, bare, [], 10**6, 0, 0
+        "register", name, location, *digests, bare, [], 10**6, 0, 0, ZERO_ADDRESS
     )
     await client._own_sender.send(call)

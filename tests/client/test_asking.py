@@ -50,8 +50,8 @@ async def let_time_pass(client: Client, seconds: int) -> None:
 
 async def test_what_a_lie_burns_is_said_before_anything_is_paid(client: Client) -> None:
     limits = await client.contracts.parameters.request_limits(at="latest")
-    assert await client.burned_by_a_lie() == 3 * limits.seat_stake // 2
-    assert await client.burned_by_a_lie(replicas=8) == 6 * limits.seat_stake // 2
+    assert await client.lost_by_a_lie() == 3 * limits.seat_stake // 4
+    assert await client.lost_by_a_lie(replicas=8) == 6 * limits.seat_stake // 4
 
 
 async def test_a_request_costs_its_quote_and_says_what_was_asked(

@@ -20,6 +20,7 @@ from tests.standing_network import StandingNetwork
 
 CARD = b"anything"
 NAME = bytes_root(CARD).hex()
+OTHER = bytes(32).hex()
 
 
 @pytest.fixture
@@ -27,11 +28,9 @@ async def store() -> AsyncIterator[str]:
     """URL of a store with one file."""
 
     async def get(request: web.Request) -> web.Response:
-        return (
-            web.Response(body=CARD)
-            if request.match_info["name"] == NAME
-            else web.Response(body=bytes(cards.MAX_INDEX_BYTES * 2))
-        )
+        too_long = bytes(cards.MAX_INDEX_BYTES * 2)
+        bodies = {NAME: CARD, OTHER: b"something else"}
+        return web.Response(body=bodies.get(request.match_info["name"], too_long))
 
     app = web.Application()
     app.router.add_get("/{name}", get)
@@ -66,11 +65,15 @@ async def test_other_kinds_of_locations_are_refused(location: str) -> None:
 
 
 async def test_nothing_but_the_named_bytes_is_taken(store: str, tmp_path: Path) -> None:
-    other = bytes(32).hex()
-    (tmp_path / other).write_bytes(CARD)
+    (tmp_path / OTHER).write_bytes(CARD)
     for base in (store, str(tmp_path)):
         with pytest.raises(IntegrityError):
-            await read_store(f"{base}/{other}")
+            await read_store(f"{base}/{OTHER}")
+
+
+async def test_what_is_longer_than_any_index_is_refused(store: str) -> None:
+    with pytest.raises(Unavailable, match="more than"):
+        await read_store(f"{store}/{'11' * 32}")
 
 
 async def test_what_is_no_file_is_unavailable(tmp_path: Path) -> None:

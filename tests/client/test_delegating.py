@@ -16,7 +16,7 @@ from nesa.protocol.ids import Address, Amount
 from tests.client.test_asking import let_time_pass
 from tests.standing_network import StandingNetwork
 
-SUM = Amount(40 * ONE_NES)
+SUM, OWN = Amount(40 * ONE_NES), Amount(60 * ONE_NES)
 
 
 @pytest.fixture
@@ -33,12 +33,17 @@ async def operator(client: Client, network: StandingNetwork) -> AsyncIterator[Cl
             Address(signer.address), consent, bytes([9] * 32), "http://x"
         )
         await connected._send(call)
+        token = connected.contracts.token
+        await client._send(token.transfer(address, OWN))
+        await connected._send(token.approve(vault.address, OWN))
+        await connected._send(vault.deposit(OWN))
         yield connected
 
 
 async def test_nes_are_delegated_thaw_and_come_back(client: Client, operator: Client) -> None:
     terms = await operator.delegations().open(1_000)
-    assert (terms.commission_bps, terms.own_stake, terms.delegated) == (1_000, 0, 0)
+    assert (terms.commission_bps, terms.own_stake, terms.delegated) == (1_000, OWN, 0)
+    assert terms.delegable == OWN
     mine, before = client.delegations(), (await client.balance()).nes
     added = await mine.add(operator.address, SUM)
     assert added.worth == SUM
@@ -77,6 +82,8 @@ async def test_what_cannot_be_delegated_is_said_before_anything_is_sent(
         await mine.add(operator.address, Amount(0))
     with pytest.raises(ExhaustedResource, match="delegate less"):
         await mine.add(operator.address, Amount(10**18))
+    with pytest.raises(InvalidInput, match="owns 60 NES and may take 60 NES more"):
+        await mine.add(operator.address, Amount(OWN + 1))
     with pytest.raises(InvalidInput, match="has nothing with"):
         await mine.leave(operator.address)
     await mine.add(operator.address, SUM)

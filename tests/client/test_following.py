@@ -26,7 +26,10 @@ from nesa import (
 from nesa.chain.anvil import free_port
 from nesa.chain.committees import DrawnCommittees
 from nesa.chain.connection import Connection, RpcPolicy
+from nesa.chain.events import MemberSummoned, decode_event
 from nesa.chain.history import find_query, find_versions
+from nesa.chain.sender import Sender
+from nesa.chain.summonses import Summons
 from nesa.client import sealing
 from nesa.client.following import Following
 from nesa.client.watching import Stage
@@ -34,7 +37,7 @@ from nesa.protocol.envelopes import MESSAGES_PATH
 from nesa.protocol.ids import Address, Digest
 from tests.chain.rpc_stub import error, stub_node
 from tests.client.strangers import other_requester
-from tests.standing_network import StandingNetwork
+from tests.standing_network import StandingNetwork, rich_account
 
 QUICK = RpcPolicy(poll=0.02, retries=0)
 
@@ -217,6 +220,51 @@ async def test_whoever_is_drawn_anew_gets_the_content_key(
     await asyncio.sleep(0.1)
     assert members.told <= second
     waiting.cancel()
+
+
+async def test_a_spare_that_gets_a_slot_gets_the_content_key(
+    client: Client, members: Members, model: Model, features: np.ndarray
+) -> None:
+    await members.move_here(client, await everybody(client, model, features))
+    submitted = await client.submit(model, features, sealed=True, replicas=3)
+    await rpc(client, "evm_mine")
+    drawn: asyncio.Queue[DrawnCommittees] = asyncio.Queue()
+
+    async def on_stage(stage: Stage) -> None:
+        if isinstance(stage, Drawn):
+            drawn.put_nowait(stage.committees)
+
+    waiting = asyncio.create_task(client.result(submitted, on_stage))
+    async with asyncio.timeout(20):
+        first = await drawn.get()
+        await find_absent(client, submitted, position=1)
+        second = await drawn.get()
+        assert second.absent == ((1,), ())
+        assert second.shards[0][:3] == first.shards[0]
+        spare = second.shards[0][3]
+        members.told.clear()
+        while spare.endpoint not in members.told:
+            await asyncio.sleep(0.01)
+    waiting.cancel()
+
+
+async def find_absent(client: Client, submitted: SubmittedQuery, position: int) -> None:
+    """Somebody summons a member of the first shard, which does not answer."""
+    connection, summons = client.connection, Summons.of(client.connection)
+    sender, rules = Sender(connection, rich_account()), await summons.rules("latest")
+    await client.transfer(sender.address, rules.bond)
+    await sender.send(client.contracts.token.approve(summons.address, rules.bond))
+    await pass_time(client, rules.patience)
+    receipt = await sender.send(summons.summon(submitted.query, 0, position))
+    events = [decode_event(log) for log in receipt.logs]
+    (call,) = (event.call for event in events if isinstance(event, MemberSummoned))
+    await pass_time(client, rules.answer_window + 1)
+    await sender.send(summons.declare_absent(call))
+
+
+async def pass_time(client: Client, seconds: int) -> None:
+    await rpc(client, "evm_increaseTime", seconds)
+    await rpc(client, "evm_mine")
 
 
 async def redrawn(client: Client, drawn: asyncio.Queue[set[str]]) -> set[str]:

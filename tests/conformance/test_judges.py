@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import reduce
 from itertools import pairwise
 from pathlib import Path
 
@@ -91,16 +90,5 @@ def test_parts_make_the_whole(judges, name, data):
         openings = witness.openings(0, place, first, stop)
         parts.append(judges.evaluate(question, first, stop, openings))
         assert parts[-1] == evaluate(question, first, stop, openings)
-    fold = {Fold.SUM: 1, Fold.LARGEST: 2}[operator(row.opcode).fold]
-    joined = reduce(lambda left, right: judges.fold.combine(fold, left, right), parts)
+    joined = max(parts) if operator(row.opcode).fold is Fold.LARGEST else sum(parts)
     assert joined == witness.values[table.output_of(0)].reshape(-1)[place]
-
-
-def test_a_court_learns_how_an_element_is_put_together(judges):
-    folds = {Fold.WHOLE: 0, Fold.SUM: 1, Fold.LARGEST: 2}
-    for case in CASES.values():
-        witness = witness_of(case.table, case.runs[0])
-        for index, row in enumerate(case.table.rows):
-            fold, count = judges.fold.operands(witness.question(index, 0).as_abi())
-            assert fold == folds[operator(row.opcode).fold]
-            assert count == witness.extent(index)

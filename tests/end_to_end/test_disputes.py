@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -36,18 +37,20 @@ from nesa.chain.reports import reported_evidence
 from nesa.chain.sender import Sender
 from nesa.cli.demo.cast import Question
 from nesa.cli.demo.liar import replace_by_liar
+from nesa.cli.main import main
 from nesa.client.answers import SubmittedQuery
 from nesa.client.watching import Stage
 from nesa.devnet.foundation import hand_out
 from nesa.devnet.network import Devnet
 from nesa.devnet.operators import Operator, wait_until_ready
-from nesa.privacy.grants import encode_grant
+from nesa.privacy.grants import decode_grant
 from nesa.protocol.commitments import ShardContext, attestation_hash, commitment
 from nesa.protocol.evidence import ShardEvidence, encode_evidence
 from nesa.protocol.faults import statements_in
 from nesa.protocol.ids import ONE_NES, Address, Amount, Digest, QueryId
 from nesa.protocol.queries import SignedResult
 from nesa.protocol.signatures import sign_digest
+from nesa.protocol.slashing import credited
 from nesa_miner.disputes.courtroom import Courtroom
 from nesa_miner.watchtower.accusing import Accuser, Means
 from nesa_miner.watchtower.config import read_settings, write_settings
@@ -127,13 +130,15 @@ async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 60.0)
 
 @contextlib.asynccontextmanager
 async def watching(
-    devnet: Devnet, client: Client, *words: str, nes: int = BONDS
+    devnet: Devnet, client: Client, *words: str, nes: int = BONDS, evicts: bool = False
 ) -> AsyncIterator[Operator]:
-    """A watchtower that looks at every answer, made with these words of `init`."""
+    """A watchtower that looks at every answer, made with these words of `init`.
+
+    The tests here share their seats, also those that have no stake any more.
+    """
     name = f"watchtower-{time.monotonic_ns()}"
     founded = await devnet.founder.found_watchtower(name, *words)
-    # The tests after this one need those seats as well, though they have no stake any more.
-    kept = read_settings(founded.folder).model_copy(update={"evict": False})
+    kept = read_settings(founded.folder).model_copy(update={"evict": evicts})
     write_settings(founded.folder, kept)
     await devnet.foundation.chain.give_coins(founded.owner)
     deployer = devnet.foundation.people.deployer
@@ -174,16 +179,19 @@ async def lied_to(
     shard: int,
     *,
     defends: bool,
-    sealed: bool = False,
 ) -> tuple[SubmittedQuery, list[Operator]]:
     """A query one of whose shards a quorum of liars answered; the fourth member is honest."""
-    members = devnet.miners[shard::2]
-    liars = [await replace_by_liar(devnet, one.name, defends=defends) for one in members[:3]]
-    submitted = await client.submit(model, question.features, sealed=sealed)
+    liars = await lying_quorum(devnet, shard, defends=defends)
+    submitted = await client.submit(model, question.features)
     answer = await client.result(submitted)
     paid = {member.signer for member in answer.committee if member.paid and member.shard == shard}
     assert paid == {liar.signer for liar in liars}
     return submitted, liars
+
+
+async def lying_quorum(devnet: Devnet, shard: int, *, defends: bool) -> list[Operator]:
+    members = devnet.miners[shard::2]
+    return [await replace_by_liar(devnet, one.name, defends=defends) for one in members[:3]]
 
 
 async def test_a_silent_lying_quorum_is_caught_by_one_watchtower_that_dies_meanwhile(
@@ -212,7 +220,7 @@ async def test_a_silent_lying_quorum_is_caught_by_one_watchtower_that_dies_meanw
     after = {o.name: await dispute.stake(o) for o in devnet.miners}
     lost = {name: before[name] - after[name] for name in before if before[name] != after[name]}
     assert lost == {liar.name: challenge.seat_stake for liar in liars}
-    reward = 3 * (challenge.seat_stake // 2)
+    reward = 3 * credited(challenge.seat_stake)
 
     async def is_paid() -> bool:
         return await dispute.balance(tower.owner) > BONDS + reward // 2
@@ -248,13 +256,21 @@ async def test_a_sealed_lie_is_convicted_by_a_watchtower_that_the_client_lets_se
     model: Model,
     question: Question,
     tower: Operator,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    submitted, _ = await lied_to(client, devnet, model, question, 1, defends=True, sealed=True)
-    dispute = Dispute(client, submitted.query_id)
+    """The client names its watcher when it asks, and is gone with the key after the answer."""
+    monkeypatch.chdir(tmp_path)
+    await lying_quorum(devnet, 1, defends=True)
     holder = json.loads((tower.folder / "keys" / "view.json").read_text())["public_key"]
-    grant = await client.grant_view(submitted, bytes.fromhex(holder))
+    row = ",".join(map(str, question.features))
+    words = ["query", model.name, row, "--sealed", "--watcher", f"0x{holder.removeprefix('0x')}"]
+    network = ["--network", str(devnet.layout.network)]
+    assert await asyncio.to_thread(main, [*words, *network, "--json"]) == 0
+    (granted,) = tmp_path.iterdir()
+    dispute = Dispute(client, decode_grant(granted.read_bytes()).granted.query_id)
     assert await dispute.count(ChallengeOpened) == 0
-    (tower.folder / "grants" / "1.json").write_text(encode_grant(grant))
+    granted.rename(tower.folder / "grants" / granted.name)
     await until(lambda: _reached(dispute, SignerConvicted, 3), 120)
     await dispute.pass_time(61)
     await until(lambda: _ended(dispute, Ending.FALLEN))

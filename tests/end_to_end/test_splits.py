@@ -8,10 +8,13 @@ import pytest
 import pytest_asyncio
 
 from nesa import Client, Model
+from nesa.chain.contracts import Contracts
 from nesa.chain.disputes import Ending, GameResult
 from nesa.chain.events import ChallengeEnded, ChallengeOpened, GameEnded, Moved
+from nesa.chain.sender import Sender
 from nesa.cli.demo.cast import Question
 from nesa.cli.demo.liar import replace_by_liar
+from nesa.devnet.accounts import DevnetAccount
 from nesa.devnet.foundation import hand_out
 from nesa.devnet.network import Devnet
 from nesa.devnet.operators import Operator, wait_until_ready
@@ -38,6 +41,7 @@ async def split(
     await wait_until_ready(members[:2], devnet.supervisor)
     deployer = devnet.foundation.people.deployer
     await hand_out(client.connection, deployer, [(one.signer, BONDS) for one in members[:2]])
+    await give_stake(client, deployer, members[2:])
     liars = [await replace_by_liar(devnet, one.name, defends=True) for one in members[2:]]
     yield members[:2], liars
     for operator in members[:2]:
@@ -50,6 +54,17 @@ async def split(
 def allow_bonds(operator: Operator, most: float) -> None:
     settings = read_settings(operator.folder)
     write_settings(operator.folder, settings.model_copy(update={"max_bonds": most}))
+
+
+async def give_stake(client: Client, giver: DevnetAccount, operators: list[Operator]) -> None:
+    """A seat's stake for each: earlier tests may have taken theirs, and left them the seat."""
+    contracts = Contracts(client.connection)
+    stake = (await contracts.parameters.request_limits("latest")).seat_stake
+    sender = Sender(client.connection, giver.account)
+    total = Amount(len(operators) * stake)
+    await sender.send(contracts.token.approve(contracts.vault.address, total))
+    for operator in operators:
+        await sender.send(contracts.vault.call("deposit_for", operator.owner, stake))
 
 
 async def test_a_split_committee_sues_itself_though_one_of_it_dies(

@@ -16,12 +16,15 @@ from nesa.chain.events import MemberSummoned, decode_event
 from nesa.chain.sender import Sender
 from nesa.chain.summonses import Summons
 from nesa.cli.demo.cast import MLP, Question
+from nesa.devnet.foundation import hand_out
 from nesa.devnet.network import Devnet, DevnetSettings, prepare, running_devnet
+from nesa.protocol.ids import ONE_NES, Amount
 from nesa.protocol.queries import Query
 from nesa.protocol.summons import Call
 from tests.end_to_end.conftest import SEATED
 from tests.end_to_end.processes import Observer, drawn
 from tests.end_to_end.test_queries import is_right
+from tests.end_to_end.test_splits import allow_bonds
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.deep]
 
@@ -98,6 +101,40 @@ async def test_a_spare_finishes_what_a_dead_member_left(patient: Client, larger:
     for call in calls:
         misses = await caller.summons.misses(call.version_id, call.operator, "latest")
         assert misses == 1
+    await observer.revive_all()
+
+
+@pytest.mark.parametrize("sealed", [False, True], ids=["open", "sealed"])
+async def test_members_summon_the_dead_by_themselves(
+    patient: Client, larger: Devnet, sealed: bool
+) -> None:
+    """Nobody else does: the one that goes on has a budget, and gets its bond back. A sealed query
+    is saved as long as its client waits, who gives the spare the key."""
+    observer = Observer(larger)
+    question = Question.from_row(larger.model(MLP), 42)
+    model = await patient.model(MLP)
+    with observer.frozen(*larger.miners):
+        submitted = await patient.submit(model, question.features, sealed=sealed)
+        committees = await drawn(patient, submitted.query_id)
+        for seat in committees.shards[0][1:3]:
+            await observer.kill(larger.operator_of(seat.signer))
+        caller = larger.operator_of(committees.shards[0][0].signer)
+        await observer.kill(caller)
+    allow_bonds(caller, 1.0)
+    deployer = larger.foundation.people.deployer
+    await hand_out(patient.connection, deployer, [(caller.signer, Amount(ONE_NES))])
+    token = Contracts(patient.connection).token
+    before = await token.balance_of(caller.signer, "latest")
+    await observer.restart(caller)
+    answer = await patient.result(submitted)
+    assert is_right(answer, question)
+    paid = {(member.shard, member.position) for member in answer.committee if member.paid}
+    assert {place for shard, place in paid if shard == 0} >= {0, 3, 4}
+    async with asyncio.timeout(60):
+        while await token.balance_of(caller.signer, "latest") < before:
+            await asyncio.sleep(0.5)
+    await observer.kill(caller)
+    allow_bonds(caller, 0.0)
     await observer.revive_all()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import chain
 from typing import Any, ClassVar
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, rule, run_state_machine_as_test
 
+from nesa.protocol.slashing import delegable
 from tests.deployment import EPOCH_SECONDS, UNBONDING_SECONDS
 from tests.invariants.test_stake_vault import (
     OPERATORS,
@@ -76,6 +78,14 @@ class Pool:
         return Fraction(assets + 1, self.total + VIRTUAL_SHARES)
 
 
+@dataclass
+class Gain:
+    """What slashes took of an operator's own, and paid to anybody, since some moment."""
+
+    lost: int = 0
+    rewarded: int = 0
+
+
 class DelegationPoolMachine(StakeVaultMachine):
     """Operators live as in the vault's machine; others delegate to them."""
 
@@ -96,6 +106,7 @@ class DelegationPoolMachine(StakeVaultMachine):
         self.pools = {operator: Pool() for operator in OPERATORS}
         self.announced = dict.fromkeys(OPERATORS[:-1], (FIRST_COMMISSION, FIRST_COMMISSION, 0))
         self.prices = {operator: Fraction(1, VIRTUAL_SHARES) for operator in OPERATORS}
+        self.gains = {operator: [Gain()] for operator in OPERATORS}
         self.given = 0
         self.delegate(OPERATORS[0], DELEGATORS[0], 2 * SEAT_STAKE)
 
@@ -115,7 +126,8 @@ class DelegationPoolMachine(StakeVaultMachine):
         pool, book = self.pools[operator], self.books[operator]
         shares = amount * (pool.total + VIRTUAL_SHARES) // (book.delegated + 1)
         ruined = pool.total > (book.delegated + 1) * MAX_SHARES_A_UNIT
-        allowed = operator in self.announced and shares > 0 and not ruined
+        fits = amount <= delegable(book.stake, book.delegated, book.unbonding)
+        allowed = operator in self.announced and shares > 0 and not ruined and fits
         made = self.try_pool(
             allowed, self.pool.delegate, operator, amount, shares, sender=delegator
         )
@@ -124,6 +136,8 @@ class DelegationPoolMachine(StakeVaultMachine):
             pool.shares[delegator] += shares
             book.stake += amount
             book.delegated += amount
+            book.creditable = 0
+            self.gains[operator].append(Gain())
 
     @rule(pick=picks, part=parts)
     def leave(self, pick: Pick, part: int) -> None:
@@ -234,14 +248,33 @@ class DelegationPoolMachine(StakeVaultMachine):
         operator = next(name for name, found in self.books.items() if found is book)
         self.prices[operator] = self.pools[operator].price(book.delegated)
 
+    def slash(self, operator: str, amount: int, owed: int) -> None:
+        """What it took of the operator's own and what it paid, by the chain's own books."""
+        own, paid = self.own(operator), self.vault.total_rewards()
+        super().slash(operator, amount, owed)
+        for gain in self.gains[operator]:
+            gain.lost += own - self.own(operator)
+            gain.rewarded += self.vault.total_rewards() - paid
+
+    def own(self, operator: str) -> int:
+        stake, delegated = self.vault.ledger(operator)[0], self.vault.backing(operator)[0]
+        return int(stake - delegated)
+
     # What always holds
 
     @invariant()
     def own_stake_goes_first(self) -> None:
         """`take_stake` says how; here the vault is held to it, and nobody's stake is negative."""
         for operator, book in self.books.items():
-            delegated, _, _ = self.vault.backing(operator)
+            delegated = self.vault.backing(operator)[0]
             assert delegated == book.delegated <= book.stake
+
+    @invariant()
+    def rewards_are_own_stake(self) -> None:
+        """Half of what an operator loses of its own is gone, whatever its friends do: in all, and
+        since any delegation came."""
+        for gain in chain(*self.gains.values()):
+            assert gain.rewarded * 2 <= gain.lost
 
     @invariant()
     def shares_are_covered(self) -> None:

@@ -37,6 +37,7 @@ from nesa.protocol.challenges import (
     verdict,
 )
 from nesa.protocol.queries import QueryStatus
+from nesa.protocol.slashing import credited
 from tests.contracts.disputes.disputed import false_trace, lying_witness
 from tests.deployment import GENESIS_SUPPLY, QUERY_PARAMETERS, REQUEST_LIMITS
 from tests.invariants.court_world import CHALLENGERS, Answer, CourtWorld, Sued, charge_of
@@ -143,14 +144,18 @@ class DisputeCourtMachine(RuleBasedStateMachine):
         cases = [case for case in self.cases if not case.is_over] or self.cases
         return cases[-1 - index % len(cases)] if cases else None
 
-    def slash(self, signer: str, amount: int, beneficiary: str) -> int:
-        """Takes stake as far as it is there; half of it goes to the beneficiary."""
+    def slash(self, rules: Challenge, signer: str, amount: int, owed: int = 0) -> tuple[int, int]:
+        """Takes stake as far as it is there; the requester is repaid first, then the challenger
+        rewarded. What was taken, and what repaid."""
         owner = self.world.owners[signer]
         taken = min(amount, self.stakes[owner])
+        share = credited(taken)
+        repaid = min(owed, share)
         self.stakes[owner] -= taken
-        self.rewards[beneficiary] += taken // 2
-        self.burned += taken - taken // 2
-        return taken
+        self.rewards[rules.requester] += repaid
+        self.rewards[rules.challenger] += share - repaid
+        self.burned += taken - share
+        return taken, repaid
 
     # Queries and challenges
 
@@ -408,12 +413,12 @@ class DisputeCourtMachine(RuleBasedStateMachine):
         case.rules = resolved(case.rules, signer, result)  # type: ignore[arg-type]
         self.calls[f"game {result.value}"] += 1
         if result is Result.LOST_BY_TIME:
-            self.slash(signer, case.rules.stakes.penalty, case.rules.challenger)
+            self.slash(case.rules, signer, case.rules.stakes.penalty)
         elif result is Result.LOST_BY_FACT and (*case.digest, signer) not in self.convicted:
             self.convicted.add((*case.digest, signer))
-            taken = self.slash(signer, STAKE, case.rules.challenger)
+            taken, _ = self.slash(case.rules, signer, STAKE)
             self.lost[*case.digest, signer] += taken
-            case.earned += taken // 2
+            case.earned += credited(taken)
 
     @rule(index=picks, game=picks, patient=st.booleans())
     def expire(self, index: int, game: int, patient: bool) -> None:
@@ -462,9 +467,9 @@ class DisputeCourtMachine(RuleBasedStateMachine):
         ended = settlement(rules, ending, kept, before, left, case.earned)  # type: ignore[arg-type]
         for slash in ended.slashes:
             self.convicted.add((*case.digest, slash.signer))
-            taken = self.slash(slash.signer, slash.amount, slash.beneficiary)
+            taken, repaid = self.slash(rules, slash.signer, slash.amount, slash.owed)
             self.lost[*case.digest, slash.signer] += taken
-            kept -= taken // 2 if slash.beneficiary == rules.requester else 0
+            kept -= repaid
         if not isinstance(ending, Standing):
             self.owed[case.dispute] = kept - ended.credits[rules.requester]
         for account, amount in ended.credits.items():

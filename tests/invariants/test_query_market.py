@@ -36,6 +36,7 @@ from nesa.protocol.queries import (
     ShardReport,
     report_words,
 )
+from nesa.protocol.slashing import credited
 from tests.deployment import (
     EPOCH_SECONDS,
     GENESIS_SUPPLY,
@@ -869,12 +870,14 @@ class QueryMarketMachine(RuleBasedStateMachine):
             self.credits.give_back(book.query.requester, returned)
             self.credits.earn(self.treasury, late, self.now)
 
-    @rule(data=st.data(), amount=amounts, reward=amounts)
-    def slash(self, data: st.DataObject, amount: int, reward: int) -> None:
+    @rule(data=st.data(), amount=amounts, owed=amounts)
+    def slash(self, data: st.DataObject, amount: int, owed: int) -> None:
         owner = data.draw(st.sampled_from(sorted(self.stakes)))
         before = self.token.balanceOf(self.vault.address)
-        taken = self.vault.slash(owner, amount, BENEFICIARY, reward, sender=COURT)
-        rewarded = min(reward, taken // 2)
+        accounts = (BENEFICIARY, BENEFICIARY)
+        taken, *paid = self.vault.slash(owner, amount, *accounts, owed, sender=COURT)
+        rewarded = credited(taken)
+        assert paid == [min(owed, rewarded), max(rewarded - owed, 0)]
         after = self.token.balanceOf(self.vault.address)
         assert taken == min(amount, self.stakes[owner])
         assert before - after == taken - rewarded

@@ -21,6 +21,7 @@ from hypothesis.stateful import (
 from nesa.chain.contracts import ZERO_ADDRESS
 from nesa.protocol.consent import sign_consent
 from nesa.protocol.ids import ZERO_DIGEST, Address
+from nesa.protocol.slashing import credited
 from tests.deployment import (
     EPOCH_SECONDS,
     GENESIS_SUPPLY,
@@ -43,7 +44,8 @@ def account(name: str) -> str:
     return str(to_checksum_address(keccak(text=name)[-20:]))
 
 
-OWNER, SLASHER, BENEFICIARY = account("owner"), account("slasher"), account("beneficiary")
+OWNER, SLASHER = account("owner"), account("slasher")
+BENEFICIARY, CREDITOR = account("beneficiary"), account("creditor")
 OPERATORS = tuple(account(f"operator {index}") for index in range(4))
 
 operators = st.sampled_from(OPERATORS)
@@ -63,6 +65,7 @@ class Book:
     delegated: int = 0
     leaving: int = 0
     ending: int = 0
+    creditable: int = 0
 
     @property
     def own(self) -> int:
@@ -80,7 +83,7 @@ class Book:
     @property
     def is_covered(self) -> bool:
         needed = self.locked - self.ending
-        return self.stake - self.going >= needed and self.own * 5 >= needed
+        return self.stake - self.going >= needed and self.own * 2 >= needed
 
 
 @dataclass
@@ -133,7 +136,7 @@ class StakeVaultMachine(RuleBasedStateMachine):
             self.vault.register_operator(*given, sender=operator)
         self.books = {operator: Book() for operator in OPERATORS}
         self.seats: dict[tuple[int, int], SeatModel] = {}
-        self.rewards = 0
+        self.rewards = {BENEFICIARY: 0, CREDITOR: 0}
         self.burned = 0
         self.donated = 0
         for operator in OPERATORS:
@@ -173,7 +176,7 @@ class StakeVaultMachine(RuleBasedStateMachine):
     @rule(operator=operators, amount=amounts)
     def begin_unbonding(self, operator: str, amount: int) -> None:
         book = self.books[operator]
-        allowed = amount <= book.free and (book.own - amount) * 5 >= book.locked
+        allowed = amount <= book.free and (book.own - amount) * 2 >= book.locked
         self.expect(allowed, self.vault.begin_unbonding, amount, sender=operator)
         if allowed:
             book.unbonding += amount
@@ -207,7 +210,7 @@ class StakeVaultMachine(RuleBasedStateMachine):
     def take_seat(self, operator: str, shard: int) -> None:
         book = self.books[operator]
         allowed = self.place_of(operator, shard) is None and book.free >= SEAT_STAKE
-        allowed = allowed and book.own * 5 >= book.locked + SEAT_STAKE
+        allowed = allowed and book.own * 2 >= book.locked + SEAT_STAKE
         stated = (self.version(shard), shard, ZERO_DIGEST, ZERO_DIGEST)
         slot = self.expect(allowed, self.vault.take_seat, *stated, sender=operator)
         if allowed:
@@ -274,23 +277,30 @@ class StakeVaultMachine(RuleBasedStateMachine):
 
     # Court
 
-    @rule(operator=operators, amount=amounts, reward=amounts)
-    def slash(self, operator: str, amount: int, reward: int) -> None:
+    @rule(operator=operators, amount=amounts, owed=amounts)
+    def slash(self, operator: str, amount: int, owed: int) -> None:
         book = self.books[operator]
         before = self.token.balanceOf(self.vault.address)
-        taken = self.vault.slash(operator, amount, BENEFICIARY, reward, sender=SLASHER)
+        given = (amount, BENEFICIARY, CREDITOR, owed)
+        taken, repaid, rewarded = self.vault.slash(operator, *given, sender=SLASHER)
         assert taken == min(amount, book.stake)
-        rewarded = min(reward, taken // 2)
+        share = credited(taken, book.stake - book.delegated, book.creditable)
+        assert repaid == min(owed, share)
+        assert repaid + rewarded == share
         after = self.token.balanceOf(self.vault.address)
-        assert before - after == taken - rewarded
+        assert before - after == taken - share
         assert after < before or taken == 0
         self.take_stake(book, taken)
-        self.rewards += rewarded
-        self.burned += taken - rewarded
+        self.rewards[BENEFICIARY] += rewarded
+        self.rewards[CREDITOR] += repaid
+        self.burned += taken - share
 
     def take_stake(self, book: Book, taken: int) -> None:
         """The operator's own goes first, and of that what is free, then what thaws."""
         from_own = min(taken, book.stake - book.delegated)
+        if book.delegated:
+            share = credited(taken, from_own, book.creditable)
+            book.creditable += from_own // 2 - share
         book.delegated -= taken - from_own
         book.stake -= taken
         unlocked = max(book.stake - book.locked, 0)
@@ -307,10 +317,11 @@ class StakeVaultMachine(RuleBasedStateMachine):
         self.expect(book.holds > 0, self.vault.release_hold, operator, sender=SLASHER)
         book.holds -= book.holds > 0
 
-    @rule()
-    def withdraw_reward(self) -> None:
-        self.expect(self.rewards > 0, self.vault.withdraw_reward, BENEFICIARY, sender=OWNER)
-        self.rewards = 0
+    @rule(account=st.sampled_from((BENEFICIARY, CREDITOR)))
+    def withdraw_reward(self, account: str) -> None:
+        is_due = self.rewards[account] > 0
+        self.expect(is_due, self.vault.withdraw_reward, account, sender=OWNER)
+        self.rewards[account] = 0
 
     # What always holds
 
@@ -319,7 +330,9 @@ class StakeVaultMachine(RuleBasedStateMachine):
         owed = self.vault.total_stake() + self.vault.total_rewards()
         assert self.token.balanceOf(self.vault.address) == owed + self.donated
         assert self.vault.total_stake() == sum(book.stake for book in self.books.values())
-        assert self.vault.total_rewards() == self.vault.rewards(BENEFICIARY) == self.rewards
+        assert self.vault.total_rewards() == sum(self.rewards.values())
+        for account, amount in self.rewards.items():
+            assert self.vault.rewards(account) == amount
         assert self.token.totalSupply() == GENESIS_SUPPLY - self.burned
 
     @invariant()
@@ -330,7 +343,7 @@ class StakeVaultMachine(RuleBasedStateMachine):
             assert locked + unbonding <= stake or (stake < locked and unbonding == 0)
             clock = book.withdrawable_at if book.unbonding else ledger[3]
             assert ledger == (book.stake, book.locked, book.unbonding, clock, book.holds)
-            backing = (book.delegated, book.leaving, book.ending)
+            backing = (book.delegated, book.leaving, book.ending, book.creditable)
             assert self.vault.backing(operator) == backing
 
     @invariant()

@@ -120,7 +120,8 @@ def test_a_seed_that_comes_back_finds_everything_as_it_was(journal: Journal) -> 
 def test_what_was_undone_and_stays_so_is_forgotten_in_the_end(journal: Journal) -> None:
     filled(journal)
     journal.undo([b"log"], 1_000)
-    assert journal.reopen_undrawn(0) == []
+    assert journal.reopen_unanswered(0) == []
+    assert journal.reopen_undrawn(0, 7) == []
     journal.prune(1_001)
     add(journal)
     journal.draw(KEY, b"seed", 0, 2)
@@ -165,11 +166,25 @@ def test_an_undone_answer_opens_its_job_again(journal: Journal) -> None:
 def test_only_those_who_were_not_drawn_look_again(journal: Journal) -> None:
     add(journal)
     journal.end(KEY, 1_000)
-    assert journal.reopen_undrawn(1_001) == []
-    assert journal.reopen_undrawn(1_000) == [KEY]
+    assert journal.reopen_undrawn(1_001, 7) == []
+    assert journal.reopen_undrawn(1_000, 8) == []
+    assert journal.reopen_undrawn(1_000, 7) == [KEY]
     journal.draw(KEY, b"seed", 0, 2)
     journal.end(KEY, 1_000)
-    assert journal.reopen_undrawn(1_000) == []
+    assert journal.reopen_undrawn(1_000, 7) == []
+
+
+def test_after_a_reorganisation_all_that_is_not_answered_looks_again(journal: Journal) -> None:
+    add(journal)
+    journal.draw(KEY, b"seed", 0, 2)
+    journal.end(KEY, 1_000)
+    assert journal.reopen_unanswered(1_001) == []
+    assert journal.reopen_unanswered(1_000) == [KEY]
+    job = journal.job(KEY)
+    assert job is not None
+    assert (job.phase, job.position) == (Phase.DRAWN, 2)
+    journal.conclude(7, b"answer", 1_000)
+    assert journal.reopen_unanswered(1_000) == []
 
 
 def test_claims_of_others_add_up_and_can_be_undone(journal: Journal) -> None:

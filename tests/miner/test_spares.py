@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest_asyncio
@@ -13,6 +14,7 @@ from nesa.protocol.evidence import ShardEvidence
 from nesa.protocol.ids import Address, QueryId
 from nesa_miner.jobs import JobKey
 from tests.miner.committee_network import CommitteeNetwork, log_key, open_request
+from tests.miner.test_claims import Answered
 
 KEY = JobKey((1, 0))
 SPARES = (8, 9)
@@ -111,6 +113,46 @@ async def test_who_was_replaced_takes_no_more_part(network: CommitteeNetwork) ->
     assert engine is not None
     await until(network, lambda: KEY not in engine.duties)
     assert settled(network, 0) == []
+
+
+async def test_whose_absence_was_undone_is_a_member_again(network: CommitteeNetwork) -> None:
+    drawn(network, 0, *SPARES)
+    network.kill(3)
+    network.tell(open_request(network.model, 1))
+    network.kill(2)
+    await asyncio.sleep(0.2)
+    found_absent(network, 0, 1)
+    engine = network.miners[1].engine
+    assert engine is not None
+    await until(network, lambda: KEY not in engine.duties)
+    network.absent = ((), ())
+    network.tell(head=10, time_=1_021, undone=[_absent(0, 1, 0)])
+    await until(network, lambda: KEY in engine.duties and engine.duties[KEY].place is not None)
+    network.start(2)
+    network.tell(head=10, time_=1_022)
+    await until(network, lambda: len(settled(network, 0)) >= 3)
+    (one, *_) = settled(network, 0)
+    assert [result.position for result in one.results] == [0, 1, 2]
+
+
+async def test_a_spare_that_the_report_left_out_claims_its_slot(network: CommitteeNetwork) -> None:
+    drawn(network, 0, *SPARES)
+    for number in (1, 2):
+        network.kill(number)
+    network.tell(open_request(network.model, 1))
+    await asyncio.sleep(0.2)
+    found_absent(network, 0, 2, 1)
+    await until(network, lambda: len(settled(network, 0)) == 4 and len(settled(network, 1)) == 4)
+    shards = [max(settled(network, shard), key=lambda one: len(one.results)) for shard in (0, 1)]
+    answered = Answered(network, open_request(network.model, 1).query, shards)
+    paid = 0b0011_1001 & ~(1 << 5)
+    network.tell(answered.event((paid, 0b1111)), head=11, time_=1_030)
+    await until(network, lambda: bool(network.claimed))
+    ((signer, claim),) = network.claimed
+    assert signer == network.miners[9].seat.signer
+    (work,) = [one for one in shards[0].results if one.position == 1]
+    assert claim.result == replace(work, position=5)
+    assert (claim.shard, claim.is_paid, claim.commitments) == (0, False, shards[0].commitments)
 
 
 async def test_a_silent_spare_is_replaced_too(network: CommitteeNetwork) -> None:

@@ -50,39 +50,43 @@ def told(*events: ChainEvent) -> list[tuple[bytes, ChainEvent]]:
 ME = Address("0x" + "22" * 20)
 
 
+def is_mine(call: Call) -> bool:
+    return call.signer == ME
+
+
 class TestFollowing:
     def test_only_ones_own_are_kept(self) -> None:
         events = told(summoned(ME), summoned(SOMEBODY, "other"))
-        (known,) = following((), (), events, ME)
+        (known,) = following((), (), events, is_mine)
         assert known.event.call.signer == ME
 
     def test_an_answer_ends_it(self) -> None:
         event = summoned(ME)
-        (known,) = following((), (), told(event, answered(event.call)), ME)
+        (known,) = following((), (), told(event, answered(event.call)), is_mine)
         assert known.ended_by
         assert not known.is_missed
 
     def test_an_absence_is_a_miss(self) -> None:
         event = summoned(ME)
-        (known,) = following((), (), told(event, absent(event.call)), ME)
+        (known,) = following((), (), told(event, absent(event.call)), is_mine)
         assert known.is_missed
 
     def test_an_answer_of_another_ends_nothing(self) -> None:
         event = summoned(ME)
-        (known,) = following((), (), told(event, answered(call_of(ME, position=2))), ME)
+        (known,) = following((), (), told(event, answered(call_of(ME, position=2))), is_mine)
         assert not known.ended_by
 
     def test_a_reorganisation_takes_back_what_its_logs_did(self) -> None:
         event = summoned(ME)
         ending = answered(event.call)
-        known = following((), (), told(event, ending), ME)
-        (again,) = following(known, [log_bytes(ending.log)], (), ME)
+        known = following((), (), told(event, ending), is_mine)
+        (again,) = following(known, [log_bytes(ending.log)], (), is_mine)
         assert not again.ended_by
-        assert following(known, [log_bytes(event.log)], (), ME) == ()
+        assert following(known, [log_bytes(event.log)], (), is_mine) == ()
 
     def test_the_journal_gives_back_what_it_took(self) -> None:
         event = summoned(ME)
-        known = following((), (), told(event, absent(event.call)), ME)
+        known = following((), (), told(event, absent(event.call)), is_mine)
         assert decode_summonses(encode_summonses(known)) == known
 
 

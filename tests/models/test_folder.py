@@ -8,8 +8,9 @@ from dataclasses import replace
 
 import pytest
 
+from nesa.models.answers import answers_path
 from nesa.models.canonical import canonical_json
-from nesa.models.folder import ANSWERS, INDEX, assemble, load, save, with_circuits
+from nesa.models.folder import INDEX, assemble, load, save, with_circuits
 from nesa.models.lowering import runtime_model
 from nesa.models.verify import check_folder
 from nesa.protocol.digests import bytes_root
@@ -57,7 +58,6 @@ def test_an_empty_or_missing_file_is_refused(copy, file):
 CHANGES = {
     "attribute": lambda index: index["rows"][1]["attributes"].__setitem__(0, 3),
     "opcode": lambda index: index["rows"][0].__setitem__("opcode", "CONV"),
-    "cut": lambda index: index.__setitem__("cuts", [1]),
     "label": lambda index: index["card"].__setitem__("labels", ["benign", "malignant"]),
     "accuracy": lambda index: index["card"]["accuracy"].__setitem__("integer_model", 1.0),
     "step": lambda index: index["card"]["features"][0].__setitem__("step", 2.0),
@@ -75,12 +75,12 @@ def test_a_changed_fact_is_refused(copy, name):
 
 
 def test_weights_exchanged_with_their_file_digest_are_refused(copy):
-    data = bytearray((copy / "parameters.bin").read_bytes())
+    data = bytearray((copy / "parameters/0.bin").read_bytes())
     data[5] ^= 1
-    (copy / "parameters.bin").write_bytes(data)
+    (copy / "parameters/0.bin").write_bytes(data)
     root = "0x" + bytes_root(bytes(data)).hex()
-    edit(copy, lambda index: index["files"].__setitem__("parameters.bin", root))
-    with pytest.raises(IntegrityError, match=r"weights in parameters\.bin do not match their root"):
+    edit(copy, lambda index: index["files"].__setitem__("parameters/0.bin", root))
+    with pytest.raises(IntegrityError, match="weights of a shard do not match their root"):
         load(copy)
 
 
@@ -105,10 +105,13 @@ SHAPES = {
     "edge": lambda index: index["rows"][0].__setitem__("output_type", "0x" + "00" * 32),
     "extra": lambda index: index.__setitem__("note", "hello"),
     "path": lambda index: index["files"].__setitem__("../secret", "0x" + "00" * 32),
+    "cut": lambda index: index.__setitem__("cuts", [1]),
+    "one shard": lambda index: index.__setitem__("cuts", []),
+    "no constants": lambda index: index["files"].pop("parameters/0.bin"),
     "value": lambda index: index["rows"][0].__setitem__("inputs", [99]),
     "no shards": lambda index: index.__setitem__("shards", []),
     "huge": lambda index: index["rows"][0]["parameters"][0].__setitem__("shape", [2**31, 2**31]),
-    "no answers": lambda index: index["files"].pop(ANSWERS),
+    "no answers": lambda index: index["files"].pop(answers_path(1)),
     "no shard": lambda index: index["files"].pop("shards/0.onnx"),
     "not a number": lambda index: index["card"].__setitem__("output_scale", "1"),
 }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +10,17 @@ import pytest
 from nesa.models.disputes.game import Opened
 from nesa.models.disputes.moves import DefenderMove
 from nesa.models.disputes.parties import Defender
-from nesa.models.folder import INDEX, PARAMETERS, CompiledModel, load
+from nesa.models.folder import INDEX, CompiledModel, load
 from nesa.models.graph import ParameterKind, Table
-from nesa.models.index import Index, decode_index, read_definition, read_outline, read_table, word
+from nesa.models.index import (
+    Index,
+    constants_path,
+    decode_index,
+    read_definition,
+    read_outline,
+    read_table,
+    word,
+)
 from nesa.models.judging import Witness
 from nesa.models.reference import run
 from nesa.protocol.errors import IntegrityError, InvalidModel
@@ -31,13 +38,9 @@ def model() -> CompiledModel:
     return load(MODEL)
 
 
-def defined(index: Index, constants: bytes, shard: int) -> Table:
-    return read_definition(index, BytesIO(constants), shard)
-
-
 @pytest.fixture(scope="module")
-def constants(model: CompiledModel) -> bytes:
-    return model.files[PARAMETERS]
+def constants(model: CompiledModel) -> list[bytes]:
+    return [model.files[constants_path(shard)] for shard in range(len(model.shards))]
 
 
 def opened(table: Table, shard: int, tensors: tuple[bytes, ...]) -> tuple[DefenderMove, Witness]:
@@ -51,7 +54,7 @@ def test_a_shard_is_defended_with_its_own_constants_alone(index, model, constant
     """Every move opens the same bytes as with the whole table."""
     tensors: tuple[bytes, ...] = (model.input_edge.encode(model.test_rows().inputs[0]),)
     for number, shard in enumerate(model.table.shards):
-        definition = defined(index, constants, number)
+        definition = read_definition(index, constants[number], number)
         found, witness = opened(definition, number, tensors)
         expected, whole = opened(model.table, number, tensors)
         assert found == expected
@@ -64,7 +67,7 @@ def test_a_shard_is_defended_with_its_own_constants_alone(index, model, constant
 
 def test_a_definition_holds_no_other_constants(index, constants):
     for number in range(len(index.shards)):
-        table = defined(index, constants, number)
+        table = read_definition(index, constants[number], number)
         place = table.shards[number]
         for position, (row, entry) in enumerate(zip(table.rows, index.rows, strict=True)):
             is_own = place.first <= position < place.end
@@ -76,7 +79,7 @@ def test_constants_are_held_as_narrow_as_they_are(index, constants):
     """A model of a hundred megabytes must not take eight hundred."""
     table = read_table(index, constants)
     held = [parameter.values for row in table.rows for parameter in row.parameters]
-    assert sum(values.nbytes for values in held) == len(constants)
+    assert sum(values.nbytes for values in held) == sum(map(len, constants))
     assert all(
         row.parameter(one.kind).dtype == np.int64 for row in table.rows for one in row.parameters
     )
@@ -96,31 +99,37 @@ def test_the_tables_of_an_index_have_one_root(index, model, constants):
     assert run(tables[0], (first,)) == run(model.table, (first,))
 
 
-def test_a_changed_constant_is_missed_only_where_it_is_not_read(index, constants):
-    """The last byte belongs to the last shard."""
-    changed = constants[:-1] + bytes([constants[-1] ^ 1])
-    last = len(index.shards) - 1
-    defined(index, changed, 0)
+def test_a_changed_constant_is_found(index, constants):
+    changed = constants[0][:-1] + bytes([constants[0][-1] ^ 1])
     with pytest.raises(IntegrityError, match="do not match their root"):
-        defined(index, changed, last)
+        read_definition(index, changed, 0)
 
 
 @pytest.mark.parametrize("change", [lambda data: data[:-1], lambda data: data + b"\0"])
 def test_constants_of_another_length_are_refused(index, constants, change):
-    with pytest.raises(IntegrityError, match=r"parameters\.bin"):
-        defined(index, change(constants), 0)
-    with pytest.raises(IntegrityError, match=r"parameters\.bin"):
-        read_table(index, change(constants))
+    for shard, data in enumerate(constants):
+        files = [change(data) if number == shard else one for number, one in enumerate(constants)]
+        with pytest.raises(IntegrityError, match=rf"parameters/{shard}\.bin has another length"):
+            read_definition(index, change(data), shard)
+        with pytest.raises(IntegrityError, match=rf"parameters/{shard}\.bin has another length"):
+            read_table(index, files)
+
+
+def test_constants_of_another_shard_are_refused(index, constants):
+    with pytest.raises(IntegrityError):
+        read_definition(index, constants[1], 0)
+    with pytest.raises(InvalidModel, match="lists 1 shards for 2"):
+        read_table(index, constants[:1])
 
 
 @pytest.mark.parametrize("shard", [-1, 99])
 def test_a_shard_that_is_not_there_has_no_definition(index, constants, shard):
     with pytest.raises(InvalidModel, match="has no shard"):
-        defined(index, constants, shard)
+        read_definition(index, constants[0], shard)
 
 
 def test_rows_that_make_another_root_are_refused(index, constants):
     other = index.model_copy(update={"operators_root": word(bytes(32))})
-    for read in (lambda: read_outline(other), lambda: defined(other, constants, 0)):
+    for read in (lambda: read_outline(other), lambda: read_definition(other, constants[0], 0)):
         with pytest.raises(IntegrityError, match="is not that of its index"):
             read()

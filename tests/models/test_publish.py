@@ -12,10 +12,13 @@ from pathlib import Path
 import pytest
 
 from nesa.models import folder as model_folder
-from nesa.models.folder import ANSWERS, INDEX, PARAMETERS, load
+from nesa.models.answers import answers_path
+from nesa.models.folder import INDEX, load
+from nesa.models.index import KeyRelease, constants_path
 from nesa.models.proving.reference_string import development_only
 from nesa.models.publish import (
     ARTEFACTS,
+    Encryption,
     PublishedVersion,
     artefact_path,
     base_of,
@@ -28,6 +31,7 @@ from nesa.protocol.errors import (
     IntegrityError,
     InvalidConfiguration,
     InvalidModel,
+    NotEntitled,
 )
 from nesa.protocol.ids import ZERO_DIGEST, Digest
 
@@ -108,10 +112,11 @@ def test_a_shard_is_read_without_the_weights_of_the_others(tmp_path: Path) -> No
     assert circuit.digest == model.shards[1].circuit_digest
     assert circuit.digest.hex() in source
     assert runtime
-    files = {bytes_root((MODEL / "shards" / f"0.{kind}").read_bytes()) for kind in
-             ("onnx", "circuit.onnx")}  # fmt: skip
-    files.add(bytes_root((MODEL / PARAMETERS).read_bytes()))
-    assert not files & set(shelf.fetched)
+    version.definition(1)
+    paths = (constants_path(0), answers_path(0), "shards/0.onnx", "shards/0.circuit.onnx")
+    others = {bytes_root((MODEL / path).read_bytes()) for path in paths}
+    assert not others & set(shelf.fetched)
+    assert bytes_root((MODEL / constants_path(1)).read_bytes()) in shelf.fetched
 
 
 def test_the_registered_index_is_accepted_and_another_refused(tmp_path: Path) -> None:
@@ -137,7 +142,7 @@ def test_a_provable_shard_without_a_file_is_refused(copy: Path, tmp_path: Path, 
         ("shards/0.onnx", lambda data: data + b"\0"),
         ("shards/0.vk", lambda data: data[1:] + b"\1"),
         ("shards/1.verifier.hex", lambda data: data.replace(b"f", b"e", 1)),
-        (ANSWERS, lambda data: data + b" "),
+        (answers_path(0), lambda data: data + b" "),
     ],
 )
 def test_a_tampered_folder_is_refused(
@@ -194,7 +199,7 @@ def test_what_was_not_published_is_named(tmp_path: Path) -> None:
     version, _ = published(tmp_path)
     with pytest.raises(InvalidModel, match=r"without shards/9\.vk"):
         version.file("shards/9.vk")
-    with pytest.raises(InvalidModel, match="no answers of shard 9"):
+    with pytest.raises(InvalidModel, match=r"without known_answers/9\.json"):
         version.known_answers(9)
 
 
@@ -207,3 +212,57 @@ def test_an_index_that_names_its_artefacts_is_published_as_it_is(
     assert artefact_path(0, "vk") in json.loads(index)["files"]
     assert publish(copy, tmp_path / "second", BASE) == location
     assert model_folder.load(copy).root == load(MODEL).root
+
+
+def private(folder: Path, store: Path) -> tuple[PublishedVersion, Shelf]:
+    """Published under a cipher that turns bytes around, which anybody could undo."""
+    release = KeyRelease(
+        url="https://keys.example.org", signer=f"0x{'11' * 20}", encryption_key=f"0x{'22' * 32}"
+    )
+    cipher = Encryption(release, lambda root, shard, digest, data: data[::-1])
+    shelf = Shelf(store)
+    return PublishedVersion.fetch(publish(folder, store, BASE, cipher), shelf.fetch), shelf
+
+
+@pytest.fixture
+def bare(tmp_path: Path) -> Path:
+    """The model without circuits."""
+    model = load(MODEL)
+    folder = tmp_path / "bare"
+    none = [(ZERO_DIGEST, ZERO_DIGEST)] * len(model.shards)
+    model_folder.save(model_folder.with_circuits(model, none, model.card), folder)
+    return folder
+
+
+def test_what_belongs_to_a_shard_is_published_encrypted(bare: Path, tmp_path: Path) -> None:
+    version, _ = private(bare, tmp_path / "store")
+    model = load(bare)
+    assert version.index.private is not None
+    for path, data in model.files.items():
+        is_public = bytes_root(data).hex() in {one.name for one in (tmp_path / "store").iterdir()}
+        assert is_public == (path not in version.index.private.files) == (path == "test.npz")
+    assert version.file("test.npz") == model.files["test.npz"]
+    assert version.outline().operators_root == model.operators_root
+    for read in (version.known_answers, version.definition):
+        with pytest.raises(NotEntitled, match="for the operators of its shard"):
+            read(0)
+    opened = version.unlocked(lambda digest, data: data[::-1])
+    assert opened.known_answers(1) == model.known_answers(1)
+    assert opened.definition(1).operators_root == model.operators_root
+
+
+def test_a_ciphertext_of_something_else_is_refused(bare: Path, tmp_path: Path) -> None:
+    """A developer may encrypt what it likes; what counts is the digest that it stated."""
+    version, _ = private(bare, tmp_path / "store")
+    for wrong in (lambda digest, data: data, lambda digest, data: b""):
+        with pytest.raises(IntegrityError, match="does not match its digest"):
+            version.unlocked(wrong).definition(0)
+
+
+def test_publishing_a_private_model_again_changes_nothing(bare: Path, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    first, _ = private(bare, store)
+    before = {path: path.stat().st_mtime_ns for path in store.iterdir()}
+    again, _ = private(bare, store)
+    assert again.index == first.index
+    assert {path: path.stat().st_mtime_ns for path in store.iterdir()} == before

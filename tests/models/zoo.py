@@ -16,7 +16,7 @@ import numpy as np
 from eth_utils.crypto import keccak
 
 from nesa.models.graph import Shard, Table
-from nesa.models.index import decode_index, read_table
+from nesa.models.index import constants_path, decode_index, read_table
 from nesa.models.reference import run_shard
 from nesa.protocol.digests import boundary_digest
 from scripts.operator_cases import drawn, int8
@@ -96,7 +96,8 @@ def _drawn(table: Table) -> Job:
 
 def _model(folder: Path) -> Table:
     index = decode_index((folder / "model.json").read_bytes())
-    return read_table(index, (folder / "parameters.bin").read_bytes())
+    shards = range(len(index.shards))
+    return read_table(index, [(folder / constants_path(n)).read_bytes() for n in shards])
 
 
 if __name__ == "__main__":

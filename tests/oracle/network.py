@@ -24,7 +24,7 @@ from nesa.chain.abi import ContractCall, interface
 from nesa.chain.anvil import CHAIN_ID, Anvil, development_account, free_port
 from nesa.chain.committees import DrawnCommittees, drawn_committees
 from nesa.chain.connection import Connection, RpcPolicy
-from nesa.chain.contracts import ORACLE_SEATS, Contracts, Order
+from nesa.chain.contracts import ORACLE_SEATS, ZERO_ADDRESS, Contracts, Order
 from nesa.chain.deployment import Deployment
 from nesa.chain.events import AttemptOpened, QueryRequested, decode_event
 from nesa.chain.sender import Receipt, Sender
@@ -293,7 +293,8 @@ async def _registered(
     registry = contracts.registry
     verifiers = [verifier[0]] * len(shards) if verifier else []
     head = ("model", "https://example.org", bytes([number]) * 32, b"\2" * 32)
-    call = registry.call("register", *head, shards, verifiers, ONE_NES, 5 * ONE_NES, 1_000)
+    terms = (ONE_NES, 5 * ONE_NES, 1_000, ZERO_ADDRESS)
+    call = registry.call("register", *head, shards, verifiers, *terms)
     receipt = await developer.send(call)
     version = VersionId(receipt.logs[0].topics[1])
     for shard in range(len(shards) if verifier else 0):

@@ -23,6 +23,7 @@ from nesa.protocol.challenges import (
 )
 from nesa.protocol.errors import IllegalMove
 from nesa.protocol.ids import Address
+from nesa.protocol.slashing import credited
 
 CHALLENGER, OUTSIDER = Address("0x" + "ee" * 20), Address("0x" + "dd" * 20)
 CLIENT = Address("0x" + "cc" * 20)
@@ -47,29 +48,23 @@ def test_nobody_defends_and_the_digest_falls() -> None:
     assert verdict(OPENED, 101) == Fallen()
     ended = settlement(OPENED, Fallen())
     assert (ended.credits, ended.burned) == ({CLIENT: 0, CHALLENGER: 101}, 0)
-    assert ended.slashes == tuple(Slash(signer, 1001, CHALLENGER) for signer in SIGNERS)
+    assert ended.slashes == tuple(Slash(signer, 1001) for signer in SIGNERS)
 
 
 def test_the_requester_is_repaid_before_the_challenger() -> None:
-    ended = settlement(OPENED, Fallen(), kept=700)
+    ended = settlement(OPENED, Fallen(), kept=350)
     assert ended.slashes == (
-        Slash(SIGNERS[0], 1000, CLIENT),
-        Slash(SIGNERS[0], 1, CHALLENGER),
-        Slash(SIGNERS[1], 400, CLIENT),
-        Slash(SIGNERS[1], 601, CHALLENGER),
-        Slash(SIGNERS[2], 1001, CHALLENGER),
-        Slash(SIGNERS[3], 1001, CHALLENGER),
+        Slash(SIGNERS[0], 1001, 350),
+        Slash(SIGNERS[1], 1001, 100),
+        Slash(SIGNERS[2], 1001),
+        Slash(SIGNERS[3], 1001),
     )
+    assert ended.credits == {CLIENT: 0, CHALLENGER: 101}
 
 
 def test_who_has_no_stake_left_repays_nothing() -> None:
-    ended = settlement(OPENED, Fallen(), kept=400, stakes={SIGNERS[0]: 0, SIGNERS[1]: 301})
-    repaid = [slash for slash in ended.slashes if slash.beneficiary == CLIENT]
-    assert repaid == [
-        Slash(SIGNERS[0], 800, CLIENT),
-        Slash(SIGNERS[1], 800, CLIENT),
-        Slash(SIGNERS[2], 500, CLIENT),
-    ]
+    ended = settlement(OPENED, Fallen(), kept=300, stakes={SIGNERS[0]: 0, SIGNERS[1]: 301})
+    assert [slash.owed for slash in ended.slashes] == [300, 300, 225, 0]
 
 
 @pytest.mark.parametrize(
@@ -85,10 +80,10 @@ def test_nobody_loses_a_seat_twice_for_one_shard() -> None:
     challenge = after(Result.LOST_BY_FACT, Result.LOST_BY_TIME)
     ended = settlement(challenge, Fallen(), convicted={SIGNERS[2]})
     assert ended.slashes == (
-        Slash(SIGNERS[0], 1001, CHALLENGER),
-        Slash(SIGNERS[1], 51, CHALLENGER),
-        Slash(SIGNERS[1], 1001, CHALLENGER),
-        Slash(SIGNERS[3], 1001, CHALLENGER),
+        Slash(SIGNERS[0], 1001),
+        Slash(SIGNERS[1], 51),
+        Slash(SIGNERS[1], 1001),
+        Slash(SIGNERS[3], 1001),
     )
 
 
@@ -98,8 +93,8 @@ def test_one_won_defence_is_enough() -> None:
     ended = settlement(challenge, Standing(SIGNERS[2]))
     assert (ended.credits, ended.burned) == ({SIGNERS[2]: 50}, 51)
     assert ended.slashes == (
-        Slash(SIGNERS[0], 1001, CHALLENGER),
-        Slash(SIGNERS[1], 51, CHALLENGER),
+        Slash(SIGNERS[0], 1001),
+        Slash(SIGNERS[1], 51),
     )
 
 
@@ -165,5 +160,5 @@ def test_a_bond_is_paid_to_the_unit(stakes, results, itself, kept, convicted) ->
             taken = sum(slash.amount for slash in ended.slashes if slash.signer == signer)
             assert taken <= stakes.seat_stake + stakes.penalty
             assert signer not in convicted or taken in (0, stakes.penalty)
-        repaid = sum(s.amount // 2 for s in ended.slashes if s.beneficiary == CLIENT)
+        repaid = sum(min(slash.owed, credited(slash.amount)) for slash in ended.slashes)
         assert repaid <= kept

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from io import BytesIO
 
 import pytest
 from eth_utils.crypto import keccak
@@ -15,7 +14,6 @@ from nesa.protocol.digests import (
     boundary_digest,
     bytes_root,
     edges_digest,
-    file_root,
     inner_hash,
     leaf_hash,
     merkle_root,
@@ -38,11 +36,6 @@ def recursive_root(leaves: Sequence[bytes]) -> bytes:
 def test_the_tree_is_that_of_rfc_6962(count):
     leaves = [leaf_hash(bytes([number])) for number in range(count)]
     assert merkle_root(leaves) == recursive_root(leaves)
-
-
-@given(st.binary(min_size=1, max_size=3_000))
-def test_a_file_has_the_root_of_its_bytes(data):
-    assert file_root(BytesIO(data)) == bytes_root(data)
 
 
 def test_leaves_and_inner_nodes_never_collide():

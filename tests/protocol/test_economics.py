@@ -19,11 +19,12 @@ from nesa.protocol.commitments import quorum
 from nesa.protocol.economics.economy import LONGEST_GAME, MAX_MEMBER_SLOTS, Clocks, Economy
 from nesa.protocol.economics.inequalities import INEQUALITIES, Inequality, broken
 from nesa.protocol.economics.lies import (
-    burned,
     capture_cost,
     largest_stake_step,
     least_audit,
     least_lie_rate,
+    lost,
+    rewarded,
     safe_prize,
 )
 from nesa.protocol.errors import InvalidInput
@@ -31,6 +32,7 @@ from nesa.protocol.fees import DELIVERY_GAS
 from nesa.protocol.ids import ONE_NES
 from nesa.protocol.parameters import BPS, QueryParameters, RequestLimits
 from nesa.protocol.queries import Assurance
+from nesa.protocol.slashing import OWN, OWN_BPS, REWARD, REWARD_BPS, credited
 from nesa.protocol.summons import SummonsRules
 from scripts.deployment.economies import ENVIRONMENTS, economy
 from scripts.deployment.profiles import DEVNET, PROFILES, PUBLIC
@@ -94,10 +96,17 @@ CHANGES: dict[tuple[str, str], tuple[Callable[[Economy], Economy], set[str]]] = 
     ("move_window", "more"): (with_query(move_window=9 * 3_600), {"freezing_costs"}),
     ("callback_price", "less"): (with_limits(callback_price=4_999), {"callbacks_pay"}),
     ("min_seats", "less"): (with_limits(min_seats=3), {"silent_seats_are_spared"}),
-    ("seat_stake", "less"): (with_limits(seat_stake=100 * ONE_NES), {"audits_deter"}),
-    ("exposure_bps", "more"): (with_limits(exposure_bps=5_001), {"lying_loses"}),
+    ("seat_stake", "less"): (with_limits(seat_stake=70 * ONE_NES), {"audits_deter"}),
+    ("exposure_bps", "more"): (
+        with_limits(exposure_bps=2_501),
+        {"lying_loses"},
+    ),
+    ("exposure_bps", "much more"): (
+        with_limits(exposure_bps=2_710),
+        {"lying_loses", "challenging_pays_at_the_cap"},
+    ),
     ("exposure_bps", "most"): (
-        with_limits(exposure_bps=5_450),
+        with_limits(exposure_bps=2_722),
         {"lying_loses", "clients_are_repaid", "challenging_pays_at_the_cap"},
     ),
     ("max_replicas", "more"): (with_limits(max_replicas=15), {"freezing_costs"}),
@@ -107,7 +116,7 @@ CHANGES: dict[tuple[str, str], tuple[Callable[[Economy], Economy], set[str]]] = 
         {"freezing_costs", "defending_pays"},
     ),
     ("challenger_bond_bps", "more"): (
-        with_limits(challenger_bond_bps=5_001),
+        with_limits(challenger_bond_bps=2_501),
         {"bonds_are_within_reach"},
     ),
     ("defence_penalty_bps", "less"): (with_limits(defence_penalty_bps=6), {"sham_defences_pay"}),
@@ -200,7 +209,6 @@ def test_two_unbondings_outlast_a_query_that_a_dispute_has_stopped() -> None:
 @pytest.mark.parametrize(
     ("name", "changed"),
     [
-        ("lying_loses", with_limits(exposure_bps=5_001)),
         ("moves_outlast_stalls", with_query(move_window=9)),
         ("defences_outlast_absence", with_query(defence_window=59)),
         ("exits_outlast_queries", with_clocks(unbonding=289)),
@@ -226,8 +234,8 @@ def test_the_docs_state_what_is_assumed_and_what_follows() -> None:
         (12, {"callbacks_pay"}),
         (16, {"callbacks_pay", "reporting_pays"}),
         (17, {"callbacks_pay", "reporting_pays", "answers_pay"}),
-        (14_000, {"callbacks_pay", "reporting_pays", "answers_pay"}),
-        (16_000, {"callbacks_pay", "reporting_pays", "answers_pay", "defending_pays"}),
+        (8_400, {"callbacks_pay", "reporting_pays", "answers_pay"}),
+        (8_500, {"callbacks_pay", "reporting_pays", "answers_pay", "sham_defences_pay"}),
     ],
 )
 def test_gas_may_become_so_much_dearer(factor: int, expected: set[str]) -> None:
@@ -283,9 +291,9 @@ def test_the_safe_prize_is_the_one_that_its_audits_deter(audited, assurance, rep
     assert least_audit(PUBLIC.limits, replicas, worth + 1, assurance) > audited
 
 
-def test_an_agreed_answer_is_never_safe_for_more_than_is_burned() -> None:
-    at_stake = burned(PUBLIC.limits, 4)
-    assert at_stake == Fraction(quorum(4) * PUBLIC.limits.seat_stake, 2)
+def test_an_agreed_answer_is_never_safe_for_more_than_is_lost() -> None:
+    at_stake = lost(PUBLIC.limits, 4)
+    assert at_stake == Fraction(quorum(4) * PUBLIC.limits.seat_stake, 4)
     assert least_audit(PUBLIC.limits, 4, int(at_stake) + 1, Assurance.AGREED) > 1
     assert least_audit(PUBLIC.limits, 4, 10 * int(at_stake), Assurance.CHALLENGED) < 1
 
@@ -306,14 +314,35 @@ def test_stake_has_no_part_in_a_proof() -> None:
 def test_a_step_of_the_stake_keeps_lying_dear() -> None:
     """Old seats repay old stakes while the cap goes by the new one, and the other way round."""
     for shipped in ECONOMIES.values():
-        step = largest_stake_step(shipped)
-        assert burned(shipped.limits, 4) >= step * shipped.exposed(4)
-        assert burned(shipped.limits, 4) < (step + Fraction(1, 1_000)) * shipped.exposed(4)
+        step, fees = largest_stake_step(shipped), shipped.exposed(4)
+        assert rewarded(shipped.limits, 4) >= step * shipped.most_kept * fees
+        assert step * fees <= lost(shipped.limits, 4) < (step + Fraction(1, 1_000)) * fees
+
+
+@given(seats=st.integers(1, 8), delegated=st.fractions(0, OWN))
+def test_liars_lose_as_much_of_their_own_as_the_lines_say(seats, delegated) -> None:
+    """A friend shows every seat's lie, and as much as may be is delegated."""
+    stake = PUBLIC.limits.seat_stake
+    own = most = seats * stake - int(seats * stake * delegated)
+    creditable, earned = 0, 0
+    for _ in range(seats):
+        share = credited(stake, own, creditable)
+        creditable += min(stake, own) * REWARD_BPS // OWN_BPS - share
+        own -= min(stake, own)
+        earned += share
+        assert share >= int(REWARD * stake) - 1
+    assert most - own - earned >= seats * lost(PUBLIC.limits, 3) / 3
+
+
+def test_what_is_credited_of_a_quorums_stake_is_its_rewards() -> None:
+    for replicas in range(3, 9):
+        taken = quorum(replicas) * PUBLIC.limits.seat_stake
+        assert rewarded(PUBLIC.limits, replicas) == credited(taken)
 
 
 def test_watchers_live_on_few_lies() -> None:
     shipped = ECONOMIES[PUBLIC.name]
-    assert least_lie_rate(shipped, 4) == Fraction(1, 1_500_000)
+    assert least_lie_rate(shipped, 4) == Fraction(1, 750_000)
 
 
 def test_more_own_seats_make_a_capture_cheaper() -> None:

@@ -20,7 +20,7 @@ from nesa.protocol.evidence import (
     decode_pieces,
     encode_evidence,
 )
-from nesa.protocol.ids import Address, Digest, QueryId
+from nesa.protocol.ids import Address, Digest, QueryId, VersionId
 from nesa.protocol.messages import (
     MAX_MESSAGE_BYTES,
     Certificate,
@@ -33,6 +33,8 @@ from nesa.protocol.messages import (
     PartRequest,
     Propose,
     Reveal,
+    ShardKey,
+    ShardKeyRequest,
     TensorPart,
 )
 from nesa.protocol.queries import SignedResult
@@ -67,6 +69,8 @@ messages = st.one_of(
     st.builds(Handoff, contexts, u32, words, words, sets, results, tensors),
     st.builds(PartRequest, contexts, words, u32),
     st.builds(TensorPart, contexts, words, u32, st.binary(max_size=300)),
+    st.builds(ShardKeyRequest, words.map(VersionId), st.integers(0, 255)),
+    st.builds(ShardKey, words.map(VersionId), st.integers(0, 255), words),
     st.builds(ContentKey, u64, addresses, u64.map(QueryId), u32, st.binary(max_size=128)),
 )
 evidences = st.builds(

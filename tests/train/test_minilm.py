@@ -16,7 +16,9 @@ from nesa.models.compile import compile_model
 from nesa.models.lowering import runtime_model
 from nesa.models.reference import run
 from nesa.models.runtime import session
+from nesa.privacy.shared.session import SharedModel, ask
 from scripts import minilm, retrieval
+from tests.privacy.shared.parties import DEPLOYMENT, Group
 
 pytestmark = pytest.mark.train
 
@@ -141,3 +143,17 @@ def test_the_integer_model_gives_the_bytes_of_the_reference(integer, base):
 def test_every_layer_of_the_integer_model_is_reported(integer):
     assert {layer.kind for layer in integer.layers} >= {"Gemm", "LayerNormalization", "Softmax"}
     assert all(layer.error < 0.3 for layer in integer.layers if np.isfinite(layer.error))
+
+
+async def test_two_groups_answer_as_the_integer_model_does(integer, base):
+    """The whole of MiniLM in 24 rounds: q, k and v together, then three more a block."""
+    table = integer.table
+    runner = session(runtime_model(table, table.shards[0]))
+    model = SharedModel(table)
+    assert [len(products) for products in model.plan.rounds] == [1] * 24
+    assert sorted(len(product.sums) for product in model.plan.products) == [1] * 18 + [3] * 6
+    groups = Group("first", model, 1).transport, Group("second", model, 2).transport
+    row = minilm.token_ids(base.queries[:1], TOKENS)
+    (wanted,) = runner.run(None, {"x0": row.astype(np.float32)})
+    answer = await ask(model, (table.inputs[0].encode(row),), groups, DEPLOYMENT)
+    assert answer.outputs == (table.type_of(table.outputs[0]).encode(wanted),)

@@ -18,6 +18,7 @@ from prometheus_client import Counter
 from nesa.chain.disputes import equivocation_evidence
 from nesa.protocol.faults import Equivocation
 from nesa.protocol.ids import Address, QueryId
+from nesa.protocol.slashing import credited
 from nesa_miner.disputes.courtroom import Courtroom
 from nesa_miner.disputes.gains import require_gain
 from nesa_miner.retrying import Retries, reason_of
@@ -98,7 +99,9 @@ class Equivocators:
             return
         limits = await room.contracts.parameters.request_limits("latest")
         ledger = await room.contracts.vault.ledger(operator, "latest")
-        reward = min(limits.seat_stake, ledger.stake) // 2
+        backing = await room.contracts.vault.backing(operator, "latest")
+        own = ledger.stake - backing.delegated
+        reward = credited(min(limits.seat_stake, ledger.stake), own, backing.creditable)
         if not reward:
             log.info("nothing to take", operator=operator, **key._asdict())
             del self.pending[key]

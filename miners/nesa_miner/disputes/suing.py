@@ -81,7 +81,6 @@ class Suits:
     spawn: Spawn
     clock: Callable[[], float]
     open: dict[Dispute, Ground] = field(default_factory=dict)
-    _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     _wrong: set[Dispute] = field(default_factory=set)
     _retries: Retries[Dispute] = field(init=False)
 
@@ -133,14 +132,14 @@ class Suits:
         if await room.court.is_convicted(*accused, "latest"):
             raise NothingToSue("the member was convicted before")
         await self._expect_wrong(ground, suit)
-        async with self._lock:
+        async with self.bonds.lock:
             limits = await room.contracts.parameters.request_limits("latest")
             bond = await self.bonds.payable(limits, docket)
             await self._pin(ground.attempted.seed_block)
             if not await room.has_announced(ground.statement.evidence):
                 return
             if not self.bonds.is_on_the_way(dispute):
-                await self.bonds.approve(bond)
+                await self.bonds.approve(bond, room.court.address)
                 await room.send(room.court.sue(suit))
                 self.bonds.paid(dispute, bond)
                 log.warning("member sued", **dispute._asdict())

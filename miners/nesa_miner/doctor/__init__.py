@@ -16,6 +16,7 @@ from nesa_miner.doctor.machine import (
     check_runtime,
 )
 from nesa_miner.doctor.network import Contacts, check_node
+from nesa_miner.shard_keys import NO_KEYS, ShardKeys, released_keys
 from nesa_miner.shards import open_library
 
 __all__ = ["Check", "Patient", "Verdict", "examine"]
@@ -24,8 +25,8 @@ __all__ = ["Check", "Patient", "Verdict", "examine"]
 async def examine(patient: Patient) -> AsyncIterator[Check]:
     """All checks, each as soon as it is done."""
     yield check_runtime()
-    identity, keys = await asyncio.to_thread(check_keys, patient)
-    yield keys
+    identity, of_keys = await asyncio.to_thread(check_keys, patient)
+    yield of_keys
     yield check_journal(patient)
     yield check_disk(patient)
     yield await check_port(patient, identity)
@@ -41,6 +42,9 @@ async def examine(patient: Patient) -> AsyncIterator[Check]:
             yield check
         seats = await contacts.seats()
         limit = patient.settings.memory_limit_mib << 20
-        library = open_library(patient.folder, patient.settings, connection)
+        keys: ShardKeys = NO_KEYS
+        if identity is not None:
+            keys = released_keys(patient.folder, patient.settings, connection, identity)
+        library = open_library(patient.folder, patient.settings, connection, keys)
         async for check in Shards(library, seats, limit).checks():
             yield check

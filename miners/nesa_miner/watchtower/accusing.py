@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -19,6 +18,7 @@ from nesa.protocol.errors import InvalidInput, Rejected, Unavailable
 from nesa.protocol.ids import Address, Amount, Digest, QueryId
 from nesa.protocol.outcomes import members_digest
 from nesa.protocol.queries import Outcome, Query
+from nesa.protocol.slashing import credited
 from nesa_miner.disputes.bonds import Bonds
 from nesa_miner.disputes.courtroom import Courtroom
 from nesa_miner.disputes.docket import Docket
@@ -55,7 +55,6 @@ class Accuser:
     means: Means
     prover: FaultProver | None = None
     bonds: Bonds = field(init=False)
-    _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     _proofs: dict[Output, FaultProof] = field(default_factory=dict)
     _unprovable: set[Output] = field(default_factory=set)
 
@@ -81,10 +80,10 @@ class Accuser:
             raise Unavailable(f"query {history.query.query_id} is not answered any more")
         accused = await accused_of(self.room.connection, history, outcome, shard)
         limits = await self.room.contracts.parameters.request_limits("latest")
-        reward = limits.seat_stake // 2
+        reward = credited(limits.seat_stake)
         await require_gain(self.room, reward, self.means.gas, self.means.wei_per_nes)
         proof = await self._proof(accused, history.requested.input, docket)
-        async with self._lock:
+        async with self.bonds.lock:
             bond = Amount(0)
             if proof is None:
                 bond = await self.bonds.payable(limits, docket)
@@ -103,7 +102,7 @@ class Accuser:
         output = (accused.query.query_id, accused.shard)
         court = self.room.court
         if proof is None:
-            await self.bonds.approve(bond)
+            await self.bonds.approve(bond, court.address)
             await self.room.send(court.open_challenge(accused, view), again=False)
             self.bonds.paid(Dispute(*output, None), bond)
         else:

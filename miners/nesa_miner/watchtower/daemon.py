@@ -41,7 +41,6 @@ from nesa_miner.watchtower.statements import Gatherer, HttpMembers, Members
 from nesa_miner.watchtower.tower import Tower
 
 TICK_SECONDS: Final = 0.2
-GWEI: Final = 10**9
 WEI_PER_COIN: Final = 10**18
 
 log = structlog.get_logger("nesa_miner")
@@ -164,7 +163,7 @@ def assembled(
     Raises:
         Incompatible: the deployment has no court.
     """
-    policy = SendPolicy(max_fee_per_gas=int(settings.max_fee_gwei * GWEI))
+    policy = SendPolicy.up_to(settings.max_fee_gwei)
     room = Courtroom.open(connection, Sender(connection, account, policy))
     metrics, means, running = WatchMetrics(), _means(settings), (tasks.spawn, time.monotonic)
     prover = FaultProver(sources.library, tasks.spawn) if settings.fault_proofs else None

@@ -11,7 +11,7 @@ from nesa.chain.history import QueryHistory
 from nesa.models.judging import Witness
 from nesa.privacy.sealing import blind
 from nesa.protocol.digests import boundary_digest
-from nesa.protocol.errors import InvalidMessage, InvalidTensor
+from nesa.protocol.errors import InvalidMessage, InvalidTensor, NotEntitled
 from nesa.protocol.ids import Digest
 from nesa.protocol.queries import Outcome, Privacy
 from nesa_miner.disputes.inputs import outputs_of
@@ -43,6 +43,8 @@ async def inspect(
         return Sealed()
     try:
         tensors = await _requested(history, library, content_key)
+    except NotEntitled as error:
+        return Unseen(str(error))
     except (InvalidMessage, InvalidTensor) as error:
         return Unseen(f"its input cannot be used: {error}")
     for shard in range(query.shards):

@@ -15,8 +15,9 @@ from nesa.chain.committees import DrawnCommittees, drawn_committees
 from nesa.chain.connection import Connection
 from nesa.chain.contracts import Contracts
 from nesa.chain.history import QueryHistory
-from nesa.chain.members import Patience, ask_member
+from nesa.chain.members import ask_member
 from nesa.chain.reports import reported_evidence
+from nesa.chain.web import Patience
 from nesa.protocol.commitments import ShardContext
 from nesa.protocol.errors import InvalidInput, InvalidMessage, Unavailable
 from nesa.protocol.evidence import (
@@ -35,7 +36,7 @@ from nesa.protocol.faults import (
 )
 from nesa.protocol.ids import Address, Digest
 from nesa.protocol.messages import Reveal
-from nesa.protocol.queries import MAX_REPLICAS
+from nesa.protocol.queries import MAX_REPLICAS, Query
 from nesa_miner.server import FAULTS_PATH
 
 ASK_SECONDS: Final = 5.0
@@ -104,25 +105,42 @@ class Gatherer:
     async def equivocations(
         self, history: QueryHistory
     ) -> tuple[tuple[Address, Equivocation], ...]:
-        """(signer, what convicts it) of all shards.
+        """(signer, what convicts it) of all shards, in the attempt that was answered and in those
+        before it: what was signed there convicts as well.
 
         Raises:
             Unavailable: the node does not answer.
         """
-        drawn = await drawn_for(self.connection, history)
-        shards = self._empty(history, drawn)
-        members = [one.members for one in shards]
+        drawn = [await drawn_for(self.connection, history), *await self._earlier(history)]
+        attempts = [self._empty(committees) for committees in drawn]
+        members = [one.members for one in attempts[0]]
         for shard, evidence in await reported_evidence(self.connection, history, members):
-            shards[shard].take(evidence)
+            attempts[0][shard].take(evidence)
+        pairs = zip(drawn, attempts, strict=True)
+        await asyncio.gather(*(self._ask(committees, shards) for committees, shards in pairs))
+        return tuple(
+            found for shards in attempts for one in shards for found in one.equivocations()
+        )
+
+    async def _earlier(self, history: QueryHistory) -> list[DrawnCommittees]:
+        """Who was drawn for the attempts before; not where the seed block is no more to be had."""
+        found = []
+        for query in history.earlier:
+            seed = await self.connection.find_block(query.seed_block)
+            if seed is not None:
+                found.append(await _drawn(self.connection, query, seed.hash))
+        return found
+
+    async def _ask(self, drawn: DrawnCommittees, shards: Sequence[Statements]) -> None:
+        """Ask everybody who was drawn for an attempt."""
         endpoints = {seat.endpoint for seats in drawn.shards for seat in seats}
         asked = [self._faults(endpoint, shards) for endpoint in sorted(endpoints)]
         for number, seats in enumerate(drawn.shards):
             asked += [self._evidence(seat.endpoint, shards[number]) for seat in seats]
         await asyncio.gather(*asked)
-        return tuple(found for one in shards for found in one.equivocations())
 
-    def _empty(self, history: QueryHistory, drawn: DrawnCommittees) -> list[Statements]:
-        query, deployment = history.query, self.connection.deployment
+    def _empty(self, drawn: DrawnCommittees) -> list[Statements]:
+        query, deployment = drawn.query, self.connection.deployment
         ids = (deployment.chain_id, deployment.market, query.query_id, query.attempt)
         return [
             Statements(
@@ -161,9 +179,13 @@ async def drawn_for(connection: Connection, history: QueryHistory) -> DrawnCommi
     """
     if history.outcome is None:
         raise Unavailable(f"query {history.query.query_id} is not answered any more")
+    return await _drawn(connection, history.query, history.outcome.seed)
+
+
+async def _drawn(connection: Connection, query: Query, seed_hash: Digest) -> DrawnCommittees:
     deployment, vault = connection.deployment, Contracts(connection).vault
     ids = (deployment.chain_id, deployment.market)
-    return await drawn_committees(vault, *ids, history.query, history.outcome.seed, "latest")
+    return await drawn_committees(vault, *ids, query, seed_hash, "latest")
 
 
 @dataclass(frozen=True, slots=True)

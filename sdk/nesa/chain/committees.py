@@ -121,7 +121,7 @@ async def drawn_committees(
     """
     seed = query_seed(chain_id, market, query.query_id, query.attempt, seed_hash)
     absent, orders = await asyncio.gather(
-        asyncio.gather(*(_absent(vault, market, query, shard) for shard in range(query.shards))),
+        absent_slots(vault, market, query),
         asyncio.gather(
             *(
                 _seats_in_order(vault, query, seed, shard, at)
@@ -137,7 +137,18 @@ async def drawn_committees(
         tuple(_seat(slot, seat, operators[seat.operator], query) for slot, seat in seats)
         for seats in drawn
     ]
-    return DrawnCommittees(query, seed_hash, tuple(found[:-1]), found[-1], tuple(absent))
+    return DrawnCommittees(query, seed_hash, tuple(found[:-1]), found[-1], absent)
+
+
+async def absent_slots(vault: Vault, market: Address, query: Query) -> tuple[tuple[int, ...], ...]:
+    """Slots of each shard that were found absent so far, as `DrawnCommittees.absent` has them.
+
+    Raises:
+        Unavailable: the node does not answer.
+    """
+    shards = range(query.shards)
+    found = await asyncio.gather(*(_absent(vault, market, query, shard) for shard in shards))
+    return tuple(found)
 
 
 async def _absent(vault: Vault, market: Address, query: Query, shard: int) -> tuple[int, ...]:

@@ -134,11 +134,13 @@ class Ledger:
 @dataclass(frozen=True, slots=True)
 class Backing:
     """What of an operator's stake is delegated, and what of it is about to go: delegations that
-    leave, and stake that seats lock which were left."""
+    leave, and stake that seats lock which were left. `creditable` is gone: what may still be
+    credited of what slashes took of the operator's own, see `nesa.protocol.slashing`."""
 
     delegated: Amount
     leaving: Amount
     ending: Amount
+    creditable: Amount
 
 
 @dataclass(frozen=True, slots=True)

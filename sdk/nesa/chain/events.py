@@ -345,6 +345,8 @@ class OperatorSlashed:
     taken: Amount
     beneficiary: Address
     rewarded: Amount
+    creditor: Address
+    repaid: Amount
     burned: Amount
 
 

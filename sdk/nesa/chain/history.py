@@ -68,6 +68,8 @@ class QueryHistory:
     delivered: QueryDelivered | None = None
     closed: QueryClosed | None = None
     refunded: QueryRefunded | None = None
+    earlier: tuple[Query, ...] = ()
+    """Terms of the attempts before the one of `query`."""
 
     @property
     def outcome(self) -> Outcome | None:
@@ -110,10 +112,12 @@ def fold(events: list[ChainEvent]) -> QueryHistory | None:
     requested = _last(events, QueryRequested)
     if requested is None:
         return None
-    opened = _last(events, AttemptOpened)
+    opened = (event.query for event in events if isinstance(event, AttemptOpened))
+    *earlier, query = (requested.query, *opened)
     return QueryHistory(
         requested=requested,
-        query=opened.query if opened else requested.query,
+        query=query,
+        earlier=tuple(earlier),
         fulfilled=_last(events, QueryFulfilled),
         claims=tuple(event for event in events if isinstance(event, SlotClaimed)),
         holds=tuple(event for event in events if isinstance(event, Hold)),

@@ -8,7 +8,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from eth_account.signers.local import LocalAccount
 from eth_utils.address import to_canonical_address
@@ -57,6 +57,11 @@ class SendPolicy:
     poll: float = 0.1
     gas_margin_percent: int = 25
     max_in_flight: int = 16
+
+    @classmethod
+    def up_to(cls, gwei: float, patience: float = 30.0) -> Self:
+        """To pay at most so many gwei a gas, and to wait `patience` seconds before paying more."""
+        return cls(max_fee_per_gas=int(gwei * _GWEI), patience=patience)
 
 
 @dataclass(frozen=True, slots=True)

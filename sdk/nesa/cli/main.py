@@ -19,7 +19,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "devnet": ("nesa.cli.commands.devnet:devnet", "Run a network on this machine."),
     "grant": ("nesa.cli.commands.grant:grant", "Let a watchtower see a sealed query."),
     "model": ("nesa.cli.commands.model:model", "Compile, check and register models."),
-    "privacy": ("nesa.cli.commands.privacy:privacy", "Put models under a key of your own."),
+    "privacy": ("nesa.cli.commands.privacy:privacy", "Put models under your key; audit modes."),
     "query": ("nesa.cli.commands.query:query", "Ask a model and wait for the answer."),
     "reward": ("nesa.cli.commands.reward:reward", "Credit new NES to who worked for a query."),
     "transfer": ("nesa.cli.commands.transfer:transfer", "Send NES to an account."),

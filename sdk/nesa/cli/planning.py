@@ -6,7 +6,6 @@ import asyncio
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -14,6 +13,7 @@ import aiohttp
 from pydantic import BaseModel, Field, ValidationError
 from rich.table import Table as Lines
 
+from nesa.chain.web import Patience, read_url
 from nesa.cli.output import safe
 from nesa.cli.quantities import open_dimensions
 from nesa.cli.text import printable
@@ -51,7 +51,7 @@ from nesa.protocol.ids import Amount
 from nesa.protocol.versions import MAX_SHARDS
 
 OBSERVED_PATH: Final = "/v1/observed"
-ANSWER_SECONDS: Final = 10.0
+PATIENCE: Final = Patience(10.0, MAX_OBSERVED_BYTES)
 
 ADVICE: Final = (
     "say what the plan is for: --miners FILE.json places shards, --prove finds cuts that can be "
@@ -142,22 +142,14 @@ def read_times(source: str) -> ObservedFile:
 
 async def _asked(url: str) -> bytes:
     address = url if url.endswith(OBSERVED_PATH) else url + OBSERVED_PATH
-    timeout = aiohttp.ClientTimeout(total=ANSWER_SECONDS)
     try:
-        async with (
-            aiohttp.ClientSession(timeout=timeout) as session,
-            session.get(address) as answer,
-        ):
-            if answer.status != HTTPStatus.OK:
-                raise Unavailable(f"{address} answers {answer.status}; is a miner there?")
-            body = bytearray()
-            async for piece in answer.content.iter_chunked(1 << 16):
-                body += piece
-                if len(body) > MAX_OBSERVED_BYTES:
-                    break
-            return bytes(body)
-    except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-        raise Unavailable(f"no miner answers at {address}") from error
+        async with aiohttp.ClientSession() as session:
+            found = await read_url(session, address, PATIENCE)
+    except Unavailable as error:
+        raise Unavailable(f"no miner answers at {address}: {error}") from error
+    if found is None:
+        raise Unavailable(f"there is nothing at {address}; is a miner there?")
+    return found
 
 
 def liars(model: Path, swarm: Swarm, files: Sequence[ObservedFile]) -> list[Overstated]:

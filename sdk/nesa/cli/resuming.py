@@ -56,10 +56,12 @@ def key_file(query: QueryId | Digest) -> Path:
 @dataclass(slots=True)
 class Departure:
     """A query between the command and its number. Its content key is in a file before the query
-    leaves, so that nothing paid for is lost whenever the command is stopped. `encoded` says that
-    the model is under a user's key."""
+    leaves, so that nothing paid for is lost whenever the command is stopped. `kept` is another
+    file for it, which stays after the answer. `encoded` says that the model is under a user's
+    key."""
 
     content_key: bytes | None
+    kept: Path | None = None
     hashes: list[Digest] = field(default_factory=list)
     submitted: SubmittedQuery | None = None
     encoded: bool = False
@@ -75,7 +77,18 @@ class Departure:
             return
         if self.content_key is not None and not self.hashes:
             _write_key(key_file(intent.tx_hash), self.content_key)
+            if self.kept is not None:
+                _write_key(self.kept, self.content_key)
         self.hashes.append(intent.tx_hash)
+
+    def check(self) -> None:
+        """Refuse, before anything is sent, to write over what is there: it may be a key.
+
+        Raises:
+            InvalidConfiguration: there is such a file.
+        """
+        if self.kept is not None and self.kept.exists():
+            raise InvalidConfiguration(f"{self.kept} is there already; name another file")
 
     def arrived(self, submitted: SubmittedQuery) -> None:
         """The query has a number, and its key's file is called by it from here on."""
@@ -94,6 +107,7 @@ class Departure:
         except (Rejected, QueryFailed) as error:
             if self.submitted is None or isinstance(error, QueryFailed):
                 self._remove_key()
+                self._remove_kept()
             raise
         except BaseException as error:
             if self.submitted is None and (self.hashes or not isinstance(error, Exception)):
@@ -120,6 +134,11 @@ class Departure:
         named = self.hashes[0] if self.submitted is None else self.submitted.query_id
         with contextlib.suppress(OSError):
             key_file(named).unlink(missing_ok=True)
+
+    def _remove_kept(self) -> None:
+        if self.kept is not None and self.hashes:
+            with contextlib.suppress(OSError):
+                self.kept.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

@@ -18,9 +18,9 @@ def risk_words(risk: DrawRisk) -> str:
     return f"with a fifth of the seats in one hand: {wrong} answered wrongly, {held_up} held up"
 
 
-def stake_words(burned: Amount) -> str:
-    """What a lying quorum loses for good; an answer worth more needs a proof."""
-    return f"a wrong answer that is shown burns {in_nes(burned)} of its signers' stake"
+def stake_words(lost: Amount) -> str:
+    """What a lying quorum loses of its own at least; an answer worth more needs a proof."""
+    return f"a wrong answer that is shown costs its signers {in_nes(lost)} or more"
 
 
 def _odds(probability: Fraction) -> str:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from nesa.chain.deployment import ServedModel
 from nesa.chain.events import VersionRegistered
+from nesa.chain.web import Patience, read_url
 from nesa.client.ranges import check_ranges
 from nesa.models.card import AnyCard, TensorCard
 from nesa.models.folder import INDEX
@@ -32,8 +33,7 @@ from nesa.protocol.errors import (
 from nesa.protocol.ids import VersionId
 
 MAX_INDEX_BYTES: Final = 8 << 20
-READ_BYTES: Final = 1 << 16
-READ_TIMEOUT: Final = aiohttp.ClientTimeout(total=10)
+PATIENCE: Final = Patience(10, MAX_INDEX_BYTES, redirects=True)
 READS_AT_ONCE: Final = 16
 
 Features = Sequence[float] | NDArray[np.generic]
@@ -170,16 +170,8 @@ async def read_file(path: Path) -> bytes:
 
 
 async def _read_url(url: str) -> bytes:
-    data = bytearray()
-    try:
-        async with (
-            aiohttp.ClientSession(timeout=READ_TIMEOUT, raise_for_status=True) as session,
-            session.get(url) as response,
-        ):
-            async for chunk in response.content.iter_chunked(READ_BYTES):
-                data += chunk
-                if len(data) > MAX_INDEX_BYTES:
-                    break
-    except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
-        raise Unavailable(f"cannot read {url}") from error
-    return bytes(data)
+    async with aiohttp.ClientSession() as session:
+        data = await read_url(session, url, PATIENCE)
+    if data is None:
+        raise Unavailable(f"there is nothing at {url}")
+    return data

@@ -47,7 +47,7 @@ from nesa.client.splitting import SplitModel
 from nesa.client.submissions import find_submitted, named_when_unmined
 from nesa.client.watching import Stage
 from nesa.privacy.grants import ViewGrant
-from nesa.protocol.economics.lies import burned
+from nesa.protocol.economics.lies import lost
 from nesa.protocol.errors import Incompatible, InvalidConfiguration, InvalidInput, NesaError
 from nesa.protocol.ids import Address, Amount
 from nesa.protocol.queries import MAX_INPUT_BYTES, Assurance, count_of
@@ -230,14 +230,14 @@ class Client:
         seats = [count_of(counts, shard) for shard in range(offer.shards)]
         return uniform_risk(seats, corrupt, order.replicas)
 
-    async def burned_by_a_lie(self, *, replicas: int = DEFAULT_REPLICAS) -> Amount:
-        """NES units that the signers of a wrong AGREED answer lose for good once it is shown.
+    async def lost_by_a_lie(self, *, replicas: int = DEFAULT_REPLICAS) -> Amount:
+        """NES units that the signers of a wrong AGREED answer lose at least once it is shown.
 
-        An answer that is worth more to somebody than what is burned times how often queries are run
-        again is not safe by stake: ask for a proof. docs/economics.md says more.
+        An answer that is worth more to somebody than this times how often queries are run again is
+        not safe by stake: ask for a proof. docs/economics.md says more.
         """
         limits = await self.contracts.parameters.request_limits(at="latest")
-        return Amount(int(burned(limits, replicas)))
+        return Amount(int(lost(limits, replicas)))
 
     def developer(self) -> Developer:
         """Registers models with this client's key."""

@@ -17,13 +17,14 @@ from nesa.protocol.delegation import (
 )
 from nesa.protocol.errors import ExhaustedResource, InvalidInput
 from nesa.protocol.ids import Address, Amount, Timestamp
+from nesa.protocol.slashing import delegable
 
 
 @dataclass(frozen=True, slots=True)
 class PoolTerms:
     """What an operator offers to delegators: basis points that it keeps of their rewards, now and
-    from `changes_at` on, its own stake, which is slashed first, and what is delegated, in NES
-    units."""
+    from `changes_at` on, its own stake, which is slashed first, what is delegated, and how much
+    more may be, in NES units."""
 
     operator: Address
     endpoint: str
@@ -32,6 +33,7 @@ class PoolTerms:
     changes_at: Timestamp
     own_stake: Amount
     delegated: Amount
+    delegable: Amount
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,7 @@ class Delegations:
                 f"{operator} takes no delegations; `nesa delegation operators` lists who does"
             )
         now = (await self.connection.head()).timestamp
-        stake = (await self._contracts.vault.ledger(operator, at="latest")).stake
+        ledger = await self._contracts.vault.ledger(operator, at="latest")
         delegated = (await self._contracts.vault.backing(operator, at="latest")).delegated
         return PoolTerms(
             operator=operator,
@@ -89,8 +91,9 @@ class Delegations:
             commission_bps=commission.at(now),
             next_commission_bps=commission.next_bps,
             changes_at=commission.changes_at,
-            own_stake=Amount(stake - delegated),
+            own_stake=Amount(ledger.stake - delegated),
             delegated=delegated,
+            delegable=delegable(ledger.stake, delegated, ledger.unbonding),
         )
 
     async def all(self) -> tuple[Delegation, ...]:
@@ -112,7 +115,7 @@ class Delegations:
         """Delegate NES units to an operator, at about the price of the moment.
 
         Raises:
-            InvalidInput: nothing to delegate, or the operator takes none.
+            InvalidInput: nothing to delegate, or the operator takes none, or not so much.
             ExhaustedResource: the account holds fewer.
             Rejected: the price of a share moved meanwhile, or a slash ruined the pool.
         """
@@ -120,6 +123,12 @@ class Delegations:
             raise InvalidInput("a delegation is more than 0 NES; name a sum")
         terms = await self.terms(operator)
         await self._check_balance(amount)
+        if amount > terms.delegable:
+            raise InvalidInput(
+                f"{operator} owns {in_nes(terms.own_stake)} and may take "
+                f"{in_nes(terms.delegable)} more; delegate less, or choose another one of "
+                "`nesa delegation operators`"
+            )
         total = await self._pool.total_shares(operator, at="latest")
         least = least_shares(shares_bought(amount, total, terms.delegated))
         await self._allow(amount)

@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Final, TypeVar
 
-from nesa.chain.committees import DrawnCommittees, drawn_committees
+from nesa.chain.committees import DrawnCommittees, absent_slots, drawn_committees
 from nesa.chain.connection import Block, Connection, RpcRefused
 from nesa.chain.contracts import Contracts
 from nesa.chain.disputes import Challenge
@@ -136,7 +136,7 @@ class Following:
         left = 0 if history and history.fulfilled else query.answer_deadline - head.timestamp
         self._patience = max(left, GRACE_SECONDS)
         if history is not None:
-            drawn = await self._drawn(query, head)
+            drawn = await self._drawn(history, head)
             challenges = await self._challenges(history)
             is_final = await self._is_final(history, head)
             return Sight(head, history, drawn, is_final, challenges)
@@ -181,17 +181,27 @@ class Following:
         number = number_in(receipt, deployment.market, query)
         return query.query_id if number is None else number, receipt.block_number
 
-    async def _drawn(self, query: Query, head: Block) -> DrawnCommittees | None:
-        """The committees by the seed block of the moment; read again when that is another."""
+    async def _drawn(self, history: QueryHistory, head: Block) -> DrawnCommittees | None:
+        """The committees by the seed block of the moment; read again when that is another, or when
+        spares got slots that the content key has to be sent to."""
+        query = history.query
         if head.number < query.seed_block:
             return None
         seed = await self._connection.find_block(query.seed_block)
         if seed is None:
             return None
         known = self._committees
-        if known is None or (known.query, known.seed_hash) != (query, seed.hash):
+        is_of_this_draw = known and (known.query, known.seed_hash) == (query, seed.hash)
+        if known is None or not is_of_this_draw or await self._has_new_members(history, known):
             self._committees = await read_committees(self._connection, query, seed.hash)
         return self._committees
+
+    async def _has_new_members(self, history: QueryHistory, known: DrawnCommittees) -> bool:
+        """Whether spares, who cannot open it yet, got slots of a sealed query."""
+        if self.submitted.content_key is None or history.fulfilled is not None:
+            return False
+        vault, market = Contracts(self._connection).vault, self._connection.deployment.market
+        return await absent_slots(vault, market, known.query) != known.absent
 
 
 def is_same_request(one: Query, other: Query) -> bool:

@@ -56,6 +56,10 @@ MEANINGS: Final[Mapping[str, str]] = {
     "vault: delegation is held": (
         "a dispute about this operator's work is open; try again when it is decided"
     ),
+    "vault: operator owns too little": (
+        "this operator owns too little beside what is delegated already; delegate less, or choose "
+        "another one of `nesa delegation operators`"
+    ),
     "vault: seats need the stake": (
         "seats of the operator still lock this stake; it is paid once they ended and were released"
     ),

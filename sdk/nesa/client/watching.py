@@ -26,7 +26,8 @@ class Requested:
 @dataclass(frozen=True, slots=True)
 class Drawn:
     """The seed block is there: who works on the query is known to everybody. Also said again when
-    a reorganisation replaced the seed block, for then others are drawn."""
+    a reorganisation replaced the seed block, for then others are drawn, and, where a content key is
+    to be handed out, when spares got slots of absent members."""
 
     committees: DrawnCommittees
 

@@ -1,8 +1,10 @@
-"""Known answers: inputs of every shard and the digests that must come out on every machine."""
+"""Known answers: inputs of a shard and the digests that must come out on every machine."""
 
 from __future__ import annotations
 
-from pydantic import ValidationError
+from typing import Annotated
+
+from pydantic import Field, ValidationError
 
 from nesa.models.card import Part
 from nesa.models.index import Word, unword
@@ -17,23 +19,25 @@ class _Answer(Part):
 
 
 class _Answers(Part):
-    shards: tuple[tuple[_Answer, ...], ...]
+    answers: Annotated[tuple[_Answer, ...], Field(min_length=1)]
+
+
+def answers_path(shard: int) -> str:
+    """Path of a shard's known answers inside a model's folder."""
+    return f"known_answers/{shard}.json"
 
 
 def read_answers(data: bytes, shard: int) -> tuple[KnownAnswer, ...]:
-    """The known answers of a shard in the bytes of `known_answers.json`; at least one.
+    """The known answers of a shard in the bytes of its file; at least one.
 
     Raises:
-        InvalidModel: the bytes are something else, or have nothing for this shard.
+        InvalidModel: the bytes are something else.
     """
     try:
-        answers = _Answers.model_validate_json(data).shards[shard]
-        found = tuple(_known_answer(answer) for answer in answers)
-    except (ValidationError, IndexError, ValueError) as error:
-        raise InvalidModel(f"known_answers.json holds no answers of shard {shard}") from error
-    if not found:
-        raise InvalidModel(f"known_answers.json holds no answers of shard {shard}")
-    return found
+        answers = _Answers.model_validate_json(data).answers
+        return tuple(_known_answer(answer) for answer in answers)
+    except (ValidationError, ValueError) as error:
+        raise InvalidModel(f"{answers_path(shard)} holds no answers of shard {shard}") from error
 
 
 def _known_answer(answer: _Answer) -> KnownAnswer:

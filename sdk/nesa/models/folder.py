@@ -1,9 +1,9 @@
 """A compiled model as a folder of files, every one of them named by its digest.
 
 model.json               operators without constants, card, shards, digests of all other files
-parameters.bin           constants of all rows, one behind the other
-known_answers.json       inputs of every shard and the digests that must come out
 test.npz                 quantised test rows, their labels and their real-valued features
+parameters/<i>.bin       constants of the rows of shard i, one behind the other, if it has any
+known_answers/<i>.json   inputs of shard i and the digests that must come out
 shards/<i>.onnx          shard i for ONNX Runtime
 shards/<i>.circuit.onnx  shard i for ezkl, where it can be proved
 """
@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from nesa.models.answers import read_answers
+from nesa.models.answers import answers_path, read_answers
 from nesa.models.card import AnyCard, ClassifierCard
 from nesa.models.check import check_table
 from nesa.models.graph import FORMAT, Table
@@ -23,6 +23,7 @@ from nesa.models.index import (
     Index,
     ShardEntry,
     constants,
+    constants_path,
     decode_index,
     read_table,
     row_entries,
@@ -45,9 +46,7 @@ from nesa.protocol.ids import ZERO_DIGEST, Digest, VersionRoot
 from nesa.protocol.versions import ShardFacts, version_root
 
 __all__ = [
-    "ANSWERS",
     "INDEX",
-    "PARAMETERS",
     "TEST",
     "CompiledModel",
     "LabelledRows",
@@ -60,8 +59,6 @@ __all__ = [
 ]
 
 INDEX: Final = "model.json"
-PARAMETERS: Final = "parameters.bin"
-ANSWERS: Final = "known_answers.json"
 TEST: Final = "test.npz"
 
 NO_CIRCUIT: Final = (ZERO_DIGEST, ZERO_DIGEST)
@@ -127,7 +124,7 @@ class CompiledModel:
 
     def known_answers(self, shard: int) -> tuple[KnownAnswer, ...]:
         """Inputs of a shard with the digests that must come out."""
-        return read_answers(self.files[ANSWERS], shard)
+        return read_answers(self.files[answers_path(shard)], shard)
 
     def test_rows(self) -> LabelledRows:
         """The rows that the accuracies were measured on.
@@ -179,9 +176,12 @@ def assemble(table: Table, card: AnyCard, rows: LabelledRows) -> CompiledModel:
         InvalidModel: the table breaks a rule, or the card does not describe it.
     """
     check_table(table)
-    files = {PARAMETERS: constants(table), TEST: pack_rows(rows)}
-    files[ANSWERS] = pack_answers(table, probes(table, rows))
+    files = {TEST: pack_rows(rows)}
+    answers = pack_answers(table, probes(table, rows))
     for number, shard in enumerate(table.shards):
+        files[answers_path(number)] = answers[number]
+        if data := constants(table, shard):
+            files[constants_path(number)] = data
         files[shard_path(number)] = runtime_model(table, shard)
         if card.equivariance is None and not circuit_needs(table, shard).obstacles:
             files[circuit_path(number)] = circuit_model(table, shard)
@@ -235,11 +235,10 @@ def _index(model: CompiledModel) -> Index:
 
 
 def _model(index: Index, files: Mapping[str, bytes]) -> CompiledModel:
-    if not {PARAMETERS, ANSWERS, TEST} <= files.keys():
-        raise InvalidModel(f"model.json does not name {PARAMETERS}, {ANSWERS} and {TEST}")
-    table = read_table(index, files[PARAMETERS])
-    if len(index.shards) != len(table.shards):
-        raise InvalidModel(f"model.json lists {len(index.shards)} shards for {len(table.shards)}")
+    shards = range(len(index.shards))
+    if missing := {TEST, *map(answers_path, shards)} - files.keys():
+        raise InvalidModel(f"model.json does not name {', '.join(sorted(missing))}")
+    table = read_table(index, [files.get(constants_path(shard), b"") for shard in shards])
     circuits = [
         (Digest(unword(entry.circuit_digest)), Digest(unword(entry.verifier_code_hash)))
         for entry in index.shards

@@ -174,6 +174,15 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """Some rows of a table, ascending, with the numbers of the values that go in and come out."""
+
+    rows: Sequence[int]
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Shard:
     """A run of rows `first <= i < end` with the numbers of the values that cross its ends."""
 
@@ -181,6 +190,11 @@ class Shard:
     end: int
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
+
+    @property
+    def part(self) -> Part:
+        """Its rows and values."""
+        return Part(range(self.first, self.end), self.inputs, self.outputs)
 
     def encoded(self, index: int) -> bytes:
         """What the shard's leaf, behind those of the operators, is the hash of."""

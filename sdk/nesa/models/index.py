@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from io import SEEK_END, BytesIO
-from typing import Annotated, BinaryIO, Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field, ValidationError
 
 from nesa.models.canonical import canonical_json
 from nesa.models.card import AnyCard, EdgeWord, Part
-from nesa.models.graph import FORMAT, Opcode, Parameter, ParameterKind, Row, Table
+from nesa.models.graph import FORMAT, Opcode, Parameter, ParameterKind, Row, Shard, Table
 from nesa.models.validation import first_problem
 from nesa.protocol.edges import EdgeType
 from nesa.protocol.errors import IntegrityError, InvalidModel
@@ -21,11 +22,11 @@ Word = Annotated[str, Field(pattern="^0x[0-9a-f]{64}$")]
 Size = Annotated[int, Field(ge=1, lt=2**32)]
 Number = Annotated[int, Field(ge=0, lt=2**32)]
 Attribute = Annotated[int, Field(ge=-(2**63), lt=2**63)]
-FilePath = Annotated[str, Field(pattern=r"^(shards/)?[a-z0-9_.]+$")]
+FilePath = Annotated[str, Field(pattern=r"^((known_answers|parameters|shards)/)?[a-z0-9_.]+$")]
 
 
 class ParameterEntry(Part):
-    """Constants of one row; their bytes lie in `parameters.bin` in the order of the entries."""
+    """Constants of one row; their bytes lie in their shard's file in the order of the entries."""
 
     kind: str
     shape: tuple[Size, ...]
@@ -49,8 +50,28 @@ class ShardEntry(Part):
     verifier_code_hash: Word
 
 
+class KeyRelease(Part):
+    """Where the developer of a private model hands out the keys of its shards.
+
+    `signer` signs what is answered there, `encryption_key` is the X25519 key that requests are
+    sealed to.
+    """
+
+    url: Annotated[str, Field(max_length=256, pattern=r"^https?://[!-~]+$")]
+    signer: Annotated[str, Field(pattern="^0x[0-9a-fA-F]{40}$")]
+    encryption_key: Word
+
+
+class PrivateFiles(Part):
+    """Files that were published encrypted, by path: Merkle root of the ciphertext of each."""
+
+    release: KeyRelease
+    files: dict[FilePath, Word]
+
+
 class Index(Part):
-    """The whole file. `files` maps every other file to its Merkle root over 256-byte leaves."""
+    """The whole file. `files` maps every other file to its Merkle root over 256-byte leaves,
+    whether it was published as it is or encrypted."""
 
     format: Literal["int-v1"]
     root: Word
@@ -63,6 +84,7 @@ class Index(Part):
     cuts: tuple[Number, ...]
     shards: tuple[ShardEntry, ...]
     files: dict[FilePath, Word]
+    private: Annotated[PrivateFiles | None, Field(exclude_if=lambda found: found is None)] = None
 
     def encode(self) -> bytes:
         """The file's bytes."""
@@ -106,23 +128,28 @@ def row_entries(table: Table) -> tuple[RowEntry, ...]:
     )
 
 
-def constants(table: Table) -> bytes:
-    """The bytes of `parameters.bin`."""
-    return b"".join(parameter.data for row in table.rows for parameter in row.parameters)
+def constants_path(shard: int) -> str:
+    """Path of a shard's constants inside a model's folder; a shard without any has no such file."""
+    return f"parameters/{shard}.bin"
 
 
-def read_table(index: Index, data: bytes) -> Table:
-    """The table of an index and its constants.
+def constants(table: Table, shard: Shard) -> bytes:
+    """Constants of a shard's rows, one behind the other."""
+    rows = table.rows[shard.first : shard.end]
+    return b"".join(parameter.data for row in rows for parameter in row.parameters)
+
+
+def read_table(index: Index, files: Sequence[bytes]) -> Table:
+    """The table of an index and the constants of each of its shards.
 
     Raises:
         InvalidModel: an unknown opcode or kind of constants, or an illegal table.
         IntegrityError: constants that do not match their roots.
     """
-    held = _constants_of(index, BytesIO(data), range(len(index.rows)))
-    rows = tuple(
-        _read_row(entry, parameters=held[number]) for number, entry in enumerate(index.rows)
-    )
-    return _table(index, rows)
+    outline = _outline(index)
+    if len(files) != len(outline.shards):
+        raise InvalidModel(f"model.json lists {len(files)} shards for {len(outline.shards)}")
+    return _with_constants(index, outline, dict(enumerate(files)))
 
 
 def read_outline(index: Index) -> Table:
@@ -132,17 +159,16 @@ def read_outline(index: Index) -> Table:
         InvalidModel: an unknown opcode, or an illegal table.
         IntegrityError: its rows make another root than the index states.
     """
-    table = _table(index, tuple(map(_stated_row, index.rows)))
+    table = _outline(index)
     if table.operators_root != unword(index.operators_root):
         raise IntegrityError(f"the table of {index.card.name} is not that of its index")
     return table
 
 
-def read_definition(index: Index, file: BinaryIO, shard: int) -> Table:
+def read_definition(index: Index, data: bytes, shard: int) -> Table:
     """The table of an index with the constants of one shard's rows, the others known by root.
 
-    Of `file`, which has the constants of all, the other rows are not read: this takes the time and
-    the memory of the shard.
+    `data` are the shard's constants, which the table goes on reading from.
 
     Raises:
         InvalidModel: an unknown opcode or kind of constants, an illegal table, or no such shard.
@@ -151,30 +177,36 @@ def read_definition(index: Index, file: BinaryIO, shard: int) -> Table:
     outline = read_outline(index)
     if not 0 <= shard < len(outline.shards):
         raise InvalidModel(f"{index.card.name} has no shard {shard}")
-    place = outline.shards[shard]
-    held = _constants_of(index, file, range(place.first, place.end))
-    rows = tuple(
-        _read_row(index.rows[number], parameters=held[number]) if number in held else row
-        for number, row in enumerate(outline.rows)
-    )
-    return _table(index, rows)
+    return _with_constants(index, outline, {shard: data})
 
 
-def _table(index: Index, rows: tuple[Row, ...]) -> Table:
+def _outline(index: Index) -> Table:
     inputs = tuple(EdgeType.unpack(unword(text)) for text in index.inputs)
+    rows = tuple(map(_stated_row, index.rows))
     return Table(inputs, rows, index.outputs, index.cuts)
 
 
-def _constants_of(index: Index, file: BinaryIO, rows: range) -> dict[int, tuple[Parameter, ...]]:
-    """Constants of some rows, compared with their roots."""
-    sizes = [sum(map(_size_of, entry.parameters)) for entry in index.rows]
-    if file.seek(0, SEEK_END) != sum(sizes):
-        raise IntegrityError("parameters.bin has another length than its rows")
-    file.seek(sum(sizes[: rows.start]))
-    return {
-        number: tuple(_read_parameter(item, file) for item in index.rows[number].parameters)
-        for number in rows
-    }
+def _with_constants(index: Index, outline: Table, files: Mapping[int, bytes]) -> Table:
+    rows = list(outline.rows)
+    for number, data in files.items():
+        place = outline.shards[number]
+        entries = index.rows[place.first : place.end]
+        if sum(_size_of(item) for entry in entries for item in entry.parameters) != len(data):
+            raise IntegrityError(f"{constants_path(number)} has another length than its rows")
+        rows[place.first : place.end] = _read_rows(entries, data)
+    return replace(outline, rows=tuple(rows))
+
+
+def _read_rows(entries: Sequence[RowEntry], data: bytes) -> list[Row]:
+    """Rows with their constants, compared with their roots."""
+    found, offset = [], 0
+    for entry in entries:
+        parameters = []
+        for item in entry.parameters:
+            parameters.append(_read_parameter(item, data, offset))
+            offset += _size_of(item)
+        found.append(_read_row(entry, parameters=tuple(parameters)))
+    return found
 
 
 def _parameter_entry(parameter: Parameter) -> ParameterEntry:
@@ -192,12 +224,12 @@ def _size_of(entry: ParameterEntry) -> int:
     return math.prod(entry.shape) * _kind_of(entry).dtype.itemsize
 
 
-def _read_parameter(entry: ParameterEntry, file: BinaryIO) -> Parameter:
-    data = file.read(_size_of(entry))
-    values = np.frombuffer(data, _kind_of(entry).dtype).reshape(entry.shape)
+def _read_parameter(entry: ParameterEntry, data: bytes, offset: int) -> Parameter:
+    count = math.prod(entry.shape)
+    values = np.frombuffer(data, _kind_of(entry).dtype, count, offset).reshape(entry.shape)
     parameter = Parameter(_kind_of(entry), values)
     if word(parameter.root) != entry.root:
-        raise IntegrityError(f"{entry.kind.lower()} in parameters.bin do not match their root")
+        raise IntegrityError(f"{entry.kind.lower()} of a shard do not match their root")
     return parameter
 
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from onnx import ModelProto, NodeProto, TensorProto, checker, helper
 
-from nesa.models.graph import FORMAT, Opcode, Row, Shard, Table
+from nesa.models.graph import FORMAT, Opcode, Part, Row, Shard, Table
 from nesa.models.kernels import byte_linear
 from nesa.models.opcodes import operator
 from nesa.models.opcodes.interface import NodeWriter, largest_magnitude
@@ -58,7 +58,17 @@ def runtime_model(table: Table, shard: Shard) -> bytes:
     Raises:
         InvalidModel: a row whose number is not that of an operator.
     """
-    return _serialise(_lower(table, shard, for_circuit=False), RUNTIME_NODES)
+    return part_model(table, shard.part)
+
+
+def part_model(table: Table, part: Part) -> bytes:
+    """As `runtime_model`, of rows that need not follow each other; values that go in or come out
+    are below 2**24.
+
+    Raises:
+        InvalidModel: a row whose number is not that of an operator.
+    """
+    return _serialise(_lower(table, part, for_circuit=False), RUNTIME_NODES)
 
 
 def circuit_model(table: Table, shard: Shard) -> bytes:
@@ -70,7 +80,7 @@ def circuit_model(table: Table, shard: Shard) -> bytes:
     obstacles = circuit_needs(table, shard).obstacles
     if obstacles:
         raise InvalidModel(obstacles[0])
-    return _serialise(_lower(table, shard, for_circuit=True), CIRCUIT_NODES)
+    return _serialise(_lower(table, shard.part, for_circuit=True), CIRCUIT_NODES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,11 +130,11 @@ def digits_for(largest: int) -> int:
     return digits
 
 
-def _lower(table: Table, shard: Shard, *, for_circuit: bool) -> ModelProto:
+def _lower(table: Table, part: Part, *, for_circuit: bool) -> ModelProto:
     writer = NodeWriter()
-    names = {value: f"x{place}" for place, value in enumerate(shard.inputs)}
-    fused = {} if for_circuit else fused_rows(table, shard)
-    for index in range(shard.first, shard.end):
+    names = {value: f"x{place}" for place, value in enumerate(part.inputs)}
+    fused = {} if for_circuit else fused_rows(table, part)
+    for index in part.rows:
         if table.output_of(index) in names:
             continue  # a Rescale that its Linear has taken in
         row = table.rows[index]
@@ -137,34 +147,34 @@ def _lower(table: Table, shard: Shard, *, for_circuit: bool) -> ModelProto:
             rule = operator(row.opcode)
             lower = rule.lower_ezkl if for_circuit else rule.lower_ort
             names[table.output_of(index)] = lower(row, types, operands, writer)
-    for place, value in enumerate(shard.outputs):
+    for place, value in enumerate(part.outputs):
         writer.nodes.append(
             helper.make_node("Identity", [names[value]], [f"y{place}"], f"y{place}")
         )
-    return _model(table, shard, writer)
+    return _model(table, part, writer)
 
 
-def fused_rows(table: Table, shard: Shard) -> dict[int, int]:
+def fused_rows(table: Table, part: Part) -> dict[int, int]:
     """Linear rows that are computed together with a Rescale, the only one to read them."""
     readers: dict[int, list[int]] = {}
-    for index in range(shard.first, shard.end):
+    for index in part.rows:
         for value in table.rows[index].inputs:
             readers.setdefault(value, []).append(index)
     found = {}
-    for index in range(shard.first, shard.end):
+    for index in part.rows:
         row, value = table.rows[index], table.output_of(index)
         (reader, *more) = readers.get(value, []) or [index]
         rescale = table.rows[reader]
         if row.opcode is not Opcode.LINEAR or rescale.opcode is not Opcode.RESCALE:
             continue
-        alone = not more and value not in shard.outputs
+        alone = not more and value not in part.outputs
         if alone and byte_linear.fits(row, rescale, table.type_of(row.inputs[0])):
             found[index] = reader
     return found
 
 
-def _model(table: Table, shard: Shard, writer: NodeWriter) -> ModelProto:
-    sides = {"x": shard.inputs, "y": shard.outputs}
+def _model(table: Table, part: Part, writer: NodeWriter) -> ModelProto:
+    sides = {"x": part.inputs, "y": part.outputs}
     infos = {
         letter: [
             helper.make_tensor_value_info(

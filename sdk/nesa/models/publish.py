@@ -3,6 +3,9 @@
 A store is a folder, or anything that serves one; each file lies under the hexadecimal Merkle root
 of its bytes. What the chain calls the location of a version is the address of its index there:
 `<base URL>/<digest of the index>`. The index names every other file by digest.
+
+Of a private model whatever belongs to one shard is published encrypted, under the digest of the
+ciphertext; the index, which names both digests, and the test rows stay readable.
 """
 
 from __future__ import annotations
@@ -12,14 +15,24 @@ import os
 import re
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import BinaryIO, Final, Self
+from typing import Final, Self
 
-from nesa.models.answers import read_answers
-from nesa.models.folder import ANSWERS, INDEX, PARAMETERS, CompiledModel, circuit_path, load
+from nesa.models.answers import answers_path, read_answers
+from nesa.models.folder import INDEX, CompiledModel, circuit_path, load
 from nesa.models.graph import Table
-from nesa.models.index import Index, decode_index, read_definition, read_outline, unword, word
+from nesa.models.index import (
+    Index,
+    KeyRelease,
+    PrivateFiles,
+    constants_path,
+    decode_index,
+    read_definition,
+    read_outline,
+    unword,
+    word,
+)
 from nesa.models.proving.circuits import Circuit, require_digest
 from nesa.models.proving.reference_string import ReferenceFile
 from nesa.models.proving.verifier import code_hash, runtime_of
@@ -31,8 +44,9 @@ from nesa.protocol.errors import (
     IntegrityError,
     InvalidConfiguration,
     InvalidModel,
+    NotEntitled,
 )
-from nesa.protocol.ids import Digest
+from nesa.protocol.ids import Digest, VersionRoot
 from nesa.protocol.versions import ShardFacts
 
 MAX_LOCATION_BYTES: Final = 256
@@ -49,8 +63,25 @@ ARTEFACTS: Final = (SETTINGS, VERIFYING_KEY, VERIFIER_SOURCE, VERIFIER_CODE, COR
 _DIGEST_NAME: Final = re.compile(r"[0-9a-f]{64}")
 _FULL_DISK: Final = (errno.ENOSPC, errno.EDQUOT)
 
+_SHARD_FILE: Final = re.compile(r"(?:known_answers|parameters|shards)/([0-9]+)\.")
+
 FetchFile = Callable[[Digest], bytes]
 """Returns the bytes with a Merkle root, which it has checked."""
+
+
+DecryptFile = Callable[[Digest, bytes], bytes]
+"""Returns what the ciphertext of a file with a Merkle root holds, which it may leave unchecked."""
+
+EncryptFile = Callable[[VersionRoot, int, Digest, bytes], bytes]
+"""Returns the ciphertext of a shard's file: version, number of the shard, Merkle root, content."""
+
+
+@dataclass(frozen=True, slots=True)
+class Encryption:
+    """How a private model is published, and where operators ask for the keys."""
+
+    release: KeyRelease
+    encrypt: EncryptFile
 
 
 def artefact_path(shard: int, kind: str) -> str:
@@ -58,28 +89,41 @@ def artefact_path(shard: int, kind: str) -> str:
     return f"shards/{shard}.{kind}"
 
 
-def publish(folder: Path, store: Path, base_url: str) -> str:
+def shard_of_file(path: str) -> int | None:
+    """The shard that a file of a model's folder belongs to, None where it is the whole model's."""
+    found = _SHARD_FILE.match(path)
+    return int(found[1]) if found else None
+
+
+def publish(folder: Path, store: Path, base_url: str, encryption: Encryption | None = None) -> str:
     """Write the compiled model in `folder` into `store`, which answers at `base_url`.
+
+    With an `encryption` the files of its shards are written encrypted only.
 
     Returns the location to register. Files that are there already stay; publishing the same
     model again changes nothing and returns the same location.
 
     Raises:
-        InvalidModel: the folder holds no model, or lacks a file of a provable shard.
+        InvalidModel: the folder holds no model, or lacks a file of a provable shard; or a private
+            model has circuits.
         IntegrityError: a file does not match its digest.
-        InvalidConfiguration: the store cannot be written, or the base URL is too long.
+        InvalidConfiguration: the store cannot be written, or holds a private model's files in the
+            clear, or the base URL is too long.
         ExhaustedResource: the disk is full; what is in the store is whole.
     """
     model = load(folder)
     artefacts = _artefacts(folder, model)
+    files: Mapping[str, bytes] = {**model.files, **artefacts}
     index = _published_index(folder, artefacts)
+    if encryption is not None:
+        files, index = _made_private(model, index, store, encryption)
     location = f"{base_url.rstrip('/')}/{bytes_root(index).hex()}"
     if len(location.encode()) > MAX_LOCATION_BYTES:
         raise InvalidConfiguration(
             f"the location {location} is longer than {MAX_LOCATION_BYTES} bytes; "
             "use a shorter base URL"
         )
-    for data in (*model.files.values(), *artefacts.values(), index):
+    for data in (*files.values(), index):
         _place(store, data)
     return location
 
@@ -108,10 +152,14 @@ def base_of(location: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class PublishedVersion:
-    """The index of a published version; whatever else is asked for is fetched then."""
+    """The index of a published version; whatever else is asked for is fetched then.
+
+    Of a private version `decrypt` opens the files of the one shard whose key is here.
+    """
 
     index: Index
     fetch_file: FetchFile = field(repr=False)
+    decrypt: DecryptFile | None = field(default=None, repr=False)
 
     @classmethod
     def fetch(cls, location: str, fetch_file: FetchFile) -> Self:
@@ -122,6 +170,10 @@ class PublishedVersion:
             Unavailable, IntegrityError, ExhaustedResource: see `fetch_file`.
         """
         return cls(decode_index(fetch_file(index_digest(location))), fetch_file)
+
+    def unlocked(self, decrypt: DecryptFile) -> PublishedVersion:
+        """The version with the files of one shard open."""
+        return replace(self, decrypt=decrypt)
 
     def require_registered(self, operators_root: Digest, metadata_digest: Digest) -> None:
         """Returns when the index is that of the version that was registered with these digests.
@@ -150,8 +202,18 @@ class PublishedVersion:
 
         Raises:
             InvalidModel: the index does not name it.
+            NotEntitled: it is encrypted and no key is here.
+            IntegrityError: the key does not open it, or it holds something else.
         """
-        return self.fetch_file(self._digest(path))
+        digest, private = self._digest(path), self.index.private
+        if private is None or path not in private.files:
+            return self.fetch_file(digest)
+        if self.decrypt is None:
+            raise NotEntitled(f"{path} of {self.index.card.name} is for the operators of its shard")
+        data = self.decrypt(digest, self.fetch_file(Digest(unword(private.files[path]))))
+        if not data or bytes_root(data) != digest:
+            raise IntegrityError(f"{path} of {self.index.card.name} does not match its digest")
+        return data
 
     def known_answers(self, shard: int) -> tuple[KnownAnswer, ...]:
         """What a shard must answer on every machine.
@@ -159,7 +221,7 @@ class PublishedVersion:
         Raises:
             InvalidModel: the version was published without.
         """
-        return read_answers(self.file(ANSWERS), shard)
+        return read_answers(self.file(answers_path(shard)), shard)
 
     def outline(self) -> Table:
         """The table without its constants, of which it has the roots.
@@ -170,22 +232,15 @@ class PublishedVersion:
         """
         return read_outline(self.index)
 
-    @property
-    def constants(self) -> Digest:
-        """Digest of the file with the constants of all rows.
-
-        Raises:
-            InvalidModel: the version was published without.
-        """
-        return self._digest(PARAMETERS)
-
-    def definition(self, shard: int, constants: BinaryIO) -> Table:
+    def definition(self, shard: int) -> Table:
         """The table with the constants of one shard, which whoever signs must be able to open.
 
         Raises:
             InvalidModel: the index holds no legal table, or has no such shard.
             IntegrityError: it is another one than the index names.
         """
+        path = constants_path(shard)
+        constants = self.file(path) if path in self.index.files else b""
         return read_definition(self.index, constants, shard)
 
     def most_stacked(self, shard: int) -> int:
@@ -234,6 +289,39 @@ class PublishedVersion:
         if root is None:
             raise InvalidModel(f"{self.index.card.name} was published without {path}")
         return Digest(unword(root))
+
+
+def _made_private(
+    model: CompiledModel, index: bytes, store: Path, encryption: Encryption
+) -> tuple[dict[str, bytes], bytes]:
+    """The files as they are published, and the index that names them.
+
+    Proving keys hold the weights of their circuit in the clear, on the disk of whoever proves.
+    """
+    if any(any(facts.circuit_digest) for facts in model.shards):
+        raise InvalidModel(
+            f"{model.name} has circuits, whose proving keys hold weights in the clear; make a "
+            "folder without them: `nesa model cut FOLDER --shards N --output OTHER`"
+        )
+    published, ciphertexts = dict[str, bytes](), dict[str, str]()
+    for path, data in model.files.items():
+        shard, digest = shard_of_file(path), bytes_root(data)
+        if shard is None:
+            published[path] = data
+            continue
+        _require_absent(store, digest, path)
+        published[path] = encryption.encrypt(model.root, shard, digest, data)
+        ciphertexts[path] = word(bytes_root(published[path]))
+    private = PrivateFiles(release=encryption.release, files=ciphertexts)
+    return published, decode_index(index).model_copy(update={"private": private}).encode()
+
+
+def _require_absent(store: Path, digest: Digest, path: str) -> None:
+    if (store / digest.hex()).exists():
+        raise InvalidConfiguration(
+            f"{store} holds {path} in the clear as {digest.hex()}; whoever fetched it has it for "
+            "good, so publish weights that were never there, into a store of their own"
+        )
 
 
 def _artefacts(folder: Path, model: CompiledModel) -> dict[str, bytes]:

@@ -42,18 +42,19 @@ def probes(table: Table, rows: LabelledRows) -> list[bytes]:
     return ends + [edge.encode(row.reshape(edge.shape)) for row in rows.inputs[:KNOWN_ANSWERS]]
 
 
-def pack_answers(table: Table, inputs: Sequence[bytes]) -> bytes:
-    """Known answers of every shard for these inputs of the model, as canonical JSON."""
-    shards: list[list[dict[str, object]]] = []
+def pack_answers(table: Table, inputs: Sequence[bytes]) -> list[bytes]:
+    """Known answers of each shard for these inputs of the model, as canonical JSON."""
+    files: list[bytes] = []
     tensors: list[tuple[bytes, ...]] = [(data,) for data in inputs]
     for shard in table.shards:
         edges = table.types_of(shard.outputs)
         outputs = [run_shard(table, shard, operands) for operands in tensors]
         digests = [word(boundary_digest(edges, output)) for output in outputs]
         pairs = zip(tensors, digests, strict=True)
-        shards.append([_answer(operands, digest) for operands, digest in pairs])
+        answers = [_answer(operands, digest) for operands, digest in pairs]
+        files.append(canonical_json({"answers": answers}) + b"\n")
         tensors = outputs
-    return canonical_json({"shards": shards}) + b"\n"
+    return files
 
 
 def _answer(inputs: Sequence[bytes], digest: str) -> dict[str, object]:

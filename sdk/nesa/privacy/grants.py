@@ -70,13 +70,19 @@ def grant_view(
     """
     if len(content_key) != CONTENT_KEY_BYTES:
         raise InvalidInput(f"a content key has {CONTENT_KEY_BYTES} bytes")
-    try:
-        wrapped = seal_to(public_key(holder), content_key, granted.info(holder))
-    except InvalidMessage as error:
-        raise InvalidInput(f"the view key is none: {error}") from error
+    wrapped = _wrapped(holder, content_key, granted.info(holder))
     return ViewGrant(
         granted, holder, wrapped, *sign_digest(client, _signed(granted, holder, wrapped))
     )
+
+
+def check_holder(holder: bytes) -> None:
+    """Refuse a view key that no grant can be made for.
+
+    Raises:
+        InvalidInput: not 32 bytes, or nothing can be encrypted to it.
+    """
+    _wrapped(holder, b"", b"")
 
 
 def open_grant(grant: ViewGrant, key: X25519PrivateKey, client: Address) -> bytes:
@@ -142,6 +148,13 @@ def decode_grant(text: str | bytes) -> ViewGrant:
     market = Address(to_checksum_address(found.market))
     words = (bytes.fromhex(word[2:]) for word in (found.holder, found.wrapped, found.r, found.vs))
     return ViewGrant(Granted(found.chain_id, market, QueryId(found.query_id)), *words)
+
+
+def _wrapped(holder: bytes, data: bytes, info: bytes) -> bytes:
+    try:
+        return seal_to(public_key(holder), data, info)
+    except InvalidMessage as error:
+        raise InvalidInput(f"the view key is none: {error}") from error
 
 
 def _signed(granted: Granted, holder: bytes, wrapped: bytes) -> Digest:

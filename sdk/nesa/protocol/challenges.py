@@ -2,19 +2,20 @@
 
 A challenge has a game for each signer that defends the digest (`nesa.models.disputes`). Here a game
 is no more than its result. Signers answer with their stake, so only the challenger deposits. Sums
-are NES units; halves are rounded down for whoever is paid, and the rest is burned. docs/disputes.md
+are NES units; shares are rounded down for whoever is paid, and the rest is burned. docs/disputes.md
 has the table that `settlement` is; `DisputeCourt` does the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TypeAlias, assert_never
 
 from nesa.protocol.errors import IllegalMove
 from nesa.protocol.ids import Address
+from nesa.protocol.slashing import credited
 
 
 class Result(Enum):
@@ -80,11 +81,14 @@ Verdict: TypeAlias = Undecided | Standing | Fallen
 
 @dataclass(frozen=True, slots=True)
 class Slash:
-    """Stake to take from a signer, as far as it is there, and whom half of it goes to."""
+    """Stake to take from a signer, as far as it is there.
+
+    Of what is credited of it the requester gets what it is `owed`, the challenger the rest.
+    """
 
     signer: Address
     amount: int
-    beneficiary: Address
+    owed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +152,8 @@ def settlement(
     `kept` is what honest work kept of the query's fee when the digest fell: the requester gets it
     back out of the slashes. Signers who are `convicted` of another challenge or of equivocation
     lost their seat's stake for this shard before, and do not lose it twice. `stakes` is what each
-    signer has left when a digest falls, at least what is due from those whom it does not name.
+    signer has left when a digest falls, nothing of it delegated; at least what is due from those
+    whom it does not name.
     What no seat is left to repay comes out of the bond, as far as games that were lost by a fact
     have `earned` the challenger more; where the digest fell in another challenge, `kept` is what
     that one left.
@@ -162,20 +167,14 @@ def settlement(
             return Settlement(_bond_of(challenge, kept, earned), 0, slashes)
         case Fallen():
             spared = {*convicted, *_convicted_in(challenge)}
-            fall = tuple(_of_a_fall(challenge, kept, spared, left))
-            credits = _bond_of(challenge, kept - _repaid(challenge, fall, left), earned)
-            return Settlement(credits, 0, (*slashes, *fall))
+            fall, owed = _of_a_fall(challenge, kept, spared, left)
+            return Settlement(_bond_of(challenge, owed, earned), 0, (*slashes, *fall))
     assert_never(ending)
 
 
 def _bond_of(challenge: Challenge, owed: int, earned: int) -> dict[Address, int]:
     back = min(owed, challenge.stakes.bond, earned)
     return {challenge.requester: back, challenge.challenger: challenge.stakes.bond - back}
-
-
-def _repaid(challenge: Challenge, slashes: Sequence[Slash], left: Mapping[Address, int]) -> int:
-    mine = (slash for slash in slashes if slash.beneficiary == challenge.requester)
-    return sum(min(slash.amount, left.get(slash.signer, slash.amount)) // 2 for slash in mine)
 
 
 def _convicted_in(challenge: Challenge) -> Iterator[Address]:
@@ -186,21 +185,19 @@ def _of_games(challenge: Challenge, convicted: Collection[Address]) -> Iterator[
     stakes = challenge.stakes
     for signer, result in challenge.defences:
         if result is Result.LOST_BY_TIME:
-            yield Slash(signer, stakes.penalty, challenge.challenger)
+            yield Slash(signer, stakes.penalty)
         elif result is Result.LOST_BY_FACT and signer not in convicted:
-            yield Slash(signer, stakes.seat_stake, challenge.challenger)
+            yield Slash(signer, stakes.seat_stake)
 
 
 def _of_a_fall(
-    challenge: Challenge, kept: int, convicted: Collection[Address], stakes: Mapping[Address, int]
-) -> Iterator[Slash]:
-    # The first seats' stakes repay the requester, as long as their stake is there.
+    challenge: Challenge, owed: int, convicted: Collection[Address], stakes: Mapping[Address, int]
+) -> tuple[list[Slash], int]:
+    # The first seats repay the requester, as long as their stake is there. The rest is still owed.
     stake = challenge.stakes.seat_stake
+    slashes = []
     for signer in challenge.signers:
-        if signer in convicted:
-            continue
-        back = min(kept, stake // 2)
-        if back:
-            yield Slash(signer, 2 * back, challenge.requester)
-        yield Slash(signer, stake - 2 * back, challenge.challenger)
-        kept -= min(2 * back, stakes.get(signer, stake)) // 2
+        if signer not in convicted:
+            slashes.append(Slash(signer, stake, owed))
+            owed -= min(owed, credited(min(stake, stakes.get(signer, stake))))
+    return slashes, owed

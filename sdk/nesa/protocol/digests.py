@@ -7,19 +7,18 @@ zero byte, an inner node behind a one byte, and a node without a sibling moves u
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import partial
-from typing import BinaryIO, Final
+from typing import Final
 
-from eth_utils.crypto import keccak
+from eth_hash.auto import keccak
 
 from nesa.protocol.edges import EdgeType
 from nesa.protocol.ids import Digest
 
 LEAF_BYTES: Final = 256
 
-TENSOR_DOMAIN: Final = keccak(text="nesa.tensor.v1")
-EDGES_DOMAIN: Final = keccak(text="nesa.edges.v1")
-BLIND_DOMAIN: Final = keccak(text="nesa.blind.v1")
+TENSOR_DOMAIN: Final = keccak(b"nesa.tensor.v1")
+EDGES_DOMAIN: Final = keccak(b"nesa.edges.v1")
+BLIND_DOMAIN: Final = keccak(b"nesa.blind.v1")
 
 
 def leaf_hash(data: bytes) -> Digest:
@@ -57,15 +56,6 @@ def bytes_root(data: bytes) -> Digest:
     """Merkle root over `data` in 256-byte leaves; the last leaf may be shorter."""
     starts = range(0, len(data), LEAF_BYTES)
     return merkle_root(leaf_hash(data[start : start + LEAF_BYTES]) for start in starts)
-
-
-def file_root(file: BinaryIO) -> Digest:
-    """`bytes_root` of what is left to read of a file, which is not held in memory.
-
-    Raises:
-        ValueError: nothing is left.
-    """
-    return merkle_root(map(leaf_hash, iter(partial(file.read, LEAF_BYTES), b"")))
 
 
 def tensor_digest(edge: EdgeType, data: bytes) -> Digest:

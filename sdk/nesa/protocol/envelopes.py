@@ -20,6 +20,13 @@ ENVELOPE_DOMAIN: Final = keccak(text="nesa.envelope.v1")
 MESSAGES_PATH: Final = "/v1/messages"
 """Where a member takes envelopes, by POST, below its endpoint."""
 
+SHARD_KEYS_PATH: Final = "/v1/shard-keys"
+"""Where a developer's release of keys takes an envelope with a request, by POST, below its URL; the
+body of its answer is an envelope with the key."""
+
+MAX_RELEASE_BYTES: Final = 1024
+"""Longest envelope of a release, of either kind."""
+
 NONCE_BYTES: Final = 16
 MAX_CIPHERTEXT_BYTES: Final = MAX_MESSAGE_BYTES + 256
 MAX_ENVELOPE_BYTES: Final = MAX_CIPHERTEXT_BYTES + 512

@@ -7,7 +7,9 @@ NesaError
 │   ├── InvalidOpening      opened leaves that are not those which a judge must read
 │   ├── IllegalMove         a move that a dispute's game does not allow
 │   ├── InvalidMessage      a message, signature or envelope that does not check out
-│   └── InvalidConfiguration a setting, key file, password or path
+│   ├── ReusedRandomness    a share's seed or a triple for a second time
+│   ├── InvalidConfiguration a setting, key file, password or path
+│   └── NotEntitled         weights of a private model, or their key, for somebody else
 ├── Rejected                the chain refused; carries the contract's reason
 ├── Unavailable             try again later: RPC, peer, or store did not answer
 │   └── Unmined             a transaction left and is in no block yet; it may still be mined
@@ -16,7 +18,11 @@ NesaError
 ├── ExhaustedResource       disk, memory or a size limit
 └── QueryFailed             the network did not answer the query
     ├── QueryExpired        the deadline passed; the fee can be refunded
-    └── QueryRefunded       the fee went back to the client
+    ├── QueryRefunded       the fee went back to the client
+    └── GroupFailed         a group of a shared query cannot be gone on with; names it
+        ├── WrongShare      a quorum of it signed sums that are not those of its share
+        ├── GroupDivided    its members answered, and no quorum of them alike
+        └── GroupSilent     too few of its members answered in time
 """
 
 from __future__ import annotations
@@ -58,8 +64,16 @@ class InvalidMessage(InvalidInput):
     """A message, signature or envelope that does not check out."""
 
 
+class ReusedRandomness(InvalidInput):
+    """A share's seed or a triple for a second time: what it hid would follow from both uses."""
+
+
 class InvalidConfiguration(InvalidInput):
     """A setting, key file, password or path that cannot be used."""
+
+
+class NotEntitled(InvalidInput):
+    """Weights of a private model, or a key to them, that are not for whoever asks."""
 
 
 class Rejected(NesaError):
@@ -109,3 +123,33 @@ class QueryExpired(QueryFailed):
 
 class QueryRefunded(QueryFailed):
     """The fee went back to the client."""
+
+
+class GroupFailed(QueryFailed):
+    """A group of a shared query cannot be gone on with; `group` is its name."""
+
+    def __init__(self, group: str, message: str) -> None:
+        super().__init__(message)
+        self.group = group
+
+
+class WrongShare(GroupFailed):
+    """A quorum of the group signed sums that are not those of its share.
+
+    `statements` are the signed statements (`nesa.privacy.shared.statements.SumsStatement`),
+    `digits` the share that they are about, as canonical bytes: together they show the fault, and
+    the digits say nothing about the input.
+    """
+
+    def __init__(self, group: str, message: str, statements: Sequence[Any], digits: bytes) -> None:
+        super().__init__(group, message)
+        self.statements = tuple(statements)
+        self.digits = digits
+
+
+class GroupDivided(GroupFailed):
+    """Members of the group answered, and no quorum of them alike."""
+
+
+class GroupSilent(GroupFailed):
+    """Too few members of the group answered in time."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from nesa.protocol.commitments import Attestation, ShardContext
-from nesa.protocol.ids import ZERO_DIGEST, Address, Digest, QueryId
+from nesa.protocol.ids import ZERO_DIGEST, Address, Digest, QueryId, VersionId
 from nesa.protocol.queries import SignedResult
 
 MAX_TENSOR_BYTES: Final = 4 << 20
@@ -166,7 +166,30 @@ class ContentKey:
     wrapped: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class ShardKeyRequest:
+    """An operator asks the developer of a private version for the key of its shard's files."""
+
+    version_id: VersionId
+    shard: int
+
+
+@dataclass(frozen=True, slots=True)
+class ShardKey:
+    """The answer to a `ShardKeyRequest`."""
+
+    version_id: VersionId
+    shard: int
+    key: bytes = field(repr=False)
+
+
 MemberMessage: TypeAlias = Commit | Propose | Lock | Certificate | Reveal | Inquiry
 """What the members of one shard's committee say among themselves."""
 
-Message: TypeAlias = MemberMessage | Handoff | PartRequest | TensorPart | ContentKey
+ReleaseMessage: TypeAlias = ShardKeyRequest | ShardKey
+"""What operators and the developer of a private version say to each other."""
+
+QueryMessage: TypeAlias = MemberMessage | Handoff | PartRequest | TensorPart | ContentKey
+"""What is said about one attempt of one query."""
+
+Message: TypeAlias = QueryMessage | ReleaseMessage

@@ -24,6 +24,8 @@ from nesa.protocol.messages import (
     PartRequest,
     Propose,
     Reveal,
+    ShardKey,
+    ShardKeyRequest,
     TensorPart,
 )
 from nesa.protocol.queries import MAX_REPLICAS, SignedResult
@@ -102,6 +104,9 @@ CONTENT_KEY: Final = record(
     wrapped=blob(MAX_WRAPPED_BYTES),
 )
 
+SHARD_KEY_REQUEST: Final = record(ShardKeyRequest, version_id=WORD, shard=uint(8))
+SHARD_KEY: Final = record(ShardKey, version_id=WORD, shard=uint(8), key=WORD)
+
 _KINDS: Final[dict[int, tuple[type, Shape[Any]]]] = {
     1: (Commit, COMMIT),
     2: (Propose, PROPOSE),
@@ -113,6 +118,8 @@ _KINDS: Final[dict[int, tuple[type, Shape[Any]]]] = {
     8: (ContentKey, CONTENT_KEY),
     9: (PartRequest, PART_REQUEST),
     10: (TensorPart, TENSOR_PART),
+    11: (ShardKeyRequest, SHARD_KEY_REQUEST),
+    12: (ShardKey, SHARD_KEY),
 }
 _NUMBERS: Final = {cls: kind for kind, (cls, _) in _KINDS.items()}
 

@@ -10,6 +10,7 @@ from nesa.models.judging import Witness
 from nesa.protocol.consent import sign_consent
 from nesa.protocol.ids import Address
 from nesa.protocol.queries import QueryStatus
+from nesa.protocol.slashing import credited
 from tests.contracts.disputes.disputed import (
     MODEL,
     after_the_defence,
@@ -49,7 +50,7 @@ def test_silent_prover_loses(world, challenger, wrong, lie):
     match.play(Pick(len(match.state.nodes) - 1), challenger)
     match.expire()
     assert stakes(wrong)[signer] == before[signer] - case.penalty
-    assert world.lower.vault.rewards(challenger) == case.penalty // 2
+    assert world.lower.vault.rewards(challenger) == credited(case.penalty)
     after_the_defence(case)
     assert case.conclude() == FALLEN
     assert stakes(wrong)[signer] == max(0, before[signer] - case.penalty - STAKE)
@@ -57,13 +58,14 @@ def test_silent_prover_loses(world, challenger, wrong, lie):
 
 def test_an_input_out_of_range_is_no_cover(world, court, challenger, client, truth):
     """A liar's client sends an input out of its range, which no honest member answers and no judge
-    would take as an operand: what is claimed about it is wrong, whatever it is."""
+    would take as an operand: a lie about it falls as any other."""
     given = truth.values[0].copy()
     given.reshape(-1)[0] = -128
     natural = recomputed(Witness(truth.table, {**truth.values, 0: given}), 0)
     true = int(natural.values[1].reshape(-1)[0])
-    for said in (natural, falsified(natural, 0, 0, true + 1, hide=False)):
-        said.keep(0, given.astype(np.int8).tobytes())
+    said = falsified(natural, 0, 0, true + 1, hide=False)
+    for witness in (natural, said):
+        witness.keep(0, given.astype(np.int8).tobytes())
     wrong = answer(world, court, ask(world, client, said), said)
     case = wrong.challenge(challenger)
     ended = case.defend(wrong.signers(0)[0], said).to_the_end(Challenger(natural, 0))
@@ -148,15 +150,16 @@ def test_a_liar_that_runs_is_hit_all_the_same(world, court, challenger, wrong):
 
 def test_a_liar_cannot_forfeit_against_itself(world, court, wrong, lie):
     """A liar challenges itself through an accomplice and lets itself be convicted first, to keep
-    its stake: half of it is burned whoever is first, and the client is repaid out of the rest."""
+    its stake: three quarters are burned whoever is first, and the client is repaid out of the
+    rest."""
     vault, token = world.lower.vault, world.lower.token
     accomplice = rich(world, "accomplice", court)
     case, supply = wrong.challenge(accomplice), token.totalSupply()
     after_the_defence(case)
     case.conclude()
     lost = STAKE * len(wrong.signers(0))
-    assert supply - token.totalSupply() == lost // 2
-    assert vault.rewards(accomplice) == lost // 2 - vault.rewards(wrong.query.requester)
+    assert supply - token.totalSupply() == lost * 3 // 4
+    assert vault.rewards(accomplice) == lost // 4 - vault.rewards(wrong.query.requester)
 
 
 def test_a_conviction_is_not_had_for_nothing(world, court, challenger, wrong):
@@ -166,7 +169,8 @@ def test_a_conviction_is_not_had_for_nothing(world, court, challenger, wrong):
     vault, signer = world.lower.vault, wrong.signers(0)[0]
     operator, evidence = wrong.operator(signer), equivocation(wrong.works[0], 0)
     nobody = "0x" + "00" * 20
-    vault.slash(operator, vault.ledger(operator).stake, nobody, 0, sender=court.address)
+    held = vault.ledger(operator).stake
+    vault.slash(operator, held, nobody, nobody, 0, sender=court.address)
     accomplice = rich(world, "accomplice", court)
     court.announce(court.claim_of(accomplice, evidence.digest), sender=accomplice)
     pass_blocks(1)

@@ -38,14 +38,14 @@ def convicted_in_their_games(case, truth, lie):
 
 def test_a_lie_is_not_worth_its_defence(world, challenger, wrong, truth, lie):
     """A whole committee lies and defends its lie in as many games as it has members, to wear out
-    the challenger: each game ends at the wrong element and costs a seat's stake, half of it
-    burned."""
+    the challenger: each game ends at the wrong element and costs a seat's stake, three quarters
+    of it burned."""
     case, before = wrong.challenge(challenger), stakes(wrong)
     supply = world.lower.token.totalSupply()
     convicted_in_their_games(case, truth, lie)
     assert stakes(wrong) == {signer: stake - STAKE for signer, stake in before.items()}
-    assert world.lower.vault.rewards(challenger) == len(before) * STAKE // 2
-    assert supply - world.lower.token.totalSupply() == len(before) * STAKE // 2
+    assert world.lower.vault.rewards(challenger) == len(before) * STAKE // 4
+    assert supply - world.lower.token.totalSupply() == len(before) * STAKE * 3 // 4
     assert all(world.waiting(wrong.operator(signer)) == 0 for signer in before)
 
 

@@ -132,7 +132,7 @@ def test_two_suits_at_once_take_one_stake(world, court, torn, truth, lie):
     go_to(suits[1].defence_ends + 1)
     assert [case.conclude() for case in suits] == [FALLEN, FALLEN_ELSEWHERE]
     assert torn.stake(2) == before - STAKE
-    assert world.lower.vault.rewards(first) == STAKE // 2
+    assert world.lower.vault.rewards(first) == STAKE // 4
     assert [court.credit_of(one) for one in (first, second)] == [BOND, BOND]
 
 

@@ -43,8 +43,8 @@ def test_a_lie_is_found_and_costs_every_signer_a_seat(world, court, challenger, 
 
 
 def test_silence_costs_as_much(world, court, challenger, client, wrong):
-    """Else every liar would be silent. The client is whole, the challenger earns half a seat of
-    each signer less what honest work kept of the fee, and the rest is burned."""
+    """Else every liar would be silent. The client is whole, the challenger earns a quarter of a
+    seat of each signer less what honest work kept of the fee, and the rest is burned."""
     vault, token, market = world.lower.vault, world.lower.token, world.market
     case, before = wrong.challenge(challenger), stakes(wrong)
     supply, stake = token.totalSupply(), vault.total_stake()
@@ -56,9 +56,9 @@ def test_silence_costs_as_much(world, court, challenger, client, wrong):
     query = wrong.query
     assert returned + repaid == query.base_fee + query.proof_fee + query.callback_fee
     assert min(repaid, returned) > 0
-    assert vault.rewards(challenger) == len(before) * STAKE // 2 - repaid
+    assert vault.rewards(challenger) == len(before) * STAKE // 4 - repaid
     assert stake - vault.total_stake() == len(before) * STAKE
-    assert supply - token.totalSupply() == len(before) * STAKE // 2
+    assert supply - token.totalSupply() == len(before) * STAKE * 3 // 4
     assert court.bonds_owed() == court.credit_of(challenger) == case.bond == STAKE // 10
     world.assert_solvent()
 

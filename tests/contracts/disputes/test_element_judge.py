@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 
 from nesa.models.build import TableBuilder
 from nesa.models.graph import Opcode
 from nesa.models.judging import Opening, evaluate, is_refuted
-from nesa.models.judging import element as committed
 from nesa.protocol.edges import DType, EdgeType
 from nesa.protocol.errors import InvalidOpening
-from nesa.protocol.ids import Digest
 from tests.contracts.disputes.changes import changed_openings, expect_all_refused, witness_for
-from tests.judging import NO_INTEGER, drawn_inputs, witness_of
+from tests.judging import NO_INTEGER, witness_of
 from tests.revm import NOBODY, Revert
 
 KINDS = (
@@ -37,52 +34,6 @@ KINDS = (
 @pytest.mark.parametrize("name", KINDS)
 def test_no_field_may_change(judges, name):
     expect_all_refused(judges, witness_for(name), 1)
-
-
-def test_no_field_may_change_where_an_element_is_opened(judges):
-    witness = witness_for("concat")
-    edge, digest = witness.table.type_of(0), witness.digest(0)
-    opening = witness.open_places(0, [2])
-    assert judges.claimed(witness, 0, 2) == witness.values[0].reshape(-1)[2]
-    shown = [(edge, digest, 2, other) for other in changed_openings(opening)]
-    shown += [
-        (replace(edge, low=edge.low - 1), digest, 2, opening),
-        (replace(edge, shape=edge.shape[::-1]), digest, 2, opening),
-        (edge, Digest(bytes(32)), 2, opening),
-        (edge, digest, edge.elements, opening),
-        (edge, digest, 2, Opening()),
-    ]
-    for kind, root, place, other in shown:
-        with pytest.raises(InvalidOpening):
-            committed(kind, root, place, other)
-        with pytest.raises(Revert):
-            judges.element.element(kind.pack(), root, place, other.as_abi())
-
-
-def test_an_element_is_found_among_opened_leaves(judges):
-    edge = EdgeType(DType.INT16, (1, 600), -300, 300)
-    builder = TableBuilder([edge])
-    table = builder.table([builder.add(Opcode.RESHAPE, [0], (600,))])
-    witness = witness_of(table, drawn_inputs(table, np.random.default_rng(5)))
-    places = [3, 200, 599]
-    opening = witness.open_places(0, places)
-    assert len(opening.leaves) == 3
-    for place in places:
-        found = judges.element.element(edge.pack(), witness.digest(0), place, opening.as_abi())
-        assert found == witness.values[0].reshape(-1)[place]
-
-
-def test_an_opened_element_must_be_in_range(judges):
-    witness = witness_for("row_max")
-    edge, table = witness.table.type_of(0), witness.table
-    narrow = replace(edge, low=-1, high=1)
-    said = type(witness)(replace(table, inputs=(narrow,)), witness.values)
-    said.keep(0, witness.encoded(0))
-    opening = said.open_places(0, [0])
-    with pytest.raises(Revert, match="judge: out of range"):
-        judges.element.element(narrow.pack(), said.digest(0), 0, opening.as_abi())
-    with pytest.raises(InvalidOpening):
-        committed(narrow, said.digest(0), 0, opening)
 
 
 @pytest.mark.parametrize("stray", [0, 1])

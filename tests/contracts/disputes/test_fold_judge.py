@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from nesa.models.build import TableBuilder
+from nesa.models.folder import load
 from nesa.models.graph import Opcode, Parameter, ParameterKind, Table
 from nesa.models.judging import Witness, evaluate
 from nesa.models.judging.questions import MAX_LEAVES
+from nesa.privacy.shared.plan import plan
 from nesa.protocol.edges import DType, EdgeType
 from nesa.protocol.errors import InvalidOpening
 from tests.contracts.disputes.changes import expect_all_refused, witness_for
-from tests.judging import NO_INTEGER, witness_of
+from tests.judging import NO_INTEGER, check_table, drawn_inputs, witness_of
 from tests.revm import NOBODY, Revert
+
+MODELS = Path(__file__).resolve().parents[3] / "models"
 
 KINDS = (
     "linear K=33",
@@ -209,14 +215,6 @@ def test_operators_that_are_judged_at_once_are_not_folded(judges):
         judges.fold.chain.send(NOBODY, judges.fold.address, data)
 
 
-def test_parts_are_added_or_compared(judges):
-    assert judges.fold.combine(1, -7, 3) == -4
-    assert judges.fold.combine(2, -7, 3) == 3
-    for fold in (0, 3):
-        with pytest.raises(Revert, match="judge: no such fold"):
-            judges.fold.combine(fold, 1, 1)
-
-
 def test_scattered_operands_are_opened_a_few_at_a_time(judges):
     """Every operand of the second input lies in a leaf of its own, fourteen levels down."""
     width = 40_000
@@ -237,3 +235,11 @@ def test_scattered_operands_are_opened_a_few_at_a_time(judges):
         evaluate(witness.question(0, place), 0, 17, openings)
     with pytest.raises(Revert):
         judges.evaluate(witness.question(0, place), 0, 17, openings)
+
+
+@pytest.mark.parametrize("name", ["breast-cancer-mlp", "digits-cnn"])
+def test_a_product_of_shares_is_judged_as_any_table(judges, name):
+    generator = np.random.default_rng(0)
+    for product in plan(load(MODELS / name).table).products:
+        inputs = drawn_inputs(product.table, generator)
+        check_table(judges, witness_of(product.table, inputs), 2, generator)

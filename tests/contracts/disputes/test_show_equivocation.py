@@ -73,7 +73,7 @@ def test_the_rest_is_taken_once_it_is_there(world, court, challenger, work, evid
     """Who had less than a seat's stake at first loses the rest later, and no more than that."""
     vault, operator = world.lower.vault, owner_of(world, work)
     spare = vault.ledger(operator).stake - STAKE // 4
-    vault.slash(operator, spare, boa.eval("empty(address)"), 0, sender=court.address)
+    vault.slash(operator, spare, challenger, challenger, 0, sender=court.address)
     assert convict(court, challenger, evidence) == STAKE // 4
     world.give(challenger, STAKE)
     world.lower.token.approve(vault, STAKE, sender=challenger)

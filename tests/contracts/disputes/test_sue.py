@@ -49,7 +49,7 @@ def test_an_undefended_statement_costs_its_author_a_seat(world, court, challenge
     after_the_defence(case)
     assert case.conclude() == FALLEN
     assert torn.stake(LIAR) == before - STAKE
-    assert world.lower.vault.rewards(challenger) == STAKE // 2
+    assert world.lower.vault.rewards(challenger) == STAKE // 4
     assert court.credit_of(challenger) == BOND
     assert court.is_convicted(torn.query.query_id, 0, torn.member(LIAR))
 

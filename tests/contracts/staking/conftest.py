@@ -27,7 +27,7 @@ ORACLE_SHARD = 8
 @pytest.fixture(scope="module")
 def actors():
     names = ["owner", "holder", "treasury", "reviewer_pool", "setter", "slasher"]
-    names += ["operator", "outsider", "beneficiary", "developer"]
+    names += ["operator", "outsider", "beneficiary", "creditor", "developer"]
     return SimpleNamespace(**{name: boa.env.generate_address(name) for name in names})
 
 
@@ -131,6 +131,17 @@ def stake(vault, token, actors):
         vault.deposit(amount, sender=account)
 
     return stake
+
+
+@pytest.fixture
+def slash(vault, actors, slasher):
+    """Takes stake of an operator; returns what was taken, repaid and rewarded."""
+
+    def slash(account, amount, owed=0):
+        accounts = (actors.beneficiary, actors.creditor)
+        return tuple(vault.slash(account, amount, *accounts, owed, sender=slasher))
+
+    return slash
 
 
 @pytest.fixture

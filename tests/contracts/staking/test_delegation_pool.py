@@ -6,6 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nesa.protocol.ids import ZERO_DIGEST
+from nesa.protocol.slashing import delegable
 from tests.contracts.staking.conftest import ORACLE_SHARD, SEAT_STAKE
 from tests.deployment import EPOCH_SECONDS, UNBONDING_SECONDS, deployer
 
@@ -13,6 +14,9 @@ NOBODY = "0x" + "00" * 20
 NOTICE_SECONDS = UNBONDING_SECONDS + 2 * EPOCH_SECONDS
 COMMISSION = 1_000
 SHARES_A_UNIT = 10**6
+OWN = SEAT_STAKE
+MOST = OWN
+"""What the operator owns, and what may be delegated to it beside that."""
 
 
 @pytest.fixture(scope="module")
@@ -23,8 +27,9 @@ def deployed_pool(lower, actors):
 
 
 @pytest.fixture
-def pool(deployed_pool, register, operator):
+def pool(deployed_pool, register, stake, operator):
     register(operator)
+    stake(operator, OWN)
     deployed_pool.announce_commission(COMMISSION, sender=operator)
     return deployed_pool
 
@@ -53,12 +58,82 @@ def test_delegating_adds_stake_that_is_not_the_operators_own(
     pool, vault, token, operator, delegator
 ):
     assert delegate(pool, operator, delegator) == SEAT_STAKE * SHARES_A_UNIT
-    assert vault.ledger(operator).stake == SEAT_STAKE == vault.total_stake()
-    assert tuple(vault.backing(operator)) == (SEAT_STAKE, 0, 0)
-    assert token.balanceOf(vault) == SEAT_STAKE
+    assert vault.ledger(operator).stake == OWN + SEAT_STAKE == vault.total_stake()
+    assert tuple(vault.backing(operator)) == (SEAT_STAKE, 0, 0, 0)
+    assert token.balanceOf(vault) == OWN + SEAT_STAKE
     assert pool.value_of(operator, pool.shares_of(operator, delegator)) == SEAT_STAKE
     with boa.reverts("vault: own stake must stay"):
-        vault.begin_unbonding(1, sender=operator)
+        vault.begin_unbonding(OWN + 1, sender=operator)
+
+
+def test_an_operator_takes_as_much_as_its_own_stake_answers_for(
+    pool, vault, stake, operator, new_delegator
+):
+    delegator = new_delegator(MOST + OWN)
+    delegate(pool, operator, delegator, MOST)
+    with boa.reverts("vault: operator owns too little"):
+        delegate(pool, operator, delegator, 1)
+    stake(operator, 1)
+    delegate(pool, operator, delegator, 1)
+    assert vault.backing(operator).delegated == MOST + 1
+
+
+def test_what_thaws_answers_for_nothing(pool, vault, operator, delegator):
+    vault.begin_unbonding(OWN // 2, sender=operator)
+    assert delegable(*facts(vault, operator)) == MOST // 2
+    with boa.reverts("vault: operator owns too little"):
+        delegate(pool, operator, delegator, MOST // 2 + 1)
+    delegate(pool, operator, delegator, MOST // 2)
+    assert delegable(*facts(vault, operator)) == 0
+
+
+def facts(vault, operator):
+    """What `delegable` asks for."""
+    ledger = vault.ledger(operator)
+    return ledger.stake, vault.backing(operator).delegated, ledger.unbonding
+
+
+def test_an_operator_that_was_robbed_of_its_own_takes_no_more(
+    pool, vault, stake, operator, delegator, slash
+):
+    delegate(pool, operator, delegator)
+    slash(operator, OWN)
+    with boa.reverts("vault: operator owns too little"):
+        delegate(pool, operator, delegator, 1)
+    stake(operator, OWN + 1)
+    delegate(pool, operator, delegator, 1)
+
+
+def test_delegators_are_not_robbed_at_a_profit(pool, operator, new_delegator, slash):
+    """Whoever has the operator convicted gets a quarter, and in all half of what it lost."""
+    delegate(pool, operator, new_delegator(MOST), MOST)
+    assert [slash(operator, OWN)[2] for _ in range(3)] == [OWN // 4, OWN // 4, 0]
+
+
+def test_rewards_never_exceed_what_the_operator_lost(
+    pool, vault, token, actors, operator, delegator, slash
+):
+    """An operator's own stake has thawed to a tenth, and rewards raised what is delegated."""
+    delegate(pool, operator, delegator, SEAT_STAKE)
+    token.approve(pool, 9 * SEAT_STAKE, sender=actors.holder)
+    pool.add_rewards(operator, 9 * SEAT_STAKE, sender=actors.holder)
+    vault.begin_unbonding(OWN * 9 // 10, sender=operator)
+    boa.env.time_travel(seconds=UNBONDING_SECONDS)
+    vault.withdraw(sender=operator)
+    assert [slash(operator, SEAT_STAKE, 1)[1:] for _ in range(2)] == [(1, OWN // 20 - 1), (0, 0)]
+    assert vault.backing(operator).creditable == 0
+
+
+def test_who_delegates_does_not_pay_for_what_was_lost_before(
+    pool, vault, stake, operator, delegator, slash
+):
+    delegate(pool, operator, delegator)
+    slash(operator, OWN)
+    assert vault.backing(operator).creditable == OWN // 4
+    stake(operator, OWN + 1)
+    assert vault.backing(operator).creditable == OWN // 4
+    delegate(pool, operator, delegator, 1)
+    assert vault.backing(operator).creditable == 0
 
 
 def test_delegating_nothing_or_to_nobody_reverts(pool, delegator, operator, outsider):
@@ -117,28 +192,26 @@ def test_a_cancelled_exit_stays(pool, vault, operator, delegator):
         pool.cancel_exit(operator, sender=delegator)
 
 
-def test_a_slash_takes_the_operators_own_first(
-    pool, vault, stake, operator, delegator, slasher, actors
-):
-    stake(operator, SEAT_STAKE)
+def test_a_slash_takes_the_operators_own_first(pool, vault, operator, delegator, slash):
     shares = delegate(pool, operator, delegator)
-    vault.slash(operator, SEAT_STAKE, actors.beneficiary, 0, sender=slasher)
+    slash(operator, SEAT_STAKE)
     assert pool.value_of(operator, shares) == SEAT_STAKE
-    vault.slash(operator, SEAT_STAKE // 4, actors.beneficiary, 0, sender=slasher)
+    slash(operator, SEAT_STAKE // 4)
     # One unit does not exist, and is slashed as well.
     assert pool.value_of(operator, shares) == SEAT_STAKE * 3 // 4
     assert vault.backing(operator).delegated == SEAT_STAKE * 3 // 4
 
 
 def test_a_slash_reaches_all_delegators_alike_and_those_who_leave(
-    pool, vault, operator, new_delegator, slasher, actors
+    pool, vault, stake, operator, new_delegator, slash
 ):
+    stake(operator, OWN)
     staying, leaving = new_delegator(), new_delegator()
     for account in (staying, leaving):
         delegate(pool, operator, account)
     shares = pool.shares_of(operator, leaving)
     pool.begin_exit(operator, shares, sender=leaving)
-    vault.slash(operator, SEAT_STAKE, actors.beneficiary, 0, sender=slasher)
+    slash(operator, 2 * OWN + SEAT_STAKE)
     boa.env.time_travel(seconds=UNBONDING_SECONDS)
     assert abs(pool.withdraw(operator, leaving) - SEAT_STAKE // 2) <= 1
     left = pool.value_of(operator, pool.shares_of(operator, staying))
@@ -148,10 +221,10 @@ def test_a_slash_reaches_all_delegators_alike_and_those_who_leave(
 
 
 def test_stake_that_was_added_later_does_not_heal_delegators(
-    pool, vault, stake, operator, delegator, slasher, actors
+    pool, stake, operator, delegator, slash
 ):
     shares = delegate(pool, operator, delegator)
-    vault.slash(operator, SEAT_STAKE // 2, actors.beneficiary, 0, sender=slasher)
+    slash(operator, OWN + SEAT_STAKE // 2)
     stake(operator, SEAT_STAKE)
     assert pool.value_of(operator, shares) == SEAT_STAKE // 2
 
@@ -171,11 +244,14 @@ def sit_oracle(vault, operator):
     return vault.take_seat(ZERO_DIGEST, ORACLE_SHARD, ZERO_DIGEST, ZERO_DIGEST, sender=operator)
 
 
-def test_seats_stand_on_both_with_a_part_of_ones_own(pool, vault, stake, operator, delegator):
+def test_seats_stand_on_both_with_a_part_of_ones_own(
+    pool, vault, stake, operator, delegator, slash
+):
     delegate(pool, operator, delegator)
+    slash(operator, OWN)
     with boa.reverts("vault: too little own stake"):
         sit_oracle(vault, operator)
-    stake(operator, SEAT_STAKE // 5 - 1)
+    stake(operator, SEAT_STAKE // 2 - 1)
     with boa.reverts("vault: too little own stake"):
         sit_oracle(vault, operator)
     stake(operator, 1)
@@ -185,17 +261,17 @@ def test_seats_stand_on_both_with_a_part_of_ones_own(pool, vault, stake, operato
         vault.begin_unbonding(1, sender=operator)
 
 
-def test_what_leaves_backs_no_new_seat(pool, vault, stake, operator, delegator):
-    stake(operator, SEAT_STAKE // 2)
+def test_what_leaves_backs_no_new_seat(pool, vault, operator, delegator, slash):
     shares = delegate(pool, operator, delegator)
+    slash(operator, OWN // 2)
     pool.begin_exit(operator, shares * 6 // 10, sender=delegator)
     with boa.reverts("vault: too little stake"):
         sit_oracle(vault, operator)
 
 
-def test_seats_that_need_what_leaves_are_evicted(pool, vault, stake, operator, delegator, outsider):
-    stake(operator, SEAT_STAKE // 5)
+def test_seats_that_need_what_leaves_are_evicted(pool, vault, operator, delegator, outsider, slash):
     shares = delegate(pool, operator, delegator)
+    slash(operator, OWN // 2)
     slot = sit_oracle(vault, operator)
     with boa.reverts("vault: seat is covered"):
         vault.evict(ZERO_DIGEST, ORACLE_SHARD, slot)
@@ -209,7 +285,8 @@ def test_seats_that_need_what_leaves_are_evicted(pool, vault, stake, operator, d
     assert pool.withdraw(operator, delegator) == SEAT_STAKE
 
 
-def test_rewards_raise_the_share_and_no_exit(pool, token, actors, operator, new_delegator):
+def test_rewards_raise_the_share_and_no_exit(pool, token, actors, stake, operator, new_delegator):
+    stake(operator, OWN)
     staying, leaving = new_delegator(), new_delegator()
     for account in (staying, leaving):
         delegate(pool, operator, account)
@@ -227,24 +304,21 @@ def test_rewards_for_nobody_revert(pool, operator, delegator):
         pool.add_rewards(operator, 1, sender=delegator)
 
 
-def test_delegators_earn_by_their_part_less_the_commission(pool, stake, operator, delegator):
+def test_delegators_earn_by_their_part_less_the_commission(pool, operator, delegator):
     assert pool.delegators_part(operator, 1_000) == 0
-    stake(operator, SEAT_STAKE)
-    delegate(pool, operator, delegator, 3 * SEAT_STAKE)
-    assert pool.delegators_part(operator, 1_000) == 750 * 9 // 10
-
-
-def test_an_operator_without_any_stake_left_earns_alone(
-    pool, vault, operator, delegator, slasher, actors
-):
     delegate(pool, operator, delegator)
-    vault.slash(operator, SEAT_STAKE, actors.beneficiary, 0, sender=slasher)
+    assert pool.delegators_part(operator, 1_000) == 500 * 9 // 10
+
+
+def test_an_operator_without_any_stake_left_earns_alone(pool, operator, delegator, slash):
+    delegate(pool, operator, delegator)
+    slash(operator, OWN + SEAT_STAKE)
     assert pool.delegators_part(operator, 1_000) == 0
 
 
-def test_a_ruined_pool_takes_no_more(pool, vault, operator, delegator, slasher, actors):
+def test_a_ruined_pool_takes_no_more(pool, operator, delegator, slash):
     shares = delegate(pool, operator, delegator)
-    vault.slash(operator, SEAT_STAKE - 100_000, actors.beneficiary, 0, sender=slasher)
+    slash(operator, OWN + SEAT_STAKE - 100_000)
     with boa.reverts("delegation: pool is ruined"):
         delegate(pool, operator, delegator)
     assert pool.begin_exit(operator, shares, sender=delegator) == 100_000
@@ -279,6 +353,7 @@ def test_commissions_out_of_bounds_and_by_others_revert(pool, operator, outsider
 def test_only_the_pool_moves_delegations(pool, vault, operator, outsider, actors):
     calls = (
         (vault.delegate, (operator, 1)),
+        (vault.reward_delegators, (operator, 1)),
         (vault.begin_undelegation, (operator, 1)),
         (vault.cancel_undelegation, (operator, 1)),
         (vault.undelegate, (operator, 1, 1)),
@@ -317,10 +392,11 @@ def test_more_than_the_ledger_holds_cannot_leave(pool, vault, operator):
     amount=st.integers(1, SEAT_STAKE),
 )
 def test_inflating_the_first_share_costs_more_than_it_takes(
-    pool, token, operator, delegator, actors, first, gift, amount
+    pool, token, stake, operator, delegator, actors, first, gift, amount
 ):
     """The first delegator wants the second one's deposit to round down to nothing."""
     with boa.env.anchor():
+        stake(operator, 9 * OWN)
         attacker = boa.env.generate_address()
         token.transfer(attacker, first + gift, sender=actors.holder)
         token.approve(pool, 2**256 - 1, sender=attacker)

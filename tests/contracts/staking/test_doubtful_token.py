@@ -48,11 +48,11 @@ def test_a_reward_that_was_not_paid_out_stays(vault, token, register, operator, 
     token.behave(True)
     vault.deposit(5, sender=operator)
     vault.set_slasher(actors.slasher, sender=actors.setter)
-    vault.slash(operator, 4, actors.beneficiary, 4, sender=actors.slasher)
+    vault.slash(operator, 4, actors.beneficiary, actors.creditor, 0, sender=actors.slasher)
     token.behave(False)
     with boa.reverts():
         vault.withdraw_reward(actors.beneficiary)
-    assert vault.rewards(actors.beneficiary) == 2
+    assert vault.rewards(actors.beneficiary) == 1
 
 
 @pytest.fixture
@@ -67,6 +67,8 @@ def pool(lower, actors, token, register, operator):
     lower.vault.set_delegation_pool(pool, sender=actors.setter)
     pool.announce_commission(0, sender=operator)
     lower.token.transfer(pool, 100, sender=actors.holder)
+    lower.token.approve(lower.vault, 100, sender=actors.holder)
+    lower.vault.deposit_for(operator, 100, sender=actors.holder)
     lower.token.approve(lower.vault, 100, sender=pool.address)
     return pool
 

@@ -6,9 +6,9 @@ from tests.contracts.staking.conftest import ORACLE_SHARD, SEAT_STAKE
 
 
 @pytest.fixture
-def uncovered(vault, sit, operator, slasher, actors, version_id):
+def uncovered(sit, operator, version_id, slash):
     slot = sit(operator, version_id, 0)
-    vault.slash(operator, 1, actors.beneficiary, 0, sender=slasher)
+    slash(operator, 1)
     return slot
 
 
@@ -39,20 +39,18 @@ def test_a_seat_that_was_left_needs_no_cover(vault, operator, outsider, version_
         vault.evict(version_id, 0, uncovered, sender=outsider)
 
 
-def test_no_more_seats_end_than_lack_cover(
-    vault, sit, operator, outsider, slasher, actors, version_id
-):
+def test_no_more_seats_end_than_lack_cover(vault, sit, operator, outsider, version_id, slash):
     slots = (sit(operator, version_id, 0), sit(operator))
-    vault.slash(operator, 1, actors.beneficiary, 0, sender=slasher)
+    slash(operator, 1)
     vault.evict(version_id, 0, slots[0], sender=outsider)
     assert vault.backing(operator).ending == SEAT_STAKE
     with boa.reverts("vault: seat is covered"):
         vault.evict(ZERO_DIGEST, ORACLE_SHARD, slots[1], sender=outsider)
 
 
-def test_a_seat_ends_once(vault, sit, operator, outsider, slasher, actors, version_id):
+def test_a_seat_ends_once(vault, sit, operator, outsider, version_id, slash):
     slots = (sit(operator, version_id, 0), sit(operator))
-    vault.slash(operator, SEAT_STAKE + 1, actors.beneficiary, 0, sender=slasher)
+    slash(operator, SEAT_STAKE + 1)
     vault.leave_seat(version_id, 0, slots[0], sender=operator)
     with boa.reverts("vault: seat already left"):
         vault.evict(version_id, 0, slots[0], sender=outsider)

@@ -24,4 +24,4 @@ def test_others_revert(fresh, outsider, actors):
 
 def test_before_it_is_named_nobody_slashes(fresh, outsider):
     with boa.reverts("vault: not the slasher"):
-        fresh.slash(outsider, 0, outsider, 0, sender=outsider)
+        fresh.slash(outsider, 0, outsider, outsider, 0, sender=outsider)

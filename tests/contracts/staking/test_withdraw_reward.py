@@ -1,25 +1,25 @@
 import boa
 
 
-def test_rewards_add_up_and_are_paid_once(vault, token, register, stake, operator, slasher, actors):
+def test_rewards_add_up_and_are_paid_once(vault, token, register, stake, operator, actors, slash):
     register(operator)
     stake(operator, 100)
     for _ in range(2):
-        vault.slash(operator, 10, actors.beneficiary, 5, sender=slasher)
+        slash(operator, 20)
     assert vault.withdraw_reward(actors.beneficiary) == 10
     assert token.balanceOf(actors.beneficiary) == 10
     assert vault.total_rewards() == vault.rewards(actors.beneficiary) == 0
-    assert token.balanceOf(vault) == vault.total_stake() == 80
+    assert token.balanceOf(vault) == vault.total_stake() == 60
     with boa.reverts("vault: no reward"):
         vault.withdraw_reward(actors.beneficiary)
 
 
 def test_anybody_may_send_an_account_its_reward(
-    vault, token, register, stake, operator, outsider, slasher, actors
+    vault, token, register, stake, operator, outsider, actors, slash
 ):
     """A client that the court repaid may be a contract that never heard of the vault."""
     register(operator)
     stake(operator, 100)
-    vault.slash(operator, 10, actors.beneficiary, 5, sender=slasher)
+    slash(operator, 20)
     assert vault.withdraw_reward(actors.beneficiary, sender=outsider) == 5
     assert (token.balanceOf(actors.beneficiary), token.balanceOf(outsider)) == (5, 0)

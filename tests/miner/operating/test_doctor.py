@@ -14,7 +14,8 @@ import pytest
 
 from nesa.chain.anvil import AnvilSettings, running_anvil
 from nesa.chain.deployment import Deployment
-from nesa.models.folder import PARAMETERS, load
+from nesa.models.folder import load
+from nesa.models.index import constants_path
 from nesa.protocol.digests import bytes_root
 from nesa.protocol.errors import IntegrityError
 from nesa_miner import cli
@@ -54,7 +55,10 @@ def test_a_sound_miner_passes_every_check(seated: OwnedMiner, capsys: Capture) -
 def test_a_signer_that_cannot_pay_for_its_defence_is_warned(
     seated: OwnedMiner, capsys: Capture
 ) -> None:
-    seated.network.anvil.rpc("anvil_setBalance", seated.identity.address, hex(10**12))
+    anvil = seated.network.anvil
+    anvil.rpc("anvil_setBalance", seated.identity.address, hex(10**12))
+    anvil.rpc("anvil_setNextBlockBaseFeePerGas", hex(10**9))
+    anvil.rpc("evm_mine")
     code, checks = seated.examined(capsys)
     assert code == 0
     assert checks["coins"]["verdict"] == "warning"
@@ -171,7 +175,7 @@ def test_a_tampered_shard_is_said(seated: OwnedMiner, capsys: Capture, tmp_path:
     tampered.mkdir()
     for file in seated.network.store.iterdir():
         (tampered / file.name).write_bytes(file.read_bytes())
-    constants = bytes_root(load(MODEL).files[PARAMETERS])
+    constants = bytes_root(load(MODEL).files[constants_path(0)])
     for digest in (facts.file_digest, constants):
         (tampered / digest.hex()).write_bytes(b"something else")
     seated.change(stores=(str(tampered),), files=tmp_path / "files")

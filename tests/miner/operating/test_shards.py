@@ -7,14 +7,14 @@ import errno
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO
 
 import pytest
 
 from nesa.chain.connection import Connection
 from nesa.chain.deployment import Deployment
-from nesa.models.folder import PARAMETERS, load
+from nesa.models.folder import load
 from nesa.models.graph import Table
+from nesa.models.index import constants_path
 from nesa.models.lowering import runtime_model
 from nesa.models.proving.prover import Prover
 from nesa.models.runtime import KnownAnswer, ShardRunner
@@ -46,10 +46,6 @@ class CountingStore(FileStore):
     def fetch(self, digest: Digest) -> bytes:
         self.fetched.append(digest)
         return super().fetch(digest)
-
-    def open(self, digest: Digest) -> BinaryIO:
-        self.fetched.append(digest)
-        return super().open(digest)
 
 
 def library(connection: Connection, store: FileStore, cache: Path = PROVING_CACHE) -> ShardLibrary:
@@ -86,7 +82,7 @@ async def test_everybody_who_asks_at_once_gets_the_same_warm_shard(
         asked = (shards.runner(network.version_id, 0) for _ in range(5))
         runners = {id(runner) for _, runner in await asyncio.gather(*asked)}
     assert len(runners) == 1
-    fetched = store.fetched  # index, known answers, the table's constants
+    fetched = store.fetched  # index, known answers and constants of the shard
     assert len(fetched) == len(set(fetched)) == 3
 
 
@@ -112,7 +108,7 @@ async def test_a_shard_that_could_not_be_defended_is_not_served(
     """A developer who withholds the table's constants could challenge honest work."""
     source = tmp_path / "source"
     source.mkdir()
-    constants = bytes_root(load(MODEL).files[PARAMETERS]).hex()
+    constants = bytes_root(load(MODEL).files[constants_path(0)]).hex()
     for path in network.store.iterdir():
         if path.name != constants:
             (source / path.name).write_bytes(path.read_bytes())
@@ -189,7 +185,7 @@ async def test_an_unknown_version_is_refused(network: LocalNetwork, tmp_path: Pa
 async def test_a_tampered_table_is_refused_and_asked_for_again(
     network: LocalNetwork, tmp_path: Path
 ) -> None:
-    whole = bytes_root(load(MODEL).files[PARAMETERS]).hex()
+    whole = bytes_root(load(MODEL).files[constants_path(0)]).hex()
     source = tmp_path / "source"
     source.mkdir()
     for path in network.store.iterdir():

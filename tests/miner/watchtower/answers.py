@@ -20,7 +20,7 @@ from nesa.chain.sender import Sender
 from nesa.protocol.evidence import ShardEvidence, encode_evidence
 from nesa.protocol.faults import Equivocation, encode_fault, statements_in
 from nesa.protocol.ids import ONE_NES, Address, Amount, Digest
-from nesa.protocol.queries import Assurance
+from nesa.protocol.queries import Assurance, Query
 from nesa_miner.disputes.courtroom import Courtroom
 from nesa_miner.watchtower.statements import Gatherer, HttpMembers
 from tests.oracle.network import TENSORS, Network, evidence_of, operator_key, works
@@ -66,7 +66,11 @@ class Answered:
 
 async def answered(network: Network, connection: Connection) -> Answered:
     """A query that the oracle whose turn it is has reported."""
-    query = await network.ask(connection, Assurance.AGREED)
+    return await reported(network, connection, await network.ask(connection, Assurance.AGREED))
+
+
+async def reported(network: Network, connection: Connection, query: Query) -> Answered:
+    """A query whose newest attempt the oracle whose turn it is has reported."""
     drawn = await network.committees(connection, query)
     made = works(network, drawn)
     reports = [work.report() for work in made]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import NoReturn
 
 import pytest
 
@@ -12,6 +13,7 @@ from nesa.chain.history import QueryHistory
 from nesa.models.folder import load
 from nesa.privacy.sealing import sealed_digest
 from nesa.protocol.digests import blinded_digest, boundary_digest
+from nesa.protocol.errors import NotEntitled
 from nesa.protocol.ids import ZERO_DIGEST, Digest, Timestamp, VersionId
 from nesa.protocol.queries import Outcome, ShardOutcome
 from nesa_miner.watchtower.cases import Right, Sealed, Unseen, Wrong
@@ -65,6 +67,17 @@ async def test_what_is_no_input_is_left_alone() -> None:
     said = await inspect(bare, digests, LIBRARY)
     assert isinstance(said, Unseen)
     assert "its input cannot be used" in said.why
+
+
+async def test_a_private_version_is_left_to_its_operators() -> None:
+    """A watchtower without its weights notes that it did not look, and does not try again."""
+
+    class Private(MemoryLibrary):
+        async def runner(self, version_id: VersionId, shard: int) -> NoReturn:
+            raise NotEntitled("the weights of triage are for its operators only")
+
+    said = await inspect(HISTORY, outcome(await true_digests()), Private(LIBRARY.model))
+    assert said == Unseen("the weights of triage are for its operators only")
 
 
 async def test_a_machine_that_errs_accuses_nobody() -> None:

@@ -17,7 +17,8 @@ from nesa.chain.leaving import NO_END
 from nesa.chain.logs import LogWindow
 from nesa.chain.reports import reported_evidence
 from nesa.protocol.evidence import ShardEvidence
-from nesa.protocol.ids import Address, BlockNumber
+from nesa.protocol.ids import Address, BlockNumber, Digest
+from nesa.protocol.queries import Assurance
 from nesa_miner.disputes.courtroom import Courtroom
 from nesa_miner.disputes.equivocating import (
     EQUIVOCATION_GAS,
@@ -27,8 +28,8 @@ from nesa_miner.disputes.equivocating import (
 )
 from nesa_miner.seats import held_seats
 from nesa_miner.watchtower.evicting import Evictions
-from tests.miner.watchtower.answers import Answered, answered, gathering, room_of
-from tests.oracle.network import Network, evidence_of
+from tests.miner.watchtower.answers import LIAR, Answered, answered, gathering, reported, room_of
+from tests.oracle.network import Network, evidence_of, works
 
 
 class Tasks:
@@ -109,6 +110,29 @@ async def test_who_signed_twice_is_found_whoever_shows_it(
         answer.works[0].out_digest,
         answer.other_evidence().out_digest,
     }
+
+
+async def test_who_signed_twice_in_an_earlier_attempt_is_convicted(
+    network: Network, connection: Connection
+) -> None:
+    """The query was retried, and its answer is all right."""
+    query = await network.ask(connection, Assurance.AGREED)
+    drawn = await network.committees(connection, query)
+    work, liar = works(network, drawn)[0], drawn.shards[0][LIAR]
+    other = replace(work, round=1, out_digest=Digest(b"\7" * 32))
+    signed = [evidence_of(one, one.report(signers=(0, LIAR, 2))) for one in (work, other)]
+    network.anvil.rpc("evm_increaseTime", query.answer_deadline - query.opened_at + 1)
+    network.anvil.rpc("evm_mine")
+    answer = await reported(network, connection, await network.retry(connection, query))
+    assert answer.history.earlier == (query,)
+    async with gathering(network, connection, {network.name_of(liar.signer): signed}) as gatherer:
+        found = dict(await gatherer.equivocations(answer.history))
+    assert found.keys() == {drawn.shards[0][position].signer for position in (0, LIAR, 2)}
+    room, tasks = await room_of(network, connection, "watcher"), Tasks(network)
+    await tasks.run(equivocators(room, tasks, [(liar.signer, found[liar.signer])]))
+    (shown,) = await court_events(connection, EquivocationShown)
+    assert shown.operator == liar.operator
+    assert shown.taken
 
 
 def unsigned(evidence: ShardEvidence) -> ShardEvidence:

@@ -55,7 +55,7 @@ async def sending_in_no_block(
 ) -> asyncio.Task[bool]:
     """A challenge whose transaction waits, and that no block takes."""
     await announced(network, accuser, answer)
-    await accuser.bonds.approve(Amount(200 * ONE_NES))
+    await accuser.bonds.approve(Amount(200 * ONE_NES), accuser.room.court.address)
     network.anvil.rpc("evm_setAutomine", False)
 
     async def is_waiting() -> bool:

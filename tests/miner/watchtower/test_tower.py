@@ -404,7 +404,7 @@ async def test_members_that_take_their_time_delay_no_challenge(watch: Watch) -> 
 
 
 async def test_a_slash_is_remembered_unless_a_reorganisation_undid_it(watch: Watch) -> None:
-    sums = (Amount(5), Amount(5), CHALLENGER, Amount(2), Amount(3))
+    sums = (Amount(8), Amount(8), CHALLENGER, Amount(1), CLIENT, Amount(1), Amount(6))
     slash = OperatorSlashed(log_key("slash"), CLIENT, *sums)
     watch.tell(slash)
     watch.kill()

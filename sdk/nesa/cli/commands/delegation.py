@@ -190,5 +190,6 @@ def _terms(terms: PoolTerms) -> Mapping[str, Any]:
         **({"next commission": next_one} if changes else {}),
         "own stake": in_nes(terms.own_stake),
         "delegated": in_nes(terms.delegated),
+        "takes": f"{in_nes(terms.delegable)} more",
         "endpoint": terms.endpoint,
     }

@@ -2,37 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
-from typing import Any
 
 import click
 
 from nesa.cli.commands.answer import QueryName
+from nesa.cli.grants import ViewKey, grant_file, write_grant
 from nesa.cli.output import json_option, show
 from nesa.cli.resuming import read_content_key
 from nesa.cli.session import Target, connected, network_options
 from nesa.client.client import Client
-from nesa.privacy.grants import ViewGrant, encode_grant
-from nesa.protocol.errors import InvalidConfiguration
+from nesa.privacy.grants import ViewGrant
 from nesa.protocol.ids import Digest, QueryId
-
-
-class ViewKey(click.ParamType):
-    """The public key of who may see, 32 bytes in hex."""
-
-    name = "view key"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> bytes:
-        """The bytes; anything else is wrong usage."""
-        if isinstance(value, bytes):
-            return value
-        if not re.fullmatch("0x[0-9a-fA-F]{64}", value):
-            wanted = "0x and 64 digits, as `nesa-miner watchtower init` shows it"
-            self.fail(f"{value!r} is no view key; it is {wanted}", param, ctx)
-        return bytes.fromhex(value[2:])
 
 
 @click.command(
@@ -73,18 +54,6 @@ def grant(
         return await client.grant_view(submitted, holder)
 
     made = connected(target, ask)
-    path = output or Path(f"nesa-grant-{made.granted.query_id}.json")
+    path = output or grant_file(made.granted.query_id)
     write_grant(path, made)
     show({"query": made.granted.query_id, "grant": path.absolute()}, as_json=as_json)
-
-
-def write_grant(path: Path, grant: ViewGrant) -> None:
-    """Write a grant to a file.
-
-    Raises:
-        InvalidConfiguration: it cannot be written.
-    """
-    try:
-        path.write_text(encode_grant(grant), encoding="ascii")
-    except OSError as error:
-        raise InvalidConfiguration(f"cannot write {path}: {error.strerror}") from error

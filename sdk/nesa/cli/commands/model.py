@@ -14,6 +14,7 @@ from rich.table import Table
 from nesa.chain.admissions import AllowLists
 from nesa.chain.contracts import ZERO_ADDRESS
 from nesa.cli.commands.balance import read_account
+from nesa.cli.commands.release_keys import SECRET, encryption_of, release_keys
 from nesa.cli.output import console, json_option, plain, safe, show
 from nesa.cli.quantities import Nes, Places, open_dimensions
 from nesa.cli.risk import ASSUMED, risk_words, stake_words
@@ -276,6 +277,9 @@ def check(folder: Path, as_json: bool) -> None:
 @click.option("--base-url", help="Where the store answers; by default its path.")
 @click.option("--allow-list", is_flag=True, help="Only operators of `nesa model allow` may sit.")
 @click.option("--admission", help="Another contract that says who may sit in it.")
+@click.option("--private", is_flag=True, help="Publish its weights encrypted; see docs.")
+@click.option("--secret", type=SECRET, help="With --private: file of the secret, made if absent.")
+@click.option("--release-url", help="With --private: where `release-keys` will answer operators.")
 @network_options
 @json_option
 def register(
@@ -288,14 +292,26 @@ def register(
     base_url: str | None,
     allow_list: bool,
     admission: str | None,
+    private: bool,
+    secret: Path | None,
+    release_url: str | None,
     as_json: bool,
 ) -> None:
-    """Register the compiled model in FOLDER: deploy its verifiers, show that they work."""
+    """Register the compiled model in FOLDER: deploy its verifiers, show that they work.
+
+    With --private the files of its shards are published encrypted, and only operators of
+    `nesa model allow` (or those of --admission) get a key, one shard each, from
+    `nesa model release-keys`. NESA_SECRET_PASSWORD_FILE names the file with the secret's password.
+    """
     from nesa.models.publish import publish
 
     if allow_list and admission is not None:
         raise InvalidInput("give either --allow-list or --admission")
-    location = publish(folder, store, base_url or str(store.resolve()))
+    if not private and (secret is not None or release_url is not None):
+        raise InvalidInput("--secret and --release-url go with --private")
+    encryption = encryption_of(secret, release_url) if private else None
+    allow_list = allow_list or (private and admission is None)
+    location = publish(folder, store, base_url or str(store.resolve()), encryption)
     named = ZERO_ADDRESS if admission is None else read_account(admission)
 
     async def send(client: Client) -> str:
@@ -328,6 +344,9 @@ def allow(target: Target, name: str, operators: Path, as_json: bool) -> None:
         }
 
     show(connected(target, send), as_json=as_json)
+
+
+model.add_command(release_keys)
 
 
 @model.command("list", epilog="Example: nesa model list --json")
@@ -388,7 +407,7 @@ async def _details(client: Client, name: str) -> Mapping[str, Any]:
         "proof_price": f"{in_nes(offer.proof_price)} a shard",
         "provable": offer.provable,
         "risk": await _risk(client, found),
-        "stake": stake_words(await client.burned_by_a_lie()),
+        "stake": stake_words(await client.lost_by_a_lie()),
         "developer": await registry.developer_of(found.version_id, at="latest"),
         "admission": await registry.admission_of(found.version_id, at="latest") or "everybody",
     }

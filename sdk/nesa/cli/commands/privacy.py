@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from nesa.cli.commands.privacy_audit import audit
 from nesa.cli.output import json_option, show
 from nesa.cli.user_keys import FILE, Command, password_option, read_password
 from nesa.protocol.errors import InvalidInput
@@ -25,7 +26,10 @@ LIMITS: Final = (
     epilog="Example: nesa privacy key models/net --output net.key --ee-password-file password"
 )
 def privacy() -> None:
-    """Put models under a key of your own, so that the network sees them in another order."""
+    """Put models under a key of your own, and see what each mode of privacy leaves to see."""
+
+
+privacy.add_command(audit)
 
 
 @privacy.command(

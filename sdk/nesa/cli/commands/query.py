@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from nesa.cli.features import Given, read_features
+from nesa.cli.grants import MOST_WATCHERS, ViewKey, Watchers
 from nesa.cli.output import console, json_option, moment, plain, show
 from nesa.cli.quantities import Coins, Nes, WholeNumber, in_coins
 from nesa.cli.resuming import Departure, keeping
@@ -24,8 +24,8 @@ from nesa.client.cards import Model
 from nesa.client.client import Client
 from nesa.client.ordering import choose_content_key
 from nesa.client.payment import in_nes
-from nesa.client.watching import Stage
-from nesa.protocol.errors import NesaError
+from nesa.client.watching import Requested, Stage
+from nesa.protocol.errors import InvalidInput, NesaError
 from nesa.protocol.ids import Amount
 from nesa.protocol.queries import Assurance
 
@@ -34,6 +34,11 @@ if TYPE_CHECKING:
 
 MOST_SHOWN: Final = 8
 """How many numbers of a tensor are shown."""
+
+UNWATCHED: Final = (
+    "no watcher is named, and the key of the query goes with its answer: afterwards only its "
+    "committee could challenge it (--watcher lets a watchtower see it, --keep-key keeps the key)"
+)
 
 AUTO: Final = "auto"
 """Instead of a deposit: what a report takes at twice the price of gas of the moment."""
@@ -44,6 +49,7 @@ EXAMPLES = """\b
 Examples:
   nesa query breast-cancer-mlp patient.csv --assurance AGREED --sealed
   nesa query digits-cnn pixels.json --assurance PROVED --json
+  nesa query breast-cancer-mlp patient.csv --sealed --watcher 0x1f9d…
 """
 
 
@@ -58,6 +64,7 @@ class Wish:
     replicas: int | None
     max_fee: Amount | None
     gas_deposit: int | None
+    watchers: tuple[bytes, ...] = ()
     user_key: UserKey | None = None
 
 
@@ -95,6 +102,19 @@ class QueryCommand(click.Command):
     help="How the answer must be backed. CHALLENGED waits until nobody can dispute it any more.",
 )
 @click.option("--sealed", is_flag=True, help="Let only the drawn members read the query.")
+@click.option(
+    "--watcher",
+    "watchers",
+    type=ViewKey(),
+    multiple=True,
+    help="View key of a watchtower that may see the sealed query and challenge its answer; a grant "
+    "to send to it is written as nesa-grant-QUERY.json. May be repeated.",
+)
+@click.option(
+    "--keep-key",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="File to keep the key of the sealed query in, so that `nesa grant` can be used later.",
+)
 @click.option("--replicas", type=WholeNumber(1, 8), help="Members of each shard's committee.")
 @click.option("--max-fee", type=Nes(), help="Most to pay, in NES.")
 @click.option(
@@ -113,6 +133,8 @@ def query(
     input_: str,
     assurance: str,
     sealed: bool,
+    watchers: tuple[bytes, ...],
+    keep_key: Path | None,
     replicas: int | None,
     max_fee: Amount | None,
     gas_deposit: int | None,
@@ -131,8 +153,9 @@ def query(
     """
     held = read_user_key(ee_key, ee_password_file)
     given = read_features(input_)
-    wish = Wish(model, given, assurance, sealed, replicas, max_fee, gas_deposit, held)
-    departure = Departure(choose_content_key(None, sealed), encoded=held is not None)
+    wish = Wish(model, given, assurance, sealed, replicas, max_fee, gas_deposit, watchers, held)
+    content_key = choose_content_key(None, sealed)
+    departure = Departure(content_key, keep_key, encoded=held is not None)
     with departure.watched():
         answer = connected(
             target, lambda client: ask(client, wish, departure, quiet=as_json), departure.note
@@ -142,7 +165,10 @@ def query(
 
 async def ask(client: Client, wish: Wish, departure: Departure, *, quiet: bool) -> Answer:
     """Ask and wait; `departure` learns how far it came."""
+    watchers = _watchers(wish, departure)
     model = await client.model(wish.model)
+    if not quiet and wish.sealed and not wish.watchers and departure.kept is None:
+        console().print(UNWATCHED)
     deposit = await _gas_deposit(client, model, wish)
     if not quiet and deposit:
         console().print(_about_deposit(deposit))
@@ -152,8 +178,34 @@ async def ask(client: Client, wish: Wish, departure: Departure, *, quiet: bool) 
         console().print(
             f"query {submitted.query_id} is on chain, paid {in_nes(submitted.query.fee)}"
         )
+
+    async def told(stage: Stage) -> None:
+        if isinstance(stage, Requested):
+            files = await watchers.grant(client, replace(submitted, query=stage.query))
+            if files and not quiet:
+                console().print(f"send the watcher its grant: {', '.join(map(str, files))}")
+        if not quiet:
+            await tell_wait(submitted, stage)
+
     with keeping(submitted):
-        return await client.result(submitted, None if quiet else partial(tell_wait, submitted))
+        return await client.result(submitted, told)
+
+
+def _watchers(wish: Wish, departure: Departure) -> Watchers:
+    """Who may see the query, once everything that can be checked before it is paid is.
+
+    Raises:
+        InvalidInput: the query is open, or too many or impossible watchers.
+        InvalidConfiguration: the file to keep its key in is there already.
+    """
+    if not wish.sealed and (wish.watchers or departure.kept):
+        raise InvalidInput("everybody sees an open query; --watcher and --keep-key need --sealed")
+    watchers = Watchers(tuple(dict.fromkeys(wish.watchers)))
+    if len(watchers.holders) > MOST_WATCHERS:
+        raise InvalidInput(f"a query has at most {MOST_WATCHERS} watchers")
+    watchers.check()
+    departure.check()
+    return watchers
 
 
 async def _submitted(

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from nesa.models.judging.questions import Opening, Question
-from nesa.models.judging.verdicts import element, evaluate, extent, is_refuted
+from nesa.models.judging.verdicts import evaluate, extent, is_refuted
 from nesa.models.judging.witness import Witness
 
-__all__ = ["Opening", "Question", "Witness", "element", "evaluate", "extent", "is_refuted"]
+__all__ = ["Opening", "Question", "Witness", "evaluate", "extent", "is_refuted"]

@@ -95,22 +95,6 @@ def is_refuted(question: Question, claimed: int, place: int, opening: Opening) -
     return found > held or (found == held and place < claimed)
 
 
-def element(edge: EdgeType, digest: bytes, place: int, opening: Opening) -> int:
-    """One element of a committed tensor.
-
-    Raises:
-        InvalidOpening: not that element of that tensor, or out of the type's range.
-    """
-    if not 0 <= place < edge.elements:
-        raise InvalidOpening(f"element {place} does not exist")
-    _expect_no_path(opening)
-    leaves = _tensor_leaves(edge, digest, opening)
-    read = _decoded(leaves, edge.dtype.numpy, (place,), edge)
-    if read is None:
-        raise InvalidOpening(f"element {place} is out of range")
-    return read[0]
-
-
 def _read(
     question: Question, facts: RowFacts, wanted: Address, opening: Opening
 ) -> tuple[int, ...] | None:

@@ -77,7 +77,7 @@ class Conv:
         """See the head of the class."""
         window = ConvAttributes(*row.attributes)
         weights, biases = row.parameter(ParameterKind.WEIGHTS), row.parameter(ParameterKind.BIASES)
-        patches = _patches(tensors[0][0], window)
+        patches = patches_of(tensors[0][0], window)
         grouped = weights.reshape(window.groups, -1, window.operands)
         sums = np.einsum("gnk,gkp->gnp", grouped, patches)
         result: Integers = sums.reshape(1, -1, *window.output_size) + biases[:, None, None]
@@ -151,7 +151,7 @@ def _with_zero(edge: EdgeType, window: ConvAttributes) -> EdgeType:
     return EdgeType(edge.dtype, edge.shape, min(edge.low, 0), max(edge.high, 0))
 
 
-def _patches(image: Integers, window: ConvAttributes) -> Integers:
+def patches_of(image: Integers, window: ConvAttributes) -> Integers:
     """Operands of every dot product: [groups, operands, places]."""
     pads = ((0, 0), (window.pad_top, window.pad_bottom), (window.pad_left, window.pad_right))
     kernel = (window.kernel_height, window.kernel_width)

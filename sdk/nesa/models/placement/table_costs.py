@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from nesa.models.cut import legal_positions
-from nesa.models.graph import Opcode, ParameterKind, Row, Shard, Table, is_narrow
+from nesa.models.graph import Opcode, ParameterKind, Part, Row, Table, is_narrow
 from nesa.models.kernels import byte_linear
 from nesa.models.lowering import fused_rows
 from nesa.models.opcodes import operator
@@ -37,7 +37,7 @@ def table_costs(table: Table) -> ModelCosts:
     cut off from it: apart both would be computed in float32, and sums of 4 bytes would cross.
     """
     ends = table.crossing(0), table.crossing(len(table.rows))
-    fused = fused_rows(table, Shard(0, len(table.rows), *ends))
+    fused = fused_rows(table, Part(range(len(table.rows)), *ends))
     operators = tuple(_costs(table, fused))
     crossing = [table.crossing(place) for place in range(len(table.rows) + 1)]
     inside = {place for first, last in fused.items() for place in range(first + 1, last + 1)}

@@ -9,6 +9,7 @@ they decide what leaves the user's machine, so that the file is bound together b
 from __future__ import annotations
 
 import hmac
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -28,13 +29,7 @@ from nesa.privacy.equivariant.frames import Frames
 from nesa.privacy.equivariant.graphs import graph_root, infer_graph
 from nesa.privacy.equivariant.keys import EquivariantKey
 from nesa.privacy.equivariant.tables import infer
-from nesa.privacy.keys import (
-    WORK_FACTOR,
-    decrypted_secret,
-    encrypted_secret,
-    read_key_file,
-    write_key_file,
-)
+from nesa.privacy.key_files import WORK_FACTOR, load_secret, save_secret
 from nesa.protocol.errors import InvalidConfiguration, InvalidInput
 
 KIND: Final = "nesa-equivariant-key"
@@ -147,20 +142,14 @@ def save_user_key(path: Path, held: UserKey, password: str, work_factor: int = W
     Raises:
         InvalidConfiguration: the file exists or cannot be written, or the password is empty.
     """
-    if not password:
-        raise InvalidConfiguration("an empty password protects nothing")
-    write_key_file(
-        path,
-        {
-            "kind": KIND,
-            "plain_version": word(held.key.version),
-            "epoch": held.key.epoch,
-            "fingerprint": word(held.key.fingerprint),
-            **_public(held),
-            "authenticator": word(_authenticator(held)),
-            **encrypted_secret(held.key.seed, password, work_factor),
-        },
-    )
+    public = {
+        "plain_version": word(held.key.version),
+        "epoch": held.key.epoch,
+        "fingerprint": word(held.key.fingerprint),
+        **_public(held),
+        "authenticator": word(_authenticator(held)),
+    }
+    save_secret(path, KIND, public, held.key.seed, password, work_factor)
 
 
 def load_user_key(path: Path, password: str) -> UserKey:
@@ -170,11 +159,7 @@ def load_user_key(path: Path, password: str) -> UserKey:
         InvalidConfiguration: no such file, another kind of file, the wrong password, or a file
             that was changed.
     """
-    document = read_key_file(path, KIND, "a key file of a transformed model")
-    try:
-        seed = decrypted_secret(document, password)
-    except (KeyError, TypeError, ValueError) as error:
-        raise InvalidConfiguration(f"wrong password for {path}, or a damaged file") from error
+    document, seed = load_secret(path, KIND, "a key file of a transformed model", password)
     held = _held(document, seed, path)
     stated = unword(document["authenticator"])
     if not hmac.compare_digest(_authenticator(held), stated):
@@ -182,7 +167,7 @@ def load_user_key(path: Path, password: str) -> UserKey:
     return held
 
 
-def _held(document: dict[str, Any], seed: bytes, path: Path) -> UserKey:
+def _held(document: Mapping[str, Any], seed: bytes, path: Path) -> UserKey:
     public = {name: value for name, value in document.items() if name in _Document.model_fields}
     try:
         found = _Document.model_validate_json(canonical_json(public))

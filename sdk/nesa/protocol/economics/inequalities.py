@@ -18,9 +18,10 @@ from nesa.protocol.economics.economy import (
     USUAL_REPLICAS,
     Economy,
 )
-from nesa.protocol.economics.lies import burned, capture_cost
+from nesa.protocol.economics.lies import capture_cost, lost, rewarded
 from nesa.protocol.fees import base_fee
 from nesa.protocol.parameters import BPS
+from nesa.protocol.slashing import REWARD
 
 UNBOUNDED: Final = Fraction(10**9)
 """Stands for a margin whose other side is nothing."""
@@ -60,28 +61,28 @@ def _missed(economy: Economy) -> Fraction:
 # === Lies ===
 
 
-@stated("q S / 2 >= e q S")
+@stated("(z - w) q S >= e q S")
 def lying_loses(economy: Economy) -> Fraction:
-    """A quorum that lies in every open query of a version, challenged by its own friend, burns
-    more than all those fees.
+    """A quorum that lies in every open query of a version, challenged by its own friend, loses
+    more of its own than all those fees, also when all that may be is delegated to it.
     """
-    return _ratio(burned(economy.limits, LEAST_REPLICAS), economy.exposed(LEAST_REPLICAS))
+    return _ratio(lost(economy.limits, LEAST_REPLICAS), economy.exposed(LEAST_REPLICAS))
 
 
-@stated("q S / 2 >= k e q S")
+@stated("w q S >= k e q S")
 def clients_are_repaid(economy: Economy) -> Fraction:
-    """The half of a slash that is not burned gives back what honest work kept of the fee, also
+    """The part of a slash that is not burned gives back what honest work kept of the fee, also
     when the fee is as large as it may be and all other shards were honest.
     """
     owed = economy.most_kept * economy.exposed(LEAST_REPLICAS)
-    return _ratio(burned(economy.limits, LEAST_REPLICAS), owed)
+    return _ratio(rewarded(economy.limits, LEAST_REPLICAS), owed)
 
 
-@stated("a q S / 2 >= F")
+@stated("a (z - w) q S >= F")
 def audits_deter(economy: Economy) -> Fraction:
     """A lie of the dearest query loses although only a part of all queries is run again."""
     audited = Fraction(economy.environment.audit_bps, BPS)
-    return _ratio(audited * burned(economy.limits, LEAST_REPLICAS), economy.largest_fee)
+    return _ratio(audited * lost(economy.limits, LEAST_REPLICAS), economy.largest_fee)
 
 
 @stated("((1 - s) (1 - o - y - c m) + p (1 - o - y - m)) F >= p F")
@@ -96,20 +97,20 @@ def rerolling_loses(economy: Economy) -> Fraction:
 # === Disputes ===
 
 
-@stated("(1 - x) (S / 2 - k F) >= x C + G + R + interest(C)")
+@stated("(1 - x) (w S - k F) >= x C + G + R + interest(C)")
 def challenging_pays(economy: Economy) -> Fraction:
     """Showing a lie pays even when one signer is all that is left to slash, the client is repaid
     first, and a move is missed now and then.
     """
-    reward = economy.limits.seat_stake // 2 - economy.most_kept * economy.largest_fee
+    reward = REWARD * economy.limits.seat_stake - economy.most_kept * economy.largest_fee
     return _challenging(economy, reward)
 
 
-@stated("(1 - x) (q S / 2 - k e q S) >= x C + G + R + interest(C)")
+@stated("(1 - x) (w q S - k e q S) >= x C + G + R + interest(C)")
 def challenging_pays_at_the_cap(economy: Economy) -> Fraction:
     """It also pays when the fee is as large as it may be and all signers are there."""
     owed = economy.most_kept * economy.exposed(LEAST_REPLICAS)
-    return _challenging(economy, burned(economy.limits, LEAST_REPLICAS) - owed)
+    return _challenging(economy, rewarded(economy.limits, LEAST_REPLICAS) - owed)
 
 
 def _challenging(economy: Economy, reward: Fraction) -> Fraction:
@@ -119,10 +120,10 @@ def _challenging(economy: Economy, reward: Fraction) -> Fraction:
     return _ratio((1 - missed) * reward, missed * bond + spent)
 
 
-@stated("S / 2 >= C")
+@stated("w S >= C")
 def bonds_are_within_reach(economy: Economy) -> Fraction:
     """Who shows one lie earns more than it had to put down."""
-    return _ratio(economy.limits.seat_stake // 2, economy.challenger_bond)
+    return _ratio(REWARD * economy.limits.seat_stake, economy.challenger_bond)
 
 
 @stated("(1 - x) C / 2 >= x P + G")
@@ -132,11 +133,11 @@ def defending_pays(economy: Economy) -> Fraction:
     return _ratio((1 - missed) * reward, missed * economy.defence_penalty + economy.side_gas)
 
 
-@stated("P / 2 >= G + interest(C)")
+@stated("w P >= G + interest(C)")
 def sham_defences_pay(economy: Economy) -> Fraction:
     """A defence that only plays for time pays the challenger for its moves and for waiting."""
     waiting = economy.interest(economy.challenger_bond, economy.longest_dispute)
-    return _ratio(economy.defence_penalty // 2, economy.side_gas + waiting)
+    return _ratio(REWARD * economy.defence_penalty, economy.side_gas + waiting)
 
 
 @stated("S >= P")

@@ -1,7 +1,8 @@
 """What a wrong answer costs its authors, and what it must be worth before it pays.
 
-A prize is what somebody outside gives for a wrong answer, in NES units. Costs count the burned half
-of a slash only: the other half may go to a friend.
+A prize is what somebody outside gives for a wrong answer, in NES units. Of a slash only what hurts
+the liars for certain counts: what is credited may go to a friend, and the rest may be delegated to
+them, except for what they must own.
 """
 
 from __future__ import annotations
@@ -15,11 +16,17 @@ from nesa.protocol.errors import InvalidInput
 from nesa.protocol.parameters import BPS, RequestLimits
 from nesa.protocol.queries import Assurance
 from nesa.protocol.risk import ShardSeats, at_least, corrupt_seats
+from nesa.protocol.slashing import OWN, REWARD
 
 
-def burned(limits: RequestLimits, replicas: int) -> Fraction:
-    """What a lying quorum of as many members has lost for good: q S / 2."""
-    return Fraction(quorum(replicas) * limits.seat_stake, 2)
+def lost(limits: RequestLimits, replicas: int) -> Fraction:
+    """What a lying quorum of as many members loses of its own at least: (z - w) q S."""
+    return (OWN - REWARD) * quorum(replicas) * limits.seat_stake
+
+
+def rewarded(limits: RequestLimits, replicas: int) -> Fraction:
+    """What of a lying quorum's stakes is credited to those whom the lie cost: w q S."""
+    return REWARD * quorum(replicas) * limits.seat_stake
 
 
 def safe_prize(
@@ -27,15 +34,15 @@ def safe_prize(
 ) -> Fraction:
     """Prize up to which a quorum that lies loses, when this part of all queries is run again.
 
-    AGREED delivers at once, so its prize is won whatever happens later: V = a q S / 2. CHALLENGED
-    delivers what nobody could overturn: (1 - a) V = a q S / 2.
+    AGREED delivers at once, so its prize is won whatever happens later: V = a (z - w) q S.
+    CHALLENGED delivers what nobody could overturn: (1 - a) V = a (z - w) q S.
 
     Raises:
         InvalidInput: no part below the whole, or an assurance that no stake stands behind.
     """
     if not 0 <= audited < 1:
         raise InvalidInput(f"{audited} of all queries are no part of them; give 0 to below 1")
-    loss = audited * burned(limits, replicas)
+    loss = audited * lost(limits, replicas)
     match assurance:
         case Assurance.AGREED:
             return loss
@@ -49,12 +56,12 @@ def safe_prize(
 def least_audit(limits: RequestLimits, replicas: int, prize: int, assurance: Assurance) -> Fraction:
     """Part of all queries that must be run again before a lie for this prize loses.
 
-    More than 1 means that no audit makes it lose: an AGREED answer worth more than what is burned.
+    More than 1 means that no audit makes it lose: an AGREED answer worth more than what is lost.
 
     Raises:
         InvalidInput: an assurance that no stake stands behind.
     """
-    at_stake = burned(limits, replicas)
+    at_stake = lost(limits, replicas)
     match assurance:
         case Assurance.AGREED:
             return prize / at_stake
@@ -67,7 +74,7 @@ def least_audit(limits: RequestLimits, replicas: int, prize: int, assurance: Ass
 
 def least_lie_rate(economy: Economy, replicas: int) -> Fraction:
     """Lies in all shards that are run again, from which on a watcher lives on its rewards."""
-    return economy.environment.run_cost / burned(economy.limits, replicas)
+    return economy.environment.run_cost / rewarded(economy.limits, replicas)
 
 
 def largest_stake_step(economy: Economy) -> Fraction:
@@ -75,9 +82,10 @@ def largest_stake_step(economy: Economy) -> Fraction:
 
     Older seats have locked the older stake, and open queries were let in under it, while the cap
     and a slash go by the stake of the moment. Above this factor the open fees of a version may
-    exceed what a lying quorum burns.
+    exceed what a lying quorum loses, or what honest work kept of them what its slash repays:
+    min(z - w, w / k) / e.
     """
-    return Fraction(BPS, 2 * economy.limits.exposure_bps)
+    return min(OWN - REWARD, REWARD / economy.most_kept) * BPS / economy.limits.exposure_bps
 
 
 def capture_cost(economy: Economy, replicas: int) -> Fraction:

@@ -286,14 +286,14 @@ def test_delegators_are_staked_their_part(emitter, pool, world, query):
     outcome, members = finished(world, query)
     reward(emitter, world, query, outcome, members)
     operator, token = world.owners[members[0][0]], world.lower.token
-    delegator = world.client("delegator", amount=10**13)
-    token.approve(pool, 10**13, sender=delegator)
+    delegator = world.client("delegator", amount=10**12)
+    token.approve(pool, 10**12, sender=delegator)
     pool.announce_commission(1_000, sender=operator)
-    pool.delegate(operator, 10**13, 0, sender=delegator)
+    pool.delegate(operator, 10**12, 0, sender=delegator)
     stake, credit = world.lower.vault.ledger(operator).stake, emitter.credit_of(operator)
-    part = credit * 10**13 // stake * 9 // 10
+    part = credit * 10**12 // stake * 9 // 10
     had = token.balanceOf(operator)
     assert emitter.withdraw(operator) == credit
     assert token.balanceOf(operator) == had + credit - part
-    assert world.lower.vault.backing(operator).delegated == 10**13 + part
+    assert world.lower.vault.backing(operator).delegated == 10**12 + part
     assert token.balanceOf(emitter) == 0 == token.balanceOf(pool)

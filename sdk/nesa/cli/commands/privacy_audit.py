@@ -1,0 +1,119 @@
+"""`nesa privacy audit`"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+from rich.table import Table
+
+from nesa.cli.output import console, json_option, safe, show
+
+if TYPE_CHECKING:
+    from nesa.privacy.battery.findings import Finding
+    from nesa.privacy.battery.views import Observer
+
+FOLDER: Final = click.Path(path_type=Path, file_okay=False)
+
+MODES: Final[Mapping[str, tuple[str, ...]]] = {
+    "open": ("OPEN_MEMBER",),
+    "sealed": ("SEALED_OUTSIDER", "SEALED_MEMBER"),
+    "equivariant": ("PERMUTED_MEMBER",),
+    "split": ("SPLIT_MEMBER",),
+    "shared": ("SHARED_MEMBER", "SHARED_COLLUDING"),
+}
+"""Who is looked over the shoulder in each mode."""
+
+
+@click.command(epilog="Example: nesa privacy audit models/breast-cancer-mlp --mode shared")
+@click.argument("model", type=FOLDER)
+@click.option("--mode", "modes", type=click.Choice(list(MODES)), multiple=True, help="All without.")
+@click.option(
+    "--requests",
+    type=click.IntRange(1, 10_000),
+    default=8,
+    show_default=True,
+    help="So many requests are matched against the whole vocabulary; more take longer.",
+)
+@click.option("--every", is_flag=True, help="Show every finding, not the strongest of each attack.")
+@json_option
+def audit(model: Path, modes: tuple[str, ...], requests: int, every: bool, as_json: bool) -> None:
+    """Attack what nodes would see of requests to the compiled model in the folder MODEL.
+
+    Its own test rows are the requests. Beside what each attack recovers stands what guessing
+    would; docs/privacy-battery.md says what each attack knows. The command fails when a mode
+    lets more be seen than it claims.
+    """
+    from nesa.privacy.battery.bounds import breaches
+    from nesa.privacy.battery.findings import strongest
+
+    found = _attacked(model, modes or tuple(MODES), requests)
+    shown = {
+        observer: findings if every else strongest(findings) for observer, findings in found.items()
+    }
+    if as_json:
+        show({"observers": [_document(*each) for each in shown.items()]}, as_json=True)
+    else:
+        console().print(_table(shown))
+    if any(breaches(observer, findings) for observer, findings in found.items()):
+        raise click.exceptions.Exit(1)
+
+
+def _attacked(
+    model: Path, modes: tuple[str, ...], requests: int
+) -> dict[Observer, tuple[Finding, ...]]:
+    from nesa.models.folder import load
+    from nesa.privacy.battery.audit import Budget
+    from nesa.privacy.battery.audit import audit as attack
+    from nesa.privacy.battery.compiled import Subject
+    from nesa.privacy.battery.observing import view
+    from nesa.privacy.battery.views import Observer
+
+    subject, budget = Subject(load(model)), Budget(requests=requests)
+    observers = [Observer[name] for mode in modes for name in MODES[mode]]
+    return {
+        observer: attack(subject.public, view(subject, observer), subject.secret, budget)
+        for observer in observers
+    }
+
+
+def _table(shown: Mapping[Observer, tuple[Finding, ...]]) -> Table:
+    table = Table("who looks", "attack", "recovered", "guessing", "of", "claim", "how", box=None)
+    for observer, findings in shown.items():
+        for found in findings:
+            table.add_row(observer.value, *map(safe, _words(observer, found)))
+    return table
+
+
+def _words(observer: Observer, found: Finding) -> tuple[str, ...]:
+    attack = f"{found.attack.name} {found.attack.value}"
+    figures = f"{found.recovery:.1%}", f"{found.baseline:.1%}"
+    return attack, *figures, found.measure.value, _claim(observer, found), found.tried
+
+
+def _claim(observer: Observer, found: Finding) -> str:
+    from nesa.privacy.battery.bounds import Claim, breaches, claim
+
+    if claim(observer, found.attack) is Claim.NOTHING:
+        return "none"
+    return "BROKEN" if breaches(observer, [found]) else "held"
+
+
+def _document(observer: Observer, findings: tuple[Finding, ...]) -> dict[str, Any]:
+    return {
+        "observer": observer.value,
+        "findings": [
+            {
+                "attack": found.attack.name,
+                "recovery": found.recovery,
+                "baseline": found.baseline,
+                "slack": found.slack,
+                "of": found.measure.value,
+                "claim": _claim(observer, found),
+                "tried": found.tried,
+            }
+            for found in findings
+        ],
+    }

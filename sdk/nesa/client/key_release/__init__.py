@@ -1,0 +1,1 @@
+"""The developer's side of private models: publishing them encrypted, and releasing their keys."""

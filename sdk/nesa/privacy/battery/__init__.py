@@ -1,0 +1,1 @@
+"""Ten attacks on what one observer of a private query sees, each beside what guessing reaches."""

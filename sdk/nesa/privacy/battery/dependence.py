@@ -1,0 +1,133 @@
+"""T7 and T8: whether what is seen depends on what was asked at all.
+
+Distance correlation is the bias-corrected one (Szekely and Rizzo 2013): 0 for independent samples
+on average, also in many dimensions. It says how much of the geometry shows, not what can be read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nesa.privacy.battery.findings import SIGMAS
+
+SHUFFLES: Final = 20
+BYTES: Final = 4
+
+Matrix = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Dependence:
+    """A statistic, and its mean and deviation when pairs are shuffled."""
+
+    value: float
+    shuffled: float
+    deviation: float
+
+
+@dataclass(frozen=True, slots=True)
+class Uniformity:
+    """How far the bytes of shares lie from uniform, in standard deviations of a uniform sample.
+
+    `chi_square` is the largest over the bytes of a word, `kolmogorov` that of whole words in units
+    of 1 / sqrt(n), of which 1.95 is exceeded once in 1000 times.
+    """
+
+    chi_square: float
+    kolmogorov: float
+
+    @property
+    def is_uniform(self) -> bool:
+        """Whether chance explains it."""
+        return abs(self.chi_square) <= SIGMAS and self.kolmogorov <= 2.3
+
+
+def distance_correlation(first: NDArray[Any], second: NDArray[Any], seed: int = 0) -> Dependence:
+    """Bias-corrected distance correlation of paired rows [n, ..] and [n, ..], n >= 4."""
+    ours, theirs = _centred(first), _centred(second)
+    scale = np.sqrt(_inner(ours, ours) * _inner(theirs, theirs))
+    draws, found = np.random.default_rng(seed), []
+    for _ in range(SHUFFLES):
+        order = draws.permutation(len(theirs))
+        found.append(_root(_inner(ours, theirs[np.ix_(order, order)]), scale))
+    return Dependence(
+        _root(_inner(ours, theirs), scale), float(np.mean(found)), float(np.std(found))
+    )
+
+
+def uniformity(shares: NDArray[np.uint32]) -> Uniformity:
+    """Tests of shares [n] words: chi-square of each byte, Kolmogorov-Smirnov of the words."""
+    words = np.ascontiguousarray(shares.reshape(-1).astype("<u4"))
+    columns = words.view(np.uint8).reshape(-1, BYTES)
+    worst = max((_chi_square(column) for column in columns.T), key=abs)
+    ordered = np.sort(words).astype(np.float64) / 2**32
+    steps = np.arange(1, words.size + 1) / words.size
+    gap = max(np.abs(ordered - steps).max(), np.abs(ordered - steps + 1 / words.size).max())
+    return Uniformity(worst, float(gap * np.sqrt(words.size)))
+
+
+def variation(shares: NDArray[np.uint32], seed: int = 0) -> Dependence:
+    """Total variation between the bytes of shares [n] and uniform bytes; as it is for uniform
+    samples of the same size beside it."""
+    draws, count = np.random.default_rng(seed), shares.size * BYTES
+    uniform = [_variation(draws.integers(0, 256, count, np.uint8)) for _ in range(SHUFFLES)]
+    seen = np.ascontiguousarray(shares.reshape(-1).astype("<u4")).view(np.uint8)
+    return Dependence(_variation(seen), float(np.mean(uniform)), float(np.std(uniform)))
+
+
+def mutual_information(first: NDArray[Any], second: NDArray[Any], seed: int = 0) -> Dependence:
+    """Bits that one of two paired columns of small integers [n] tells about the other.
+
+    The plain estimate is above 0 for independent columns; what shuffled ones have is beside it.
+    """
+    draws = np.random.default_rng(seed)
+    found = [_bits(first, draws.permutation(second)) for _ in range(SHUFFLES)]
+    return Dependence(_bits(first, second), float(np.mean(found)), float(np.std(found)))
+
+
+def _centred(rows: NDArray[Any]) -> Matrix:
+    """U-centred matrix of distances [n, n]."""
+    values = np.asarray(rows, np.float64).reshape(len(rows), -1)
+    norms = np.einsum("ij,ij->i", values, values)
+    gaps = np.sqrt(np.maximum(norms[:, None] + norms - 2 * values @ values.T, 0))
+    np.fill_diagonal(gaps, 0)
+    count, sums = len(gaps), gaps.sum(0)
+    gaps -= (sums[:, None] + sums) / (count - 2) - sums.sum() / ((count - 1) * (count - 2))
+    np.fill_diagonal(gaps, 0)
+    centred: Matrix = gaps
+    return centred
+
+
+def _inner(first: Matrix, second: Matrix) -> float:
+    return float((first * second).sum())
+
+
+def _root(inner: float, scale: float) -> float:
+    """The correlation itself, with the sign of its square."""
+    square = inner / scale if scale else 0.0
+    return float(np.sign(square) * np.sqrt(abs(square)))
+
+
+def _chi_square(column: NDArray[np.uint8]) -> float:
+    expected = column.size / 256
+    statistic = np.square(np.bincount(column, minlength=256) - expected).sum() / expected
+    return float((statistic - 255) / np.sqrt(2 * 255))
+
+
+def _variation(column: NDArray[np.uint8]) -> float:
+    shares = np.bincount(column, minlength=256) / column.size
+    return float(np.abs(shares - 1 / 256).sum() / 2)
+
+
+def _bits(first: NDArray[Any], second: NDArray[Any]) -> float:
+    _, ours = np.unique(first, return_inverse=True)
+    _, theirs = np.unique(second, return_inverse=True)
+    joint = np.zeros((ours.max() + 1, theirs.max() + 1))
+    np.add.at(joint, (ours, theirs), 1 / ours.size)
+    independent = joint.sum(1, keepdims=True) * joint.sum(0, keepdims=True)
+    filled = joint > 0
+    return float((joint[filled] * np.log2(joint[filled] / independent[filled])).sum())

@@ -1,0 +1,259 @@
+"""A shared query: shares out, sums back, checked and added up, round by round."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass, field
+from typing import Final, TypeVar
+
+from nesa.models.graph import Held, Integers, Table
+from nesa.privacy.envelopes import Deployment
+from nesa.privacy.shared.agreeing import Claim, Question, checked
+from nesa.privacy.shared.checking import Check
+from nesa.privacy.shared.digits import Bytes
+from nesa.privacy.shared.evaluation import ClientParts, Evaluation
+from nesa.privacy.shared.groups import Group
+from nesa.privacy.shared.plan import plan
+from nesa.privacy.shared.polling import poll
+from nesa.privacy.shared.products import Product
+from nesa.privacy.shared.seeds import ShareSeed
+from nesa.privacy.shared.statements import ProductContext
+from nesa.privacy.shared.wire import ShareRequest, encode_request
+from nesa.protocol.errors import InvalidInput, ReusedRandomness
+from nesa.protocol.ids import Address
+
+T = TypeVar("T")
+
+ROUND_SECONDS: Final = 30.0
+"""How long a group may take for one product."""
+
+
+@dataclass(slots=True)
+class Traffic:
+    """Bytes of all messages with all members."""
+
+    sent: int = 0
+    received: int = 0
+
+    def add(self, other: Traffic) -> None:
+        """Counts another's bytes too."""
+        self.sent += other.sent
+        self.received += other.received
+
+
+@dataclass(frozen=True, slots=True)
+class SharedAnswer:
+    """Outputs of the public model as canonical bytes, and what it took.
+
+    `rounds` are those that wait for the input; the first group's are all one before.
+    `refused` gives for each member that was outvoted, or whose reply was not used, the reason.
+    """
+
+    outputs: tuple[bytes, ...]
+    rounds: int
+    traffic: Traffic
+    refused: dict[Address, str] = field(default_factory=dict)
+
+
+class SharedModel:
+    """What a client prepares once for a model: the plan, and its own parts ready to run.
+
+    Raises:
+        InvalidModel: no row is linear, or a tensor of shares is too long for one message.
+    """
+
+    def __init__(self, table: Table) -> None:
+        self.plan = plan(table)
+        self.parts = ClientParts(self.plan)
+        self.roots = tuple(product.table.operators_root for product in self.plan.products)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Blinded:
+    """The first share of a value, digits [count, ..], and the sums of its product."""
+
+    share: Bytes
+    sums: Held
+
+
+@dataclass(slots=True)
+class Blinding:
+    """First shares of one query for every product, and their checked sums; made before the input.
+
+    It blinds one query. Whoever knows it and sees what the second group is sent knows the input.
+    """
+
+    members: tuple[Address, ...]
+    shares: tuple[Blinded, ...]
+    traffic: Traffic
+    refused: dict[Address, str]
+    _used: bool = False
+
+    def take(self) -> tuple[Blinded, ...]:
+        """The shares, once.
+
+        Raises:
+            ReusedRandomness: they were taken before.
+        """
+        if self._used:
+            raise ReusedRandomness("a blinding hides one query; make another for the next")
+        self._used = True
+        return self.shares
+
+
+async def ask(
+    model: SharedModel,
+    inputs: Sequence[bytes],
+    groups: tuple[Group, Group],
+    deployment: Deployment,
+    *,
+    round_seconds: float = ROUND_SECONDS,
+) -> SharedAnswer:
+    """Run the model on inputs that neither group learns, bit for bit as the public model runs.
+
+    Both groups together, or an operator that sits in both, know every value; who is in them is the
+    caller's business, and this only sees that no signer is in both. Every use draws new shares.
+
+    Raises:
+        InvalidInput: the groups share a member, or one has none or names one twice.
+        InvalidTensor: an input that is not of its edge type.
+        GroupFailed: a group is silent, divided, or its quorum signed a wrong share; the error names
+            it. Ask again with another group in its place.
+    """
+    first, second = groups
+    _check_apart(first.members, second.members)
+    _check_apart(second.members, first.members)
+    model.parts.begin(inputs)  # a wrong input costs nobody a round
+    blinding = await blind(model, first, deployment, round_seconds=round_seconds)
+    return await ask_blinded(
+        model, inputs, blinding, second, deployment, round_seconds=round_seconds
+    )
+
+
+async def blind(
+    model: SharedModel,
+    group: Group,
+    deployment: Deployment,
+    *,
+    round_seconds: float = ROUND_SECONDS,
+) -> Blinding:
+    """What a query needs of the first group: it hangs on no input, so all products are one round,
+    at any time before. A client may be its own first group, and then has nobody to collude.
+
+    Raises:
+        InvalidInput: the group has no member or names one twice.
+        GroupFailed: as of `ask`.
+    """
+    _check_apart(group.members, ())
+    line = _Line(model, group, deployment, round_seconds)
+    shares = await _together(
+        [line.blinded(number, product) for number, product in enumerate(model.plan.products)]
+    )
+    return Blinding(group.members, tuple(shares), line.traffic, line.refused)
+
+
+async def ask_blinded(
+    model: SharedModel,
+    inputs: Sequence[bytes],
+    blinding: Blinding,
+    group: Group,
+    deployment: Deployment,
+    *,
+    round_seconds: float = ROUND_SECONDS,
+) -> SharedAnswer:
+    """As `ask`, with a first group that has done its part.
+
+    Raises:
+        InvalidInput: as of `ask`.
+        InvalidTensor: as of `ask`; the blinding is still good.
+        ReusedRandomness: the blinding has served another query.
+        GroupFailed: as of `ask`; the blinding is used up.
+    """
+    _check_apart(group.members, blinding.members)
+    evaluation, rounds = model.parts.begin(inputs), model.plan.rounds
+    blinded = blinding.take()
+    line, number = _Line(model, group, deployment, round_seconds), 0
+    for place, products in enumerate(rounds):
+        await asyncio.to_thread(evaluation.run, place)
+        numbered = enumerate(products, number)
+        multiplied = [
+            line.multiplied(count, one, evaluation, blinded[count]) for count, one in numbered
+        ]
+        for values in await _together(multiplied):
+            evaluation.put(values)
+        number += len(products)
+    await asyncio.to_thread(evaluation.run, len(rounds))
+    line.traffic.add(blinding.traffic)
+    refused = {**blinding.refused, **line.refused}
+    return SharedAnswer(evaluation.outputs, len(rounds), line.traffic, refused)
+
+
+def _check_apart(members: tuple[Address, ...], others: tuple[Address, ...]) -> None:
+    if not members:
+        raise InvalidInput("each of the two groups needs a member")
+    if len(set(members)) < len(members):
+        raise InvalidInput("a group names one member twice; each has one voice")
+    if both := sorted(set(members) & set(others)):
+        names = ", ".join(both)
+        raise InvalidInput(f"{names} is in both groups and would see the input; choose others")
+
+
+class _Line:
+    """What a client asks one group in one query."""
+
+    def __init__(
+        self, model: SharedModel, group: Group, deployment: Deployment, seconds: float
+    ) -> None:
+        self._model, self._group, self._deployment = model, group, deployment
+        self._seconds, self._session = seconds, secrets.token_bytes(32)
+        self.traffic, self.refused = Traffic(), dict[Address, str]()
+
+    async def blinded(self, number: int, product: Product) -> Blinded:
+        """A share from a new seed, and its sums."""
+        seed = ShareSeed()
+        share = seed.expand(product)
+        question = self._question(number, product, share)
+        request = ShareRequest(self._session, number, seed.data, None)
+        return Blinded(share, await self._sums(question, request))
+
+    async def multiplied(
+        self, number: int, product: Product, evaluation: Evaluation, first: Blinded
+    ) -> dict[int, Integers]:
+        """The accumulators of a product, from the sums of the other share and the first one's."""
+        share = product.digits.rest(evaluation.value(product.value), first.share)
+        question = self._question(number, product, share)
+        request = ShareRequest(self._session, number, None, question.digits.tobytes())
+        return product.combined(first.sums, await self._sums(question, request))
+
+    def _question(self, number: int, product: Product, share: Bytes) -> Question:
+        place = (self._deployment.chain_id, self._deployment.market, self._session)
+        context = ProductContext(*place, number, self._model.roots[number])
+        return Question(product, context, product.digits_of(share), Check(product))
+
+    async def _sums(self, question: Question, request: ShareRequest) -> Held:
+        """The group's sums, agreed by a quorum and checked."""
+        data = encode_request(request)
+
+        def read(reply: bytes, member: Address) -> Claim:
+            self.traffic.received += len(reply)
+            return question.read(reply, member)
+
+        self.traffic.sent += len(data) * len(self._group.members)
+        found = await poll(self._group, data, read, self._seconds)
+        agreed = found.agreed()
+        sums = checked(self._group.name, question, agreed, found.refused)
+        self.refused.update(found.refused)
+        return sums
+
+
+async def _together(asked: Sequence[Awaitable[T]]) -> list[T]:
+    """All results, or the first error, behind which nothing goes on."""
+    tasks = [asyncio.ensure_future(one) for one in asked]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

