@@ -19,7 +19,7 @@ from nesa.privacy.battery import (
     weights,
 )
 from nesa.privacy.battery.findings import SIGMAS, Attack, Finding, Measure, chance
-from nesa.privacy.battery.nearest import nearest
+from nesa.privacy.battery.nearest import directions, nearest
 from nesa.privacy.battery.views import Floats, Hidden, Items, Public, Secret, View
 from nesa.privacy.battery.vocabulary import Effort
 
@@ -50,6 +50,7 @@ class _Case:
     secret: Secret
     budget: Budget
     activations: Mapping[int, Floats]
+    comparable: Public
 
     def read(self, guess: Items) -> tuple[float, int]:
         """Share of the counted items that a guess for the first requests has right, and of how
@@ -106,13 +107,16 @@ class _Case:
 def audit(
     public: Public, view: View, secret: Secret, budget: Budget | None = None
 ) -> tuple[Finding, ...]:
-    """What every attack finds in the view; attacks that have nothing to work on are left out, and
-    all of them where everything can be read as it stands."""
+    """What every attack finds in the view; attacks that have nothing to work on are left out.
+
+    Identifiers that can be read as they stand are not attacked as a cipher.
+    """
     seen = _activations(public, view)
-    case = _Case(public, view, secret, budget or Budget(), seen)
+    case = _Case(public, view, secret, budget or Budget(), seen, _comparable(public, view))
     read = tuple(_reading(case))
     if any(found.recovery == 1 for found in read):
-        return read
+        view = replace(view, identifiers=None)
+        case = replace(case, view=view)
     keys = case.keys()
     legible = dict(seen) | {
         depth: (view.states[depth] @ basis).astype(np.float32) for depth, basis in keys.items()
@@ -133,14 +137,20 @@ def audit(
 
 
 def _activations(public: Public, view: View) -> dict[int, Floats]:
-    """States by depth. The words of a share are read as signed numbers, of the magnitude that the
-    public model's states have."""
-    seen = dict(view.states)
-    for depth, words in view.shares.items():
-        usual = public.states(public.text[:8], depth)
-        signed = words.view(np.int32).astype(np.float32) / 2**31
-        seen[depth] = signed * np.float32(np.sqrt(3 * np.square(usual, dtype=np.float64).mean()))
-    return seen
+    """States by depth. The words of a share are read as signed numbers, of which the direction is
+    taken: their magnitude says nothing."""
+    signed = {depth: words.view(np.int32) for depth, words in view.shares.items()}
+    return dict(view.states) | {depth: directions(each) for depth, each in signed.items()}
+
+
+def _comparable(public: Public, view: View) -> Public:
+    """The public model as it is compared with what is seen: by directions where those are shares.
+
+    By distance the items with the shortest states would be nearest to any share.
+    """
+    if not view.shares:
+        return public
+    return replace(public, states=lambda items, depth: directions(public.states(items, depth)))
 
 
 def _reading(case: _Case) -> Iterator[Finding]:
@@ -154,17 +164,22 @@ def _matching(case: _Case) -> Iterator[Finding]:
     sorting = Hidden.NOTHING if hidden is Hidden.NOTHING else Hidden.CHANNELS
     for depth, states in sorted(case.activations.items()):
         guess = vocabulary.match(
-            case.public, states[:few], depth, sorting, effort=case.budget.effort, scattered=False
+            case.comparable,
+            states[:few],
+            depth,
+            sorting,
+            effort=case.budget.effort,
+            scattered=False,
         )
         how = "rows compared" if sorting is Hidden.NOTHING else "sorted rows compared"
         yield case.finding(Attack.T1, guess, f"depth {depth}: {how}")
 
 
 def _products(case: _Case) -> Iterator[Finding]:
-    public, few = case.public, case.budget.requests
+    public, few = case.comparable, case.budget.requests
     for depth, states in sorted(case.activations.items()):
         if public.causal or depth == 0 or public.places == 1:
-            guess = rotation.match_products(public, states[:few], depth)
+            guess = rotation.match_products(case.comparable, states[:few], depth)
             yield case.finding(Attack.T2, guess, f"depth {depth}: inner products, then the basis")
 
 
@@ -179,7 +194,9 @@ def _weights(
         yield case.finding(Attack.T3, key.items[view.identifiers], how)
     if public.table is not None and 0 in view.shares:
         rows = case.activations[0][: case.budget.requests]
-        held, published = (np.sort(each, axis=-1) for each in (_rows(rows), public.table))
+        held, published = (
+            np.sort(each, axis=-1) for each in (_rows(rows), directions(public.table))
+        )
         if held.shape[1] == published.shape[1]:
             guess = nearest(held, published)[:, 0].reshape(rows.shape[:2])
             yield case.finding(Attack.T3, guess, "rows of the embedding against those of shares")

@@ -104,6 +104,23 @@ class Subject:
         """Numbers of the depths."""
         return range(len(self._states.depths))
 
+    @property
+    def entering(self) -> tuple[Depth, ...]:
+        """The tensors that are looked at."""
+        return self._states.depths
+
+    @property
+    def watched(self) -> Items:
+        """Requests whose states are seen."""
+        return self.secret.items[: self._watched]
+
+    @property
+    def hands_items_over(self) -> bool:
+        """Whether a part of the model that begins at a depth reads the token ids themselves."""
+        table = self.model.table
+        rows = [each.row for each in self._states.depths]
+        return self.public.is_text and any(0 in table.crossing(row) for row in rows)
+
     def inputs(self, items: Items) -> NDArray[np.int64]:
         """The input tensors [n, ..] of requests."""
         shape = self.model.input_edge.shape
@@ -112,7 +129,7 @@ class Subject:
 
     def states(self, depth: int) -> Floats:
         """States of the watched requests, as the public model has them."""
-        return self.public.states(self.secret.items[: self._watched], depth)
+        return self.public.states(self.watched, depth)
 
     def _linked(self, items: Items, alike: int) -> Secret:
         items = items[: len(items) // 2 * 2].copy()
@@ -156,12 +173,7 @@ class Subject:
 
     def _layers(self) -> dict[int, Weights]:
         rows = (self.model.table.rows[each.row] for each in self._states.depths)
-        return {depth: _weights_by_channel(row) for depth, row in enumerate(rows)}
-
-    def source_shape(self, depth: int) -> tuple[int, ...]:
-        """Shape of the tensor at a depth before it was reshaped for its layer."""
-        table = self.model.table
-        return table.type_of(_source(table, self._states.depths[depth].value)).shape
+        return {depth: weights_by_channel(row) for depth, row in enumerate(rows)}
 
 
 class TableStates:
@@ -265,7 +277,7 @@ def _embedded(row: Row, ids: set[int], rows: Mapping[int, Floats]) -> Floats | N
     return None
 
 
-def _weights_by_channel(row: Row) -> Weights:
+def weights_by_channel(row: Row) -> Weights:
     """[rows, channels]: of a convolution, one row for each output channel and place of its
     window."""
     held = row.held(ParameterKind.WEIGHTS)

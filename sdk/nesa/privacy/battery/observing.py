@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import math
 import secrets
-from collections.abc import Mapping
 
 import numpy as np
 
 from nesa.privacy import sealing
-from nesa.privacy.battery.compiled import Subject
-from nesa.privacy.battery.views import Floats, Hidden, Items, Observer, View, Weights, Words
+from nesa.privacy.battery.compiled import (
+    Subject,
+    TableStates,
+    embedding,
+    weights_by_channel,
+)
+from nesa.privacy.battery.views import Floats, Hidden, Items, Observer, View, Words
+from nesa.privacy.equivariant.frames import TensorFrame
+from nesa.privacy.equivariant.keys import EquivariantKey
+from nesa.privacy.equivariant.moves import Mover
+from nesa.privacy.equivariant.tables import transform
 from nesa.protocol.errors import InvalidInput
 from nesa.protocol.ids import VersionId
 
@@ -28,6 +36,8 @@ def view(subject: Subject, observer: Observer, seed: int | None = None) -> View:
             return _sealed(subject)
         case Observer.SHARED_COLLUDING:
             return View(observer, states={0: _reunited(subject.states(0), draws)})
+        case Observer.PERMUTED_MEMBER:
+            return _permuted(subject, draws)
         case Observer.ROTATED_MEMBER:
             raise InvalidInput("a rotation is not exact on integers; audit the permutation")
         case _:
@@ -37,10 +47,9 @@ def view(subject: Subject, observer: Observer, seed: int | None = None) -> View:
 def _activations(subject: Subject, observer: Observer, draws: np.random.Generator) -> View:
     plain = {depth: subject.states(depth) for depth in subject.depths}
     match observer:
-        case Observer.PERMUTED_MEMBER:
-            return _permuted(subject, plain, draws)
         case Observer.SPLIT_MEMBER:
-            return View(observer, states=plain)
+            handed_over = subject.secret.items if subject.hands_items_over else None
+            return View(observer, identifiers=handed_over, states=plain)
         case _:
             return View(observer, shares={d: share(each, draws) for d, each in plain.items()})
 
@@ -73,44 +82,31 @@ def _sealed(subject: Subject) -> View:
     return View(Observer.SEALED_OUTSIDER, identifiers=identifiers, messages=messages)
 
 
-def _permuted(subject: Subject, plain: Mapping[int, Floats], draws: np.random.Generator) -> View:
-    """What EQUIVARIANT on integers hands out: one order of the vocabulary and of the residual
-    stream, or of the channels of each layer. An image's pixels stay in their places."""
-    public, table = subject.public, subject.public.table
-    orders = _orders(subject, plain, draws)
-    states = {depth: plain[depth][..., order] for depth, order in orders.items()}
-    layers = {depth: _layer(public.layers[depth], order, draws) for depth, order in orders.items()}
-    if table is None:
-        return View(Observer.PERMUTED_MEMBER, Hidden.CHANNELS, states=states, layers=layers)
-    words = draws.permutation(public.vocabulary)
-    held = table[np.argsort(words)][:, orders[0]]
+def _permuted(subject: Subject, draws: np.random.Generator) -> View:
+    """What the network holds of a model under a key: the transformed weights, the encoded requests,
+    and what comes of them."""
+    key = EquivariantKey(draws.bytes(32), bytes(32))
+    made, mover = transform(subject.model.table, key), Mover(key)
+    frame, public = made.frames.inputs[0], subject.public
+    held = TableStates(made.table, subject.entering)
+    items = subject.watched
+    encoded = np.stack([frame.encode(each, mover) for each in subject.inputs(items)])
+    rows = (made.table.rows[each.row] for each in subject.entering)
     return View(
         Observer.PERMUTED_MEMBER,
         Hidden.CHANNELS,
-        identifiers=words[subject.secret.items],
-        states=states,
-        table=held,
-        layers=layers,
+        identifiers=_renamed(subject, frame, mover) if public.is_text else None,
+        states={depth: held.run(encoded, depth, items.shape) for depth in subject.depths},
+        table=embedding(made.table) if public.is_text else None,
+        layers={depth: weights_by_channel(row) for depth, row in enumerate(rows)},
     )
 
 
-def _layer(weights: Weights, order: Items, draws: np.random.Generator) -> Weights:
-    """Weights [rows, channels] with their rows in an order of their own."""
-    channels = order[:: len(order) // weights.shape[1]] // (len(order) // weights.shape[1])
-    held: Weights = weights[draws.permutation(len(weights))][:, channels]
-    return held
-
-
-def _orders(
-    subject: Subject, plain: Mapping[int, Floats], draws: np.random.Generator
-) -> dict[int, Items]:
-    if subject.public.is_text:
-        return dict.fromkeys(plain, draws.permutation(plain[0].shape[-1]))
-    return {depth: _channel_order(subject.source_shape(depth), draws) for depth in plain}
-
-
-def _channel_order(shape: tuple[int, ...], draws: np.random.Generator) -> Items:
-    """Places of a flat tensor [1, channels, ..] in a new order of its channels."""
-    numbers = np.arange(math.prod(shape)).reshape(shape[1], -1)
-    order: Items = numbers[draws.permutation(shape[1])].reshape(-1)
-    return order
+def _renamed(subject: Subject, frame: TensorFrame, mover: Mover) -> Items:
+    """Identifiers of all requests: every token's new name is looked up once."""
+    shape, vocabulary = subject.model.input_edge.shape, subject.public.vocabulary
+    width = math.prod(shape)
+    every = np.resize(np.arange(vocabulary), (-(-vocabulary // width), *shape))
+    names = np.stack([frame.encode(each, mover) for each in every]).reshape(-1)[:vocabulary]
+    identifiers: Items = names[subject.secret.items]
+    return identifiers

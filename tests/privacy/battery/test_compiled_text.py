@@ -1,0 +1,86 @@
+"""A compiled model that reads tokens under the battery: a very small encoder, made-up weights."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from nesa.models.card import Feature, Fidelity, TensorCard, Tokens
+from nesa.models.folder import CompiledModel
+from nesa.privacy.battery.audit import Budget, audit
+from nesa.privacy.battery.bounds import breaches
+from nesa.privacy.battery.compiled import Subject, Text, embedding, entering
+from nesa.privacy.battery.findings import Attack
+from nesa.privacy.battery.observing import view
+from nesa.privacy.battery.views import Observer
+from tests.models.encoder import TOKENS, WIDTH, WORDS, encoder
+
+PADDING, FIRST = 0, 1
+BUDGET = Budget(requests=32, inverted=64, lessons=128, known=16)
+
+
+@pytest.fixture(scope="module")
+def model():
+    table = encoder()
+    edges = (table.inputs[0], table.type_of(table.outputs[0]))
+    card = TensorCard(
+        name="encoder",
+        title="",
+        description="",
+        data="",
+        licence="",
+        features=(Feature(name="token", unit="", offset=0.0, step=1.0),),
+        input_type=f"0x{edges[0].pack().hex()}",
+        output_type=f"0x{edges[1].pack().hex()}",
+        output_scale=1.0,
+        task="embedding",
+        tokens=Tokens(tokenizer="none", padding=PADDING),
+        fidelity=Fidelity(test_rows=0, mean_cosine=1, lowest_cosine=1, relative_error=0),
+    )
+    return CompiledModel(table, card, (), {})
+
+
+@pytest.fixture(scope="module")
+def subject(model):
+    draws = np.random.default_rng(1)
+    halves = [draws.integers(2, WORDS, (200, TOKENS)) for _ in range(2)]
+    for half in halves:
+        half[:, 0] = FIRST
+    return Subject(model, Text(*halves, {0: FIRST}, frozenset({FIRST})))
+
+
+def found(subject, observer):
+    return audit(subject.public, view(subject, observer, 1), subject.secret, BUDGET)
+
+
+def recoveries(findings, attack):
+    return [each.recovery for each in findings if each.attack is attack]
+
+
+def test_depths_are_rows_of_the_tokens(model, subject):
+    places = entering(model)
+    assert len(subject.depths) == len(places) >= 2
+    for depth in subject.depths:
+        assert subject.states(depth).shape == (200, TOKENS, WIDTH)
+    assert embedding(model.table).shape == (WORDS, WIDTH)
+
+
+@pytest.mark.parametrize("observer", [Observer.SEALED_OUTSIDER, Observer.SHARED_MEMBER])
+def test_claims_hold(subject, observer):
+    assert breaches(observer, found(subject, observer)) == ()
+
+
+def test_a_permutation_is_read(subject):
+    findings = found(subject, Observer.PERMUTED_MEMBER)
+    for attack in (Attack.T1, Attack.T2, Attack.T3):
+        assert max(recoveries(findings, attack)) >= 0.95
+
+
+def test_colluding_groups_and_drawn_members_read(subject):
+    assert recoveries(found(subject, Observer.SEALED_MEMBER), Attack.T0) == [1.0]
+    assert max(recoveries(found(subject, Observer.SHARED_COLLUDING), Attack.T1)) >= 0.95
+
+
+def test_a_split_hands_ids_over_only_where_its_middle_reads_them(subject):
+    assert not subject.hands_items_over
+    assert view(subject, Observer.SPLIT_MEMBER).identifiers is None
