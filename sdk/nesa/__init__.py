@@ -41,6 +41,9 @@ if TYPE_CHECKING:
     from nesa.privacy.equivariant.user_keys import UserKey, load_user_key
     from nesa.protocol.errors import (
         ExhaustedResource,
+        GroupDivided,
+        GroupFailed,
+        GroupSilent,
         IllegalMove,
         Incompatible,
         IntegrityError,
@@ -153,6 +156,9 @@ _HOMES: Final = {
     "nesa.privacy.equivariant.user_keys": ("UserKey", "load_user_key"),
     "nesa.protocol.errors": (
         "ExhaustedResource",
+        "GroupDivided",
+        "GroupFailed",
+        "GroupSilent",
         "Incompatible",
         "IntegrityError",
         "IllegalMove",
