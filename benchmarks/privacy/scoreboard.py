@@ -21,7 +21,8 @@ from benchmarks.privacy.corpus import paragraphs
 from benchmarks.privacy.page import Score, picture, text_page
 from nesa.models.folder import CompiledModel, load
 from nesa.models.runtime import session
-from nesa.privacy.battery.audit import Budget, audit
+from nesa.privacy.battery.audit import audit
+from nesa.privacy.battery.case import Budget
 from nesa.privacy.battery.compiled import Subject, Text
 from nesa.privacy.battery.observing import view
 from nesa.privacy.battery.views import Floats, Hidden, Items, Observer, Public, Secret, View

@@ -15,8 +15,9 @@ from benchmarks.privacy.scoreboard import requests_and_text
 from nesa.models.card import Fidelity, TensorCard
 from nesa.models.compile import compile_model
 from nesa.models.folder import CompiledModel
-from nesa.privacy.battery.audit import Budget, audit
+from nesa.privacy.battery.audit import audit
 from nesa.privacy.battery.bounds import breaches
+from nesa.privacy.battery.case import Budget
 from nesa.privacy.battery.compiled import Subject
 from nesa.privacy.battery.findings import Attack
 from nesa.privacy.battery.inversion import nearest_directions, train

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from nesa.privacy.battery import vocabulary, weights
-from nesa.privacy.battery.audit import Budget, audit
+from nesa.privacy.battery.audit import audit
 from nesa.privacy.battery.bounds import breaches
+from nesa.privacy.battery.case import Budget
 from nesa.privacy.battery.findings import Attack
 from nesa.privacy.battery.observing import share
 from nesa.privacy.battery.views import Hidden, Observer, Secret, View

@@ -9,8 +9,9 @@ import pytest
 
 from nesa.models.folder import load
 from nesa.models.reference import run
-from nesa.privacy.battery.audit import Budget, audit
+from nesa.privacy.battery.audit import audit
 from nesa.privacy.battery.bounds import breaches
+from nesa.privacy.battery.case import Budget
 from nesa.privacy.battery.compiled import Subject
 from nesa.privacy.battery.findings import Attack, Measure
 from nesa.privacy.battery.observing import share, view

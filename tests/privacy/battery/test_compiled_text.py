@@ -7,8 +7,9 @@ import pytest
 
 from nesa.models.card import Feature, Fidelity, TensorCard, Tokens
 from nesa.models.folder import CompiledModel
-from nesa.privacy.battery.audit import Budget, audit
+from nesa.privacy.battery.audit import audit
 from nesa.privacy.battery.bounds import breaches
+from nesa.privacy.battery.case import Budget
 from nesa.privacy.battery.compiled import Subject, Text, embedding, entering
 from nesa.privacy.battery.findings import Attack
 from nesa.privacy.battery.observing import view
@@ -46,7 +47,8 @@ def subject(model):
     halves = [draws.integers(2, WORDS, (200, TOKENS)) for _ in range(2)]
     for half in halves:
         half[:, 0] = FIRST
-    return Subject(model, Text(*halves, {0: FIRST}, frozenset({FIRST})))
+    ours, theirs = halves
+    return Subject(model, Text(ours, theirs, {0: FIRST}, frozenset({FIRST})))
 
 
 def found(subject, observer):

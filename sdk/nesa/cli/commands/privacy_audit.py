@@ -65,8 +65,8 @@ def _attacked(
     model: Path, modes: tuple[str, ...], requests: int
 ) -> dict[Observer, tuple[Finding, ...]]:
     from nesa.models.folder import load
-    from nesa.privacy.battery.audit import Budget
     from nesa.privacy.battery.audit import audit as attack
+    from nesa.privacy.battery.case import Budget
     from nesa.privacy.battery.compiled import Subject
     from nesa.privacy.battery.observing import view
     from nesa.privacy.battery.views import Observer

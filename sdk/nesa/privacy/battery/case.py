@@ -1,0 +1,123 @@
+"""One view under attack: who knows what, what was seen, and how a guess is counted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nesa.privacy.battery import (
+    dependence,
+    traffic,
+    weights,
+)
+from nesa.privacy.battery.findings import Attack, Finding, Measure, chance
+from nesa.privacy.battery.nearest import directions
+from nesa.privacy.battery.views import Floats, Hidden, Items, Public, Secret, View
+from nesa.privacy.battery.vocabulary import Effort
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What the dear attacks may use: requests that are matched at each depth, requests whose states
+    are looked up or inverted, requests of the attacker's text that decoders learn from, requests
+    whose content is known to it."""
+
+    requests: int = 8
+    inverted: int = 96
+    lessons: int = 256
+    known: int = 32
+    effort: Effort = field(default_factory=Effort)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Case:
+    """`activations` [k, places, width] are what is seen at each depth, of shares their directions;
+    `comparable` is the public model in the same form."""
+
+    public: Public
+    view: View
+    secret: Secret
+    budget: Budget
+    activations: Mapping[int, Floats]
+    comparable: Public
+
+    def read(self, guess: Items) -> tuple[float, int]:
+        """Share of the counted items that a guess for the first requests has right, and of how
+        many."""
+        items = self.secret.items[: len(guess)]
+        counted = self.public.counted(items)
+        return float((guess == items)[counted].mean()), int(counted.sum())
+
+    def finding(self, attack: Attack, guess: Items, tried: str, *, prior: bool = False) -> Finding:
+        """How much of the first requests a guess has right. An attack with a prior knows which item
+        is the most frequent; the others could do no more than draw one."""
+        recovery, trials = self.read(guess)
+        baseline = 1 / self.public.vocabulary
+        if prior:
+            blind = np.full_like(guess, self.most_frequent())
+            baseline = max(baseline, self.read(blind)[0])
+        measure = Measure.TOKENS if self.public.is_text else Measure.RECORDS
+        lucky = max(baseline, self.luck(guess))
+        slack = lucky + chance(lucky, trials) - baseline
+        what = f"{tried}; {trials:,} {measure.value.split()[0]}"
+        return Finding(attack, measure, recovery, baseline, slack, what)
+
+    def luck(self, guess: Items) -> float:
+        """What the guess has right on average for items that it was not made for: one that favours
+        frequent items is right now and then."""
+        items = self.secret.items[: len(guess)]
+        counted = self.public.counted(items)
+        truth, said, draws = items[counted], guess[counted], np.random.default_rng(0)
+        right = [np.mean(draws.permutation(truth) == said) for _ in range(dependence.SHUFFLES)]
+        return float(np.mean(right))
+
+    def most_frequent(self) -> int:
+        """The item that comes most often in the attacker's text."""
+        text = self.public.text
+        return traffic.most_frequent(text[self.public.counted(text)])
+
+    def keys(self) -> dict[int, NDArray[np.float64]]:
+        """The basis of each depth at which the view holds secret weights."""
+        hidden, held = self.view.hidden, self.view.layers
+        if hidden is Hidden.NOTHING:
+            return {}
+        return {
+            depth: self._key(depth, weights.match_layer(self.public.layers[depth], secret, hidden))
+            for depth, secret in sorted(held.items())
+            if depth in self.view.states
+        }
+
+    def _key(self, depth: int, basis: NDArray[np.float64]) -> NDArray[np.float64]:
+        """A convolution's channels each stand for all of their pixels."""
+        pixels = self.view.states[depth].shape[-1] // len(basis)
+        return np.kron(basis, np.eye(pixels)) if pixels > 1 else basis
+
+
+def activations(public: Public, view: View) -> dict[int, Floats]:
+    """States by depth. The words of a share are read as signed numbers, of which the direction is
+    taken: their magnitude says nothing."""
+    signed = {depth: words.view(np.int32) for depth, words in view.shares.items()}
+    return dict(view.states) | {depth: directions(each) for depth, each in signed.items()}
+
+
+def comparable(public: Public, view: View) -> Public:
+    """The public model as it is compared with what is seen: by directions where those are shares.
+
+    By distance the items with the shortest states would be nearest to any share.
+    """
+    if not view.shares:
+        return public
+    return replace(public, states=lambda items, depth: directions(public.states(items, depth)))
+
+
+def targets(public: Public, items: Items) -> Floats:
+    """What a decoder learns to say: the embedding of a token, or the whole input of a record."""
+    return public.states(items, 0) if public.table is None else public.table[items]
+
+
+def rows_of(states: Floats) -> Floats:
+    """[n, places, width] as [n * places, width]."""
+    return states.reshape(-1, states.shape[-1])
