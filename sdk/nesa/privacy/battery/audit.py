@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from nesa.privacy.battery import reading, telling
-from nesa.privacy.battery.case import Budget, Case, activations, comparable
+from nesa.privacy.battery.case import Budget, Case, activations, comparable, in_order
 from nesa.privacy.battery.findings import Finding
 from nesa.privacy.battery.views import Public, Secret, View
 
@@ -17,10 +17,13 @@ def audit(
 ) -> tuple[Finding, ...]:
     """What every attack finds in the view; attacks that have nothing to work on are left out.
 
-    Identifiers that can be read as they stand are not attacked as a cipher.
+    Places in a secret order are put in order first. Identifiers that can be read as they stand are
+    not attacked as a cipher.
     """
+    budget = budget or Budget()
+    view = in_order(public, view, budget.requests)
     seen = activations(public, view)
-    case = Case(public, view, secret, budget or Budget(), seen, comparable(public, view))
+    case = Case(public, view, secret, budget, seen, comparable(public, view))
     read = tuple(reading.plain(case))
     if any(found.recovery == 1 for found in read):
         view = replace(view, identifiers=None)

@@ -96,6 +96,18 @@ class Case:
         return np.kron(basis, np.eye(pixels)) if pixels > 1 else basis
 
 
+def in_order(public: Public, view: View, requests: int) -> View:
+    """The view with its places in the public order, which T3 finds through the embedding."""
+    identifiers, table = view.identifiers, view.table
+    if not view.scattered or identifiers is None or table is None or public.table is None:
+        return view
+    few = identifiers[:requests]
+    key = weights.match_table(public.table, table, view.hidden, np.unique(few))
+    order = weights.match_places(public, key, few, view.states[0][:requests])
+    states = {depth: each[:, order] for depth, each in view.states.items()}
+    return replace(view, identifiers=identifiers[:, order], states=states, scattered=False)
+
+
 def activations(public: Public, view: View) -> dict[int, Floats]:
     """States by depth. The words of a share are read as signed numbers, of which the direction is
     taken: their magnitude says nothing."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import secrets
 
 import numpy as np
@@ -95,18 +94,16 @@ def _permuted(subject: Subject, draws: np.random.Generator) -> View:
     return View(
         Observer.PERMUTED_MEMBER,
         Hidden.CHANNELS,
-        identifiers=_renamed(subject, frame, mover) if public.is_text else None,
+        identifiers=_identifiers(subject, frame, mover) if public.is_text else None,
         states={depth: held.run(encoded, depth, items.shape) for depth in subject.depths},
         table=embedding(made.table) if public.is_text else None,
         layers={depth: weights_by_channel(row) for depth, row in enumerate(rows)},
+        scattered=public.is_text,
     )
 
 
-def _renamed(subject: Subject, frame: TensorFrame, mover: Mover) -> Items:
-    """Identifiers of all requests: every token's new name is looked up once."""
-    shape, vocabulary = subject.model.input_edge.shape, subject.public.vocabulary
-    width = math.prod(shape)
-    every = np.resize(np.arange(vocabulary), (-(-vocabulary // width), *shape))
-    names = np.stack([frame.encode(each, mover) for each in every]).reshape(-1)[:vocabulary]
-    identifiers: Items = names[subject.secret.items]
-    return identifiers
+def _identifiers(subject: Subject, frame: TensorFrame, mover: Mover) -> Items:
+    """What travels in place of the token ids of all requests, [n, places]."""
+    items = subject.secret.items
+    sent = [frame.encode(each, mover) for each in subject.inputs(items)]
+    return np.stack(sent).astype(np.int64).reshape(items.shape)

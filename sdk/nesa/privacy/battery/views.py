@@ -87,6 +87,7 @@ class View:
     `identifiers` [n, places] are item numbers as they pass. `states` are activations by depth
     [k, places, width], of the first k requests; `shares` are words of the same shape in place of
     them. `table` and `layers` are weights as they are held.
+    `scattered` says that places lie in a secret order too, the same in all requests.
     `messages` are the bytes that carry each request, `seconds` how long each one took.
     """
 
@@ -97,6 +98,7 @@ class View:
     shares: Mapping[int, Words] = field(default_factory=dict)
     table: Weights | None = None
     layers: Mapping[int, Weights] = field(default_factory=dict)
+    scattered: bool = False
     messages: tuple[bytes, ...] = ()
     seconds: NDArray[np.float64] | None = None
 

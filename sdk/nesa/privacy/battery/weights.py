@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from nesa.privacy.battery.nearest import nearest
 from nesa.privacy.battery.rotation import basis_of_clouds, procrustes
-from nesa.privacy.battery.views import Floats, Hidden, Items, Weights
+from nesa.privacy.battery.views import Floats, Hidden, Items, Public, Weights
 
 COLUMNS_BY: Final = 4096
 """Rows by which columns are told apart; more would say the same."""
@@ -52,6 +52,24 @@ def match_table(public: Floats, held: Weights, hidden: Hidden, wanted: Items) ->
         case Hidden.BASIS:
             basis = basis_of_clouds(public, rows)
             return Key(_items(rows @ basis.T, public, wanted), basis.T)
+
+
+def match_places(public: Public, key: Key, identifiers: Items, states: Floats) -> Items:
+    """For each public place the held one [places], by requests whose tokens the key reads.
+
+    `identifiers` [n, places] and `states` [n, places, width] of depth 0 lie in the held order. Each
+    row is compared, channels sorted, with its own token at every place; most votes win. The held
+    order stays where states do not depend on places.
+    """
+    count = identifiers.shape[1]
+    tokens = key.items[identifiers].reshape(-1, 1)
+    tried = np.sort(public.states(np.repeat(tokens, count, axis=1), 0), axis=-1)
+    seen = np.sort(states, axis=-1).reshape(-1, 1, states.shape[-1])
+    votes = np.zeros((count, count))
+    held = np.tile(np.arange(count), len(identifiers))
+    np.add.at(votes, (np.square(tried - seen).sum(-1).argmin(1), held), 1)
+    order: Items = votes.argmax(axis=1)
+    return order if len(set(order.tolist())) == count else np.arange(count)
 
 
 def match_layer(public: Weights, held: Weights, hidden: Hidden) -> NDArray[np.float64]:
