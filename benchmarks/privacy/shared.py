@@ -4,8 +4,8 @@ The client and one member of each group take turns in one thread, and each one's
 processor is counted. Messages are the real ones, encoded, hashed and signed. Plaintext is the
 public model in ONNX Runtime with one thread. A group's work on digits, which the network takes,
 stands beside the same work on whole shares modulo 2**32 by float64 GEMM, and products of two
-secrets at the client beside Beaver triples. FOLDER holds MiniLM as `nesa model compile` writes it
-where scripts/minilm.py tells; that is the default, and without it MiniLM is left out.
+secrets at the client beside Beaver triples. FOLDER holds MiniLM as scripts/minilm.py tells to make
+it; without it MiniLM is left out.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ from nesa.privacy.shared.wire import ShareRequest, encode_request
 from nesa.protocol.ids import Address
 
 MODELS: Final = Path(__file__).resolve().parents[2] / "models"
-MINILM: Final = Path(".build/minilm/compiled")
+MINILM: Final = MODELS.parent / ".build" / "minilm"
 RESULTS: Final = Path(__file__).resolve().parents[1] / "results" / "shared.md"
 DEPLOYMENT: Final = Deployment(31337, Address("0x" + "11" * 20))
 KEYS: Final = (PrivateKey(b"\x01" * 32), PrivateKey(b"\x02" * 32))
@@ -89,14 +89,20 @@ def main() -> None:
     """Print the page, and write it where `--write` is given."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--runs", type=int, default=11)
-    parser.add_argument("--minilm", type=Path, default=MINILM, help=f"by default {MINILM}")
+    parser.add_argument(
+        "--minilm",
+        type=Path,
+        default=MINILM,
+        help="folder of scripts.minilm, with the compiled model in compiled/",
+    )
     parser.add_argument("--write", action="store_true", help=f"write {RESULTS}")
     options = parser.parse_args()
     folders = [MODELS / "breast-cancer-mlp", MODELS / "digits-cnn"]
-    if (options.minilm / "model.json").exists():
-        folders.append(options.minilm)
+    compiled = options.minilm / "compiled"
+    if compiled.exists():
+        folders.append(compiled)
     else:
-        print(f"without MiniLM: no compiled model in {options.minilm}", file=sys.stderr)
+        print(f"without MiniLM: there is no {compiled}", file=sys.stderr)
     page = report([load(folder) for folder in folders], options.runs)
     print(page)
     if options.write:

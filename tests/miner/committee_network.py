@@ -105,7 +105,7 @@ class MemoryMiner:
     is_up: bool = True
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class CommitteeNetwork:
     """Two shards of four miners each, unless `lineups` has others for a seed.
 

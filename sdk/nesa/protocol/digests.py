@@ -9,27 +9,26 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from eth_utils.crypto import keccak
+from eth_hash.auto import keccak
 
 from nesa.protocol.edges import EdgeType
 from nesa.protocol.ids import Digest
-from nesa.protocol.keccak import keccak_256
 
 LEAF_BYTES: Final = 256
 
-TENSOR_DOMAIN: Final = keccak(text="nesa.tensor.v1")
-EDGES_DOMAIN: Final = keccak(text="nesa.edges.v1")
-BLIND_DOMAIN: Final = keccak(text="nesa.blind.v1")
+TENSOR_DOMAIN: Final = keccak(b"nesa.tensor.v1")
+EDGES_DOMAIN: Final = keccak(b"nesa.edges.v1")
+BLIND_DOMAIN: Final = keccak(b"nesa.blind.v1")
 
 
 def leaf_hash(data: bytes) -> Digest:
     """Hash of one leaf (at most 256 bytes for tensors, any length for rows of a table)."""
-    return Digest(keccak_256(b"\x00" + data))
+    return Digest(keccak(b"\x00" + data))
 
 
 def inner_hash(left: bytes, right: bytes) -> Digest:
     """Hash of the node above two 32-byte nodes."""
-    return Digest(keccak_256(b"\x01" + left + right))
+    return Digest(keccak(b"\x01" + left + right))
 
 
 def merkle_root(leaves: Iterable[bytes]) -> Digest:

@@ -33,6 +33,8 @@ async def views(model: SharedModel, inputs: tuple[bytes, ...]) -> tuple[list[byt
     for group, record in zip(pair, seen, strict=True):
         group.answers = recording(group.answers, record)
     await ask(model, inputs, (pair[0].transport, pair[1].transport), DEPLOYMENT)
+    for record in seen:
+        record.sort(key=lambda data: decode_request(data).number)
     return seen
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from nesa.models import reference
 from nesa.privacy.shared.groups import MemoryGroup
-from nesa.privacy.shared.session import SharedAnswer, SharedModel, ask
+from nesa.privacy.shared.session import SharedAnswer, SharedModel, ask, ask_blinded, blind
 from nesa.privacy.shared.wire import MAX_SHARE_MESSAGE, decode_reply, encode_reply
 from nesa.protocol.digests import boundary_digest
 from nesa.protocol.errors import (
@@ -17,6 +17,7 @@ from nesa.protocol.errors import (
     InvalidInput,
     InvalidTensor,
     NesaError,
+    ReusedRandomness,
     Unavailable,
     WrongShare,
 )
@@ -87,7 +88,8 @@ async def test_a_group_that_lies_with_one_voice_is_caught_at_once(mlp, groups, l
     with pytest.raises(WrongShare, match="signed sums that are not those") as caught:
         await answered(mlp, groups)
     assert caught.value.group == groups[lying].name
-    product, (statement, *_) = mlp.plan.products[0], caught.value.statements
+    statement = caught.value.statements[0]
+    product = mlp.plan.products[statement.context.number]
     shown = boundary_digest((product.input_edge,), (caught.value.digits,))
     sums = reference.run(product.table, (caught.value.digits,))
     assert statement.in_digest == shown
@@ -233,6 +235,33 @@ async def test_an_input_of_another_type_is_refused(mlp, inputs):
     pair = Group("first", mlp, 1), Group("second", mlp, 2)
     with pytest.raises(InvalidTensor):
         await ask(mlp, inputs, (pair[0].transport, pair[1].transport), DEPLOYMENT)
+
+
+async def test_the_first_group_can_be_done_before_the_input_is_known(mlp):
+    pair = Group("first", mlp, 1), Group("second", mlp, 2)
+    blinding = await blind(mlp, pair[0].transport, DEPLOYMENT)
+    pair[0].answers.clear()
+    inputs = random_inputs(mlp, 5)
+    answer = await ask_blinded(mlp, inputs, blinding, pair[1].transport, DEPLOYMENT)
+    assert right(mlp, answer, 5)
+    with pytest.raises(ReusedRandomness, match="make another"):
+        await ask_blinded(mlp, inputs, blinding, pair[1].transport, DEPLOYMENT)
+
+
+async def test_a_wrong_input_does_not_use_a_blinding_up(mlp):
+    pair = Group("first", mlp, 1), Group("second", mlp, 2)
+    blinding = await blind(mlp, pair[0].transport, DEPLOYMENT)
+    with pytest.raises(InvalidTensor):
+        await ask_blinded(mlp, (b"",), blinding, pair[1].transport, DEPLOYMENT)
+    answer = await ask_blinded(mlp, random_inputs(mlp, 0), blinding, pair[1].transport, DEPLOYMENT)
+    assert right(mlp, answer)
+
+
+async def test_who_blinded_a_query_may_not_answer_it(mlp):
+    only = Group("first", mlp, 1).transport
+    blinding = await blind(mlp, only, DEPLOYMENT)
+    with pytest.raises(InvalidInput, match="would see the input"):
+        await ask_blinded(mlp, random_inputs(mlp, 0), blinding, only, DEPLOYMENT)
 
 
 async def test_a_bug_in_a_transport_is_not_taken_for_silence(mlp):

@@ -169,12 +169,14 @@ class AxisTies:
         return Layouts(self, self._arrays)
 
     def _atom(self, size: int, conditions: Conditions) -> Atom:
+        if size == 1:
+            conditions |= Conditions.FIXED  # it has no place to go, and what has no axis no scale
         atom = Atom(size, len(self._atoms), conditions | self.least)
         self._atoms.append(atom)
         return atom
 
     def _single(self) -> Axis:
-        return ((self._atom(1, Conditions.FIXED), False),)
+        return ((self._atom(1, Conditions.NONE), False),)
 
     def _break(self, longer: list[Reference], shorter: list[Reference]) -> None:
         """Split the first atom of `longer` where the first of `shorter` ends, or freeze both up to

@@ -1,4 +1,4 @@
-"""A shared query: round by round, two shares out, two groups' sums back, checked and added up."""
+"""A shared query: shares out, sums back, checked and added up, round by round."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from nesa.models.graph import Held, Integers, Table
 from nesa.privacy.envelopes import Deployment
 from nesa.privacy.shared.agreeing import Claim, Question, checked
 from nesa.privacy.shared.checking import Check
+from nesa.privacy.shared.digits import Bytes
 from nesa.privacy.shared.evaluation import ClientParts, Evaluation
 from nesa.privacy.shared.groups import Group
 from nesa.privacy.shared.plan import plan
@@ -20,7 +21,7 @@ from nesa.privacy.shared.products import Product
 from nesa.privacy.shared.seeds import ShareSeed
 from nesa.privacy.shared.statements import ProductContext
 from nesa.privacy.shared.wire import ShareRequest, encode_request
-from nesa.protocol.errors import InvalidInput
+from nesa.protocol.errors import InvalidInput, ReusedRandomness
 from nesa.protocol.ids import Address
 
 T = TypeVar("T")
@@ -36,11 +37,17 @@ class Traffic:
     sent: int = 0
     received: int = 0
 
+    def add(self, other: Traffic) -> None:
+        """Counts another's bytes too."""
+        self.sent += other.sent
+        self.received += other.received
+
 
 @dataclass(frozen=True, slots=True)
 class SharedAnswer:
     """Outputs of the public model as canonical bytes, and what it took.
 
+    `rounds` are those that wait for the input; the first group's are all one before.
     `refused` gives for each member that was outvoted, or whose reply was not used, the reason.
     """
 
@@ -63,6 +70,39 @@ class SharedModel:
         self.roots = tuple(product.table.operators_root for product in self.plan.products)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Blinded:
+    """The first share of a value, digits [count, ..], and the sums of its product."""
+
+    share: Bytes
+    sums: Held
+
+
+@dataclass(slots=True)
+class Blinding:
+    """First shares of one query for every product, and their checked sums; made before the input.
+
+    It blinds one query. Whoever knows it and sees what the second group is sent knows the input.
+    """
+
+    members: tuple[Address, ...]
+    shares: tuple[Blinded, ...]
+    traffic: Traffic
+    refused: dict[Address, str]
+    _used: bool = False
+
+    def take(self) -> tuple[Blinded, ...]:
+        """The shares, once.
+
+        Raises:
+            ReusedRandomness: they were taken before.
+        """
+        if self._used:
+            raise ReusedRandomness("a blinding hides one query; make another for the next")
+        self._used = True
+        return self.shares
+
+
 async def ask(
     model: SharedModel,
     inputs: Sequence[bytes],
@@ -82,83 +122,129 @@ async def ask(
         GroupFailed: a group is silent, divided, or its quorum signed a wrong share; the error names
             it. Ask again with another group in its place.
     """
-    _check_apart(groups)
-    query = _Query(model, groups, deployment, round_seconds)
-    return await query.run(inputs)
+    first, second = groups
+    _check_apart(first.members, second.members)
+    _check_apart(second.members, first.members)
+    model.parts.begin(inputs)  # a wrong input costs nobody a round
+    blinding = await blind(model, first, deployment, round_seconds=round_seconds)
+    return await ask_blinded(
+        model, inputs, blinding, second, deployment, round_seconds=round_seconds
+    )
 
 
-def _check_apart(groups: tuple[Group, Group]) -> None:
-    first, second = (group.members for group in groups)
-    if not first or not second:
+async def blind(
+    model: SharedModel,
+    group: Group,
+    deployment: Deployment,
+    *,
+    round_seconds: float = ROUND_SECONDS,
+) -> Blinding:
+    """What a query needs of the first group: it hangs on no input, so all products are one round,
+    at any time before. A client may be its own first group, and then has nobody to collude.
+
+    Raises:
+        InvalidInput: the group has no member or names one twice.
+        GroupFailed: as of `ask`.
+    """
+    _check_apart(group.members, ())
+    line = _Line(model, group, deployment, round_seconds)
+    shares = await _together(
+        [line.blinded(number, product) for number, product in enumerate(model.plan.products)]
+    )
+    return Blinding(group.members, tuple(shares), line.traffic, line.refused)
+
+
+async def ask_blinded(
+    model: SharedModel,
+    inputs: Sequence[bytes],
+    blinding: Blinding,
+    group: Group,
+    deployment: Deployment,
+    *,
+    round_seconds: float = ROUND_SECONDS,
+) -> SharedAnswer:
+    """As `ask`, with a first group that has done its part.
+
+    Raises:
+        InvalidInput: as of `ask`.
+        InvalidTensor: as of `ask`; the blinding is still good.
+        ReusedRandomness: the blinding has served another query.
+        GroupFailed: as of `ask`; the blinding is used up.
+    """
+    _check_apart(group.members, blinding.members)
+    evaluation, rounds = model.parts.begin(inputs), model.plan.rounds
+    blinded = blinding.take()
+    line, number = _Line(model, group, deployment, round_seconds), 0
+    for place, products in enumerate(rounds):
+        await asyncio.to_thread(evaluation.run, place)
+        numbered = enumerate(products, number)
+        multiplied = [
+            line.multiplied(count, one, evaluation, blinded[count]) for count, one in numbered
+        ]
+        for values in await _together(multiplied):
+            evaluation.put(values)
+        number += len(products)
+    await asyncio.to_thread(evaluation.run, len(rounds))
+    line.traffic.add(blinding.traffic)
+    refused = {**blinding.refused, **line.refused}
+    return SharedAnswer(evaluation.outputs, len(rounds), line.traffic, refused)
+
+
+def _check_apart(members: tuple[Address, ...], others: tuple[Address, ...]) -> None:
+    if not members:
         raise InvalidInput("each of the two groups needs a member")
-    if len({*first, *second}) < len(first) + len(second):
-        twice = {member for member in first if member in second}
-        if not twice:
-            raise InvalidInput("a group names one member twice; each has one voice")
-        names = ", ".join(sorted(twice))
+    if len(set(members)) < len(members):
+        raise InvalidInput("a group names one member twice; each has one voice")
+    if both := sorted(set(members) & set(others)):
+        names = ", ".join(both)
         raise InvalidInput(f"{names} is in both groups and would see the input; choose others")
 
 
-class _Query:
-    """One query under way."""
+class _Line:
+    """What a client asks one group in one query."""
 
     def __init__(
-        self,
-        model: SharedModel,
-        groups: tuple[Group, Group],
-        deployment: Deployment,
-        round_seconds: float,
+        self, model: SharedModel, group: Group, deployment: Deployment, seconds: float
     ) -> None:
-        self._model, self._groups, self._deployment = model, groups, deployment
-        self._seconds = round_seconds
-        self._session = secrets.token_bytes(32)
-        self._traffic, self._refused = Traffic(), dict[Address, str]()
+        self._model, self._group, self._deployment = model, group, deployment
+        self._seconds, self._session = seconds, secrets.token_bytes(32)
+        self.traffic, self.refused = Traffic(), dict[Address, str]()
 
-    async def run(self, inputs: Sequence[bytes]) -> SharedAnswer:
-        """All rounds, each after the client's own part before it."""
-        evaluation, rounds, number = self._model.parts.begin(inputs), self._model.plan.rounds, 0
-        for place, products in enumerate(rounds):
-            await asyncio.to_thread(evaluation.run, place)
-            numbered = enumerate(products, number)
-            multiplied = [self._multiply(count, one, evaluation) for count, one in numbered]
-            for values in await _together(multiplied):
-                evaluation.put(values)
-            number += len(products)
-        await asyncio.to_thread(evaluation.run, len(rounds))
-        return SharedAnswer(evaluation.outputs, len(rounds), self._traffic, self._refused)
+    async def blinded(self, number: int, product: Product) -> Blinded:
+        """A share from a new seed, and its sums."""
+        seed = ShareSeed()
+        share = seed.expand(product)
+        question = self._question(number, product, share)
+        request = ShareRequest(self._session, number, seed.data, None)
+        return Blinded(share, await self._sums(question, request))
 
-    async def _multiply(
-        self, number: int, product: Product, evaluation: Evaluation
+    async def multiplied(
+        self, number: int, product: Product, evaluation: Evaluation, first: Blinded
     ) -> dict[int, Integers]:
-        """The accumulators of a product, from the sums of both groups."""
-        seed, check = ShareSeed(), Check(product)
-        first = seed.expand(product)
-        second = product.digits.rest(evaluation.value(product.value), first)
+        """The accumulators of a product, from the sums of the other share and the first one's."""
+        share = product.digits.rest(evaluation.value(product.value), first.share)
+        question = self._question(number, product, share)
+        request = ShareRequest(self._session, number, None, question.digits.tobytes())
+        return product.combined(first.sums, await self._sums(question, request))
+
+    def _question(self, number: int, product: Product, share: Bytes) -> Question:
         place = (self._deployment.chain_id, self._deployment.market, self._session)
         context = ProductContext(*place, number, self._model.roots[number])
-        questions = [
-            Question(product, context, product.digits_of(share), check) for share in (first, second)
-        ]
-        requests = [
-            ShareRequest(self._session, number, seed.data, None),
-            ShareRequest(self._session, number, None, questions[1].digits.tobytes()),
-        ]
-        asked = map(self._sums, self._groups, questions, requests)
-        return product.combined(*await _together(list(asked)))
+        return Question(product, context, product.digits_of(share), Check(product))
 
-    async def _sums(self, group: Group, question: Question, request: ShareRequest) -> Held:
-        """One group's sums, agreed by a quorum and checked."""
+    async def _sums(self, question: Question, request: ShareRequest) -> Held:
+        """The group's sums, agreed by a quorum and checked."""
         data = encode_request(request)
 
         def read(reply: bytes, member: Address) -> Claim:
-            self._traffic.received += len(reply)
+            self.traffic.received += len(reply)
             return question.read(reply, member)
 
-        self._traffic.sent += len(data) * len(group.members)
-        found = await poll(group, data, read, self._seconds)
+        self.traffic.sent += len(data) * len(self._group.members)
+        found = await poll(self._group, data, read, self._seconds)
         agreed = found.agreed()
-        sums = checked(group.name, question, agreed, found.refused)
-        self._refused.update(found.refused)
+        sums = checked(self._group.name, question, agreed, found.refused)
+        self.refused.update(found.refused)
         return sums
 
 
