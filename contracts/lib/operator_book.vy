@@ -16,6 +16,9 @@ uses: epoch_clock
 # What a signer signs for the operator that takes it.
 CONSENT_TYPE: constant(bytes32) = keccak256("SignerConsent(address operator)")
 
+# Epochs until an announced encryption key is used: one in which a seat can be ended for it.
+KEY_NOTICE: constant(uint256) = 2
+
 operators: public(HashMap[address, IStakeVault.Operator])
 
 # Operators are numbered from 1, because a seat has room for a number only.
@@ -80,7 +83,8 @@ def set_endpoint(endpoint: String[128]):
 @external
 def set_encryption_key(encryption_key: bytes32):
     """
-    @notice Changes the calling operator's encryption key from the next epoch on.
+    @notice Changes the calling operator's encryption key from the epoch after the next one on: a
+            seat that admits the old key alone can be ended before the new one is used.
     @param encryption_key X25519 public key.
     """
     self._check_operator(msg.sender)
@@ -91,10 +95,10 @@ def set_encryption_key(encryption_key: bytes32):
         current: bytes32 = self.operators[msg.sender].next_encryption_key
         self.operators[msg.sender].encryption_key = current
     self.operators[msg.sender].next_encryption_key = encryption_key
-    self.operators[msg.sender].key_epoch = epoch + 1
+    self.operators[msg.sender].key_epoch = epoch + KEY_NOTICE
 
     log IStakeVault.EncryptionKeyChanged(
-        operator=msg.sender, encryption_key=encryption_key, from_epoch=epoch + 1
+        operator=msg.sender, encryption_key=encryption_key, from_epoch=epoch + KEY_NOTICE
     )
 
 

@@ -22,8 +22,9 @@ from snekmate.utils import merkle_proof_verification
 REGISTRY: immutable(IModelRegistry)
 
 root: public(HashMap[bytes32, bytes32])
-# The root under which an operator was shown to be listed.
-_shown: HashMap[bytes32, HashMap[address, bytes32]]
+
+# Whether an operator was shown to be on the list of a version with a root, which may be one to come.
+is_shown: public(HashMap[bytes32, HashMap[bytes32, HashMap[address, bool]]])
 
 
 @deploy
@@ -49,19 +50,20 @@ def set_root(version_id: bytes32, root: bytes32):
 
 
 @external
-def admit(version_id: bytes32, operator: address, proof: DynArray[bytes32, 255]):
+def show(
+    version_id: bytes32, root: bytes32, operator: address, proof: DynArray[bytes32, 255]
+):
     """
-    @notice Shows that an operator is listed; see `IAllowList`.
+    @notice Shows that an operator is on a list; see `IAllowList`.
     """
-    root: bytes32 = self.root[version_id]
     # Hashed twice, so that no inner node is taken for a leaf.
     leaf: bytes32 = keccak256(abi_encode(keccak256(abi_encode(version_id, operator))))
     listed: bool = merkle_proof_verification._verify(proof, root, leaf)
     assert listed, "admission: not listed"
 
-    self._shown[version_id][operator] = root
+    self.is_shown[version_id][root][operator] = True
 
-    log IAllowList.OperatorAdmitted(version_id=version_id, operator=operator, root=root)
+    log IAllowList.OperatorShown(version_id=version_id, operator=operator, root=root)
 
 
 @external
@@ -71,4 +73,4 @@ def admits(version_id: bytes32, operator: address, signer: address) -> bool:
     @notice Whether an operator was shown to be on the list of the moment; see `IAllowList`.
     """
     root: bytes32 = self.root[version_id]
-    return root != empty(bytes32) and self._shown[version_id][operator] == root
+    return root != empty(bytes32) and self.is_shown[version_id][root][operator]

@@ -6,8 +6,8 @@
 @license AGPL-3.0-only
 @notice Admits operators whose keys an attestor saw inside an enclave or a trust domain.
 @dev A quote costs millions of gas to check here, so the attestor checks it and states the hash of
-     what it saw; anybody may check the same bytes. A statement is about two keys. An operator
-     that announces another encryption key is admitted no more, nor is a seat with another signer.
+     what it saw; anybody may check the same bytes. A statement is about two keys. While an operator
+     changes its encryption key, both need one; the vault gives a new key an epoch of notice.
 @custom:invariant 1. A statement is about keys that the operator uses:
     tests/contracts/staking/test_seat_attestations.py::test_another_encryption_key_is_not_attested
     2. No statement counts behind its last second:
@@ -92,13 +92,20 @@ def admits(version_id: bytes32, operator: address, signer: address) -> bool:
     """
     @notice Whether a statement counts for the keys of an operator; see `ISeatAttestations`.
     """
-    # A seat begins with the next epoch, in which the announced key is the one in use.
     record: IStakeVault.Operator = staticcall VAULT.operators(operator)
-    key: bytes32 = record.next_encryption_key
-    return self.attested_until[operator][signer][key] >= block.timestamp
+    if record.key_epoch > staticcall VAULT.epoch():
+        if not self._counts(operator, signer, record.encryption_key):
+            return False
+    return self._counts(operator, signer, record.next_encryption_key)
 
 
 @internal
 @view
 def _check_attestor():
     assert msg.sender == ATTESTOR, "attestations: not the attestor"
+
+
+@internal
+@view
+def _counts(operator: address, signer: address, encryption_key: bytes32) -> bool:
+    return self.attested_until[operator][signer][encryption_key] >= block.timestamp

@@ -31,21 +31,23 @@ class AllowLists(BoundContract):
         """The list of a version, zero where nobody is admitted."""
         return Digest(await self._one("root", version_id, at=at))
 
-    async def admits(self, version_id: VersionId, operator: Address, at: At) -> bool:
-        """Whether an operator was shown to be on the list of the moment."""
-        return bool(await self._one("admits", version_id, operator, operator, at=at))
+    async def is_shown(self, listed: AllowList, operator: Address, at: At) -> bool:
+        """Whether an operator was shown to be on a list, be it of the moment or to come."""
+        return bool(await self._one("is_shown", listed.version_id, listed.root, operator, at=at))
 
     def set_root(self, version_id: VersionId, root: Digest) -> ContractCall:
         """Replace the list of a version; only its developer may."""
         return self.call("set_root", version_id, root)
 
-    def admit(self, listed: AllowList, operator: Address) -> ContractCall:
+    def show(self, listed: AllowList, operator: Address) -> ContractCall:
         """Show that an operator is on the list.
 
         Raises:
             InvalidInput: it is not.
         """
-        return self.call("admit", listed.version_id, operator, list(listed.proof(operator)))
+        return self.call(
+            "show", listed.version_id, listed.root, operator, list(listed.proof(operator))
+        )
 
 
 class SeatAttestations(BoundContract):

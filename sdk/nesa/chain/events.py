@@ -214,6 +214,15 @@ class PriceChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class AdmissionNamed:
+    """A version seats only whom this contract admits."""
+
+    log: LogKey
+    version_id: VersionId
+    admission: Address
+
+
+@dataclass(frozen=True, slots=True)
 class VersionRetired:
     """No more requests to this version."""
 
@@ -731,7 +740,7 @@ MarketEvent = (
     | CourtSet
 )
 
-RegistryEvent = VersionRegistered | ShardProved | PriceChanged | VersionRetired
+RegistryEvent = VersionRegistered | ShardProved | PriceChanged | AdmissionNamed | VersionRetired
 
 VaultEvent = (
     OperatorRegistered

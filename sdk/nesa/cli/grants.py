@@ -38,7 +38,7 @@ class ViewKey(click.ParamType):
 
 def grant_file(query_id: QueryId, holder: bytes | None = None) -> Path:
     """Where a grant is written; by its holder where a query has several."""
-    return Path(f"nesa-grant-{query_id}{f'-{holder.hex()[:8]}' if holder else ''}.json")
+    return Path(f"nesa-grant-{query_id}{f'-{holder.hex()}' if holder else ''}.json")
 
 
 def write_grant(path: Path, grant: ViewGrant) -> None:

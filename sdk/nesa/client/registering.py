@@ -96,7 +96,7 @@ class Developer:
         """Let these operators sit in a version that was registered with the allow list, and no
         others. Operators that sit already and are not among them may be evicted by anybody.
 
-        Returns the operators that were not admitted before.
+        Returns the operators that were not shown to be on this list before.
 
         Raises:
             InvalidInput: nobody is named, or the version has another admission.
@@ -110,14 +110,18 @@ class Developer:
                 "the version was not registered with the allow list, and that is for good; "
                 "register it anew under another card with `nesa model register --allow-list`"
             )
+        # Shown first: between a new list and its proofs anybody could end the seats of who stays.
+        shown = [
+            one for one in dict.fromkeys(operators) if await self._show_listed(lists, listed, one)
+        ]
         if await lists.root(version, at="latest") != listed.root:
             await self._sender.send(lists.set_root(version, listed.root))
-        return [one for one in dict.fromkeys(operators) if await self._admit(lists, listed, one)]
+        return shown
 
-    async def _admit(self, lists: AllowLists, listed: AllowList, operator: Address) -> bool:
-        if await lists.admits(listed.version_id, operator, at="latest"):
+    async def _show_listed(self, lists: AllowLists, listed: AllowList, operator: Address) -> bool:
+        if await lists.is_shown(listed, operator, at="latest"):
             return False
-        await self._sender.send(lists.admit(listed, operator))
+        await self._sender.send(lists.show(listed, operator))
         return True
 
     async def _verifier(self, creation: bytes) -> Address:

@@ -29,7 +29,7 @@ def test_whoever_is_listed_is_admitted(registry, allow_list, developer, version_
     allow_list.set_root(version_id, listed.root, sender=developer)
     for operator in operators:
         assert not registry.admits(version_id, operator, operator)
-        allow_list.admit(version_id, operator, listed.proof(operator), sender=operator)
+        allow_list.show(version_id, listed.root, operator, listed.proof(operator), sender=operator)
         assert registry.admits(version_id, operator, operator)
 
 
@@ -39,7 +39,7 @@ def test_whoever_is_not_listed_is_not_admitted(allow_list, developer, version_id
     allow_list.set_root(version_id, listed.root, sender=developer)
     for proof in (listed.proof(operators[0]), (), (ZERO_DIGEST,)):
         with boa.reverts("admission: not listed"):
-            allow_list.admit(version_id, outsider, proof)
+            allow_list.show(version_id, listed.root, outsider, proof)
 
 
 def test_an_inner_node_is_no_operator(allow_list, developer, version_id):
@@ -49,7 +49,7 @@ def test_an_inner_node_is_no_operator(allow_list, developer, version_id):
     # The last sibling is an inner node; as a leaf it would need a preimage of its own.
     shorter = listed.proof(operators[0])[1:]
     with boa.reverts("admission: not listed"):
-        allow_list.admit(version_id, operators[0], shorter)
+        allow_list.show(version_id, listed.root, operators[0], shorter)
 
 
 def test_another_list_admits_nobody_of_the_former(registry, allow_list, developer, version_id):
@@ -57,15 +57,29 @@ def test_another_list_admits_nobody_of_the_former(registry, allow_list, develope
     former = AllowList(version_id, operators)
     allow_list.set_root(version_id, former.root, sender=developer)
     for operator in operators:
-        allow_list.admit(version_id, operator, former.proof(operator))
+        allow_list.show(version_id, former.root, operator, former.proof(operator))
 
     later = AllowList(version_id, operators[:1])
     allow_list.set_root(version_id, later.root, sender=developer)
     assert not any(registry.admits(version_id, one, one) for one in operators)
-    allow_list.admit(version_id, operators[0], later.proof(operators[0]))
+    allow_list.show(version_id, later.root, operators[0], later.proof(operators[0]))
     assert [registry.admits(version_id, one, one) for one in operators] == [True, False, False]
     with boa.reverts("admission: not listed"):
-        allow_list.admit(version_id, operators[1], former.proof(operators[1]))
+        allow_list.show(version_id, later.root, operators[1], former.proof(operators[1]))
+
+
+def test_who_is_shown_beforehand_stays_when_the_list_changes(
+    registry, allow_list, developer, version_id
+):
+    operators = accounts(3)
+    former, later = (AllowList(version_id, operators[:count]) for count in (2, 3))
+    allow_list.show(version_id, former.root, operators[0], former.proof(operators[0]))
+    assert not registry.admits(version_id, operators[0], operators[0])
+    allow_list.set_root(version_id, former.root, sender=developer)
+    assert registry.admits(version_id, operators[0], operators[0])
+    allow_list.show(version_id, later.root, operators[0], later.proof(operators[0]))
+    allow_list.set_root(version_id, later.root, sender=developer)
+    assert registry.admits(version_id, operators[0], operators[0])
 
 
 def test_the_list_of_one_version_is_not_that_of_another(registry, allow_list, developer):
@@ -78,7 +92,7 @@ def test_the_list_of_one_version_is_not_that_of_another(registry, allow_list, de
     allow_list.set_root(first, listed.root, sender=developer)
     allow_list.set_root(second, listed.root, sender=developer)
     with boa.reverts("admission: not listed"):
-        allow_list.admit(second, operator, listed.proof(operator))
+        allow_list.show(second, listed.root, operator, listed.proof(operator))
 
 
 def test_an_empty_list_admits_nobody(registry, allow_list, developer, version_id, outsider):
@@ -86,7 +100,7 @@ def test_an_empty_list_admits_nobody(registry, allow_list, developer, version_id
     operator = accounts(1)[0]
     listed = AllowList(version_id, [operator])
     allow_list.set_root(version_id, listed.root, sender=developer)
-    allow_list.admit(version_id, operator, listed.proof(operator))
+    allow_list.show(version_id, listed.root, operator, listed.proof(operator))
     allow_list.set_root(version_id, ZERO_DIGEST, sender=developer)
     assert not registry.admits(version_id, operator, operator)
 

@@ -5,7 +5,7 @@ import pytest
 
 from nesa.protocol.ids import ZERO_DIGEST
 from tests.contracts.staking.conftest import NO_END, new_key
-from tests.deployment import deployer, register_version
+from tests.deployment import deployer, next_epoch, register_version
 from tests.reports import signer_address
 
 KEY, OTHER_KEY = b"\x11" * 32, b"\x22" * 32
@@ -107,6 +107,48 @@ def test_another_encryption_key_is_not_attested(
         attest(operator, signer, OTHER_KEY)
         with boa.reverts("vault: seat is covered"):
             vault.evict(attested, 0, slot, sender=outsider)
+    vault.evict(attested, 0, slot, sender=outsider)
+    assert is_left(vault, attested, slot)
+
+
+def test_a_key_that_nobody_attested_is_not_used_before_its_seat_can_end(
+    vault, attested, seated, operator, outsider
+):
+    _, slot = seated
+    epoch = vault.epoch()
+    vault.set_encryption_key(OTHER_KEY, sender=operator)
+    next_epoch()
+    with boa.env.anchor():
+        # Announced and taken back at the seam of two epochs: it is never used.
+        vault.set_encryption_key(KEY, sender=operator)
+        assert vault.operators(operator).encryption_key == KEY
+        with boa.reverts("vault: seat is covered"):
+            vault.evict(attested, 0, slot, sender=outsider)
+    vault.evict(attested, 0, slot, sender=outsider)
+    ends = vault.seats(attested, 0, [slot])[0].to_epoch
+    assert ends <= vault.operators(operator).key_epoch == epoch + 2
+
+
+def test_while_a_key_changes_both_need_a_statement(
+    vault, register, stake, attest, attested, operator
+):
+    signer = register(operator)
+    stake(operator)
+    vault.set_encryption_key(OTHER_KEY, sender=operator)
+    attest(operator, signer, OTHER_KEY)
+    with boa.reverts("vault: not admitted"):
+        vault.take_seat(attested, 0, ZERO_DIGEST, ZERO_DIGEST, sender=operator)
+    next_epoch(2)
+    vault.take_seat(attested, 0, ZERO_DIGEST, ZERO_DIGEST, sender=operator)
+
+
+def test_an_admission_that_fails_keeps_no_seat_without_cover(
+    vault, attestations, attested, seated, slasher, operator, outsider
+):
+    # Whoever can make the admission fail could hold delegated stake in seats that nobody can end.
+    _, slot = seated
+    vault.slash(operator, 1, outsider, outsider, 0, sender=slasher)
+    boa.env.set_code(attestations.address, b"\xfe")
     vault.evict(attested, 0, slot, sender=outsider)
     assert is_left(vault, attested, slot)
 

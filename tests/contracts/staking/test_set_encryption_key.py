@@ -10,25 +10,33 @@ def keys(vault, operator):
     return record.encryption_key, record.next_encryption_key, record.key_epoch
 
 
-def test_a_key_holds_from_the_next_epoch_on(vault, register, operator):
+def test_a_key_holds_from_the_epoch_after_the_next_on(vault, register, operator):
     register(operator)
     vault.set_encryption_key(SECOND, sender=operator)
-    assert keys(vault, operator) == (FIRST, SECOND, vault.epoch() + 1)
+    assert keys(vault, operator) == (FIRST, SECOND, vault.epoch() + 2)
 
 
 def test_a_second_change_in_one_epoch_keeps_the_current_key(vault, register, operator):
     register(operator)
     vault.set_encryption_key(SECOND, sender=operator)
     vault.set_encryption_key(THIRD, sender=operator)
-    assert keys(vault, operator) == (FIRST, THIRD, vault.epoch() + 1)
+    assert keys(vault, operator) == (FIRST, THIRD, vault.epoch() + 2)
 
 
 def test_a_change_in_a_later_epoch_moves_the_keys_on(vault, register, operator):
     register(operator)
     vault.set_encryption_key(SECOND, sender=operator)
+    next_epoch(2)
+    vault.set_encryption_key(THIRD, sender=operator)
+    assert keys(vault, operator) == (SECOND, THIRD, vault.epoch() + 2)
+
+
+def test_a_key_that_is_replaced_in_its_notice_is_never_used(vault, register, operator):
+    register(operator)
+    vault.set_encryption_key(SECOND, sender=operator)
     next_epoch()
     vault.set_encryption_key(THIRD, sender=operator)
-    assert keys(vault, operator) == (SECOND, THIRD, vault.epoch() + 1)
+    assert keys(vault, operator) == (FIRST, THIRD, vault.epoch() + 2)
 
 
 def test_a_zero_key_reverts(vault, register, operator):

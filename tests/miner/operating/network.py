@@ -38,6 +38,7 @@ SOURCES: Final = {
     "registry": "registry/ModelRegistry",
     "allow_list": "registry/AllowList",
     "vault": "staking/StakeVault",
+    "summons": "market/Summons",
 }
 """What owners and developers deal with; the others only have to be there."""
 

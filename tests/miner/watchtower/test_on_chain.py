@@ -19,6 +19,7 @@ from nesa.chain.reports import reported_evidence
 from nesa.protocol.evidence import ShardEvidence
 from nesa.protocol.ids import Address, BlockNumber, Digest
 from nesa.protocol.queries import Assurance
+from nesa.protocol.slashing import credited
 from nesa_miner.disputes.courtroom import Courtroom
 from nesa_miner.disputes.equivocating import (
     EQUIVOCATION_GAS,
@@ -168,7 +169,7 @@ async def test_a_member_that_signed_twice_loses_its_stake_to_who_shows_it(
     assert (shown.operator, shown.challenger) == (answer.operator(), room.sender.address)
     assert await answer.stake(answer.operator()) == before - shown.taken
     token = Contracts(connection).token
-    assert await token.balance_of(room.sender.address, "latest") == shown.taken // 2
+    assert await token.balance_of(room.sender.address, "latest") == credited(shown.taken)
     assert shower.pending == {}
     assert await gas_of(network, room.sender.address) < EQUIVOCATION_GAS
 

@@ -49,7 +49,7 @@ def test_no_mode_lets_more_be_seen_than_it_claims(found):
 @pytest.mark.parametrize("attack", [Attack.T1, Attack.T2, Attack.T3])
 def test_a_permutation_of_public_weights_hides_no_record(found, attack):
     """The negative control."""
-    assert min(recoveries(found[Observer.PERMUTED_MEMBER], attack)) >= 0.95
+    assert min(recoveries(found[Observer.PERMUTED_MEMBER], attack)) >= 0.9
 
 
 def test_a_split_at_any_depth_is_matched_and_inverted(found):

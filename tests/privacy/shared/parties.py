@@ -23,7 +23,7 @@ from nesa.privacy.shared.wire import (
     unpack_sums,
 )
 from nesa.protocol.digests import boundary_digest
-from nesa.protocol.ids import Address
+from nesa.protocol.ids import Address, Digest
 from nesa.protocol.signatures import sign_digest
 
 DEPLOYMENT = Deployment(31337, Address("0x" + "11" * 20))
@@ -63,8 +63,11 @@ class Group:
         return MemoryGroup(self.name, self.answers)
 
 
-def off_by_one(model: SharedModel) -> Callable[[GroupMember, PrivateKey], Answer]:
-    """A member that adds 1 to one sum and signs that."""
+def off_by_one(
+    model: SharedModel, about: bytes | None = None
+) -> Callable[[GroupMember, PrivateKey], Answer]:
+    """A member that adds 1 to one sum and signs that, as the sums of share `about` where it names
+    another than it was sent."""
 
     def make(member: GroupMember, key: PrivateKey) -> Answer:
         def answer(data: bytes) -> bytes:
@@ -79,10 +82,11 @@ def off_by_one(model: SharedModel) -> Callable[[GroupMember, PrivateKey], Answer
                 request.number,
                 product.table.operators_root,
             )
+            given = Digest(about or reply.in_digest)
             out = boundary_digest((product.output_edge,), (sums,))
-            signature = sign_digest(key, context.digest(reply.in_digest, out))
+            signature = sign_digest(key, context.digest(given, out))
             packed = pack_sums(product.output_edge, sums)
-            return encode_reply(ShareReply(reply.in_digest, out, packed, *signature))
+            return encode_reply(ShareReply(given, out, packed, *signature))
 
         return answer
 

@@ -276,3 +276,19 @@ async def test_a_bug_in_a_transport_is_not_taken_for_silence(mlp):
     with pytest.raises(RuntimeError, match="a bug"):
         await answered(mlp, pair)
     assert not issubclass(RuntimeError, NesaError)
+
+
+async def test_a_statement_about_another_share_is_none(mlp):
+    """Wrong sums signed for a share that nobody sent would be evidence that convicts nobody."""
+    pair = Group("first", mlp, 1), Group("second", mlp, 2)
+    pair[1].replace(0, off_by_one(mlp, about=b"\x07" * 32))
+    with pytest.raises(GroupSilent, match="about another share") as caught:
+        await answered(mlp, pair)
+    assert caught.value.group == "second"
+
+
+async def test_a_blinding_is_for_one_model(mlp, cnn):
+    pair = Group("first", cnn, 1), Group("second", mlp, 2)
+    blinding = await blind(cnn, pair[0].transport, DEPLOYMENT)
+    with pytest.raises(InvalidInput, match="made for another model"):
+        await ask_blinded(mlp, random_inputs(mlp, 0), blinding, pair[1].transport, DEPLOYMENT)

@@ -149,7 +149,7 @@ def cut(
 
 
 @model.command(
-    epilog="Example: nesa model split models/digits-cnn --first 4 --end 8 --output middle"
+    epilog="Example: nesa model split models/digits-cnn --first 2 --end 5 --output middle"
 )
 @click.argument("folder", type=FOLDER)
 @click.option("--first", type=int, required=True, help="First row of the network's part.")
@@ -160,7 +160,8 @@ def cut(
 def split(folder: Path, first: int, end: int, shards: int, output: Path, as_json: bool) -> None:
     """Split a compiled model: clients keep its first and last rows, the network gets the middle.
 
-    The middle is registered like any model; clients ask it with `Client.ask_split`.
+    The middle is registered like any model; clients ask it with `Client.ask_split`. Whoever knows
+    the first rows can read much of the input off what they give: see docs/privacy.md.
     """
     from nesa.models.folder import load
     from nesa.privacy.split.parts import split as split_table

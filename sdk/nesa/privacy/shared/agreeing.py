@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from nesa.models.graph import Held
 from nesa.privacy.shared.checking import Check
@@ -15,7 +16,7 @@ from nesa.privacy.shared.wire import decode_reply, unpack_sums
 from nesa.protocol.commitments import quorum
 from nesa.protocol.digests import boundary_digest
 from nesa.protocol.errors import InvalidMessage, WrongShare
-from nesa.protocol.ids import Address
+from nesa.protocol.ids import Address, Digest
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,7 +28,7 @@ class Claim:
     sums: Held
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Question:
     """What one group is asked: one share, its digits in the shape in which the product reads them.
 
@@ -52,7 +53,14 @@ class Question:
         statement = SumsStatement(self.context, *digests, reply.r, reply.vs)
         if statement.signer != member:
             raise InvalidMessage("the statement is signed by somebody else")
+        if statement.in_digest != self.in_digest:
+            raise InvalidMessage("the statement is about another share")
         return Claim(member, statement, sums)
+
+    @cached_property
+    def in_digest(self) -> Digest:
+        """Digest of the share that every statement must name: one about another convicts nobody."""
+        return boundary_digest((self.product.input_edge,), (self.digits.tobytes(),))
 
     def accepts(self, claim: Claim) -> bool:
         """Whether the sums are those of the share, but for a chance of 2**-40."""

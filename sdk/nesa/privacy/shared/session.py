@@ -22,7 +22,7 @@ from nesa.privacy.shared.seeds import ShareSeed
 from nesa.privacy.shared.statements import ProductContext
 from nesa.privacy.shared.wire import ShareRequest, encode_request
 from nesa.protocol.errors import InvalidInput, ReusedRandomness
-from nesa.protocol.ids import Address
+from nesa.protocol.ids import Address, Digest
 
 T = TypeVar("T")
 
@@ -82,9 +82,11 @@ class Blinded:
 class Blinding:
     """First shares of one query for every product, and their checked sums; made before the input.
 
-    It blinds one query. Whoever knows it and sees what the second group is sent knows the input.
+    It blinds one query of the model whose products have these `roots`. Whoever knows it and sees
+    what the second group is sent knows the input.
     """
 
+    roots: tuple[Digest, ...]
     members: tuple[Address, ...]
     shares: tuple[Blinded, ...]
     traffic: Traffic
@@ -151,7 +153,7 @@ async def blind(
     shares = await _together(
         [line.blinded(number, product) for number, product in enumerate(model.plan.products)]
     )
-    return Blinding(group.members, tuple(shares), line.traffic, line.refused)
+    return Blinding(model.roots, group.members, tuple(shares), line.traffic, line.refused)
 
 
 async def ask_blinded(
@@ -166,12 +168,14 @@ async def ask_blinded(
     """As `ask`, with a first group that has done its part.
 
     Raises:
-        InvalidInput: as of `ask`.
+        InvalidInput: as of `ask`, or the blinding is for another model.
         InvalidTensor: as of `ask`; the blinding is still good.
         ReusedRandomness: the blinding has served another query.
         GroupFailed: as of `ask`; the blinding is used up.
     """
     _check_apart(group.members, blinding.members)
+    if blinding.roots != model.roots:
+        raise InvalidInput("the blinding was made for another model; make one for this")
     evaluation, rounds = model.parts.begin(inputs), model.plan.rounds
     blinded = blinding.take()
     line, number = _Line(model, group, deployment, round_seconds), 0
