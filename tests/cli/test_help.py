@@ -51,6 +51,7 @@ def test_the_promised_commands_are_there() -> None:
         "plan",
         "register",
         "release-keys",
+        "retire",
         "show",
         "split",
     }

@@ -58,6 +58,8 @@ def test_a_model_is_put_under_a_key_checked_and_rotated(
     again = tmp_path / "again"
     newer = nesa("privacy", "transform", MLP, "--key", second, "--output", again, *given).document
     assert newer["root"] != found.document["root"]
+    over = nesa("privacy", "transform", MLP, "--key", second, "--output", folder, *given)
+    assert (over.code, "holds a model already" in over.out + over.err) == (1, True)
 
 
 def test_what_is_not_hidden_is_said(nesa: Nesa, password: Path, tmp_path: Path) -> None:
@@ -78,6 +80,8 @@ def test_wrong_use_is_refused_with_what_to_do(nesa: Nesa, password: Path, tmp_pa
     other = nesa("privacy", "transform", DIGITS, "--key", file, "--output", folder, *given)
     assert (other.code, "nesa privacy key" in other.err) == (1, True)
     assert not folder.exists()
+    empty = nesa("privacy", "transform", tmp_path, "--key", file, "--output", folder, *given)
+    assert (empty.code, "holds no compiled model" in empty.err) == (1, True)
     same = nesa("privacy", "transform", MLP, "--key", file, "--output", MLP, *given)
     assert (same.code, "not over it" in same.err) == (1, True)
     password.write_text("another\n")

@@ -36,11 +36,13 @@ def write_transformed(model: Path, held: UserKey, output: Path) -> dict[str, Any
     """Write a folder or an ONNX file under a key; returns what there is to say of it.
 
     Raises:
-        InvalidInput: the key is for another model.
+        InvalidInput: the key is for another model, or the output holds a model already.
         InvalidModel, IntegrityError: see `new_key`.
         InvalidConfiguration: the output cannot be written.
     """
     if model.is_dir():
+        if (output / folder.INDEX).exists():
+            raise InvalidInput(f"{output} holds a model already; name another folder")
         made = transformed_model(folder.load(model), held)
         folder.save(made, output)
         return {"name": made.name, "root": f"0x{made.root.hex()}", "shards": len(made.shards)}

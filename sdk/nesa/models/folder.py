@@ -285,7 +285,8 @@ def _read(path: Path, name: str) -> bytes:
     try:
         return (path / name).read_bytes()
     except OSError as error:
-        raise InvalidModel(f"{path / name} cannot be read") from error
+        what = f"{path} holds no compiled model: " if name == INDEX else ""
+        raise InvalidModel(f"{what}{path / name} cannot be read") from error
 
 
 def _checked(path: Path, name: str, root: str) -> bytes:

@@ -350,6 +350,21 @@ def allow(target: Target, name: str, operators: Path, as_json: bool) -> None:
 model.add_command(release_keys)
 
 
+@model.command(epilog="Example: nesa model retire 0x… --json")
+@click.argument("name")
+@network_options
+@json_option
+def retire(target: Target, name: str, as_json: bool) -> None:
+    """Take a version of yours off offer for good; queries that are open go on."""
+
+    async def send(client: Client) -> dict[str, Any]:
+        found = await client.model(name)
+        await client.developer().retire(found.version_id)
+        return {"version": f"0x{found.version_id.hex()}", "retired": True}
+
+    show(connected(target, send), as_json=as_json)
+
+
 @model.command("list", epilog="Example: nesa model list --json")
 @network_options
 @json_option

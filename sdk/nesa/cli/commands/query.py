@@ -22,6 +22,7 @@ from nesa.cli.user_keys import read_user_key, user_key_options
 from nesa.client.answers import Answer, SubmittedQuery
 from nesa.client.cards import Model
 from nesa.client.client import Client
+from nesa.client.equivariance import require_key
 from nesa.client.ordering import choose_content_key
 from nesa.client.payment import in_nes
 from nesa.client.watching import Requested, Stage
@@ -212,6 +213,7 @@ async def _submitted(
     client: Client, model: Model, wish: Wish, content_key: bytes | None, deposit: int
 ) -> SubmittedQuery:
     """The query on chain; where only its deposit failed, the answer is waited for all the same."""
+    require_key(model, wish.user_key)  # before the features, which are named by the plain model
     card = model.card if wish.user_key is None else wish.user_key.plain_card
     try:
         return await client.submit(
