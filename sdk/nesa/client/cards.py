@@ -56,15 +56,20 @@ class Model:
             InvalidTensor: wrong shape, something that is not a finite number, or one that is far
                 out of range.
         """
-        try:
-            numbers = np.asarray(features, dtype=np.float64)
-        except (TypeError, ValueError) as error:
-            raise InvalidTensor("features must be numbers, all rows of the same length") from error
-        with np.errstate(over="ignore"):
-            whole = self.card.quantise_input(numbers)
-        if not (isinstance(self.card, TensorCard) and self.card.tokens):
-            check_ranges(self.card, numbers)
-        return self.card.input_edge.encode(whole)
+        return encode_features(self.card, features)
+
+
+def encode_features(card: AnyCard, features: Features) -> bytes:
+    """As `Model.encode_features`, by the card alone."""
+    try:
+        numbers = np.asarray(features, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InvalidTensor("features must be numbers, all rows of the same length") from error
+    with np.errstate(over="ignore"):
+        whole = card.quantise_input(numbers)
+    if not (isinstance(card, TensorCard) and card.tokens):
+        check_ranges(card, numbers)
+    return card.input_edge.encode(whole)
 
 
 def choose(

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nesa.client.cards import Features, Model
+from nesa.client.cards import Features, Model, encode_features
 from nesa.models.card import AnyCard
 from nesa.protocol.errors import InvalidInput
 
@@ -43,7 +42,7 @@ def encoded_features(model: Model, features: Features, held: UserKey | None) -> 
     if held is None:
         return model.encode_features(features)
     edge = held.plain_card.input_edge
-    plain = edge.decode(replace(model, card=held.plain_card).encode_features(features))
+    plain = edge.decode(encode_features(held.plain_card, features))
     return edge.encode(held.encode_input(plain.astype(np.int64)))
 
 

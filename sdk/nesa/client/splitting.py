@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Self
 
 from nesa.client.answers import Answer, OutputTensor
-from nesa.client.cards import Features, Model
+from nesa.client.cards import Features, Model, encode_features
 from nesa.client.results import in_words
 from nesa.models.folder import CompiledModel, load
 from nesa.privacy.split.publishing import SplitNote
 from nesa.privacy.split.running import Begun, SplitRunner
 from nesa.protocol.errors import IntegrityError
-from nesa.protocol.ids import Address, VersionId, VersionRoot
+from nesa.protocol.ids import Address, VersionRoot
 from nesa.protocol.versions import version_id
 
 
@@ -56,9 +56,7 @@ class SplitModel:
         Raises:
             InvalidTensor: the features are not what the whole model takes.
         """
-        name = self.whole.name
-        asked = Model(VersionId(self.whole.root), name, "", self.whole.card)
-        return self.runner.begin([asked.encode_features(features)])
+        return self.runner.begin([encode_features(self.whole.card, features)])
 
     def finish(self, begun: Begun, answer: Answer) -> Answer:
         """The answer of the whole model, with what is known of the middle's query."""

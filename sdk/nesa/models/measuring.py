@@ -14,7 +14,7 @@ from onnx import load_model_from_string
 from nesa.models.card import Accuracy, AnyCard, ClassifierCard, Fidelity, TensorCard
 from nesa.models.compile import Compiled
 from nesa.models.description import ClassifierWords, Description, TensorWords
-from nesa.models.graph import Integers, Table
+from nesa.models.graph import Integers, Shard, Table
 from nesa.models.index import word
 from nesa.models.lowering import runtime_model
 from nesa.models.quantise import Floats
@@ -105,12 +105,17 @@ def quantised(card: AnyCard, features: NDArray[np.generic]) -> NDArray[np.generi
 def integer_outputs(table: Table, inputs: NDArray[np.generic]) -> list[Integers]:
     """What ONNX Runtime computes of each row with the whole table."""
     whole = replace(table, cuts=())
-    data = runtime_model(whole, whole.shards[0])
-    edges = table.types_of(table.outputs)
-    facts = ShardFacts(table.inputs, edges, bytes_root(data), ZERO_DIGEST, ZERO_DIGEST)
-    runner = ShardRunner(data, facts)
+    runner, edges = shard_runner(whole, whole.shards[0]), table.types_of(table.outputs)
     answers = [runner.run((table.inputs[0].encode(row),))[0] for row in inputs]
     return [edges[0].decode(answer).astype(np.int64) for answer in answers]
+
+
+def shard_runner(table: Table, shard: Shard) -> ShardRunner:
+    """A run of rows, compiled here and ready."""
+    data = runtime_model(table, shard)
+    edges = (table.types_of(shard.inputs), table.types_of(shard.outputs))
+    facts = ShardFacts(*edges, bytes_root(data), ZERO_DIGEST, ZERO_DIGEST)
+    return ShardRunner(data, facts, is_own=True)
 
 
 def float_outputs(

@@ -7,13 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nesa.models.graph import Shard, Table
-from nesa.models.lowering import runtime_model
-from nesa.models.runtime import ShardRunner
+from nesa.models.measuring import shard_runner
 from nesa.privacy.split.parts import Parts
-from nesa.protocol.digests import bytes_root
-from nesa.protocol.ids import ZERO_DIGEST
-from nesa.protocol.versions import ShardFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +31,8 @@ class SplitRunner:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        self._head = _runner(parts.whole, parts.head)
-        self._tail = _runner(parts.whole, parts.tail)
+        self._head = shard_runner(parts.whole, parts.head)
+        self._tail = shard_runner(parts.whole, parts.tail)
 
     def begin(self, tensors: Sequence[bytes]) -> Begun:
         """Compute the first layers of an input, given as canonical bytes.
@@ -62,10 +57,3 @@ class SplitRunner:
         """
         known = {**begun.kept, self._parts.returned: answer}
         return self._tail.run([known[value] for value in self._parts.tail.inputs])
-
-
-def _runner(table: Table, part: Shard) -> ShardRunner:
-    file = runtime_model(table, part)
-    edges = (table.types_of(part.inputs), table.types_of(part.outputs))
-    facts = ShardFacts(*edges, bytes_root(file), ZERO_DIGEST, ZERO_DIGEST)
-    return ShardRunner(file, facts, is_own=True)
