@@ -11,6 +11,7 @@ from eth_abi.abi import decode, encode
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nesa.models.build import TableBuilder
 from nesa.models.disputes.encoding import (
     MOVE_ABI,
     POSITION_ABI,
@@ -32,7 +33,10 @@ from nesa.models.disputes.game import (
 )
 from nesa.models.disputes.moves import Convict, Defend, Move
 from nesa.models.disputes.parties import Challenger, Defender
-from nesa.models.disputes.traces import Charge
+from nesa.models.disputes.traces import MAX_PARTS, Charge
+from nesa.models.graph import Opcode, Parameter, ParameterKind
+from nesa.models.opcodes.operands import LEAF_OPERANDS
+from nesa.protocol.edges import DType, EdgeType
 from nesa.protocol.errors import IllegalMove, InvalidInput
 from tests.judging import drawn_inputs, witness_of
 from tests.models.disputes.parties import Griefer, Liar, changed_defences, falsified
@@ -152,6 +156,19 @@ def test_a_network_is_walked_alike(contracts):
         liar = Liar(falsified(witness, index, place, wrong, hide=True), 0, choose)
         ended = walk(contracts, liar.charge, liar, Challenger(witness, 0))
         assert isinstance(ended, Ended), table.rows[index].opcode
+
+
+def test_a_sum_whose_parts_have_parts_is_walked_alike(contracts):
+    operands = MAX_PARTS * LEAF_OPERANDS + 1
+    builder = TableBuilder([EdgeType(DType.INT8, (1, operands), -127, 127)])
+    weights = Parameter(ParameterKind.WEIGHTS, np.ones((1, operands), np.int64))
+    biases = Parameter(ParameterKind.BIASES, np.zeros(1, np.int64))
+    table = builder.table([builder.add(Opcode.LINEAR, [0], (operands, 1), [weights, biases])])
+    witness = witness_of(table, drawn_inputs(table, np.random.default_rng(6)))
+    wrong = int(witness.values[table.output_of(0)][0, 0]) + 1
+    liar = Liar(falsified(witness, 0, 0, wrong, hide=False), 0, lambda count: 0)
+    challenger = Challenger(witness, 0)
+    assert isinstance(walk(contracts, liar.charge, liar, challenger), Ended)
 
 
 def test_no_field_of_a_defence_may_change(contracts):
