@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 from eth_account.signers.local import LocalAccount
 
 from nesa.chain.abi import ContractCall
+from nesa.chain.admissions import SeatAttestations
 from nesa.chain.connection import Connection, RpcPolicy
 from nesa.chain.contracts import Contracts, Order
 from nesa.chain.deployment import KeyFile, Network, read_network
@@ -32,6 +33,7 @@ from nesa.chain.sender import OnIntent, Receipt, Sender, SendPolicy, forget
 from nesa.client import payment
 from nesa.client.answers import Answer, AnyQuery, Balance, SubmittedQuery
 from nesa.client.attested_seats import require_attested
+from nesa.client.attesting import Attestor
 from nesa.client.awaiting import Awaiting, OnStage
 from nesa.client.cards import Features, Model
 from nesa.client.catalogue import Catalogue
@@ -256,6 +258,11 @@ class Client:
     def developer(self) -> Developer:
         """Registers models with this client's key."""
         return Developer(self.connection, self._own_sender)
+
+    def attestor(self, statements: Address) -> Attestor:
+        """Vouches for operators with this client's key, in a SeatAttestations contract."""
+        contract = SeatAttestations(self.connection, statements)
+        return Attestor(contract, self.address, self._send)
 
     # === Asking ===
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -34,7 +35,7 @@ WINDOW, ANSWERED = 120, 60
 WAYS = tuple(dict.fromkeys(row.way for row in ROWS))
 WAYS_BY = {str(way): way for way in WAYS}
 
-LACKING = {
+LACKING: Mapping[Need, tuple[dict[str, Any], str]] = {
     Need.SMALL: ({"weights": SMALL_WEIGHTS + 1}, "weights"),
     Need.PROVABLE: ({"provable": False}, "no circuits"),
     Need.ENCODED: ({"encoded": False}, "not under a key"),
