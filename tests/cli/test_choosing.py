@@ -27,7 +27,7 @@ def test_a_plan_is_explained_and_nothing_is_paid(
     found = nesa("query", MLP, numbers, *options, "--sensitivity", "personal")
     assert found.code == 0
     assert "SEALED AGREED (row 8 of the table)" in found.out
-    assert "the 8 operators that are drawn, and spares that take their place" in found.out
+    assert "the 8 operators that are drawn and spares in their place read the input" in found.out
     assert "price            0.4 NES" in found.out
     assert "passed over: EQUIVARIANT AGREED: the model is not under a key of yours" in found.out
     document = nesa("query", MLP, numbers, *options, "--sensitivity", "public", "--json").document

@@ -183,13 +183,17 @@ def test_no_choice_is_weaker_than_the_sensitivity_asks(
 
 def test_every_mode_and_assurance_is_said_in_words() -> None:
     one, many = Offered(PRICE, 1, 1, 0, 60), Offered(PRICE, 2, 4, 0, 60)
-    for mode in Privacy:
-        assert readers(mode, many, False) != ""
-    assert "everybody, for good" in readers(Privacy.OPEN, many, False)
-    assert "the operator that is drawn" in readers(Privacy.SEALED, one, False)
-    assert "8 operators" in readers(Privacy.SEALED, many, False)
-    assert "enclaves" in readers(Privacy.SEALED, many, True)
-    assert "both groups" in readers(Privacy.SHARED, many, False)
+
+    def said(mode: Privacy, offer: Offered = many, **facts: bool) -> str:
+        return readers(mode, offer, **{"attested": False, "watched": False, **facts})
+
+    assert len({said(mode) for mode in Privacy}) == len(Privacy)
+    assert "everybody, for good" in said(Privacy.OPEN)
+    assert "the operator that is drawn" in said(Privacy.SEALED, one)
+    assert "8 operators" in said(Privacy.SEALED)
+    assert "enclaves" in said(Privacy.SEALED, attested=True)
+    assert "the watcher that you name" in said(Privacy.SEALED, watched=True)
+    assert "both groups" in said(Privacy.SHARED)
     assert len({backing(assurance) for assurance in Assurance}) == 3
 
 

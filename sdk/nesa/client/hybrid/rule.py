@@ -24,8 +24,8 @@ class Sensitivity(Enum):
     """Who may read a query at most.
 
     PUBLIC is for everybody. PERSONAL is for the operators that compute it, where nothing less does.
-    CRITICAL is for one operator a shard whose answer is proved, for none alone, or for operators
-    inside enclaves; the answer of members whom nobody could check is not enough.
+    CRITICAL is for one operator a shard whose answer is proved, for none alone, or for enclaves and
+    a watcher of the client's; the answer of members whom nobody could check is not enough.
     """
 
     PUBLIC = "public"
@@ -92,7 +92,7 @@ ROWS: Final = (
         Sensitivity.CRITICAL,
         (Need.ATTESTED, Need.WATCHED),
         _SEALED_CHALLENGED,
-        "only enclaves read it, and a watcher can overturn the answer before it counts",
+        "only enclaves and your watcher read it, who can overturn the answer before it counts",
     ),
     Row(
         Sensitivity.CRITICAL,

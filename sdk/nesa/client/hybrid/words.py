@@ -35,7 +35,7 @@ def explain(task: Task, choice: Choice) -> Explanation:
         mode=way.mode.name,
         assurance=way.assurance.name,
         why=f"{task.sensitivity.value} data: {choice.row.why}",
-        readers=readers(way.mode, offered, task.attested),
+        readers=readers(way.mode, offered, attested=task.attested, watched=task.watched),
         backing=backing(way.assurance),
         price=in_nes(offered.price),
         time=_time(task, offered),
@@ -43,17 +43,19 @@ def explain(task: Task, choice: Choice) -> Explanation:
     )
 
 
-def readers(mode: Privacy, offered: Offered, attested: bool) -> str:
-    """Who will be able to read what."""
+def readers(mode: Privacy, offered: Offered, *, attested: bool, watched: bool) -> str:
+    """Who will be able to read what; a watcher opens what is sealed as members do."""
     seats = offered.shards * offered.replicas
     drawn = "the operator that is drawn" if seats == 1 else f"the {seats} operators that are drawn"
     if attested:
         drawn += " (in enclaves, as far as the attestor, Intel and the program can be trusted)"
+    if watched:
+        drawn += ", and the watcher that you name,"
     match mode:
         case Privacy.OPEN:
             return "everybody, for good: input and answer stand on the chain"
         case Privacy.SEALED:
-            return f"{drawn}, and spares that take their place, read the input; nobody else does"
+            return f"{drawn} and spares in their place read the input; nobody else does"
         case Privacy.EQUIVARIANT:
             return f"{drawn} see encoded input; with the plain weights they can read it"
         case Privacy.SPLIT:
