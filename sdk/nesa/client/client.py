@@ -41,7 +41,7 @@ from nesa.client.delegating import Delegations
 from nesa.client.equivariance import encoded_features
 from nesa.client.following import Following
 from nesa.client.gas_deposits import GasDeposit, GasDeposits
-from nesa.client.granting import granted_view
+from nesa.client.granting import granted_view, require_content_key
 from nesa.client.hybrid.offers import QueryPlan, Wish, plan_query, read_sensitivity
 from nesa.client.hybrid.rule import Sensitivity
 from nesa.client.ordering import (
@@ -63,7 +63,7 @@ from nesa.privacy.grants import ViewGrant
 from nesa.protocol.economics.lies import lost
 from nesa.protocol.errors import Incompatible, InvalidConfiguration, InvalidInput, NesaError
 from nesa.protocol.ids import Address, Amount
-from nesa.protocol.queries import MAX_INPUT_BYTES, Assurance, count_of
+from nesa.protocol.queries import MAX_INPUT_BYTES, Assurance, Privacy, count_of
 from nesa.protocol.report_gas import wanted_deposit
 from nesa.protocol.risk import DrawRisk, uniform_risk
 
@@ -469,9 +469,12 @@ class Client:
         """A query that was asked before, with the keys that it was asked with.
 
         Raises:
-            InvalidInput: the market knows no such query.
+            InvalidInput: the market knows no such query, or the content key is another's.
         """
         submitted = await find_submitted(self.connection, query)
+        if content_key is not None and submitted.query.privacy is Privacy.SEALED:
+            asked = (await find_query(self.connection, submitted.query_id)).requested
+            require_content_key(asked, content_key)
         return replace(
             submitted,
             content_key=content_key or submitted.content_key,

@@ -21,9 +21,7 @@ from tests.privacy.attested.test_policy import BINDING
 from tests.privacy.attested.test_quotes import TDX
 
 QUOTE = read_quote(TDX.data)
-PROGRAM = Measurement(
-    technology=Technology.TDX, registers={"mr_td": QUOTE.registers["mr_td"].hex()}
-)
+PROGRAM = Measurement(technology=Technology.TDX, registers={"mr_td": QUOTE.registers["mr_td"]})
 POLICY = Policy(measurements=(PROGRAM,), max_age=50)
 EVIDENCE = SeatEvidence(BINDING, TDX.data, TDX.collateral)
 KNOWN = OperatorOnChain(
@@ -42,8 +40,8 @@ def named(binding: Binding) -> NamedReportData:
     return NamedReportData(
         operator=binding.operator,
         signer=binding.signer,
-        encryption_key=binding.encryption_key.hex(),
-        report_data=QUOTE.report_data.hex(),
+        encryption_key=binding.encryption_key,
+        report_data=QUOTE.report_data,
     )
 
 
@@ -94,7 +92,7 @@ def test_evidence_of_another_operator_or_time_is_refused_by_name(
 
 
 def test_another_program_is_refused_whatever_its_report_data() -> None:
-    other = Measurement(technology=Technology.TDX, registers={"mr_td": "00" * 48})
+    other = Measurement(technology=Technology.TDX, registers={"mr_td": bytes(48)})
     with pytest.raises(InvalidMessage, match="no measurement"):
         examine(EVIDENCE, KNOWN, NAMING.model_copy(update={"measurements": (other,)}))
 
