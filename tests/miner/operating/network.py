@@ -77,6 +77,10 @@ class LocalNetwork:
         self.anvil.rpc("evm_increaseTime", seconds)
         self.anvil.rpc("evm_mine")
 
+    def time(self) -> int:
+        """The second that the newest block was made at."""
+        return int(self.anvil.rpc("eth_getBlockByNumber", "latest", False)["timestamp"], 16)
+
     async def _transfer(self, receiver: Address, amount: Amount) -> None:
         async with self.connect() as connection:
             call = Contracts(connection).token.transfer(receiver, amount)
