@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import sys
 from pathlib import Path
 
 import pytest
@@ -32,6 +34,25 @@ def test_a_plan_is_explained_and_nothing_is_paid(
     assert "passed over: EQUIVARIANT AGREED: the model is not under a key of yours" in found.out
     document = nesa("query", MLP, numbers, *options, "--sensitivity", "public", "--json").document
     assert document["plan"]["mode"] == "OPEN"
+    assert nesa("balance", "--network", network.file, "--json").document == before
+
+
+class Terminal(io.StringIO):
+    """Somebody who types."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_whoever_says_no_pays_nothing(
+    nesa: Nesa, network: StandingNetwork, numbers: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = nesa("balance", "--network", network.file, "--json").document
+    monkeypatch.setattr(sys, "stdin", Terminal("n\n"))
+    options = ("--privacy", "auto", "--sensitivity", "personal")
+    found = nesa("query", MLP, numbers, "--network", network.file, *options)
+    assert found.code == 130
+    assert "Pay 0.4 NES for it? [y/N]" in found.out
     assert nesa("balance", "--network", network.file, "--json").document == before
 
 

@@ -327,7 +327,8 @@ class Client:
 
         An error after the payment has the query in `submitted`: `result(error.submitted)` goes on.
         """
-        fixed, sensitive = assurance is not None, bool(sensitivity or deadline)
+        fixed = assurance is not None
+        sensitive = sensitivity is not None or deadline is not None
         kind = read_privacy(privacy, sealed, fixed, sensitive)
         limits: dict[str, Any] = {"replicas": replicas, "max_fee": max_fee, "attested": attested}
         if kind == AUTO:

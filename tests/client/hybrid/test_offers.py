@@ -40,6 +40,23 @@ async def test_personal_data_are_sealed(client: Client, model: Model) -> None:
     assert plan.choice.offered.price == await client.quote(model, sealed=True, replicas=3)
 
 
+async def test_who_computes_layers_or_names_a_watcher_is_offered_more(
+    client: Client, model: Model
+) -> None:
+    split = await client.plan(model, sensitivity="personal", split=True)
+    assert split.choice.way.mode is Privacy.SPLIT
+    assert split.terms["sealed"] is True
+    watched = await client.plan(model, sensitivity="personal", watched=True, deadline=10**6)
+    try:
+        price = await client.quote(model, assurance=Assurance.CHALLENGED, sealed=True)
+    except Rejected:
+        assert watched.choice.way.assurance is Assurance.AGREED
+        assert "not offered in this privacy" in watched.choice.passed[-1].reason
+    else:
+        assert watched.choice.way.assurance is Assurance.CHALLENGED
+        assert watched.choice.offered.price == price
+
+
 async def test_the_size_of_a_model_is_counted(model: Model) -> None:
     assert 3_000 < model.weights < 10_000
 

@@ -7,6 +7,7 @@ processor.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import subprocess
@@ -28,12 +29,15 @@ from nesa.cli.compiling import recut
 from nesa.cli.main import main as nesa
 from nesa.client.attested_seats import require_attested
 from nesa.models.folder import load, save
+from nesa.privacy.attested.evidence import MAX_SEAT_EVIDENCE_BYTES, SeatEvidence
 from nesa.privacy.attested.quotes import read_quote
 from nesa.privacy.keys import public_bytes
 from nesa.protocol.ids import Address, VersionId
 from nesa_miner import cli
 from tests.miner.operating.miner import OwnedMiner
 from tests.miner.operating.network import HOLDER, MODEL, LocalNetwork, create
+from tests.miner.operating.test_doctor import answering
+from tests.privacy.attested.test_policy import BINDING
 from tests.privacy.attested.test_quotes import TDX, VECTORS
 
 Capture = pytest.CaptureFixture[str]
@@ -156,7 +160,6 @@ def test_an_attested_operator_is_seated_and_asked_for(
 
 def ask_for_attested(attested: AttestedNetwork, version: str | None = None) -> None:
     """Ask as a client does before it pays."""
-    import asyncio
 
     async def ask() -> None:
         async with Client.connect(attested.folder / "network.json") as client:
@@ -164,6 +167,26 @@ def ask_for_attested(attested: AttestedNetwork, version: str | None = None) -> N
             await require_attested(client.contracts, model, attested.statements)
 
     asyncio.run(ask())
+
+
+def test_what_an_endpoint_shows_of_somebody_else_is_refused(
+    attested: AttestedNetwork, miner: OwnedMiner, capsys: Capture
+) -> None:
+    miner.change(endpoint=f"http://127.0.0.1:{miner.settings.port}")
+    miner.pay()
+    replace(miner, network=attested.network).register()
+    binding = replace(BINDING, operator=Address(ATTESTOR.address))
+    document = json.loads(SeatEvidence(binding, TDX.data, TDX.collateral).encode())
+    cases: list[tuple[dict[str, object], str]] = [
+        (document, f"shows the evidence of {ATTESTOR.address}"),
+        ({"quote": "0x00"}, "not the evidence of a seat"),
+        ({"quote": "0x" + "00" * MAX_SEAT_EVIDENCE_BYTES}, "the answer has more than"),
+    ]
+    for shown, reason in cases:
+        capsys.readouterr()
+        with answering(miner.settings.port, shown):
+            assert attested.post(miner, attested.policy()) == 1
+        assert reason in json.loads(capsys.readouterr().out)["statements"][0]["refused"]
 
 
 def test_seats_for_everybody_are_not_attested(
