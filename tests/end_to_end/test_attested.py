@@ -123,5 +123,10 @@ async def test_a_seat_that_is_attested_no_more_is_not_asked(
     with pytest.raises(Unavailable, match="is attested no more and still seated"):
         await client.ask(mine, Question.from_row(attested.published, 7).features, attested=place)
     assert (await client.balance()).nes == before
+    question = Question.from_row(attested.published, 7)
+    answer = await client.ask(mine, question.features, sealed=True)
+    assert is_right(answer, question)
+    unpaid = {member.operator for member in answer.committee if not member.paid}
+    assert operator.address in unpaid, "it was given no key"
     await state(attested, operator.address)
     assert (await client.plan(mine, sensitivity="personal", attested=place)).task.attested
