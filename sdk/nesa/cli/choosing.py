@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 import click
@@ -115,11 +115,6 @@ def _words(found: Explanation) -> Mapping[str, str]:
         "price": found.price,
         "time": found.time,
     }
-
-
-def plan_document(found: Explanation) -> dict[str, Any]:
-    """A plan for programs."""
-    return asdict(found)
 
 
 _OPTIONS: Final = (

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from nesa.cli.choosing import Wanted, plan_document, privacy_options, tell_plan
+from nesa.cli.choosing import Wanted, privacy_options, tell_plan
 from nesa.cli.features import Given, read_features
 from nesa.cli.grants import MOST_WATCHERS, ViewKey, Watchers
 from nesa.cli.output import console, json_option, moment, plain, show
@@ -153,28 +153,30 @@ def query(
     given = read_features(input_)
     terms = (wanted.assurance or Assurance.AGREED, wanted.kind == SEALED, replicas, max_fee)
     wish = Wish(model, given, *terms, gas_deposit, watchers, held, wanted.attested)
-    found = None
+    plan = None
     if wanted.is_auto:
         plan = connected(target, lambda client: planned(client, wish, wanted))
-        found = plan.explanation
-        if not as_json:
-            tell_plan(found)
+        show_plan(plan, wanted, as_json=as_json)
         if wanted.dry_run:
-            if as_json:
-                show({"plan": plan_document(found)}, as_json=True)
             return
-        wanted.confirm(found)
-        wish = replace(wish, **plan.terms)
+        wanted.confirm(plan.explanation)
+        version = f"0x{plan.model.version_id.hex()}"
+        wish = replace(wish, model=version, **plan.terms)
     content_key = choose_content_key(None, wish.sealed)
     departure = Departure(content_key, keep_key, encoded=held is not None)
     with departure.watched():
         answer = connected(
             target, lambda client: ask(client, wish, departure, quiet=as_json), departure.note
         )
-    if as_json and found is not None:
-        show({"plan": plan_document(found), "answer": plain(answer)}, as_json=True)
-        return
-    show_answer(answer, as_json=as_json)
+    show_answer(answer, as_json=as_json, plan=plan)
+
+
+def show_plan(plan: QueryPlan, wanted: Wanted, *, as_json: bool) -> None:
+    """Show a plan before it is paid; as JSON it goes with the answer, where there will be one."""
+    if not as_json:
+        tell_plan(plan.explanation)
+    elif wanted.dry_run:
+        show({"plan": plan.explanation}, as_json=True)
 
 
 async def planned(client: Client, wish: Wish, wanted: Wanted) -> QueryPlan:
@@ -283,9 +285,10 @@ async def tell_wait(submitted: SubmittedQuery, stage: Stage) -> None:
         console().print(words)
 
 
-def show_answer(answer: Answer, *, as_json: bool) -> None:
-    """Print an answer."""
-    show({"answer": plain(answer)} if as_json else _summary(answer), as_json=as_json)
+def show_answer(answer: Answer, *, as_json: bool, plan: QueryPlan | None = None) -> None:
+    """Print an answer, for programs with the plan that it was asked by."""
+    asked = {} if plan is None else {"plan": plan.explanation}
+    show({**asked, "answer": plain(answer)} if as_json else _summary(answer), as_json=as_json)
 
 
 def _said(answer: Answer) -> str:
