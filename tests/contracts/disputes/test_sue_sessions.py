@@ -75,14 +75,16 @@ class Asked:
         """Key of the signer at a place of the draw."""
         return self.sessions.drawn(self.terms)[position]
 
-    def statement(self, position: int, said: Witness, number: int = NUMBER) -> Statement:
-        """What a member signs that holds these values."""
-        address = Address(self.sessions.contract.address)
+    def statement(
+        self, position: int, said: Witness, number: int = NUMBER, contract: str = ""
+    ) -> Statement:
+        """What a member signs that holds these values, for the sessions or another contract."""
+        address = Address(contract or self.sessions.contract.address)
         where = (self.sessions.world.chain_id, address, QueryId(self.terms.query_id))
         context = ShardContext(*where, number, seed_of(self.terms), 0)
-        digests = (boundary(said, said.table.shards[0].inputs),)
+        into = boundary(said, said.table.shards[0].inputs)
         out = boundary(said, said.table.shards[0].outputs)
-        work = Work(context, (self.member(position),), *digests, out)
+        work = Work(context, (self.member(position),), into, out)
         return statement_of(work, 0, work.commitments())
 
     def suit(self, court, said: Witness) -> Split:
@@ -113,7 +115,7 @@ def asked(world: World, court, truth, client):
     shards = facts_of(truth.table)
     digest = keccak(encode([f"{SHARD_ABI}[]"], [[shard.as_abi() for shard in shards]]))
     version = (world.developer, truth.rows.root, digest, METADATA)
-    expected = version_id(world.developer, version_root(truth.rows.root, shards, METADATA))
+    expected = version_id(Address(world.developer), version_root(truth.rows.root, shards, METADATA))
     listed = contract.list_products([world.versions[PROVABLE], expected])
     sessions = Sessions(world, contract, Digest(listed))
     world.lower.token.approve(contract, 2**256 - 1, sender=client)
@@ -208,14 +210,7 @@ def test_a_market_number_is_not_looked_up_among_sessions(asked, court, challenge
 
 def test_signers_are_those_of_the_sessions_contract(asked, court, challenger, lie):
     """The same words under the market's domain are nobody's."""
-    market = Address(asked.sessions.world.market.address)
-    terms, said = asked.terms, lie
-    where = (asked.sessions.world.chain_id, market, QueryId(terms.query_id))
-    context = ShardContext(*where, NUMBER, seed_of(terms), 0)
-    digests = [boundary(said, ends) for ends in (said.table.shards[0].inputs,)]
-    out = boundary(said, said.table.shards[0].outputs)
-    work = Work(context, (asked.member(0),), *digests, out)
-    statement = statement_of(work, 0, work.commitments())
+    statement = asked.statement(0, lie, contract=asked.sessions.world.market.address)
     case = asked.suit(court, lie)
     case.announce(challenger, statement)
     with boa.reverts():
