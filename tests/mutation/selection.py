@@ -25,6 +25,13 @@ VAULT: Final = (
     "tests/invariants/test_stake_vault.py",
     STORIES,
 )
+SESSIONS: Final = (
+    "tests/contracts/market/test_shared_sessions.py",
+    "tests/invariants/test_shared_sessions.py",
+    "tests/adversary/test_sessions.py",
+    "tests/contracts/disputes/test_sue_sessions.py",
+    "tests/adversary/disputes/test_shared_suits.py",
+)
 CONFORMANCE: Final = "tests/conformance"
 COURT: Final = ("tests/contracts/disputes", "tests/adversary/disputes/test_*")
 JUDGES: Final = (
@@ -40,12 +47,6 @@ GAMES: Final = (
 EVIDENCE: Final = (
     "tests/contracts/disputes/test_show_equivocation.py",
     "tests/contracts/disputes/test_sue.py",
-)
-SESSIONS: Final = (
-    "tests/contracts/market/test_shared_sessions.py",
-    "tests/adversary/test_shared_sessions.py",
-    "tests/contracts/disputes/test_sue_sessions.py",
-    "tests/invariants/test_shared_sessions.py",
 )
 
 AREAS: Final[dict[str, tuple[str, ...]]] = {
@@ -76,10 +77,10 @@ OWN_AREAS: Final[dict[str, tuple[str, ...]]] = {
     "operator_row": JUDGES,
     "FoldJudge": JUDGES,
     "ElementJudge": JUDGES,
+    "SharedSessions": SESSIONS,
     "Conviction": (*GAMES, *EVIDENCE),
     "ElementGame": GAMES,
     "element_claims": GAMES,
-    "SharedSessions": SESSIONS,
     "edge_type": ("tests/conformance/test_edge_types.py", "tests/contracts/registry"),
 }
 """What modules have instead, and contracts that need only a part of their folder's tests."""
