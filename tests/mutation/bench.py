@@ -1,6 +1,7 @@
 """The process of a workshop: `python -m tests.mutation.bench` in a copy of the tree.
 
-Reads one question a line (path of the mutant, tests, timeout) and answers each with a line.
+Says when it is ready, then reads one question a line (path of the mutant, tests, timeout) and
+answers each with a line.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from vyper.exceptions import VyperException
 import tests.deployment as deployment
 import tests.market as market
 import tests.revm as revm
-from tests.mutation.workshop import Verdict
+from tests.mutation.workshop import READY, Verdict
 
 ROOT: Final = Path.cwd()
 Ready = dict[str, dict[Path, Any]]
@@ -43,6 +44,7 @@ def main() -> None:
     if "--warm" in sys.argv:
         _seat_a_world()
     gc.freeze()
+    print(READY, flush=True)
     for line in sys.stdin:
         question = json.loads(line)
         print(json.dumps(_judge(question, ready)), flush=True)

@@ -23,6 +23,9 @@ COPIED: Final = ("contracts", "tests", "pyproject.toml")
 PACKAGES: Final = ("sdk", "miners", "oracle")
 LINKED: Final = (*PACKAGES, "models", "scripts", "docs", "benchmarks")
 
+READY: Final = "ready"
+"""What the process says once it has compiled what it keeps."""
+
 
 class Verdict(StrEnum):
     """How a mutant ended."""
@@ -50,7 +53,7 @@ class Workshop:
     """
 
     def __init__(self, folder: Path, is_warm: bool = True) -> None:
-        self.tree, self.is_warm = folder, is_warm
+        self.tree, self.is_warm, self._is_ready = folder, is_warm, False
         self._process: subprocess.Popen[str] | None = None
 
     def __enter__(self) -> Workshop:
@@ -104,6 +107,7 @@ class Workshop:
         self, path: str, source: str, stages: Sequence[Sequence[str]], timeout: float
     ) -> Judgement:
         """Runs tests until one fails, with `source` in place of the file at `path`."""
+        self._wait_until_ready()
         file = self.tree / path
         original = file.read_text()
         file.write_text(source)
@@ -116,15 +120,25 @@ class Workshop:
         finally:
             file.write_text(original)
 
+    def _wait_until_ready(self) -> None:
+        """What is written before would be compiled into what all other mutants are tested with."""
+        if not self._is_ready:
+            assert self._read() == READY
+            self._is_ready = True
+
     def _ask(self, question: dict[str, object]) -> Judgement:
         process = self._process
         assert process is not None
         assert process.stdin is not None
-        assert process.stdout is not None
         process.stdin.write(json.dumps(question) + "\n")
         process.stdin.flush()
-        answer = process.stdout.readline()
-        if not answer:
-            raise RuntimeError("the workshop's process ended; its errors are above")
-        values = json.loads(answer)
+        values = json.loads(self._read())
         return Judgement(Verdict(values["verdict"]), values["killer"], values["seconds"])
+
+    def _read(self) -> str:
+        assert self._process is not None
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise RuntimeError("the workshop's process ended; its errors are above")
+        return line.rstrip()
