@@ -43,9 +43,9 @@ def __init__(fold_judge: address, element_judge: address):
 
 @external
 @view
-def convicts(position: Bytes[2304], accusation: Bytes[40960]) -> bool:
+def expect_wrong(position: Bytes[2304], accusation: Bytes[40960]):
     """
-    @notice Whether a judge finds another integer than was claimed; see `IConviction`.
+    @notice Reverts unless a judge finds another integer than was claimed; see `IConviction`.
     """
     # Large values stay in this frame: each copy into another would be paid for in memory.
     stands: IElementGame.Position = abi_decode(position, IElementGame.Position)
@@ -67,16 +67,18 @@ def convicts(position: Bytes[2304], accusation: Bytes[40960]) -> bool:
         tensors=shown.tensors,
     )
     if leaf.opcode == operator_row.ARG_MAX:
-        return staticcall IElementJudge(ELEMENT_JUDGE.address).is_refuted(
+        is_refuted: bool = staticcall IElementJudge(ELEMENT_JUDGE.address).is_refuted(
             question, claim.value, shown.place, shown.openings[0]
         )
+        assert is_refuted, "court: nothing is wrong"
+        return
     judge: IJudge = ELEMENT_JUDGE
     if operator_row.is_sum(leaf.opcode) or operator_row.is_largest(leaf.opcode):
         judge = FOLD_JUDGE
     found: int256 = staticcall judge.evaluate(
         question, claim.first, claim.stop, shown.openings
     )
-    return found != claim.value
+    assert found != claim.value, "court: nothing is wrong"
 
 
 @external

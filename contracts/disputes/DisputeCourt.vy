@@ -139,6 +139,8 @@ def __init__(
     """
     given: address[8] = [token, parameters, registry, router, vault, market, game, conviction]
     assert empty(address) not in given, "court: no contract"
+    # Nobody is convicted by the silence of an address without code; see `convict`.
+    assert conviction.is_contract, "court: no conviction"
     TOKEN = IERC20(token)
     PARAMETERS = IProtocolParameters(parameters)
     REGISTRY = IModelRegistry(registry)
@@ -349,8 +351,13 @@ def convict(
     self._check_undecided(challenge)
     self._check_challenger(challenge)
     self._timely(challenge.challenge_id, signer, position)
-    is_wrong: bool = staticcall CONVICTION.convicts(position, accusation)
-    assert is_wrong, "court: nothing is wrong"
+    # A call by hand sends as many bytes as there are and expects none back; Vyper's own would send
+    # room for the longest accusation, and pay for memory up to its end.
+    raw_call(
+        CONVICTION.address,
+        abi_encode(position, accusation, method_id=method_id("expect_wrong(bytes,bytes)")),
+        is_static_call=True,
+    )
 
     slashed: IStakeVault.Slashed = self._slash_seat(challenge, signer, 0)
     self._end_game(

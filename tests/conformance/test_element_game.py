@@ -78,12 +78,11 @@ class OnChain:
             return False
         assert isinstance(state, Claimed)
         accusation = encoded_accusation(state, move)
-        if not self.contracts.conviction.convicts(self.position, accusation):
-            raise Revert(b"")
+        self.contracts.conviction.expect_wrong(self.position, accusation)
         return True
 
     def refuses(self, state: State, move: Move) -> None:
-        """It reverts, or convicts nobody."""
+        """It reverts."""
         with pytest.raises(Revert):
             self.play(state, move)
 
