@@ -1,7 +1,7 @@
 """Gas of a query's transactions as a chain would charge it: `python -m benchmarks.gas`.
 
-Runs on titanoboa, whose access lists and original values can be reset between transactions
-(pyrevm keeps both from one call to the next), and adds what a transaction costs before it runs.
+Runs on titanoboa, resets access lists and original values between transactions, and adds what a
+transaction costs before it runs.
 """
 
 from __future__ import annotations
