@@ -24,6 +24,9 @@ from ..lib import element_claims
 from ..lib import operator_row
 from ..lib import signature
 
+# Selector of `IJudge.evaluate`: nobody is convicted where it is another.
+EVALUATE: constant(bytes4) = 0x90f7917b
+
 FOLD_JUDGE: immutable(IJudge)
 ELEMENT_JUDGE: immutable(IJudge)
 
@@ -43,13 +46,11 @@ def __init__(fold_judge: address, element_judge: address):
 
 @external
 @view
-def expect_wrong(position: Bytes[2304], accusation: Bytes[40960]):
+def expect_wrong(shown: IConviction.Accusation, stands: IElementGame.Position):
     """
     @notice Reverts unless a judge finds another integer than was claimed; see `IConviction`.
     """
     # Large values stay in this frame: each copy into another would be paid for in memory.
-    stands: IElementGame.Position = abi_decode(position, IElementGame.Position)
-    shown: IConviction.Accusation = abi_decode(accusation, IConviction.Accusation)
     claim: IElementGame.Claim = element_claims.claim(
         stands, shown.row.data, shown.data, shown.choice
     )
@@ -75,9 +76,15 @@ def expect_wrong(position: Bytes[2304], accusation: Bytes[40960]):
     judge: IJudge = ELEMENT_JUDGE
     if operator_row.is_sum(leaf.opcode) or operator_row.is_largest(leaf.opcode):
         judge = FOLD_JUDGE
-    found: int256 = staticcall judge.evaluate(
-        question, claim.first, claim.stop, shown.openings
+    # By hand, since Vyper's own call pays for memory up to the longest question. Where no judge is,
+    # nothing is returned and nothing decoded.
+    answer: Bytes[32] = raw_call(
+        judge.address,
+        abi_encode(question, claim.first, claim.stop, shown.openings, method_id=EVALUATE),
+        max_outsize=32,
+        is_static_call=True,
     )
+    found: int256 = abi_decode(answer, int256)
     assert found != claim.value, "court: nothing is wrong"
 
 

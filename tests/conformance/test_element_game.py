@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from nesa.models.build import TableBuilder
 from nesa.models.disputes.encoding import (
+    ACCUSATION_ABI,
     MOVE_ABI,
     POSITION_ABI,
     decoded_move,
@@ -77,8 +78,9 @@ class OnChain:
             self.position, self.is_defenders = moved
             return False
         assert isinstance(state, Claimed)
-        accusation = encoded_accusation(state, move)
-        self.contracts.conviction.expect_wrong(self.position, accusation)
+        (shown,) = decode([ACCUSATION_ABI], encoded_accusation(state, move))
+        (stands,) = decode([POSITION_ABI], self.position)
+        self.contracts.conviction.expect_wrong(shown, stands)
         return True
 
     def refuses(self, state: State, move: Move) -> None:
