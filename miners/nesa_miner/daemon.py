@@ -16,6 +16,7 @@ from eth_account import Account
 
 from nesa.chain.committees import DrawnCommittees, drawn_committees
 from nesa.chain.connection import Connection
+from nesa.chain.contents import ContentReader, content_reader
 from nesa.chain.contracts import Contracts
 from nesa.chain.deployment import Deployment
 from nesa.chain.sender import Sender, SendPolicy
@@ -191,8 +192,9 @@ async def run(
             library = wrap(open_library(folder, settings, connection, keys))
             tasks = TaskPool()
             rules = await _summons_rules(connection)
-            miner = _assembled(settings, identity, connection, journal, library, tasks, rules)
-            await miner.run(tasks)
+            async with content_reader(allow_private=settings.allow_private_contents) as contents:
+                outside = Outside(connection, journal, library, contents, tasks)
+                await _assembled(settings, identity, outside, rules).run(tasks)
 
 
 async def _summons_rules(connection: Connection) -> SummonsRules | None:
@@ -202,15 +204,21 @@ async def _summons_rules(connection: Connection) -> SummonsRules | None:
     return await Summons.of(connection).rules("latest")
 
 
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """What a miner is connected to."""
+
+    connection: Connection
+    journal: Journal
+    library: WitnessLibrary
+    contents: ContentReader
+    tasks: TaskPool
+
+
 def _assembled(
-    settings: MinerSettings,
-    identity: Identity,
-    connection: Connection,
-    journal: Journal,
-    library: WitnessLibrary,
-    tasks: TaskPool,
-    rules: SummonsRules | None,
+    settings: MinerSettings, identity: Identity, outside: Outside, rules: SummonsRules | None
 ) -> Miner:
+    connection, library, tasks = outside.connection, outside.library, outside.tasks
     on_chain = connection.deployment
     deployment = EnvelopeDeployment(on_chain.chain_id, on_chain.market)
     metrics = Metrics()
@@ -219,11 +227,12 @@ def _assembled(
     surroundings = Surroundings(
         identity,
         deployment,
-        journal,
+        outside.journal,
         library,
         _committee_reader(connection),
         post.deliver,
         Claimer(connection, sender).send,
+        outside.contents,
         tasks.spawn,
         time.monotonic,
         metrics,

@@ -1,4 +1,4 @@
-"""What a miner answers over HTTP: evidence, health, metrics and its own status.
+"""What a miner answers over HTTP: evidence, long tensors, health, metrics and its own status.
 
 Envelopes come in through the transport's route on the same port. Nothing here shows what a sealed
 query hides, and every answer is bounded.
@@ -15,12 +15,16 @@ from aiohttp import web
 from prometheus_client import generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
+from nesa.protocol.contents import CONTENT_PATH
 from nesa.protocol.evidence import EVIDENCE_PATH, decode_evidence, encode_evidence
+from nesa.protocol.ids import Digest
+from nesa_miner.contents import kept_content
 from nesa_miner.engine import Engine
 from nesa_miner.jobs import JobKey
 from nesa_miner.shards import ShardKey
 
 CBOR: Final = "application/cbor"
+NAME_BYTES: Final = 32
 FAULTS_PATH: Final = "/v1/faults/{query_id}/{attempt}"
 LONGEST_WAIT: Final = 10.0
 """Seconds that a request for evidence may wait for it."""
@@ -42,6 +46,7 @@ class Routes:
         return [
             web.get(EVIDENCE_PATH, self.evidence),
             web.get(FAULTS_PATH, self.faults),
+            web.get(CONTENT_PATH, self.content),
             web.get("/v1/status", self.status),
             web.get("/v1/observed", self.observed),
             web.get("/healthz", self.health),
@@ -106,6 +111,20 @@ class Routes:
         return web.json_response(
             [{**asdict(fault), "body": f"0x{fault.body.hex()}"} for fault in found]
         )
+
+    async def content(self, request: web.Request) -> web.Response:
+        """A long input or answer of a query by what the chain says that it goes by."""
+        try:
+            query_id = int(request.match_info["query_id"])
+            name = bytes.fromhex(request.match_info["name"])
+        except ValueError:
+            return web.Response(status=400, text="the query is a number, the name hexadecimal")
+        if not 0 <= query_id < 1 << 63 or len(name) != NAME_BYTES:
+            return web.Response(status=400, text="the number or the name is out of range")
+        found = kept_content(self._engine.around, query_id, Digest(name))
+        if found is None:
+            return web.Response(status=404, text="no such content of this query here")
+        return web.Response(body=found, content_type="application/octet-stream")
 
     async def status(self, _: web.Request) -> web.Response:
         """Head, address, the attempts and disputes under way, and summonses of the last day."""

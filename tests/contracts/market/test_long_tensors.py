@@ -1,4 +1,4 @@
-"""Inputs and answers that are too long for the chain: it holds their digests, others their bytes."""
+"""Inputs and answers that are too long for the chain, which holds their digests."""
 
 import boa
 import pytest

@@ -7,7 +7,7 @@ import pytest
 
 from nesa.protocol.digests import boundary_digest
 from nesa.protocol.fees import DELIVERY_GAS, base_fee, billed_gas
-from nesa.protocol.ids import ONE_NES, ZERO_DIGEST, Address
+from nesa.protocol.ids import ONE_NES, Address
 from nesa.protocol.queries import Assurance, Privacy, QueryStatus, terms_hash
 from tests.deployment import (
     EPOCH_SECONDS,
