@@ -7,7 +7,10 @@ over, and answers a summons like everybody who is there.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from dataclasses import dataclass, replace
+from typing import Final
 
 import structlog
 
@@ -18,6 +21,9 @@ from nesa_miner.duties import Duty, Place
 from nesa_miner.roster import Roster
 from nesa_miner.surroundings import Surroundings
 from nesa_miner.work import Tensors, carried_input, requested_input
+
+ASK_SECONDS: Final = 0.2
+"""How often other members are asked while URLs are."""
 
 log = structlog.get_logger("nesa_miner")
 
@@ -52,13 +58,32 @@ class RequestedInputs:
         return requested_input(task, facts, data)
 
     async def _found(self, wanted: Wanted, urls: tuple[str, ...], place: Place) -> bytes:
-        contents = self.around.contents
-        if urls:
-            try:
-                return await contents.published(wanted, urls)
-            except Unavailable as error:
-                log.info("input not where it was published", query=wanted.query_id, why=str(error))
-        return await contents.kept(wanted, others(place))
+        """Whoever is served by its client has it first; the others ask for it meanwhile, for a
+        client may keep one of them waiting until the set is complete."""
+        contents, members = self.around.contents, others(place)
+        if not urls:
+            return await contents.kept(wanted, members)
+        published = asyncio.ensure_future(contents.published(wanted, urls))
+        handed_on = asyncio.ensure_future(self._handed_on(wanted, members))
+        try:
+            await asyncio.wait({published, handed_on}, return_when=asyncio.FIRST_COMPLETED)
+            if handed_on.done():
+                return handed_on.result()
+            return published.result()
+        except Unavailable as error:
+            log.info("input not where it was published", query=wanted.query_id, why=str(error))
+            return await contents.kept(wanted, members)
+        finally:
+            for task in (published, handed_on):
+                task.cancel()
+            await asyncio.gather(published, handed_on, return_exceptions=True)
+
+    async def _handed_on(self, wanted: Wanted, members: tuple[str, ...]) -> bytes:
+        """From another member as soon as one has it; ends only then, or cancelled."""
+        while True:
+            await asyncio.sleep(ASK_SECONDS)
+            with contextlib.suppress(Unavailable):
+                return await self.around.contents.kept(wanted, members)
 
     def _note_search(self, duty: Duty) -> None:
         current = self.roster.current(duty)

@@ -90,7 +90,7 @@ async def test_every_url_is_tried() -> None:
         reading() as reader,
     ):
         assert await reader.published(WANTED, [first, second, third]) == DATA
-        with pytest.raises(Unavailable, match=r"nothing is at .*; .*other bytes"):
+        with pytest.raises(Unavailable, match=r"there is nothing; .*other bytes"):
             await reader.published(WANTED, [first, second])
 
 
