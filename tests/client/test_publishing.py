@@ -14,9 +14,10 @@ from nesa.chain.committees import DrawnCommittees, Seat
 from nesa.chain.contracts import Order
 from nesa.chain.events import QueryFulfilled
 from nesa.client import publishing
-from nesa.client.contents import delivered, published, require_local
+from nesa.client.contents import delivered, published, require_carriable, require_local
 from nesa.client.ordering import make_order, sealed_order
 from nesa.client.publishing import ContentServer, FolderPublisher, UploadPublisher
+from nesa.models.index import word
 from nesa.privacy.sealing import seal_answer
 from nesa.protocol.contents import content_name, decode_locator
 from nesa.protocol.digests import boundary_digest
@@ -28,6 +29,7 @@ from nesa.protocol.errors import (
     Unavailable,
 )
 from nesa.protocol.ids import ZERO_DIGEST, Address, Digest, VersionId
+from nesa.protocol.messages import MAX_TENSOR_BYTES
 from nesa.protocol.queries import Assurance, Privacy
 from tests.chain.test_contents import right, serving
 from tests.long_model import LENGTH, long_model
@@ -155,6 +157,15 @@ def test_only_a_local_chain_reads_from_loopback() -> None:
     require_local(31337, LENGTH)
     with pytest.raises(InvalidConfiguration, match="--content-url"):
         require_local(1, LENGTH)
+
+
+def test_what_members_cannot_hand_on_is_not_asked() -> None:
+    require_carriable(long_model().card)
+    wide = EdgeType(DType.INT8, (1, MAX_TENSOR_BYTES + 1), -127, 127)
+    for name in ("input_type", "output_type"):
+        card = long_model().card.model_copy(update={name: word(wide.pack())})
+        with pytest.raises(InvalidInput, match=rf"the {'input' if 'in' in name else 'answer'} of"):
+            require_carriable(card)
 
 
 OUT = EdgeType(DType.INT8, (1, LENGTH), -127, 127)

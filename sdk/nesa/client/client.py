@@ -34,7 +34,7 @@ from nesa.client.answers import Answer, AnyQuery, Balance, SubmittedQuery
 from nesa.client.awaiting import Awaiting, OnStage
 from nesa.client.cards import Features, Model
 from nesa.client.catalogue import Catalogue
-from nesa.client.contents import published, require_local
+from nesa.client.contents import published, require_carriable, require_local
 from nesa.client.delegating import Delegations
 from nesa.client.equivariance import encoded_features
 from nesa.client.following import Following
@@ -337,6 +337,7 @@ class Client:
                 `find` one of the error's `tx_hashes` to go on.
         """
         model = await self._offered(model)
+        require_carriable(model.card)
         content_key = choose_content_key(content_key, sealed)
         data = encoded_features(model, features, equivariant_key)
         order = make_order(model, assurance, sealed, replicas)

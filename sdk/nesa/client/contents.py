@@ -11,6 +11,7 @@ from nesa.chain.contracts import Order
 from nesa.chain.events import QueryFulfilled
 from nesa.client.publishing import Publisher
 from nesa.client.receipts import is_paid
+from nesa.models.card import AnyCard
 from nesa.models.proving.reference_string import LOCAL_CHAIN_IDS
 from nesa.privacy.sealing import carried_bytes
 from nesa.protocol.contents import (
@@ -20,8 +21,9 @@ from nesa.protocol.contents import (
 )
 from nesa.protocol.digests import boundary_digest
 from nesa.protocol.edges import EdgeType
-from nesa.protocol.errors import InvalidConfiguration, InvalidMessage
+from nesa.protocol.errors import InvalidConfiguration, InvalidInput, InvalidMessage
 from nesa.protocol.ids import Digest
+from nesa.protocol.messages import MAX_TENSOR_BYTES
 from nesa.protocol.queries import Outcome, Privacy, Query
 
 
@@ -40,6 +42,20 @@ async def published(
     if order.privacy is Privacy.SEALED:
         return order, locator
     return replace(order, input_digest=boundary_digest([edge], [data])), locator
+
+
+def require_carriable(card: AnyCard) -> None:
+    """Returns when members can hand on the input and the answer of a model.
+
+    Raises:
+        InvalidInput: one of them is longer than a message between members may be.
+    """
+    for name, edge in (("input", card.input_edge), ("answer", card.output_edge)):
+        if edge.nbytes > MAX_TENSOR_BYTES:
+            raise InvalidInput(
+                f"the {name} of {card.name} has {edge.nbytes:,} bytes, and members take "
+                f"{MAX_TENSOR_BYTES:,}; compile the model for less"
+            )
 
 
 def require_local(chain_id: int, size: int) -> None:
