@@ -546,14 +546,15 @@ def _check_output(query: IQueryMarket.Query, out_digest: bytes32, output: Bytes[
     if query.privacy == IQueryMarket.Privacy.SEALED:
         return
     length: uint256 = edge_type.byte_length(query.output_edge)
+    right: bool = False
     if len(output) == length:
         root: bytes32 = tensor_digest.bytes_root(output)
-        digest: bytes32 = self._boundary_digest(query.output_edge, root)
-        assert digest == out_digest, "market: other output"
+        right = self._boundary_digest(query.output_edge, root) == out_digest
     else:
         # A long answer stays with the members; its digest goes in its place.
         assert length > MAX_OUTPUT_BYTES, "market: wrong output length"
-        assert keccak256(output) == keccak256(out_digest), "market: other output"
+        right = keccak256(output) == keccak256(out_digest)
+    assert right, "market: other output"
 
 
 @internal
