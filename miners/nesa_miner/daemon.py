@@ -105,6 +105,7 @@ class Inbox:
 class Miner:
     """Everything that one running miner is made of."""
 
+    folder: Path
     settings: MinerSettings
     connection: Connection
     engine: Engine
@@ -164,7 +165,8 @@ class Miner:
     def server(self) -> HttpServer:
         """Envelopes, evidence, status and metrics on the configured address."""
         envelopes = MessagesEndpoint(Inbox(self.engine, ReplayWindow()).take, LIMITS)
-        routes = envelopes.routes() + Routes(self.engine, self.warm_up.cold).routes()
+        shown = Routes(self.engine, self.warm_up.cold, self.folder / self.settings.seat_evidence)
+        routes = envelopes.routes() + shown.routes()
         return HttpServer(routes, self.settings.host, self.settings.port, LIMITS)
 
 
@@ -194,7 +196,7 @@ async def run(
             rules = await _summons_rules(connection)
             async with content_reader(allow_private=settings.allow_private_contents) as contents:
                 outside = Outside(connection, journal, library, contents, tasks)
-                await _assembled(settings, identity, outside, rules).run(tasks)
+                await _assembled(folder, settings, identity, outside, rules).run(tasks)
 
 
 async def _summons_rules(connection: Connection) -> SummonsRules | None:
@@ -216,7 +218,11 @@ class Outside:
 
 
 def _assembled(
-    settings: MinerSettings, identity: Identity, outside: Outside, rules: SummonsRules | None
+    folder: Path,
+    settings: MinerSettings,
+    identity: Identity,
+    outside: Outside,
+    rules: SummonsRules | None,
 ) -> Miner:
     connection, library, tasks = outside.connection, outside.library, outside.tasks
     on_chain = connection.deployment
@@ -256,7 +262,7 @@ def _assembled(
             spawn, clock = surroundings.spawn, surroundings.clock
             summoning = Summoning(Summons.of(connection), rules, bonds, spawn, clock)
         engine = Engine(surroundings, disputes, convict, suits, answers, summoning)
-    return Miner(settings, connection, engine, post, WarmUp(library))
+    return Miner(folder, settings, connection, engine, post, WarmUp(library))
 
 
 def _answers(around: Surroundings, answerer: Answerer) -> Answers:
