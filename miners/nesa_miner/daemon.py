@@ -21,6 +21,7 @@ from nesa.chain.contracts import Contracts
 from nesa.chain.deployment import Deployment
 from nesa.chain.sender import Sender, SendPolicy
 from nesa.chain.summonses import Summons
+from nesa.models.proving.reference_string import LOCAL_CHAIN_IDS
 from nesa.privacy.envelopes import Deployment as EnvelopeDeployment
 from nesa.privacy.envelopes import ReplayWindow, open_envelope
 from nesa.protocol.errors import (
@@ -194,6 +195,8 @@ async def run(
             library = wrap(open_library(folder, settings, connection, keys))
             tasks = TaskPool()
             rules = await _summons_rules(connection)
+            if settings.allow_private_contents and deployment.chain_id not in LOCAL_CHAIN_IDS:
+                log.warning("clients may have this miner read from private addresses")
             async with content_reader(allow_private=settings.allow_private_contents) as contents:
                 outside = Outside(connection, journal, library, contents, tasks)
                 await _assembled(folder, settings, identity, outside, rules).run(tasks)

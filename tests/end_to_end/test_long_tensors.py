@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+import sys
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -85,3 +89,23 @@ async def test_a_long_query_is_answered(
     plain = boundary_digest([model.input_edge], [data])
     assert (history.query.input_digest == plain) is not sealed
     assert all(member.paid for member in answer.committee)
+
+
+async def test_the_command_serves_the_input_while_it_waits(
+    devnet: Devnet, served: PublishedModel, tmp_path: Path
+) -> None:
+    row = np.random.default_rng(9).integers(0, 256, LENGTH)
+    given = tmp_path / "row.json"
+    given.write_text(json.dumps(row.tolist()))
+    words = ["query", f"0x{served.version_id.hex()}", str(given), "--sealed", "--json"]
+    asked = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "nesa.cli.main", *words, "--network", str(devnet.layout.network),
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    printed, said = await asked.communicate()
+    assert asked.returncode == 0, said.decode()
+    model = served.model
+    data = model.input_edge.encode(row.reshape(model.input_edge.shape))
+    expected = model.output_edge.decode(run(model.table, (data,))[0])
+    shown = json.loads(printed)["answer"]["output"]
+    assert np.array(shown["integers"]).reshape(-1).tolist() == expected.reshape(-1).tolist()
