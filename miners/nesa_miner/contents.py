@@ -6,6 +6,10 @@ published, or that its committee attested.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+from typing import TypeAlias
+
 from nesa.protocol.errors import InvalidMessage
 from nesa.protocol.evidence import ShardEvidence, decode_evidence
 from nesa.protocol.ids import Digest
@@ -16,8 +20,11 @@ from nesa_miner.jobs import Job, WorkKey
 from nesa_miner.surroundings import Surroundings
 from nesa_miner.work import Task, is_sealed
 
+Content: TypeAlias = Callable[[], bytes]
+"""Makes the bytes that are handed out; slow where they are long and have to be sealed again."""
 
-def kept_content(around: Surroundings, query_id: int, name: Digest) -> bytes | None:
+
+def kept_content(around: Surroundings, query_id: int, name: Digest) -> Content | None:
     """The content of a query that goes by `name`; None where it is not here, or not any more."""
     for job in around.journal.attempts(query_id):
         query = decode_query(job.query)
@@ -46,22 +53,22 @@ def _task(around: Surroundings, query: Query, shard: int) -> Task | None:
     return Task(query, shard, content_key)
 
 
-def _input(around: Surroundings, job: Job, task: Task) -> bytes | None:
+def _input(around: Surroundings, job: Job, task: Task) -> Content | None:
     if job.shard != 0 or job.seed is None:
         return None
     work = WorkKey(job.key, job.seed, task.query.input_digest)
     kept = around.journal.boundary(work)
-    return None if kept is None else task.sealed(decode_boundary(kept)[0])
+    return None if kept is None else partial(task.sealed, decode_boundary(kept)[0])
 
 
-def _answer(around: Surroundings, job: Job, task: Task, name: Digest) -> bytes | None:
+def _answer(around: Surroundings, job: Job, task: Task, name: Digest) -> Content | None:
     if not task.is_last:
         return None
     for body in around.journal.evidence(job.key, task.shard):
         evidence = decode_evidence(body)
         if evidence.payload == name:
             output = _output(around, job, evidence)
-            return None if output is None else task.answer(output)
+            return None if output is None else partial(task.answer, output)
     return None
 
 

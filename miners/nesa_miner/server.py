@@ -30,6 +30,9 @@ from nesa_miner.seat_evidence import kept_evidence
 from nesa_miner.shards import ShardKey
 
 CBOR: Final = "application/cbor"
+MOST_HANDED_OUT: Final = 8
+"""Long tensors that are made ready at once, so that strangers cost no deadline."""
+
 NAME_BYTES: Final = 32
 FAULTS_PATH: Final = "/v1/faults/{query_id}/{attempt}"
 LONGEST_WAIT: Final = 10.0
@@ -55,6 +58,7 @@ class Routes:
         self._cold = cold
         self._seat_evidence = seat_evidence
         self._waiting = 0
+        self._handing_out = 0
 
     def routes(self) -> list[web.RouteDef]:
         """What to add to a server."""
@@ -150,10 +154,17 @@ class Routes:
             return web.Response(status=400, text="the query is a number, the name hexadecimal")
         if not 0 <= query_id < 1 << 63 or len(name) != NAME_BYTES:
             return web.Response(status=400, text="the number or the name is out of range")
+        if self._handing_out >= MOST_HANDED_OUT:
+            return web.Response(status=503, text="too many ask at the moment")
         found = kept_content(self._engine.around, query_id, Digest(name))
         if found is None:
             return web.Response(status=404, text="no such content of this query here")
-        return web.Response(body=found, content_type="application/octet-stream")
+        self._handing_out += 1
+        try:
+            body = await asyncio.to_thread(found)
+        finally:
+            self._handing_out -= 1
+        return web.Response(body=body, content_type="application/octet-stream")
 
     async def status(self, _: web.Request) -> web.Response:
         """Head, address, the attempts and disputes under way, and summonses of the last day."""

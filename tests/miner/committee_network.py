@@ -117,8 +117,8 @@ class MemoryContents:
             for miner in self.network.miners:
                 if miner.seat.endpoint != endpoint or miner.engine is None:
                     continue
-                found = kept_content(miner.engine.around, wanted.query_id, wanted.name)
-                found = self.network.falsified.get(endpoint, found)
+                kept = kept_content(miner.engine.around, wanted.query_id, wanted.name)
+                found = self.network.falsified.get(endpoint, kept and kept())
                 if found is not None and is_wanted(wanted, found):
                     return found
         raise Unavailable("nobody hands it out")

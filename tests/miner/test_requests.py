@@ -76,7 +76,8 @@ def engine_of(network: CommitteeNetwork, number: int) -> Engine:
 
 
 def handed_out(network: CommitteeNetwork, number: int, name: bytes) -> bytes | None:
-    return kept_content(engine_of(network, number).around, 1, Digest(name))
+    found = kept_content(engine_of(network, number).around, 1, Digest(name))
+    return None if found is None else found()
 
 
 async def test_a_long_query_is_answered_by_digest(network: CommitteeNetwork) -> None:

@@ -98,6 +98,8 @@ async def test_a_long_tensor_is_handed_out_by_its_name(tmp_path: Path) -> None:
     refused = [("x", name), ("-1", name), (str(2**63), name), ("1", name[2:]), ("1", "zz" * 32)]
     assert [(await get(*one)).status for one in refused] == [400] * len(refused)
     assert [(await get(*one)).status for one in (("2", name), ("1", "00" * 32))] == [404, 404]
+    routes._handing_out = server.MOST_HANDED_OUT
+    assert (await get("1", name)).status == 503
     await network.close()
 
 
