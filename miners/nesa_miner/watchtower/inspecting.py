@@ -55,7 +55,10 @@ async def inspect(
         outputs = await _run(runner, tensors)
         if outputs is None or task.digest(shard + 1, facts.output_edges, outputs) != signed:
             witness = await library.witness(query.version_id, shard, tensors)
-            if witness.undefined or task.signed(shard + 1, _output_digest(witness, shard)) != signed:
+            if (
+                witness.undefined
+                or task.signed(shard + 1, _output_digest(witness, shard)) != signed
+            ):
                 return Wrong(shard)
             if outputs is not None:
                 log.error("this machine errs", query=query.query_id, shard=shard)

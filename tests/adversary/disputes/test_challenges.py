@@ -73,9 +73,7 @@ def test_an_input_out_of_range_is_no_cover(world, court, challenger, client, tru
     assert ended == Ended(Side.CHALLENGER, Cause.FACT)
 
 
-def test_a_plausible_answer_to_an_input_out_of_range_falls(
-    world, court, challenger, client, truth
-):
+def test_a_plausible_answer_to_an_input_out_of_range_falls(world, court, challenger, client, truth):
     """A liar's client sends an input out of its range, and the liars give what the nearest input
     within would give, so that no value differs from what anybody computes: one element reads what
     is out of range, and whatever is claimed of it is wrong."""
