@@ -29,6 +29,9 @@ from nesa_miner.tasks import Spawn
 
 REST_SECONDS: Final = 0.5
 LONGEST_PAUSE: Final = 30.0
+LOST_SECONDS: Final = 300.0
+"""After which a summons that was mined and that no event tells of was dropped by a reorganisation;
+the contract takes a second one only then."""
 
 log = structlog.get_logger("nesa_miner")
 
@@ -134,7 +137,7 @@ class Summoning:
     spawn: Spawn
     clock: Callable[[], float]
     _known: tuple[Summoned, ...] = ()
-    _sent: set[Seated] = field(default_factory=set)
+    _sent: dict[Seated, float] = field(default_factory=dict)
     _calls: Retries[Seated] = field(init=False)
     _ends: Retries[Seated] = field(init=False)
 
@@ -147,7 +150,7 @@ class Summoning:
         """NES units in bonds of this miner's summonses that are not over."""
         mine = {seat_of(one.event.call) for one in self._known if self._is_by_me(one)}
         open_ = sum(one.is_open for one in self._known if self._is_by_me(one))
-        return self.rules.bond * (open_ + len(self._sent - mine))
+        return self.rules.bond * (open_ + len(self._sent.keys() - mine))
 
     def advance(
         self,
@@ -168,8 +171,12 @@ class Summoning:
         for one in known:
             if one.is_open and self._is_by_me(one) and now > one.event.call.deadline:
                 ends[seat_of(one.event.call)] = one.event.call
-        self._sent &= due.keys()
-        for seated in due.keys() - self._sent:
+        self._sent = {
+            seated: at
+            for seated, at in self._sent.items()
+            if seated in due and clocks.own < at + LOST_SECONDS
+        }
+        for seated in due.keys() - self._sent.keys():
             self._calls.start(seated, partial(self._summon, due[seated], seated, docket))
         for seated, call in ends.items():
             self._ends.start(seated, partial(self._end, call))
@@ -197,7 +204,7 @@ class Summoning:
             await self.bonds.approve(bond, self.summons.address)
             call = self.summons.summon(query, seated.shard, seated.position)
             await self.bonds.room.send(call)
-            self._sent.add(seated)
+            self._sent[seated] = self.clock()
         log.warning("member summoned", **seated._asdict())
 
     async def _end(self, call: Call) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,7 +23,15 @@ from nesa_miner.disputes.bonds import Bonds
 from nesa_miner.disputes.courtroom import Courtroom
 from nesa_miner.duties import Duty
 from nesa_miner.jobs import JobKey
-from nesa_miner.summoning import Clocks, Seated, Summoning, has_kept_a_bond, missing, unanswered
+from nesa_miner.summoning import (
+    LOST_SECONDS,
+    Clocks,
+    Seated,
+    Summoning,
+    has_kept_a_bond,
+    missing,
+    unanswered,
+)
 from nesa_miner.summonses import Summoned
 from tests.miner.committee_network import DEPLOYMENT, VERSION, CommitteeNetwork, open_request
 from tests.miner.test_spares import found_absent, until
@@ -217,9 +225,14 @@ class Chain:
         return [call for call in self.sent if call[0] == kind]
 
 
-def summoning(network: CommitteeNetwork, chain: Chain, most: int = 1_000) -> Summoning:
+def summoning(
+    network: CommitteeNetwork,
+    chain: Chain,
+    most: int = 1_000,
+    clock: Callable[[], float] = lambda: LATER,
+) -> Summoning:
     bonds = Bonds(chain.room, Amount(most), "max_bonds")
-    return Summoning(chain.summons, RULES, bonds, network.spawn, lambda: LATER)
+    return Summoning(chain.summons, RULES, bonds, network.spawn, clock)
 
 
 async def settle_down(network: CommitteeNetwork) -> None:
@@ -238,6 +251,19 @@ class TestSummoning:
         assert sorted(chain.made("summon")) == [("summon", 0, 1), ("summon", 0, 2)]
         assert chain.made("approve") == [("approve", "summons", 100)] * 2
         assert made.bonds_out() == 200
+
+    async def test_a_summons_that_a_reorganisation_dropped_is_sent_again(
+        self, network: CommitteeNetwork
+    ) -> None:
+        """It was mined, and before any event of it was followed the block was gone."""
+        duty, chain, own = await short(network, 1, 2, 3), Chain(), [LATER]
+        made = summoning(network, chain, clock=lambda: own[0])
+        for wait in (0.0, LOST_SECONDS - 1, 1.0, 1.0):
+            own[0] += wait
+            made.advance(Timestamp(1_016), [duty], ())
+            await settle_down(network)
+        assert sorted(chain.made("summon")) == sorted([("summon", 0, one) for one in (1, 2, 3)] * 2)
+        assert made.bonds_out() == 300
 
     async def test_the_budget_holds_for_summonses_and_suits(
         self, network: CommitteeNetwork
