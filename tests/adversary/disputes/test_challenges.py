@@ -2,6 +2,7 @@
 
 import boa
 import numpy as np
+import pytest
 
 from nesa.models.disputes.game import Cause, Ended, Side
 from nesa.models.disputes.moves import Pick
@@ -12,6 +13,7 @@ from nesa.protocol.ids import Address
 from nesa.protocol.queries import QueryStatus
 from nesa.protocol.slashing import credited
 from tests.contracts.disputes.disputed import (
+    CONTENT_KEY,
     MODEL,
     after_the_defence,
     answer,
@@ -73,7 +75,10 @@ def test_an_input_out_of_range_is_no_cover(world, court, challenger, client, tru
     assert ended == Ended(Side.CHALLENGER, Cause.FACT)
 
 
-def test_a_plausible_answer_to_an_input_out_of_range_falls(world, court, challenger, client, truth):
+@pytest.mark.parametrize("key", [None, CONTENT_KEY], ids=["open", "sealed"])
+def test_a_plausible_answer_to_an_input_out_of_range_falls(
+    world, court, challenger, client, truth, key
+):
     """A liar's client sends an input out of its range, and the liars give what the nearest input
     within would give, so that no value differs from what anybody computes: one element reads what
     is out of range, and whatever is claimed of it is wrong."""
@@ -81,7 +86,8 @@ def test_a_plausible_answer_to_an_input_out_of_range_falls(world, court, challen
     data = bytes([edge.low - 1 & 255] * edge.elements)
     said = witness_of(truth.table, [bytes([edge.low & 255] * edge.elements)])
     said.keep(0, data)
-    wrong = answer(world, court, ask(world, client, said), said)
+    query = ask(world, client, said, content_key=key)
+    wrong = answer(world, court, query, said, content_key=key)
     case, before = wrong.challenge(challenger), stakes(wrong)
     signer = wrong.signers(0)[0]
     watchtower = Challenger(Witness.of_shard(truth.table, 0, [data]), 0)
