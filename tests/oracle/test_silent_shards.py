@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from pathlib import Path
 
 import pytest
+from eth_account import Account
 
 from nesa import ExhaustedResource, InvalidInput, Rejected
+from nesa.chain.anvil import development_account
 from nesa.chain.connection import Connection
 from nesa.chain.contracts import Contracts
 from nesa.chain.events import MemberSummoned, decode_event
 from nesa.chain.logs import LogWindow
 from nesa.chain.sender import Sender
 from nesa.chain.summonses import Summons
+from nesa.cli.main import main
 from nesa.protocol.ids import ZERO_DIGEST, Address
 from nesa.protocol.queries import Assurance, Query
 from nesa.protocol.summons import Call, sign_answer
@@ -70,8 +75,25 @@ async def test_a_wholly_silent_shard_is_costly_to_it(
     assert misses == [1, 1, 0, 1]
 
 
+def words_of(network: Network, folder: Path, *words: str) -> list[str]:
+    """A command line of the client's."""
+    key, password = folder / "client.json", folder / "password"
+    keystore = Account.encrypt(development_account(0).key, "a password", iterations=2)
+    key.write_text(json.dumps(keystore))
+    password.write_text("a password")
+    key.chmod(0o600)
+    password.chmod(0o600)
+    network.deployment.write(folder / "contracts.json")
+    place = ("--network", folder / "contracts.json", "--rpc-url", network.anvil.url)
+    keys = ("--keystore", key, "--password-file", password)
+    return list(map(str, (*words, *place, *keys)))
+
+
 async def test_who_interrupts_it_gets_its_bonds_back_in_the_next_run(
-    network: Network, connection: Connection
+    network: Network,
+    connection: Connection,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     query = await network.ask(connection, Assurance.AGREED)
     rules = await Summons.of(connection).rules("latest")
@@ -84,7 +106,9 @@ async def test_who_interrupts_it_gets_its_bonds_back_in_the_next_run(
         summoning.cancel()
         await asyncio.wait([summoning])
         pass_to(network, max(call.deadline for call in await calls_of(connection, query)) + 1)
-        assert [one.is_absent for one in await client.summon(query.query_id, 1)] == [True] * 4
+        words = words_of(network, tmp_path, "summon", str(query.query_id), "1")
+        assert await asyncio.to_thread(main, words) == 0
+        assert capsys.readouterr().out.count("absent, a spare gets the slot") == 4
         assert await token.balance_of(client.address, "latest") == before
 
 
