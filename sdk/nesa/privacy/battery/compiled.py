@@ -116,13 +116,6 @@ class Subject:
         """Requests whose states are seen."""
         return self.secret.items[: self._watched]
 
-    @property
-    def hands_items_over(self) -> bool:
-        """Whether a part of the model that begins at a depth reads the token ids themselves."""
-        table = self.model.table
-        rows = [each.row for each in self._states.depths]
-        return self.public.is_text and any(0 in table.crossing(row) for row in rows)
-
     def inputs(self, items: Items) -> NDArray[np.int64]:
         """The input tensors [n, ..] of requests."""
         shape = self.model.input_edge.shape
