@@ -16,7 +16,7 @@ from nesa.chain.contracts import ZERO_ADDRESS
 from nesa.cli.commands.balance import read_account
 from nesa.cli.commands.release_keys import SECRET, encryption_of, release_keys
 from nesa.cli.output import console, json_option, plain, safe, show
-from nesa.cli.quantities import Nes, Places, open_dimensions
+from nesa.cli.quantities import Nes, Numbers, open_dimensions
 from nesa.cli.risk import ASSUMED, risk_words, stake_words
 from nesa.cli.session import Target, connected, network_options
 from nesa.cli.text import printable
@@ -109,7 +109,9 @@ def compile(
 @model.command(epilog="Example: nesa model cut net.onnx --shards 3 --out net-3 --check")
 @click.argument("model", type=click.Path(path_type=Path, exists=True))
 @click.option("--shards", type=click.IntRange(1, 8), help="So many, where it is cheapest.")
-@click.option("--at", "at", type=Places(), help="Or in front of these operators: 3,7 (see plan).")
+@click.option(
+    "--at", "at", type=Numbers("places"), help="Or in front of these operators: 3,7 (see plan)."
+)
 @click.option("--output", "--out", type=FOLDER, required=True, help="Folder of the shards.")
 @click.option("--dim", "dims", multiple=True, help="NAME=SIZE of an open dimension, 1 without.")
 @click.option("--check", is_flag=True, help="Run the ONNX file whole and cut, compare all bytes.")
