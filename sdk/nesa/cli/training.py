@@ -35,8 +35,6 @@ from nesa.privacy.split.training.peer import TrainingPeer
 from nesa.privacy.split.training.wire import Floats
 from nesa.protocol.errors import InvalidConfiguration, InvalidInput
 
-AVERAGED: Final = 10
-"""The audit's observer adds up what it saw of a row in so many of the last epochs."""
 KNOWN: Final = 0.1
 """The part of the rows that the audit's observer knows."""
 OPSET: Final = 17
@@ -87,10 +85,11 @@ def _rows(features: NDArray[Any], labels: NDArray[Any]) -> Rows:
 
 @dataclass(slots=True)
 class Recorder:
-    """Adds up what leaves for each row in the last epochs, which is what an observer would do."""
+    """Adds up what leaves for each of `rows` rows from epoch `since` on, as an observer would that
+    knows which rows are the same: of noise little is left in a sum."""
 
     rows: int
-    after: int
+    since: int = 0
     activations: Floats | None = None
     gradients: Floats | None = None
     sent_bytes: int = field(default=0)
@@ -101,7 +100,7 @@ class Recorder:
         if self.activations is None or self.gradients is None:
             self.activations = np.zeros((self.rows, sent.activations.shape[1]), np.float32)
             self.gradients = np.zeros((self.rows, sent.gradients.shape[1]), np.float32)
-        if sent.epoch >= self.after:
+        if sent.epoch >= self.since:
             self.activations[sent.numbers] += sent.activations
             self.gradients[sent.numbers] += sent.gradients
 
@@ -138,7 +137,7 @@ async def train_with(
     """
     _use_one_thread()
     began, rows = time.monotonic(), data.train
-    recorder = Recorder(len(rows.labels), schedule.epochs - AVERAGED)
+    recorder = Recorder(len(rows.labels))
     async with posting(url) as post:
         part = await RemotePart.open(post, peer_seed(seed))
         layers = ClientLayers.dense(rows.features.shape[1], data.labels, part.widths, seed)

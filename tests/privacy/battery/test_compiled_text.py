@@ -86,4 +86,5 @@ def test_colluding_groups_and_drawn_members_read(subject):
 def test_a_split_hands_states_over_and_no_ids(subject):
     seen = view(subject, Observer.SPLIT_MEMBER)
     assert seen.identifiers is None
+    assert seen.masks is None  # this one has no mask
     assert len(seen.states) == len(subject.depths)

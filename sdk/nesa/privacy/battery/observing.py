@@ -47,7 +47,7 @@ def _activations(subject: Subject, observer: Observer, draws: np.random.Generato
     plain = {depth: subject.states(depth) for depth in subject.depths}
     match observer:
         case Observer.SPLIT_MEMBER:
-            return View(observer, states=plain)
+            return View(observer, states=plain, masks=subject.masks())
         case _:
             return View(observer, shares={d: share(each, draws) for d, each in plain.items()})
 
