@@ -94,6 +94,7 @@ def test_a_split_hands_over_how_long_a_text_is_and_no_ids(subject):
     """The mask of the padding crosses beside the states: each one is of one length."""
     seen = view(subject, Observer.SPLIT_MEMBER)
     assert seen.identifiers is None
+    assert seen.masks is not None
     lengths = (subject.watched != minilm.PADDING).sum(axis=1)
     assert len(np.unique(lengths)) > 10
     pairs = {tuple(pair) for pair in zip(seen.masks.tolist(), lengths.tolist(), strict=True)}

@@ -1,8 +1,8 @@
 """The client's side of split training: its layers, rows, labels and loss.
 
 Activations of its first layers leave, and gradients of its loss by what comes back; rows and labels
-do not. Gupta and Raskar 2018 call it the U-shaped configuration, without sharing of labels. What
-those two tell all the same is measured by `nesa.privacy.battery.training`.
+do not: the U-shaped split learning of Vepakomma and others 2018. What those two tell all the same
+is measured by `nesa.privacy.battery.training`.
 """
 
 from __future__ import annotations
