@@ -171,6 +171,66 @@ def test_ids_that_are_read_again_stay_with_the_client() -> None:
     assert tried >= 20
 
 
+def random_table(seed: int) -> Table:
+    """Ten rows, each of any values in front of it: sums, views, constants, joins."""
+    draws = np.random.default_rng(seed)
+    edge = EdgeType(DType.INT8, (1, 4), -127, 127)
+    builder = TableBuilder([edge])
+    values = [0]
+    while builder.length < 10:
+        first, second = (int(draws.choice(values)) for _ in range(2))
+        match draws.integers(6):
+            case 0:
+                made = builder.rescale(first, [int(draws.integers(64, 200))], 1, edge)
+            case 1 | 2:
+                made = builder.add_rescaled((first, second), [70, 90], 1, edge)
+            case 3:
+                made = builder.reshaped(builder.reshaped(first, (2, 2)), (1, 4))
+            case 4:
+                halves = [builder.add(Opcode.SLICE, [each], (1, 1, 3)) for each in (first, second)]
+                made = builder.joined(halves, 1)
+            case _:
+                one = builder.add(Opcode.SLICE, [first], (1, 0, 1))
+                none = Parameter(ParameterKind.WEIGHTS, np.zeros((4, 1), int))
+                biases = Parameter(ParameterKind.BIASES, draws.integers(-99, 100, 4))
+                numbers = builder.add(Opcode.LINEAR, [one], (1, 4), [none, biases])
+                made = builder.rescale(numbers, [128], 1, edge)
+        values.append(made)
+    return builder.table([values[-1]])
+
+
+def numbers_of_the_input(table: Table) -> set[int]:
+    """Values that are made of the input's numbers, unchanged, and of constants at most."""
+    constants, found = set[int](), {0}
+    for index, row in enumerate(table.rows):
+        value, read = table.output_of(index), set(row.inputs)
+        moves = row.opcode in (Opcode.RESHAPE, Opcode.SLICE, Opcode.CONCAT)
+        if row.opcode is Opcode.LINEAR or read <= constants:
+            constants.add(value)
+        elif moves and read <= found | constants:
+            found.add(value)
+    return found
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_any_split_that_is_taken_is_exact_and_keeps_the_input(seed: int) -> None:
+    table = random_table(seed)
+    edge, draws = table.inputs[0], np.random.default_rng(seed)
+    own = numbers_of_the_input(table)
+    for first in range(1, len(table.rows)):
+        for end in range(first + 1, len(table.rows)):
+            try:
+                parts = split(table, first, end)
+            except InvalidModel:
+                continue
+            assert not own & set(parts.sent)
+            runner = SplitRunner(parts)
+            tensor = edge.encode(draws.integers(-127, 128, edge.shape))
+            begun = runner.begin([tensor])
+            (answer,) = run(parts.middle, [begun.sent])
+            assert runner.finish(begun, answer) == run(table, [tensor])
+
+
 def test_a_part_that_would_read_the_input_with_activations_is_refused() -> None:
     edge = EdgeType(DType.INT8, (1, 4), -127, 127)
     builder = TableBuilder([edge])

@@ -81,9 +81,10 @@ def _kinds(table: Table, first: int, end: int) -> list[Owner]:
 
 def _kind(table: Table, index: int, read: set[Owner], ends: tuple[int, int]) -> Owner:
     first, end = ends
-    if read == {Owner.CONSTANT} or _makes_constant(table, index):
+    # A constant made of what the network holds is left to it: the client could not make it alone.
+    if read == {Owner.CONSTANT} or (Owner.NETWORK not in read and _makes_constant(table, index)):
         return Owner.CONSTANT
-    if read == {Owner.INPUT} and table.rows[index].opcode in VIEWS:
+    if Owner.INPUT in read <= {Owner.INPUT, Owner.CONSTANT} and table.rows[index].opcode in VIEWS:
         return Owner.INPUT
     if index < first:
         return Owner.HEAD
