@@ -1,5 +1,5 @@
 # pragma version ~=0.4.3
-# pragma optimize codesize
+# pragma optimize gas
 # pragma evm-version prague
 """
 @title Conviction
@@ -23,9 +23,6 @@ from ..lib import attestation
 from ..lib import element_claims
 from ..lib import operator_row
 from ..lib import signature
-
-# Selector of `IJudge.evaluate`: nobody is convicted where it is another.
-EVALUATE: constant(bytes4) = 0x90f7917b
 
 FOLD_JUDGE: immutable(IJudge)
 ELEMENT_JUDGE: immutable(IJudge)
@@ -76,15 +73,9 @@ def expect_wrong(shown: IConviction.Accusation, stands: IElementGame.Position):
     judge: IJudge = ELEMENT_JUDGE
     if operator_row.is_sum(leaf.opcode) or operator_row.is_largest(leaf.opcode):
         judge = FOLD_JUDGE
-    # By hand, since Vyper's own call pays for memory up to the longest question. Where no judge is,
-    # nothing is returned and nothing decoded.
-    answer: Bytes[32] = raw_call(
-        judge.address,
-        abi_encode(question, claim.first, claim.stop, shown.openings, method_id=EVALUATE),
-        max_outsize=32,
-        is_static_call=True,
+    found: int256 = staticcall judge.evaluate(
+        question, claim.first, claim.stop, shown.openings
     )
-    found: int256 = abi_decode(answer, int256)
     assert found != claim.value, "court: nothing is wrong"
 
 

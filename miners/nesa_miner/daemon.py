@@ -16,10 +16,12 @@ from eth_account import Account
 
 from nesa.chain.committees import DrawnCommittees, drawn_committees
 from nesa.chain.connection import Connection
+from nesa.chain.contents import ContentReader, content_reader
 from nesa.chain.contracts import Contracts
 from nesa.chain.deployment import Deployment
 from nesa.chain.sender import Sender, SendPolicy
 from nesa.chain.summonses import Summons
+from nesa.models.proving.reference_string import LOCAL_CHAIN_IDS
 from nesa.privacy.envelopes import Deployment as EnvelopeDeployment
 from nesa.privacy.envelopes import ReplayWindow, open_envelope
 from nesa.protocol.errors import (
@@ -104,6 +106,7 @@ class Inbox:
 class Miner:
     """Everything that one running miner is made of."""
 
+    folder: Path
     settings: MinerSettings
     connection: Connection
     engine: Engine
@@ -163,7 +166,8 @@ class Miner:
     def server(self) -> HttpServer:
         """Envelopes, evidence, status and metrics on the configured address."""
         envelopes = MessagesEndpoint(Inbox(self.engine, ReplayWindow()).take, LIMITS)
-        routes = envelopes.routes() + Routes(self.engine, self.warm_up.cold).routes()
+        shown = Routes(self.engine, self.warm_up.cold, self.folder / self.settings.seat_evidence)
+        routes = envelopes.routes() + shown.routes()
         return HttpServer(routes, self.settings.host, self.settings.port, LIMITS)
 
 
@@ -191,8 +195,11 @@ async def run(
             library = wrap(open_library(folder, settings, connection, keys))
             tasks = TaskPool()
             rules = await _summons_rules(connection)
-            miner = _assembled(settings, identity, connection, journal, library, tasks, rules)
-            await miner.run(tasks)
+            if settings.allow_private_contents and deployment.chain_id not in LOCAL_CHAIN_IDS:
+                log.warning("clients may have this miner read from private addresses")
+            async with content_reader(allow_private=settings.allow_private_contents) as contents:
+                outside = Outside(connection, journal, library, contents, tasks)
+                await _assembled(folder, settings, identity, outside, rules).run(tasks)
 
 
 async def _summons_rules(connection: Connection) -> SummonsRules | None:
@@ -202,15 +209,25 @@ async def _summons_rules(connection: Connection) -> SummonsRules | None:
     return await Summons.of(connection).rules("latest")
 
 
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """What a miner is connected to."""
+
+    connection: Connection
+    journal: Journal
+    library: WitnessLibrary
+    contents: ContentReader
+    tasks: TaskPool
+
+
 def _assembled(
+    folder: Path,
     settings: MinerSettings,
     identity: Identity,
-    connection: Connection,
-    journal: Journal,
-    library: WitnessLibrary,
-    tasks: TaskPool,
+    outside: Outside,
     rules: SummonsRules | None,
 ) -> Miner:
+    connection, library, tasks = outside.connection, outside.library, outside.tasks
     on_chain = connection.deployment
     deployment = EnvelopeDeployment(on_chain.chain_id, on_chain.market)
     metrics = Metrics()
@@ -219,11 +236,12 @@ def _assembled(
     surroundings = Surroundings(
         identity,
         deployment,
-        journal,
+        outside.journal,
         library,
         _committee_reader(connection),
         post.deliver,
         Claimer(connection, sender).send,
+        outside.contents,
         tasks.spawn,
         time.monotonic,
         metrics,
@@ -247,7 +265,7 @@ def _assembled(
             spawn, clock = surroundings.spawn, surroundings.clock
             summoning = Summoning(Summons.of(connection), rules, bonds, spawn, clock)
         engine = Engine(surroundings, disputes, convict, suits, answers, summoning)
-    return Miner(settings, connection, engine, post, WarmUp(library))
+    return Miner(folder, settings, connection, engine, post, WarmUp(library))
 
 
 def _answers(around: Surroundings, answerer: Answerer) -> Answers:

@@ -13,6 +13,7 @@ from nesa.cli import failures
 
 COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "answer": ("nesa.cli.commands.answer:answer", "Wait for the answer of a query asked before."),
+    "attest": ("nesa.cli.commands.attest:attest", "Check quotes of enclaves, vouch for seats."),
     "balance": ("nesa.cli.commands.balance:balance", "Show what an account holds."),
     "delegation": ("nesa.cli.commands.delegation:delegation", "Stake NES for an operator."),
     "demo": ("nesa.cli.commands.demo:demo", "Run the whole network and tell its story."),
@@ -22,6 +23,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "privacy": ("nesa.cli.commands.privacy:privacy", "Put models under your key; audit modes."),
     "query": ("nesa.cli.commands.query:query", "Ask a model and wait for the answer."),
     "reward": ("nesa.cli.commands.reward:reward", "Credit new NES to who worked for a query."),
+    "summon": ("nesa.cli.commands.summon:summon", "Call the members of a silent shard."),
     "transfer": ("nesa.cli.commands.transfer:transfer", "Send NES to an account."),
     "watch": ("nesa.cli.commands.watch:watch", "Follow a query through its life."),
     "withdraw": ("nesa.cli.commands.withdraw:withdraw", "Have the market pay what it owes."),

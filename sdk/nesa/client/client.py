@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 from eth_account.signers.local import LocalAccount
 
 from nesa.chain.abi import ContractCall
+from nesa.chain.admissions import SeatAttestations
 from nesa.chain.connection import Connection, RpcPolicy
 from nesa.chain.contracts import Contracts, Order
 from nesa.chain.deployment import KeyFile, Network, read_network
@@ -31,26 +32,42 @@ from nesa.chain.keystore import load_keystore, read_password_file
 from nesa.chain.sender import OnIntent, Receipt, Sender, SendPolicy, forget
 from nesa.client import payment
 from nesa.client.answers import Answer, AnyQuery, Balance, SubmittedQuery
+from nesa.client.attested_seats import require_attested
+from nesa.client.attesting import Attestor
 from nesa.client.awaiting import Awaiting, OnStage
 from nesa.client.cards import Features, Model
 from nesa.client.catalogue import Catalogue
+from nesa.client.contents import published, require_carriable, require_local
 from nesa.client.delegating import Delegations
 from nesa.client.equivariance import encoded_features
 from nesa.client.following import Following
 from nesa.client.gas_deposits import GasDeposit, GasDeposits
-from nesa.client.granting import granted_view
-from nesa.client.ordering import DEFAULT_REPLICAS, choose_content_key, make_order, sealed_order
+from nesa.client.granting import granted_view, require_content_key
+from nesa.client.hybrid.offers import QueryPlan, Wish, plan_query, read_sensitivity
+from nesa.client.hybrid.rule import Sensitivity
+from nesa.client.ordering import (
+    AUTO,
+    DEFAULT_REPLICAS,
+    SEALED,
+    choose_content_key,
+    make_order,
+    read_privacy,
+    sealed_order,
+)
+from nesa.client.publishing import ContentServer, Publisher
 from nesa.client.refusals import explained
 from nesa.client.registering import Developer
 from nesa.client.rewarding import reward_call
 from nesa.client.splitting import SplitModel
 from nesa.client.submissions import find_submitted, named_when_unmined
+from nesa.client.summoning import CalledMember, Summoner
 from nesa.client.watching import Stage
 from nesa.privacy.grants import ViewGrant
+from nesa.protocol.contents import is_long_input
 from nesa.protocol.economics.lies import lost
-from nesa.protocol.errors import Incompatible, InvalidConfiguration, InvalidInput, NesaError
+from nesa.protocol.errors import Incompatible, InvalidConfiguration, NesaError
 from nesa.protocol.ids import Address, Amount
-from nesa.protocol.queries import MAX_INPUT_BYTES, Assurance, count_of
+from nesa.protocol.queries import Assurance, Privacy, count_of
 from nesa.protocol.report_gas import wanted_deposit
 from nesa.protocol.risk import DrawRisk, uniform_risk
 
@@ -58,6 +75,9 @@ if TYPE_CHECKING:
     from nesa.privacy.equivariant.user_keys import UserKey
 
 _Event = TypeVar("_Event")
+
+OnPlan = Callable[[QueryPlan], Awaitable[None]]
+"""Is shown how a query will be asked, before it is paid."""
 
 DEFAULT_POLICY: Final = RpcPolicy()
 NO_KEY: Final = (
@@ -74,11 +94,13 @@ class Client:
         key: KeyFile | LocalAccount | None,
         policy: RpcPolicy,
         on_intent: OnIntent = forget,
+        publisher: Publisher | None = None,
     ) -> None:
         self._network = network
         self._key = key
         self._policy = policy
         self._on_intent = on_intent
+        self._publisher = publisher
         self._stack = contextlib.AsyncExitStack()
         self._connection: Connection | None = None
         self._sender: Sender | None = None
@@ -94,18 +116,21 @@ class Client:
         key: KeyFile | LocalAccount | None = None,
         policy: RpcPolicy = DEFAULT_POLICY,
         on_intent: OnIntent = forget,
+        publisher: Publisher | None = None,
     ) -> Self:
         """A client of the network in a file; it pays with `key`, or with the file's own client key.
 
         The file is a network file, or a deployment file together with the `rpc_url` of a node.
         `on_intent` is awaited with every signed transaction before it leaves; what it raises keeps
-        the transaction here.
+        the transaction here. `publisher` is where inputs go that are too long for the chain, see
+        `nesa.client.publishing`; on a chain of this machine they are served from here.
 
         Raises:
             InvalidConfiguration: the file is not there or says nothing useful.
         """
         read = network if isinstance(network, Network) else read_network(Path(network), rpc_url)
-        return cls(read, read.client if key is None else key, policy, on_intent)
+        paying = read.client if key is None else key
+        return cls(read, paying, policy, on_intent, publisher)
 
     async def __aenter__(self) -> Self:
         account = await self._unlock()
@@ -128,6 +153,8 @@ class Client:
         trace: TracebackType | None,
     ) -> None:
         await self._stack.aclose()
+        if self._publisher is not None:
+            await self._publisher.close()
 
     @property
     def connection(self) -> Connection:
@@ -243,35 +270,88 @@ class Client:
         """Registers models with this client's key."""
         return Developer(self.connection, self._own_sender)
 
+    def attestor(self, statements: Address) -> Attestor:
+        """Vouches for operators with this client's key, in a SeatAttestations contract."""
+        contract = SeatAttestations(self.connection, statements)
+        return Attestor(contract, self.address, self._send)
+
     # === Asking ===
+
+    async def plan(
+        self,
+        model: Model | str,
+        *,
+        sensitivity: Sensitivity | str,
+        deadline: int | None = None,
+        max_fee: Amount | None = None,
+        replicas: int | None = None,
+        attested: Address | None = None,
+        watched: bool = False,
+        split: bool = False,
+        equivariant_key: UserKey | None = None,
+    ) -> QueryPlan:
+        """How `ask(..., privacy="auto")` would ask, and why; nothing is paid.
+
+        `sensitivity` is public, personal or critical, see `Sensitivity`. `deadline` is in seconds,
+        `max_fee` in NES units. `watched` says that a watcher will get a view grant, `split` that
+        the plan is for `ask_split`. `ask_split(..., **plan.terms)` and `submit` ask as planned.
+
+        Raises:
+            InvalidInput: nothing here is private enough within deadline and limit; it says of each
+                way what would have to change.
+            Rejected: there is no such version, or it is retired.
+        """
+        wish = Wish(
+            sensitivity=read_sensitivity(sensitivity),
+            deadline=deadline,
+            budget=max_fee,
+            replicas=replicas,
+            attested=attested,
+            watched=watched,
+            split=split,
+            encoded=equivariant_key is not None,
+        )
+        return await plan_query(self.contracts, await self._offered(model), wish)
 
     async def ask(
         self,
         model: Model | str,
         features: Features,
         *,
-        assurance: Assurance | str = Assurance.AGREED,
+        assurance: Assurance | str | None = None,
         sealed: bool = False,
+        privacy: str | None = None,
+        sensitivity: Sensitivity | str | None = None,
+        deadline: int | None = None,
+        on_plan: OnPlan | None = None,
         replicas: int | None = None,
         max_fee: Amount | None = None,
         gas_deposit: int = 0,
         equivariant_key: UserKey | None = None,
+        attested: Address | None = None,
     ) -> Answer:
         """Ask, pay, and wait for the answer; see `submit` and `result`.
 
+        `privacy` is "open", "sealed" (as `sealed=True`) or "auto": then `plan` chooses privacy and
+        assurance from `sensitivity`, `deadline` and `max_fee`, and `on_plan` is awaited with the
+        plan before anything is paid; what it raises keeps the query here.
+
         An error after the payment has the query in `submitted`: `result(error.submitted)` goes on.
         """
-        submitted = await self.submit(
-            model,
-            features,
-            assurance=assurance,
-            sealed=sealed,
-            replicas=replicas,
-            max_fee=max_fee,
-            gas_deposit=gas_deposit,
-            equivariant_key=equivariant_key,
-        )
-        return await self.result(submitted)
+        fixed = assurance is not None
+        sensitive = sensitivity is not None or deadline is not None
+        kind = read_privacy(privacy, sealed, fixed, sensitive)
+        limits: dict[str, Any] = {"replicas": replicas, "max_fee": max_fee, "attested": attested}
+        if kind == AUTO:
+            wished: dict[str, Any] = {"sensitivity": sensitivity, "deadline": deadline, **limits}
+            plan = await self.plan(model, equivariant_key=equivariant_key, **wished)
+            if on_plan is not None:
+                await on_plan(plan)
+            model, terms = plan.model, plan.terms
+        else:
+            terms = {"assurance": assurance or Assurance.AGREED, "sealed": kind == SEALED, **limits}
+        rest: dict[str, Any] = {"gas_deposit": gas_deposit, "equivariant_key": equivariant_key}
+        return await self.result(await self.submit(model, features, **terms, **rest))
 
     async def ask_split(
         self, split: SplitModel, middle: Model | str, features: Features, **terms: Any
@@ -304,6 +384,7 @@ class Client:
         content_key: bytes | None = None,
         gas_deposit: int = 0,
         equivariant_key: UserKey | None = None,
+        attested: Address | None = None,
     ) -> SubmittedQuery:
         """Ask and pay; returns as soon as the query is on chain.
 
@@ -314,21 +395,25 @@ class Client:
         `gas_deposit` wei wait for whoever reports the answer, see `deposit_gas`; an error of that
         has the query in `submitted`. A model under a user's key is asked with `equivariant_key`,
         see `nesa.privacy.equivariant`: features and answer are those of the plain model.
+        `attested` names a contract (SeatAttestations) whose attested seats alone may answer.
 
         Raises:
             InvalidTensor: the features are not what the model takes, or far out of their range.
-            InvalidInput: the price exceeds `max_fee`, the input is too long, the content key is
-                none, or the model is under another key.
+            InvalidInput: the price exceeds `max_fee`, the content key is none, the model is under
+                another key, or its seats are not attested.
+            InvalidConfiguration: the input is too long for the chain and there is no publisher, or
+                the publisher cannot publish; nothing was paid.
             ExhaustedResource: the account does not hold the price.
             Rejected: the market refuses, e.g. a retired model; nothing was paid.
             Unmined: the request is in no block after ten minutes, and may still be mined and paid;
                 `find` one of the error's `tx_hashes` to go on.
         """
         model = await self._offered(model)
+        require_carriable(model.card)
         content_key = choose_content_key(content_key, sealed)
         data = encoded_features(model, features, equivariant_key)
-        if len(data) > MAX_INPUT_BYTES:
-            raise InvalidInput(f"inputs over {MAX_INPUT_BYTES} bytes are not offered yet")
+        if attested is not None:
+            await require_attested(self.contracts, model, attested)
         order = make_order(model, assurance, sealed, replicas)
         price = await self._price(order)
         order = replace(order, max_fee=payment.check_fee(price, max_fee))
@@ -336,6 +421,9 @@ class Client:
         await payment.check_coin(self.connection, self.address, gas_deposit)
         if content_key is not None:
             order, data = sealed_order(order, model, data, content_key)
+        if is_long_input(len(data)):
+            publisher = self._publisher_of(len(data))
+            order, data = await published(order, model.card.input_edge, data, publisher)
         with named_when_unmined(content_key):
             receipt = await self._own_payments.request(order, data, self._send)
         requested = _only(QueryRequested, receipt)
@@ -397,9 +485,12 @@ class Client:
         """A query that was asked before, with the keys that it was asked with.
 
         Raises:
-            InvalidInput: the market knows no such query.
+            InvalidInput: the market knows no such query, or the content key is another's.
         """
         submitted = await find_submitted(self.connection, query)
+        if content_key is not None and submitted.query.privacy is Privacy.SEALED:
+            asked = (await find_query(self.connection, submitted.query_id)).requested
+            require_content_key(asked, content_key)
         return replace(
             submitted,
             content_key=content_key or submitted.content_key,
@@ -465,6 +556,18 @@ class Client:
         newest = await self._newest(submitted)
         receipt = await self._send(self.contracts.market.retry(newest.query))
         return replace(newest, query=_only(AttemptOpened, receipt).query)
+
+    async def summon(self, submitted: AnyQuery, shard: int) -> tuple[CalledMember, ...]:
+        """Call the members of a shard on which a query seems to wait to answer on chain, for a bond
+        each; returns once each has answered or was found absent, so that a spare has its slot.
+
+        Raises:
+            InvalidInput: the query has no such shard.
+            ExhaustedResource: this client does not hold the bonds.
+            Rejected: too early, too late, or all were called before.
+        """
+        query = (await self._newest(submitted)).query
+        return await Summoner(self.connection, self.address, self._send).summon(query, shard)
 
     async def grant_view(self, submitted: SubmittedQuery, holder: bytes) -> ViewGrant:
         """Let the holder of a view key (32 bytes, of a watchtower) see a sealed query of this
@@ -569,6 +672,13 @@ class Client:
         if self._payments is None:
             raise InvalidConfiguration(NO_KEY)
         return self._payments
+
+    def _publisher_of(self, size: int) -> Publisher:
+        """Where a long input of `size` bytes goes; it stays there until this closes."""
+        if self._publisher is None:
+            require_local(self._network.chain_id, size)
+            self._publisher = ContentServer()
+        return self._publisher
 
     @property
     def _catalogue(self) -> Catalogue:
