@@ -147,8 +147,13 @@ def _answered(
     world: World, client: str, replicas: int, shards: int
 ) -> tuple[tuple[Any, ...], tuple[Any, ...], list[int]]:
     """A query's terms and outcome, and the payees of its last shard."""
-    wanted = {"assurance": Assurance.CHALLENGED, "callback_gas": CALLBACK_GAS}
-    query = world.request(client, shards, replicas=replicas, **wanted)
+    query = world.request(
+        client,
+        shards,
+        replicas=replicas,
+        assurance=Assurance.CHALLENGED,
+        callback_gas=CALLBACK_GAS,
+    )
     outcome = world.fulfil(query)
     return query.as_abi(), outcome_as_abi(outcome), world.payees(query, outcome, shards - 1)
 
