@@ -30,6 +30,7 @@ from nesa.chain.committees import DrawnCommittees, Seat
 from nesa.models.proving.prover import Prover
 from nesa.privacy.envelopes import Deployment, ReplayWindow
 from nesa.privacy.keys import public_bytes
+from nesa.protocol.circuits import CircuitKind
 from nesa.protocol.commitments import (
     Attestation,
     ShardContext,
@@ -145,6 +146,10 @@ class Arrival:
     async def prover(self, _: VersionId, shard: int) -> Prover:
         """Nothing is proved here."""
         raise Unavailable("nothing is proved here")
+
+    async def circuits(self, _: VersionId) -> CircuitKind:
+        """Nothing is proved here."""
+        return CircuitKind.PUBLIC
 
     def release(self, version_id: VersionId, shard: int | None = None) -> None:
         """There is nothing to free."""

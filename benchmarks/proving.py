@@ -89,7 +89,7 @@ async def figures(name: str, number: int, runs: int) -> Figures:
     model = load(MODELS / name)
     shard = read_provable_shard(MODELS / name, model, number)
     prover = await Prover.open(shard.circuit, CACHE)
-    row = shard.circuit.source.decode(shard.corner.input).reshape(-1).tolist()
+    row = shard.circuit.source.edge.decode(shard.corner.input).reshape(-1).tolist()
     before = cpu_of_children()
     prove = await timed(runs, lambda: prover.prove(shard.corner.input, shard.corner.output))
     used, peak = (cpu_of_children() - before) / runs, peak_of_children()

@@ -91,7 +91,7 @@ def find_solc(environment: Mapping[str, str] = os.environ) -> Path | None:
 
 async def _compare_answers(prover: Prover, runner: Runner, answers: Sequence[KnownAnswer]) -> None:
     """The circuit computes what the shard computes, from every known input."""
-    source, result = prover.circuit.source, prover.circuit.result
+    source, result = prover.circuit.source.edge, prover.circuit.result.edge
     for number, answer in enumerate(answers):
         (tensor,), (wanted,) = answer.inputs, runner.run(answer.inputs)
         found = await prover.witness(source.decode(tensor).reshape(-1).tolist())

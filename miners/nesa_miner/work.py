@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 from eth_utils.crypto import keccak
 
-from nesa.privacy.sealing import blind, open_input, seal_answer, sealed_digest
+from nesa.models.proving.hashing import tensor_hash
+from nesa.models.proving.prover import NO_BLIND
+from nesa.privacy.sealing import blind, open_input, proof_blind, seal_answer, sealed_digest
+from nesa.protocol.circuits import CircuitKind
 from nesa.protocol.commitments import ShardContext
 from nesa.protocol.digests import boundary_digest
 from nesa.protocol.edges import EdgeType
@@ -15,7 +18,7 @@ from nesa.protocol.errors import InvalidMessage, InvalidTensor
 from nesa.protocol.evidence import evidence_of, verify_evidence
 from nesa.protocol.ids import ZERO_DIGEST, Address, Digest
 from nesa.protocol.messages import MAX_CARRIED_BYTES, Handoff
-from nesa.protocol.queries import Privacy, Query
+from nesa.protocol.queries import Assurance, Privacy, Query
 from nesa.protocol.versions import ShardFacts
 from nesa_miner.agreement.events import OwnResult
 
@@ -26,16 +29,35 @@ Run = Callable[[Sequence[bytes]], Tensors]
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One shard of one attempt; `content_key` is None unless the query is sealed."""
+    """One shard of one attempt; `content_key` is None unless the query is sealed.
+
+    `circuits` are those that prove a sealed query: its digests are what they show.
+    """
 
     query: Query
     shard: int
     content_key: bytes | None
+    circuits: CircuitKind = CircuitKind.PUBLIC
 
     @property
     def is_last(self) -> bool:
         """Whether this shard's output is the answer."""
         return self.shard == self.query.shards - 1
+
+    @property
+    def is_hashed(self) -> bool:
+        """Whether boundaries are known by what hashed circuits show of them."""
+        return self.circuits is not CircuitKind.PUBLIC
+
+    @property
+    def shows_answer(self) -> bool:
+        """Whether the answer goes on chain as it is."""
+        return self.content_key is None or self.circuits is CircuitKind.HASHED
+
+    @property
+    def proof_blind(self) -> bytes:
+        """What hides the tensors that a proof is about."""
+        return NO_BLIND if self.content_key is None else proof_blind(self.content_key)
 
     def digest(self, boundary: int, edges: Sequence[EdgeType], tensors: Sequence[bytes]) -> Digest:
         """What is committed to for `tensors` at a boundary; 0 is the input of the first shard.
@@ -45,7 +67,11 @@ class Task:
         """
         if [len(data) for data in tensors] != [edge.nbytes for edge in edges]:
             raise InvalidTensor("the tensors do not have the lengths of their edges")
-        return self.signed(boundary, boundary_digest(edges, tensors))
+        if not self.is_hashed:
+            return self.signed(boundary, boundary_digest(edges, tensors))
+        if boundary == self.query.shards and self.shows_answer:
+            return boundary_digest(edges, tensors)
+        return tensor_hash(edges[0], tensors[0], self.proof_blind)
 
     def signed(self, boundary: int, plain: Digest) -> Digest:
         """What is committed to in place of a boundary's plain digest."""
@@ -67,14 +93,13 @@ class Task:
             return sent
         return open_input(self.content_key, self.query.version_id, sent)
 
-    def payload(self, tensors: Tensors) -> bytes:
-        """What goes on chain: the answer or its ciphertext, nothing before the last shard."""
-        if not self.is_last:
-            return b""
-        if self.content_key is None:
-            return tensors[0]
-        query = self.query
-        return seal_answer(self.content_key, query.version_id, query.input_digest, tensors[0])
+    def payload(self, answer: bytes, out_digest: Digest) -> bytes:
+        """What goes on chain: the answer, its ciphertext, or that behind what a proof shows."""
+        query, content_key = self.query, self.content_key
+        if content_key is None or self.shows_answer:
+            return answer
+        sealed = seal_answer(content_key, query.version_id, query.input_digest, answer)
+        return out_digest + sealed if self.is_hashed else sealed
 
 
 def compute(task: Task, facts: ShardFacts, run: Run, tensors: Tensors) -> OwnResult:
@@ -84,10 +109,12 @@ def compute(task: Task, facts: ShardFacts, run: Run, tensors: Tensors) -> OwnRes
         InvalidTensor: an input tensor is not of its edge's type.
     """
     outputs = run(tensors)
-    payload = task.payload(outputs)
+    out_digest, payload = task.digest(task.shard + 1, facts.output_edges, outputs), b""
+    if task.is_last:
+        payload = task.payload(outputs[0], out_digest)
     return OwnResult(
         in_digest=task.digest(task.shard, facts.input_edges, tensors),
-        out_digest=task.digest(task.shard + 1, facts.output_edges, outputs),
+        out_digest=out_digest,
         tensors=outputs,
         payload_hash=Digest(keccak(payload)) if payload else ZERO_DIGEST,
         payload=payload,
@@ -140,3 +167,8 @@ def require_handed_input(
 def is_sealed(query: Query) -> bool:
     """Whether the query needs its content key."""
     return query.privacy is Privacy.SEALED
+
+
+def is_proved_sealed(query: Query) -> bool:
+    """Whether hashed circuits prove the query."""
+    return is_sealed(query) and query.assurance is Assurance.PROVED

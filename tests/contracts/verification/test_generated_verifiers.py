@@ -21,6 +21,8 @@ from tests.revm import Revert, RevmChain, RevmContract
 DEVELOPER = "0x" + "de" * 20
 ANYBODY = "0x" + "aa" * 20
 
+PROVABLE = 4  # its place in an offer
+
 SELECTOR = keccak(text="verifyProof(bytes,uint256[])")[:4]
 
 VERIFY_TYPES = ["address", "bytes32", "bytes32", "bytes", "bytes", "bytes"]
@@ -120,11 +122,11 @@ def test_the_version_becomes_provable(world):
     terms = (world.verifiers, 1, 1, 1, ZERO_ADDRESS)
     registered = registry.register(*version, *terms, sender=DEVELOPER)
     assert registered == version_id(Address(DEVELOPER), model.root)
+    assert not registry.offer(registered)[PROVABLE]
     for index, corner in enumerate(world.corners):
         evidence = (corner.input, corner.output, corner.proof)
         registry.prove_corner(registered, index, *evidence, sender=ANYBODY)
-    provable = registry.offer(registered)[5]
-    assert provable
+    assert registry.offer(registered)[PROVABLE]
 
 
 @pytest.mark.parametrize("shard", [0, 1])

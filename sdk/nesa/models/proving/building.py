@@ -8,12 +8,18 @@ from pathlib import Path
 import numpy as np
 
 from nesa.models.folder import CompiledModel, with_circuits
-from nesa.models.proving.artefacts import Corner, shown_reference, write_provable_shard
+from nesa.models.proving.artefacts import (
+    Corner,
+    shown_edges,
+    shown_reference,
+    write_provable_shard,
+)
 from nesa.models.proving.bounds import outputs_at
 from nesa.models.proving.circuits import Circuit, build_circuit
 from nesa.models.proving.compiled import read_compiled
 from nesa.models.proving.corners import corner_input
-from nesa.models.proving.prover import Prover
+from nesa.models.proving.hashing import shown_bytes
+from nesa.models.proving.prover import NO_BLIND, Prover
 from nesa.models.proving.reference_string import ReferenceFile
 from nesa.models.proving.verifier import Verifier, build_verifier
 from nesa.protocol.ids import ZERO_DIGEST, Digest
@@ -43,10 +49,10 @@ async def build_shard(
         InvalidConfiguration: solc or the cache cannot be used.
         ExhaustedResource: time, memory or disk is used up.
     """
-    source, facts = model.circuit_file(shard), model.shards[shard]
+    source = model.circuit_file(shard)
     if source is None:
         return None
-    circuit = await build_circuit(source, facts.input_edges[0], facts.output_edges[0], reference)
+    circuit = await build_circuit(source, *shown_edges(model, shard), reference)
     verifier = await build_verifier(circuit, solc)
     return BuiltShard(circuit, verifier, await prove_corner(circuit, cache))
 
@@ -60,12 +66,14 @@ async def prove_corner(circuit: Circuit, cache: Path) -> Corner:
     """
     prover = await Prover.open(circuit, cache)
     graph = read_compiled(prover.keys.compiled.read_bytes())
-    values = corner_input(graph, circuit.source)
-    outputs = np.array(outputs_at(graph, values.reshape(-1).tolist()), np.int64)
-    given = circuit.source.encode(values)
-    computed = circuit.result.encode(outputs.reshape(circuit.result.shape))
+    source, result = circuit.source, circuit.result
+    values = corner_input(graph, source)
+    outputs = np.array(outputs_at(graph, values), np.int64)[: result.edge.elements]
+    given = source.edge.encode(np.array(values[: source.edge.elements]).reshape(source.edge.shape))
+    computed = result.edge.encode(outputs.reshape(result.edge.shape))
     proof = await prover.prove(given, computed)
-    return Corner(given, computed, proof.proof)
+    shown = (shown_bytes(source, given, NO_BLIND), shown_bytes(result, computed, NO_BLIND))
+    return Corner(*shown, proof.proof)
 
 
 async def add_circuits(
