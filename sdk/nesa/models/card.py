@@ -5,8 +5,9 @@ A classifier answers with one of its labels, every other model with a tensor of 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import numpy as np
 from eth_utils.crypto import keccak
@@ -26,6 +27,8 @@ def _edge_word(text: str) -> str:
     EdgeType.unpack(bytes.fromhex(text.removeprefix("0x")))
     return text
 
+
+MODEL_NAME: Final = re.compile("[a-z0-9][a-z0-9-]{0,63}")
 
 EdgeWord = Annotated[str, Field(pattern="^0x[0-9a-f]{64}$"), AfterValidator(_edge_word)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -111,7 +114,7 @@ class ModelCard(Part):
     with an `equivariance` takes and gives tensors in the frame of that key.
     """
 
-    name: Annotated[str, Field(pattern="^[a-z0-9][a-z0-9-]{0,63}$")]
+    name: Annotated[str, Field(pattern=f"^{MODEL_NAME.pattern}$")]
     title: str
     description: str
     data: str

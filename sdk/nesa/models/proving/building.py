@@ -7,7 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from nesa.models.folder import CompiledModel, with_circuits
+from nesa.models.card import MODEL_NAME, ClassifierCard
+from nesa.models.folder import CompiledModel, assemble, with_circuits
+from nesa.models.lowering import circuit_needs
 from nesa.models.proving.artefacts import (
     Corner,
     shown_edges,
@@ -22,6 +24,8 @@ from nesa.models.proving.hashing import shown_bytes
 from nesa.models.proving.prover import NO_BLIND, Prover
 from nesa.models.proving.reference_string import ReferenceFile
 from nesa.models.proving.verifier import Verifier, build_verifier
+from nesa.protocol.circuits import CircuitKind
+from nesa.protocol.errors import InvalidInput, InvalidModel
 from nesa.protocol.ids import ZERO_DIGEST, Digest
 
 
@@ -74,6 +78,26 @@ async def prove_corner(circuit: Circuit, cache: Path) -> Corner:
     proof = await prover.prove(given, computed)
     shown = (shown_bytes(source, given, NO_BLIND), shown_bytes(result, computed, NO_BLIND))
     return Corner(*shown, proof.proof)
+
+
+def of_kind(model: CompiledModel, kind: CircuitKind, name: str) -> CompiledModel:
+    """The same table under another name, for circuits of `kind`; it has none yet.
+
+    Raises:
+        InvalidInput: this is no name of a model.
+        InvalidModel: no shard can be proved, or not every one.
+    """
+    changes: dict[str, object] = {"name": name, "circuits": kind, "reference_string": ""}
+    if isinstance(model.card, ClassifierCard):
+        accuracy = model.card.accuracy.model_copy(update={"proved_rows": 0, "proved": None})
+        changes["accuracy"] = accuracy
+    if MODEL_NAME.fullmatch(name) is None:
+        raise InvalidInput(f"{name!r} is no name of a model: small letters, digits and dashes")
+    card = model.card.model_copy(update=changes)
+    for number, shard in enumerate(model.table.shards):
+        if obstacles := circuit_needs(model.table, shard).obstacles:
+            raise InvalidModel(f"shard {number} of {model.name} cannot be proved: {obstacles[0]}")
+    return assemble(model.table, card, model.test_rows())
 
 
 async def add_circuits(
