@@ -31,6 +31,9 @@ MEANINGS: Final[Mapping[str, str]] = {
         "are answered"
     ),
     "market: fee too low": "the price rose meanwhile; ask again, or with a higher limit",
+    "market: input asked before": (
+        "this sealed input, with this content key, was to be proved before; seal it with a new key"
+    ),
     "market: no attempt left": "a query has three attempts at most; take its fee back and ask anew",
     "market: not offered yet": "this privacy is not offered yet; ask an open or a sealed query",
     "market: not open": "the query is answered or refunded already; see `nesa watch`",
