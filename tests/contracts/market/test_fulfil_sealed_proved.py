@@ -131,7 +131,7 @@ def hidden(world, versions):
 def test_a_sealed_query_is_proved_by_digests(world, client, version):
     query = version.request(client)
     outcome = version.fulfil(query)
-    assert [shard.out_digest for shard in outcome.shards][0] == MIDDLE
+    assert outcome.shards[0].out_digest == MIDDLE
     assert world.event("QueryFulfilled").output == ANSWER
     assert world.market.status_of(query.query_id) == QueryStatus.FULFILLED
     world.assert_solvent()

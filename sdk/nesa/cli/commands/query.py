@@ -41,6 +41,11 @@ UNWATCHED: Final = (
     "committee could challenge it (--watcher lets a watchtower see it, --keep-key keeps the key)"
 )
 
+NOBODY_LOOKS: Final = (
+    "a sealed CHALLENGED answer is worth no more than an AGREED one where nobody can look at it: "
+    "name a watchtower with --watcher, or keep the key with --keep-key and grant the view later"
+)
+
 AUTO: Final = "auto"
 """Instead of a deposit: what a report takes at twice the price of gas of the moment."""
 
@@ -196,11 +201,15 @@ def _watchers(wish: Wish, departure: Departure) -> Watchers:
     """Who may see the query, once everything that can be checked before it is paid is.
 
     Raises:
-        InvalidInput: the query is open, or too many or impossible watchers.
+        InvalidInput: the query is open, nobody could challenge an answer that waits for it, or too
+            many or impossible watchers.
         InvalidConfiguration: the file to keep its key in is there already.
     """
     if not wish.sealed and (wish.watchers or departure.kept):
         raise InvalidInput("everybody sees an open query; --watcher and --keep-key need --sealed")
+    waits = wish.assurance.upper() == Assurance.CHALLENGED.name
+    if wish.sealed and waits and not (wish.watchers or departure.kept):
+        raise InvalidInput(NOBODY_LOOKS)
     watchers = Watchers(tuple(dict.fromkeys(wish.watchers)))
     if len(watchers.holders) > MOST_WATCHERS:
         raise InvalidInput(f"a query has at most {MOST_WATCHERS} watchers")
