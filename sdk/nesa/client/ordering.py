@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from nesa.chain.contracts import Order
@@ -13,8 +13,19 @@ from nesa.privacy import sealing
 from nesa.protocol.circuits import CircuitKind
 from nesa.protocol.digests import boundary_digest
 from nesa.protocol.errors import InvalidInput
-from nesa.protocol.ids import ZERO_DIGEST, Amount
+from nesa.protocol.ids import ZERO_DIGEST, Amount, Digest
 from nesa.protocol.queries import Assurance, Privacy
+
+
+@dataclass(frozen=True, slots=True)
+class SealedInput:
+    """What a contract that asks sealed passes to the market: the digest for its order and the
+    ciphertext as its input. `content_key` never goes there: it opens both, and the answer."""
+
+    input_digest: Digest
+    ciphertext: bytes
+    content_key: bytes = field(repr=False)
+
 
 DEFAULT_REPLICAS: Final = 4
 """Members of each shard's committee: four go on when one is wrong or silent."""
