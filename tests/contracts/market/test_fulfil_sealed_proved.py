@@ -1,110 +1,27 @@
 """Proved answers to sealed queries: the chain gets digests where it got tensors."""
 
-from copy import copy
-
 import boa
 import pytest
-from eth_utils.crypto import keccak
 
-from nesa.protocol.circuits import CircuitKind, ShownEdge
-from nesa.protocol.digests import boundary_digest
-from nesa.protocol.queries import Assurance, Privacy, QueryStatus, report_words
-from tests.contracts.verifiers import Behaviour, code_hash, deploy_verifier, true_proof
-from tests.deployment import key_of, next_epoch, register_version, with_hashed_circuits
-from tests.market import OUTPUT_EDGE, TENSORS, edges, facts, pass_blocks, seed_of
-from tests.reports import shard_works
-
-HASHED, HASHED_ANSWER = CircuitKind.HASHED, CircuitKind.HASHED_ANSWER
-ANSWER = TENSORS[2][-1]
-SEALED_ANSWER = b"ciphertext of an answer"
-
-
-def digest(name):
-    """Stands for what a proof shows of a tensor."""
-    return bytes(1) + keccak(text=name)[1:]
-
-
-INPUT, MIDDLE, OUTPUT = map(digest, ("input", "middle", "output"))
-
-
-class Version:
-    """A version of two shards whose circuits hash, and its operators."""
-
-    def within(self, world):
-        """The same in a copy of its world."""
-        version = copy(self)
-        version.world = world
-        return version
-
-    def __init__(self, world, kind):
-        self.world, self.kind = world, kind
-        verifier = deploy_verifier(Behaviour.CHECKS)
-        shards = with_hashed_circuits(facts(2), code_hash(verifier), kind)
-        registry = world.lower.registry
-        self.id = register_version(
-            registry, world.developer, shards, (verifier,) * 2, operators_root=kind.encode() * 2
-        )
-        keys = [keccak(key_of(shard)) for shard in range(2)]
-        registry.declare_hashed(self.id, kind is CircuitKind.HASHED_ANSWER, keys)
-        for shard in range(2):
-            corner = self.shown()[shard : shard + 2]
-            registry.prove_corner(self.id, shard, *corner, self.proofs()[shard])
-        for number in range(8):
-            world.operator(f"{kind}-{number}", [(self.id, number % 2)])
-        next_epoch()
-        pass_blocks(1, 0)
-
-    def shown(self, first=INPUT, middle=MIDDLE):
-        """What the chain gets of every boundary."""
-        hides_answer = self.kind is CircuitKind.HASHED_ANSWER
-        return (first, middle, OUTPUT if hides_answer else ANSWER)
-
-    def proofs(self, first=INPUT, middle=MIDDLE):
-        """What the stand-in verifiers accept."""
-        data = self.shown(first, middle)
-        hidden = [True, True, self.kind is CircuitKind.HASHED_ANSWER]
-        shown = [ShownEdge(*pair) for pair in zip(edges(2), hidden, strict=True)]
-        return [true_proof(shown[i : i + 2], data[i : i + 2]) for i in range(2)]
-
-    def request(self, client, input_digest=INPUT, **changes):
-        """Asks."""
-        order = {
-            "version_id": self.id,
-            "assurance": Assurance.PROVED,
-            "privacy": Privacy.SEALED,
-            "input_digest": input_digest,
-        }
-        return self.world.request(client, 2, input=b"ciphertext", **(order | changes))
-
-    def fulfil(self, query, middle=MIDDLE, shown=None, proofs=None, output=None):
-        """Reports what the provers signed; honest but for what is given."""
-        world = self.world
-        payload = ANSWER if output is None else output
-        out = OUTPUT if output is not None else boundary_digest([OUTPUT_EDGE], [ANSWER])
-        works = shard_works(
-            world.chain_id,
-            world.market.address,
-            query,
-            seed_of(query),
-            [world.drawn(query, shard, 1) for shard in range(2)],
-            [middle, out],
-            payload,
-        )
-        world.market.fulfil_proved(
-            query.as_abi(),
-            report_words([work.report() for work in works]),
-            payload,
-            list(shown or (query.input_digest, middle)),
-            self.proofs() if proofs is None else proofs,
-            sender=world.oracle(query),
-        )
-        return world.fulfilled()
+from nesa.protocol.queries import Assurance, Privacy, QueryStatus
+from tests.hashed_versions import (
+    ANSWER,
+    HASHED,
+    HASHED_ANSWER,
+    INPUT,
+    MIDDLE,
+    OUTPUT,
+    SEALED_ANSWER,
+    HashedVersion,
+    digest,
+)
+from tests.market import pass_blocks
 
 
 @pytest.fixture(scope="module")
 def versions(deployed_world):
     with boa.env.anchor():
-        yield [Version(deployed_world.copy(), kind) for kind in (HASHED, HASHED_ANSWER)]
+        yield [HashedVersion(deployed_world.copy(), kind) for kind in (HASHED, HASHED_ANSWER)]
 
 
 @pytest.fixture

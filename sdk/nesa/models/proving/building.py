@@ -69,12 +69,8 @@ async def prove_corner(circuit: Circuit, cache: Path) -> Corner:
         ProvingFailed, ExhaustedResource: see `Prover.prove`.
     """
     prover = await Prover.open(circuit, cache)
-    graph = read_compiled(prover.keys.compiled.read_bytes())
     source, result = circuit.source, circuit.result
-    values = corner_input(graph, source)
-    outputs = np.array(outputs_at(graph, values), np.int64)[: result.edge.elements]
-    given = source.edge.encode(np.array(values[: source.edge.elements]).reshape(source.edge.shape))
-    computed = result.edge.encode(outputs.reshape(result.edge.shape))
+    given, computed = corner_tensors(prover)
     proof = await prover.prove(given, computed)
     shown = (shown_bytes(source, given, NO_BLIND), shown_bytes(result, computed, NO_BLIND))
     return Corner(*shown, proof.proof)
@@ -98,6 +94,17 @@ def of_kind(model: CompiledModel, kind: CircuitKind, name: str) -> CompiledModel
         if obstacles := circuit_needs(model.table, shard).obstacles:
             raise InvalidModel(f"shard {number} of {model.name} cannot be proved: {obstacles[0]}")
     return assemble(model.table, card, model.test_rows())
+
+
+def corner_tensors(prover: Prover) -> tuple[bytes, bytes]:
+    """Canonical bytes of the input at an extreme, and of what the circuit makes of it."""
+    source, result = prover.circuit.source, prover.circuit.result
+    graph = read_compiled(prover.keys.compiled.read_bytes())
+    values = corner_input(graph, source)
+    outputs = np.array(outputs_at(graph, values), np.int64)[: result.edge.elements]
+    inputs = np.array(values, np.int64)[: source.edge.elements]
+    given = source.edge.encode(inputs.reshape(source.edge.shape))
+    return given, result.edge.encode(outputs.reshape(result.edge.shape))
 
 
 async def add_circuits(
