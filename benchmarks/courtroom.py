@@ -61,7 +61,8 @@ class Courtroom:
         market = self.chain.deploy("tests/contracts/harness/StubMarket")
         judges = [self.deploy(f"disputes/{name}Judge") for name in ("Fold", "Element")]
         conviction = self.deploy("disputes/Conviction", *judges)
-        below = (self.token, knobs, registry, router, self.vault, market)
+        # Nobody asks on shares here, so that whatever keeps sessions is not asked either.
+        below = (self.token, knobs, registry, router, self.vault, market, market)
         game = self.deploy("disputes/ElementGame")
         self.court = self.deploy("disputes/DisputeCourt", *below, game, conviction)
         self.vault.set_slasher(self.court.address, sender=OWNER)

@@ -20,7 +20,10 @@ from statistics import median
 from typing import Any, Final
 
 import numpy as np
+import onnx
 import onnxruntime
+from numpy.typing import NDArray
+from onnx import helper, numpy_helper
 
 from nesa.models.folder import load
 from nesa.models.graph import Shard, Table
@@ -121,6 +124,7 @@ def pairs(*, minilm: bool, compiled: Path | None) -> Iterator[Pair]:
     """The models."""
     for name in MODELS:
         yield integer_pair(name, load(ROOT / "models" / name).table)
+    yield float_dense()
     if minilm:
         yield integer_pair("MiniLM, integers", minilm_table(compiled))
         yield float_minilm()
@@ -182,26 +186,53 @@ def minilm_table(compiled: Path | None) -> Table:
 
 def float_minilm() -> Pair:
     """MiniLM as torch exports it."""
-    import onnx
-
     from scripts import minilm
 
     proto = onnx.load_model_from_string(minilm.export(minilm.encoder(TOKENS)))
+    ids = np.random.default_rng(1).integers(0, minilm.VOCABULARY, (1, TOKENS))
+    return float_pair("MiniLM, float32", proto, ids)
+
+
+def dense_network(layers: int = 24, width: int = 2048) -> onnx.ModelProto:
+    """A network of `layers * width**2` random weights, each layer behind a ReLU."""
+    generator = np.random.default_rng(2)
+    weights, nodes = [], []
+    for number in range(layers):
+        weight = generator.standard_normal((width, width), np.float32) / np.float32(width**0.5)
+        weights.append(numpy_helper.from_array(weight, f"w{number}"))
+        nodes.append(helper.make_node("MatMul", [f"x{number}", f"w{number}"], [f"y{number}"]))
+        nodes.append(helper.make_node("Relu", [f"y{number}"], [f"x{number + 1}"]))
+    ends = (
+        helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1, width])
+        for name in ("x0", f"x{layers}")
+    )
+    graph = helper.make_graph(nodes, "dense", [next(ends)], [next(ends)], weights)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=10)
+
+
+def float_dense() -> Pair:
+    """A hundred million weights, for the time that a transform takes."""
+    value = np.random.default_rng(3).standard_normal((1, 2048), np.float32)
+    return float_pair("dense, 101 million weights, float32", dense_network(), value)
+
+
+def float_pair(name: str, proto: onnx.ModelProto, value: NDArray[Any]) -> Pair:
+    """An ONNX file of one input and one output."""
     begun = time.perf_counter()
     made = transform_graph(proto, KEY)
     spent = time.perf_counter() - begun
-    ids = np.random.default_rng(1).integers(0, minilm.VOCABULARY, (1, TOKENS))
-    sent = made.frames.encode_inputs(KEY, [ids])[0].astype(np.int64)
+    entry = proto.graph.input[0].name
+    sent = made.frames.encode_inputs(KEY, [value])[0].astype(value.dtype)
     plain, other = (session(one.SerializeToString()) for one in (proto, made.proto))
-    (expected,) = plain.run(None, {"input_ids": ids})
-    (answer,) = other.run(None, {"input_ids": sent})
+    (expected,) = plain.run(None, {entry: value})
+    (answer,) = other.run(None, {entry: sent})
     (back,) = made.frames.decode_outputs(KEY, [answer])
     return Pair(
-        "MiniLM, float32",
-        lambda: plain.run(None, {"input_ids": ids}),
-        lambda: other.run(None, {"input_ids": sent}),
+        name,
+        lambda: plain.run(None, {entry: value}),
+        lambda: other.run(None, {entry: sent}),
         spent,
-        lambda: both_ends(made.frames, ids, answer),
+        lambda: both_ends(made.frames, value, answer),
         f"within {np.abs(back - expected).max():.1e}",
     )
 

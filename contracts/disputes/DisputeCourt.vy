@@ -94,6 +94,7 @@ REGISTRY: immutable(IModelRegistry)
 ROUTER: immutable(IProofRouter)
 VAULT: immutable(IStakeVault)
 MARKET: immutable(IQueryMarket)
+SESSIONS: immutable(IQueryMarket)
 GAME: immutable(IElementGame)
 CONVICTION: immutable(IConviction)
 
@@ -123,6 +124,7 @@ def __init__(
     router: address,
     vault: address,
     market: address,
+    sessions: address,
     game: address,
     conviction: address,
 ):
@@ -134,17 +136,20 @@ def __init__(
     @param router Proofs.
     @param vault The stake vault, which has to name this court as its slasher.
     @param market The query market, which has to name this court.
+    @param sessions The sessions of queries on shares.
     @param game Rules of the element game.
     @param conviction Who asks the judges.
     """
-    given: address[8] = [token, parameters, registry, router, vault, market, game, conviction]
-    assert empty(address) not in given, "court: no contract"
+    below: address[5] = [token, parameters, registry, router, vault]
+    assert empty(address) not in below, "court: no contract"
+    assert empty(address) not in [market, sessions, game, conviction], "court: no contract"
     TOKEN = IERC20(token)
     PARAMETERS = IProtocolParameters(parameters)
     REGISTRY = IModelRegistry(registry)
     ROUTER = IProofRouter(router)
     VAULT = IStakeVault(vault)
     MARKET = IQueryMarket(market)
+    SESSIONS = IQueryMarket(sessions)
     GAME = IElementGame(game)
     CONVICTION = IConviction(conviction)
 
@@ -257,14 +262,18 @@ def sue(
     @notice Claims that what a member signed is wrong; see `IDisputeCourt`.
     """
     assert shard.query_id == query.query_id, "court: of another query"
-    assert staticcall MARKET.verify_terms(query), "court: not an unanswered query"
+    asked: IQueryMarket = self._asked(query.query_id)
+    # Attempts of a query have one model, products of a session have one each.
+    is_of_attempt: bool = shard.attempt == query.attempt
+    assert asked == MARKET or is_of_attempt, "court: of another product"
+    assert staticcall asked.verify_terms(query), "court: not an unanswered query"
     window: uint256 = parameter_words.dispute_window(query.parameters)
     closes_at: uint256 = query.answer_deadline + window
     assert block.timestamp <= closes_at, "court: too late to sue"
     self._check_announced(keccak256(abi_encode(shard, statement)))
     # A query number means one model in one history of the chain. The hash of a block names its
     # history, and honest members take no other seed than that of the block behind the request.
-    seed: bytes32 = staticcall MARKET.seed_of(seed_block)
+    seed: bytes32 = staticcall asked.seed_of(seed_block)
     assert shard.seed == seed, "court: seed of another history"
     signer: address = self._author(shard, statement)
     operator: address = self._operator(signer)
@@ -532,7 +541,17 @@ def _check_announced(evidence: bytes32):
 def _author(
     shard: IDisputeCourt.Shard, statement: IDisputeCourt.Statement
 ) -> address:
-    return staticcall CONVICTION.author(MARKET.address, shard, statement)
+    asked: IQueryMarket = self._asked(shard.query_id)
+    return staticcall CONVICTION.author(asked.address, shard, statement)
+
+
+@internal
+@view
+def _asked(query_id: uint256) -> IQueryMarket:
+    # Who keeps the terms: products of a session are numbered behind all queries.
+    if query_id >= query_terms.FIRST_SESSION:
+        return SESSIONS
+    return MARKET
 
 
 @internal
@@ -644,7 +663,7 @@ def _plain(
 ) -> bytes32:
     # Only who holds the content key of a sealed query can tell: the client, its committee, whom it
     # lets see.
-    if query.privacy == IQueryMarket.Privacy.OPEN:
+    if query.privacy in (IQueryMarket.Privacy.OPEN | IQueryMarket.Privacy.SHARED):
         return in_digest
     shown: bytes32 = tensor_digest.blinded(view.in_digest, view.blind)
     assert shown == in_digest, "court: no view of the query"

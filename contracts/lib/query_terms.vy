@@ -23,6 +23,8 @@ struct FeeSplit:
 PROTOCOL_VERSION: constant(uint256) = 1
 # Shards times replicas; bounds what a report can cost.
 MAX_MEMBER_SLOTS: constant(uint256) = 32
+# Numbers of queries are below, those of sessions of queries on shares are not.
+FIRST_SESSION: constant(uint256) = 2**62
 TERMS_DOMAIN: constant(bytes32) = keccak256("nesa.terms.v1")
 OUTCOME_DOMAIN: constant(bytes32) = keccak256("nesa.outcome.v1")
 

@@ -193,7 +193,7 @@ def declare_hashed(version_id: bytes32, hashed_answer: bool, key_digests: DynArr
     """
     head: uint256 = self._offered(version_id)
     assert head & HASHED == 0, "registry: already declared"
-    assert head >> SHOWN_OFFSET == 0, "registry: already shown"
+    assert head >> SHOWN_OFFSET == 0, "registry: declared too late"
     count: uint256 = (head >> SHARDS_OFFSET) & MASK_8
     assert len(key_digests) == count, "registry: not one key each"
     for i: uint256 in range(count, bound=MAX_SHARDS):

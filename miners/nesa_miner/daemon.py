@@ -104,6 +104,7 @@ class Inbox:
 class Miner:
     """Everything that one running miner is made of."""
 
+    folder: Path
     settings: MinerSettings
     connection: Connection
     engine: Engine
@@ -163,7 +164,8 @@ class Miner:
     def server(self) -> HttpServer:
         """Envelopes, evidence, status and metrics on the configured address."""
         envelopes = MessagesEndpoint(Inbox(self.engine, ReplayWindow()).take, LIMITS)
-        routes = envelopes.routes() + Routes(self.engine, self.warm_up.cold).routes()
+        shown = Routes(self.engine, self.warm_up.cold, self.folder / self.settings.seat_evidence)
+        routes = envelopes.routes() + shown.routes()
         return HttpServer(routes, self.settings.host, self.settings.port, LIMITS)
 
 
@@ -191,7 +193,9 @@ async def run(
             library = wrap(open_library(folder, settings, connection, keys))
             tasks = TaskPool()
             rules = await _summons_rules(connection)
-            miner = _assembled(settings, identity, connection, journal, library, tasks, rules)
+            miner = _assembled(
+                folder, settings, identity, connection, journal, library, tasks, rules
+            )
             await miner.run(tasks)
 
 
@@ -203,6 +207,7 @@ async def _summons_rules(connection: Connection) -> SummonsRules | None:
 
 
 def _assembled(
+    folder: Path,
     settings: MinerSettings,
     identity: Identity,
     connection: Connection,
@@ -247,7 +252,7 @@ def _assembled(
             spawn, clock = surroundings.spawn, surroundings.clock
             summoning = Summoning(Summons.of(connection), rules, bonds, spawn, clock)
         engine = Engine(surroundings, disputes, convict, suits, answers, summoning)
-    return Miner(settings, connection, engine, post, WarmUp(library))
+    return Miner(folder, settings, connection, engine, post, WarmUp(library))
 
 
 def _answers(around: Surroundings, answerer: Answerer) -> Answers:

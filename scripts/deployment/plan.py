@@ -114,6 +114,18 @@ STEPS: Final = (
             astuple(profile.summons),
         ),
     ),
+    Step(
+        "sessions",
+        "SharedSessions",
+        lambda profile, accounts, at: (
+            at["token"],
+            at["parameters"],
+            at["registry"],
+            at["vault"],
+            at["committee"],
+            profile.credit_window,
+        ),
+    ),
     Step("fold_judge", "FoldJudge", lambda profile, accounts, at: ()),
     Step("element_judge", "ElementJudge", lambda profile, accounts, at: ()),
     Step(
@@ -132,6 +144,7 @@ STEPS: Final = (
             at["router"],
             at["vault"],
             at["market"],
+            at["sessions"],
             at["game"],
             at["conviction"],
         ),

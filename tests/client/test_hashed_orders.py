@@ -29,7 +29,7 @@ HIDDEN = HASHED.card.model_copy(update={"circuits": CircuitKind.HASHED_ANSWER})
 
 
 def offered(card) -> Model:
-    return Model(VersionId(bytes(32)), card.name, "", card)
+    return Model(VersionId(bytes(32)), card.name, "", card, 0)
 
 
 def order(card, assurance="PROVED", sealed=True):

@@ -14,7 +14,7 @@ from tests.revm import RevmChain, RevmContract
 
 @pytest.fixture(scope="module")
 def court() -> RevmContract:
-    stand_ins = [f"0x{number:040x}" for number in range(1, 9)]
+    stand_ins = [f"0x{number:040x}" for number in range(1, 10)]
     return RevmChain().deploy("contracts/disputes/DisputeCourt", *stand_ins)
 
 

@@ -33,6 +33,7 @@ from tests.invariants.market_world import (
     MarketWorld,
     account,
 )
+from tests.market import CREDIT_WINDOW
 from tests.reports import Work, shard_works, signer_address, statement_of
 from tests.revm import RevmChain, RevmContract
 
@@ -109,12 +110,17 @@ class CourtWorld(MarketWorld):
             self.router,
             self.vault,
             self.market,
+            self._deploy_sessions(),
             self._deploy_contract("disputes/ElementGame"),
             self._deploy_contract("disputes/Conviction", *judges),
         )
         self.vault.set_slasher(self.court.address, sender=OWNER)
         self.market.set_court(self.court.address, sender=OWNER)
         self.court_interface = Interface("DisputeCourt", self.court.abi)
+
+    def _deploy_sessions(self) -> RevmContract:
+        below = (self.token, self.parameters, self.registry, self.vault, self.committee)
+        return self._deploy_contract("market/SharedSessions", *below, CREDIT_WINDOW)
 
     def _seat_everybody(self) -> None:
         # Only the table's version is asked here.

@@ -19,7 +19,12 @@ EXAMPLES: Final = (
     STORIES,
 )
 MARKET: Final = ("tests/contracts/market", "tests/adversary/test_*", STORIES)
-VAULT: Final = ("tests/contracts/staking", "tests/invariants/test_stake_vault.py", STORIES)
+VAULT: Final = (
+    "tests/contracts/staking",
+    "tests/contracts/market/test_summons.py",
+    "tests/invariants/test_stake_vault.py",
+    STORIES,
+)
 CONFORMANCE: Final = "tests/conformance"
 COURT: Final = ("tests/contracts/disputes", "tests/adversary/disputes/test_*")
 JUDGES: Final = (

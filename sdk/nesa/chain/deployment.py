@@ -56,7 +56,7 @@ class _File(BaseModel):
 class Deployment(_File):
     """One set of contracts on one chain; `block` is where reading of logs begins.
 
-    Files of deployments without a dispute court, summonses or allow lists name none.
+    Files of deployments without a dispute court, summonses, sessions or allow lists name none.
     """
 
     chain_id: int = Field(gt=0)
@@ -75,6 +75,7 @@ class Deployment(_File):
     reward_emitter: AddressField
     court: AddressField | None = None
     summons: AddressField | None = None
+    sessions: AddressField | None = None
     allow_list: AddressField | None = None
 
     def contracts(self) -> dict[str, Address]:

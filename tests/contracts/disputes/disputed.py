@@ -34,7 +34,7 @@ from nesa.protocol.versions import SHARD_ABI, ShardFacts
 from tests.contracts.verifiers import Behaviour, code_hash, deploy_verifier
 from tests.deployment import deployer, next_epoch, register_version, with_circuits
 from tests.judging import drawn_inputs, witness_of
-from tests.market import World, build_world, go_to, pass_blocks, seed_of
+from tests.market import CREDIT_WINDOW, World, build_world, go_to, pass_blocks, seed_of
 from tests.models.disputes.parties import falsified
 from tests.models.tables import small_network
 from tests.reports import Work, shard_works, signer_address, statement_of
@@ -115,6 +115,13 @@ def _provable_version(world: World) -> bytes:
     )
 
 
+def deploy_sessions(world: World) -> VyperContract:
+    """Sessions of queries on shares over the world's seats."""
+    lower = world.lower
+    below = (lower.token, lower.parameters, lower.registry, lower.vault, world.committee)
+    return deployer("market/SharedSessions").deploy(*below, CREDIT_WINDOW)
+
+
 def deploy_court(world: World) -> VyperContract:
     """A court over the world, named everywhere."""
     fold, element = (deployer(f"disputes/{name}Judge").deploy() for name in ("Fold", "Element"))
@@ -127,6 +134,7 @@ def deploy_court(world: World) -> VyperContract:
         lower.router,
         lower.vault,
         world.market,
+        deploy_sessions(world),
         deployer("disputes/ElementGame").deploy(),
         conviction,
     )

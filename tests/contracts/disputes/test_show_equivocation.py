@@ -200,9 +200,9 @@ def stranger(place):
     return PrivateKey(keccak(text=f"stranger {place}"))
 
 
-@pytest.mark.parametrize("missing", range(8))
+@pytest.mark.parametrize("missing", range(9))
 def test_a_court_over_nothing_is_not_deployed(world, missing):
-    given = [boa.env.generate_address() for _ in range(8)]
+    given = [boa.env.generate_address() for _ in range(9)]
     given[missing] = "0x" + "00" * 20
     with boa.reverts("court: no contract"):
         deployer("disputes/DisputeCourt").deploy(*given)

@@ -8,8 +8,8 @@ from nesa.protocol.ids import ONE_NES
 KEY = b"\x11" * 32
 
 
-def permit(world, max_fee, deadline):
-    """Signature of the client's permit for the market: v, r, s."""
+def permit(world, max_fee, deadline, spender=None):
+    """Signature of the client's permit for the market, or for another contract: v, r, s."""
     token, owner = world.lower.token, Account.from_key(KEY).address
     domain = {
         "name": "Nesa",
@@ -22,7 +22,7 @@ def permit(world, max_fee, deadline):
     types.append({"name": "deadline", "type": "uint256"})
     message = {
         "owner": owner,
-        "spender": world.market.address,
+        "spender": (spender or world.market).address,
         "value": max_fee,
         "nonce": token.nonces(owner),
         "deadline": deadline,

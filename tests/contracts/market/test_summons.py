@@ -10,7 +10,7 @@ from nesa.protocol.ids import Digest
 from nesa.protocol.outcomes import outcome_as_abi
 from nesa.protocol.queries import Assurance, QueryStatus
 from nesa.protocol.summons import answer_hash, call_hash
-from tests.deployment import SUMMONS_RULES, next_epoch
+from tests.deployment import SUMMONS_RULES, load_harness, next_epoch
 from tests.market import as_query, go_to, pass_blocks
 from tests.reports import signer_address
 from tests.summoning import Summoning, deploy_summons
@@ -194,6 +194,48 @@ class TestDeclareAbsent:
         for call in calls:
             summoning.declare_absent(call)
         assert summoning.absent_slots(query) == (3, 1)
+
+    def test_whom_nobody_can_replace_has_a_miss_and_keeps_its_slot(
+        self, world, summoning, client, caller
+    ):
+        """Seven members and their one spare are all that a draw has."""
+        for number in range(2):
+            world.operator(f"further member {number}", [(world.versions[1], 0)])
+        next_epoch()
+        query = world.request(client, replicas=7)
+        summoning.may_summon(query)
+        calls = [summoning.summon(query, position, caller) for position in (SILENT, 2)]
+        for call in calls:
+            summoning.declare_absent(call)
+        assert summoning.absent_slots(query) == (SILENT,)
+        assert summoning.contract.misses(query.version_id, calls[1].operator) == 1
+
+
+class TestDoubtfulToken:
+    """A token that returns false is taken at its word."""
+
+    @pytest.fixture
+    def token(self):
+        return load_harness("DoubtfulToken")
+
+    @pytest.fixture
+    def doubtful(self, world, token):
+        below = replace(world, lower=replace(world.lower, token=token))
+        return Summoning(below, deploy_summons(below))
+
+    def test_a_bond_that_was_not_paid_summons_nobody(self, doubtful, query, outsider):
+        with boa.reverts("summons: bond not paid"):
+            doubtful.summon(query, SILENT, outsider)
+
+    def test_a_bond_that_was_not_returned_leaves_the_summons(
+        self, doubtful, token, query, outsider
+    ):
+        token.behave(True)
+        call = doubtful.summon(query, SILENT, outsider)
+        token.behave(False)
+        with boa.reverts("summons: bond not returned"):
+            doubtful.answer(call)
+        assert doubtful.contract.is_open(call.as_abi())
 
 
 class TestSpares:

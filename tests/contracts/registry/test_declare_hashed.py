@@ -86,7 +86,7 @@ def test_a_version_is_declared_once_and_before_a_corner(registry, hashed_id, kin
 def test_a_corner_of_tensors_comes_too_early(registry, developer, hashed_id, kind, verifier):
     """The stand-in takes it, unlike a hashed circuit's verifier: then nothing can be declared."""
     registry.prove_corner(hashed_id, 0, *CORNERS[0])
-    with boa.reverts("registry: already shown"):
+    with boa.reverts("registry: declared too late"):
         registry.declare_hashed(hashed_id, HIDES_ANSWER[kind], KEYS)
 
 

@@ -149,7 +149,7 @@ def test_fewer_shares_than_wanted_revert(pool, operator, delegator):
     assert delegate(pool, operator, delegator, 5, 5 * SHARES_A_UNIT) == 5 * SHARES_A_UNIT
 
 
-def test_an_exit_takes_as_long_as_the_vaults(pool, token, operator, delegator):
+def test_an_exit_takes_as_long_as_the_vaults(pool, vault, token, operator, delegator):
     before = token.balanceOf(delegator)
     shares = delegate(pool, operator, delegator)
     assert pool.begin_exit(operator, shares, sender=delegator) == SEAT_STAKE
@@ -160,6 +160,7 @@ def test_an_exit_takes_as_long_as_the_vaults(pool, token, operator, delegator):
     assert pool.withdraw(operator, delegator) == SEAT_STAKE
     assert token.balanceOf(delegator) == before
     assert pool.total_shares(operator) == 0
+    assert vault.ledger(operator).stake == OWN == vault.total_stake()
     with boa.reverts("delegation: no exit"):
         pool.withdraw(operator, delegator)
 
