@@ -28,9 +28,13 @@ DIGEST_BYTES: Final = 32
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What the chain holds about an answered query at one moment."""
+    """What the chain holds about an answered query at one moment.
+
+    `output` is the answer or its ciphertext, also where the report brought only its name.
+    """
 
     event: QueryFulfilled
+    output: bytes
     committees: DrawnCommittees
     status: QueryStatus
     closes_at: Timestamp
@@ -76,7 +80,7 @@ def read_answer(submitted: SubmittedQuery, model: Model, delivery: Delivery) -> 
     """
     query, event = submitted.query, delivery.event
     edge = model.card.output_edge
-    delivered = edge.decode(plain_output(submitted, model.card, event.output))
+    delivered = edge.decode(plain_output(submitted, model.card, delivery.output))
     card, integers = plain_answer(model, delivered, submitted.equivariant_key)
     words = in_words(card, integers)
     return Answer(
