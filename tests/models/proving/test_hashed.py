@@ -12,6 +12,7 @@ from nesa.models.proving.circuits import working_folder
 from nesa.models.proving.compiled import CompiledGraph
 from nesa.models.proving.field import MODULUS
 from nesa.models.proving.hashing import element_of, poseidon, tensor_hash
+from nesa.models.proving.keys import provide_keys
 from nesa.models.proving.proofs import Proof
 from nesa.models.proving.prover import NO_BLIND, Prover
 from nesa.models.proving.rules import check_circuit
@@ -269,3 +270,10 @@ async def test_no_proof_shows_another_digest_than_that_of_its_input():
             return
     assert element_of(forged) in proof.instances
     assert not await FIRST.verify(proof)
+
+
+@pytest.mark.deep
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("shard", [FIRST, LAST], ids=["first", "last"])
+async def test_set_up_reproduces_the_committed_verifying_key(shard, tmp_path: Path):
+    await provide_keys(shard.circuit, tmp_path)
