@@ -18,7 +18,7 @@ from nesa.privacy.shared.session import SharedModel, ask
 from nesa.privacy.shared.wire import ShareRequest, decode_request, encode_request
 from nesa.protocol.errors import InvalidMessage, ReusedRandomness
 
-from .parties import DEPLOYMENT, Group, random_inputs, recording
+from .parties import SESSION, Group, random_inputs, recording
 
 CHI_SQUARE_255 = 330.5197
 """What a uniform byte's statistic exceeds with a chance of 0.001, 255 degrees of freedom."""
@@ -32,7 +32,7 @@ async def views(model: SharedModel, inputs: tuple[bytes, ...]) -> tuple[list[byt
     seen: tuple[list[bytes], list[bytes]] = [], []
     for group, record in zip(pair, seen, strict=True):
         group.answers = recording(group.answers, record)
-    await ask(model, inputs, (pair[0].transport, pair[1].transport), DEPLOYMENT)
+    await ask(model, inputs, (pair[0].transport, pair[1].transport), SESSION)
     for record in seen:
         record.sort(key=lambda data: decode_request(data).number)
     return seen
@@ -146,7 +146,7 @@ def test_a_seed_used_twice_would_give_the_difference_away(mlp):
 
 
 def requested(number: int, seed: bytes | None = None, digits: bytes | None = None) -> bytes:
-    return encode_request(ShareRequest(bytes(32), number, seed, digits))
+    return encode_request(ShareRequest(number, 0, seed, digits))
 
 
 @pytest.fixture
