@@ -52,6 +52,10 @@ from nesa_miner.reading import batches
 from nesa_miner.registrations import shown_version
 from nesa_miner.seats import held_seats
 from nesa_miner.server import Routes
+from nesa_miner.sessions.attending import Attending
+from nesa_miner.sessions.redeeming import Redeemer
+from nesa_miner.sessions.server import SessionsEndpoint
+from nesa_miner.sessions.serving import SessionService
 from nesa_miner.shard_keys import released_keys
 from nesa_miner.shards import ShardKey, open_library
 from nesa_miner.summoning import Summoning
@@ -101,6 +105,14 @@ class Inbox:
 
 
 @dataclass(frozen=True, slots=True)
+class Attended:
+    """What a miner does in sessions of queries on shares: its answers, and its vouchers."""
+
+    service: SessionService
+    redeemer: Redeemer
+
+
+@dataclass(frozen=True, slots=True)
 class Miner:
     """Everything that one running miner is made of."""
 
@@ -109,6 +121,7 @@ class Miner:
     engine: Engine
     post: Post
     warm_up: WarmUp
+    sessions: Attended | None
 
     async def run(self, tasks: TaskPool) -> None:
         """Listen, follow the chain and keep deadlines until told to stop."""
@@ -121,6 +134,8 @@ class Miner:
             seats = self.warm_up.follow(self.seats, self.engine.roster.needs)
             if self.engine.disputes is not None:
                 tasks.spawn(self.engine.disputes.watch_coins())
+            if self.sessions is not None:
+                tasks.spawn(self.sessions.redeemer.go_on())
             await tasks.run_until_told(self.follow(), self.tick(), self.warm_up.go_on(), seats)
         finally:
             log.info("stopping")
@@ -164,6 +179,8 @@ class Miner:
         """Envelopes, evidence, status and metrics on the configured address."""
         envelopes = MessagesEndpoint(Inbox(self.engine, ReplayWindow()).take, LIMITS)
         routes = envelopes.routes() + Routes(self.engine, self.warm_up.cold).routes()
+        if self.sessions is not None:
+            routes += SessionsEndpoint(self.sessions.service.answer).routes()
         return HttpServer(routes, self.settings.host, self.settings.port, LIMITS)
 
 
@@ -247,7 +264,20 @@ def _assembled(
             spawn, clock = surroundings.spawn, surroundings.clock
             summoning = Summoning(Summons.of(connection), rules, bonds, spawn, clock)
         engine = Engine(surroundings, disputes, convict, suits, answers, summoning)
-    return Miner(settings, connection, engine, post, WarmUp(library))
+    sessions = None
+    if on_chain.sessions is not None:
+        sessions = _sessions(surroundings, connection, sender)
+    return Miner(settings, connection, engine, post, WarmUp(library), sessions)
+
+
+def _sessions(around: Surroundings, connection: Connection, sender: Sender) -> Attended:
+    """The part of this miner in sessions."""
+    ledger, read = around.journal.sessions, Attending(connection, around.identity.address).read
+    parts = (around.identity, around.deployment, ledger, around.library, read)
+    return Attended(
+        SessionService(*parts, time.time, around.retention),
+        Redeemer(connection, sender, ledger, read, time.time),
+    )
 
 
 def _answers(around: Surroundings, answerer: Answerer) -> Answers:

@@ -53,6 +53,12 @@ MEANINGS: Final[Mapping[str, str]] = {
     "market: too many shards": "a proof of this many shards does not fit; ask for AGREED",
     "registry: unknown version": "no such model is registered; see `nesa model list`",
     "registry: version is retired": "its developer retired the model; choose another version",
+    "sessions: deposit too low": "the price rose meanwhile; ask again, or with a higher limit",
+    "sessions: no such products": "nobody has listed products that begin with this version",
+    "sessions: listed before": "these products are listed already; there is nothing to do",
+    "sessions: vouchers count": (
+        "its members may still bring their vouchers; close it once their time is over"
+    ),
     "vault: delegation is held": (
         "a dispute about this operator's work is open; try again when it is decided"
     ),

@@ -121,5 +121,10 @@ def unpack_sums(edge: EdgeType, packed: bytes) -> NDArray[np.int32]:
     return sums.reshape(edge.shape)
 
 
+def packed_bytes(edge: EdgeType) -> int:
+    """How long packed sums are."""
+    return edge.elements * _width(edge)
+
+
 def _width(edge: EdgeType) -> int:
     return max(1, -(-(edge.high - edge.low).bit_length() // 8))
