@@ -9,7 +9,6 @@ docs/deploying.md tells the whole way; `--help` tells where the account's passwo
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -17,12 +16,10 @@ from typing import Any
 import click
 from ape import project
 from ape.cli import ConnectedProviderCommand, account_option
-from ape_accounts import KeyfileAccount
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # ape runs this file by its path
 
-from nesa.chain.keystore import read_password  # noqa: E402
 from nesa.protocol.errors import NesaError, Unavailable  # noqa: E402
 from nesa.protocol.ids import Address, BlockNumber  # noqa: E402
 from scripts.deployment.compiling import compile_if_changed  # noqa: E402
@@ -35,8 +32,8 @@ from scripts.deployment.plan import (  # noqa: E402
     interrupted,
 )
 from scripts.deployment.profiles import PROFILES, Profile, choose_profile  # noqa: E402
+from scripts.deployment.unlocking import unlock  # noqa: E402
 
-PASSWORD = "NESA_DEPLOYER_PASSWORD"
 ADDRESS = AddressType()
 EPILOG = "Example: ape run deploy --network ethereum:sepolia:https://… --account deployer"
 
@@ -82,7 +79,7 @@ def cli(
     try:
         profile = choose_profile(provider.chain_id, profile_name)
         path = free_path(output, provider.chain_id, replace=replace)
-        _unlock(account)
+        unlock(account)
         compile_if_changed()
         block = BlockNumber(provider.get_block("latest").number + 1)
         deployed = _deploy_all(account, profile, accounts)
@@ -92,11 +89,6 @@ def cli(
             _hand_over(account, deployed, owner)
     except NesaError as error:
         raise click.ClickException(str(error)) from error
-
-
-def _unlock(account: Any) -> None:
-    if isinstance(account, KeyfileAccount) and {PASSWORD, f"{PASSWORD}_FILE"} & os.environ.keys():
-        account.set_autosign(True, passphrase=read_password(PASSWORD))
 
 
 def _deploy_all(account: Any, profile: Profile, accounts: Accounts) -> dict[str, Address]:

@@ -263,6 +263,9 @@ def sue(
     """
     assert shard.query_id == query.query_id, "court: of another query"
     asked: IQueryMarket = self._asked(query.query_id)
+    # Attempts of a query have one model, products of a session have one each.
+    is_of_attempt: bool = shard.attempt == query.attempt
+    assert asked == MARKET or is_of_attempt, "court: of another product"
     assert staticcall asked.verify_terms(query), "court: not an unanswered query"
     window: uint256 = parameter_words.dispute_window(query.parameters)
     closes_at: uint256 = query.answer_deadline + window

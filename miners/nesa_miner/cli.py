@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
@@ -18,13 +18,16 @@ from nesa.chain.leaving import in_words
 from nesa.chain.owner import Owner, as_owner, read_nes
 from nesa.protocol.capacity import encode_statement
 from nesa.protocol.errors import InvalidConfiguration, InvalidInput
-from nesa.protocol.ids import VersionId
+from nesa.protocol.ids import Address, BlockNumber, VersionId
 from nesa_miner.config import MinerSettings, read_settings
 from nesa_miner.keys import PASSWORD_VARIABLE, open_identity, open_owner
 from nesa_miner.log_format import configure_logging
 from nesa_miner.options import folder_option, json_option
 from nesa_miner.output import report, show
 from nesa_miner.watchtower.commands import watchtower
+
+if TYPE_CHECKING:
+    from nesa.privacy.attested.binding import Binding
 
 Result = TypeVar("Result")
 
@@ -285,6 +288,54 @@ def capacity(folder: Path, out: Path | None, as_json: bool) -> None:
     show({**asdict(statement), "statement": encode_statement(statement)}, as_json=as_json)
 
 
+@cli.command("quote-data", epilog="Example: NESA_PASSWORD_FILE=password nesa-miner quote-data")
+@folder_option
+@json_option
+def quote_data(folder: Path, as_json: bool) -> None:
+    """Show what an enclave has to put into its quote to speak for this miner from this block on.
+
+    Give it the report data, then the quote to `nesa-miner attest` with the number of the block.
+    """
+    binding = _binding(folder, None)
+    document = {"block": binding.block_number, "report_data": binding.report_data}
+    show({**document, **asdict(binding)}, as_json=as_json)
+
+
+@cli.command(
+    epilog="Example: NESA_PASSWORD_FILE=password nesa-miner attest quote.bin --collateral "
+    "collateral.json --block 1234"
+)
+@click.argument("quote", type=click.Path(path_type=Path, dir_okay=False))
+@click.option(
+    "--collateral",
+    type=click.Path(path_type=Path, dir_okay=False),
+    required=True,
+    help="JSON file of Intel's collateral for it, as PCCS services write it.",
+)
+@click.option("--block", type=click.IntRange(0), required=True, help="As `quote-data` showed it.")
+@click.option(
+    "--other-format",
+    is_flag=True,
+    help="The program fills its report data in its own way; attestors have to know it.",
+)
+@folder_option
+@json_option
+def attest(
+    quote: Path, collateral: Path, block: int, other_format: bool, folder: Path, as_json: bool
+) -> None:
+    """Have the miner show the QUOTE of its enclave to attestors, at /v1/seat-evidence.
+
+    The miner itself need not be restarted. A new quote replaces the one before.
+    """
+    from nesa_miner.seat_evidence import keep_evidence, read_evidence
+
+    binding = _binding(folder, BlockNumber(block))
+    evidence = read_evidence(binding, quote, collateral, other_format=other_format)
+    path = folder / read_settings(folder).seat_evidence
+    keep_evidence(path, evidence)
+    show({"shown": path, "evidence": evidence.digest}, as_json=as_json)
+
+
 @cli.command(epilog="Example: nesa-miner status --dir miner --json")
 @folder_option
 @json_option
@@ -315,6 +366,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         report(error, as_json="--json" in words)
         return 1
     return code if isinstance(code, int) else 0
+
+
+def _binding(folder: Path, block: BlockNumber | None) -> Binding:
+    """What a quote of this miner has to carry, for a block of the chain."""
+    from nesa_miner.seat_evidence import current_binding
+
+    settings, password = read_settings(folder), read_password(PASSWORD_VARIABLE)
+    identity = open_identity(folder, settings, password)
+    operator = Address(open_owner(folder, settings, password).address)
+    return asyncio.run(current_binding(folder, settings, identity, operator, block))
 
 
 def _as_owner(

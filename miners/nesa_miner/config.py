@@ -38,6 +38,7 @@ class MinerSettings(FileSettings):
     journal: Path = Path("journal.sqlite")
     files: Path = Path("files")
     shard_keys: Path = Path("shard_keys")
+    seat_evidence: Path = Path("seat_evidence.json")
     proving_cache: Path = Path("proving")
     reference_string: Path | None = None
     confirmations: int = Field(default=0, ge=0)

@@ -116,6 +116,7 @@ class Attended:
 class Miner:
     """Everything that one running miner is made of."""
 
+    folder: Path
     settings: MinerSettings
     connection: Connection
     engine: Engine
@@ -178,7 +179,8 @@ class Miner:
     def server(self) -> HttpServer:
         """Envelopes, evidence, status and metrics on the configured address."""
         envelopes = MessagesEndpoint(Inbox(self.engine, ReplayWindow()).take, LIMITS)
-        routes = envelopes.routes() + Routes(self.engine, self.warm_up.cold).routes()
+        shown = Routes(self.engine, self.warm_up.cold, self.folder / self.settings.seat_evidence)
+        routes = envelopes.routes() + shown.routes()
         if self.sessions is not None:
             routes += SessionsEndpoint(self.sessions.service.answer).routes()
         return HttpServer(routes, self.settings.host, self.settings.port, LIMITS)
@@ -208,7 +210,9 @@ async def run(
             library = wrap(open_library(folder, settings, connection, keys))
             tasks = TaskPool()
             rules = await _summons_rules(connection)
-            miner = _assembled(settings, identity, connection, journal, library, tasks, rules)
+            miner = _assembled(
+                folder, settings, identity, connection, journal, library, tasks, rules
+            )
             await miner.run(tasks)
 
 
@@ -220,6 +224,7 @@ async def _summons_rules(connection: Connection) -> SummonsRules | None:
 
 
 def _assembled(
+    folder: Path,
     settings: MinerSettings,
     identity: Identity,
     connection: Connection,
@@ -267,7 +272,8 @@ def _assembled(
     sessions = None
     if on_chain.sessions is not None:
         sessions = _sessions(surroundings, connection, sender)
-    return Miner(settings, connection, engine, post, WarmUp(library), sessions)
+    warm_up = WarmUp(library)
+    return Miner(folder, settings, connection, engine, post, warm_up, sessions)
 
 
 def _sessions(around: Surroundings, connection: Connection, sender: Sender) -> Attended:

@@ -1,4 +1,4 @@
-"""What a miner answers over HTTP: evidence, health, metrics and its own status.
+"""What a miner answers over HTTP: evidence of its work and its seat, health, metrics and status.
 
 Envelopes come in through the transport's route on the same port. Nothing here shows what a sealed
 query hides, and every answer is bounded.
@@ -9,15 +9,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Final
 
+import structlog
 from aiohttp import web
 from prometheus_client import generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
+from nesa.privacy.attested.evidence import SEAT_EVIDENCE_PATH
+from nesa.protocol.errors import InvalidInput
 from nesa.protocol.evidence import EVIDENCE_PATH, decode_evidence, encode_evidence
 from nesa_miner.engine import Engine
 from nesa_miner.jobs import JobKey
+from nesa_miner.seat_evidence import kept_evidence
 from nesa_miner.shards import ShardKey
 
 CBOR: Final = "application/cbor"
@@ -28,13 +33,22 @@ LONGEST_WAIT: Final = 10.0
 MOST_WAITING: Final = 256
 """Requests that wait at once; one more is answered with what there is."""
 
+log = structlog.get_logger("nesa_miner")
+
 
 class Routes:
-    """Read-only routes over one engine; `cold` are the shards that it cannot use yet."""
+    """Read-only routes over one engine; `cold` are the shards that it cannot use yet, and
+    `seat_evidence` the file of the quote that its operator gave it."""
 
-    def __init__(self, engine: Engine, cold: Collection[ShardKey] = ()) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        cold: Collection[ShardKey] = (),
+        seat_evidence: Path | None = None,
+    ) -> None:
         self._engine = engine
         self._cold = cold
+        self._seat_evidence = seat_evidence
         self._waiting = 0
 
     def routes(self) -> list[web.RouteDef]:
@@ -42,6 +56,7 @@ class Routes:
         return [
             web.get(EVIDENCE_PATH, self.evidence),
             web.get(FAULTS_PATH, self.faults),
+            web.get(SEAT_EVIDENCE_PATH, self.seat_evidence),
             web.get("/v1/status", self.status),
             web.get("/v1/observed", self.observed),
             web.get("/healthz", self.health),
@@ -93,6 +108,19 @@ class Routes:
                 self._waiting -= 1
         is_new()
         return body
+
+    async def seat_evidence(self, _: web.Request) -> web.Response:
+        """The quote of this miner's enclave, for attestors; read anew, as quotes age."""
+        found = None
+        try:
+            if self._seat_evidence is not None:
+                found = await asyncio.to_thread(kept_evidence, self._seat_evidence)
+        except InvalidInput as error:
+            log.warning("no evidence of the seat", why=str(error))
+            return web.Response(status=503, text="the evidence of this seat cannot be read")
+        if found is None:
+            return web.Response(status=404, text="this miner was given no quote of an enclave")
+        return web.Response(body=found, content_type="application/json")
 
     async def faults(self, request: web.Request) -> web.Response:
         """Who was wrong in an attempt, each with the signatures that convict it."""

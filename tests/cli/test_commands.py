@@ -121,6 +121,12 @@ def test_a_model_is_cut_anew(nesa: Nesa, tmp_path: Path) -> None:
     ).document
     assert found["shards"] == 3
     assert nesa("model", "check", tmp_path / "cut").code == 0
+    whole, cut = (
+        load(path).classifier.accuracy for path in (ROOT / "models" / MLP, tmp_path / "cut")
+    )
+    assert whole.proved_rows > 0
+    assert (cut.proved_rows, cut.proved) == (0, None)
+    assert cut.integer_model == whole.integer_model
 
 
 REFUSALS = {

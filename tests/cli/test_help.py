@@ -29,6 +29,7 @@ LEAVES = sorted(leaves(cli))
 def test_the_promised_commands_are_there() -> None:
     assert {path[0] for path in LEAVES} == {
         "answer",
+        "attest",
         "balance",
         "delegation",
         "demo",

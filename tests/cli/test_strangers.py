@@ -18,7 +18,8 @@ from tests.client.strangers import register_anything
 from tests.standing_network import StandingNetwork, rich_account
 
 MLP = "breast-cancer-mlp"
-EXAMPLE = load(Path(__file__).parents[2] / "models" / MLP).test_rows().features[0]
+PLAIN = Path(__file__).parents[2] / "models" / MLP
+EXAMPLE = load(PLAIN).test_rows().features[0]
 EVIL = "[/x]\x1b[2J"
 
 
@@ -56,6 +57,44 @@ def test_a_name_is_neither_markup_nor_control_codes(nesa: Nesa, network: Standin
     assert "[/x]\ufffd[2J" in listed.out
     assert "[/x]\ufffd[2J" in unknown.err
     assert "\x1b" not in listed.out + unknown.err
+
+
+@pytest.fixture
+def _chain_put_back(network: StandingNetwork) -> Iterator[None]:
+    """What a test registers is gone behind it."""
+
+    async def take(client: Client) -> object:
+        return await client.connection.request("evm_snapshot")
+
+    async def restore(client: Client) -> None:
+        await client.connection.request("evm_revert", snapshot)
+
+    snapshot = on_chain(network, take)
+    yield
+    on_chain(network, restore)
+
+
+@pytest.mark.usefixtures("_chain_put_back")
+def test_a_version_keeps_its_first_location_and_says_so(
+    nesa: Nesa, network: StandingNetwork, tmp_path: Path
+) -> None:
+    """Also that a model under a key does not pass agreement on random rows off as accuracy."""
+    key, folder, password = tmp_path / "key", tmp_path / "ee", tmp_path / "password"
+    password.write_text("a password\n")
+    password.chmod(0o600)
+    given = ("--ee-password-file", password)
+    assert nesa("privacy", "key", PLAIN, "--output", key, *given).code == 0
+    assert nesa("privacy", "transform", PLAIN, "--key", key, "--output", folder, *given).code == 0
+    register = ("model", "register", folder, "--price", "0.05", "--network", network.file, "--json")
+    first = nesa(*register, "--store", tmp_path / "first").document
+    assert first["location"].startswith(str(tmp_path / "first"))
+    again = nesa(*register, "--store", tmp_path / "second")
+    assert json.loads(again.out) == first
+    assert "keeps its terms and its location for good" in again.err
+    shown = nesa("model", "show", first["version"], "--network", network.file, "--json").document
+    assert shown["accuracy"] == (
+        "that of the plain model; equal to the plain model's on 8 random inputs"
+    )
 
 
 @pytest.fixture

@@ -214,6 +214,8 @@ async def test_a_query_is_found_again_with_its_key(
     submitted = await client.submit(model, features, sealed=True)
     found = await client.find(submitted.query_id, content_key=submitted.content_key)
     assert found == submitted
+    with pytest.raises(InvalidInput, match="the content key is not that of query"):
+        await client.find(submitted.query_id, content_key=bytes(32))
 
 
 async def test_a_query_is_found_by_the_transaction_that_asked_it(

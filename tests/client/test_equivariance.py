@@ -35,7 +35,7 @@ def compiled(plain: CompiledModel, held: UserKey) -> CompiledModel:
 
 
 def offered(model: CompiledModel) -> Model:
-    return Model(VersionId(bytes(model.root)), model.name, "", model.card)
+    return Model(VersionId(bytes(model.root)), model.name, "", model.card, weights=0)
 
 
 def test_features_and_answers_are_those_of_the_plain_model(

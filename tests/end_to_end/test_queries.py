@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 from pathlib import Path
 
 import pytest
 
 from nesa import Client, Model, Privacy, QueryStatus
-from nesa.cli.demo.cast import Question
+from nesa.cli.demo.cast import MLP, Question
 from nesa.client.answers import Answer
 from nesa.devnet.network import Devnet
 
@@ -46,6 +47,25 @@ async def test_a_sealed_query_is_opened_by_its_client_only(
         content = log.read_bytes()
         assert question.input not in content
         assert question.input.hex().encode() not in content
+
+
+async def test_personal_data_are_asked_as_the_plan_says(
+    client: Client, devnet: Devnet, question: Question
+) -> None:
+    before = (await client.balance()).nes
+    numbers = ",".join(f"{number!r}" for number in question.features)
+    words = ["query", MLP, numbers, "--network", str(devnet.layout.network), "--json"]
+    words += ["--privacy", "auto", "--sensitivity", "personal", "--max-fee", "1", "--yes"]
+    asked = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "nesa.cli.main", *words), stdout=asyncio.subprocess.PIPE
+    )
+    printed, _ = await asked.communicate()
+    assert asked.returncode == 0
+    found = json.loads(printed)
+    assert (found["plan"]["mode"], found["plan"]["price"]) == ("SEALED", "0.4 NES")
+    assert found["answer"]["privacy"] == "SEALED"
+    assert found["answer"]["label"] == question.label
+    assert before - (await client.balance()).nes == found["answer"]["fee"]["total"] == 4 * 10**8
 
 
 async def test_a_proved_query_is_verified_on_chain(

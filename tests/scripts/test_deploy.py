@@ -20,6 +20,8 @@ CHAIN = 31337
 QUICK = 2**10
 OWNER, PENDING_OWNER = "0x8da5cb5b", "0x7f4ec4c3"
 """Selectors of `owner()` and `pending_owner()`."""
+ATTESTOR = "0xcada25c2"
+"""Selector of `attestor()`."""
 MINTER = "0x07546172"
 """Selector of `minter()`."""
 
@@ -37,7 +39,11 @@ class Operator:
 
     def deploy(self, *options: str, url: str = "http://127.0.0.1:1") -> tuple[int, str]:
         """Exit code and everything that the command says."""
-        command = ["ape", "run", "deploy", "--network", url, "--account", "deployer", *options]
+        return self.run("deploy", url, *options, "--output", str(self.written.parent))
+
+    def run(self, script: str, url: str, *options: str) -> tuple[int, str]:
+        """The same of any script."""
+        command = ["ape", "run", script, "--network", url, "--account", "deployer", *options]
         environment = {
             **os.environ,
             "PATH": sysconfig.get_path("scripts") + os.pathsep + os.environ["PATH"],
@@ -46,7 +52,7 @@ class Operator:
             "NO_COLOR": "1",
         }
         done = subprocess.run(
-            [*command, "--output", str(self.written.parent)],
+            command,
             cwd=ROOT,
             env=environment,
             stdout=subprocess.PIPE,
@@ -84,6 +90,11 @@ def test_what_is_deployed_is_written_and_handed_over(operator: Operator) -> None
         minter = anvil.rpc("eth_call", {"to": found.token, "data": MINTER}, "latest")
         assert minter[-40:] == found.reward_emitter.lower().removeprefix("0x")
         assert "Warning" not in said
+        options = ("--deployment", str(operator.written), "--attestor", SOMEBODY)
+        code, said = operator.run("deploy_attestations", anvil.url, *options)
+        assert code == 0, said
+        address = said.partition("SeatAttestations is at ")[2][:42]
+        assert owner_of(anvil, address, ATTESTOR) == wanted
 
 
 def test_an_older_deployment_is_replaced_only_when_told(operator: Operator) -> None:

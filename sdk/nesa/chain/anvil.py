@@ -35,7 +35,8 @@ _PR_SET_PDEATHSIG: Final = 1
 @dataclass(frozen=True, slots=True)
 class AnvilSettings:
     """How the chain runs. `block_time` in seconds, None mines each transaction at once; `state`
-    is loaded at the start when it exists and written at the end; port 0 takes any free one."""
+    is loaded at the start when it exists and written at the end; port 0 takes any free one. The
+    chain begins at `timestamp`, in seconds since 1970, by default now."""
 
     block_time: float | None = None
     chain_id: int = CHAIN_ID
@@ -43,6 +44,7 @@ class AnvilSettings:
     port: int = 0
     mining: bool = True
     log: Path | None = None
+    timestamp: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +178,8 @@ def _start_once(program: Path, settings: AnvilSettings, port: int) -> Anvil:
 def _command(program: Path, settings: AnvilSettings, port: int) -> list[str]:
     command = [str(program), "--host", "127.0.0.1", "--port", str(port), "--silent"]
     command += ["--chain-id", str(settings.chain_id)]
+    if settings.timestamp is not None:
+        command += ["--timestamp", str(settings.timestamp)]
     if settings.block_time is not None:
         command += ["--block-time", f"{settings.block_time:g}"]
     if settings.state is not None:

@@ -10,6 +10,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from nesa.models.card import ClassifierCard
 from nesa.models.cut import cut_at
 from nesa.models.folder import CompiledModel, assemble
 from nesa.models.onnx_graphs.extracting import write_cut
@@ -79,7 +80,11 @@ def recut_at(model: CompiledModel, places: Sequence[int]) -> CompiledModel:
     Raises:
         InvalidModel: the table cannot be cut there.
     """
-    card = model.card.model_copy(update={"reference_string": ""})
+    changes: dict[str, Any] = {"reference_string": ""}
+    if isinstance(model.card, ClassifierCard):
+        unproved = {"proved_rows": 0, "proved": None}
+        changes["accuracy"] = model.card.accuracy.model_copy(update=unproved)
+    card = model.card.model_copy(update=changes)
     return assemble(cut_at(model.table, places), card, model.test_rows())
 
 

@@ -13,6 +13,7 @@ from nesa.cli import failures
 
 COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "answer": ("nesa.cli.commands.answer:answer", "Wait for the answer of a query asked before."),
+    "attest": ("nesa.cli.commands.attest:attest", "Check quotes of enclaves, vouch for seats."),
     "balance": ("nesa.cli.commands.balance:balance", "Show what an account holds."),
     "delegation": ("nesa.cli.commands.delegation:delegation", "Stake NES for an operator."),
     "demo": ("nesa.cli.commands.demo:demo", "Run the whole network and tell its story."),

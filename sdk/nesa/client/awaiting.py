@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from eth_account.signers.local import LocalAccount
 
-from nesa.chain.committees import DrawnCommittees
+from nesa.chain.committees import DrawnCommittees, Seat
 from nesa.chain.connection import Connection
 from nesa.chain.contracts import Contracts
 from nesa.chain.history import gas_used
@@ -17,7 +17,7 @@ from nesa.client.answers import Answer
 from nesa.client.catalogue import Catalogue
 from nesa.client.following import Following, read_committees
 from nesa.client.results import Delivery, read_answer
-from nesa.client.sealing import KeySender
+from nesa.client.sealing import KeySender, admitted
 from nesa.client.watching import (
     Drawn,
     Expired,
@@ -65,7 +65,8 @@ class Awaiting:
                     if isinstance(stage, Drawn):
                         committees = stage.committees
                         await delivery.aclose()
-                        await delivery.enter_async_context(self._handing_out_keys(committees))
+                        seats = await following.patiently(partial(self._trusted, committees))
+                        await delivery.enter_async_context(self._handing_out(committees, seats))
                     elif isinstance(stage, Fulfilled):
                         answered = partial(self._read, stage, committees)
                     if answered is not None and (early or self._is_awaited(stage)):
@@ -77,8 +78,16 @@ class Awaiting:
         waits = self.following.submitted.query.assurance is Assurance.CHALLENGED
         return not waits or isinstance(stage, Finalised | Overturned)
 
-    def _handing_out_keys(
-        self, committees: DrawnCommittees
+    async def _trusted(self, committees: DrawnCommittees) -> list[Seat]:
+        """Who is to get the content key; nobody where the query is open."""
+        if self.following.submitted.content_key is None:
+            return []
+        seats = [seat for shard in committees.shards for seat in shard]
+        registry = Contracts(self.connection).registry
+        return await admitted(registry, committees.query.version_id, seats)
+
+    def _handing_out(
+        self, committees: DrawnCommittees, seats: Sequence[Seat]
     ) -> contextlib.AbstractAsyncContextManager[None]:
         """Hands out the content key in the background; nothing to do for an open query."""
         content_key = self.following.submitted.content_key
@@ -86,7 +95,7 @@ class Awaiting:
             return contextlib.nullcontext()
         deployment = self.connection.deployment
         sender = KeySender(self.payer(), deployment, committees.query, content_key)
-        return sender.delivering([seat for shard in committees.shards for seat in shard])
+        return sender.delivering(seats)
 
     async def _read(self, stage: Fulfilled, committees: DrawnCommittees) -> Answer:
         asked, market = self.following.submitted, Contracts(self.connection).market

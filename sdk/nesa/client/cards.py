@@ -42,12 +42,14 @@ Features = Sequence[float] | NDArray[np.generic]
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A registered version and its card, whose digest was compared with the registered one."""
+    """A registered version and its card, whose digest was compared with the registered one;
+    `weights` counts the constants that its index lists."""
 
     version_id: VersionId
     name: str
     location: str
     card: AnyCard
+    weights: int
 
     def encode_features(self, features: Features) -> bytes:
         """Canonical bytes of the input tensor; warns of numbers outside of their feature's range.
@@ -104,10 +106,11 @@ async def read_model(event: VersionRegistered, folder: Path | None = None) -> Mo
         IntegrityError: the card is not the registered one.
     """
     data = await read_store(event.location) if folder is None else await read_file(folder / INDEX)
-    card = decode_index(data).card
+    index = decode_index(data)
+    card = index.card
     if card.digest != event.metadata_digest:
         raise IntegrityError(f"the card of {event.name} is not the registered one")
-    return Model(event.version_id, event.name, event.location, card)
+    return Model(event.version_id, event.name, event.location, card, index.weights)
 
 
 async def read_models(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -16,6 +16,7 @@ import aiohttp
 from eth_account.signers.local import LocalAccount
 
 from nesa.chain.abi import ContractCall
+from nesa.chain.admissions import SeatAttestations
 from nesa.chain.connection import Connection, RpcPolicy
 from nesa.chain.contracts import Contracts, Order
 from nesa.chain.deployment import KeyFile, Network, read_network
@@ -35,6 +36,8 @@ from nesa.chain.sender import OnIntent, Receipt, Sender, SendPolicy, forget
 from nesa.chain.sessions import SharedSessions
 from nesa.client import payment, sharing
 from nesa.client.answers import Answer, AnyQuery, Balance, SubmittedQuery
+from nesa.client.attested_seats import require_attested
+from nesa.client.attesting import Attestor
 from nesa.client.awaiting import Awaiting, OnStage
 from nesa.client.cards import Features, Model
 from nesa.client.catalogue import Catalogue
@@ -42,8 +45,18 @@ from nesa.client.delegating import Delegations
 from nesa.client.equivariance import encoded_features
 from nesa.client.following import Following
 from nesa.client.gas_deposits import GasDeposit, GasDeposits
-from nesa.client.granting import granted_view
-from nesa.client.ordering import DEFAULT_REPLICAS, choose_content_key, make_order, sealed_order
+from nesa.client.granting import granted_view, require_content_key
+from nesa.client.hybrid.offers import QueryPlan, Wish, plan_query, read_sensitivity
+from nesa.client.hybrid.rule import Sensitivity
+from nesa.client.ordering import (
+    AUTO,
+    DEFAULT_REPLICAS,
+    SEALED,
+    choose_content_key,
+    make_order,
+    read_privacy,
+    sealed_order,
+)
 from nesa.client.refusals import explained
 from nesa.client.registering import Developer
 from nesa.client.rewarding import reward_call
@@ -55,7 +68,7 @@ from nesa.privacy.grants import ViewGrant
 from nesa.protocol.economics.lies import lost
 from nesa.protocol.errors import Incompatible, InvalidConfiguration, InvalidInput, NesaError
 from nesa.protocol.ids import Address, Amount
-from nesa.protocol.queries import MAX_INPUT_BYTES, Assurance, count_of
+from nesa.protocol.queries import MAX_INPUT_BYTES, Assurance, Privacy, count_of
 from nesa.protocol.report_gas import wanted_deposit
 from nesa.protocol.risk import DrawRisk, uniform_risk
 from nesa.protocol.sessions import SessionOrder
@@ -64,6 +77,9 @@ if TYPE_CHECKING:
     from nesa.privacy.equivariant.user_keys import UserKey
 
 _Event = TypeVar("_Event")
+
+OnPlan = Callable[[QueryPlan], Awaitable[None]]
+"""Is shown how a query will be asked, before it is paid."""
 
 DEFAULT_POLICY: Final = RpcPolicy()
 NO_KEY: Final = (
@@ -249,35 +265,88 @@ class Client:
         """Registers models with this client's key."""
         return Developer(self.connection, self._own_sender)
 
+    def attestor(self, statements: Address) -> Attestor:
+        """Vouches for operators with this client's key, in a SeatAttestations contract."""
+        contract = SeatAttestations(self.connection, statements)
+        return Attestor(contract, self.address, self._send)
+
     # === Asking ===
+
+    async def plan(
+        self,
+        model: Model | str,
+        *,
+        sensitivity: Sensitivity | str,
+        deadline: int | None = None,
+        max_fee: Amount | None = None,
+        replicas: int | None = None,
+        attested: Address | None = None,
+        watched: bool = False,
+        split: bool = False,
+        equivariant_key: UserKey | None = None,
+    ) -> QueryPlan:
+        """How `ask(..., privacy="auto")` would ask, and why; nothing is paid.
+
+        `sensitivity` is public, personal or critical, see `Sensitivity`. `deadline` is in seconds,
+        `max_fee` in NES units. `watched` says that a watcher will get a view grant, `split` that
+        the plan is for `ask_split`. `ask_split(..., **plan.terms)` and `submit` ask as planned.
+
+        Raises:
+            InvalidInput: nothing here is private enough within deadline and limit; it says of each
+                way what would have to change.
+            Rejected: there is no such version, or it is retired.
+        """
+        wish = Wish(
+            sensitivity=read_sensitivity(sensitivity),
+            deadline=deadline,
+            budget=max_fee,
+            replicas=replicas,
+            attested=attested,
+            watched=watched,
+            split=split,
+            encoded=equivariant_key is not None,
+        )
+        return await plan_query(self.contracts, await self._offered(model), wish)
 
     async def ask(
         self,
         model: Model | str,
         features: Features,
         *,
-        assurance: Assurance | str = Assurance.AGREED,
+        assurance: Assurance | str | None = None,
         sealed: bool = False,
+        privacy: str | None = None,
+        sensitivity: Sensitivity | str | None = None,
+        deadline: int | None = None,
+        on_plan: OnPlan | None = None,
         replicas: int | None = None,
         max_fee: Amount | None = None,
         gas_deposit: int = 0,
         equivariant_key: UserKey | None = None,
+        attested: Address | None = None,
     ) -> Answer:
         """Ask, pay, and wait for the answer; see `submit` and `result`.
 
+        `privacy` is "open", "sealed" (as `sealed=True`) or "auto": then `plan` chooses privacy and
+        assurance from `sensitivity`, `deadline` and `max_fee`, and `on_plan` is awaited with the
+        plan before anything is paid; what it raises keeps the query here.
+
         An error after the payment has the query in `submitted`: `result(error.submitted)` goes on.
         """
-        submitted = await self.submit(
-            model,
-            features,
-            assurance=assurance,
-            sealed=sealed,
-            replicas=replicas,
-            max_fee=max_fee,
-            gas_deposit=gas_deposit,
-            equivariant_key=equivariant_key,
-        )
-        return await self.result(submitted)
+        fixed = assurance is not None
+        sensitive = sensitivity is not None or deadline is not None
+        kind = read_privacy(privacy, sealed, fixed, sensitive)
+        limits: dict[str, Any] = {"replicas": replicas, "max_fee": max_fee, "attested": attested}
+        if kind == AUTO:
+            wished: dict[str, Any] = {"sensitivity": sensitivity, "deadline": deadline, **limits}
+            plan = await self.plan(model, equivariant_key=equivariant_key, **wished)
+            if on_plan is not None:
+                await on_plan(plan)
+            model, terms = plan.model, plan.terms
+        else:
+            terms = {"assurance": assurance or Assurance.AGREED, "sealed": kind == SEALED, **limits}
+        rest: dict[str, Any] = {"gas_deposit": gas_deposit, "equivariant_key": equivariant_key}
+        return await self.result(await self.submit(model, features, **terms, **rest))
 
     async def ask_split(
         self, split: SplitModel, middle: Model | str, features: Features, **terms: Any
@@ -379,6 +448,7 @@ class Client:
         content_key: bytes | None = None,
         gas_deposit: int = 0,
         equivariant_key: UserKey | None = None,
+        attested: Address | None = None,
     ) -> SubmittedQuery:
         """Ask and pay; returns as soon as the query is on chain.
 
@@ -389,11 +459,12 @@ class Client:
         `gas_deposit` wei wait for whoever reports the answer, see `deposit_gas`; an error of that
         has the query in `submitted`. A model under a user's key is asked with `equivariant_key`,
         see `nesa.privacy.equivariant`: features and answer are those of the plain model.
+        `attested` names a contract (SeatAttestations) whose attested seats alone may answer.
 
         Raises:
             InvalidTensor: the features are not what the model takes, or far out of their range.
             InvalidInput: the price exceeds `max_fee`, the input is too long, the content key is
-                none, or the model is under another key.
+                none, the model is under another key, or its seats are not attested.
             ExhaustedResource: the account does not hold the price.
             Rejected: the market refuses, e.g. a retired model; nothing was paid.
             Unmined: the request is in no block after ten minutes, and may still be mined and paid;
@@ -402,6 +473,8 @@ class Client:
         model = await self._offered(model)
         content_key = choose_content_key(content_key, sealed)
         data = encoded_features(model, features, equivariant_key)
+        if attested is not None:
+            await require_attested(self.contracts, model, attested)
         if len(data) > MAX_INPUT_BYTES:
             raise InvalidInput(f"inputs over {MAX_INPUT_BYTES} bytes are not offered yet")
         order = make_order(model, assurance, sealed, replicas)
@@ -472,9 +545,12 @@ class Client:
         """A query that was asked before, with the keys that it was asked with.
 
         Raises:
-            InvalidInput: the market knows no such query.
+            InvalidInput: the market knows no such query, or the content key is another's.
         """
         submitted = await find_submitted(self.connection, query)
+        if content_key is not None and submitted.query.privacy is Privacy.SEALED:
+            asked = (await find_query(self.connection, submitted.query_id)).requested
+            require_content_key(asked, content_key)
         return replace(
             submitted,
             content_key=content_key or submitted.content_key,

@@ -34,9 +34,21 @@ def granted_view(
         raise InvalidInput(f"query {query.query_id} was asked by {query.requester}, who grants it")
     if content_key is None:
         raise InvalidInput(f"the content key of query {query.query_id} is needed")
-    try:
-        open_input(content_key, query.version_id, asked.input)
-    except InvalidMessage as error:
-        raise InvalidInput(f"the content key is not that of query {query.query_id}") from error
+    require_content_key(asked, content_key)
     granted = Granted(deployment.chain_id, deployment.market, query.query_id)
     return grant_view(content_key, granted, holder, PrivateKey(bytes(account.key)))
+
+
+def require_content_key(asked: QueryRequested, content_key: bytes) -> None:
+    """Returns when a key opens the input of a sealed query.
+
+    Raises:
+        InvalidInput: it is another query's.
+    """
+    try:
+        open_input(content_key, asked.query.version_id, asked.input)
+    except InvalidMessage as error:
+        raise InvalidInput(
+            f"the content key is not that of query {asked.query.query_id}; give the key that it "
+            "was asked with"
+        ) from error

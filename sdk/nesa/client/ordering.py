@@ -21,6 +21,32 @@ PROVED_REPLICAS: Final = 1
 """A proof needs nobody to agree with it."""
 
 
+OPEN: Final = "open"
+SEALED: Final = "sealed"
+AUTO: Final = "auto"
+"""The hybrid rule chooses privacy and assurance, see `nesa.client.hybrid`."""
+
+
+def read_privacy(privacy: str | None, sealed: bool, fixed: bool, sensitive: bool) -> str:
+    """`OPEN`, `SEALED` or `AUTO`: what is asked for by name, else by `sealed`.
+
+    `fixed` says that an assurance was named, `sensitive` that a sensitivity or a deadline was.
+
+    Raises:
+        InvalidInput: there is none of that name, or the others say something else.
+    """
+    kind = (privacy or (SEALED if sealed else OPEN)).lower()
+    if kind not in (OPEN, SEALED, AUTO):
+        raise InvalidInput(f"privacy is open, sealed or auto, not {privacy!r}; see docs/privacy.md")
+    if sealed and kind != SEALED:
+        raise InvalidInput(f"a query is sealed, or its privacy is {kind}; leave one of them out")
+    if kind == AUTO and fixed:
+        raise InvalidInput("privacy auto chooses the assurance as well; leave one of them out")
+    if kind != AUTO and sensitive:
+        raise InvalidInput("a sensitivity and a deadline are for privacy auto, which chooses by it")
+    return kind
+
+
 def make_order(
     model: Model, assurance: Assurance | str, sealed: bool, replicas: int | None
 ) -> Order:

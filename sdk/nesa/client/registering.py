@@ -15,6 +15,7 @@ from nesa.chain.abi import ContractCall
 from nesa.chain.admissions import AllowLists
 from nesa.chain.connection import Connection
 from nesa.chain.contracts import ZERO_ADDRESS, Contracts
+from nesa.chain.history import find_versions
 from nesa.chain.sender import Sender
 from nesa.models import folder
 from nesa.models.cut import require_short_boundaries
@@ -83,6 +84,17 @@ class Developer:
         for index, shard in enumerate(provable):
             await self._show(version, index, shard)
         return version
+
+    async def location_of(self, version: VersionId) -> str:
+        """Where a version's files are, as its registration says for good.
+
+        Raises:
+            InvalidInput: there is no such version.
+        """
+        for event in await find_versions(self._connection):
+            if event.version_id == version:
+                return event.location
+        raise InvalidInput(f"the version 0x{version.hex()} is not registered")
 
     async def retire(self, version: VersionId) -> None:
         """Take a version off offer for good.

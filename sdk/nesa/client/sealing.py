@@ -1,4 +1,4 @@
-"""Gives the content key of a sealed query to its drawn members, and to nobody else."""
+"""Gives the content key of a sealed query to drawn members that are admitted, and nobody else."""
 
 from __future__ import annotations
 
@@ -15,18 +15,32 @@ from eth_account.signers.local import LocalAccount
 from eth_keys.datatypes import PrivateKey
 
 from nesa.chain.committees import Seat
+from nesa.chain.contracts import Registry
 from nesa.chain.deployment import Deployment
 from nesa.privacy import envelopes, sealing
 from nesa.privacy.envelopes import Receiver, seal_envelope
 from nesa.privacy.keys import public_key
 from nesa.protocol.envelopes import MESSAGES_PATH
-from nesa.protocol.ids import Timestamp
+from nesa.protocol.ids import Timestamp, VersionId
 from nesa.protocol.messages import ContentKey
 from nesa.protocol.queries import Query
 
 ENVELOPE_SECONDS: Final = 60
 POST_TIMEOUT: Final = aiohttp.ClientTimeout(total=5)
 RETRY_SECONDS: Final = 0.5
+
+
+async def admitted(registry: Registry, version: VersionId, seats: Sequence[Seat]) -> list[Seat]:
+    """The seats whose operators the version still admits: a seat outlives its admission, by a list
+    or by an attestor, until somebody ends it, and nobody else is given a key.
+
+    Raises:
+        Unavailable: the node does not answer.
+    """
+    if await registry.admission_of(version, at="latest") is None:
+        return list(seats)
+    asked = ((seat, (version, seat.operator, seat.signer)) for seat in seats)
+    return [seat for seat, keys in asked if await registry.admits(*keys, at="latest")]
 
 
 @dataclass(frozen=True, slots=True)

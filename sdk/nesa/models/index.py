@@ -90,6 +90,11 @@ class Index(Part):
         """The file's bytes."""
         return canonical_json(self.model_dump(mode="json")) + b"\n"
 
+    @property
+    def weights(self) -> int:
+        """How many constants all rows have together."""
+        return sum(math.prod(one.shape) for row in self.rows for one in row.parameters)
+
 
 def decode_index(data: bytes) -> Index:
     """The index in `data`.

@@ -8,18 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from nesa.chain.anvil import free_port, running_anvil
+from nesa.chain.anvil import AnvilSettings, free_port, running_anvil
 from nesa_miner.config import MinerSettings, read_settings, write_settings
 from nesa_miner.founding import Listening, Place, found_miner
 from nesa_miner.keys import PASSWORD_VARIABLE, open_identity, open_owner
 from tests.miner.operating.miner import OwnedMiner
 from tests.miner.operating.network import PASSWORD, PROVING_CACHE, LocalNetwork, build_network
+from tests.privacy.attested.test_quotes import TDX
 
 
 @pytest.fixture(scope="session")
 def base_network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalNetwork]:
-    """Deployed once."""
-    with running_anvil() as anvil:
+    """Deployed once, on a chain that begins when the collateral of the sample quotes is valid."""
+    with running_anvil(AnvilSettings(timestamp=TDX.at)) as anvil:
         yield build_network(anvil, tmp_path_factory.mktemp("store"))
 
 

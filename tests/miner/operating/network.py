@@ -77,6 +77,10 @@ class LocalNetwork:
         self.anvil.rpc("evm_increaseTime", seconds)
         self.anvil.rpc("evm_mine")
 
+    def time(self) -> int:
+        """The second that the newest block was made at."""
+        return int(self.anvil.rpc("eth_getBlockByNumber", "latest", False)["timestamp"], 16)
+
     async def _transfer(self, receiver: Address, amount: Amount) -> None:
         async with self.connect() as connection:
             call = Contracts(connection).token.transfer(receiver, amount)
@@ -106,13 +110,14 @@ def _deploy(anvil: Anvil) -> dict[str, Address]:
     for step in STEPS:
         if step.name in SOURCES:
             arguments = step.arguments(DEVNET, accounts, deployed)
-            deployed[step.name] = _create(anvil, SOURCES[step.name], arguments)
+            deployed[step.name] = create(anvil, SOURCES[step.name], arguments)
         else:
             deployed[step.name] = _stand_in(anvil, len(deployed))
     return deployed
 
 
-def _create(anvil: Anvil, source: str, arguments: tuple[Any, ...]) -> Address:
+def create(anvil: Anvil, source: str, arguments: tuple[Any, ...]) -> Address:
+    """Where a contract is now, deployed from its source below `contracts/`."""
     compiled = deployer(source).compiler_data
     factory = Web3().eth.contract(abi=_abi(compiled), bytecode=compiled.bytecode)
     data = factory.constructor(*arguments).data_in_transaction

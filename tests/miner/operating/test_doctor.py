@@ -35,12 +35,12 @@ NAMES = [
 
 @pytest.fixture
 def seated(miner: OwnedMiner, monkeypatch: pytest.MonkeyPatch) -> OwnedMiner:
-    """A registered miner whose seat is active; this machine's clock went on with the chain's."""
+    """A registered miner whose seat is active; this machine's clock is the chain's."""
     miner.pay()
     assert miner.register() == 0
     miner.network.pass_time(11)
-    now = time.time
-    monkeypatch.setattr(time, "time", lambda: now() + 11)
+    now, behind = time.time, time.time() - miner.network.time()
+    monkeypatch.setattr(time, "time", lambda: now() - behind)
     return miner
 
 
@@ -146,7 +146,7 @@ def test_another_protocol_is_said(miner: OwnedMiner, capsys: Capture) -> None:
 def test_a_slow_clock_is_said(
     miner: OwnedMiner, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    now = time.time()
+    now = miner.network.time()
     monkeypatch.setattr(time, "time", lambda: now - 3_600)
     _, checks = miner.examined(capsys)
     assert checks["clock"]["verdict"] == "failed"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from itertools import chain
 from pathlib import Path
@@ -315,12 +316,22 @@ def register(
     location = publish(folder, store, base_url or str(store.resolve()), encryption)
     named = ZERO_ADDRESS if admission is None else read_account(admission)
 
-    async def send(client: Client) -> str:
+    async def send(client: Client) -> dict[str, str]:
         admitting = AllowLists.of(client.connection).address if allow_list else named
         terms = Terms(price, proof_price, royalty, location, admitting)
-        return f"0x{(await client.developer().register(folder, terms)).hex()}"
+        developer = client.developer()
+        version = await developer.register(folder, terms)
+        stated = await developer.location_of(version)
+        return {"version": f"0x{version.hex()}", "location": stated}
 
-    show({"version": connected(target, send), "location": location}, as_json=as_json)
+    registered = connected(target, send)
+    if registered["location"] != location:
+        warnings.warn(
+            "the version was registered before and keeps its terms and its location for good; what "
+            f"was written to {location} now is not where it points",
+            stacklevel=1,
+        )
+    show(registered, as_json=as_json)
 
 
 @model.command(epilog="Example: nesa model allow breast-cancer-mlp operators.txt")
@@ -468,6 +479,9 @@ def _answers(card: AnyCard) -> str:
 def _answer_facts(card: AnyCard) -> dict[str, Any]:
     """What a model answers with, and how good that was measured to be."""
     match card:
+        case ClassifierCard(accuracy=accuracy) if card.equivariance is not None:
+            compared = f"equal to the plain model's on {accuracy.test_rows} random inputs"
+            return {"labels": list(card.labels), "accuracy": f"that of the plain model; {compared}"}
         case ClassifierCard(accuracy=accuracy):
             measured = f"{accuracy.integer_model:.4f} of {accuracy.test_rows} test rows"
             if accuracy.proved is not None:
@@ -475,11 +489,13 @@ def _answer_facts(card: AnyCard) -> dict[str, Any]:
                 measured += f", {share:.4f} of {count} proved on a chain"
             return {"labels": list(card.labels), "accuracy": measured}
         case TensorCard(fidelity=fidelity):
+            encoded = card.equivariance is not None
+            compared, rows = ("plain", "random inputs") if encoded else ("float", "test rows")
             return {
                 "answers": _answers(card),
                 "tokenizer": None if card.tokens is None else card.tokens.tokenizer,
-                "fidelity": f"cosine to the float model {fidelity.mean_cosine:.4f}, at least "
-                f"{fidelity.lowest_cosine:.4f}, on {fidelity.test_rows} test rows",
+                "fidelity": f"cosine to the {compared} model {fidelity.mean_cosine:.4f}, at least "
+                f"{fidelity.lowest_cosine:.4f}, on {fidelity.test_rows} {rows}",
             }
 
 

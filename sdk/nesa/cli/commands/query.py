@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from nesa.cli.choosing import Wanted, privacy_options, tell_plan
 from nesa.cli.features import Given, read_features
 from nesa.cli.grants import MOST_WATCHERS, ViewKey, Watchers
 from nesa.cli.output import console, json_option, moment, plain, show
@@ -23,11 +24,12 @@ from nesa.client.answers import Answer, SubmittedQuery
 from nesa.client.cards import Model
 from nesa.client.client import Client
 from nesa.client.equivariance import require_key
-from nesa.client.ordering import choose_content_key
+from nesa.client.hybrid.offers import QueryPlan
+from nesa.client.ordering import SEALED, choose_content_key
 from nesa.client.payment import in_nes
 from nesa.client.watching import Requested, Stage
 from nesa.protocol.errors import InvalidInput, NesaError
-from nesa.protocol.ids import Amount
+from nesa.protocol.ids import Address, Amount
 from nesa.protocol.queries import Assurance
 
 if TYPE_CHECKING:
@@ -51,6 +53,7 @@ Examples:
   nesa query breast-cancer-mlp patient.csv --assurance AGREED --sealed
   nesa query digits-cnn pixels.json --assurance PROVED --json
   nesa query breast-cancer-mlp patient.csv --sealed --watcher 0x1f9d…
+  nesa query breast-cancer-mlp patient.csv --privacy auto --sensitivity personal --dry-run
 """
 
 
@@ -60,13 +63,14 @@ class Wish:
 
     model: str
     given: Given
-    assurance: str
+    assurance: Assurance | str
     sealed: bool
     replicas: int | None
     max_fee: Amount | None
     gas_deposit: int | None
     watchers: tuple[bytes, ...] = ()
     user_key: UserKey | None = None
+    attested: Address | None = None
 
 
 class GasDepositChoice(click.ParamType):
@@ -95,14 +99,7 @@ class QueryCommand(click.Command):
 @click.command(cls=QueryCommand, epilog=EXAMPLES)
 @click.argument("model")
 @click.argument("input_", metavar="INPUT")
-@click.option(
-    "--assurance",
-    type=click.Choice([kind.name for kind in Assurance], case_sensitive=False),
-    default=Assurance.AGREED.name,
-    show_default=True,
-    help="How the answer must be backed. CHALLENGED waits until nobody can dispute it any more.",
-)
-@click.option("--sealed", is_flag=True, help="Let only the drawn members read the query.")
+@privacy_options
 @click.option(
     "--watcher",
     "watchers",
@@ -117,7 +114,7 @@ class QueryCommand(click.Command):
     help="File to keep the key of the sealed query in, so that `nesa grant` can be used later.",
 )
 @click.option("--replicas", type=WholeNumber(1, 8), help="Members of each shard's committee.")
-@click.option("--max-fee", type=Nes(), help="Most to pay, in NES.")
+@click.option("--max-fee", "--budget", "max_fee", type=Nes(), help="Most to pay, in NES.")
 @click.option(
     "--gas-deposit",
     type=GasDepositChoice(),
@@ -132,8 +129,7 @@ def query(
     target: Target,
     model: str,
     input_: str,
-    assurance: str,
-    sealed: bool,
+    wanted: Wanted,
     watchers: tuple[bytes, ...],
     keep_key: Path | None,
     replicas: int | None,
@@ -152,16 +148,49 @@ def query(
 
     When the wait is interrupted, `nesa answer` goes on with it.
     """
+    wanted.check(as_json=as_json)
     held = read_user_key(ee_key, ee_password_file)
     given = read_features(input_)
-    wish = Wish(model, given, assurance, sealed, replicas, max_fee, gas_deposit, watchers, held)
-    content_key = choose_content_key(None, sealed)
+    terms = (wanted.assurance or Assurance.AGREED, wanted.kind == SEALED, replicas, max_fee)
+    wish = Wish(model, given, *terms, gas_deposit, watchers, held, wanted.attested)
+    plan = None
+    if wanted.is_auto:
+        plan = connected(target, lambda client: planned(client, wish, wanted))
+        show_plan(plan, wanted, as_json=as_json)
+        if wanted.dry_run:
+            return
+        wanted.confirm(plan.explanation)
+        version = f"0x{plan.model.version_id.hex()}"
+        wish = replace(wish, model=version, **plan.terms)
+    content_key = choose_content_key(None, wish.sealed)
     departure = Departure(content_key, keep_key, encoded=held is not None)
     with departure.watched():
         answer = connected(
             target, lambda client: ask(client, wish, departure, quiet=as_json), departure.note
         )
-    show_answer(answer, as_json=as_json)
+    show_answer(answer, as_json=as_json, plan=plan)
+
+
+def show_plan(plan: QueryPlan, wanted: Wanted, *, as_json: bool) -> None:
+    """Show a plan before it is paid; as JSON it goes with the answer, where there will be one."""
+    if not as_json:
+        tell_plan(plan.explanation)
+    elif wanted.dry_run:
+        show({"plan": plan.explanation}, as_json=True)
+
+
+async def planned(client: Client, wish: Wish, wanted: Wanted) -> QueryPlan:
+    """How the hybrid rule would ask; nothing is paid."""
+    return await client.plan(
+        wish.model,
+        sensitivity=wanted.sensitivity or "",
+        deadline=wanted.deadline,
+        max_fee=wish.max_fee,
+        replicas=wish.replicas,
+        attested=wish.attested,
+        watched=bool(wish.watchers),
+        equivariant_key=wish.user_key,
+    )
 
 
 async def ask(client: Client, wish: Wish, departure: Departure, *, quiet: bool) -> Answer:
@@ -226,6 +255,7 @@ async def _submitted(
             content_key=content_key,
             gas_deposit=deposit,
             equivariant_key=wish.user_key,
+            attested=wish.attested,
         )
     except NesaError as error:
         if not isinstance(error.submitted, SubmittedQuery):
@@ -255,9 +285,10 @@ async def tell_wait(submitted: SubmittedQuery, stage: Stage) -> None:
         console().print(words)
 
 
-def show_answer(answer: Answer, *, as_json: bool) -> None:
-    """Print an answer."""
-    show({"answer": plain(answer)} if as_json else _summary(answer), as_json=as_json)
+def show_answer(answer: Answer, *, as_json: bool, plan: QueryPlan | None = None) -> None:
+    """Print an answer, for programs with the plan that it was asked by."""
+    asked = {} if plan is None else {"plan": plan.explanation}
+    show({**asked, "answer": plain(answer)} if as_json else _summary(answer), as_json=as_json)
 
 
 def _said(answer: Answer) -> str:

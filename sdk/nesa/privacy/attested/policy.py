@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Final
 
+from eth_utils.address import to_checksum_address
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from nesa.models.validation import first_problem
-from nesa.privacy.attested.binding import Binding
+from nesa.privacy.attested.binding import REPORT_DATA_BYTES, Binding
 from nesa.privacy.attested.quotes import Quote, Technology, VerifiedQuote
 from nesa.protocol.errors import InvalidConfiguration, InvalidMessage
 
@@ -59,14 +60,46 @@ class Measurement(Part):
         )
 
 
+def _checksummed(value: object) -> object:
+    return to_checksum_address(value) if isinstance(value, str) else value
+
+
+Account = Annotated[str, BeforeValidator(_checksummed)]
+
+
+class NamedReportData(Part):
+    """Report data that the attestor itself found to stand for an operator's keys.
+
+    For programs that fill report data in a way of their own, such as a hash of a TLS key. They
+    carry no block of this chain, so they show no age.
+    """
+
+    operator: Account
+    signer: Account
+    encryption_key: Annotated[Register, Field(min_length=32, max_length=32)]
+    report_data: Annotated[
+        Register, Field(min_length=REPORT_DATA_BYTES, max_length=REPORT_DATA_BYTES)
+    ]
+
+
 class Policy(Part):
     """What a quote must be. `statuses` other than `UpToDate` and `advisories` are accepted only by
-    name; `max_age` is in blocks of the chain that the quote is bound to."""
+    name, and so are `report_data` that do not follow from a `Binding`; `max_age` is in blocks of
+    the chain that the quote is bound to."""
 
     measurements: tuple[Measurement, ...] = Field(min_length=1)
     statuses: tuple[str, ...] = (UP_TO_DATE,)
     advisories: tuple[str, ...] = ()
+    report_data: tuple[NamedReportData, ...] = ()
     max_age: int = Field(gt=0)
+
+    def names(self, binding: Binding, report_data: bytes) -> bool:
+        """Whether these report data stand for the operator and keys of a binding by name."""
+        keys = (binding.operator, binding.signer, binding.encryption_key, report_data)
+        return any(
+            (one.operator, one.signer, one.encryption_key, one.report_data) == keys
+            for one in self.report_data
+        )
 
 
 def read_policy(path: Path) -> Policy:
@@ -100,6 +133,8 @@ def check_policy(found: VerifiedQuote, binding: Binding, policy: Policy, block: 
         raise InvalidMessage(f"the processor is {found.status}: update its firmware")
     if unknown := sorted(set(found.advisories) - set(policy.advisories)):
         raise InvalidMessage(f"{', '.join(unknown)} apply to the processor: update its firmware")
+    if policy.names(binding, quote.report_data):
+        return
     if quote.report_data != binding.report_data:
         raise InvalidMessage("the quote is for another operator, signer, key, chain or block")
     if not 0 <= block - binding.block_number <= policy.max_age:

@@ -1,0 +1,152 @@
+"""Privacy on the command line: by name, or chosen by the hybrid rule and explained first."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+import click
+
+from nesa.cli.commands.balance import read_account
+from nesa.cli.output import console, pairs, safe
+from nesa.cli.quantities import WholeNumber
+from nesa.client.hybrid.rule import Sensitivity
+from nesa.client.hybrid.words import Explanation
+from nesa.client.ordering import AUTO, OPEN, SEALED, read_privacy
+from nesa.protocol.errors import InvalidInput
+from nesa.protocol.ids import Address
+from nesa.protocol.queries import Assurance
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+MOST_SECONDS: Final = 366 * 24 * 3600
+
+NOBODY_TO_ASK: Final = (
+    "nobody can be asked here whether to pay: add --yes to pay what the plan says, or --dry-run to "
+    "see it only"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the command line says of privacy and assurance. `kind` is open, sealed or auto."""
+
+    kind: str
+    assurance: str | None
+    sensitivity: str | None
+    deadline: int | None
+    attested: Address | None
+    yes: bool
+    dry_run: bool
+
+    @property
+    def is_auto(self) -> bool:
+        """Whether the hybrid rule chooses."""
+        return self.kind == AUTO
+
+    def check(self, *, as_json: bool) -> None:
+        """Returns when the options go together, and somebody can be asked where that is needed.
+
+        Raises:
+            InvalidInput: they do not, or nobody can.
+        """
+        if not self.is_auto:
+            if self.yes or self.dry_run:
+                raise InvalidInput("--yes and --dry-run are for --privacy auto, which makes a plan")
+            return
+        if self.sensitivity is None:
+            known = "|".join(one.value for one in Sensitivity)
+            raise InvalidInput(f"--privacy auto needs --sensitivity {known}")
+        if not self.yes and not self.dry_run and (as_json or not sys.stdin.isatty()):
+            raise InvalidInput(NOBODY_TO_ASK)
+
+    def confirm(self, found: Explanation) -> None:
+        """Ask whether to pay, unless that was said beforehand.
+
+        Raises:
+            Abort: no.
+        """
+        if not self.yes:
+            click.confirm(f"Pay {found.price} for it?", abort=True)
+
+
+def privacy_options(command: Command) -> Command:
+    """Options that say how private a query is; the command receives `wanted`."""
+
+    def call(
+        privacy: str | None,
+        sealed: bool,
+        assurance: str | None,
+        sensitivity: str | None,
+        deadline: int | None,
+        attested: str | None,
+        yes: bool,
+        dry_run: bool,
+        **others: Any,
+    ) -> Any:
+        sensitive = sensitivity is not None or deadline is not None
+        kind = read_privacy(privacy, sealed, assurance is not None, sensitive)
+        named = None if attested is None else read_account(attested)
+        wanted = Wanted(kind, assurance, sensitivity, deadline, named, yes, dry_run)
+        return command(wanted=wanted, **others)
+
+    call.__name__, call.__doc__ = command.__name__, command.__doc__
+    call.__click_params__ = getattr(command, "__click_params__", [])  # type: ignore[attr-defined]
+    for option in reversed(_OPTIONS):
+        call = option(call)
+    return call  # type: ignore[return-value]
+
+
+def tell_plan(found: Explanation) -> None:
+    """Show a plan to whoever pays."""
+    console().print(pairs(_words(found)))
+    for reason in found.passed:
+        console().print(safe(f"passed over: {reason}"))
+
+
+def _words(found: Explanation) -> Mapping[str, str]:
+    return {
+        "asked": f"{found.mode} {found.assurance} (row {found.row} of the table)",
+        "because": found.why,
+        "who can read it": found.readers,
+        "the answer": found.backing,
+        "price": found.price,
+        "time": found.time,
+    }
+
+
+_OPTIONS: Final = (
+    click.option(
+        "--assurance",
+        type=click.Choice([kind.name for kind in Assurance], case_sensitive=False),
+        help="How the answer must be backed; AGREED when nothing is said. CHALLENGED waits until "
+        "nobody can dispute it any more.",
+    ),
+    click.option(
+        "--privacy",
+        type=click.Choice([OPEN, SEALED, AUTO], case_sensitive=False),
+        help="Who may read the query. With auto, privacy and assurance are chosen by sensitivity, "
+        "deadline and --max-fee, explained, and paid when you say yes.",
+    ),
+    click.option("--sealed", is_flag=True, help="Short for --privacy sealed: drawn members only."),
+    click.option(
+        "--sensitivity",
+        type=click.Choice([one.value for one in Sensitivity], case_sensitive=False),
+        help="For --privacy auto: what the input is.",
+    ),
+    click.option(
+        "--deadline",
+        type=WholeNumber(1, MOST_SECONDS),
+        metavar="SECONDS",
+        help="For --privacy auto: when the answer must be there.",
+    ),
+    click.option(
+        "--attested",
+        metavar="CONTRACT",
+        help="Ask only when all seats are attested by this contract (SeatAttestations).",
+    ),
+    click.option("--yes", is_flag=True, help="For --privacy auto: pay without asking."),
+    click.option("--dry-run", is_flag=True, help="For --privacy auto: show the plan, pay nothing."),
+)

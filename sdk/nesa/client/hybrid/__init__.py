@@ -1,0 +1,1 @@
+"""Picks privacy and assurance of a query by how sensitive it is, and says why before it is paid."""

@@ -1,0 +1,134 @@
+"""What a real chain offers to the hybrid rule, and that nothing else is paid than was explained."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from nesa import ONE_NES, Client, InvalidInput, Model, Privacy, Rejected
+from nesa.client.hybrid.offers import QueryPlan
+from nesa.client.hybrid.rule import Sensitivity
+from nesa.protocol.ids import Amount
+from nesa.protocol.queries import Assurance
+from tests.client.strangers import chain_put_back
+
+
+async def sealed_offer(client: Client, model: Model, assurance: Assurance) -> Amount | str:
+    """What the market says of a sealed query: its price, or why it does not take it."""
+    try:
+        return await client.quote(model, assurance=assurance, sealed=True)
+    except (InvalidInput, Rejected) as error:
+        return str(error)
+
+
+async def test_public_data_are_asked_openly_for_the_quote(client: Client, model: Model) -> None:
+    plan = await client.plan(model, sensitivity="public")
+    assert plan.terms["assurance"] is Assurance.AGREED
+    assert plan.terms["sealed"] is False
+    assert plan.choice.offered.price == await client.quote(model)
+    assert plan.explanation.readers.startswith("everybody, for good")
+    assert "no deadline is stated" in plan.explanation.passed[0]
+
+
+async def test_who_has_time_waits_for_the_end_of_disputes(client: Client, model: Model) -> None:
+    rules = await client.contracts.parameters.query_parameters(at="latest")
+    latest = rules.answer_window + rules.dispute_window
+    plan = await client.plan(model, sensitivity=Sensitivity.PUBLIC, deadline=latest)
+    assert plan.terms["assurance"] is Assurance.CHALLENGED
+    assert plan.choice.offered.earliest == rules.dispute_window
+    plan = await client.plan(model, sensitivity=Sensitivity.PUBLIC, deadline=latest - 1)
+    assert plan.terms["assurance"] is Assurance.AGREED
+
+
+async def test_personal_data_are_sealed(client: Client, model: Model) -> None:
+    plan = await client.plan(model, sensitivity="personal", replicas=3)
+    assert plan.terms["sealed"] is True
+    assert plan.terms["replicas"] == 3
+    assert "the 6 operators" in plan.explanation.readers
+    assert plan.choice.offered.price == await client.quote(model, sealed=True, replicas=3)
+
+
+async def test_who_computes_layers_or_names_a_watcher_is_offered_more(
+    client: Client, model: Model
+) -> None:
+    split = await client.plan(model, sensitivity="personal", split=True)
+    assert split.choice.way.mode is Privacy.SPLIT
+    assert split.terms["sealed"] is True
+    watched = await client.plan(model, sensitivity="personal", watched=True, deadline=10**6)
+    offer = await sealed_offer(client, model, Assurance.CHALLENGED)
+    if isinstance(offer, str):
+        assert watched.choice.way.assurance is Assurance.AGREED
+        assert watched.choice.passed[-1].reason == offer
+    else:
+        assert watched.choice.way.assurance is Assurance.CHALLENGED
+        assert watched.choice.offered.price == offer
+
+
+async def test_the_size_of_a_model_is_counted(model: Model) -> None:
+    assert 3_000 < model.weights < 10_000
+
+
+async def test_critical_data_are_asked_as_offered_or_not_at_all(
+    client: Client, model: Model
+) -> None:
+    """Which of both it is hangs on what the market takes; it is never anything weaker."""
+    offer = await sealed_offer(client, model, Assurance.PROVED)
+    if isinstance(offer, str):
+        with pytest.raises(InvalidInput, match="private enough for critical data") as refused:
+            await client.plan(model, sensitivity="critical")
+        assert f"SEALED PROVED: {offer}" in str(refused.value)
+    else:
+        plan = await client.plan(model, sensitivity="critical")
+        assert (plan.choice.way.mode, plan.choice.offered.price) == (Privacy.SEALED, offer)
+
+
+async def test_what_a_query_may_cost_at_most_is_kept_to(client: Client, model: Model) -> None:
+    price = await client.quote(model, sealed=True)
+    with pytest.raises(InvalidInput, match="more than the limit"):
+        await client.plan(model, sensitivity="personal", max_fee=Amount(price - 1))
+    assert (await client.plan(model, sensitivity="personal", max_fee=price)).terms
+
+
+async def test_a_plan_is_shown_before_anything_is_paid(
+    client: Client, model: Model, features: np.ndarray
+) -> None:
+    shown = list[QueryPlan]()
+
+    async def refuse(plan: QueryPlan) -> None:
+        shown.append(plan)
+        raise LookupError("not for that price")
+
+    before = await client.balance()
+    with pytest.raises(LookupError):
+        await client.ask(model, features, privacy="auto", sensitivity="personal", on_plan=refuse)
+    assert (await client.balance()).nes == before.nes
+    assert shown[0].choice.way.mode is Privacy.SEALED
+
+
+async def test_a_plan_is_what_is_submitted(
+    client: Client, model: Model, features: np.ndarray
+) -> None:
+    async with chain_put_back(client):
+        plan = await client.plan(model, sensitivity="personal", max_fee=Amount(ONE_NES))
+        submitted = await client.submit(model, features, **plan.terms)
+        assert submitted.query.privacy is Privacy.SEALED
+        assert submitted.query.fee == plan.choice.offered.price
+
+
+@pytest.mark.parametrize(
+    ("terms", "reason"),
+    [
+        ({"privacy": "auto"}, "the sensitivity is None; choose one of public, personal, critical"),
+        ({"privacy": "auto", "sensitivity": "secret"}, "'secret'; choose one of"),
+        ({"privacy": "auto", "sensitivity": "public", "sealed": True}, "leave one of them out"),
+        ({"privacy": "auto", "assurance": "AGREED"}, "chooses the assurance"),
+        ({"sensitivity": "public"}, "for privacy auto"),
+        ({"deadline": 5}, "for privacy auto"),
+        ({"privacy": "shared"}, "open, sealed or auto"),
+    ],
+)
+async def test_terms_that_contradict_each_other_are_refused(
+    client: Client, model: Model, features: np.ndarray, terms: dict[str, object], reason: str
+) -> None:
+    with pytest.raises(InvalidInput, match=reason):
+        await client.ask(model, features, **terms)  # type: ignore[arg-type]
