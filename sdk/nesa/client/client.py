@@ -404,7 +404,7 @@ class Client:
         `nesa model share` names.
 
         Raises:
-            InvalidInput: no such products, the deposit exceeds `max_deposit`, or too few were drawn.
+            InvalidInput: no such products, the deposit exceeds `max_deposit`, or too few are drawn.
             ExhaustedResource: the account does not hold the deposit.
             Rejected: the contract refuses; nothing was paid.
             Unavailable: the deployment has no sessions, or the node does not answer.

@@ -244,8 +244,8 @@ async def find_products(
             return listed
     raise InvalidInput(
         f"no products of {shared.public.name} are listed that begin with this version; its "
-        "developer lists them with `nesa model list-products`, and the folder must be of the same "
-        "version"
+        "developer lists them with `nesa model register-products`, and the folder has to be of the "
+        "same version"
     )
 
 
@@ -336,13 +336,13 @@ def require_apart(seats: tuple[Seat, ...], opened: SessionOpened) -> None:
 
 
 async def _seed(connection: Connection, opened: SessionOpened) -> Digest:
-    try:
-        async with asyncio.timeout(SEED_SECONDS):
-            while (block := await connection.find_block(opened.query.seed_block)) is None:
-                await asyncio.sleep(POLL_SECONDS)
-    except TimeoutError as error:
-        raise Unavailable(
-            f"the chain has no block {opened.query.seed_block} after {SEED_SECONDS:g} s; session "
-            f"{opened.session_id} cannot be drawn, its deposit comes back"
-        ) from error
-    return block.hash
+    number = opened.query.seed_block
+    for _ in range(int(SEED_SECONDS / POLL_SECONDS)):
+        block = await connection.find_block(number)
+        if block is not None:
+            return block.hash
+        await asyncio.sleep(POLL_SECONDS)
+    raise Unavailable(
+        f"the chain has no block {number} after {SEED_SECONDS:g} s; session {opened.session_id} "
+        "cannot be drawn, its deposit comes back"
+    )
