@@ -143,6 +143,25 @@ class SharedSession:
         """The session's number."""
         return self._opening.opened.session_id
 
+    @property
+    def first_group(self) -> tuple[Address, ...]:
+        """Signers who stand in the first group now."""
+        return self._drawn.first.members
+
+    @property
+    def second_group(self) -> tuple[Address, ...]:
+        """Signers who stand in the second group now."""
+        return self._drawn.second.members
+
+    @property
+    def spares(self) -> tuple[Address, ...]:
+        """Signers who stand by, in their order."""
+        return tuple(self._drawn.spares.waiting)
+
+    async def pay(self) -> tuple[Address, ...]:
+        """Bring everybody its newest voucher; returns signers that did not take theirs."""
+        return await self._drawn.members.pay()
+
     async def prepare(self, *, round_seconds: float = ROUND_SECONDS) -> None:
         """Have the first group do its part, which hangs on no input; `ask` does it otherwise.
 
@@ -223,6 +242,7 @@ class Drawn:
 
     first: NetworkGroup
     second: NetworkGroup
+    spares: Spares
     members: Members
 
 
@@ -316,7 +336,7 @@ async def draw_groups(
         NetworkGroup(name, [signers[place] for place in chosen], spares, members)
         for name, chosen in (("first", places.first), ("second", places.second))
     )
-    return Drawn(first, second, members)
+    return Drawn(first, second, spares, members)
 
 
 def require_apart(seats: tuple[Seat, ...], opened: SessionOpened) -> None:
