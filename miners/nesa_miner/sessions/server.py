@@ -23,15 +23,19 @@ BODY_SECONDS: Final = 20.0
 ANSWER_SECONDS: Final = 60.0
 """The first request of a product may have to load it."""
 
+MOST_HELD: Final = 32
+"""Envelopes that are read or worked on at once: they take up to as many times their limit."""
+
 Answer = Callable[[bytes], Awaitable[bytes]]
 """See `SessionService.answer`."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SessionsEndpoint:
     """The handler of `POST /v1/sessions`, to be added to a server's routes."""
 
     answer: Answer
+    _held: int = 0
 
     def routes(self) -> list[web.RouteDef]:
         """What to add to an application."""
@@ -42,6 +46,15 @@ class SessionsEndpoint:
         413 too long, 503 try again later."""
         if (request.content_length or 0) > MAX_ENVELOPE_BYTES:
             return web.Response(status=413, text="the envelope is over the size limit")
+        if self._held >= MOST_HELD:
+            return web.Response(status=503, text="too many envelopes at once")
+        self._held += 1
+        try:
+            return await self._take(request)
+        finally:
+            self._held -= 1
+
+    async def _take(self, request: web.Request) -> web.Response:
         try:
             async with asyncio.timeout(BODY_SECONDS):
                 data = await bounded_body(request)

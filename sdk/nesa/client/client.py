@@ -421,10 +421,11 @@ class Client:
             finally:
                 await drawn.members.pay()
 
-    async def close_sessions(self) -> sharing.ClosedSessions:
-        """Close this client's sessions whose time is over, and have what is left of their deposits
-        paid out."""
-        return await sharing.close_over(self.connection, self.address, self._send)
+    async def close_sessions(self, account: Address | None = None) -> sharing.ClosedSessions:
+        """Close the sessions of an account, by default this client's, whose time is over, and have
+        it paid what is left of their deposits, and what it earned in those of others."""
+        address = self.address if account is None else account
+        return await sharing.close_over(self.connection, address, self._send)
 
     async def _open_session(
         self, order: SessionOrder, max_deposit: Amount | None

@@ -289,11 +289,14 @@ class ClosedSessions:
 
 
 async def close_over(connection: Connection, account: Address, send: Send) -> ClosedSessions:
-    """Close every session of an account whose vouchers do not count any more, and take the rest.
+    """Close every session of an account whose vouchers do not count any more, and have it paid what
+    sessions owe to it.
 
     Raises:
-        Unavailable: the node does not answer, or the deployment has no sessions.
+        Unavailable: the node does not answer.
     """
+    if connection.deployment.sessions is None:
+        return ClosedSessions((), Amount(0))
     sessions, now = SharedSessions.of(connection), (await connection.head()).timestamp
     over: list[QueryId] = []
     for opened in await sessions_of(connection, account):

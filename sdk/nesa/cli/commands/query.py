@@ -18,6 +18,7 @@ from nesa.cli.output import console, json_option, moment, plain, show
 from nesa.cli.quantities import Coins, Nes, WholeNumber, in_coins
 from nesa.cli.resuming import Departure, keeping
 from nesa.cli.session import Target, connected, network_options
+from nesa.cli.sharing import shared_document, shared_summary
 from nesa.cli.stages import in_words, why_waiting
 from nesa.cli.user_keys import read_user_key, user_key_options
 from nesa.client.answers import Answer, SubmittedQuery
@@ -27,6 +28,7 @@ from nesa.client.equivariance import require_key
 from nesa.client.hybrid.offers import QueryPlan
 from nesa.client.ordering import SEALED, choose_content_key
 from nesa.client.payment import in_nes
+from nesa.client.sharing import SharedResult
 from nesa.client.watching import Requested, Stage
 from nesa.protocol.errors import InvalidInput, NesaError
 from nesa.protocol.ids import Address, Amount
@@ -43,6 +45,8 @@ UNWATCHED: Final = (
     "committee could challenge it (--watcher lets a watchtower see it, --keep-key keeps the key)"
 )
 
+ALONE: Final = "--shared goes with --replicas and --max-fee only: nothing of it is on chain to seal"
+
 AUTO: Final = "auto"
 """Instead of a deposit: what a report takes at twice the price of gas of the moment."""
 
@@ -53,6 +57,7 @@ Examples:
   nesa query breast-cancer-mlp patient.csv --assurance AGREED --sealed
   nesa query digits-cnn pixels.json --assurance PROVED --json
   nesa query breast-cancer-mlp patient.csv --sealed --watcher 0x1f9d…
+  nesa query breast-cancer-mlp patient.csv --shared models/breast-cancer-mlp
   nesa query breast-cancer-mlp patient.csv --privacy auto --sensitivity personal --dry-run
 """
 
@@ -122,6 +127,12 @@ class QueryCommand(click.Command):
     help="Coins to leave for the gas of whoever reports, or `auto`; by default none, as the fee is "
     "to be worth it. Some oracles ask for it. It comes back with the fee when nobody answers.",
 )
+@click.option(
+    "--shared",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    help="Folder of the public model: ask two groups on shares of the input, which neither learns. "
+    "MODEL is its name, or the first version of its products.",
+)
 @user_key_options
 @network_options
 @json_option
@@ -135,6 +146,7 @@ def query(
     replicas: int | None,
     max_fee: Amount | None,
     gas_deposit: int | None,
+    shared: Path | None,
     ee_key: Path | None,
     ee_password_file: Path | None,
     as_json: bool,
@@ -291,7 +303,15 @@ def show_answer(answer: Answer, *, as_json: bool, plan: QueryPlan | None = None)
     show({**asked, "answer": plain(answer)} if as_json else _summary(answer), as_json=as_json)
 
 
-def _said(answer: Answer) -> str:
+def show_shared(result: SharedResult, *, as_json: bool) -> None:
+    """Print the answer of a query on shares."""
+    found = (
+        {"answer": shared_document(result)} if as_json else shared_summary(result, _said(result))
+    )
+    show(found, as_json=as_json)
+
+
+def _said(answer: Answer | SharedResult) -> str:
     """The label, or the beginning of the tensor that the answer is."""
     if answer.label is not None:
         return answer.label
