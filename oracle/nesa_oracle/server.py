@@ -13,6 +13,7 @@ from aiohttp import web
 from prometheus_client import generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
+from nesa.chain.listening import listen
 from nesa.chain.status import PATH as STATUS_PATH
 from nesa.protocol.errors import InvalidConfiguration
 from nesa_oracle.observability import Metrics
@@ -93,7 +94,7 @@ async def serving(
     listener: asyncio.Server | None = None
     try:
         try:
-            listener = await _listen(runner, host, port)
+            listener = await listen(runner, host, port, MOST_CONNECTIONS)
         except OSError as error:
             raise InvalidConfiguration(
                 f"cannot listen on {host}:{port} ({error.strerror}); change port in the settings"
@@ -103,20 +104,3 @@ async def serving(
         if listener is not None:
             listener.close()
         await runner.cleanup()
-
-
-class _Refusal(asyncio.Protocol):
-    """A connection too many."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        transport.close()
-
-
-async def _listen(runner: web.AppRunner, host: str, port: int) -> asyncio.Server:
-    server = runner.server
-    assert server is not None
-
-    def accepted() -> asyncio.Protocol:
-        return server() if len(server.connections) < MOST_CONNECTIONS else _Refusal()
-
-    return await asyncio.get_running_loop().create_server(accepted, host, port)

@@ -42,7 +42,6 @@ MEANINGS: Final[Mapping[str, str]] = {
     "market: nothing to withdraw": "nothing is ready to be paid yet; see `nesa balance`",
     "market: one prover": "a PROVED query has one prover a shard; leave out the replicas",
     "market: other terms": "the query has begun another attempt; look it up by its number",
-    "market: output too large": "an answer of this model does not fit on chain; choose another",
     "market: still answerable": "the query can still be answered; wait for its deadline",
     "market: too few replicas": "an AGREED or CHALLENGED query needs at least 3 replicas",
     "market: too late to retry": "its seats need not stay any longer; take its fee back, ask anew",
@@ -59,6 +58,11 @@ MEANINGS: Final[Mapping[str, str]] = {
     "sessions: vouchers count": (
         "its members may still bring their vouchers; close it once their time is over"
     ),
+    "summons: not open": "the query is answered or refunded already; see `nesa watch`",
+    "summons: provers have turns": "a PROVED query goes to the next prover by itself; wait",
+    "summons: summoned before": "all members of this shard were called before in this attempt",
+    "summons: too early": "members have some time to work first; try again in a while",
+    "summons: too late": "nobody could answer before the query's deadline; wait for it, then retry",
     "vault: delegation is held": (
         "a dispute about this operator's work is open; try again when it is decided"
     ),
