@@ -130,6 +130,14 @@ def test_a_payer_and_a_member_empty_no_other_session(sessions, terms, most):
     sessions.assert_solvent()
 
 
+def test_a_member_is_paid_whatever_the_client_signs_for_others(sessions, terms, most):
+    """A client signs everything away to friends before an honest member redeems: the deposit holds
+    every seat's pay in full."""
+    for friend in range(1, ALL):
+        sessions.redeem(terms, friend, most)
+    assert sessions.redeem(terms, 0, most) == most
+
+
 def test_whoever_was_not_drawn_is_paid_nothing(sessions, payer, most, outsider):
     """A payer vouches a friend without a seat in its session, to turn a deposit into earnings past
     the draw: only operators at paid places of the draw are paid."""

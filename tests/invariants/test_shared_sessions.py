@@ -123,7 +123,7 @@ class SharedSessionsMachine(RuleBasedStateMachine):
     )
     def open_session(self, client: str, payer: str, replicas: int, seats: int) -> None:
         address = Address(signer_address(PAYERS[payer]))
-        order = (self.products_id, replicas, seats, address, 100 * ONE_NES)
+        order = (self.products_id, replicas, seats, address, Amount(100 * ONE_NES))
         allowed = replicas > 0 and 2 * replicas <= seats <= min(8, MEMBERS)
         if self.expect(allowed, self.sessions.open_session, order, sender=client) is None:
             return

@@ -411,6 +411,47 @@ class RewardWithdrawn:
 
 
 @dataclass(frozen=True, slots=True)
+class ProductsListed:
+    """The versions of a model's products have a name for sessions."""
+
+    log: LogKey
+    products_id: Digest
+    version_ids: tuple[VersionId, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SessionOpened:
+    """A client paid a deposit for a query on shares; `query` holds the session's terms."""
+
+    log: LogKey
+    session_id: QueryId
+    client: Address
+    products_id: Digest
+    query: Query
+    payer: Address
+    seats: int
+
+
+@dataclass(frozen=True, slots=True)
+class VoucherRedeemed:
+    """`amount` of a session's deposit was spent for an operator."""
+
+    log: LogKey
+    session_id: QueryId
+    operator: Address
+    amount: Amount
+
+
+@dataclass(frozen=True, slots=True)
+class SessionClosed:
+    """What was left of a deposit is its client's."""
+
+    log: LogKey
+    session_id: QueryId
+    returned: Amount
+
+
+@dataclass(frozen=True, slots=True)
 class MemberSummoned:
     """A silent member of a committee is called to answer on chain."""
 
@@ -797,6 +838,8 @@ DelegationEvent = (
     CommissionAnnounced | Delegated | ExitBegun | ExitCancelled | DelegationWithdrawn | RewardsAdded
 )
 
+SessionEvent = ProductsListed | SessionOpened | VoucherRedeemed | SessionClosed
+
 SummonsEvent = MemberSummoned | SummonsAnswered | MemberAbsent | SeatJailed
 
 ChainEvent = (
@@ -809,6 +852,7 @@ ChainEvent = (
     | EscrowEvent
     | DelegationEvent
     | SummonsEvent
+    | SessionEvent
 )
 
 CONTRACT_EVENTS: Final[Mapping[str, Any]] = {
@@ -821,6 +865,7 @@ CONTRACT_EVENTS: Final[Mapping[str, Any]] = {
     "GasEscrow": EscrowEvent,
     "DelegationPool": DelegationEvent,
     "Summons": SummonsEvent,
+    "SharedSessions": SessionEvent,
 }
 """Which events each contract emits, by the name of its interface."""
 
@@ -880,6 +925,7 @@ _CONVERTERS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "limits": lambda values: RequestLimits(*values),
     "challenge": Challenge.from_abi,
     "call": lambda values: Call(*values),
+    "version_ids": tuple,
     "result": GameResult,
     "ending": Ending,
 }

@@ -205,6 +205,7 @@ class LogReader:
             deployment.parameters,
             *([deployment.court] if deployment.court else []),
             *([deployment.summons] if deployment.summons else []),
+            *([deployment.sessions] if deployment.sessions else []),
         ]
 
     async def start(self, block: BlockNumber | None = None) -> Cursor:

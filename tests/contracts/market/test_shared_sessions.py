@@ -7,6 +7,7 @@ import pytest
 from eth_keys.datatypes import PrivateKey
 from eth_utils.crypto import keccak
 
+from nesa.protocol.ids import ZERO_DIGEST, VersionId
 from nesa.protocol.queries import Privacy, QueryStatus
 from nesa.protocol.sessions import (
     FIRST_SESSION,
@@ -279,7 +280,7 @@ class TestVerifyTerms:
         for other in (
             product_terms(terms, 1, listed[2]),
             product_terms(terms, PRODUCTS, listed[0]),
-            product_terms(terms, PRODUCTS, bytes(32)),
+            product_terms(terms, PRODUCTS, VersionId(ZERO_DIGEST)),
             replace(terms, replicas=2),
             replace(terms, query_id=terms.query_id + 1),
         ):
