@@ -118,6 +118,7 @@ class Duty:
     """One attempt of one query as far as this miner knows it.
 
     `handed` are the hand-overs that were taken, without their tensors, by sender's position.
+    `unreached` are those of the next shard who did not take one when they were last tried.
     `busy` are the actions that are under way. `doubts` counts reorganisations since the draw was
     last compared with the chain. All values of one duty share a `life`; a duty that starts over has
     another, and late results of the first do not count.
@@ -130,6 +131,7 @@ class Duty:
     content_key: bytes | None = None
     handed: tuple[tuple[int, Handoff], ...] = ()
     computations: tuple[Computation, ...] = ()
+    unreached: frozenset[Address] = frozenset()
     busy: frozenset[Action] = frozenset()
     doubts: int = 0
     life: object = field(default_factory=object, repr=False)
@@ -167,6 +169,11 @@ class Duty:
         """The duty once the draw is known; the first shard has its input from the request."""
         own = (Computation(self.query.input_digest),) if place.shard == 0 else ()
         return replace(self, place=place, computations=own)
+
+    def tried(self, receiver: Address, *, was_taken: bool) -> Duty:
+        """The duty after a hand-over was brought to a member of the next shard, or could not be."""
+        others = self.unreached - {receiver}
+        return replace(self, unreached=others if was_taken else others | {receiver})
 
     def among(self, committees: DrawnCommittees) -> Duty:
         """The duty with its place among others, once spares have slots of absent members.

@@ -278,6 +278,28 @@ async def test_a_sealed_lie_is_convicted_by_a_watchtower_that_the_client_lets_se
 
 
 @pytest.mark.deep
+async def test_an_answer_to_an_input_out_of_range_is_convicted(
+    client: Client,
+    devnet: Devnet,
+    model: Model,
+    question: Question,
+    tower: Operator,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nothing checks what a client writes into its request but who computes it."""
+    assert model.card.input_edge.low == -127
+    data = b"\x80" + model.encode_features(question.features)[1:]
+    monkeypatch.setattr("nesa.client.client.encoded_features", lambda *_: data)
+    submitted, _ = await lied_to(client, devnet, model, question, 0, defends=True)
+    dispute = Dispute(client, submitted.query_id)
+    await until(lambda: _reached(dispute, SignerConvicted, 3), 120)
+    assert set(await dispute.results()) == {GameResult.LOST_BY_FACT}
+    await dispute.pass_time(61)
+    await until(lambda: _ended(dispute, Ending.FALLEN))
+    assert await dispute.status() is QueryStatus.OVERTURNED
+
+
+@pytest.mark.deep
 async def test_a_watchtower_killed_after_every_move_of_its_own_convicts_all_the_same(
     client: Client,
     devnet: Devnet,

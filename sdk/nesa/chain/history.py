@@ -15,6 +15,7 @@ from nesa.chain.events import (
     CommissionAnnounced,
     Delegated,
     GasDeposited,
+    MemberSummoned,
     QueryClosed,
     QueryDelivered,
     QueryFulfilled,
@@ -140,6 +141,20 @@ async def challenges_by(
     topics = [_topic("DisputeCourt", ChallengeOpened.__name__), None, *indexed]
     found = await _events(connection, court, topics, query.seed_block)
     return tuple(event for event in found if isinstance(event, ChallengeOpened))
+
+
+async def summonses_by(
+    connection: Connection, summons: Address, summoner: Address, query: Query
+) -> tuple[MemberSummoned, ...]:
+    """Every summons of a query's members that `summoner` sent, oldest first.
+
+    Raises:
+        Unavailable: the node does not answer.
+    """
+    indexed = (_word(query.query_id), None, _word(summoner))
+    topics = [_topic("Summons", MemberSummoned.__name__), *indexed]
+    found = await _events(connection, summons, topics, query.seed_block)
+    return tuple(event for event in found if isinstance(event, MemberSummoned))
 
 
 async def find_versions(connection: Connection) -> tuple[VersionRegistered, ...]:

@@ -58,6 +58,7 @@ from nesa.client.registering import Developer
 from nesa.client.rewarding import reward_call
 from nesa.client.splitting import SplitModel
 from nesa.client.submissions import find_submitted, named_when_unmined
+from nesa.client.summoning import CalledMember, Summoner
 from nesa.client.watching import Stage
 from nesa.privacy.grants import ViewGrant
 from nesa.protocol.economics.lies import lost
@@ -541,6 +542,18 @@ class Client:
         newest = await self._newest(submitted)
         receipt = await self._send(self.contracts.market.retry(newest.query))
         return replace(newest, query=_only(AttemptOpened, receipt).query)
+
+    async def summon(self, submitted: AnyQuery, shard: int) -> tuple[CalledMember, ...]:
+        """Call the members of a shard on which a query seems to wait to answer on chain, for a bond
+        each; returns once each has answered or was found absent, so that a spare has its slot.
+
+        Raises:
+            InvalidInput: the query has no such shard.
+            ExhaustedResource: this client does not hold the bonds.
+            Rejected: too early, too late, or all were called before.
+        """
+        query = (await self._newest(submitted)).query
+        return await Summoner(self.connection, self.address, self._send).summon(query, shard)
 
     async def grant_view(self, submitted: SubmittedQuery, holder: bytes) -> ViewGrant:
         """Let the holder of a view key (32 bytes, of a watchtower) see a sealed query of this

@@ -53,6 +53,11 @@ MEANINGS: Final[Mapping[str, str]] = {
     "market: too many shards": "a proof of this many shards does not fit; ask for AGREED",
     "registry: unknown version": "no such model is registered; see `nesa model list`",
     "registry: version is retired": "its developer retired the model; choose another version",
+    "summons: not open": "the query is answered or refunded already; see `nesa watch`",
+    "summons: provers have turns": "a PROVED query goes to the next prover by itself; wait",
+    "summons: summoned before": "all members of this shard were called before in this attempt",
+    "summons: too early": "members have some time to work first; try again in a while",
+    "summons: too late": "nobody could answer before the query's deadline; wait for it, then retry",
     "vault: delegation is held": (
         "a dispute about this operator's work is open; try again when it is decided"
     ),

@@ -12,6 +12,7 @@ from aiohttp import web
 from nesa.protocol.envelopes import MAX_RELEASE_BYTES, SHARD_KEYS_PATH
 from nesa.protocol.errors import (
     ExhaustedResource,
+    IntegrityError,
     InvalidConfiguration,
     InvalidInput,
     NesaError,
@@ -76,7 +77,7 @@ def _handler(answer: Answer, told: Told) -> Callable[[web.Request], Awaitable[we
             return web.Response(status=503, text="it took too long")
         except NesaError as error:
             told("refused", str(error))
-            return web.Response(status=_status(error), text=str(error))
+            return web.Response(status=_status(error), text=_said_outside(error))
         told("released", "")
         return web.Response(body=body)
 
@@ -89,9 +90,14 @@ def _status(error: NesaError) -> int:
             return 403
         case InvalidInput():
             return 400
-        case Unavailable() | ExhaustedResource():
+        case Unavailable() | ExhaustedResource() | IntegrityError():
             return 503
     return 500
+
+
+def _said_outside(error: NesaError) -> str:
+    """Which file is damaged is for the developer alone."""
+    return "no key can be released now" if isinstance(error, IntegrityError) else str(error)
 
 
 class _Refusal(asyncio.Protocol):
