@@ -25,6 +25,13 @@ VAULT: Final = (
     "tests/invariants/test_stake_vault.py",
     STORIES,
 )
+SESSIONS: Final = (
+    "tests/contracts/market/test_shared_sessions.py",
+    "tests/invariants/test_shared_sessions.py",
+    "tests/adversary/test_sessions.py",
+    "tests/contracts/disputes/test_sue_sessions.py",
+    "tests/adversary/disputes/test_shared_suits.py",
+)
 CONFORMANCE: Final = "tests/conformance"
 COURT: Final = ("tests/contracts/disputes", "tests/adversary/disputes/test_*")
 JUDGES: Final = (
@@ -66,6 +73,7 @@ OWN_AREAS: Final[dict[str, tuple[str, ...]]] = {
     "operator_row": JUDGES,
     "FoldJudge": JUDGES,
     "ElementJudge": JUDGES,
+    "SharedSessions": SESSIONS,
     "Conviction": GAMES,
     "ElementGame": GAMES,
     "element_claims": GAMES,
