@@ -273,7 +273,7 @@ def _assembled(
     if on_chain.court is not None:
         room = Courtroom.open(connection, sender)
         kept = (surroundings.content_key, surroundings.journal)
-        compute_again = Recomputer(library, room.history, *kept).compute
+        compute_again = Recomputer(library, room.history, *kept, room.products).compute
         disputes = _litigation(surroundings, compute_again, room)
         bonds = Bonds(room, Amount(int(settings.max_bonds * ONE_NES)), "max_bonds")
         suits = _suits(surroundings, compute_again, bonds) if bonds.most else None

@@ -174,6 +174,13 @@ class SessionLedger:
         ).fetchall()
         yield from (self._at_rest.decrypt(row[0]) for row in rows)
 
+    def keep_longer(self, session_id: QueryId, forget_at: Timestamp) -> None:
+        """What was signed in a session is disputed and stays until `forget_at` at least."""
+        self._file.execute(
+            "UPDATE sessions SET forget_at = ? WHERE session_id = ? AND forget_at < ?",
+            (forget_at, session_id, forget_at),
+        )
+
     def prune(self, now: Timestamp) -> None:
         """Drop sessions that need not be kept any longer; seeds are remembered for good."""
         over = "SELECT session_id FROM sessions WHERE forget_at < ?"

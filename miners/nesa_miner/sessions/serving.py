@@ -90,7 +90,7 @@ class SessionService:
         newer = newer_voucher(attended, held, request)
         if newer is None:
             return held.amount
-        ledger.open(session_id, Timestamp(attended.redeems_until + self.retention))
+        ledger.open(session_id, Timestamp(attended.disputed_until + self.retention))
         ledger.keep_voucher(session_id, newer)
         return newer.amount
 
@@ -102,7 +102,7 @@ class SessionService:
             raise InvalidMessage(f"the session has {len(attended.products)} products")
         if not ledger.has_served(session_id, share):
             require_paid(attended, ledger.served(session_id), paid)
-        ledger.open(session_id, Timestamp(attended.redeems_until + self.retention))
+        ledger.open(session_id, Timestamp(attended.disputed_until + self.retention))
         ledger.admit_seed(session_id, share)
         work = await self._run(attended, share)
         ledger.state(session_id, share, work)

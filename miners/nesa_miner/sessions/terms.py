@@ -9,6 +9,7 @@ from nesa.privacy.shared.statements import Session
 from nesa.protocol.errors import InvalidMessage, NotEntitled
 from nesa.protocol.ids import Address, Amount, BlockNumber, Timestamp, VersionId
 from nesa.protocol.messages import SessionRequest
+from nesa.protocol.outcomes import suing_ends
 from nesa.protocol.queries import Query
 from nesa.protocol.sessions import Voucher, voucher_hash
 from nesa.protocol.signatures import recover_signer
@@ -45,6 +46,11 @@ class Attendance:
     def redeems_until(self) -> Timestamp:
         """Until when vouchers count."""
         return Timestamp(self.terms.answer_deadline + self.terms.rules.claim_window)
+
+    @property
+    def disputed_until(self) -> Timestamp:
+        """Until when vouchers count, and members can be sued for what they signed."""
+        return max(self.redeems_until, suing_ends(self.terms))
 
 
 @dataclass(frozen=True, slots=True)

@@ -151,9 +151,9 @@ async def summonses_by(
     Raises:
         Unavailable: the node does not answer.
     """
-    indexed = (_word(query.query_id), None, _word(summoner))
-    topics = [_topic("Summons", MemberSummoned.__name__), *indexed]
-    found = await _events(connection, summons, topics, query.seed_block)
+    indexed = (word(query.query_id), None, word(summoner))
+    topics = [topic("Summons", MemberSummoned.__name__), *indexed]
+    found = await read_events(connection, summons, topics, query.seed_block)
     return tuple(event for event in found if isinstance(event, MemberSummoned))
 
 

@@ -60,7 +60,8 @@ def request(
 
 def sealed(member: Member, body: bytes, key: PrivateKey = PAYER, **other: Any) -> bytes:
     """A request in an envelope, unpaid unless something else is said."""
-    values = {"session_id": SESSION.session_id, "amount": Amount(0), "r": bytes(32)}
+    values: dict[str, Any] = {"session_id": SESSION.session_id, "amount": Amount(0)}
+    values["r"] = bytes(32)
     values |= {"vs": bytes(32), "reply_key": public_bytes(generate_key()), "body": body, **other}
     receiver = Receiver(member.identity.address, member.identity.encryption.public_key())
     return seal_envelope(
@@ -133,7 +134,7 @@ async def test_a_machine_that_computes_otherwise_than_before_signs_nothing(world
     body = request(0, seed=SEED)
     await world.reached.ask(member.identity.address, body)
     held = held_products(mlp)
-    first = world.members[0].service.library.runners  # type: ignore[attr-defined]
+    first = world.members[0].service.library.runners
     name = next(iter(first))
     first[name] = _OffByOne(held[0])
     with pytest.raises(IntegrityError, match="other sums of this share before"):

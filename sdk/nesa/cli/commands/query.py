@@ -19,7 +19,7 @@ from nesa.cli.publishing import publishing_options
 from nesa.cli.quantities import Coins, Nes, WholeNumber, in_coins
 from nesa.cli.resuming import Departure, keeping
 from nesa.cli.session import Target, connected, network_options
-from nesa.cli.sharing import shared_document, shared_summary
+from nesa.cli.sharing import SharedWish, ask_shared, shared_document, shared_summary
 from nesa.cli.stages import in_words, why_waiting
 from nesa.cli.user_keys import read_user_key, user_key_options
 from nesa.client.answers import Answer, SubmittedQuery
@@ -27,13 +27,10 @@ from nesa.client.cards import Model
 from nesa.client.client import Client
 from nesa.client.equivariance import require_key
 from nesa.client.hybrid.offers import QueryPlan
-from nesa.client.ordering import SEALED, choose_content_key
+from nesa.client.ordering import OPEN, SEALED, choose_content_key
 from nesa.client.payment import in_nes
-<<<<<<< HEAD
-from nesa.client.sharing import SharedResult
-=======
 from nesa.client.publishing import Publisher
->>>>>>> main
+from nesa.client.sharing import SharedResult
 from nesa.client.watching import Requested, Stage
 from nesa.protocol.errors import InvalidInput, NesaError
 from nesa.protocol.ids import Address, Amount
@@ -132,16 +129,13 @@ class QueryCommand(click.Command):
     help="Coins to leave for the gas of whoever reports, or `auto`; by default none, as the fee is "
     "to be worth it. Some oracles ask for it. It comes back with the fee when nobody answers.",
 )
-<<<<<<< HEAD
 @click.option(
     "--shared",
     type=click.Path(path_type=Path, file_okay=False, exists=True),
     help="Folder of the public model: ask two groups on shares of the input, which neither learns. "
     "MODEL is its name, or the first version of its products.",
 )
-=======
 @publishing_options
->>>>>>> main
 @user_key_options
 @network_options
 @json_option
@@ -176,6 +170,12 @@ def query(
     wanted.check(as_json=as_json)
     held = read_user_key(ee_key, ee_password_file)
     given = read_features(input_)
+    if shared is not None:
+        refuse_beside_shares(wanted, watchers, keep_key, gas_deposit, publisher, held)
+        sharing = SharedWish(shared, model, given, replicas, max_fee)
+        result = connected(target, lambda client: ask_shared(client, sharing, quiet=as_json))
+        show_shared(result, as_json=as_json)
+        return
     terms = (wanted.assurance or Assurance.AGREED, wanted.kind == SEALED, replicas, max_fee)
     wish = Wish(model, given, *terms, gas_deposit, watchers, held, wanted.attested)
     plan = None
@@ -197,6 +197,24 @@ def query(
             publisher,
         )
     show_answer(answer, as_json=as_json, plan=plan)
+
+
+def refuse_beside_shares(
+    wanted: Wanted,
+    watchers: tuple[bytes, ...],
+    keep_key: Path | None,
+    deposit: int | None,
+    *others: object,
+) -> None:
+    """Returns when nothing is asked for that a query on shares has not.
+
+    Raises:
+        InvalidInput: something is.
+    """
+    if wanted.kind != OPEN or wanted.assurance or wanted.attested or watchers or keep_key:
+        raise InvalidInput(ALONE)
+    if deposit != 0 or any(others):
+        raise InvalidInput(ALONE)
 
 
 def show_plan(plan: QueryPlan, wanted: Wanted, *, as_json: bool) -> None:

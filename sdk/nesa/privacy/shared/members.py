@@ -21,6 +21,7 @@ from nesa.privacy.shared.wire import (
     pack_sums,
 )
 from nesa.protocol.digests import boundary_digest
+from nesa.protocol.edges import EdgeType
 from nesa.protocol.errors import InvalidMessage, InvalidTensor
 from nesa.protocol.ids import ZERO_DIGEST, Address, Digest
 from nesa.protocol.versions import ShardFacts
@@ -83,7 +84,7 @@ def multiplied(request: ShareRequest, facts: ShardFacts, run: Run) -> Work:
     Raises:
         InvalidMessage: it has no seed and not the digits of this product.
     """
-    digits = share_of(request, facts)
+    digits = share_of(request, facts.input_edges[0])
     try:
         (sums,) = run((digits,))
     except InvalidTensor as error:
@@ -93,10 +94,10 @@ def multiplied(request: ShareRequest, facts: ShardFacts, run: Run) -> Work:
     return Work(in_digest, out_digest, pack_sums(facts.output_edges[0], sums))
 
 
-def share_of(request: ShareRequest, facts: ShardFacts) -> bytes:
-    """The digits that a request is about, as canonical bytes."""
+def share_of(request: ShareRequest, edge: EdgeType) -> bytes:
+    """The digits that a request is about, as canonical bytes; `edge` is the product's input."""
     if request.seed is not None:
-        return expanded(request.seed, facts.input_edges[0]).tobytes()
+        return expanded(request.seed, edge).tobytes()
     assert request.digits is not None  # decode_request lets nothing else through
     return request.digits
 
