@@ -107,7 +107,7 @@ async def test_a_server_may_be_known_by_another_url() -> None:
 async def test_a_taken_address_is_said() -> None:
     async with serving(right) as (url, _):
         server = ContentServer(port=int(url.rpartition(":")[2]))
-        with pytest.raises(InvalidConfiguration, match="cannot serve inputs"):
+        with pytest.raises(InvalidConfiguration, match="choose another address to serve inputs on"):
             await server.publish(DATA)
         await server.close()
 

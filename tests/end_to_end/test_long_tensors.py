@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import sys
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 import pytest_asyncio
 
-from nesa import Client
+from nesa import Client, Rejected
 from nesa.chain.connection import RpcPolicy
 from nesa.chain.history import find_query
 from nesa.client.publishing import ContentServer
@@ -64,7 +65,18 @@ async def served(devnet: Devnet, tmp_path_factory: pytest.TempPathFactory) -> Pu
         return any("shard ready" in line and version in line for line in log.splitlines())
 
     await until(lambda: all(map(is_ready, committee)), patience=120)
+    await seats_begin(devnet, f"0x{version}")
     return made
+
+
+async def seats_begin(devnet: Devnet, version: str) -> None:
+    """Returns in the epoch in which the committee can be drawn."""
+    async with asyncio.timeout(60), Client.connect(devnet.layout.network) as client:
+        while True:
+            with contextlib.suppress(Rejected):
+                await client.quote(version)
+                return
+            await asyncio.sleep(0.5)
 
 
 @pytest.mark.parametrize("sealed", [False, True], ids=["open", "sealed"])

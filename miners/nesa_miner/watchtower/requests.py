@@ -11,7 +11,7 @@ from nesa.chain.connection import Connection
 from nesa.chain.contents import Wanted
 from nesa.chain.history import QueryHistory
 from nesa.protocol.contents import decode_locator
-from nesa.protocol.errors import Unavailable
+from nesa.protocol.errors import InvalidMessage, NotEntitled, Unavailable
 from nesa.protocol.ids import Digest, QueryId
 from nesa_miner.disputes.inputs import ReadContentKey, ReadHistory
 from nesa_miner.surroundings import Contents, WitnessLibrary
@@ -52,15 +52,19 @@ class RequestReader:
         """The history with the input in place of its locator, if it is long and can be seen.
 
         Raises:
-            InvalidInput: the version cannot be had, or the request does not say where its input is.
+            InvalidInput: the version cannot be had.
             Unavailable: it is neither there nor with a member, or the node does not answer.
         """
         query, key = history.query, self.content_key(history.query)
         if is_sealed(query) and key is None:
             return history
-        facts, _ = await self.library.runner(query.version_id, 0)
-        if not has_long_input(query, facts):
-            return history
+        try:
+            facts, _ = await self.library.runner(query.version_id, 0)
+            if not has_long_input(query, facts):
+                return history
+            urls = decode_locator(history.requested.input)
+        except (NotEntitled, InvalidMessage):
+            return history  # whoever looks at it says what is wrong with it
         if query.input_digest not in self._kept:
             task = Task(query, 0, key)
 
@@ -68,13 +72,13 @@ class RequestReader:
                 requested_input(task, facts, data)
 
             size = carried_input(query, facts)
-            await self._read(history, Wanted(query.query_id, query.input_digest, size, check))
+            wanted = Wanted(query.query_id, query.input_digest, size, check)
+            await self._read(history, wanted, urls)
         data = self._kept[query.input_digest]
         return replace(history, requested=replace(history.requested, input=data))
 
-    async def _read(self, history: QueryHistory, wanted: Wanted) -> None:
+    async def _read(self, history: QueryHistory, wanted: Wanted, urls: tuple[str, ...]) -> None:
         """Read from where it was published, else from the members that worked on it."""
-        urls = decode_locator(history.requested.input)
         try:
             data = await self.contents.published(wanted, urls)
         except Unavailable:

@@ -18,7 +18,7 @@ import aiohttp
 from aiohttp import web
 
 from nesa.chain.connection import redacted
-from nesa.chain.listening import listen
+from nesa.chain.listening import Listener
 from nesa.protocol.contents import content_name
 from nesa.protocol.errors import ExhaustedResource, InvalidConfiguration, InvalidInput, Unavailable
 
@@ -105,10 +105,13 @@ class ContentServer:
     """
 
     def __init__(self, host: str = LOOPBACK, port: int = 0, url: str | None = None) -> None:
-        self._host, self._port, self._url = host, port, url
+        self._url = url
         self._contents: OrderedDict[str, bytes] = OrderedDict()
-        self._runner: web.AppRunner | None = None
-        self._listener: asyncio.Server | None = None
+        app = web.Application(client_max_size=1024)
+        app.router.add_get("/{name}", self._answer)
+        advice = "choose another address to serve inputs on"
+        self._listener = Listener(app, host, port, advice=advice)
+        self._bound: str | None = None
         self._starting = asyncio.Lock()
 
     async def publish(self, data: bytes) -> tuple[str, ...]:
@@ -121,53 +124,26 @@ class ContentServer:
         if len(data) > MOST_SERVED_BYTES:
             raise ExhaustedResource(f"an input of {len(data)} bytes is too long to be served")
         async with self._starting:
-            if self._listener is None:
-                await self._start()
+            if self._bound is None:
+                self._bound = await self._listener.open()
         name = content_name(data).hex()
         self._contents[name] = data
         self._contents.move_to_end(name)
         while sum(map(len, self._contents.values())) > MOST_SERVED_BYTES:
             self._contents.popitem(last=False)
-        return (_below(self._base(), name),)
+        return (_below(self._url or self._bound, name),)
 
     async def close(self) -> None:
         """Stop listening, and forget."""
-        if self._listener is not None:
-            self._listener.close()
-        if self._runner is not None:
-            await self._runner.cleanup()
-        self._listener = self._runner = None
+        await self._listener.close()
+        self._bound = None
         self._contents.clear()
-
-    async def _start(self) -> None:
-        app = web.Application(client_max_size=1024)
-        app.router.add_get("/{name}", self._answer)
-        self._runner = runner = web.AppRunner(
-            app, access_log=None, shutdown_timeout=1.0, keepalive_timeout=IDLE_SECONDS
-        )
-        await runner.setup()
-        try:
-            self._listener = await listen(runner, self._host, self._port, MOST_CONNECTIONS)
-        except OSError as error:
-            await runner.cleanup()
-            raise InvalidConfiguration(
-                f"cannot serve inputs on {self._host}:{self._port} ({error.strerror}); choose "
-                "another address"
-            ) from error
 
     async def _answer(self, request: web.Request) -> web.Response:
         data = self._contents.get(request.match_info["name"])
         if data is None:
             return web.Response(status=404, text="nothing of this name is served here")
         return web.Response(body=data, content_type="application/octet-stream")
-
-    def _base(self) -> str:
-        if self._url is not None:
-            return self._url
-        assert self._listener is not None
-        port = self._listener.sockets[0].getsockname()[1]
-        host = f"[{self._host}]" if ":" in self._host else self._host
-        return f"http://{host}:{port}"
 
 
 def _below(url: str, name: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 import pytest
 
@@ -15,9 +15,12 @@ from nesa.chain.history import QueryHistory
 from nesa.privacy.sealing import input_digest, seal_input
 from nesa.protocol.contents import encode_locator
 from nesa.protocol.digests import boundary_digest
-from nesa.protocol.errors import InvalidMessage, Unavailable
-from nesa.protocol.queries import Privacy
+from nesa.protocol.errors import NotEntitled, Unavailable
+from nesa.protocol.ids import ZERO_DIGEST, Timestamp, VersionId
+from nesa.protocol.queries import Outcome, Privacy
 from nesa_miner.watchtower import requests
+from nesa_miner.watchtower.cases import Unseen
+from nesa_miner.watchtower.inspecting import inspect
 from nesa_miner.watchtower.requests import RequestReader, as_it_is
 from tests.miner.committee_network import (
     VERSION,
@@ -94,10 +97,14 @@ async def test_it_is_looked_for_again_later(monkeypatch: pytest.MonkeyPatch) -> 
     assert (await reading.complete(HISTORY)).requested.input == INPUT
 
 
-async def test_no_locator_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_has_no_locator_is_noted_as_not_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     bare = replace(HISTORY, requested=replace(REQUEST, input=b"nowhere"))
-    with pytest.raises(InvalidMessage):
-        await reader(monkeypatch, Sources(), None).complete(bare)
+    found = await reader(monkeypatch, Sources(), None).complete(bare)
+    assert found == bare
+    outcome = Outcome(ZERO_DIGEST, ZERO_DIGEST, ZERO_DIGEST, REQUEST.requester, Timestamp(0), ())
+    said = await inspect(found, outcome, MemoryLibrary(MODEL))
+    assert isinstance(said, Unseen)
+    assert "its input cannot be used" in said.why
 
 
 async def test_a_sealed_input_is_read_with_its_key_only(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,6 +116,15 @@ async def test_a_sealed_input_is_read_with_its_key_only(monkeypatch: pytest.Monk
     assert sources.asked == []
     found = await reader(monkeypatch, sources, KEY).complete(history)
     assert found.requested.input == sources.found[URL]
+
+
+async def test_a_private_version_is_left_to_its_operators(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Private(MemoryLibrary):
+        async def runner(self, version_id: VersionId, shard: int) -> NoReturn:
+            raise NotEntitled("its weights are for its operators only")
+
+    reading = replace(reader(monkeypatch, Sources(), None), library=Private(MODEL))
+    assert await reading.complete(HISTORY) == HISTORY
 
 
 async def test_so_many_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from typing import Final
 
 from aiohttp import web
 
-from nesa.client.listening import listening
+from nesa.chain.listening import Listener, listening
 from nesa.protocol.envelopes import MAX_RELEASE_BYTES, SHARD_KEYS_PATH
 from nesa.protocol.errors import (
     ExhaustedResource,
@@ -39,7 +39,7 @@ async def serving(answer: Answer, told: Told, host: str, port: int) -> AsyncIter
     """
     application = web.Application(client_max_size=MAX_RELEASE_BYTES)
     application.router.add_post(SHARD_KEYS_PATH, _handler(answer, told))
-    async with listening(application, host, port) as url:
+    async with listening(Listener(application, host, port)) as url:
         yield url
 
 

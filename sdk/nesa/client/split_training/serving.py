@@ -10,7 +10,7 @@ from typing import Final
 
 from aiohttp import web
 
-from nesa.client.listening import listening
+from nesa.chain.listening import Listener, listening
 from nesa.privacy.split.training.peer import TrainingPeer
 from nesa.privacy.split.training.wire import (
     MAX_REQUEST_BYTES,
@@ -34,7 +34,7 @@ async def serving(peer: TrainingPeer, host: str, port: int) -> AsyncIterator[str
     application = web.Application(client_max_size=MAX_REQUEST_BYTES)
     with ThreadPoolExecutor(1, "training") as thread:
         application.router.add_post(PATH, _handler(peer, thread))
-        async with listening(application, host, port) as url:
+        async with listening(Listener(application, host, port)) as url:
             yield url
 
 
