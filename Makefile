@@ -58,6 +58,7 @@ bench-privacy: setup-train ## attack what each mode of privacy leaves to see, an
 	@.venv/bin/python -m benchmarks.privacy.shared $(filter --write,$(ARGS))
 	@.venv/bin/python -m benchmarks.sessions
 	@.venv/bin/python -m benchmarks.privacy.equivariant --minilm $(filter --write,$(ARGS))
+	@.venv/bin/python -m benchmarks.privacy.split_training $(filter --write,$(ARGS))
 
 mutation: setup ## take safety rules out of the contracts, see whether a test notices; hours
 	@.venv/bin/python -m tests.mutation $(ARGS)

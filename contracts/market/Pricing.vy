@@ -18,7 +18,6 @@ from ..interfaces import IStakeVault
 implements: IPricing
 
 from ..lib import attestation
-from ..lib import edge_type
 from ..lib import parameter_words
 from ..lib import query_terms
 
@@ -29,7 +28,6 @@ GAS_UNIT: constant(uint256) = 1_000
 # A CHALLENGED answer is delivered by a transaction of its own, which takes less than this besides
 # the callback, and is paid by the same price.
 DELIVERY_GAS: public(constant(uint256)) = 100_000
-MAX_OUTPUT_BYTES: constant(uint256) = 1_024
 MIN_REPLICAS: constant(uint256) = 3
 MAX_PROVED_SHARDS: constant(uint256) = 4
 
@@ -71,10 +69,6 @@ def terms(
     parameters, limits_word = staticcall PARAMETERS.request_terms()
     limits: IProtocolParameters.RequestLimits = parameter_words.unpack_request_limits(limits_word)
     self._check_order(order, offer, limits)
-    # A sealed answer is a ciphertext, whose length only its members know.
-    if order.privacy == IQueryMarket.Privacy.OPEN:
-        length: uint256 = edge_type.byte_length(offer.output_edge)
-        assert length <= MAX_OUTPUT_BYTES, "market: output too large"
 
     query: IQueryMarket.Query = IQueryMarket.Query(
         query_id=0,

@@ -16,10 +16,12 @@ from eth_account import Account
 
 from nesa.chain.committees import DrawnCommittees, drawn_committees
 from nesa.chain.connection import Connection
+from nesa.chain.contents import ContentReader, content_reader
 from nesa.chain.contracts import Contracts
 from nesa.chain.deployment import Deployment
 from nesa.chain.sender import Sender, SendPolicy
 from nesa.chain.summonses import Summons
+from nesa.models.proving.reference_string import LOCAL_CHAIN_IDS
 from nesa.privacy.envelopes import Deployment as EnvelopeDeployment
 from nesa.privacy.envelopes import ReplayWindow, open_envelope
 from nesa.protocol.errors import (
@@ -193,10 +195,11 @@ async def run(
             library = wrap(open_library(folder, settings, connection, keys))
             tasks = TaskPool()
             rules = await _summons_rules(connection)
-            miner = _assembled(
-                folder, settings, identity, connection, journal, library, tasks, rules
-            )
-            await miner.run(tasks)
+            if settings.allow_private_contents and deployment.chain_id not in LOCAL_CHAIN_IDS:
+                log.warning("clients may have this miner read from private addresses")
+            async with content_reader(allow_private=settings.allow_private_contents) as contents:
+                outside = Outside(connection, journal, library, contents, tasks)
+                await _assembled(folder, settings, identity, outside, rules).run(tasks)
 
 
 async def _summons_rules(connection: Connection) -> SummonsRules | None:
@@ -206,16 +209,25 @@ async def _summons_rules(connection: Connection) -> SummonsRules | None:
     return await Summons.of(connection).rules("latest")
 
 
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """What a miner is connected to."""
+
+    connection: Connection
+    journal: Journal
+    library: WitnessLibrary
+    contents: ContentReader
+    tasks: TaskPool
+
+
 def _assembled(
     folder: Path,
     settings: MinerSettings,
     identity: Identity,
-    connection: Connection,
-    journal: Journal,
-    library: WitnessLibrary,
-    tasks: TaskPool,
+    outside: Outside,
     rules: SummonsRules | None,
 ) -> Miner:
+    connection, library, tasks = outside.connection, outside.library, outside.tasks
     on_chain = connection.deployment
     deployment = EnvelopeDeployment(on_chain.chain_id, on_chain.market)
     metrics = Metrics()
@@ -224,11 +236,12 @@ def _assembled(
     surroundings = Surroundings(
         identity,
         deployment,
-        journal,
+        outside.journal,
         library,
         _committee_reader(connection),
         post.deliver,
         Claimer(connection, sender).send,
+        outside.contents,
         tasks.spawn,
         time.monotonic,
         metrics,

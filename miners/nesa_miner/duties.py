@@ -23,7 +23,7 @@ from nesa.protocol.queries import Assurance, Query
 from nesa.protocol.versions import ShardFacts
 from nesa_miner.agreement.state import State
 from nesa_miner.jobs import JobKey, WorkKey
-from nesa_miner.work import Task, Tensors, is_sealed
+from nesa_miner.work import Task, Tensors, has_long_input, is_sealed
 
 Upstream: TypeAlias = tuple[ShardContext, tuple[Address, ...]]
 """Who hands over together: their context and their signers in draw order."""
@@ -42,6 +42,11 @@ class Place:
     def shard(self) -> int:
         """Index of the shard."""
         return self.context.shard
+
+    @property
+    def has_input_in_request(self) -> bool:
+        """Whether the request carries the shard's input itself."""
+        return self.shard == 0 and not has_long_input(self.committees.query, self.facts)
 
     @property
     def seats(self) -> tuple[Seat, ...]:
@@ -96,7 +101,7 @@ class Place:
 class Computation:
     """One input of a drawn shard and what came of it.
 
-    `tensors_in` is None for the request's own, and for long ones until they are fetched.
+    `tensors_in` is None for what the request carries, and for long ones until they are fetched.
 
     `number` counts inputs as they came: the agreement about each begins in a round of its own, so
     that a member locks once a round. `rank` counts those of one sender: the first ones go first,
@@ -120,8 +125,9 @@ class Duty:
     `handed` are the hand-overs that were taken, without their tensors, by sender's position.
     `unreached` are those of the next shard who did not take one when they were last tried.
     `busy` are the actions that are under way. `doubts` counts reorganisations since the draw was
-    last compared with the chain. All values of one duty share a `life`; a duty that starts over has
-    another, and late results of the first do not count.
+    last compared with the chain, `searches` how often a long input was found nowhere. All values of
+    one duty share a `life`; a duty that starts over has another, and late results of the first do
+    not count.
     """
 
     key: JobKey
@@ -134,6 +140,7 @@ class Duty:
     unreached: frozenset[Address] = frozenset()
     busy: frozenset[Action] = frozenset()
     doubts: int = 0
+    searches: int = 0
     life: object = field(default_factory=object, repr=False)
 
     def anew(self) -> Duty:
@@ -261,7 +268,7 @@ class ReadDraw:
 
 @dataclass(frozen=True, slots=True)
 class Fetch:
-    """Fetch an input that was too long to be handed over."""
+    """Fetch an input that was too long to be handed over, or to be in the request."""
 
     in_digest: Digest
 
@@ -326,7 +333,7 @@ def _step(duty: Duty, place: Place, one: Computation) -> Action | None:
     if one.is_refused:
         return None
     if one.agreement is None:
-        is_there = place.shard == 0 or one.tensors_in is not None
+        is_there = one.tensors_in is not None or place.has_input_in_request
         return Compute(one.in_digest) if is_there else Fetch(one.in_digest)
     if one.evidence is None:
         return None

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from nesa.chain.committees import DrawnCommittees, Seat
+from nesa.chain.contents import Wanted
 from nesa.models.graph import Table
 from nesa.models.judging import Witness
 from nesa.models.proving.prover import Prover
@@ -60,6 +61,16 @@ class WitnessLibrary(Library, Protocol):
         """Everything that the shard makes of its input, by the definition of its table."""
 
 
+class Contents(Protocol):
+    """Where long inputs of requests come from; see `nesa.chain.contents.ContentReader`."""
+
+    async def published(self, wanted: Wanted, urls: Sequence[str]) -> bytes:
+        """From one of the URLs that a request names."""
+
+    async def kept(self, wanted: Wanted, endpoints: Sequence[str]) -> bytes:
+        """From one of the members at these endpoints."""
+
+
 ReadCommittees = Callable[[Query], Awaitable[DrawnCommittees]]
 """Reads the seed and the seats of an attempt and draws."""
 
@@ -81,6 +92,7 @@ class Surroundings:
     read_committees: ReadCommittees
     deliver: Deliver
     claim: SendClaim
+    contents: Contents
     spawn: Spawn
     clock: Callable[[], float]
     metrics: Metrics

@@ -7,8 +7,16 @@ from dataclasses import dataclass
 
 from eth_utils.crypto import keccak
 
-from nesa.privacy.sealing import blind, open_input, seal_answer, sealed_digest
+from nesa.privacy.sealing import (
+    blind,
+    carried_bytes,
+    open_input,
+    seal_answer,
+    seal_input,
+    sealed_digest,
+)
 from nesa.protocol.commitments import ShardContext
+from nesa.protocol.contents import content_name, is_long_answer, is_long_input
 from nesa.protocol.digests import boundary_digest
 from nesa.protocol.edges import EdgeType
 from nesa.protocol.errors import InvalidMessage, InvalidTensor
@@ -57,6 +65,12 @@ class Task:
         """What hides a boundary's digest; None of an open query."""
         return None if self.content_key is None else blind(self.content_key, boundary)
 
+    def sealed(self, data: bytes) -> bytes:
+        """What a request carries of the input tensor `data`, or its locator leads to."""
+        if self.content_key is None:
+            return data
+        return seal_input(self.content_key, self.query.version_id, data)
+
     def opened(self, sent: bytes) -> bytes:
         """The input tensor that a request carried.
 
@@ -67,14 +81,22 @@ class Task:
             return sent
         return open_input(self.content_key, self.query.version_id, sent)
 
-    def payload(self, tensors: Tensors) -> bytes:
-        """What goes on chain: the answer or its ciphertext, nothing before the last shard."""
+    def payload(self, out_digest: Digest, tensors: Tensors) -> bytes:
+        """What goes on chain: the answer or its ciphertext, what a long one goes by in its place,
+        nothing before the last shard."""
         if not self.is_last:
             return b""
+        answer = self.answer(tensors[0])
+        if not is_long_answer(len(answer)):
+            return answer
+        return out_digest if self.content_key is None else content_name(answer)
+
+    def answer(self, data: bytes) -> bytes:
+        """What the client gets for the output `data`: that, or its ciphertext."""
         if self.content_key is None:
-            return tensors[0]
+            return data
         query = self.query
-        return seal_answer(self.content_key, query.version_id, query.input_digest, tensors[0])
+        return seal_answer(self.content_key, query.version_id, query.input_digest, data)
 
 
 def compute(task: Task, facts: ShardFacts, run: Run, tensors: Tensors) -> OwnResult:
@@ -84,10 +106,11 @@ def compute(task: Task, facts: ShardFacts, run: Run, tensors: Tensors) -> OwnRes
         InvalidTensor: an input tensor is not of its edge's type.
     """
     outputs = run(tensors)
-    payload = task.payload(outputs)
+    out_digest = task.digest(task.shard + 1, facts.output_edges, outputs)
+    payload = task.payload(out_digest, outputs)
     return OwnResult(
         in_digest=task.digest(task.shard, facts.input_edges, tensors),
-        out_digest=task.digest(task.shard + 1, facts.output_edges, outputs),
+        out_digest=out_digest,
         tensors=outputs,
         payload_hash=Digest(keccak(payload)) if payload else ZERO_DIGEST,
         payload=payload,
@@ -96,7 +119,7 @@ def compute(task: Task, facts: ShardFacts, run: Run, tensors: Tensors) -> OwnRes
 
 
 def requested_input(task: Task, facts: ShardFacts, sent: bytes) -> Tensors:
-    """The input tensor of the first shard, from what the request carried.
+    """The input tensor of the first shard, from what the request carried or its locator led to.
 
     Raises:
         InvalidMessage: the ciphertext does not open with the content key, or holds something else
@@ -135,6 +158,16 @@ def require_handed_input(
         return
     if task.digest(task.shard, facts.input_edges, handoff.tensors) != handoff.out_digest:
         raise InvalidMessage("the tensors handed over are not those that were attested")
+
+
+def carried_input(query: Query, facts: ShardFacts) -> int:
+    """Bytes of the query's input as a request would carry it; `facts` are the first shard's."""
+    return carried_bytes(query.privacy, sum(edge.nbytes for edge in facts.input_edges))
+
+
+def has_long_input(query: Query, facts: ShardFacts) -> bool:
+    """Whether the request carries a locator; `facts` are the first shard's."""
+    return is_long_input(carried_input(query, facts))
 
 
 def is_sealed(query: Query) -> bool:

@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
-from nesa.client.key_release import server
+from nesa.chain.listening import MOST_CONNECTIONS
 from nesa.client.key_release.encrypting import encryption_under
 from nesa.client.key_release.record import ReleaseRecord
 from nesa.client.key_release.server import serving
@@ -59,11 +59,13 @@ async def test_outcomes_have_a_status_each(url: str) -> None:
 
 
 async def test_whoever_holds_connections_open_keeps_nobody_out(
-    url: str, monkeypatch: pytest.MonkeyPatch
+    url: str,
 ) -> None:
-    monkeypatch.setattr(server, "MOST_CONNECTIONS", 8)
     place = urlsplit(url)
-    held = [await asyncio.open_connection(place.hostname, place.port) for _ in range(12)]
+    held = [
+        await asyncio.open_connection(place.hostname, place.port)
+        for _ in range(MOST_CONNECTIONS + 4)
+    ]
     async with aiohttp.ClientSession() as session:
         for _ in range(20):
             try:

@@ -24,13 +24,13 @@ WIDTH = 1024
 
 
 @cache
-def wide_model(boundary_bytes: int) -> CompiledModel:
-    """Looks up a row of 1 KiB for every index, then takes the largest value of each row."""
+def wide_model(boundary_bytes: int, width: int = WIDTH) -> CompiledModel:
+    """Looks up a row of `width` bytes for every index, then takes the largest value of each row."""
     generator = np.random.default_rng(1)
-    builder = TableBuilder([EdgeType(DType.UINT8, (boundary_bytes // WIDTH,), 0, ENTRIES - 1)])
-    weights = Parameter(ParameterKind.WEIGHTS, generator.integers(-127, 128, (ENTRIES, WIDTH)))
-    rows = builder.add(Opcode.EMBEDDING, [0], (ENTRIES, WIDTH), [weights])
-    table = cut_at(builder.table([builder.add(Opcode.ROW_MAX, [rows], (WIDTH,))]), [1])
+    builder = TableBuilder([EdgeType(DType.UINT8, (boundary_bytes // width,), 0, ENTRIES - 1)])
+    weights = Parameter(ParameterKind.WEIGHTS, generator.integers(-127, 128, (ENTRIES, width)))
+    rows = builder.add(Opcode.EMBEDDING, [0], (ENTRIES, width), [weights])
+    table = cut_at(builder.table([builder.add(Opcode.ROW_MAX, [rows], (width,))]), [1])
     inputs = generator.integers(0, ENTRIES, (8, *table.inputs[0].shape))
     samples = LabelledRows(inputs, np.zeros(8, np.int64), inputs)
     model = model_of(table)

@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nesa.protocol.edges import DType, EdgeType
 from nesa.protocol.errors import InvalidMessage
 from nesa.protocol.evidence import ShardEvidence
 from nesa.protocol.ids import Digest, Timestamp
-from nesa.protocol.queries import Assurance, ShardReport
-from nesa_oracle.checks import Case, check_member_evidence, check_report
+from nesa.protocol.queries import Assurance, Privacy, ShardReport
+from nesa_oracle.checks import Case, check_member_evidence, check_output, check_report
 from nesa_oracle.proofs.selection import (
     Proved,
     proved_path,
@@ -120,6 +121,17 @@ REFUSED = {
 def test_what_the_chain_would_refuse_is_found(name: str) -> None:
     with pytest.raises(InvalidMessage):
         check_report(CASE, REFUSED[name](full_report()), NOW)
+
+
+def test_a_long_answer_goes_by_its_digest() -> None:
+    long = EdgeType(DType.INT8, (1, 1025), -127, 127)
+    query, digest = replace(CASE.query, output_edge=long.pack()), Digest(b"\x07" * 32)
+    check_output(query, digest, digest)
+    for other in (bytes(32), digest[:31], b"", bytes(1025)):
+        with pytest.raises(InvalidMessage):
+            check_output(query, digest, other)
+    sealed = replace(query, privacy=Privacy.SEALED)
+    check_output(sealed, digest, b"\x09" * 32)
 
 
 def test_evidence_is_for_one_shard_of_one_case() -> None:

@@ -37,6 +37,7 @@ from nesa.client.attesting import Attestor
 from nesa.client.awaiting import Awaiting, OnStage
 from nesa.client.cards import Features, Model
 from nesa.client.catalogue import Catalogue
+from nesa.client.contents import published, require_carriable, require_local
 from nesa.client.delegating import Delegations
 from nesa.client.equivariance import encoded_features
 from nesa.client.following import Following
@@ -53,6 +54,7 @@ from nesa.client.ordering import (
     read_privacy,
     sealed_order,
 )
+from nesa.client.publishing import ContentServer, Publisher
 from nesa.client.refusals import explained
 from nesa.client.registering import Developer
 from nesa.client.rewarding import reward_call
@@ -61,10 +63,11 @@ from nesa.client.submissions import find_submitted, named_when_unmined
 from nesa.client.summoning import CalledMember, Summoner
 from nesa.client.watching import Stage
 from nesa.privacy.grants import ViewGrant
+from nesa.protocol.contents import is_long_input
 from nesa.protocol.economics.lies import lost
-from nesa.protocol.errors import Incompatible, InvalidConfiguration, InvalidInput, NesaError
+from nesa.protocol.errors import Incompatible, InvalidConfiguration, NesaError
 from nesa.protocol.ids import Address, Amount
-from nesa.protocol.queries import MAX_INPUT_BYTES, Assurance, Privacy, count_of
+from nesa.protocol.queries import Assurance, Privacy, count_of
 from nesa.protocol.report_gas import wanted_deposit
 from nesa.protocol.risk import DrawRisk, uniform_risk
 
@@ -91,11 +94,13 @@ class Client:
         key: KeyFile | LocalAccount | None,
         policy: RpcPolicy,
         on_intent: OnIntent = forget,
+        publisher: Publisher | None = None,
     ) -> None:
         self._network = network
         self._key = key
         self._policy = policy
         self._on_intent = on_intent
+        self._publisher = publisher
         self._stack = contextlib.AsyncExitStack()
         self._connection: Connection | None = None
         self._sender: Sender | None = None
@@ -111,18 +116,21 @@ class Client:
         key: KeyFile | LocalAccount | None = None,
         policy: RpcPolicy = DEFAULT_POLICY,
         on_intent: OnIntent = forget,
+        publisher: Publisher | None = None,
     ) -> Self:
         """A client of the network in a file; it pays with `key`, or with the file's own client key.
 
         The file is a network file, or a deployment file together with the `rpc_url` of a node.
         `on_intent` is awaited with every signed transaction before it leaves; what it raises keeps
-        the transaction here.
+        the transaction here. `publisher` is where inputs go that are too long for the chain, see
+        `nesa.client.publishing`; on a chain of this machine they are served from here.
 
         Raises:
             InvalidConfiguration: the file is not there or says nothing useful.
         """
         read = network if isinstance(network, Network) else read_network(Path(network), rpc_url)
-        return cls(read, read.client if key is None else key, policy, on_intent)
+        paying = read.client if key is None else key
+        return cls(read, paying, policy, on_intent, publisher)
 
     async def __aenter__(self) -> Self:
         account = await self._unlock()
@@ -145,6 +153,8 @@ class Client:
         trace: TracebackType | None,
     ) -> None:
         await self._stack.aclose()
+        if self._publisher is not None:
+            await self._publisher.close()
 
     @property
     def connection(self) -> Connection:
@@ -389,20 +399,21 @@ class Client:
 
         Raises:
             InvalidTensor: the features are not what the model takes, or far out of their range.
-            InvalidInput: the price exceeds `max_fee`, the input is too long, the content key is
-                none, the model is under another key, or its seats are not attested.
+            InvalidInput: the price exceeds `max_fee`, the content key is none, the model is under
+                another key, or its seats are not attested.
+            InvalidConfiguration: the input is too long for the chain and there is no publisher, or
+                the publisher cannot publish; nothing was paid.
             ExhaustedResource: the account does not hold the price.
             Rejected: the market refuses, e.g. a retired model; nothing was paid.
             Unmined: the request is in no block after ten minutes, and may still be mined and paid;
                 `find` one of the error's `tx_hashes` to go on.
         """
         model = await self._offered(model)
+        require_carriable(model.card)
         content_key = choose_content_key(content_key, sealed)
         data = encoded_features(model, features, equivariant_key)
         if attested is not None:
             await require_attested(self.contracts, model, attested)
-        if len(data) > MAX_INPUT_BYTES:
-            raise InvalidInput(f"inputs over {MAX_INPUT_BYTES} bytes are not offered yet")
         order = make_order(model, assurance, sealed, replicas)
         price = await self._price(order)
         order = replace(order, max_fee=payment.check_fee(price, max_fee))
@@ -410,6 +421,9 @@ class Client:
         await payment.check_coin(self.connection, self.address, gas_deposit)
         if content_key is not None:
             order, data = sealed_order(order, model, data, content_key)
+        if is_long_input(len(data)):
+            publisher = self._publisher_of(len(data))
+            order, data = await published(order, model.card.input_edge, data, publisher)
         with named_when_unmined(content_key):
             receipt = await self._own_payments.request(order, data, self._send)
         requested = _only(QueryRequested, receipt)
@@ -658,6 +672,13 @@ class Client:
         if self._payments is None:
             raise InvalidConfiguration(NO_KEY)
         return self._payments
+
+    def _publisher_of(self, size: int) -> Publisher:
+        """Where a long input of `size` bytes goes; it stays there until this closes."""
+        if self._publisher is None:
+            require_local(self._network.chain_id, size)
+            self._publisher = ContentServer()
+        return self._publisher
 
     @property
     def _catalogue(self) -> Catalogue:

@@ -42,7 +42,6 @@ MEANINGS: Final[Mapping[str, str]] = {
     "market: nothing to withdraw": "nothing is ready to be paid yet; see `nesa balance`",
     "market: one prover": "a PROVED query has one prover a shard; leave out the replicas",
     "market: other terms": "the query has begun another attempt; look it up by its number",
-    "market: output too large": "an answer of this model does not fit on chain; choose another",
     "market: still answerable": "the query can still be answered; wait for its deadline",
     "market: too few replicas": "an AGREED or CHALLENGED query needs at least 3 replicas",
     "market: too late to retry": "its seats need not stay any longer; take its fee back, ask anew",

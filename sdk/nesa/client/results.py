@@ -23,9 +23,13 @@ from nesa.protocol.queries import Outcome, Privacy, Query, QueryStatus
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What the chain holds about an answered query at one moment."""
+    """What the chain holds about an answered query at one moment.
+
+    `output` is the answer or its ciphertext, also where the report brought only its name.
+    """
 
     event: QueryFulfilled
+    output: bytes
     committees: DrawnCommittees
     status: QueryStatus
     closes_at: Timestamp
@@ -65,7 +69,7 @@ def read_answer(submitted: SubmittedQuery, model: Model, delivery: Delivery) -> 
     """
     query, event = submitted.query, delivery.event
     edge = model.card.output_edge
-    delivered = edge.decode(plain_output(submitted, event.output))
+    delivered = edge.decode(plain_output(submitted, delivery.output))
     card, integers = plain_answer(model, delivered, submitted.equivariant_key)
     words = in_words(card, integers)
     return Answer(

@@ -24,6 +24,7 @@ from eth_utils.crypto import keccak
 from nesa.protocol.digests import blinded_digest
 from nesa.protocol.errors import InvalidInput, InvalidMessage
 from nesa.protocol.ids import PROTOCOL_VERSION, Address, Digest, QueryId, VersionId
+from nesa.protocol.queries import Privacy
 
 SEALING_DOMAIN: Final = b"nesa.sealing.v1"
 WRAP_DOMAIN: Final = keccak(text="nesa.content-key.v1")
@@ -34,6 +35,11 @@ OVERHEAD_BYTES: Final = NONCE_BYTES + 16
 """What a sealed input or answer is longer than its plaintext."""
 
 SUITE: Final = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.CHACHA20_POLY1305)
+
+
+def carried_bytes(privacy: Privacy, size: int) -> int:
+    """Bytes in which a query of this privacy carries a tensor of `size` bytes."""
+    return size + OVERHEAD_BYTES if privacy is Privacy.SEALED else size
 
 
 class _Purpose(Enum):

@@ -17,7 +17,7 @@ from nesa.chain.contracts import ZERO_ADDRESS
 from nesa.cli.commands.balance import read_account
 from nesa.cli.commands.release_keys import SECRET, encryption_of, release_keys
 from nesa.cli.output import console, json_option, plain, safe, show
-from nesa.cli.quantities import Nes, Places, open_dimensions
+from nesa.cli.quantities import Nes, Numbers, open_dimensions
 from nesa.cli.risk import ASSUMED, risk_words, stake_words
 from nesa.cli.session import Target, connected, network_options
 from nesa.cli.text import printable
@@ -33,7 +33,9 @@ from nesa.protocol.ids import Amount
 
 if TYPE_CHECKING:
     from nesa.cli.planning import Section
+    from nesa.models.graph import Table as Rows
     from nesa.models.placement.rebalancing import Rebalanced
+    from nesa.privacy.split.places import Place
 
 FILE: Final = click.Path(path_type=Path, exists=True, dir_okay=False)
 FOLDER: Final = click.Path(path_type=Path, file_okay=False)
@@ -108,7 +110,9 @@ def compile(
 @model.command(epilog="Example: nesa model cut net.onnx --shards 3 --out net-3 --check")
 @click.argument("model", type=click.Path(path_type=Path, exists=True))
 @click.option("--shards", type=click.IntRange(1, 8), help="So many, where it is cheapest.")
-@click.option("--at", "at", type=Places(), help="Or in front of these operators: 3,7 (see plan).")
+@click.option(
+    "--at", "at", type=Numbers("places"), help="Or in front of these operators: 3,7 (see plan)."
+)
 @click.option("--output", "--out", type=FOLDER, required=True, help="Folder of the shards.")
 @click.option("--dim", "dims", multiple=True, help="NAME=SIZE of an open dimension, 1 without.")
 @click.option("--check", is_flag=True, help="Run the ONNX file whole and cut, compare all bytes.")
@@ -153,27 +157,44 @@ def cut(
     epilog="Example: nesa model split models/digits-cnn --first 2 --end 5 --output middle"
 )
 @click.argument("folder", type=FOLDER)
-@click.option("--first", type=int, required=True, help="First row of the network's part.")
-@click.option("--end", type=int, required=True, help="First row behind it.")
+@click.option("--first", type=int, help="First row of the network's part.")
+@click.option("--end", type=int, help="First row behind it.")
 @click.option("--shards", type=click.IntRange(1, 8), default=1, show_default=True)
-@click.option("--output", type=FOLDER, required=True, help="Folder of the network's part.")
+@click.option("--output", type=FOLDER, help="Folder of the network's part.")
 @json_option
-def split(folder: Path, first: int, end: int, shards: int, output: Path, as_json: bool) -> None:
+def split(
+    folder: Path,
+    first: int | None,
+    end: int | None,
+    shards: int,
+    output: Path | None,
+    as_json: bool,
+) -> None:
     """Split a compiled model: clients keep its first and last rows, the network gets the middle.
+
+    Without --end it lists where that is possible and what crosses there. What follows from the
+    input alone, such as where the padding of a text begins, clients compute and send as well.
 
     The middle is registered like any model; clients ask it with `Client.ask_split`. Whoever knows
     the first rows can read much of the input off what they give: see docs/privacy.md.
     """
-    from nesa.models.folder import load
-    from nesa.privacy.split.parts import split as split_table
-    from nesa.privacy.split.publishing import write_middle
+    from nesa.cli import splitting
 
-    whole = load(folder)
-    parts = split_table(whole.table, first, end)
-    note = write_middle(whole, parts, shards, output)
-    facts = {"folder": output, "model": note.model, "middle": note.middle}
-    rows = {"kept_first": first, "given": end - first, "kept_last": len(whole.table.rows) - end}
-    show({**facts, **rows, "input_bytes": parts.middle.inputs[0].nbytes}, as_json=as_json)
+    if end is None and output is None:
+        _show_places(*splitting.places_of(folder, first), as_json)
+        return
+    if first is None or end is None or output is None:
+        raise InvalidInput("say --first, --end and --output; without them the places are listed")
+    show(splitting.split_folder(folder, (first, end), shards, output), as_json=as_json)
+
+
+def _show_places(table: Rows, found: Sequence[Place], as_json: bool) -> None:
+    from nesa.cli import splitting
+
+    if as_json:
+        show({"places": [splitting.place_facts(table, place) for place in found]}, as_json=True)
+        return
+    console().print(splitting.place_lines(table, found))
 
 
 @model.command(

@@ -15,6 +15,7 @@ from nesa.cli.choosing import Wanted, privacy_options, tell_plan
 from nesa.cli.features import Given, read_features
 from nesa.cli.grants import MOST_WATCHERS, ViewKey, Watchers
 from nesa.cli.output import console, json_option, moment, plain, show
+from nesa.cli.publishing import publishing_options
 from nesa.cli.quantities import Coins, Nes, WholeNumber, in_coins
 from nesa.cli.resuming import Departure, keeping
 from nesa.cli.session import Target, connected, network_options
@@ -27,6 +28,7 @@ from nesa.client.equivariance import require_key
 from nesa.client.hybrid.offers import QueryPlan
 from nesa.client.ordering import SEALED, choose_content_key
 from nesa.client.payment import in_nes
+from nesa.client.publishing import Publisher
 from nesa.client.watching import Requested, Stage
 from nesa.protocol.errors import InvalidInput, NesaError
 from nesa.protocol.ids import Address, Amount
@@ -122,11 +124,13 @@ class QueryCommand(click.Command):
     help="Coins to leave for the gas of whoever reports, or `auto`; by default none, as the fee is "
     "to be worth it. Some oracles ask for it. It comes back with the fee when nobody answers.",
 )
+@publishing_options
 @user_key_options
 @network_options
 @json_option
 def query(
     target: Target,
+    publisher: Publisher | None,
     model: str,
     input_: str,
     wanted: Wanted,
@@ -147,6 +151,9 @@ def query(
     {"features": [1.5, 2, 3]}.
 
     When the wait is interrupted, `nesa answer` goes on with it.
+
+    An input over 4,096 bytes does not go on chain. The members read it from where --serve or
+    --content-url say, by default (on a local chain only) from this command while it waits.
     """
     wanted.check(as_json=as_json)
     held = read_user_key(ee_key, ee_password_file)
@@ -166,7 +173,10 @@ def query(
     departure = Departure(content_key, keep_key, encoded=held is not None)
     with departure.watched():
         answer = connected(
-            target, lambda client: ask(client, wish, departure, quiet=as_json), departure.note
+            target,
+            lambda client: ask(client, wish, departure, quiet=as_json),
+            departure.note,
+            publisher,
         )
     show_answer(answer, as_json=as_json, plan=plan)
 
