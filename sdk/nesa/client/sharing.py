@@ -355,7 +355,7 @@ def require_apart(seats: tuple[Seat, ...], opened: SessionOpened) -> None:
         )
     for each in ("operator", "signer"):
         if len({getattr(seat, each) for seat in seats}) < len(seats):
-            raise InvalidInput(f"session {opened.session_id} drew an {each} twice; open another")
+            raise InvalidInput(f"session {opened.session_id} drew one {each} twice; open another")
 
 
 async def _seed(connection: Connection, opened: SessionOpened) -> Digest:
