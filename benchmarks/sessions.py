@@ -1,78 +1,146 @@
-"""Gas of a session of a query on shares: `python -m benchmarks.sessions`."""
+"""Gas of sessions of queries on shares: `python -m benchmarks.sessions`.
+
+Gas is the same in every run.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks.gas import transaction_gas
+import boa
+
+from benchmarks.gas import SEATS, transaction_gas
+from nesa.protocol.ids import ONE_NES
 from nesa.protocol.queries import Query
-from tests.market import build_world, go_to
-from tests.shared_sessions import PRODUCTS, Sessions, build_sessions, product_ids
+from nesa.protocol.versions import version_root
+from tests.market import build_world, facts, go_to
+from tests.shared_sessions import Sessions, build_sessions, product_ids
 
 RESULTS: Final = Path(__file__).parent / "results" / "sessions.md"
-SEATS: Final = 8
-MINILM_PRODUCTS: Final = 24
+
+LISTS: Final = (3, 24)
+"""Products of the tabular model and of MiniLM."""
+
+WARMING_SESSIONS: Final = 8
+PLACES: Final = (0, 1, SEATS - 1)
 
 
-def measure() -> Iterator[tuple[str, int]]:
-    """What each transaction costs whoever sends it."""
-    world = build_world(SEATS, shards=(1,))
-    sessions = build_sessions(world)
-    client = sessions.client(amount=10**15)
-    listed = product_ids(world.versions[1], MINILM_PRODUCTS)
-    yield (
-        f"list {MINILM_PRODUCTS} products, once a model",
-        _sent(sessions, client, "list_products", listed),
-    )
-    yield "open the first session", _opened(sessions, client)[1]
-    terms, gas = _opened(sessions, client)
-    yield "open another", gas
-    most = terms.base_fee * PRODUCTS
-    for position in (0, 1, 3, 7):
-        gas = _redeemed(sessions, terms, position, most)
-        yield f"redeem at place {position}, no credit before", gas
-    again, _ = _opened(sessions, client)
-    for position in (0, 7):
-        part = _redeemed(sessions, again, position, most // 2)
-        yield f"redeem at place {position}, with credit", part
-    yield "redeem at place 0 once more", _redeemed(sessions, again, 0, most)
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What the transactions of one session with a place for every seat cost."""
+
+    open: int
+    redeem: dict[int, int]
+    again: int
+    pin: int
+    close: int
+
+    @property
+    def smallest(self) -> int:
+        """A session of two groups of one: opened, paid to both once, closed."""
+        return self.open + self.redeem[0] + self.redeem[1] + self.close
+
+
+def surroundings() -> tuple[Sessions, str]:
+    """Seats, products, and a client with money."""
+    sessions = build_sessions(build_world(SEATS, shards=(1,)))
+    return sessions, sessions.client(amount=1_000_000 * ONE_NES)
+
+
+def measure(sessions: Sessions, client: str) -> Session:
+    """One session from beginning to end."""
+    contract = sessions.contract
+    order = sessions.order(seats=SEATS).as_abi()
+    opened = _sent(sessions, client, lambda: contract.open_session(order, sender=client))
+    terms = sessions.opened()
+    most = terms.base_fee * contract.product_count(sessions.listed)
+    pin = _sent(sessions, client, lambda: contract.pin_seed(terms.seed_block, sender=client))
+    redeem = {place: _redeemed(sessions, terms, place, most - 1) for place in PLACES}
+    again = _redeemed(sessions, terms, 0, most)
     sessions.end(terms)
-    go_to(terms.answer_deadline + terms.rules.claim_window + 1)
-    yield "close", _sent(sessions, client, "close_session", terms.as_abi())
+    go_to(boa.env.timestamp + 1)
+    close = _sent(sessions, client, lambda: contract.close_session(terms.as_abi(), sender=client))
+    return Session(opened, redeem, again, pin, close)
 
 
-def _opened(sessions: Sessions, client: str) -> tuple[Query, int]:
-    found: list[Query] = []
-    gas = transaction_gas(
-        sessions.contract, client, lambda: found.append(sessions.open(client, seats=8))
+def _redeemed(sessions: Sessions, terms: Query, place: int, amount: int) -> int:
+    signer = boa.env.generate_address("bearer")
+    given = sessions.voucher(terms, place, amount)
+    arguments = (terms.as_abi(), place, amount, *given)
+    return _sent(sessions, signer, lambda: sessions.contract.redeem(*arguments, sender=signer))
+
+
+def _sent(sessions: Sessions, sender: str, call: Callable[[], Any]) -> int:
+    return transaction_gas(sessions.contract, sender, call)
+
+
+def measure_list(sessions: Sessions, products: int) -> int:
+    """What naming a model's products costs, once for all."""
+    developer, named = sessions.world.developer, product_ids(b"\x07" * 32, products)
+    return _sent(
+        sessions,
+        developer,
+        lambda: sessions.contract.list_products(named, sender=developer),
     )
-    return found[0], gas
 
 
-def _redeemed(sessions: Sessions, terms: Query, position: int, amount: int) -> int:
-    operator = sessions.operator(terms, position)
-    voucher = sessions.voucher(terms, position, amount)
-    return _sent(sessions, operator, "redeem", terms.as_abi(), position, amount, *voucher)
+def measure_collect(sessions: Sessions) -> int:
+    """What handing out the shares of a version costs."""
+    developer = sessions.world.developer
+    root = version_root(bytes([1]) * 32, facts(1), b"\x02" * 32)
+    return _sent(
+        sessions,
+        developer,
+        lambda: sessions.contract.collect(developer, root, sender=developer),
+    )
 
 
-def _sent(sessions: Sessions, sender: str, function: str, *arguments: Any) -> int:
-    call = getattr(sessions.contract, function)
-    return transaction_gas(sessions.contract, sender, lambda: call(*arguments, sender=sender))
+def rows(first: Session, steady: Session) -> Iterator[str]:
+    """The table's lines."""
+    columns = (first, steady)
+    yield _line("open a session", *(one.open for one in columns))
+    for place in PLACES:
+        text = f"redeem a voucher at place {place} of the draw"
+        yield _line(text, *(one.redeem[place] for one in columns))
+    yield _line("redeem a later one of the same member", *(one.again for one in columns))
+    yield _line("pin the seed", *(one.pin for one in columns))
+    yield _line("close", *(one.close for one in columns))
+    yield _line("**two groups of one: open, redeem both, close**", *(s.smallest for s in columns))
+
+
+def _line(text: str, *figures: int) -> str:
+    return f"| {text} | " + " | ".join(f"{figure:,}" for figure in figures) + " |"
 
 
 def main() -> None:
     """Measures, prints and keeps the table."""
-    lines = "\n".join(f"| {name} | {gas:,} |" for name, gas in measure())
-    text = f"""# Gas of a session of a query on shares
+    sessions, client = surroundings()
+    first = measure(sessions, client)
+    for _ in range(WARMING_SESSIONS):
+        measure(sessions, client)
+    steady = measure(sessions, client)
+    lists = "\n".join(_line(str(size), measure_list(sessions, size)) for size in LISTS)
+    text = f"""# Gas of sessions of queries on shares
 
-Two groups of one and six spares, drawn of {SEATS} seats; {PRODUCTS} products unless more are said;
-the deposit pulled by an unlimited allowance. Written by `python -m benchmarks.sessions`.
+Whole transactions; the deposit pulled by an unlimited allowance, {SEATS} seats in the version, all
+of which may be paid. *First*: nobody has credits yet. *Steady*: everybody has. Rounds of a session
+need no transaction.
+Written by `python -m benchmarks.sessions`.
 
-| transaction | gas |
-|---|---:|
-{lines}
+| transaction | first | steady |
+|---|---:|---:|
+{chr(10).join(rows(first, steady))}
+
+A developer names a model's products once:
+
+| products | gas |
+|---:|---:|
+{lists}
+
+Collecting the shares of developer, reviewers and treasury: {measure_collect(sessions):,}.
 """
     print(text)
     RESULTS.write_text(text)

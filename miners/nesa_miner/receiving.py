@@ -21,6 +21,8 @@ from nesa.protocol.messages import (
     MemberMessage,
     PartRequest,
     Reveal,
+    SessionReply,
+    SessionRequest,
     ShardKey,
     ShardKeyRequest,
     TensorPart,
@@ -63,6 +65,8 @@ class Receiver:
         message = opened.message
         if isinstance(message, ShardKeyRequest | ShardKey):
             raise InvalidMessage("keys of shards are asked for where their index says")
+        if isinstance(message, SessionRequest | SessionReply):
+            raise InvalidMessage("products of sessions are asked for at their own path")
         context = message if isinstance(message, ContentKey) else message.context
         key = JobKey((context.query_id, context.attempt))
         if context.query_id >= MOST_QUERIES:

@@ -53,8 +53,10 @@ def test_the_promised_commands_are_there() -> None:
         "list",
         "plan",
         "register",
+        "register-products",
         "release-keys",
         "retire",
+        "share",
         "show",
         "split",
     }

@@ -137,7 +137,7 @@ class MessagesEndpoint:
                 self._busy.pop(peer, None)
 
     async def _take(self, request: web.Request) -> web.Response:
-        data = await _bounded_body(request)
+        data = await bounded_body(request)
         if data is None:
             return web.Response(status=413, text="the envelope is over the size limit")
         try:
@@ -154,7 +154,8 @@ def _has_room(sizes: Sequence[int], size: int, most: int, most_bytes: int) -> bo
     return len(sizes) < most and sum(sizes) + size <= most_bytes
 
 
-async def _bounded_body(request: web.Request) -> bytes | None:
+async def bounded_body(request: web.Request) -> bytes | None:
+    """What a request carries; None when it is longer than any envelope."""
     data = bytearray()
     async for chunk in request.content.iter_chunked(64 << 10):
         data += chunk

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
+import aiohttp
 from eth_account.signers.local import LocalAccount
 
 from nesa.chain.abi import ContractCall
@@ -25,13 +26,15 @@ from nesa.chain.events import (
     CreditWithdrawn,
     EmissionWithdrawn,
     QueryRequested,
+    SessionOpened,
     WorkRewarded,
     decode_event,
 )
 from nesa.chain.history import find_query
 from nesa.chain.keystore import load_keystore, read_password_file
 from nesa.chain.sender import OnIntent, Receipt, Sender, SendPolicy, forget
-from nesa.client import payment
+from nesa.chain.sessions import SharedSessions
+from nesa.client import payment, sharing
 from nesa.client.answers import Answer, AnyQuery, Balance, SubmittedQuery
 from nesa.client.attested_seats import require_attested
 from nesa.client.attesting import Attestor
@@ -60,6 +63,7 @@ from nesa.client.publishing import ContentServer, Publisher
 from nesa.client.refusals import explained
 from nesa.client.registering import Developer
 from nesa.client.rewarding import reward_call
+from nesa.client.sharing import SharedPublicModel, SharedResult
 from nesa.client.splitting import SplitModel
 from nesa.client.submissions import find_submitted, named_when_unmined
 from nesa.client.summoning import CalledMember, Summoner
@@ -73,6 +77,7 @@ from nesa.protocol.ids import Address, Amount
 from nesa.protocol.queries import Assurance, Privacy, count_of
 from nesa.protocol.report_gas import wanted_deposit
 from nesa.protocol.risk import DrawRisk, uniform_risk
+from nesa.protocol.sessions import SessionOrder
 
 if TYPE_CHECKING:
     from nesa.privacy.equivariant.user_keys import UserKey
@@ -374,6 +379,76 @@ class Client:
         begun = split.begin(features)
         answer = await self.ask(found, found.card.input_edge.decode(begun.sent), **terms)
         return split.finish(begun, answer)
+
+    async def ask_shared(
+        self,
+        shared: SharedPublicModel,
+        features: Features,
+        products: Model | str | None = None,
+        **terms: Any,
+    ) -> SharedResult:
+        """Ask two groups of members, neither of which learns the features; see `shared_session`.
+
+        Both together do, and this client has to hold the model (docs/shared-queries.md).
+
+        Raises:
+            InvalidTensor: the features are not what the model takes; nothing was paid.
+            GroupFailed, and others: as `shared_session` and `SharedSession.ask`.
+        """
+        shared.encoded(features)
+        async with self.shared_session(shared, products, **terms) as session:
+            return await session.ask(features)
+
+    @contextlib.asynccontextmanager
+    async def shared_session(
+        self,
+        shared: SharedPublicModel,
+        products: Model | str | None = None,
+        *,
+        replicas: int = sharing.DEFAULT_GROUP,
+        seats: int = sharing.DEFAULT_SEATS,
+        max_deposit: Amount | None = None,
+    ) -> AsyncGenerator[sharing.SharedSession]:
+        """A session for one query on shares: two groups of `replicas` members and their spares are
+        drawn, `seats` in all. At the end everybody is given its last voucher; `close_sessions`
+        brings the rest of the deposit back once its time is over.
+
+        `products` is the first version of the model's products, by default the one that
+        `nesa model share` names.
+
+        Raises:
+            InvalidInput: no such products, the deposit exceeds `max_deposit`, or too few are drawn.
+            ExhaustedResource: the account does not hold the deposit.
+            Rejected: the contract refuses; nothing was paid.
+            Unavailable: the deployment has no sessions, or the node does not answer.
+        """
+        first = await self._offered(products or shared.first_product)
+        listed = await sharing.find_products(self.connection, shared, first.version_id)
+        key = sharing.session_key(secrets.token_bytes(32))
+        order = sharing.order_of(listed, key, replicas, seats)
+        opening = await self._open_session(order, max_deposit)
+        async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http:
+            drawn = await sharing.draw_groups(self.connection, opening.opened, key, http)
+            try:
+                yield sharing.SharedSession(shared, listed, opening, drawn)
+            finally:
+                await drawn.members.pay()
+
+    async def close_sessions(self, account: Address | None = None) -> sharing.ClosedSessions:
+        """Close the sessions of an account, by default this client's, whose time is over, and have
+        it paid what is left of their deposits, and what it earned in those of others."""
+        address = self.address if account is None else account
+        return await sharing.close_over(self.connection, address, self._send)
+
+    async def _open_session(
+        self, order: SessionOrder, max_deposit: Amount | None
+    ) -> sharing.Opening:
+        with explained():
+            price = await SharedSessions.of(self.connection).deposit_for(order, at="latest")
+        order = replace(order, max_deposit=payment.check_fee(price, max_deposit))
+        await payment.check_balance(self.contracts, self.address, price)
+        receipt = await self._own_payments.open_session(order, self._send)
+        return sharing.Opening(_only(SessionOpened, receipt), receipt.gas_used)
 
     async def submit(
         self,

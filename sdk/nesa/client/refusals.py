@@ -59,6 +59,12 @@ MEANINGS: Final[Mapping[str, str]] = {
     "market: too many shards": "a proof of this many shards does not fit; ask for AGREED",
     "registry: unknown version": "no such model is registered; see `nesa model list`",
     "registry: version is retired": "its developer retired the model; choose another version",
+    "sessions: deposit too low": "the price rose meanwhile; ask again, or with a higher limit",
+    "sessions: no such products": "nobody has listed products that begin with this version",
+    "sessions: listed before": "these products are listed already; there is nothing to do",
+    "sessions: vouchers count": (
+        "its members may still bring their vouchers; close it once their time is over"
+    ),
     "summons: not open": "the query is answered or refunded already; see `nesa watch`",
     "summons: provers have turns": "a PROVED query goes to the next prover by itself; wait",
     "summons: summoned before": "all members of this shard were called before in this attempt",

@@ -328,6 +328,68 @@ def check(folder: Path, as_json: bool) -> None:
     show({"intact": True, **_facts(compiled)}, as_json=as_json)
 
 
+@model.command(epilog="Example: nesa model share models/breast-cancer-mlp --output products")
+@click.argument("folder", type=FOLDER)
+@click.option("--output", type=FOLDER, required=True, help="Folder of the products' folders.")
+@json_option
+def share(folder: Path, output: Path, as_json: bool) -> None:
+    """Write the products of a compiled model: what members compute in queries on shares.
+
+    Each is a model of its own, one linear layer over digits of a share. Register them all with
+    `nesa model register-products`; operators sit in the first. See docs/shared-queries.md.
+    """
+    from nesa.models.folder import load
+    from nesa.privacy.shared.models import write_products
+    from nesa.privacy.shared.plan import plan as plan_shares
+
+    public = load(folder)
+    found = plan_shares(public.table)
+    paths = write_products(found, public, output)
+    facts = {"folder": output, "model": public.name, "products": len(paths)}
+    show({**facts, "rounds": len(found.rounds)}, as_json=as_json)
+
+
+@model.command(
+    "register-products",
+    epilog="Example: nesa model register-products products --price 0.01 --store ./store",
+)
+@click.argument("folder", type=FOLDER)
+@click.option("--price", type=Nes(), required=True, help="NES a product, member.")
+@click.option("--royalty", type=click.IntRange(0, 2000), default=1000, help="Basis points.")
+@click.option("--store", type=FOLDER, required=True, help="Folder that you serve to miners.")
+@click.option("--base-url", help="Where the store answers; by default its path.")
+@network_options
+@json_option
+def register_products(
+    target: Target,
+    folder: Path,
+    price: Amount,
+    royalty: int,
+    store: Path,
+    base_url: str | None,
+    as_json: bool,
+) -> None:
+    """Register the products in FOLDER (`nesa model share`) and list them for sessions.
+
+    The first version is the one that operators sit in and clients ask for.
+    """
+    from nesa.models.publish import publish
+    from nesa.privacy.shared.models import written_products
+
+    base = base_url or str(store.resolve())
+    products = [
+        (path, Terms(price, Amount(0), royalty, publish(path, store, base)))
+        for path in written_products(folder)
+    ]
+
+    async def send(client: Client) -> list[str]:
+        versions = await client.developer().register_products(products)
+        return [f"0x{version.hex()}" for version in versions]
+
+    versions = connected(target, send)
+    show({"version": versions[0], "products": versions}, as_json=as_json)
+
+
 @model.command(
     epilog="Example: nesa model register models/net --price 0.05 --store ./store "
     "--base-url https://models.example.org"

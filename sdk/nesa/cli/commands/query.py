@@ -19,6 +19,7 @@ from nesa.cli.publishing import publishing_options
 from nesa.cli.quantities import Coins, Nes, WholeNumber, in_coins
 from nesa.cli.resuming import Departure, keeping
 from nesa.cli.session import Target, connected, network_options
+from nesa.cli.sharing import SharedWish, ask_shared, shared_document, shared_summary
 from nesa.cli.stages import in_words, why_waiting
 from nesa.cli.user_keys import read_user_key, user_key_options
 from nesa.client.answers import Answer, SubmittedQuery
@@ -26,9 +27,10 @@ from nesa.client.cards import Model
 from nesa.client.client import Client
 from nesa.client.equivariance import require_key
 from nesa.client.hybrid.offers import QueryPlan
-from nesa.client.ordering import SEALED, choose_content_key, read_assurance
+from nesa.client.ordering import OPEN, SEALED, choose_content_key, read_assurance
 from nesa.client.payment import in_nes
 from nesa.client.publishing import Publisher
+from nesa.client.sharing import SharedResult
 from nesa.client.watching import Requested, Stage
 from nesa.protocol.errors import InvalidInput, NesaError
 from nesa.protocol.ids import Address, Amount
@@ -49,6 +51,7 @@ NOBODY_LOOKS: Final = (
     "a sealed CHALLENGED answer is worth no more than an AGREED one where nobody can look at it: "
     "name a watchtower with --watcher, or keep the key with --keep-key and grant the view later"
 )
+ALONE: Final = "--shared goes with --replicas and --max-fee only: nothing of it is on chain to seal"
 
 AUTO: Final = "auto"
 """Instead of a deposit: what a report takes at twice the price of gas of the moment."""
@@ -60,6 +63,7 @@ Examples:
   nesa query breast-cancer-mlp patient.csv --assurance AGREED --sealed
   nesa query digits-cnn pixels.json --assurance PROVED --json
   nesa query breast-cancer-mlp patient.csv --sealed --watcher 0x1f9d…
+  nesa query breast-cancer-mlp patient.csv --shared models/breast-cancer-mlp
   nesa query breast-cancer-mlp patient.csv --privacy auto --sensitivity personal --dry-run
 """
 
@@ -129,6 +133,12 @@ class QueryCommand(click.Command):
     help="Coins to leave for the gas of whoever reports, or `auto`; by default none, as the fee is "
     "to be worth it. Some oracles ask for it. It comes back with the fee when nobody answers.",
 )
+@click.option(
+    "--shared",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    help="Folder of the public model: ask two groups on shares of the input, which neither learns. "
+    "MODEL is its name, or the first version of its products.",
+)
 @publishing_options
 @user_key_options
 @network_options
@@ -144,6 +154,7 @@ def query(
     replicas: int | None,
     max_fee: Amount | None,
     gas_deposit: int | None,
+    shared: Path | None,
     ee_key: Path | None,
     ee_password_file: Path | None,
     as_json: bool,
@@ -163,6 +174,12 @@ def query(
     wanted.check(as_json=as_json)
     held = read_user_key(ee_key, ee_password_file)
     given = read_features(input_)
+    if shared is not None:
+        refuse_beside_shares(wanted, watchers, keep_key, gas_deposit, publisher, held)
+        sharing = SharedWish(shared, model, given, replicas, max_fee)
+        result = connected(target, lambda client: ask_shared(client, sharing, quiet=as_json))
+        show_shared(result, as_json=as_json)
+        return
     terms = (wanted.assurance or Assurance.AGREED, wanted.kind == SEALED, replicas, max_fee)
     wish = Wish(model, given, *terms, gas_deposit, watchers, held, wanted.attested)
     plan = None
@@ -184,6 +201,24 @@ def query(
             publisher,
         )
     show_answer(answer, as_json=as_json, plan=plan)
+
+
+def refuse_beside_shares(
+    wanted: Wanted,
+    watchers: tuple[bytes, ...],
+    keep_key: Path | None,
+    deposit: int | None,
+    *others: object,
+) -> None:
+    """Returns when nothing is asked for that a query on shares has not.
+
+    Raises:
+        InvalidInput: something is.
+    """
+    if wanted.kind != OPEN or wanted.assurance or wanted.attested or watchers or keep_key:
+        raise InvalidInput(ALONE)
+    if deposit != 0 or any(others):
+        raise InvalidInput(ALONE)
 
 
 def show_plan(plan: QueryPlan, wanted: Wanted, *, as_json: bool) -> None:
@@ -310,7 +345,15 @@ def show_answer(answer: Answer, *, as_json: bool, plan: QueryPlan | None = None)
     show({**asked, "answer": plain(answer)} if as_json else _summary(answer), as_json=as_json)
 
 
-def _said(answer: Answer) -> str:
+def show_shared(result: SharedResult, *, as_json: bool) -> None:
+    """Print the answer of a query on shares."""
+    found = (
+        {"answer": shared_document(result)} if as_json else shared_summary(result, _said(result))
+    )
+    show(found, as_json=as_json)
+
+
+def _said(answer: Answer | SharedResult) -> str:
     """The label, or the beginning of the tensor that the answer is."""
     if answer.label is not None:
         return answer.label
