@@ -16,7 +16,7 @@ from nesa.chain.session_history import find_session, list_of
 from nesa.chain.sessions import SharedSessions
 from nesa.privacy.shared.statements import Session
 from nesa.protocol.errors import NotEntitled, Unavailable
-from nesa.protocol.ids import Address, QueryId, VersionId
+from nesa.protocol.ids import ZERO_DIGEST, Address, BlockNumber, QueryId, VersionId
 from nesa.protocol.sessions import is_session
 from nesa_miner.sessions.terms import Attendance
 
@@ -25,6 +25,9 @@ MOST_KNOWN: Final = 256
 
 ReadAttendance = Callable[[QueryId], Awaitable[Attendance]]
 """Reads what a member knows of a session. Raises NotEntitled where it is none of its own."""
+
+ReadSeed = Callable[[Attendance], Awaitable[tuple[bool, BlockNumber]]]
+"""Reads whether the hash of a session's seed block is kept, and the newest block."""
 
 
 @dataclass(slots=True)
@@ -54,6 +57,16 @@ class Attending:
         if len(self._known) > MOST_KNOWN:
             self._known.popitem(last=False)
         return found
+
+    async def seed(self, attended: Attendance) -> tuple[bool, BlockNumber]:
+        """Whether the hash of the seed block is kept for good, and the newest block.
+
+        Raises:
+            Unavailable: the node does not answer.
+        """
+        sessions, head = SharedSessions.of(self.connection), await self.connection.head()
+        kept = await sessions.pinned_seed(attended.terms.seed_block, "latest")
+        return kept != ZERO_DIGEST, head.number
 
     async def _read(self, session_id: QueryId) -> Attendance:
         opened = await find_session(self.connection, session_id)

@@ -20,6 +20,8 @@ CREDIT: Final = 1
 PIN_AFTER: Final = 128
 """Blocks behind the seed block after which a member has its hash kept; after 256 nobody could."""
 
+PIN_UNTIL: Final = 192
+"""Blocks behind the seed block up to which a member trusts in having its hash kept in time."""
 
 _NOTHING: Final = Amount(0)
 _NO_WORD: Final = bytes(32)
@@ -73,6 +75,19 @@ def require_open(attended: Attendance, sender: Address, now: Timestamp) -> None:
         raise NotEntitled("only the payer of the session asks its members")
     if now > attended.terms.answer_deadline:
         raise InvalidMessage("the session is over; open another")
+
+
+def require_redeemable(attended: Attendance, pinned: bool, head: BlockNumber) -> None:
+    """Returns when a first voucher will count: without the seed block's hash the contract draws
+    nobody, and a client that waits until it is gone would pay with nothing.
+
+    Raises:
+        NotEntitled: it is too late to have the hash kept.
+    """
+    if not pinned and head > attended.terms.seed_block + PIN_UNTIL:
+        raise NotEntitled(
+            "nobody had the seed of the session kept (pin_seed), so no voucher counts; open another"
+        )
 
 
 def require_paid(attended: Attendance, served: int, paid: Amount) -> None:

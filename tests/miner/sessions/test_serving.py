@@ -25,7 +25,7 @@ from nesa.protocol.errors import (
     NotEntitled,
     ReusedRandomness,
 )
-from nesa.protocol.ids import Amount, QueryId, Timestamp
+from nesa.protocol.ids import Amount, BlockNumber, QueryId, Timestamp
 from nesa.protocol.messages import SessionRequest
 from tests.privacy.shared.parties import held_products, random_inputs
 
@@ -95,6 +95,20 @@ async def test_who_does_not_pay_is_not_served_a_second_time(world):
         await world.reached.ask(member, request(1))
     world.purse.settle(OPERATORS[0])
     await world.reached.ask(member, request(1))
+
+
+async def test_a_client_that_waits_until_the_seed_is_gone_is_not_served(world):
+    """Its vouchers would be worth nothing: the contract could not draw the session any more."""
+    member, late = world.members[0], BlockNumber(TERMS.seed_block + 193)
+    member.seed = (False, late)
+    world.purse.settle(OPERATORS[0])
+    with pytest.raises(NotEntitled, match="no voucher counts"):
+        await world.reached.ask(member.identity.address, request(0))
+    assert member.journal.sessions.voucher(SESSION.session_id).amount == 0
+    member.seed = (True, late)
+    await world.reached.ask(member.identity.address, request(0))
+    member.seed = (False, late)
+    await world.reached.ask(member.identity.address, request(1))
 
 
 async def test_a_repeated_request_costs_nothing_and_gives_the_same(world):
