@@ -18,7 +18,7 @@ from nesa.privacy.shared.statements import Session
 from nesa.protocol.errors import NotEntitled, Unavailable
 from nesa.protocol.ids import ZERO_DIGEST, Address, BlockNumber, QueryId, VersionId
 from nesa.protocol.sessions import is_session
-from nesa_miner.sessions.terms import Attendance
+from nesa_miner.sessions.terms import Attendance, require_products
 
 MOST_KNOWN: Final = 256
 """Sessions that are not read again."""
@@ -43,7 +43,8 @@ class Attending:
         """What this signer's member knows of a session.
 
         Raises:
-            NotEntitled: there is none, or the signer was not drawn for it.
+            NotEntitled: there is none, the signer was not drawn for it, or its products are not one
+                developer's.
             Unavailable: its seed block is not there yet, or the node does not answer.
         """
         if session_id in self._known:
@@ -87,6 +88,10 @@ class Attending:
         listed = await list_of(self.connection, opened.products_id)
         if listed is None:
             raise Unavailable("the node does not know the products of the session (yet)")
+        registry = Contracts(self.connection).registry
+        developers = (registry.developer_of(one, "latest") for one in listed.version_ids)
+        shards = (registry.shard_count(one, "latest") for one in listed.version_ids)
+        require_products(await asyncio.gather(*developers), await asyncio.gather(*shards))
         return listed.version_ids
 
 

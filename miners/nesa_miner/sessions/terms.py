@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -77,6 +78,22 @@ def require_open(attended: Attendance, sender: Address, now: Timestamp) -> None:
         raise InvalidMessage("the session is over; open another")
 
 
+def require_products(developers: Sequence[Address], shards: Sequence[int]) -> None:
+    """Returns when versions, of these developers and with so many shards, are products that members
+    with a seat in the first one work on.
+
+    Anybody may list what is registered. Who took a seat chose tables of one developer, and loads no
+    others because a stranger asks.
+
+    Raises:
+        NotEntitled: they are not.
+    """
+    if len(set(developers)) != 1:
+        raise NotEntitled("the products of the session are not all of one developer")
+    if set(shards) != {1}:
+        raise NotEntitled("a product of the session is no version of one shard")
+
+
 def require_redeemable(attended: Attendance, pinned: bool, head: BlockNumber) -> None:
     """Returns when a first voucher will count: without the seed block's hash the contract draws
     nobody, and a client that waits until it is gone would pay with nothing.
@@ -109,10 +126,15 @@ def newer_voucher(
     """The voucher in a request when it is worth more than the one that is held.
 
     Raises:
-        InvalidMessage: it is worth more than all products, or not signed by the payer.
+        InvalidMessage: it is worth less than one product or more than all, or not signed by the
+            payer.
     """
     if request.amount <= held.amount:
         return None
+    if request.amount < attended.terms.base_fee:
+        raise InvalidMessage(
+            "a voucher pays one whole product at least: less may not be worth the gas"
+        )
     if request.amount > attended.most:
         raise InvalidMessage(f"all products are worth {attended.most} units, not {request.amount}")
     session = attended.session

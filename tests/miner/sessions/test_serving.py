@@ -187,7 +187,7 @@ async def test_a_voucher_is_kept_before_anything_is_answered(world):
         ({"body": request(9)}, InvalidMessage, "has 3 products"),
         ({"body": request(0, digits=b"\0")}, InvalidMessage, "no share of this product"),
         ({"amount": Amount(301)}, InvalidMessage, "worth 300 units"),
-        ({"amount": Amount(1)}, InvalidMessage, "payer's|recovered"),
+        ({"amount": PRICE}, InvalidMessage, "payer's|recovered"),
     ],
 )
 async def test_what_does_not_check_out_is_refused_by_name(world, change, error, reason):
