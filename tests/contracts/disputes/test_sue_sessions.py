@@ -27,11 +27,13 @@ from nesa.protocol.statements import STATEMENT_ABI, Statement
 from nesa.protocol.versions import SHARD_ABI, version_id, version_root
 from tests.contracts.disputes.disputed import (
     METADATA,
+    MODEL,
     PROVABLE,
     Split,
     after_the_defence,
     events,
     facts_of,
+    honest_witness,
 )
 from tests.deployment import REQUEST_LIMITS, deployer
 from tests.judging import drawn_inputs, witness_of
@@ -216,3 +218,23 @@ def test_signers_are_those_of_the_sessions_contract(asked, court, challenger, li
     with boa.reverts():
         case.open(challenger, statement)
     assert statement.signer == signer_address(asked.member(0))
+
+
+def test_a_version_of_several_shards_is_no_product(world, court, challenger, client):
+    """Who lists one has honest members sign its first shard, and no defence fits the one shard that
+    the terms of a session have."""
+    contract = deployer("market/SharedSessions").at(court._immutables.SESSIONS)
+    honest = honest_witness()
+    shards = facts_of(honest.table)
+    assert len(shards) == 2
+    digest = keccak(encode([f"{SHARD_ABI}[]"], [[shard.as_abi() for shard in shards]]))
+    version = (world.developer, honest.rows.root, digest, METADATA)
+    listed = contract.list_products([world.versions[PROVABLE], world.versions[MODEL]])
+    sessions = Sessions(world, contract, Digest(listed))
+    world.lower.token.approve(contract, 2**256 - 1, sender=client)
+    asked = Asked(sessions, sessions.open(client), honest, version, world.versions[MODEL])
+
+    statement, case = asked.statement(0, honest), asked.suit(court, honest)
+    case.announce(challenger, statement)
+    with boa.reverts("court: not an unanswered query"):
+        case.open(challenger, statement)
