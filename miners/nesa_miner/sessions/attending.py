@@ -32,7 +32,8 @@ ReadSeed = Callable[[Attendance], Awaitable[tuple[bool, BlockNumber]]]
 
 @dataclass(slots=True)
 class Attending:
-    """The sessions of one signer, as the chain has them; the newest ones are remembered."""
+    """The sessions of one signer, as the chain has them; the newest ones are remembered as long as
+    their seed blocks stand."""
 
     connection: Connection
     signer: Address
@@ -47,9 +48,10 @@ class Attending:
                 developer's.
             Unavailable: its seed block is not there yet, or the node does not answer.
         """
-        if session_id in self._known:
+        known = self._known.get(session_id)
+        if known is not None and await self._is_of_this_history(known):
             self._known.move_to_end(session_id)
-            return self._known[session_id]
+            return known
         if not is_session(session_id):
             raise NotEntitled(f"{session_id} is no session")
         async with self._turn:
@@ -58,6 +60,12 @@ class Attending:
         if len(self._known) > MOST_KNOWN:
             self._known.popitem(last=False)
         return found
+
+    async def _is_of_this_history(self, attended: Attendance) -> bool:
+        """Whether no reorganisation has changed the terms, which hold the seed block's number, and
+        nothing is redeemed under others."""
+        found = await self.connection.find_block(attended.terms.seed_block)
+        return found is not None and found.hash == attended.session.seed
 
     async def seed(self, attended: Attendance) -> tuple[bool, BlockNumber]:
         """Whether the hash of the seed block is kept for good, and the newest block.
