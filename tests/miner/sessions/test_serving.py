@@ -130,6 +130,24 @@ async def test_a_member_signs_one_share_a_round_also_after_a_restart(world):
     assert again.in_digest != first.in_digest
 
 
+async def test_another_share_of_a_round_that_was_served_is_not_even_computed(world, mlp):
+    """Nobody pays for a round twice, so it would be computed for nothing, again and again."""
+    member = world.members[0]
+    await world.reached.ask(member.identity.address, request(0))
+    runners = member.service.library.runners
+    runners[next(iter(runners))] = _Unasked(held_products(mlp)[0].facts)
+    with pytest.raises(InvalidMessage, match="count the round up"):
+        await member.answer(sealed(member, request(0)))
+
+
+class _Unasked:
+    def __init__(self, facts):
+        self.facts = facts
+
+    def run(self, _):
+        raise AssertionError("computed for nothing")
+
+
 async def test_a_seed_serves_one_share_of_all_sessions_also_after_a_restart(world):
     member = world.members[0]
     await world.reached.ask(member.identity.address, request(0, seed=SEED))
