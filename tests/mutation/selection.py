@@ -25,6 +25,13 @@ VAULT: Final = (
     "tests/invariants/test_stake_vault.py",
     STORIES,
 )
+SESSIONS: Final = (
+    "tests/contracts/market/test_shared_sessions.py",
+    "tests/invariants/test_shared_sessions.py",
+    "tests/adversary/test_sessions.py",
+    "tests/contracts/disputes/test_sue_sessions.py",
+    "tests/adversary/disputes/test_shared_suits.py",
+)
 CONFORMANCE: Final = "tests/conformance"
 COURT: Final = ("tests/contracts/disputes", "tests/adversary/disputes/test_*")
 JUDGES: Final = (
@@ -36,6 +43,10 @@ GAMES: Final = (
     "tests/contracts/disputes/test_element_game.py",
     "tests/conformance/test_element_game.py",
     "tests/contracts/disputes/test_games.py",
+)
+EVIDENCE: Final = (
+    "tests/contracts/disputes/test_show_equivocation.py",
+    "tests/contracts/disputes/test_sue.py",
 )
 
 AREAS: Final[dict[str, tuple[str, ...]]] = {
@@ -66,12 +77,13 @@ OWN_AREAS: Final[dict[str, tuple[str, ...]]] = {
     "operator_row": JUDGES,
     "FoldJudge": JUDGES,
     "ElementJudge": JUDGES,
-    "Conviction": GAMES,
+    "SharedSessions": SESSIONS,
+    "Conviction": (*GAMES, *EVIDENCE),
     "ElementGame": GAMES,
     "element_claims": GAMES,
     "edge_type": ("tests/conformance/test_edge_types.py", "tests/contracts/registry"),
 }
-"""What modules have instead, and contracts that call nobody above them."""
+"""What modules have instead, and contracts that need only a part of their folder's tests."""
 
 
 def choose_tests(root: Path, mutant: Mutant) -> list[list[str]]:
@@ -111,9 +123,19 @@ def _tests_that_say(path: Path, reason: str | None) -> list[tuple[Path, str]]:
     text = _text(path)
     if reason is None or reason not in text:
         return []
-    functions = [node for node in _tree(path).body if isinstance(node, ast.FunctionDef)]
-    tests = [node for node in functions if node.name.startswith("test_")]
-    return [(path, t.name) for t in tests if reason in (ast.get_source_segment(text, t) or "")]
+    tests = _tests_in(_tree(path), "")
+    return [(path, n) for n, t in tests if reason in (ast.get_source_segment(text, t) or "")]
+
+
+def _tests_in(scope: ast.Module | ast.ClassDef, prefix: str) -> list[tuple[str, ast.FunctionDef]]:
+    """Test functions as pytest names them, those of classes included."""
+    found = []
+    for node in scope.body:
+        if isinstance(node, ast.ClassDef):
+            found += _tests_in(node, f"{prefix}{node.name}::")
+        elif isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+            found.append((f"{prefix}{node.name}", node))
+    return found
 
 
 def _split(root: Path, named: list[tuple[Path, str]]) -> list[tuple[str, str]]:
