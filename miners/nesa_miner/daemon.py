@@ -291,11 +291,11 @@ def _assembled(
 
 def _sessions(around: Surroundings, connection: Connection, sender: Sender) -> Attended:
     """The part of this miner in sessions."""
-    ledger, read = around.journal.sessions, Attending(connection, around.identity.address).read
-    parts = (around.identity, around.deployment, ledger, around.library, read)
+    ledger, attending = around.journal.sessions, Attending(connection, around.identity.address)
+    parts = (around.identity, around.deployment, ledger, around.library)
     return Attended(
-        SessionService(*parts, time.time, around.retention),
-        Redeemer(connection, sender, ledger, read, time.time),
+        SessionService(*parts, attending.read, attending.seed, time.time, around.retention),
+        Redeemer(connection, sender, ledger, attending.read, time.time),
     )
 
 

@@ -38,6 +38,9 @@ CREATE TABLE session_seeds (
 """
 
 
+ANOTHER_SHARE: Final = "another share was sent in this round; count the round up"
+
+
 @dataclass(frozen=True, slots=True)
 class Account:
     """A session's newest voucher, and how much of it was redeemed."""
@@ -104,11 +107,19 @@ class SessionLedger:
         return int(row[0])
 
     def has_served(self, session_id: QueryId, request: ShareRequest) -> bool:
-        """Whether a request was answered already."""
+        """Whether a request was answered already, so that it may be sent again without payment.
+
+        Raises:
+            InvalidMessage: something else was asked for in this round.
+            IntegrityError: stored under another key, or changed.
+        """
         row = self._file.execute(
-            "SELECT 1 FROM session_statements WHERE session_id = ? AND number = ? AND round = ?",
+            "SELECT request FROM session_statements"
+            " WHERE session_id = ? AND number = ? AND round = ?",
             (session_id, request.number, request.round),
         ).fetchone()
+        if row is not None and self._at_rest.decrypt(row[0]) != encode_request(request):
+            raise InvalidMessage(ANOTHER_SHARE)
         return row is not None
 
     def admit_seed(self, session_id: QueryId, request: ShareRequest) -> None:
@@ -153,7 +164,7 @@ class SessionLedger:
             place,
         ).fetchone()
         if row is not None and row[0] != work.in_digest:
-            raise InvalidMessage("another share was sent in this round; count the round up")
+            raise InvalidMessage(ANOTHER_SHARE)
         row = self._file.execute(
             "SELECT out_digest FROM session_statements"
             " WHERE session_id = ? AND number = ? AND in_digest = ?",

@@ -26,9 +26,15 @@ from nesa.protocol.errors import ExhaustedResource, InvalidMessage
 from nesa.protocol.ids import Address, Amount, QueryId, Timestamp
 from nesa.protocol.messages import SessionReply, SessionRequest
 from nesa_miner.identity import Identity
-from nesa_miner.sessions.attending import ReadAttendance
+from nesa_miner.sessions.attending import ReadAttendance, ReadSeed
 from nesa_miner.sessions.ledger import SessionLedger
-from nesa_miner.sessions.terms import Attendance, newer_voucher, require_open, require_paid
+from nesa_miner.sessions.terms import (
+    Attendance,
+    newer_voucher,
+    require_open,
+    require_paid,
+    require_redeemable,
+)
 from nesa_miner.surroundings import Library
 
 ENVELOPE_SECONDS: Final = 60
@@ -48,6 +54,7 @@ class SessionService:
     ledger: SessionLedger
     library: Library
     attendance: ReadAttendance
+    seed: ReadSeed
     clock: Callable[[], float]
     retention: int
     window: ReplayWindow = field(default_factory=ReplayWindow)
@@ -79,9 +86,15 @@ class SessionService:
         attended = await self.attendance(request.session_id)
         require_open(attended, sender, self._now)
         async with self._turns.setdefault(request.session_id, asyncio.Lock()):
+            await self._require_redeemable(attended)
             paid = self._paid(attended, request)
             body = await self._multiplied(attended, request, paid) if request.body else b""
         return SessionReply(request.session_id, paid, body)
+
+    async def _require_redeemable(self, attended: Attendance) -> None:
+        """Whoever holds a voucher has the seed kept in time."""
+        if not self.ledger.voucher(attended.session.session_id).amount:
+            require_redeemable(attended, *await self.seed(attended))
 
     def _paid(self, attended: Attendance, request: SessionRequest) -> Amount:
         """What the member was paid, with what this request pays."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -20,6 +21,8 @@ CREDIT: Final = 1
 PIN_AFTER: Final = 128
 """Blocks behind the seed block after which a member has its hash kept; after 256 nobody could."""
 
+PIN_UNTIL: Final = 192
+"""Blocks behind the seed block up to which a member trusts in having its hash kept in time."""
 
 _NOTHING: Final = Amount(0)
 _NO_WORD: Final = bytes(32)
@@ -75,6 +78,35 @@ def require_open(attended: Attendance, sender: Address, now: Timestamp) -> None:
         raise InvalidMessage("the session is over; open another")
 
 
+def require_products(developers: Sequence[Address], shards: Sequence[int]) -> None:
+    """Returns when versions, of these developers and with so many shards, are products that members
+    with a seat in the first one work on.
+
+    Anybody may list what is registered. Who took a seat chose tables of one developer, and loads no
+    others because a stranger asks.
+
+    Raises:
+        NotEntitled: they are not.
+    """
+    if len(set(developers)) != 1:
+        raise NotEntitled("the products of the session are not all of one developer")
+    if set(shards) != {1}:
+        raise NotEntitled("a product of the session is no version of one shard")
+
+
+def require_redeemable(attended: Attendance, pinned: bool, head: BlockNumber) -> None:
+    """Returns when a first voucher will count: without the seed block's hash the contract draws
+    nobody, and a client that waits until it is gone would pay with nothing.
+
+    Raises:
+        NotEntitled: it is too late to have the hash kept.
+    """
+    if not pinned and head > attended.terms.seed_block + PIN_UNTIL:
+        raise NotEntitled(
+            "nobody had the seed of the session kept (pin_seed), so no voucher counts; open another"
+        )
+
+
 def require_paid(attended: Attendance, served: int, paid: Amount) -> None:
     """Returns when a member that has served `served` products goes on.
 
@@ -94,10 +126,15 @@ def newer_voucher(
     """The voucher in a request when it is worth more than the one that is held.
 
     Raises:
-        InvalidMessage: it is worth more than all products, or not signed by the payer.
+        InvalidMessage: it is worth less than one product or more than all, or not signed by the
+            payer.
     """
     if request.amount <= held.amount:
         return None
+    if request.amount < attended.terms.base_fee:
+        raise InvalidMessage(
+            "a voucher pays one whole product at least: less may not be worth the gas"
+        )
     if request.amount > attended.most:
         raise InvalidMessage(f"all products are worth {attended.most} units, not {request.amount}")
     session = attended.session

@@ -84,8 +84,8 @@ class Awaiting:
         if self.following.submitted.content_key is None:
             return []
         seats = [seat for shard in committees.shards for seat in shard]
-        registry = Contracts(self.connection).registry
-        return await admitted(registry, committees.query.version_id, seats)
+        contracts = Contracts(self.connection)
+        return await admitted(contracts, committees.query.version_id, seats)
 
     def _handing_out(
         self, committees: DrawnCommittees, seats: Sequence[Seat]

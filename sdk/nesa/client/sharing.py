@@ -259,6 +259,8 @@ async def find_products(
     registered = {event.version_id: event for event in await find_versions(connection)}
     for listed in lists:
         found = [registered.get(version) for version in listed.version_ids]
+        if len({event.developer for event in found if event}) != 1:
+            continue  # anybody may list copies of what follows the first, and no member serves them
         roots = tuple(event.operators_root if event else None for event in found)
         if roots == shared.model.roots:
             return listed

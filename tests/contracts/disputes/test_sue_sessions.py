@@ -14,7 +14,7 @@ from nesa.models.disputes.parties import Challenger
 from nesa.protocol.ids import ZERO_DIGEST, Address, QueryId, VersionId
 from nesa.protocol.statements import SHARD_ABI as WORK_ABI
 from nesa.protocol.statements import STATEMENT_ABI
-from tests.contracts.disputes.disputed import after_the_defence, events
+from tests.contracts.disputes.disputed import MODEL, after_the_defence, events, honest_witness
 from tests.contracts.disputes.shared_suits import ask_session, right_sums, wrong_sums
 from tests.deployment import REQUEST_LIMITS
 from tests.market import go_to, pass_blocks
@@ -119,4 +119,16 @@ def test_signers_are_those_of_the_sessions_contract(asked, court, challenger, li
     case = asked.suit(court, lie)
     case.announce(challenger, statement)
     with boa.reverts("court: not committed"):
+        case.open(challenger, statement)
+
+
+def test_a_version_of_several_shards_is_no_product(world, court, challenger, client):
+    """Who lists one has honest members sign its first shard, and no defence fits the one shard that
+    the terms of a session have."""
+    honest = honest_witness()
+    asked = ask_session(world, court, client, honest)
+    assert (asked.version_id, len(honest.table.shards)) == (world.versions[MODEL], 2)
+    statement, case = asked.statement(0, honest), asked.suit(court, honest)
+    case.announce(challenger, statement)
+    with boa.reverts("court: not an unanswered query"):
         case.open(challenger, statement)

@@ -114,6 +114,8 @@ class Member:
     model: SharedModel
     position: int
     now: list[float]
+    seed: tuple[bool, BlockNumber] = (False, TERMS.seed_block)
+    """Whether the hash of the seed block is kept, and the newest block."""
     journal: Journal = field(init=False)
     service: SessionService = field(init=False)
 
@@ -135,7 +137,10 @@ class Member:
                 raise NotEntitled(f"there is no session {session_id}")
             return attendance(self.position, session_id)
 
-        parts = (self.identity, MARKET, self.journal.sessions, held, read)
+        async def seed(_: Attendance) -> tuple[bool, BlockNumber]:
+            return self.seed
+
+        parts = (self.identity, MARKET, self.journal.sessions, held, read, seed)
         self.service = SessionService(*parts, lambda: self.now[0], 60)  # type: ignore[arg-type]
 
     def restart(self) -> None:

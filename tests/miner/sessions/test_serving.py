@@ -25,7 +25,7 @@ from nesa.protocol.errors import (
     NotEntitled,
     ReusedRandomness,
 )
-from nesa.protocol.ids import Amount, QueryId, Timestamp
+from nesa.protocol.ids import Amount, BlockNumber, QueryId, Timestamp
 from nesa.protocol.messages import SessionRequest
 from tests.privacy.shared.parties import held_products, random_inputs
 
@@ -97,6 +97,20 @@ async def test_who_does_not_pay_is_not_served_a_second_time(world):
     await world.reached.ask(member, request(1))
 
 
+async def test_a_client_that_waits_until_the_seed_is_gone_is_not_served(world):
+    """Its vouchers would be worth nothing: the contract could not draw the session any more."""
+    member, late = world.members[0], BlockNumber(TERMS.seed_block + 193)
+    member.seed = (False, late)
+    world.purse.settle(OPERATORS[0])
+    with pytest.raises(NotEntitled, match="no voucher counts"):
+        await world.reached.ask(member.identity.address, request(0))
+    assert member.journal.sessions.voucher(SESSION.session_id).amount == 0
+    member.seed = (True, late)
+    await world.reached.ask(member.identity.address, request(0))
+    member.seed = (False, late)
+    await world.reached.ask(member.identity.address, request(1))
+
+
 async def test_a_repeated_request_costs_nothing_and_gives_the_same(world):
     member, body = world.members[0].identity.address, request(0, seed=SEED)
     first = await world.reached.ask(member, body)
@@ -114,6 +128,24 @@ async def test_a_member_signs_one_share_a_round_also_after_a_restart(world):
     world.purse.settle(OPERATORS[0])
     again = decode_reply(await world.reached.ask(member, request(0, 1)))
     assert again.in_digest != first.in_digest
+
+
+async def test_another_share_of_a_round_that_was_served_is_not_even_computed(world, mlp):
+    """Nobody pays for a round twice, so it would be computed for nothing, again and again."""
+    member = world.members[0]
+    await world.reached.ask(member.identity.address, request(0))
+    runners = member.service.library.runners
+    runners[next(iter(runners))] = _Unasked(held_products(mlp)[0].facts)
+    with pytest.raises(InvalidMessage, match="count the round up"):
+        await member.answer(sealed(member, request(0)))
+
+
+class _Unasked:
+    def __init__(self, facts):
+        self.facts = facts
+
+    def run(self, _):
+        raise AssertionError("computed for nothing")
 
 
 async def test_a_seed_serves_one_share_of_all_sessions_also_after_a_restart(world):
@@ -173,7 +205,7 @@ async def test_a_voucher_is_kept_before_anything_is_answered(world):
         ({"body": request(9)}, InvalidMessage, "has 3 products"),
         ({"body": request(0, digits=b"\0")}, InvalidMessage, "no share of this product"),
         ({"amount": Amount(301)}, InvalidMessage, "worth 300 units"),
-        ({"amount": Amount(1)}, InvalidMessage, "payer's|recovered"),
+        ({"amount": PRICE}, InvalidMessage, "payer's|recovered"),
     ],
 )
 async def test_what_does_not_check_out_is_refused_by_name(world, change, error, reason):

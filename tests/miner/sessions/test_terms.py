@@ -19,6 +19,7 @@ from nesa_miner.sessions.terms import (
     next_step,
     require_open,
     require_paid,
+    require_products,
 )
 
 from .attended import CONTRACT, OPERATORS, PAYER, PRICE, SESSION, TERMS, attendance
@@ -44,6 +45,16 @@ def test_only_the_payer_asks_while_the_session_lasts():
         require_open(ATTENDED, ATTENDED.payer, Timestamp(TERMS.answer_deadline + 1))
 
 
+def test_products_are_one_developers_versions_of_one_shard():
+    """A stranger could list any version behind one with seats, and have its members load it."""
+    developer, stranger = OPERATORS[:2]
+    require_products([developer] * 3, [1, 1, 1])
+    with pytest.raises(NotEntitled, match="not all of one developer"):
+        require_products([developer, stranger], [1, 1])
+    with pytest.raises(NotEntitled, match="no version of one shard"):
+        require_products([developer, developer], [1, 2])
+
+
 @pytest.mark.parametrize(("served", "paid"), [(0, 0), (1, 100), (2, 200), (2, 250)])
 def test_one_product_is_worked_on_before_it_is_paid(served, paid):
     require_paid(ATTENDED, served, Amount(paid))
@@ -62,6 +73,11 @@ def test_a_voucher_counts_when_it_is_worth_more():
     assert newer_voucher(ATTENDED, held, paying(PRICE)) is None
     assert newer_voucher(ATTENDED, held, paying(PRICE - 1)) is None
     assert newer_voucher(ATTENDED, held, paying(3 * PRICE)) is not None
+
+
+def test_one_for_less_than_a_product_would_cost_its_member_more_gas_than_it_brings():
+    with pytest.raises(InvalidMessage, match="one whole product at least"):
+        newer_voucher(ATTENDED, HeldVoucher(), paying(PRICE - 1))
 
 
 def test_one_for_more_than_all_products_would_be_refused_on_chain():
