@@ -1,7 +1,7 @@
 """Gas of a query's transactions as a chain would charge it: `python -m benchmarks.gas`.
 
-Runs on titanoboa, whose access lists and original values can be reset between transactions
-(pyrevm keeps both from one call to the next), and adds what a transaction costs before it runs.
+Runs on titanoboa, resets access lists and original values between transactions, and adds what a
+transaction costs before it runs.
 """
 
 from __future__ import annotations
@@ -147,8 +147,13 @@ def _answered(
     world: World, client: str, replicas: int, shards: int
 ) -> tuple[tuple[Any, ...], tuple[Any, ...], list[int]]:
     """A query's terms and outcome, and the payees of its last shard."""
-    wanted = {"assurance": Assurance.CHALLENGED, "callback_gas": CALLBACK_GAS}
-    query = world.request(client, shards, replicas=replicas, **wanted)
+    query = world.request(
+        client,
+        shards,
+        replicas=replicas,
+        assurance=Assurance.CHALLENGED,
+        callback_gas=CALLBACK_GAS,
+    )
     outcome = world.fulfil(query)
     return query.as_abi(), outcome_as_abi(outcome), world.payees(query, outcome, shards - 1)
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from nesa.models.build import TableBuilder
 from nesa.models.disputes.encoding import (
+    ACCUSATION_ABI,
     MOVE_ABI,
     POSITION_ABI,
     decoded_move,
@@ -78,13 +79,13 @@ class OnChain:
             self.position, self.is_defenders = moved
             return False
         assert isinstance(state, Claimed)
-        accusation = encoded_accusation(state, move)
-        if not self.contracts.conviction.convicts(self.position, accusation):
-            raise Revert(b"")
+        (shown,) = decode([ACCUSATION_ABI], encoded_accusation(state, move))
+        (stands,) = decode([POSITION_ABI], self.position)
+        self.contracts.conviction.expect_wrong(shown, stands)
         return True
 
     def refuses(self, state: State, move: Move) -> None:
-        """It reverts, or convicts nobody."""
+        """It reverts."""
         with pytest.raises(Revert):
             self.play(state, move)
 

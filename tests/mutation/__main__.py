@@ -9,8 +9,8 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import subprocess
 import sys
-import time
 import tomllib
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -86,21 +86,23 @@ def _judge_in(workshop: Workshop, mutant: Mutant, timeout: float) -> Row:
     known = Memory(workshop.tree, mutant, source)
     judgement = known.read()
     if judgement is None:
-        tests = choose_tests(workshop.tree, mutant)
-        judgement = workshop.judge(mutant.path, source, tests, timeout)
+        stages = [*known.killers(), *choose_tests(workshop.tree, mutant)]
+        judgement = workshop.judge(mutant.path, source, stages, timeout)
         known.write(judgement)
     return Row(mutant, judgement)
 
 
 class Memory:
-    """What an earlier run found out: the dead stay dead while the contracts are the same."""
+    """What an earlier run found out: the dead stay dead while the contracts are the same, and what
+    killed a mutant before is the likeliest judge of it when they are not."""
 
     def __init__(self, tree: Path, mutant: Mutant, source: str) -> None:
         files = sorted((tree / "contracts").rglob("*.vy*"))
         texts = {str(file.relative_to(tree)): file.read_text() for file in files}
         used = {mutant.path: source} | {path: texts[path] for path in _users(mutant.path, texts)}
-        name = hashlib.sha256(repr((mutant.name, sorted(used.items()))).encode()).hexdigest()
-        self._file = WORKSHOPS / "judged" / f"{name}.json"
+        self._tree = tree
+        self._file = WORKSHOPS / "judged" / f"{_digest((mutant.name, sorted(used.items())))}.json"
+        self._killer = WORKSHOPS / "killers" / f"{_digest(mutant.name)}.txt"
 
     def read(self) -> Judgement | None:
         """The judgement, if there was one."""
@@ -109,11 +111,28 @@ class Memory:
         values = json.loads(self._file.read_text())
         return Judgement(Verdict(values["verdict"]), values["killer"], values["seconds"])
 
+    def killers(self) -> list[list[str]]:
+        """The test that killed this mutant in other contracts, if it is still there."""
+        if not self._killer.exists():
+            return []
+        test = self._killer.read_text()
+        file, *_, function = test.split("::")
+        source = self._tree / file
+        is_there = source.exists() and f"def {function}(" in source.read_text()
+        return [[test]] if is_there else []
+
     def write(self, judgement: Judgement) -> None:
         """Keeps the judgement of a mutant that did not live."""
         if judgement.verdict in (Verdict.KILLED, Verdict.STILLBORN):
             self._file.parent.mkdir(parents=True, exist_ok=True)
             self._file.write_text(json.dumps(asdict(judgement)))
+        if judgement.verdict is Verdict.KILLED and "::" in judgement.killer:
+            self._killer.parent.mkdir(parents=True, exist_ok=True)
+            self._killer.write_text(judgement.killer.partition("[")[0])
+
+
+def _digest(content: object) -> str:
+    return hashlib.sha256(repr(content).encode()).hexdigest()
 
 
 def _users(path: str, texts: dict[str, str]) -> list[str]:
@@ -171,16 +190,19 @@ def complaints(rows: Sequence[Row]) -> list[str]:
     return untested + unexplained + stale
 
 
-def write_results(rows: Sequence[Row], minutes: float) -> None:
-    """The committed record of a whole run."""
+def write_results(rows: Sequence[Row], arguments: Sequence[str]) -> None:
+    """The committed record of a run."""
     reasons = explained()
     date = datetime.now(UTC).date()
+    head = ["git", "rev-parse", "--short", "HEAD"]
+    commit = subprocess.run(head, cwd=ROOT, check=True, capture_output=True, text=True).stdout
     living = sorted(row.mutant.name for row in rows if row.lives)
     notes = [f"* `{name}`: {reasons.get(name, 'not explained')}" for name in living]
     RESULTS.write_text(
         "# Mutation of the contracts\n\n"
-        f"{date}, `python -m tests.mutation --write`, {minutes:.0f} minutes. Each mutant lacks one "
-        "safety rule or one line of state.\n\n"
+        f"{date}, commit {commit.strip()}, `python -m tests.mutation {' '.join(arguments)}`. Each "
+        "mutant lacks one safety rule or one line of state. Mutants that an earlier run killed in "
+        "the same sources were not judged again.\n\n"
         f"{table(rows)}\n\n## Survivors\n\n" + "\n".join(notes) + "\n"
     )
 
@@ -201,11 +223,10 @@ def main(arguments: Sequence[str]) -> int:
     if failed:
         print("these fail as they are:", *failed, sep="\n  ")
         return 1
-    begin = time.monotonic()
     rows = judge(mutants, options.jobs, options.timeout)
     print(table(rows))
     if options.write:
-        write_results(rows, (time.monotonic() - begin) / 60)
+        write_results(rows, arguments)
     found = complaints(rows)
     print(*found, sep="\n")
     return 1 if found else 0

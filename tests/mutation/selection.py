@@ -44,6 +44,10 @@ GAMES: Final = (
     "tests/conformance/test_element_game.py",
     "tests/contracts/disputes/test_games.py",
 )
+EVIDENCE: Final = (
+    "tests/contracts/disputes/test_show_equivocation.py",
+    "tests/contracts/disputes/test_sue.py",
+)
 
 AREAS: Final[dict[str, tuple[str, ...]]] = {
     "token": ("tests/contracts/token", STORIES),
@@ -74,12 +78,12 @@ OWN_AREAS: Final[dict[str, tuple[str, ...]]] = {
     "FoldJudge": JUDGES,
     "ElementJudge": JUDGES,
     "SharedSessions": SESSIONS,
-    "Conviction": GAMES,
+    "Conviction": (*GAMES, *EVIDENCE),
     "ElementGame": GAMES,
     "element_claims": GAMES,
     "edge_type": ("tests/conformance/test_edge_types.py", "tests/contracts/registry"),
 }
-"""What modules have instead, and contracts that call nobody above them."""
+"""What modules have instead, and contracts that need only a part of their folder's tests."""
 
 
 def choose_tests(root: Path, mutant: Mutant) -> list[list[str]]:
@@ -119,9 +123,19 @@ def _tests_that_say(path: Path, reason: str | None) -> list[tuple[Path, str]]:
     text = _text(path)
     if reason is None or reason not in text:
         return []
-    functions = [node for node in _tree(path).body if isinstance(node, ast.FunctionDef)]
-    tests = [node for node in functions if node.name.startswith("test_")]
-    return [(path, t.name) for t in tests if reason in (ast.get_source_segment(text, t) or "")]
+    tests = _tests_in(_tree(path), "")
+    return [(path, n) for n, t in tests if reason in (ast.get_source_segment(text, t) or "")]
+
+
+def _tests_in(scope: ast.Module | ast.ClassDef, prefix: str) -> list[tuple[str, ast.FunctionDef]]:
+    """Test functions as pytest names them, those of classes included."""
+    found = []
+    for node in scope.body:
+        if isinstance(node, ast.ClassDef):
+            found += _tests_in(node, f"{prefix}{node.name}::")
+        elif isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+            found.append((f"{prefix}{node.name}", node))
+    return found
 
 
 def _split(root: Path, named: list[tuple[Path, str]]) -> list[tuple[str, str]]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.mutation.__main__ import Row, complaints, explained, mutants_of
+from tests.mutation.__main__ import Memory, Row, complaints, explained, mutants_of
 from tests.mutation.mutants import Mutant
 from tests.mutation.selection import choose_tests
 from tests.mutation.workshop import ROOT, Judgement, Verdict, Workshop
@@ -43,6 +43,26 @@ def test_every_contract_has_mutants() -> None:
 def test_the_likeliest_test_comes_first(token_mutants: dict[str, Mutant]) -> None:
     tests = choose_tests(ROOT, token_mutants[MINTER_RULE])
     assert tests[0][0].startswith("tests/contracts/token/test_mint.py::")
+
+
+def test_tests_in_classes_are_found_by_their_reason() -> None:
+    (mutant,) = mutants_of(["SharedSessions"], "sessions: listed before")
+    (test, *_) = choose_tests(ROOT, mutant)[0]
+    assert test.startswith("tests/contracts/market/test_shared_sessions.py::TestListProducts::")
+
+
+def test_what_killed_a_mutant_before_judges_it_first(
+    token_mutants: dict[str, Mutant], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tests.mutation.__main__.WORKSHOPS", tmp_path)
+    mutant, file = token_mutants[MINTER_RULE], "tests/contracts/token/test_mint.py"
+    killed = Judgement(Verdict.KILLED, f"{file}::test_others_revert[1]")
+    before, after = Memory(ROOT, mutant, "as it was"), Memory(ROOT, mutant, "as it is")
+    before.write(killed)
+    assert (before.read(), after.read()) == (killed, None)
+    assert after.killers() == [[f"{file}::test_others_revert"]]
+    before.write(Judgement(Verdict.KILLED, f"{file}::test_that_is_gone"))
+    assert after.killers() == []
 
 
 def test_explained_survivors_exist() -> None:

@@ -122,12 +122,12 @@ def deploy_sessions(world: World) -> VyperContract:
     return deployer("market/SharedSessions").deploy(*below, CREDIT_WINDOW)
 
 
-def deploy_court(world: World) -> VyperContract:
-    """A court over the world, named everywhere."""
+def build_court(world: World) -> VyperContract:
+    """A court over the world that nobody has named yet."""
     fold, element = (deployer(f"disputes/{name}Judge").deploy() for name in ("Fold", "Element"))
     conviction = deployer("disputes/Conviction").deploy(fold, element)
     lower = world.lower
-    court = deployer("disputes/DisputeCourt").deploy(
+    return deployer("disputes/DisputeCourt").deploy(
         lower.token,
         lower.parameters,
         lower.registry,
@@ -138,7 +138,12 @@ def deploy_court(world: World) -> VyperContract:
         deployer("disputes/ElementGame").deploy(),
         conviction,
     )
-    lower.vault.set_slasher(court, sender=world.setter)
+
+
+def deploy_court(world: World) -> VyperContract:
+    """A court over the world, named everywhere."""
+    court = build_court(world)
+    world.lower.vault.set_slasher(court, sender=world.setter)
     world.market.set_court(court, sender=world.deployer)
     return court
 

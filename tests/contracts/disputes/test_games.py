@@ -180,6 +180,27 @@ def test_a_conviction_is_the_challengers(court, case, signer, match, truth, outs
         court.convict(*arguments, sender=case.challenger)
 
 
+def test_a_forged_challenge_convicts_nobody(court, case, signer, match, truth):
+    """Else its challenger would choose what the seat is worth."""
+    convict = to_the_accusation(match, Challenger(truth, 0))
+    data = encoded_accusation(match.state, convict)
+    forged = (*case.challenge[:6], 2 * case.challenge[6], *case.challenge[7:])
+    with boa.reverts("court: another challenge"):
+        court.convict(forged, signer, match.position, data, sender=case.challenger)
+
+
+def test_after_a_win_nobody_is_convicted(court, case, wrong, truth, lie):
+    """A digest that one signer defended is not fallen by another's game."""
+    first, second, *_ = wrong.signers(0)
+    winner, other = case.defend(first, lie), case.defend(second, lie)
+    convict = to_the_accusation(other, Challenger(truth, 0))
+    data = encoded_accusation(other.state, convict)
+    winner.expire()
+    with boa.reverts("court: digest is defended"):
+        court.convict(case.challenge, second, other.position, data, sender=case.challenger)
+    assert not court.is_convicted(wrong.query.query_id, 0, second)
+
+
 def test_what_is_right_convicts_nobody(court, challenger, right, truth):
     """A griefing challenger names a right element and opens everything, rightly or wrongly."""
     case = right.challenge(challenger)

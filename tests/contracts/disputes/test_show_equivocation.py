@@ -8,7 +8,8 @@ import pytest
 from eth_keys.datatypes import PrivateKey
 from eth_utils.crypto import keccak
 
-from nesa.protocol.ids import Digest
+from nesa.protocol.commitments import commitment
+from nesa.protocol.ids import Address, Digest
 from tests.contracts.disputes.equivocation import (
     Evidence,
     another,
@@ -196,6 +197,15 @@ def test_a_signer_of_nobody_costs_nobody(court, challenger, work):
         convict(court, challenger, equivocation(strangers, PLACE))
 
 
+def test_a_signature_of_nobody_is_refused(court, challenger, work, evidence):
+    """Its author would be the zero address, for which anybody can commit."""
+    nobody, salt = Address("0x" + "00" * 20), bytes(32)
+    hidden = commitment(work.context, 0, nobody, work.in_digest, work.out_digest, salt)
+    unsigned = (0, work.out_digest, work.payload_hash, [hidden], 0, salt, bytes(32), bytes(32))
+    with boa.reverts("court: no signature"):
+        convict(court, challenger, replace(evidence, first=unsigned))
+
+
 def stranger(place):
     return PrivateKey(keccak(text=f"stranger {place}"))
 
@@ -205,4 +215,11 @@ def test_a_court_over_nothing_is_not_deployed(world, missing):
     given = [boa.env.generate_address() for _ in range(9)]
     given[missing] = "0x" + "00" * 20
     with boa.reverts("court: no contract"):
+        deployer("disputes/DisputeCourt").deploy(*given)
+
+
+def test_a_conviction_without_code_is_not_asked():
+    """A bare call of an address without code succeeds, and would convict everybody."""
+    given = [boa.env.generate_address() for _ in range(9)]
+    with boa.reverts("court: no conviction"):
         deployer("disputes/DisputeCourt").deploy(*given)

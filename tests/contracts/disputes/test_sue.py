@@ -16,12 +16,13 @@ from tests.contracts.disputes.disputed import (
     CONTENT_KEY,
     after_the_defence,
     ask,
+    build_court,
     events,
     rich,
     split,
 )
 from tests.contracts.disputes.equivocation import Evidence
-from tests.deployment import QUERY_PARAMETERS, REQUEST_LIMITS
+from tests.deployment import QUERY_PARAMETERS, REQUEST_LIMITS, load_harness
 from tests.market import changed, go_to, pass_blocks
 
 STAKE = REQUEST_LIMITS.seat_stake
@@ -170,6 +171,37 @@ def test_a_suit_needs_its_bond(world, court, torn):
     poor = rich(world, "poor", court, BOND - 1)
     with boa.reverts("erc20: transfer amount exceeds balance"):
         torn.sue(poor, LIAR)
+
+
+@pytest.fixture
+def token():
+    """Says no by what it returns, until it is told to pay."""
+    return load_harness("DoubtfulToken")
+
+
+@pytest.fixture
+def doubtful(world, torn, token):
+    """The split committee before a court whose bonds are in that token."""
+    court = build_court(replace(world, lower=replace(world.lower, token=token)))
+    world.lower.vault.eval(f"self.slasher = {court.address}")
+    return replace(torn, court=court)
+
+
+def test_a_bond_that_was_not_paid_sues_nobody(doubtful, challenger):
+    with boa.reverts("court: no bond"):
+        doubtful.sue(challenger, LIAR)
+    assert doubtful.court.bonds_owed() == 0
+
+
+def test_a_bond_that_was_not_paid_out_stays_owed(doubtful, token, challenger):
+    token.behave(True)
+    case = doubtful.sue(challenger, LIAR)
+    after_the_defence(case)
+    assert case.conclude() == FALLEN
+    token.behave(False)
+    with boa.reverts("court: transfer failed"):
+        doubtful.court.withdraw(challenger)
+    assert doubtful.court.credit_of(challenger) == doubtful.court.bonds_owed() == BOND
 
 
 def edited(statement, **fields):
