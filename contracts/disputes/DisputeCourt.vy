@@ -142,9 +142,10 @@ def __init__(
     @param game Rules of the element game.
     @param conviction Who asks the judges.
     """
-    below: address[5] = [token, parameters, registry, router, vault]
-    assert empty(address) not in below, "court: no contract"
-    assert empty(address) not in [market, sessions, game, conviction], "court: no contract"
+    given: address[9] = [
+        token, parameters, registry, router, vault, market, sessions, game, conviction
+    ]
+    assert empty(address) not in given, "court: no contract"
     # Nobody is convicted by the silence of an address without code; see `convict`.
     assert conviction.is_contract, "court: no conviction"
     TOKEN = IERC20(token)
