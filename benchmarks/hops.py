@@ -31,6 +31,7 @@ from nesa.chain.contents import Wanted
 from nesa.models.proving.prover import Prover
 from nesa.privacy.envelopes import Deployment, ReplayWindow
 from nesa.privacy.keys import public_bytes
+from nesa.protocol.circuits import CircuitKind
 from nesa.protocol.commitments import (
     Attestation,
     ShardContext,
@@ -146,6 +147,10 @@ class Arrival:
     async def prover(self, _: VersionId, shard: int) -> Prover:
         """Nothing is proved here."""
         raise Unavailable("nothing is proved here")
+
+    async def circuits(self, _: VersionId) -> CircuitKind:
+        """Nothing is proved here."""
+        return CircuitKind.PUBLIC
 
     def release(self, version_id: VersionId, shard: int | None = None) -> None:
         """There is nothing to free."""

@@ -22,6 +22,7 @@ from nesa.models.graph import Table
 from nesa.models.judging import Witness
 from nesa.models.judging.undefined import bounded
 from nesa.models.proving.prover import Prover
+from nesa.protocol.circuits import CircuitKind
 from nesa.protocol.edges import EdgeType
 from nesa.protocol.ids import VersionId
 from nesa.protocol.versions import ShardFacts
@@ -61,6 +62,10 @@ class LyingLibrary:
         """A shard that lies."""
         facts, runner = await self.honest.runner(version_id, shard)
         return facts, LyingRunner(runner, facts)
+
+    async def circuits(self, version_id: VersionId) -> CircuitKind:
+        """What its circuits hash."""
+        return await self.honest.circuits(version_id)
 
     async def prover(self, version_id: VersionId, shard: int) -> Prover:
         """The honest prover."""

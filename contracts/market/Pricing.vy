@@ -122,12 +122,12 @@ def retried(query: IQueryMarket.Query) -> IQueryMarket.Query:
 @view
 def _check_offered(order: IQueryMarket.Order):
     # Compared one by one, for a caller can set several flags at once.
-    offered: bool = order.privacy == IQueryMarket.Privacy.OPEN
-    if order.assurance == IQueryMarket.Assurance.AGREED:
-        offered = offered or order.privacy == IQueryMarket.Privacy.SEALED
-    elif order.assurance != IQueryMarket.Assurance.CHALLENGED:
-        offered = offered and order.assurance == IQueryMarket.Assurance.PROVED
-    assert offered, "market: not offered yet"
+    shown: bool = order.privacy == IQueryMarket.Privacy.OPEN
+    shown = shown or order.privacy == IQueryMarket.Privacy.SEALED
+    assured: bool = order.assurance == IQueryMarket.Assurance.AGREED
+    assured = assured or order.assurance == IQueryMarket.Assurance.CHALLENGED
+    assured = assured or order.assurance == IQueryMarket.Assurance.PROVED
+    assert shown and assured, "market: not offered yet"
 
 
 @internal
@@ -140,6 +140,10 @@ def _check_order(
     if order.assurance == IQueryMarket.Assurance.PROVED:
         assert order.replicas == 1, "market: one prover"
         assert offer.provable, "market: not provable"
+        if order.privacy == IQueryMarket.Privacy.SEALED:
+            assert offer.hashed, "market: proofs show the input"
+        else:
+            assert not offer.hashed, "market: proofs hide the input"
         assert offer.shards <= MAX_PROVED_SHARDS, "market: too many shards"
     else:
         assert order.replicas >= MIN_REPLICAS, "market: too few replicas"

@@ -15,7 +15,9 @@
     tests/invariants/test_query_market.py::QueryMarketMachine.a_query_ends_once
     3. What is set aside in a dispute goes to who earned it or to the requester, and once:
     tests/invariants/test_query_market.py::QueryMarketMachine.an_earmark_is_released_once
-    4. A CHALLENGED answer is delivered once at most, and never when it was overturned:
+    4. One sealed input is proved for one query:
+    tests/contracts/market/test_fulfil_sealed_proved.py::test_no_query_takes_the_proofs_of_another
+    5. A CHALLENGED answer is delivered once at most, and never when it was overturned:
     tests/invariants/test_query_market.py::QueryMarketMachine.an_overturned_answer_is_never_delivered
 @custom:kill No switch. Without committees every open query can be refunded.
 """
@@ -74,6 +76,10 @@ DEPLOYER: immutable(address)
 
 # Who may hold answered queries.
 court: public(address)
+
+# Sealed inputs whose answers are proved. Whoever was drawn could show the proofs of one query, which
+# say nothing of it but this digest, as those of another one.
+_proved_inputs: HashMap[bytes32, bool]
 
 # Whether a callback runs.
 _delivering: transient(bool)
@@ -490,6 +496,9 @@ def _request(order: IQueryMarket.Order, input: Bytes[4096]) -> uint256:
         # Ciphertext, or where it or a long input is published. The digest names the plaintext.
         assert len(input) != 0, "market: no input"
         assert order.input_digest != empty(bytes32), "market: no input digest"
+        if order.assurance == IQueryMarket.Assurance.PROVED:
+            assert not self._proved_inputs[order.input_digest], "market: input asked before"
+            self._proved_inputs[order.input_digest] = True
     else:
         assert len(input) == length, "market: wrong input length"
         root: bytes32 = tensor_digest.bytes_root(input)

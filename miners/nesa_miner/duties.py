@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from nesa.chain.committees import DrawnCommittees, Seat, opened_lineup
+from nesa.protocol.circuits import CircuitKind
 from nesa.protocol.commitments import ShardContext
 from nesa.protocol.evidence import MAX_PIECES, ShardEvidence, evidence_of
 from nesa.protocol.ids import Address, BlockNumber, Digest, Timestamp
@@ -31,12 +32,16 @@ Upstream: TypeAlias = tuple[ShardContext, tuple[Address, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where this miner was drawn: shard and position, among whom."""
+    """Where this miner was drawn: shard and position, among whom.
+
+    `circuits` are those of a version that prove a sealed query.
+    """
 
     committees: DrawnCommittees
     context: ShardContext
     position: int
     facts: ShardFacts
+    circuits: CircuitKind = CircuitKind.PUBLIC
 
     @property
     def shard(self) -> int:
@@ -159,7 +164,7 @@ class Duty:
     def task(self) -> Task:
         """What is to be computed; only for a duty with a place."""
         assert self.place is not None
-        return Task(self.query, self.place.shard, self.content_key)
+        return Task(self.query, self.place.shard, self.content_key, self.place.circuits)
 
     @property
     def may_get_another_input(self) -> bool:

@@ -12,6 +12,7 @@ from nesa.models.graph import Table
 from nesa.models.judging import Witness
 from nesa.models.proving.prover import Prover
 from nesa.privacy.envelopes import Deployment
+from nesa.protocol.circuits import CircuitKind
 from nesa.protocol.ids import VersionId
 from nesa.protocol.messages import Message
 from nesa.protocol.queries import Query
@@ -45,6 +46,9 @@ class Library(Protocol):
 
     async def prover(self, version_id: VersionId, shard: int) -> Prover:
         """Something that proves the shard."""
+
+    async def circuits(self, version_id: VersionId) -> CircuitKind:
+        """What the circuits of a version hash."""
 
     def release(self, version_id: VersionId, shard: int | None = None) -> None:
         """Free what a version's shards, or one of them, take in memory; asked for again they are

@@ -7,14 +7,18 @@ from dataclasses import dataclass
 
 from eth_utils.crypto import keccak
 
+from nesa.models.proving.hashing import tensor_hash
+from nesa.models.proving.prover import NO_BLIND
 from nesa.privacy.sealing import (
     blind,
     carried_bytes,
     open_input,
+    proof_blind,
     seal_answer,
     seal_input,
     sealed_digest,
 )
+from nesa.protocol.circuits import CircuitKind
 from nesa.protocol.commitments import ShardContext
 from nesa.protocol.contents import content_name, is_long_answer, is_long_input
 from nesa.protocol.digests import boundary_digest
@@ -23,7 +27,7 @@ from nesa.protocol.errors import InvalidMessage, InvalidTensor
 from nesa.protocol.evidence import evidence_of, verify_evidence
 from nesa.protocol.ids import ZERO_DIGEST, Address, Digest
 from nesa.protocol.messages import MAX_CARRIED_BYTES, Handoff
-from nesa.protocol.queries import Privacy, Query
+from nesa.protocol.queries import Assurance, Privacy, Query
 from nesa.protocol.versions import ShardFacts
 from nesa_miner.agreement.events import OwnResult
 
@@ -34,16 +38,35 @@ Run = Callable[[Sequence[bytes]], Tensors]
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One shard of one attempt; `content_key` is None unless the query is sealed."""
+    """One shard of one attempt; `content_key` is None unless the query is sealed.
+
+    `circuits` are those that prove a sealed query: its digests are what they show.
+    """
 
     query: Query
     shard: int
     content_key: bytes | None
+    circuits: CircuitKind = CircuitKind.PUBLIC
 
     @property
     def is_last(self) -> bool:
         """Whether this shard's output is the answer."""
         return self.shard == self.query.shards - 1
+
+    @property
+    def is_hashed(self) -> bool:
+        """Whether boundaries are known by what hashed circuits show of them."""
+        return self.circuits is not CircuitKind.PUBLIC
+
+    @property
+    def shows_answer(self) -> bool:
+        """Whether the answer goes on chain as it is."""
+        return self.content_key is None or self.circuits is CircuitKind.HASHED
+
+    @property
+    def proof_blind(self) -> bytes:
+        """What hides the tensors that a proof is about."""
+        return NO_BLIND if self.content_key is None else proof_blind(self.content_key)
 
     def digest(self, boundary: int, edges: Sequence[EdgeType], tensors: Sequence[bytes]) -> Digest:
         """What is committed to for `tensors` at a boundary; 0 is the input of the first shard.
@@ -53,7 +76,11 @@ class Task:
         """
         if [len(data) for data in tensors] != [edge.nbytes for edge in edges]:
             raise InvalidTensor("the tensors do not have the lengths of their edges")
-        return self.signed(boundary, boundary_digest(edges, tensors))
+        if not self.is_hashed:
+            return self.signed(boundary, boundary_digest(edges, tensors))
+        if boundary == self.query.shards and self.shows_answer:
+            return boundary_digest(edges, tensors)
+        return tensor_hash(edges[0], tensors[0], self.proof_blind)
 
     def signed(self, boundary: int, plain: Digest) -> Digest:
         """What is committed to in place of a boundary's plain digest."""
@@ -82,21 +109,23 @@ class Task:
         return open_input(self.content_key, self.query.version_id, sent)
 
     def payload(self, out_digest: Digest, tensors: Tensors) -> bytes:
-        """What goes on chain: the answer or its ciphertext, what a long one goes by in its place,
-        nothing before the last shard."""
+        """What goes on chain: the answer or its ciphertext, that behind what a proof shows of it,
+        what a long one goes by in its place, nothing before the last shard."""
         if not self.is_last:
             return b""
         answer = self.answer(tensors[0])
+        if self.is_hashed and not self.shows_answer:
+            return out_digest + answer
         if not is_long_answer(len(answer)):
             return answer
         return out_digest if self.content_key is None else content_name(answer)
 
     def answer(self, data: bytes) -> bytes:
         """What the client gets for the output `data`: that, or its ciphertext."""
-        if self.content_key is None:
+        query, content_key = self.query, self.content_key
+        if content_key is None or self.shows_answer:
             return data
-        query = self.query
-        return seal_answer(self.content_key, query.version_id, query.input_digest, data)
+        return seal_answer(content_key, query.version_id, query.input_digest, data)
 
 
 def compute(task: Task, facts: ShardFacts, run: Run, tensors: Tensors) -> OwnResult:
@@ -173,3 +202,8 @@ def has_long_input(query: Query, facts: ShardFacts) -> bool:
 def is_sealed(query: Query) -> bool:
     """Whether the query needs its content key."""
     return query.privacy is Privacy.SEALED
+
+
+def is_proved_sealed(query: Query) -> bool:
+    """Whether hashed circuits prove the query."""
+    return is_sealed(query) and query.assurance is Assurance.PROVED

@@ -48,6 +48,7 @@ def test_the_promised_commands_are_there() -> None:
         "allow",
         "check",
         "compile",
+        "circuits",
         "cut",
         "list",
         "plan",

@@ -26,6 +26,7 @@ from nesa.models.runtime import ShardRunner
 from nesa.privacy.envelopes import Deployment, Opened
 from nesa.privacy.keys import public_bytes, public_key
 from nesa.privacy.sealing import WrapContext, input_digest, seal_input, wrap_content_key
+from nesa.protocol.circuits import CircuitKind
 from nesa.protocol.digests import boundary_digest
 from nesa.protocol.errors import ExhaustedResource, InvalidInput, Unavailable
 from nesa.protocol.evidence import ShardEvidence, decode_evidence
@@ -73,6 +74,9 @@ class MemoryLibrary:
 
     async def prover(self, _: VersionId, shard: int) -> Prover:
         raise AssertionError("nothing is proved here")
+
+    async def circuits(self, _: VersionId) -> CircuitKind:
+        return self.model.card.circuits
 
     async def outline(self, _: VersionId) -> Table:
         return self.model.table

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nesa.protocol.circuits import ShownEdge
 from nesa.protocol.edges import DType, EdgeType
 from nesa.protocol.errors import InvalidMessage
 from nesa.protocol.evidence import ShardEvidence
@@ -152,7 +153,8 @@ def test_the_answer_comes_with_the_last_shard_only() -> None:
 # --- PROVED ---
 
 
-SHOWN = shown_inputs(EDGES[:2], TENSORS)
+INPUTS = tuple(map(ShownEdge, EDGES[:2]))
+SHOWN = shown_inputs(INPUTS, TENSORS, [])
 
 
 def prover(shard: int, position: int, proof: bytes | None = b"\1" * 32) -> Proved:
@@ -214,7 +216,7 @@ def test_a_proved_report_that_the_chain_would_refuse(change: object, now: int) -
 def test_inputs_are_found_by_digest_among_what_everybody_shows() -> None:
     found = tensors_of(prover(shard, 0).evidence for shard in range(2))
     beyond = b"\x80" * len(TENSORS[0])
-    assert shown_inputs(EDGES[:2], {*found, b"junk", beyond}) == [
+    assert shown_inputs(INPUTS, {*found, b"junk", beyond}, []) == [
         {prover(shard, 0).in_digest: TENSORS[shard]} for shard in range(2)
     ]
 

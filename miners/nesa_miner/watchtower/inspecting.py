@@ -17,7 +17,7 @@ from nesa.protocol.queries import Outcome, Privacy
 from nesa_miner.disputes.inputs import outputs_of
 from nesa_miner.surroundings import Runner, WitnessLibrary
 from nesa_miner.watchtower.cases import Right, Sealed, Unseen, Verdict, Wrong
-from nesa_miner.work import Task, Tensors, requested_input
+from nesa_miner.work import Task, Tensors, is_proved_sealed, requested_input
 
 log = structlog.get_logger("nesa_miner")
 
@@ -42,6 +42,8 @@ async def inspect(
     query = history.query
     if query.privacy is not Privacy.OPEN and content_key is None:
         return Sealed()
+    if is_proved_sealed(query):
+        return Unseen("its proofs are the evidence: the court opens no digests of hashed circuits")
     try:
         tensors = await _requested(history, library, content_key)
     except NotEntitled as error:

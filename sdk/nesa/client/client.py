@@ -53,6 +53,7 @@ from nesa.client.ordering import (
     AUTO,
     DEFAULT_REPLICAS,
     SEALED,
+    SealedInput,
     choose_content_key,
     make_order,
     read_privacy,
@@ -68,9 +69,10 @@ from nesa.client.submissions import find_submitted, named_when_unmined
 from nesa.client.summoning import CalledMember, Summoner
 from nesa.client.watching import Stage
 from nesa.privacy.grants import ViewGrant
+from nesa.privacy.sealing import CONTENT_KEY_BYTES
 from nesa.protocol.contents import is_long_input
 from nesa.protocol.economics.lies import lost
-from nesa.protocol.errors import Incompatible, InvalidConfiguration, NesaError
+from nesa.protocol.errors import Incompatible, InvalidConfiguration, InvalidInput, NesaError
 from nesa.protocol.ids import Address, Amount
 from nesa.protocol.queries import Assurance, Privacy, count_of
 from nesa.protocol.report_gas import wanted_deposit
@@ -508,6 +510,26 @@ class Client:
         if gas_deposit:
             await self._with_gas(asked, gas_deposit)
         return asked
+
+    async def seal(
+        self, model: Model | str, features: Features, *, assurance: Assurance | str
+    ) -> SealedInput:
+        """An input under a new content key, for a contract that asks about it in its own name.
+
+        Pass digest and ciphertext to the contract; `result(find(number, content_key=...))` with the
+        number that the market gave its query hands the key to whoever is drawn.
+
+        Raises:
+            InvalidTensor: the features are not what the model takes, or far out of their range.
+            InvalidInput: the model does not prove sealed queries, or the input is too long.
+        """
+        model = await self._offered(model)
+        data, content_key = model.encode_features(features), secrets.token_bytes(CONTENT_KEY_BYTES)
+        order = make_order(model, assurance, True, None)
+        order, ciphertext = sealed_order(order, model, data, content_key)
+        if is_long_input(len(ciphertext)):
+            raise InvalidInput("the input is too long for a contract to pass on; ask by yourself")
+        return SealedInput(order.input_digest, ciphertext, content_key)
 
     async def deposit_gas(self, submitted: AnyQuery, wei: int) -> None:
         """Leave native coin for whoever reports a query's answer: the fee is in NES, gas is not.

@@ -31,12 +31,19 @@ MEANINGS: Final[Mapping[str, str]] = {
         "are answered"
     ),
     "market: fee too low": "the price rose meanwhile; ask again, or with a higher limit",
-    "market: no attempt left": "a query has three attempts at most; take its fee back and ask anew",
-    "market: not offered yet": (
-        "this assurance is not offered in this privacy yet; ask for AGREED, or without sealing"
+    "market: input asked before": (
+        "this sealed input, with this content key, was to be proved before; seal it with a new key"
     ),
+    "market: no attempt left": "a query has three attempts at most; take its fee back and ask anew",
+    "market: not offered yet": "this privacy is not offered yet; ask an open or a sealed query",
     "market: not open": "the query is answered or refunded already; see `nesa watch`",
     "market: not provable": "this model has no circuits; ask for AGREED instead of PROVED",
+    "market: proofs hide the input": (
+        "proofs of this version are for sealed queries; ask a sealed one, or its public version"
+    ),
+    "market: proofs show the input": (
+        "proofs of this version show the input; ask a version with hashed circuits, or for AGREED"
+    ),
     "market: not the requester": "only the account that asked may open another attempt",
     "market: not yet refundable": "the query can still be answered; wait for its deadline",
     "market: nothing to withdraw": "nothing is ready to be paid yet; see `nesa balance`",

@@ -28,6 +28,7 @@ from nesa.models.proving.artefacts import (
 )
 from nesa.models.proving.reference_string import require_permitted
 from nesa.protocol.allow_lists import AllowList
+from nesa.protocol.circuits import CircuitKind
 from nesa.protocol.errors import InvalidInput, Rejected, Unavailable
 from nesa.protocol.ids import Address, Amount, VersionId
 from nesa.protocol.sessions import MAX_PRODUCTS, products_id
@@ -83,6 +84,8 @@ class Developer:
         version = version_id(self._sender.address, model.root)
         if not await self._contracts.registry.shard_count(version, at="latest"):
             await self._sender.send(self._registration(model, verifiers, terms))
+        if provable and model.card.circuits is not CircuitKind.PUBLIC:
+            await self._declare(version, model.card.circuits, provable)
         for index, shard in enumerate(provable):
             await self._show(version, index, shard)
         return version
@@ -184,6 +187,18 @@ class Developer:
             terms.royalty_bps,
             terms.admission,
         )
+
+    async def _declare(
+        self, version: VersionId, kind: CircuitKind, shards: Sequence[ProvableShard]
+    ) -> None:
+        """Show that the circuits hash; nothing is proved before that is known."""
+        offer = await self._contracts.registry.offer(version, at="latest")
+        if offer.hashed:
+            return
+        keys = [keccak(shard.circuit.verifying_key) for shard in shards]
+        hides_answer = kind is CircuitKind.HASHED_ANSWER
+        call = self._contracts.registry.call("declare_hashed", version, hides_answer, keys)
+        await self._sender.send(call)
 
     async def _show(self, version: VersionId, index: int, shard: ProvableShard) -> None:
         offer = await self._contracts.registry.offer(version, at="latest")

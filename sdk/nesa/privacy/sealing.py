@@ -48,11 +48,20 @@ class _Purpose(Enum):
     ANSWER_KEY = b"answer key"
     ANSWER_NONCE = b"answer nonce"
     BLIND = b"blind"
+    PROOF_BLIND = b"proof blind"
 
 
 def blind(content_key: bytes, boundary: int) -> bytes:
     """The blind of one boundary: 0 is the input of shard 0, i + 1 the output of shard i."""
     return _derive(content_key, _Purpose.BLIND, boundary.to_bytes(4, "big"))
+
+
+def proof_blind(content_key: bytes) -> bytes:
+    """The blind of every boundary that a proof of the query shows hashed.
+
+    It is one for all of them, for circuits pass it on; what it hides are different tensors.
+    """
+    return _derive(content_key, _Purpose.PROOF_BLIND)
 
 
 def sealed_digest(content_key: bytes, boundary: int, digest: bytes) -> Digest:

@@ -107,7 +107,6 @@ def test_a_sealed_query_brings_its_own_digest(world, client):
 @pytest.mark.parametrize(
     "changes",
     [
-        {"assurance": Assurance.CHALLENGED, "privacy": Privacy.SEALED},
         {"assurance": Assurance.AGREED | Assurance.CHALLENGED},
         {"assurance": Assurance.AGREED | Assurance.PROVED},
         {"assurance": 0},
@@ -116,7 +115,6 @@ def test_a_sealed_query_brings_its_own_digest(world, client):
         {"privacy": Privacy.SHARED},
         {"privacy": Privacy.OPEN | Privacy.SEALED},
         {"privacy": 0},
-        {"assurance": Assurance.PROVED, "privacy": Privacy.SEALED},
     ],
 )
 def test_what_is_not_offered_reverts(world, client, changes):

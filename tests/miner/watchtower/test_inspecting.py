@@ -21,7 +21,7 @@ from nesa.protocol.digests import blinded_digest, boundary_digest
 from nesa.protocol.edges import DType, EdgeType
 from nesa.protocol.errors import NotEntitled
 from nesa.protocol.ids import ZERO_DIGEST, Digest, Timestamp, VersionId
-from nesa.protocol.queries import Outcome, Privacy, ShardOutcome
+from nesa.protocol.queries import Assurance, Outcome, Privacy, ShardOutcome
 from nesa_miner.disputes.inputs import outputs_of, recompute
 from nesa_miner.watchtower.cases import Right, Sealed, Unseen, Wrong
 from nesa_miner.watchtower.inspecting import inspect, view_of
@@ -172,3 +172,14 @@ async def test_the_view_of_a_shard_is_that_of_its_input() -> None:
     hidden = blinded_digest(second.in_digest, second.blind)
     assert hidden == sealed(digests).shards[0].out_digest
     assert await view_of(HISTORY, 0, LIBRARY, None) == NO_VIEW
+
+
+async def test_what_hashed_circuits_prove_is_not_accused() -> None:
+    """The court opens blinded digests only, so a challenge of these could not even begin."""
+    query = replace(SEALED.query, assurance=Assurance.PROVED, replicas=1)
+    history = QueryHistory(replace(SEALED_REQUEST, query=query), query)
+    lies = outcome([Digest(b"\1" * 32)] * 2)
+    said = await inspect(history, lies, LIBRARY, CONTENT_KEY)
+    assert isinstance(said, Unseen)
+    assert "proofs are the evidence" in said.why
+    assert await inspect(history, lies, LIBRARY) == Sealed()

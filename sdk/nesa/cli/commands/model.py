@@ -28,6 +28,7 @@ from nesa.client.ranges import representable
 from nesa.client.registering import Terms
 from nesa.models.card import AnyCard, ClassifierCard, TensorCard
 from nesa.models.report import LayerReport
+from nesa.protocol.circuits import CircuitKind
 from nesa.protocol.errors import InvalidInput, NesaError
 from nesa.protocol.ids import Amount
 
@@ -271,6 +272,45 @@ def plan(
     if prove:
         sections.append(planning.proved(model, shards, proof_price))
     _show_sections(sections, as_json)
+
+
+@model.command(
+    epilog="Example: nesa model circuits models/breast-cancer-mlp --kind hashed "
+    "--output breast-cancer-mlp-hashed"
+)
+@click.argument("folder", type=FOLDER)
+@click.option(
+    "--kind",
+    type=click.Choice([kind.value for kind in CircuitKind]),
+    default=CircuitKind.PUBLIC.value,
+    show_default=True,
+    help="What proofs hide: nothing, inputs, or the answer too.",
+)
+@click.option("--output", "--out", type=FOLDER, required=True, help="Folder of the version.")
+@click.option("--name", help="Name of the version; by default that of its folder.")
+@click.option("--cache", type=FOLDER, default=".cache/proving", show_default=True)
+@click.option("--ceremony", type=FILE, help="Reference string; else that for development only.")
+@json_option
+def circuits(
+    folder: Path,
+    kind: str,
+    output: Path,
+    name: str | None,
+    cache: Path,
+    ceremony: Path | None,
+    as_json: bool,
+) -> None:
+    """Make the circuits of a compiled model, so that its answers can be PROVED: a version of its
+    own.
+
+    Hashed circuits prove sealed queries: the chain sees Poseidon of the input and a blind. Needs
+    solc 0.8.20, as NESA_SOLC or on the search path.
+    """
+    from nesa.cli import proving
+
+    chosen = CircuitKind(kind)
+    made = proving.with_circuits(folder, chosen, output, name, cache.resolve(), ceremony)
+    show({"folder": output, "circuits": chosen.value, **_facts(made)}, as_json=as_json)
 
 
 @model.command(epilog="Example: nesa model check models/breast-cancer-mlp")

@@ -27,7 +27,7 @@ from nesa.client.cards import Model
 from nesa.client.client import Client
 from nesa.client.equivariance import require_key
 from nesa.client.hybrid.offers import QueryPlan
-from nesa.client.ordering import OPEN, SEALED, choose_content_key
+from nesa.client.ordering import OPEN, SEALED, choose_content_key, read_assurance
 from nesa.client.payment import in_nes
 from nesa.client.publishing import Publisher
 from nesa.client.sharing import SharedResult
@@ -48,6 +48,11 @@ UNWATCHED: Final = (
 )
 
 ALONE: Final = "--shared goes with --replicas and --max-fee only: nothing of it is on chain to seal"
+
+NOBODY_LOOKS: Final = (
+    "a sealed CHALLENGED answer is worth no more than an AGREED one where nobody can look at it: "
+    "name a watchtower with --watcher, or keep the key with --keep-key and grant the view later"
+)
 
 AUTO: Final = "auto"
 """Instead of a deposit: what a report takes at twice the price of gas of the moment."""
@@ -271,11 +276,15 @@ def _watchers(wish: Wish, departure: Departure) -> Watchers:
     """Who may see the query, once everything that can be checked before it is paid is.
 
     Raises:
-        InvalidInput: the query is open, or too many or impossible watchers.
+        InvalidInput: the query is open, nobody could challenge an answer that waits for it, or too
+            many or impossible watchers.
         InvalidConfiguration: the file to keep its key in is there already.
     """
     if not wish.sealed and (wish.watchers or departure.kept):
         raise InvalidInput("everybody sees an open query; --watcher and --keep-key need --sealed")
+    waits = read_assurance(wish.assurance) is Assurance.CHALLENGED
+    if wish.sealed and waits and not (wish.watchers or departure.kept):
+        raise InvalidInput(NOBODY_LOOKS)
     watchers = Watchers(tuple(dict.fromkeys(wish.watchers)))
     if len(watchers.holders) > MOST_WATCHERS:
         raise InvalidInput(f"a query has at most {MOST_WATCHERS} watchers")
