@@ -64,19 +64,20 @@ def expect_wrong(shown: IConviction.Accusation, stands: IElementGame.Position):
         element=claim.element,
         tensors=shown.tensors,
     )
+    is_wrong: bool = False
     if leaf.opcode == operator_row.ARG_MAX:
-        is_refuted: bool = staticcall IElementJudge(ELEMENT_JUDGE.address).is_refuted(
+        is_wrong = staticcall IElementJudge(ELEMENT_JUDGE.address).is_refuted(
             question, claim.value, shown.place, shown.openings[0]
         )
-        assert is_refuted, "court: nothing is wrong"
-        return
-    judge: IJudge = ELEMENT_JUDGE
-    if operator_row.is_sum(leaf.opcode) or operator_row.is_largest(leaf.opcode):
-        judge = FOLD_JUDGE
-    found: int256 = staticcall judge.evaluate(
-        question, claim.first, claim.stop, shown.openings
-    )
-    assert found != claim.value, "court: nothing is wrong"
+    else:
+        judge: IJudge = ELEMENT_JUDGE
+        if operator_row.is_sum(leaf.opcode) or operator_row.is_largest(leaf.opcode):
+            judge = FOLD_JUDGE
+        found: int256 = staticcall judge.evaluate(
+            question, claim.first, claim.stop, shown.openings
+        )
+        is_wrong = found != claim.value
+    assert is_wrong, "court: nothing is wrong"
 
 
 @external

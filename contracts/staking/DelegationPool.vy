@@ -156,7 +156,7 @@ def cancel_exit(operator: address):
         amount * (staying + VIRTUAL_SHARES) // (self._assets(operator) - amount + 1)
     )
     shares: uint256 = min(leaving.shares, bought)
-    assert shares != 0, "delegation: less than a share"
+    assert shares != 0, "delegation: exit buys no share"
 
     self.exit_of[operator][msg.sender] = empty(IDelegationPool.Exit)
     self.total_shares[operator] = staying + shares

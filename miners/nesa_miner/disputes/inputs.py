@@ -10,7 +10,7 @@ from nesa.models.disputes.traces import Charge
 from nesa.models.graph import Table
 from nesa.models.judging import Witness
 from nesa.privacy.shared.members import share_of
-from nesa.privacy.shared.wire import decode_request
+from nesa.privacy.shared.wire import ShareRequest, decode_request
 from nesa.protocol.digests import boundary_digest
 from nesa.protocol.errors import Unavailable
 from nesa.protocol.evidence import decode_pieces
@@ -77,7 +77,7 @@ class Recomputer:
             IntegrityError: see `WitnessLibrary.witness`.
         """
         if is_session(query_id):
-            return await self._product(query_id, Digest(charge.in_digest))
+            return await self._product(query_id, charge)
         asked = await self.history(query_id)
         task = Task(asked.query, charge.shard, self.content_key(asked.query))
         kept: list[Tensors] = []
@@ -86,17 +86,24 @@ class Recomputer:
             kept = list(kept_inputs(self.journal, query_id, in_digest))
         return await recompute(self.library, task, asked.requested.input, charge, kept)
 
-    async def _product(self, session_id: QueryId, in_digest: Digest) -> Recomputed:
-        """A product of a session, of the share that this miner was sent."""
+    async def _product(self, session_id: QueryId, charge: Charge) -> Recomputed:
+        """A product of a session, of the share that this miner was sent.
+
+        A client may send one share to two products; the charge names the table of one of them.
+        """
         if self.journal is not None and self.products is not None:
-            for body in self.journal.sessions.requests(session_id, in_digest):
-                request = decode_request(body)
-                version_id = (await self.products(session_id))[request.number]
-                table = await self.library.outline(version_id)
-                (edge,) = table.types_of(table.shards[0].inputs)
-                digits = share_of(request, edge)
-                return Recomputed(await self.library.witness(version_id, 0, (digits,)))
+            versions = await self.products(session_id)
+            for body in self.journal.sessions.requests(session_id, Digest(charge.in_digest)):
+                witness = await self._multiplied(versions, decode_request(body))
+                if witness.rows.root == charge.operators_root:
+                    return Recomputed(witness)
         raise Unavailable(f"the share that session {session_id} is sued for is not here")
+
+    async def _multiplied(self, versions: tuple[VersionId, ...], request: ShareRequest) -> Witness:
+        version_id = versions[request.number]
+        table = await self.library.outline(version_id)
+        (edge,) = table.types_of(table.shards[0].inputs)
+        return await self.library.witness(version_id, 0, (share_of(request, edge),))
 
 
 async def recompute(

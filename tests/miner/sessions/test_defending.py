@@ -7,17 +7,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from nesa.models.build import TableBuilder
 from nesa.models.disputes.parties import Defender
 from nesa.models.disputes.traces import Charge
 from nesa.models.folder import load
-from nesa.models.graph import Table
+from nesa.models.graph import Opcode, Parameter, ParameterKind, Table
 from nesa.models.judging import Witness
+from nesa.privacy.shared.members import Work
 from nesa.privacy.shared.session import SharedModel
 from nesa.privacy.shared.wire import ShareReply, ShareRequest, decode_reply, encode_request
+from nesa.protocol.edges import DType, EdgeType
 from nesa.protocol.errors import Unavailable
-from nesa.protocol.ids import QueryId, Timestamp, VersionId
+from nesa.protocol.ids import Digest, QueryId, Timestamp, VersionId
 from nesa_miner.disputes.inputs import Recomputer
 
 from .attended import OPERATORS, SESSION, TERMS, Member, products, serving
@@ -98,3 +102,36 @@ async def test_a_dispute_keeps_a_session_that_would_be_forgotten(tmp_path: Path)
         assert ledger.served(SESSION.session_id) == 1
         ledger.prune(Timestamp(over + 2))
         assert ledger.served(SESSION.session_id) == 0
+
+
+def layer(seed: int) -> Table:
+    """A product of one shape whose weights are others for each seed."""
+    weights = np.random.default_rng(seed).integers(-9, 10, (5, 12))
+    parameters = [
+        Parameter(ParameterKind.WEIGHTS, weights),
+        Parameter(ParameterKind.BIASES, np.zeros(5, np.int64)),
+    ]
+    builder = TableBuilder([EdgeType(DType.UINT8, (3, 12), 0, 255)])
+    return builder.table([builder.add(Opcode.LINEAR, [0], (12, 5), parameters)])
+
+
+async def test_one_share_of_two_products_is_multiplied_by_the_charged_ones_table(
+    tmp_path: Path,
+) -> None:
+    """A client sends one share to two products of a shape and sues for either: taking the other's
+    table for it, an honest member would give up."""
+    model = SharedModel(load(MODELS / "breast-cancer-mlp").table)
+    member = Member(tmp_path, model, 0, [time.time()])
+    tables, digits = (layer(1), layer(2)), bytes(range(36))
+    charges = [Defender(Witness.of_shard(one, 0, (digits,)), 0).charge for one in tables]
+    ledger = member.journal.sessions
+    ledger.open(SESSION.session_id, Timestamp(int(time.time()) + 1_000))
+    for number, charge in enumerate(charges):
+        work = Work(Digest(charge.in_digest), Digest(charge.out_digest), b"")
+        ledger.state(SESSION.session_id, ShareRequest(number, 0, None, digits), work)
+    library = Definitions(dict(zip(products(), tables, strict=False)))
+    parts = (library, no_history, lambda _: None, member.journal, listed)
+    computing = Recomputer(*parts)  # type: ignore[arg-type]
+    for charge in charges:
+        found = await computing.compute(SESSION.session_id, charge)
+        assert Defender(found.witness, 0).charge == charge
