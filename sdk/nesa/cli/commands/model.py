@@ -155,7 +155,7 @@ def cut(
 
 
 @model.command(
-    epilog="Example: nesa model split models/digits-cnn --first 2 --end 5 --output middle"
+    epilog="Example: nesa model split models/digits-cnn --first 2 --end 4 --output middle"
 )
 @click.argument("folder", type=FOLDER)
 @click.option("--first", type=int, help="First row of the network's part.")
@@ -173,8 +173,9 @@ def split(
 ) -> None:
     """Split a compiled model: clients keep its first and last rows, the network gets the middle.
 
-    Without --end it lists where that is possible and what crosses there. What follows from the
-    input alone, such as where the padding of a text begins, clients compute and send as well.
+    Without --end it lists where less crosses than one row earlier, and how much: a row is a --first
+    where something leaves you, an --end where something comes back. What follows from the input
+    alone, such as where the padding of a text begins, clients compute and send as well.
 
     The middle is registered like any model; clients ask it with `Client.ask_split`. Whoever knows
     the first rows can read much of the input off what they give: see docs/privacy.md.
