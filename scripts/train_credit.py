@@ -68,7 +68,8 @@ def paid_back(people: NDArray[np.float64], random: np.random.Generator) -> NDArr
     income, expenses, savings, debts, instalment, years, late, lines = people.T
     left = (income - expenses - instalment - debts / 60.0) / 500.0
     inclined = 0.9 * left + savings / 12_000.0 + 0.12 * years - 0.9 * late - 0.15 * lines
-    return (inclined + random.logistic(0.0, 0.5, len(people)) > 0.0).astype(np.int64)
+    is_paid = inclined + random.logistic(0.0, 0.5, len(people)) > 0.0
+    return np.asarray(is_paid, np.int64)
 
 
 def data() -> Data:

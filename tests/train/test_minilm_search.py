@@ -87,8 +87,8 @@ async def test_a_handbook_is_searched_on_shares(
     network: Devnet, folder: Path, tmp_path: Path
 ) -> None:
     path = tmp_path / "index.jsonl"
-    given = ("--model", str(folder), "--index", str(path))
-    given += ("--network", str(network.layout.network))
+    head = ("--model", str(folder), "--index", str(path))
+    given = (*head, "--network", str(network.layout.network))
     assert "2 passages added" in await said("index", "--first", str(PASSAGES), *given)
     model = load(folder)
     entries = [json.loads(line) for line in path.read_text().splitlines()]
