@@ -56,7 +56,10 @@ bench-disputes: setup ## measure the gas of judging single elements, and of whol
 bench-privacy: setup-train ## attack what each mode of privacy leaves to see, and measure its cost
 	@.venv/bin/python -m benchmarks.privacy.scoreboard $(ARGS)
 	@.venv/bin/python -m benchmarks.privacy.shared $(filter --write,$(ARGS))
+	@.venv/bin/python -m benchmarks.sessions
+	@.venv/bin/python -m benchmarks.privacy.sharing
 	@.venv/bin/python -m benchmarks.privacy.equivariant --minilm $(filter --write,$(ARGS))
+	@.venv/bin/python -m benchmarks.privacy.split_training $(filter --write,$(ARGS))
 
 mutation: setup ## take safety rules out of the contracts, see whether a test notices; hours
 	@.venv/bin/python -m tests.mutation $(ARGS)

@@ -1,7 +1,7 @@
 """Gas of the dispute court's transactions as a chain would charge it: `python -m benchmarks.court`.
 
-On titanoboa, with the real market and vault below the court: pyrevm, on which `benchmarks.games`
-plays larger models, keeps words of storage warm and changed from one call to the next.
+On titanoboa, with the real market and vault below the court; `benchmarks.games` plays larger models
+on pyrevm, below a market that agrees to everything.
 """
 
 from __future__ import annotations

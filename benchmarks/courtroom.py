@@ -12,6 +12,7 @@ from typing import Any, Final, Self
 
 from eth_utils.crypto import keccak
 
+from benchmarks.gas import intrinsic_gas
 from nesa.chain.abi import interface
 from nesa.models.disputes.traces import Charge
 from nesa.protocol.consent import sign_consent
@@ -90,7 +91,8 @@ class Courtroom:
         self.chain.cool()
         data = interface("DisputeCourt").function(function, len(arguments)).encode(arguments)
         self.chain.send(sender, self.court.address, data)
-        gas = self.chain.gas_used
+        _, floor = intrinsic_gas(data)
+        gas = max(self.chain.gas_used, floor)
         self.chain.mine()
         return gas, len(data)
 

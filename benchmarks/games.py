@@ -260,9 +260,6 @@ Four signers, one lies to the end and is convicted. The challenger's gas include
 opening; claim moves are those about one element: contest, parts, conviction. Seconds are what both
 sides compute, on one core. Written by `python -m benchmarks.games`.
 
-pyrevm leaves most slots of a moved contract warm, so on a chain each transaction costs up to about
-6,000 gas more than stands here; `court.md` has moves on cold storage.
-
 {head}
 {chr(10).join(lines)}
 

@@ -1,7 +1,7 @@
 """Gas of a query's transactions as a chain would charge it: `python -m benchmarks.gas`.
 
-Runs on titanoboa, whose access lists and original values can be reset between transactions
-(pyrevm keeps both from one call to the next), and adds what a transaction costs before it runs.
+Runs on titanoboa, resets access lists and original values between transactions, and adds what a
+transaction costs before it runs.
 """
 
 from __future__ import annotations
@@ -15,10 +15,16 @@ import boa
 from boa.contracts.vyper.vyper_contract import VyperContract
 from eth_utils.address import to_canonical_address
 
-from nesa.protocol.ids import ONE_NES
+from nesa.protocol.contents import encode_locator, is_long_answer, is_long_input
+from nesa.protocol.digests import boundary_digest
+from nesa.protocol.edges import DType, EdgeType
+from nesa.protocol.ids import ONE_NES, ZERO_DIGEST
 from nesa.protocol.outcomes import outcome_as_abi
 from nesa.protocol.queries import Assurance
-from tests.market import TENSORS, World, build_world, go_to, pass_blocks
+from nesa.protocol.versions import ShardFacts
+from tests.deployment import next_epoch, register_version
+from tests.market import TENSORS, World, build_world, go_to, pass_blocks, seed_of
+from tests.reports import shard_works
 
 RESULTS: Final = Path(__file__).parent / "results" / "gas.md"
 
@@ -31,6 +37,8 @@ CALLBACK_GAS: Final = 100_000
 STOP: Final = b"\x00"
 
 SIZES: Final = [(replicas, shards) for shards in (1, 2) for replicas in (3, 4, 7)]
+LENGTHS: Final = [(30, 4), (1_024, 256), (4_096, 1_024), (4_097, 1_025)]
+LOCATED_AT: Final = "https://client.example/{}"
 ENDING_SIZES: Final = [(4, 1), (7, 2)]
 SEATS: Final = 8
 WARMING_QUERIES: Final = 24
@@ -139,8 +147,13 @@ def _answered(
     world: World, client: str, replicas: int, shards: int
 ) -> tuple[tuple[Any, ...], tuple[Any, ...], list[int]]:
     """A query's terms and outcome, and the payees of its last shard."""
-    wanted = {"assurance": Assurance.CHALLENGED, "callback_gas": CALLBACK_GAS}
-    query = world.request(client, shards, replicas=replicas, **wanted)
+    query = world.request(
+        client,
+        shards,
+        replicas=replicas,
+        assurance=Assurance.CHALLENGED,
+        callback_gas=CALLBACK_GAS,
+    )
     outcome = world.fulfil(query)
     return query.as_abi(), outcome_as_abi(outcome), world.payees(query, outcome, shards - 1)
 
@@ -148,6 +161,62 @@ def _answered(
 def _sent(world: World, sender: str, function: str, *arguments: Any) -> int:
     call = getattr(world.market, function)
     return transaction_gas(world.market, sender, lambda: call(*arguments, sender=sender))
+
+
+def measure_lengths() -> str:
+    """What requests and reports cost by the length of input and answer, as markdown.
+
+    What is longer than the chain takes goes by its digest: the request carries a locator.
+    """
+    world = build_world(SEATS, shards=(1,))
+    client, rows = world.client(amount=100_000 * ONE_NES), []
+    for _ in range(WARMING_QUERIES):
+        world.fulfil(world.request(client))
+    for number, (given, made) in enumerate(LENGTHS):
+        edges = [EdgeType(DType.INT8, (1, size), -127, 127) for size in (given, made)]
+        version_id = _version(world, number, *edges)
+        for _ in range(2):  # the second has what is not the first ever
+            request, fulfil = _long_query_gas(world, client, version_id, *edges)
+        rows.append(f"| {given:,} | {request:,} | {made:,} | {fulfil:,} |")
+    head = "| input bytes | request | answer bytes | fulfil |\n|---:|---:|---:|---:|"
+    return "\n".join([head, *rows])
+
+
+def _version(world: World, number: int, given: EdgeType, made: EdgeType) -> bytes:
+    """A version of one shard with a committee of its own."""
+    facts = ShardFacts((given,), (made,), ZERO_DIGEST, ZERO_DIGEST, ZERO_DIGEST)
+    root = bytes([200 + number]) * 32
+    registry = world.lower.registry
+    version_id = register_version(registry, world.developer, (facts,), operators_root=root)
+    for place in range(4):
+        world.operator(f"length-{number}-{place}", [(version_id, 0)])
+    next_epoch()
+    pass_blocks(1, 0)
+    return version_id
+
+
+def _long_query_gas(
+    world: World, client: str, version_id: bytes, given: EdgeType, made: EdgeType
+) -> tuple[int, int]:
+    inputs, output = bytes(range(1, 101)) * 50, bytes(range(1, 101)) * 50
+    data, answer = inputs[: given.nbytes], output[: made.nbytes]
+    digest, out_digest = boundary_digest([given], [data]), boundary_digest([made], [answer])
+    is_long = is_long_input(given.nbytes)
+    order = world.order(version_id=version_id, input_digest=digest if is_long else ZERO_DIGEST)
+    carried = encode_locator([LOCATED_AT.format(digest.hex())]) if is_long else data
+    request = transaction_gas(
+        world.market, client, lambda: world.market.request(order, carried, sender=client)
+    )
+    query = world.requested()
+    pass_blocks(2)
+    payload = out_digest if is_long_answer(made.nbytes) else answer
+    at = (world.chain_id, world.market.address, query, seed_of(query))
+    works = shard_works(*at, [world.drawn(query, 0, 4)], [out_digest], payload)
+    reports, oracle = [work.report() for work in works], world.oracle(query)
+    fulfil = transaction_gas(
+        world.market, oracle, lambda: world.fulfil(query, reports, payload, sender=oracle)
+    )
+    return request, fulfil
 
 
 def endings_table(sizes: Iterable[tuple[int, int]]) -> str:
@@ -186,6 +255,14 @@ All members paid, everybody with credits; one shard is held. *Deliver* brings a 
 an empty consumer; whoever sends it has no credit before.
 
 {endings_table(ENDING_SIZES)}
+
+## By length
+
+One shard, four replicas, a second query of each version. Inputs of up to 4,096 bytes and answers of
+up to 1,024 travel in calldata; beyond that the request carries one URL of 87 bytes, and the report
+a digest.
+
+{measure_lengths()}
 """
     print(text)
     RESULTS.parent.mkdir(exist_ok=True)

@@ -16,7 +16,7 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection as Pipe
 from pathlib import Path
@@ -27,9 +27,11 @@ from eth_keys.datatypes import PrivateKey
 from eth_utils.crypto import keccak
 
 from nesa.chain.committees import DrawnCommittees, Seat
+from nesa.chain.contents import Wanted
 from nesa.models.proving.prover import Prover
 from nesa.privacy.envelopes import Deployment, ReplayWindow
 from nesa.privacy.keys import public_bytes
+from nesa.protocol.circuits import CircuitKind
 from nesa.protocol.commitments import (
     Attestation,
     ShardContext,
@@ -146,6 +148,10 @@ class Arrival:
         """Nothing is proved here."""
         raise Unavailable("nothing is proved here")
 
+    async def circuits(self, _: VersionId) -> CircuitKind:
+        """Nothing is proved here."""
+        return CircuitKind.PUBLIC
+
     def release(self, version_id: VersionId, shard: int | None = None) -> None:
         """There is nothing to free."""
 
@@ -172,7 +178,7 @@ async def member(me: Identity, folder: Path, arrived: asyncio.Event) -> Member:
     journal = Journal(folder / "journal.sqlite", b"hops", AtRest(me.encryption))
     around = Surroundings(
         me, DEPLOYMENT, journal, Arrival(arrived), _nothing, post.deliver, _nothing,
-        _spawn, time.monotonic, Metrics(),
+        _NOBODY, _spawn, time.monotonic, Metrics(),
     )  # fmt: skip
     engine = Engine(around)
     engine.roster.chain_time = NOW
@@ -183,6 +189,19 @@ async def member(me: Identity, folder: Path, arrived: asyncio.Event) -> Member:
 
 async def _nothing(_: Any) -> Any:
     raise Unavailable("there is no chain here")
+
+
+class _Nobody:
+    """No client publishes anything here."""
+
+    async def published(self, wanted: Wanted, urls: Sequence[str]) -> bytes:
+        raise Unavailable("nothing is published here")
+
+    async def kept(self, wanted: Wanted, endpoints: Sequence[str]) -> bytes:
+        raise Unavailable("nothing is published here")
+
+
+_NOBODY: Final = _Nobody()
 
 
 def _spawn(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:

@@ -33,6 +33,7 @@ from web3.types import TxParams, Wei
 from nesa.chain.anvil import running_anvil
 from nesa.models.folder import CompiledModel, load
 from nesa.models.proving.artefacts import ProvableShard, read_provable_shard
+from nesa.models.proving.building import corner_tensors
 from nesa.models.proving.circuits import set_up_into, working_folder, write_sources
 from nesa.models.proving.keys import provide_keys
 from nesa.models.proving.process import DEFAULT_LIMITS
@@ -89,9 +90,10 @@ async def figures(name: str, number: int, runs: int) -> Figures:
     model = load(MODELS / name)
     shard = read_provable_shard(MODELS / name, model, number)
     prover = await Prover.open(shard.circuit, CACHE)
-    row = shard.circuit.source.decode(shard.corner.input).reshape(-1).tolist()
+    given, computed = corner_tensors(prover)
+    row = shard.circuit.source.edge.decode(given).reshape(-1).tolist()
     before = cpu_of_children()
-    prove = await timed(runs, lambda: prover.prove(shard.corner.input, shard.corner.output))
+    prove = await timed(runs, lambda: prover.prove(given, computed))
     used, peak = (cpu_of_children() - before) / runs, peak_of_children()
     return Figures(
         rows=json.loads(shard.circuit.settings)["num_rows"],
@@ -107,7 +109,7 @@ async def figures(name: str, number: int, runs: int) -> Figures:
         gas_router=gas_through_router(shard),
         gas_anvil=gas_on_anvil(shard),
         witness=await timed(runs, lambda: prover.witness(row)),
-        runtime=seconds_in_onnx_runtime(model, number, shard),
+        runtime=seconds_in_onnx_runtime(model, number, given),
     )
 
 
@@ -171,13 +173,13 @@ def gas_on_anvil(shard: ProvableShard) -> int:
     return int(receipt["gasUsed"])
 
 
-def seconds_in_onnx_runtime(model: CompiledModel, number: int, shard: ProvableShard) -> float:
+def seconds_in_onnx_runtime(model: CompiledModel, number: int, given: bytes) -> float:
     """Median seconds of the shard in ONNX Runtime, canonical bytes in and out."""
     runner = ShardRunner(model.shard_file(number), model.shards[number])
     taken = []
     for _ in range(RUNTIME_CALLS):
         start = time.perf_counter()
-        runner.run((shard.corner.input,))
+        runner.run((given,))
         taken.append(time.perf_counter() - start)
     return float(np.median(taken))
 
@@ -195,8 +197,9 @@ def table(measured: dict[str, Figures], runs: int) -> str:
     """The page that is kept."""
     head = [
         f"Median of {runs} proofs of each shard's corner vector; {os.cpu_count()} cores, "
-        f"Python {platform.python_version()}, ezkl 23.0.5, k = 15, public inputs and outputs, "
-        "the development only reference string. Osaka, on anvil, prices modular exponentiation "
+        f"Python {platform.python_version()}, ezkl 23.0.5, k = 15, inputs and outputs public or "
+        "(hashed) Poseidon of them and a blind but for the answer, the development only reference "
+        "string. Osaka, on anvil, prices modular exponentiation "
         "higher than Prague, on revm; a verifier does it three times. Load average over the last "
         f"15 minutes: {os.getloadavg()[2]:.1f}; compare times by the processor column unless it is "
         "small.",
@@ -233,9 +236,9 @@ def line(name: str, found: Figures) -> str:
 def provable_shards() -> list[tuple[str, int]]:
     """Every shard of the committed models that has a circuit."""
     found = []
-    for folder in sorted(path.parent for path in MODELS.glob("*/model.json")):
-        shards = load(folder).shards
-        found += [(folder.name, n) for n, facts in enumerate(shards) if any(facts.circuit_digest)]
+    for folder in sorted(path.parent for path in MODELS.glob("**/model.json")):
+        shards, name = load(folder).shards, str(folder.relative_to(MODELS))
+        found += [(name, n) for n, facts in enumerate(shards) if any(facts.circuit_digest)]
     return found
 
 

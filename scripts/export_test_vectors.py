@@ -38,6 +38,13 @@ from nesa.protocol.queries import (
     report_words,
     terms_hash,
 )
+from nesa.protocol.sessions import (
+    FIRST_SESSION,
+    Voucher,
+    products_id,
+    sign_voucher,
+    voucher_hash,
+)
 from nesa.protocol.signatures import sign_digest
 from nesa.protocol.versions import ShardFacts, version_id, version_root
 
@@ -184,6 +191,27 @@ def consent() -> dict[str, Any]:
     }
 
 
+def sessions() -> dict[str, Any]:
+    """A list of products, and a voucher with its signature; the market's address stands for the
+    sessions contract."""
+    listed = [Version(_word(f"product {number}")) for number in range(3)]
+    operator = Address("0x" + "22" * 20)
+    voucher = Voucher(QueryId(FIRST_SESSION + 1), operator, Amount(150_000_000))
+    r, vs = sign_voucher(MEMBER, CHAIN, MARKET, voucher)
+    return {
+        "sessions": MARKET,
+        "version_ids": [_hex(version) for version in listed],
+        "products_id": _hex(products_id(listed)),
+        "session_id": str(voucher.session_id),
+        "operator": operator,
+        "amount": voucher.amount,
+        "payer": MEMBER.public_key.to_checksum_address(),
+        "hash": _hex(voucher_hash(CHAIN, MARKET, voucher)),
+        "r": _hex(r),
+        "vs": _hex(vs),
+    }
+
+
 def settlement() -> dict[str, Any]:
     """Terms, their hash, and the split of a fee that does not divide evenly."""
     query = Query(
@@ -237,6 +265,7 @@ def document() -> str:
         "agreement": agreement(),
         "consent": consent(),
         "settlement": settlement(),
+        "sessions": sessions(),
     }
     return json.dumps(vectors, indent=2) + "\n"
 

@@ -1,9 +1,9 @@
 """A miner that lies, for demonstrations and tests: `python scripts/lying_miner.py --dir FOLDER`.
 
 It runs under the keys and the stake of the miner in FOLDER and does everything as that miner
-would, except that the first element of every result is off by one. Members that lie so agree.
-When it is challenged it is silent, or with --defend shows false values to the end. The product
-cannot do this.
+would, except that the first element of every result is off by one, and that it takes any input: of
+one out of its range, the nearest within. Members that lie so agree. When it is challenged it is
+silent, or with --defend shows false values to the end. The product cannot do this.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ import numpy as np
 from nesa.chain.keystore import read_password
 from nesa.models.graph import Table
 from nesa.models.judging import Witness
+from nesa.models.judging.undefined import bounded
 from nesa.models.proving.prover import Prover
+from nesa.protocol.circuits import CircuitKind
 from nesa.protocol.edges import EdgeType
 from nesa.protocol.ids import VersionId
 from nesa.protocol.versions import ShardFacts
@@ -40,7 +42,9 @@ class LyingRunner:
 
     def run(self, tensors: Sequence[bytes]) -> tuple[bytes, ...]:
         """The shard's output with its first element off by one, still of the right type."""
-        first, *others = self.honest.run(tensors)
+        pairs = zip(self.facts.input_edges, tensors, strict=True)
+        nearest = [edge.encode(bounded(edge, data)[0]) for edge, data in pairs]
+        first, *others = self.honest.run(nearest)
         return (_off_by_one(self.facts.output_edges[0], first), *others)
 
 
@@ -58,6 +62,10 @@ class LyingLibrary:
         """A shard that lies."""
         facts, runner = await self.honest.runner(version_id, shard)
         return facts, LyingRunner(runner, facts)
+
+    async def circuits(self, version_id: VersionId) -> CircuitKind:
+        """What its circuits hash."""
+        return await self.honest.circuits(version_id)
 
     async def prover(self, version_id: VersionId, shard: int) -> Prover:
         """The honest prover."""

@@ -14,6 +14,7 @@ import boa
 from boa.contracts.vyper.vyper_contract import VyperContract, VyperDeployer
 
 from nesa.chain.contracts import ZERO_ADDRESS
+from nesa.protocol.circuits import CircuitKind, circuit_digest
 from nesa.protocol.edges import DType, EdgeType
 from nesa.protocol.ids import ONE_NES, ZERO_DIGEST, Amount, Digest
 from nesa.protocol.parameters import QueryParameters, RequestLimits
@@ -190,6 +191,25 @@ def with_circuits(shards: tuple[ShardFacts, ...], code_hash: bytes) -> tuple[Sha
         )
         for index, shard in enumerate(shards)
     )
+
+
+def with_hashed_circuits(
+    shards: tuple[ShardFacts, ...], code_hash: bytes, kind: CircuitKind
+) -> tuple[ShardFacts, ...]:
+    """`shards`, each with a circuit that hashes; `key_of` is its verifying key."""
+    return tuple(
+        replace(
+            shard,
+            circuit_digest=circuit_digest(key_of(index), kind.ends(index, len(shards))),
+            verifier_code_hash=Digest(code_hash),
+        )
+        for index, shard in enumerate(shards)
+    )
+
+
+def key_of(shard: int) -> bytes:
+    """Stands for the verifying key of a shard."""
+    return f"verifying key of shard {shard}".encode()
 
 
 def next_epoch(epochs: int = 1) -> None:

@@ -107,11 +107,10 @@ class RevmChain:
             self._block()
 
     def cool(self) -> None:
-        """Moves the state to a new machine, so that contracts without storage are cold again.
+        """Moves the state to a new machine, where the next call costs what it would on a chain.
 
         pyrevm keeps accounts and slots warm, and the values of a transaction's start, from one
-        call to the next. A contract whose storage is moved may stay warm: measure those on
-        titanoboa as `benchmarks.gas` does. Ends every anchor.
+        call to the next. Ends every anchor.
         """
         changes = re.findall(r"StorageChange { address: (0x\w+), key: (\d+)", self.evm.journal_str)
         self._touched |= {(to_checksum_address(address), int(key)) for address, key in changes}
@@ -119,7 +118,11 @@ class RevmChain:
         for address in self.evm.db_accounts:
             cold.insert_account_info(address, self.evm.basic(address))
         for address, key in sorted(self._touched):
+            # The first slot of an account that was never read goes to the database, every other
+            # to the journal of changes, as a warm one. Reverting unreads the account.
+            unread = cold.snapshot()
             cold.insert_account_storage(address, key, self.evm.storage(address, key))
+            cold.revert(unread)
         self.evm = cold
         self._block()
 

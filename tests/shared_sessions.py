@@ -63,6 +63,10 @@ class Sessions:
     def open(self, client: str, **changes: Any) -> Query:
         """Opens a session, and waits until its seed is known."""
         self.contract.open_session(self.order(**changes).as_abi(), sender=client)
+        return self.opened()
+
+    def opened(self) -> Query:
+        """Terms of the session that was opened just now, once its seed is known."""
         terms = as_query(self.event("SessionOpened").query)
         pass_blocks(2)
         return terms

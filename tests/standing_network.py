@@ -88,7 +88,7 @@ async def stand(folder: Path) -> None:
     async with Supervisor() as supervisor:
         clone = find_clone()
         models = find_models(clone.models)
-        foundation = await lay_foundation(supervisor, layout, clone, models, lambda line: None)
+        foundation = await lay_foundation(supervisor, layout, clone, models, (), lambda line: None)
         await seat_everybody(foundation)
         await foundation.chain.set_clock()
         describe_network(foundation).write(layout.network)

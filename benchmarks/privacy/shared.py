@@ -11,7 +11,6 @@ it; without it MiniLM is left out.
 from __future__ import annotations
 
 import argparse
-import os
 import platform
 import sys
 import time
@@ -31,22 +30,24 @@ from nesa.models.folder import CompiledModel, load
 from nesa.models.graph import Held, Integers, Opcode, ParameterKind, Row, Table
 from nesa.models.opcodes.conv import ConvAttributes, patches_of
 from nesa.models.runtime import ShardRunner, run_all
-from nesa.privacy.envelopes import Deployment
 from nesa.privacy.shared.agreeing import Question
 from nesa.privacy.shared.checking import Check
-from nesa.privacy.shared.members import GroupMember, HeldProduct, held_product
+from nesa.privacy.shared.members import GroupMember, held_product
 from nesa.privacy.shared.products import Product
 from nesa.privacy.shared.ring import Ring, Triple, drawn, from_ring, product, share_of_product
 from nesa.privacy.shared.seeds import ShareSeed
 from nesa.privacy.shared.session import SharedModel
-from nesa.privacy.shared.statements import ProductContext
+from nesa.privacy.shared.statements import Session
 from nesa.privacy.shared.wire import ShareRequest, encode_request
-from nesa.protocol.ids import Address
+from nesa.protocol.ids import Address, Digest, QueryId
+from nesa.protocol.sessions import FIRST_SESSION
 
 MODELS: Final = Path(__file__).resolve().parents[2] / "models"
 MINILM: Final = MODELS.parent / ".build" / "minilm"
 RESULTS: Final = Path(__file__).resolve().parents[1] / "results" / "shared.md"
-DEPLOYMENT: Final = Deployment(31337, Address("0x" + "11" * 20))
+SESSION: Final = Session(
+    31337, Address("0x" + "11" * 20), QueryId(FIRST_SESSION + 1), Digest(b"\x22" * 32)
+)
 KEYS: Final = (PrivateKey(b"\x01" * 32), PrivateKey(b"\x02" * 32))
 
 PUBLISHED: Final = """
@@ -179,11 +180,10 @@ class Turns:
     """A query whose parties take turns; `spent` is what each of them took."""
 
     def __init__(
-        self, model: SharedModel, held: Sequence[HeldProduct], inputs: tuple[bytes, ...]
+        self, model: SharedModel, held: Sequence[ShardRunner], inputs: tuple[bytes, ...]
     ) -> None:
         self._model, self._held = model, held
-        self._members = [GroupMember(key, DEPLOYMENT, held) for key in KEYS]
-        self._session = os.urandom(32)
+        self._members = [GroupMember(key, SESSION, held) for key in KEYS]
         self._evaluation = model.parts.begin(inputs)
         self.spent = Spent()
 
@@ -206,14 +206,13 @@ class Turns:
         seed, check = ShareSeed(), Check(one)
         first = seed.expand(one)
         second = one.digits.rest(self._evaluation.value(one.value), first)
-        place = (DEPLOYMENT.chain_id, DEPLOYMENT.market, self._session)
-        context = ProductContext(*place, number, self._model.roots[number])
+        context = SESSION.product(number)
         questions = [
-            Question(one, context, one.digits_of(share), check) for share in (first, second)
+            Question(one, context, 0, one.digits_of(share), check) for share in (first, second)
         ]
         requests = [
-            ShareRequest(self._session, number, seed.data, None),
-            ShareRequest(self._session, number, None, questions[1].digits.tobytes()),
+            ShareRequest(number, 0, seed.data, None),
+            ShareRequest(number, 0, None, questions[1].digits.tobytes()),
         ]
         sums = map(self._asked, self._members, questions, requests)
         self._evaluation.put(one.combined(*sums))
@@ -233,7 +232,7 @@ class Turns:
 
 def query(
     model: SharedModel,
-    held: Sequence[HeldProduct],
+    held: Sequence[ShardRunner],
     inputs: tuple[bytes, ...],
     wanted: tuple[bytes, ...],
 ) -> Spent:
@@ -243,7 +242,7 @@ def query(
         raise AssertionError("the groups' answer is not that of the public model")
     for one, its in zip(model.plan.products, held, strict=True):
         digits = ShareSeed().expand(one).tobytes()
-        turns.spent.multiplying += 2 * seconds(partial(its.runner.run, (digits,)))
+        turns.spent.multiplying += 2 * seconds(partial(its.run, (digits,)))
     return turns.spent
 
 

@@ -1,5 +1,5 @@
 # pragma version ~=0.4.3
-# pragma optimize codesize
+# pragma optimize gas
 # pragma evm-version prague
 """
 @title Conviction
@@ -43,13 +43,11 @@ def __init__(fold_judge: address, element_judge: address):
 
 @external
 @view
-def convicts(position: Bytes[2304], accusation: Bytes[40960]) -> bool:
+def expect_wrong(shown: IConviction.Accusation, stands: IElementGame.Position):
     """
-    @notice Whether a judge finds another integer than was claimed; see `IConviction`.
+    @notice Reverts unless a judge finds another integer than was claimed; see `IConviction`.
     """
     # Large values stay in this frame: each copy into another would be paid for in memory.
-    stands: IElementGame.Position = abi_decode(position, IElementGame.Position)
-    shown: IConviction.Accusation = abi_decode(accusation, IConviction.Accusation)
     claim: IElementGame.Claim = element_claims.claim(
         stands, shown.row.data, shown.data, shown.choice
     )
@@ -66,17 +64,20 @@ def convicts(position: Bytes[2304], accusation: Bytes[40960]) -> bool:
         element=claim.element,
         tensors=shown.tensors,
     )
+    is_wrong: bool = False
     if leaf.opcode == operator_row.ARG_MAX:
-        return staticcall IElementJudge(ELEMENT_JUDGE.address).is_refuted(
+        is_wrong = staticcall IElementJudge(ELEMENT_JUDGE.address).is_refuted(
             question, claim.value, shown.place, shown.openings[0]
         )
-    judge: IJudge = ELEMENT_JUDGE
-    if operator_row.is_sum(leaf.opcode) or operator_row.is_largest(leaf.opcode):
-        judge = FOLD_JUDGE
-    found: int256 = staticcall judge.evaluate(
-        question, claim.first, claim.stop, shown.openings
-    )
-    return found != claim.value
+    else:
+        judge: IJudge = ELEMENT_JUDGE
+        if operator_row.is_sum(leaf.opcode) or operator_row.is_largest(leaf.opcode):
+            judge = FOLD_JUDGE
+        found: int256 = staticcall judge.evaluate(
+            question, claim.first, claim.stop, shown.openings
+        )
+        is_wrong = found != claim.value
+    assert is_wrong, "court: nothing is wrong"
 
 
 @external

@@ -80,6 +80,8 @@ struct Dispute:
 PROTOCOL_VERSION: constant(uint256) = 1
 CLAIM_DOMAIN: constant(bytes32) = keccak256("nesa.claim.v1")
 CHALLENGE_DOMAIN: constant(bytes32) = keccak256("nesa.challenge.v1")
+# Selector of `IConviction.expect_wrong`: nobody is convicted where it is another.
+EXPECT_WRONG: constant(bytes4) = 0x854c5502
 BPS: constant(uint256) = 10_000
 MAX_SIGNERS: constant(uint256) = 8
 
@@ -140,9 +142,12 @@ def __init__(
     @param game Rules of the element game.
     @param conviction Who asks the judges.
     """
-    below: address[5] = [token, parameters, registry, router, vault]
-    assert empty(address) not in below, "court: no contract"
-    assert empty(address) not in [market, sessions, game, conviction], "court: no contract"
+    given: address[9] = [
+        token, parameters, registry, router, vault, market, sessions, game, conviction
+    ]
+    assert empty(address) not in given, "court: no contract"
+    # Nobody is convicted by the silence of an address without code; see `convict`.
+    assert conviction.is_contract, "court: no conviction"
     TOKEN = IERC20(token)
     PARAMETERS = IProtocolParameters(parameters)
     REGISTRY = IModelRegistry(registry)
@@ -358,8 +363,22 @@ def convict(
     self._check_undecided(challenge)
     self._check_challenger(challenge)
     self._timely(challenge.challenge_id, signer, position)
-    is_wrong: bool = staticcall CONVICTION.convicts(position, accusation)
-    assert is_wrong, "court: nothing is wrong"
+    # A call by hand sends as many bytes as there are and expects none back; Vyper's own would send
+    # room for the longest accusation, and pay for memory up to its end. Both arguments are encoded
+    # already, so the call names the places where they stand: behind two words of head and the word
+    # with which each encoding begins.
+    place: uint256 = 96
+    raw_call(
+        CONVICTION.address,
+        concat(
+            EXPECT_WRONG,
+            convert(place, bytes32),
+            convert(place + len(accusation), bytes32),
+            accusation,
+            position,
+        ),
+        is_static_call=True,
+    )
 
     slashed: IStakeVault.Slashed = self._slash_seat(challenge, signer, 0)
     self._end_game(

@@ -5,6 +5,7 @@
 @notice Types of the tensors that cross a shard boundary, packed into one word each; the same as
         `nesa.protocol.edges`. A word is: format (1 byte) | dtype (1) | rank (1) | zero (1) |
         lowest value (4, signed) | highest value (4, signed) | up to five dimensions (4 each).
+        Format 2 instead of 1 stands for a tensor that a proof shows hashed.
 """
 
 # What a reader of canonical bytes needs of an edge.
@@ -16,6 +17,7 @@ struct EdgeType:
     elements: uint256
 
 EDGE_FORMAT: constant(uint256) = 1
+HASHED_FORMAT: constant(uint256) = 2
 MAX_RANK: constant(uint256) = 5
 WORD_MASK: constant(uint256) = 2**32 - 1
 SIGN_BIT: constant(uint256) = 2**31
@@ -54,6 +56,28 @@ def is_canonical(edge: bytes32) -> bool:
         greatest = convert((1 << (8 * self._itemsize(dtype) - 1)) - 1, int256)
         least = -greatest - 1
     return least <= low and low <= high and high <= greatest
+
+
+@internal
+@pure
+def hashed(edge: bytes32) -> bytes32:
+    """
+    @notice The word for the same tensor where a proof shows it hashed.
+    @param edge A canonical word.
+    @return The word.
+    """
+    return convert(convert(edge, uint256) ^ ((EDGE_FORMAT ^ HASHED_FORMAT) << 248), bytes32)
+
+
+@internal
+@pure
+def is_hashed(edge: bytes32) -> bool:
+    """
+    @notice Whether a proof shows the tensor hashed.
+    @param edge A word that `is_canonical` or `hashed` knows.
+    @return True when it does.
+    """
+    return convert(edge, uint256) >> 248 == HASHED_FORMAT
 
 
 @internal

@@ -18,7 +18,6 @@ from ..interfaces import IStakeVault
 implements: IPricing
 
 from ..lib import attestation
-from ..lib import edge_type
 from ..lib import parameter_words
 from ..lib import query_terms
 
@@ -29,7 +28,6 @@ GAS_UNIT: constant(uint256) = 1_000
 # A CHALLENGED answer is delivered by a transaction of its own, which takes less than this besides
 # the callback, and is paid by the same price.
 DELIVERY_GAS: public(constant(uint256)) = 100_000
-MAX_OUTPUT_BYTES: constant(uint256) = 1_024
 MIN_REPLICAS: constant(uint256) = 3
 MAX_PROVED_SHARDS: constant(uint256) = 4
 
@@ -71,10 +69,6 @@ def terms(
     parameters, limits_word = staticcall PARAMETERS.request_terms()
     limits: IProtocolParameters.RequestLimits = parameter_words.unpack_request_limits(limits_word)
     self._check_order(order, offer, limits)
-    # A sealed answer is a ciphertext, whose length only its members know.
-    if order.privacy == IQueryMarket.Privacy.OPEN:
-        length: uint256 = edge_type.byte_length(offer.output_edge)
-        assert length <= MAX_OUTPUT_BYTES, "market: output too large"
 
     query: IQueryMarket.Query = IQueryMarket.Query(
         query_id=0,
@@ -128,12 +122,12 @@ def retried(query: IQueryMarket.Query) -> IQueryMarket.Query:
 @view
 def _check_offered(order: IQueryMarket.Order):
     # Compared one by one, for a caller can set several flags at once.
-    offered: bool = order.privacy == IQueryMarket.Privacy.OPEN
-    if order.assurance == IQueryMarket.Assurance.AGREED:
-        offered = offered or order.privacy == IQueryMarket.Privacy.SEALED
-    elif order.assurance != IQueryMarket.Assurance.CHALLENGED:
-        offered = offered and order.assurance == IQueryMarket.Assurance.PROVED
-    assert offered, "market: not offered yet"
+    shown: bool = order.privacy == IQueryMarket.Privacy.OPEN
+    shown = shown or order.privacy == IQueryMarket.Privacy.SEALED
+    assured: bool = order.assurance == IQueryMarket.Assurance.AGREED
+    assured = assured or order.assurance == IQueryMarket.Assurance.CHALLENGED
+    assured = assured or order.assurance == IQueryMarket.Assurance.PROVED
+    assert shown and assured, "market: not offered yet"
 
 
 @internal
@@ -146,6 +140,10 @@ def _check_order(
     if order.assurance == IQueryMarket.Assurance.PROVED:
         assert order.replicas == 1, "market: one prover"
         assert offer.provable, "market: not provable"
+        if order.privacy == IQueryMarket.Privacy.SEALED:
+            assert offer.hashed, "market: proofs show the input"
+        else:
+            assert not offer.hashed, "market: proofs hide the input"
         assert offer.shards <= MAX_PROVED_SHARDS, "market: too many shards"
     else:
         assert order.replicas >= MIN_REPLICAS, "market: too few replicas"

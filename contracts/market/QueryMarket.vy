@@ -15,7 +15,9 @@
     tests/invariants/test_query_market.py::QueryMarketMachine.a_query_ends_once
     3. What is set aside in a dispute goes to who earned it or to the requester, and once:
     tests/invariants/test_query_market.py::QueryMarketMachine.an_earmark_is_released_once
-    4. A CHALLENGED answer is delivered once at most, and never when it was overturned:
+    4. One sealed input is proved for one query:
+    tests/contracts/market/test_fulfil_sealed_proved.py::test_no_query_takes_the_proofs_of_another
+    5. A CHALLENGED answer is delivered once at most, and never when it was overturned:
     tests/invariants/test_query_market.py::QueryMarketMachine.an_overturned_answer_is_never_delivered
 @custom:kill No switch. Without committees every open query can be refunded.
 """
@@ -62,6 +64,9 @@ struct Open:
 # Gas that must be left over beside the callback's own: the call and the event behind it.
 CALLBACK_MARGIN: constant(uint256) = 25_000
 
+# Longest answer that a report brings itself.
+MAX_OUTPUT_BYTES: constant(uint256) = 1_024
+
 TOKEN: immutable(IERC20)
 PARAMETERS: immutable(IProtocolParameters)
 VAULT: immutable(IStakeVault)
@@ -71,6 +76,10 @@ DEPLOYER: immutable(address)
 
 # Who may hold answered queries.
 court: public(address)
+
+# Sealed inputs whose answers are proved. Whoever was drawn could show the proofs of one query, which
+# say nothing of it but this digest, as those of another one.
+_proved_inputs: HashMap[bytes32, bool]
 
 # Whether a callback runs.
 _delivering: transient(bool)
@@ -482,11 +491,15 @@ def _request(order: IQueryMarket.Order, input: Bytes[4096]) -> uint256:
     # What may be overturned must not have been paid out.
     dispute_window: uint256 = parameter_words.dispute_window(query.parameters)
     assert dispute_window <= credit_book.CREDIT_WINDOW, "market: dispute outlasts credit"
-    if order.privacy == IQueryMarket.Privacy.SEALED:
-        assert len(input) != 0, "market: no ciphertext"
+    length: uint256 = edge_type.byte_length(input_edge)
+    if order.privacy == IQueryMarket.Privacy.SEALED or length > tensor_digest.MAX_BYTES:
+        # Ciphertext, or where it or a long input is published. The digest names the plaintext.
+        assert len(input) != 0, "market: no input"
         assert order.input_digest != empty(bytes32), "market: no input digest"
+        if order.assurance == IQueryMarket.Assurance.PROVED:
+            assert not self._proved_inputs[order.input_digest], "market: input asked before"
+            self._proved_inputs[order.input_digest] = True
     else:
-        length: uint256 = edge_type.byte_length(input_edge)
         assert len(input) == length, "market: wrong input length"
         root: bytes32 = tensor_digest.bytes_root(input)
         query.input_digest = self._boundary_digest(input_edge, root)
@@ -542,10 +555,15 @@ def _check_output(query: IQueryMarket.Query, out_digest: bytes32, output: Bytes[
     if query.privacy == IQueryMarket.Privacy.SEALED:
         return
     length: uint256 = edge_type.byte_length(query.output_edge)
-    assert len(output) == length, "market: wrong output length"
-    root: bytes32 = tensor_digest.bytes_root(output)
-    digest: bytes32 = self._boundary_digest(query.output_edge, root)
-    assert digest == out_digest, "market: other output"
+    right: bool = False
+    if len(output) == length:
+        root: bytes32 = tensor_digest.bytes_root(output)
+        right = self._boundary_digest(query.output_edge, root) == out_digest
+    else:
+        # A long answer stays with the members; its digest goes in its place.
+        assert length > MAX_OUTPUT_BYTES, "market: wrong output length"
+        right = keccak256(output) == keccak256(out_digest)
+    assert right, "market: other output"
 
 
 @internal

@@ -298,6 +298,9 @@ def verify_terms(query: IQueryMarket.Query) -> bool:
         return False
     if self.product_of[products_id][query.attempt] != query.version_id:
         return False
+    # Terms have one shard: an honest word about a shard of several could not be defended.
+    if staticcall REGISTRY.shard_count(query.version_id) > 1:
+        return False
     terms: IQueryMarket.Query = query
     terms.version_id = self.product_of[products_id][0]
     terms.attempt = 0

@@ -13,6 +13,8 @@
     tests/contracts/registry/test_register.py::test_a_second_time_reverts
     2. A version is provable only after every verifier accepted a proof and refused two false ones:
     tests/contracts/registry/test_prove_corner.py::test_the_last_shard_makes_the_version_provable
+    3. Circuits hash what they are about exactly where the version's circuit digests say so:
+    tests/contracts/registry/test_declare_hashed.py::test_public_circuits_cannot_be_declared
 @custom:kill `retire`, by the developer, for later requests and seats. Open queries go on.
 """
 from ..interfaces import IModelRegistry
@@ -25,7 +27,8 @@ from ..lib import edge_type
 from ..lib import version_identity
 
 # What a request reads. `head` is price (64 bits, lowest) | proof_price (64) | shards (8) |
-# royalty_bps (16) | retired (8) | provable (8) | shards shown by `prove_corner` (8, one bit each).
+# royalty_bps (16) | retired (8) | provable (8) | shards shown by `prove_corner` (8, one bit each) |
+# circuits hash (1) | the answer too (1).
 struct Terms:
     head: uint256
     input_edge: bytes32
@@ -46,6 +49,13 @@ ROYALTY_OFFSET: constant(uint256) = 136
 RETIRED: constant(uint256) = 1 << 152
 PROVABLE: constant(uint256) = 1 << 160
 SHOWN_OFFSET: constant(uint256) = 168
+HASHED: constant(uint256) = 1 << 176
+HASHED_ANSWER: constant(uint256) = 1 << 177
+
+# What is behind a circuit digest when the circuit hashes; else it is the hash of a verifying key.
+HASHED_CIRCUIT_DOMAIN: constant(bytes32) = keccak256("nesa.hashed-circuit.v1")
+HASHED_INPUT: constant(uint256) = 1
+HASHED_OUTPUT: constant(uint256) = 2
 
 ROUTER: immutable(IProofRouter)
 
@@ -172,6 +182,36 @@ def retire(version_id: bytes32):
 
 
 @external
+def declare_hashed(version_id: bytes32, hashed_answer: bool, key_digests: DynArray[bytes32, 8]):
+    """
+    @notice Shows that a version's circuits hash what they are about, as its circuit digests say.
+    @dev Anyone may call, before the first `prove_corner`. The digest of a circuit that hashes
+         nothing is the hash of a verifying key, of which nobody knows such a preimage.
+    @param version_id The version.
+    @param hashed_answer Whether the last circuit hashes its output too.
+    @param key_digests Hash of each shard's verifying key.
+    """
+    head: uint256 = self._offered(version_id)
+    assert head & HASHED == 0, "registry: already declared"
+    assert head >> SHOWN_OFFSET == 0, "registry: declared too late"
+    count: uint256 = (head >> SHARDS_OFFSET) & MASK_8
+    assert len(key_digests) == count, "registry: not one key each"
+    for i: uint256 in range(count, bound=MAX_SHARDS):
+        ends: uint256 = HASHED_INPUT
+        if i + 1 < count or hashed_answer:
+            ends |= HASHED_OUTPUT
+        digest: bytes32 = keccak256(abi_encode(HASHED_CIRCUIT_DOMAIN, ends, key_digests[i]))
+        assert digest == self._shards[version_id][i].circuit_digest, "registry: other circuits"
+
+    head |= HASHED
+    if hashed_answer:
+        head |= HASHED_ANSWER
+    self._terms[version_id].head = head
+
+    log IModelRegistry.CircuitsHashed(version_id=version_id, hashed_answer=hashed_answer)
+
+
+@external
 def prove_corner(
     version_id: bytes32, shard: uint256, input: Bytes[512], output: Bytes[512], proof: Bytes[4608]
 ):
@@ -180,8 +220,8 @@ def prove_corner(
     @dev Anyone may call. Once every shard is shown, the version is offered as provable.
     @param version_id The version.
     @param shard The shard's index.
-    @param input Canonical bytes of the shard's input.
-    @param output Canonical bytes of the shard's output.
+    @param input Canonical bytes of the shard's input, or its digest where circuits hash it.
+    @param output The same of the shard's output.
     @param proof A proof of that input and output.
     """
     head: uint256 = self._offered(version_id)
@@ -203,7 +243,7 @@ def prove_corner(
 
     head |= mark
     count: uint256 = (head >> SHARDS_OFFSET) & MASK_8
-    if head >> SHOWN_OFFSET == (1 << count) - 1:
+    if (head >> SHOWN_OFFSET) & MASK_8 == (1 << count) - 1:
         head |= PROVABLE
     self._terms[version_id].head = head
 
@@ -228,6 +268,7 @@ def offer(version_id: bytes32) -> IModelRegistry.Offer:
         proof_price=(head >> PROOF_PRICE_OFFSET) & MASK_64,
         royalty_bps=(head >> ROYALTY_OFFSET) & MASK_16,
         provable=head & PROVABLE != 0,
+        hashed=head & HASHED != 0,
         input_edge=self._terms[version_id].input_edge,
         output_edge=self._terms[version_id].output_edge,
     )
@@ -271,7 +312,8 @@ def proof_terms(version_id: bytes32, index: uint256) -> (address, bytes32, bytes
             shard cannot be proved.
     @param version_id The version.
     @param index The shard's index.
-    @return The verifier, the packed input edge and the packed output edge.
+    @return The verifier, the packed input edge and the packed output edge, in the form of a
+            hashed one where circuits hash it.
     """
     return self._proof_terms(version_id, index)
 
@@ -395,11 +437,15 @@ def _check_circuits(
 def _proof_terms(version_id: bytes32, shard: uint256) -> (address, bytes32, bytes32):
     verifier: address = self._verifiers[version_id][shard]
     assert verifier != empty(address), "registry: no circuit"
-    return (
-        verifier,
-        self._shards[version_id][shard].input_edges[0],
-        self._shards[version_id][shard].output_edges[0],
-    )
+    input_edge: bytes32 = self._shards[version_id][shard].input_edges[0]
+    output_edge: bytes32 = self._shards[version_id][shard].output_edges[0]
+    head: uint256 = self._terms[version_id].head
+    if head & HASHED != 0:
+        input_edge = edge_type.hashed(input_edge)
+        is_answer: bool = shard + 1 == (head >> SHARDS_OFFSET) & MASK_8
+        if not is_answer or head & HASHED_ANSWER != 0:
+            output_edge = edge_type.hashed(output_edge)
+    return verifier, input_edge, output_edge
 
 
 # === Internals: false statements that a verifier must refuse ===
@@ -408,7 +454,12 @@ def _proof_terms(version_id: bytes32, shard: uint256) -> (address, bytes32, byte
 @internal
 @pure
 def _other(edge: bytes32, output: Bytes[512]) -> Bytes[512]:
-    # The first element becomes the lowest value of the range, or the highest where it is that.
+    # The first element becomes the lowest value of the range, or the highest where it is that. Of a
+    # digest the last bit is turned over, which leaves it below the field's order.
+    if edge_type.is_hashed(edge):
+        assert len(output) == 32, "registry: no digest"
+        digest: uint256 = convert(slice(output, 0, 32), uint256)
+        return slice(convert(digest ^ 1, bytes32), 0, 32)
     word: uint256 = convert(edge, uint256)
     itemsize: uint256 = edge_type.unpack(edge).itemsize
     replaced: Bytes[512] = self._with_first(output, self._little_endian(word >> 192), itemsize)

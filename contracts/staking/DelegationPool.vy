@@ -148,11 +148,21 @@ def cancel_exit(operator: address):
     """
     leaving: IDelegationPool.Exit = self.exit_of[operator][msg.sender]
     assert leaving.shares != 0, "delegation: nothing leaves"
+    # Worth what a withdrawal would pay: an exit that could be cancelled for more would earn rewards
+    # and be ready for ever.
+    amount: uint256 = min(leaving.amount, self._value(operator, leaving.shares))
+    staying: uint256 = self.total_shares[operator] - leaving.shares
+    bought: uint256 = (
+        amount * (staying + VIRTUAL_SHARES) // (self._assets(operator) - amount + 1)
+    )
+    shares: uint256 = min(leaving.shares, bought)
+    assert shares != 0, "delegation: exit buys no share"
 
     self.exit_of[operator][msg.sender] = empty(IDelegationPool.Exit)
-    self.shares_of[operator][msg.sender] += leaving.shares
+    self.total_shares[operator] = staying + shares
+    self.shares_of[operator][msg.sender] += shares
     log IDelegationPool.ExitCancelled(
-        operator=operator, delegator=msg.sender, shares=leaving.shares
+        operator=operator, delegator=msg.sender, shares=shares
     )
 
     extcall VAULT.cancel_undelegation(operator, leaving.amount)

@@ -7,12 +7,15 @@
 @notice The only caller of generated verifiers: turns typed bytes into a circuit's public
         instances, checks what circuits do not check, and asks the verifier in canonical calldata.
 @dev Holds no state and knows no registry; whoever calls it names the verifier and the edges.
+     Of a tensor that a circuit hashes it gets the digest only, which is the circuit's instance.
      A stock verifier reads its calldata in two ways that only agree when it is canonical, and a
      circuit takes any field element as an input; hence both are settled here.
 @custom:invariant 1. A call with too little gas reverts and never says that a proof is false:
     tests/contracts/verification/test_verify.py::test_too_little_gas_reverts_at_every_limit
     2. Instances are those of `nesa.protocol`:
     tests/conformance/test_instances.py::test_instances_agree
+    3. A digest stands for itself and for no other instance:
+    tests/contracts/verification/test_hashed.py::test_a_digest_is_one_element_below_the_modulus
 @custom:kill No switch. A version whose verifier is found wrong is retired in the registry.
 """
 from ..interfaces import IProofRouter
@@ -34,6 +37,9 @@ MAX_INSTANCES: constant(uint256) = 128
 VERIFIER_GAS: constant(uint256) = 2_000_000
 GAS_FLOOR: constant(uint256) = VERIFIER_GAS * 64 // 63 + 100_000
 
+# What stands for a tensor that a circuit hashes.
+DIGEST_BYTES: constant(uint256) = 32
+
 ALL_BITS: constant(uint256) = max_value(uint256)
 
 
@@ -53,18 +59,15 @@ def verify(
     @param verifier The generated verifier.
     @param input_edge Packed type of the input.
     @param output_edge Packed type of the output.
-    @param input Canonical bytes of the input.
-    @param output Canonical bytes of the output.
+    @param input Canonical bytes of the input, or its digest where the edge is hashed.
+    @param output The same of the output; bytes behind a digest are not looked at.
     @param proof The proof.
     @return Boundary digests of the input and of the output, for the caller to compare.
     """
     accepted: bool = self._accepts(verifier, input_edge, output_edge, input, output, proof)
     assert accepted, "router: proof refused"
 
-    return (
-        tensor_digest.boundary_digest(input_edge, input),
-        tensor_digest.boundary_digest(output_edge, output),
-    )
+    return self._digest(input_edge, input), self._digest(output_edge, output)
 
 
 @external
@@ -83,8 +86,8 @@ def try_verify(
     @param verifier The generated verifier.
     @param input_edge Packed type of the input.
     @param output_edge Packed type of the output.
-    @param input Canonical bytes of the input.
-    @param output Canonical bytes of the output.
+    @param input Canonical bytes of the input, or its digest where the edge is hashed.
+    @param output The same of the output; bytes behind a digest are not looked at.
     @param proof The proof.
     @return True when the verifier accepts.
     """
@@ -101,14 +104,19 @@ def _accepts(
     output: Bytes[512],
     proof: Bytes[4608],
 ) -> bool:
-    entering: edge_type.EdgeType = edge_type.unpack(input_edge)
-    leaving: edge_type.EdgeType = edge_type.unpack(output_edge)
+    entering: edge_type.EdgeType = self._shown(input_edge)
+    leaving: edge_type.EdgeType = self._shown(output_edge)
     count: uint256 = entering.elements + leaving.elements
     assert count <= MAX_INSTANCES, "router: too many values"
     # Proofs are whole words, so that the encoding below pads none.
     if len(proof) % 32 != 0:
         return False
     assert msg.gas >= GAS_FLOOR, "router: too little gas"
+    size: uint256 = leaving.elements * leaving.itemsize
+    # Behind the digest of an output there may be a ciphertext.
+    fits: bool = len(output) == size or (leaving.itemsize == DIGEST_BYTES and len(output) > size)
+    fits = fits and len(input) == entering.elements * entering.itemsize
+    assert fits, "router: wrong length"
 
     success: bool = False
     answer: Bytes[64] = b""
@@ -137,9 +145,31 @@ def _accepts(
 
 @internal
 @pure
+def _shown(edge: bytes32) -> edge_type.EdgeType:
+    # A hashed tensor is one element of the field.
+    shown: edge_type.EdgeType = edge_type.unpack(edge)
+    if edge_type.is_hashed(edge):
+        shown.itemsize = DIGEST_BYTES
+        shown.elements = 1
+    return shown
+
+
+@internal
+@pure
+def _digest(edge: bytes32, data: Bytes[512]) -> bytes32:
+    if edge_type.is_hashed(edge):
+        return convert(slice(data, 0, 32), bytes32)
+    return tensor_digest.boundary_digest(edge, data)
+
+
+@internal
+@pure
 def _residues(edge: edge_type.EdgeType, data: Bytes[512]) -> Bytes[4096]:
     # Every value of a tensor as a field element of 32 bytes.
-    assert len(data) == edge.elements * edge.itemsize, "router: wrong length"
+    if edge.itemsize == DIGEST_BYTES:
+        # Another number of the same residue would be another digest of the same tensor.
+        assert convert(slice(data, 0, 32), uint256) < FIELD, "router: no digest"
+        return slice(data, 0, DIGEST_BYTES)
     padded: Bytes[544] = concat(data, empty(bytes32))  # so that every word is a whole one
     bits: uint256 = 8 * edge.itemsize
     per_word: uint256 = 256 // bits

@@ -162,12 +162,12 @@ class Applier:
         """Keep the work that a challenge is about until its last game may end, and then as long as
         after an answer: the query's windows stand still meanwhile."""
         jobs = self.around.journal.attempts(challenge.query_id)
+        ended = longest_end(challenge)
+        kept = Timestamp(ended + self.around.retention)
+        self.around.journal.sessions.keep_longer(challenge.query_id, kept)
         if not jobs:
             return
-        ended = longest_end(challenge)
-        until = max(
-            ended + self.around.retention, closing_time(decode_query(jobs[-1].query), ended)
-        )
+        until = max(kept, closing_time(decode_query(jobs[-1].query), ended))
         self.around.journal.keep_longer(challenge.query_id, until)
 
     def _kept_until(self) -> Timestamp:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
@@ -24,8 +23,6 @@ from nesa.protocol.errors import IntegrityError, InvalidConfiguration
 from nesa.protocol.ids import ZERO_DIGEST, Digest, VersionId
 from nesa_miner.shards import ShardLibrary
 from nesa_miner.surroundings import Runner
-
-SOLC_VARIABLE: Final = "NESA_SOLC"
 
 COMPILED_HERE: Final = "verifier generated and compiled on this machine"
 SOURCE_COMPARED: Final = (
@@ -76,22 +73,9 @@ async def rebuild(
     return rebuilt
 
 
-def find_solc(environment: Mapping[str, str] = os.environ) -> Path | None:
-    """A Solidity compiler: `$NESA_SOLC`, else `solc` on the search path, else none.
-
-    Raises:
-        InvalidConfiguration: `$NESA_SOLC` names something that cannot be run.
-    """
-    named = environment.get(SOLC_VARIABLE)
-    if named and not os.access(named, os.X_OK):
-        raise InvalidConfiguration(f"{SOLC_VARIABLE} is {named}, which cannot be run")
-    found = named or shutil.which("solc", path=environment.get("PATH"))
-    return Path(found) if found else None
-
-
 async def _compare_answers(prover: Prover, runner: Runner, answers: Sequence[KnownAnswer]) -> None:
     """The circuit computes what the shard computes, from every known input."""
-    source, result = prover.circuit.source, prover.circuit.result
+    source, result = prover.circuit.source.edge, prover.circuit.result.edge
     for number, answer in enumerate(answers):
         (tensor,), (wanted,) = answer.inputs, runner.run(answer.inputs)
         found = await prover.witness(source.decode(tensor).reshape(-1).tolist())

@@ -100,7 +100,8 @@ class Computations:
             if self.roster.current(duty) is None:
                 return
             began = self.around.clock()
-            proof = await prover.prove(evidence.tensors_in[0], evidence.tensors_out[0])
+            tensors = evidence.tensors_in[0], evidence.tensors_out[0]
+            proof = await prover.prove(*tensors, duty.task.proof_blind)
             seconds = self.around.clock() - began
         self.around.metrics.proving.observe(seconds)
         log.info("proved", query=duty.key[0], shard=duty.place.shard, seconds=round(seconds, 1))

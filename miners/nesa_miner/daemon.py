@@ -16,10 +16,12 @@ from eth_account import Account
 
 from nesa.chain.committees import DrawnCommittees, drawn_committees
 from nesa.chain.connection import Connection
+from nesa.chain.contents import ContentReader, content_reader
 from nesa.chain.contracts import Contracts
 from nesa.chain.deployment import Deployment
 from nesa.chain.sender import Sender, SendPolicy
 from nesa.chain.summonses import Summons
+from nesa.models.proving.reference_string import LOCAL_CHAIN_IDS
 from nesa.privacy.envelopes import Deployment as EnvelopeDeployment
 from nesa.privacy.envelopes import ReplayWindow, open_envelope
 from nesa.protocol.errors import (
@@ -52,6 +54,10 @@ from nesa_miner.reading import batches
 from nesa_miner.registrations import shown_version
 from nesa_miner.seats import held_seats
 from nesa_miner.server import Routes
+from nesa_miner.sessions.attending import Attending
+from nesa_miner.sessions.redeeming import Redeemer
+from nesa_miner.sessions.server import SessionsEndpoint
+from nesa_miner.sessions.serving import SessionService
 from nesa_miner.shard_keys import released_keys
 from nesa_miner.shards import ShardKey, open_library
 from nesa_miner.summoning import Summoning
@@ -101,6 +107,14 @@ class Inbox:
 
 
 @dataclass(frozen=True, slots=True)
+class Attended:
+    """What a miner does in sessions of queries on shares: its answers, and its vouchers."""
+
+    service: SessionService
+    redeemer: Redeemer
+
+
+@dataclass(frozen=True, slots=True)
 class Miner:
     """Everything that one running miner is made of."""
 
@@ -110,6 +124,7 @@ class Miner:
     engine: Engine
     post: Post
     warm_up: WarmUp
+    sessions: Attended | None
 
     async def run(self, tasks: TaskPool) -> None:
         """Listen, follow the chain and keep deadlines until told to stop."""
@@ -122,6 +137,8 @@ class Miner:
             seats = self.warm_up.follow(self.seats, self.engine.roster.needs)
             if self.engine.disputes is not None:
                 tasks.spawn(self.engine.disputes.watch_coins())
+            if self.sessions is not None:
+                tasks.spawn(self.sessions.redeemer.go_on())
             await tasks.run_until_told(self.follow(), self.tick(), self.warm_up.go_on(), seats)
         finally:
             log.info("stopping")
@@ -166,6 +183,8 @@ class Miner:
         envelopes = MessagesEndpoint(Inbox(self.engine, ReplayWindow()).take, LIMITS)
         shown = Routes(self.engine, self.warm_up.cold, self.folder / self.settings.seat_evidence)
         routes = envelopes.routes() + shown.routes()
+        if self.sessions is not None:
+            routes += SessionsEndpoint(self.sessions.service.answer).routes()
         return HttpServer(routes, self.settings.host, self.settings.port, LIMITS)
 
 
@@ -193,10 +212,11 @@ async def run(
             library = wrap(open_library(folder, settings, connection, keys))
             tasks = TaskPool()
             rules = await _summons_rules(connection)
-            miner = _assembled(
-                folder, settings, identity, connection, journal, library, tasks, rules
-            )
-            await miner.run(tasks)
+            if settings.allow_private_contents and deployment.chain_id not in LOCAL_CHAIN_IDS:
+                log.warning("clients may have this miner read from private addresses")
+            async with content_reader(allow_private=settings.allow_private_contents) as contents:
+                outside = Outside(connection, journal, library, contents, tasks)
+                await _assembled(folder, settings, identity, outside, rules).run(tasks)
 
 
 async def _summons_rules(connection: Connection) -> SummonsRules | None:
@@ -206,16 +226,25 @@ async def _summons_rules(connection: Connection) -> SummonsRules | None:
     return await Summons.of(connection).rules("latest")
 
 
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """What a miner is connected to."""
+
+    connection: Connection
+    journal: Journal
+    library: WitnessLibrary
+    contents: ContentReader
+    tasks: TaskPool
+
+
 def _assembled(
     folder: Path,
     settings: MinerSettings,
     identity: Identity,
-    connection: Connection,
-    journal: Journal,
-    library: WitnessLibrary,
-    tasks: TaskPool,
+    outside: Outside,
     rules: SummonsRules | None,
 ) -> Miner:
+    connection, library, tasks = outside.connection, outside.library, outside.tasks
     on_chain = connection.deployment
     deployment = EnvelopeDeployment(on_chain.chain_id, on_chain.market)
     metrics = Metrics()
@@ -224,11 +253,12 @@ def _assembled(
     surroundings = Surroundings(
         identity,
         deployment,
-        journal,
+        outside.journal,
         library,
         _committee_reader(connection),
         post.deliver,
         Claimer(connection, sender).send,
+        outside.contents,
         tasks.spawn,
         time.monotonic,
         metrics,
@@ -243,7 +273,7 @@ def _assembled(
     if on_chain.court is not None:
         room = Courtroom.open(connection, sender)
         kept = (surroundings.content_key, surroundings.journal)
-        compute_again = Recomputer(library, room.history, *kept).compute
+        compute_again = Recomputer(library, room.history, *kept, room.products).compute
         disputes = _litigation(surroundings, compute_again, room)
         bonds = Bonds(room, Amount(int(settings.max_bonds * ONE_NES)), "max_bonds")
         suits = _suits(surroundings, compute_again, bonds) if bonds.most else None
@@ -252,7 +282,21 @@ def _assembled(
             spawn, clock = surroundings.spawn, surroundings.clock
             summoning = Summoning(Summons.of(connection), rules, bonds, spawn, clock)
         engine = Engine(surroundings, disputes, convict, suits, answers, summoning)
-    return Miner(folder, settings, connection, engine, post, WarmUp(library))
+    sessions = None
+    if on_chain.sessions is not None:
+        sessions = _sessions(surroundings, connection, sender)
+    warm_up = WarmUp(library)
+    return Miner(folder, settings, connection, engine, post, warm_up, sessions)
+
+
+def _sessions(around: Surroundings, connection: Connection, sender: Sender) -> Attended:
+    """The part of this miner in sessions."""
+    ledger, attending = around.journal.sessions, Attending(connection, around.identity.address)
+    parts = (around.identity, around.deployment, ledger, around.library)
+    return Attended(
+        SessionService(*parts, attending.read, attending.seed, time.time, around.retention),
+        Redeemer(connection, sender, ledger, attending.read, time.time),
+    )
 
 
 def _answers(around: Surroundings, answerer: Answerer) -> Answers:

@@ -143,7 +143,9 @@ def _litigation(
     if kept is None:
         recomputer = Recomputer(library, room.history, lambda _: None)
     else:
-        recomputer = Recomputer(library, room.history, kept.content_key, kept.journal)
+        recomputer = Recomputer(
+            library, room.history, kept.content_key, kept.journal, room.products
+        )
     metrics = DisputeMetrics(CollectorRegistry(), "nesa_owner")
     me = Standpoint(Side.DEFENDER, room.sender.address, signers)
     return Litigation(me, court_log, room, recomputer.compute, tasks.spawn, time.monotonic, metrics)

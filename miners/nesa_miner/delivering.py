@@ -33,9 +33,13 @@ class Deliveries:
         return await self._delivered(seat, message)
 
     async def insist(self, duty: Duty, seat: Seat, message: Message) -> None:
-        """Deliver what its receiver cannot ask for, as long as the duty lasts."""
+        """Deliver what its receiver cannot ask for, as long as the duty lasts, which is told how it
+        went."""
         while self.roster.current(duty) is not None:
-            if await self._delivered(seat, message):
+            was_taken = await self._delivered(seat, message)
+            if (current := self.roster.current(duty)) is not None:
+                self.roster.update(current.tried(seat.signer, was_taken=was_taken))
+            if was_taken:
                 return
             await asyncio.sleep(RETRY_SECONDS)
 

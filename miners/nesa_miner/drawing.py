@@ -9,16 +9,17 @@ from dataclasses import dataclass, replace
 import structlog
 
 from nesa.chain.committees import DrawnCommittees
+from nesa.protocol.circuits import CircuitKind
 from nesa.protocol.commitments import ShardContext
 from nesa.protocol.ids import Digest
 from nesa.protocol.messages import Handoff
 from nesa.protocol.queries import Query
-from nesa.protocol.versions import ShardFacts
 from nesa.protocol.wire import decode_message
 from nesa_miner.duties import Duty, Place
 from nesa_miner.jobs import JobKey
 from nesa_miner.roster import Roster
 from nesa_miner.surroundings import Surroundings
+from nesa_miner.work import is_proved_sealed
 
 log = structlog.get_logger("nesa_miner")
 
@@ -46,9 +47,18 @@ class Draws:
         if not places:
             self.roster.end(duty, "not drawn")
             return
-        facts, _ = await self.around.library.runner(duty.query.version_id, places[0][0])
+        place = await self._place(duty.query, committees, places[0])
         if (current := self.roster.current(duty)) is not None and not current.doubts:
-            self._take_place(current, committees, places[0], facts)
+            self._take_place(current, place)
+
+    async def _place(self, query: Query, committees: DrawnCommittees, at: tuple[int, int]) -> Place:
+        (shard, position), library = at, self.around.library
+        facts, _ = await library.runner(query.version_id, shard)
+        circuits = CircuitKind.PUBLIC
+        if is_proved_sealed(query):
+            circuits = await library.circuits(query.version_id)
+        context = self._context(query, committees.seed_hash, shard)
+        return Place(committees, context, position, facts, circuits)
 
     def _of_this_draw(self, asked: Duty, committees: DrawnCommittees) -> Duty | None:
         """The duty that still needs its place; one that was drawn by another seed starts over."""
@@ -80,16 +90,13 @@ class Draws:
         else:
             self.roster.end(duty, "found absent")
 
-    def _take_place(
-        self, duty: Duty, committees: DrawnCommittees, at: tuple[int, int], facts: ShardFacts
-    ) -> None:
-        journal, key, (shard, position) = self.around.journal, duty.key, at
-        journal.draw(key, committees.seed_hash, shard, position)
+    def _take_place(self, duty: Duty, place: Place) -> None:
+        journal, key, seed = self.around.journal, duty.key, place.committees.seed_hash
+        journal.draw(key, seed, place.shard, place.position)
         self.around.metrics.drawn.inc()
-        log.info("drawn", query=key[0], attempt=key[1], shard=shard, position=position)
-        context = self._context(duty.query, committees.seed_hash, shard)
-        duty = duty.drawn_at(Place(committees, context, position, facts))
-        for sender, body in journal.handoffs(key, committees.seed_hash):
+        log.info("drawn", query=key[0], attempt=key[1], shard=place.shard, position=place.position)
+        duty = duty.drawn_at(place)
+        for sender, body in journal.handoffs(key, seed):
             message = decode_message(body)
             assert isinstance(message, Handoff)
             duty = duty.taking(sender, message)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from nesa.chain.committees import DrawnCommittees, Seat, opened_lineup
+from nesa.protocol.circuits import CircuitKind
 from nesa.protocol.commitments import ShardContext
 from nesa.protocol.evidence import MAX_PIECES, ShardEvidence, evidence_of
 from nesa.protocol.ids import Address, BlockNumber, Digest, Timestamp
@@ -23,7 +24,7 @@ from nesa.protocol.queries import Assurance, Query
 from nesa.protocol.versions import ShardFacts
 from nesa_miner.agreement.state import State
 from nesa_miner.jobs import JobKey, WorkKey
-from nesa_miner.work import Task, Tensors, is_sealed
+from nesa_miner.work import Task, Tensors, has_long_input, is_sealed
 
 Upstream: TypeAlias = tuple[ShardContext, tuple[Address, ...]]
 """Who hands over together: their context and their signers in draw order."""
@@ -31,17 +32,26 @@ Upstream: TypeAlias = tuple[ShardContext, tuple[Address, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where this miner was drawn: shard and position, among whom."""
+    """Where this miner was drawn: shard and position, among whom.
+
+    `circuits` are those of a version that prove a sealed query.
+    """
 
     committees: DrawnCommittees
     context: ShardContext
     position: int
     facts: ShardFacts
+    circuits: CircuitKind = CircuitKind.PUBLIC
 
     @property
     def shard(self) -> int:
         """Index of the shard."""
         return self.context.shard
+
+    @property
+    def has_input_in_request(self) -> bool:
+        """Whether the request carries the shard's input itself."""
+        return self.shard == 0 and not has_long_input(self.committees.query, self.facts)
 
     @property
     def seats(self) -> tuple[Seat, ...]:
@@ -96,7 +106,7 @@ class Place:
 class Computation:
     """One input of a drawn shard and what came of it.
 
-    `tensors_in` is None for the request's own, and for long ones until they are fetched.
+    `tensors_in` is None for what the request carries, and for long ones until they are fetched.
 
     `number` counts inputs as they came: the agreement about each begins in a round of its own, so
     that a member locks once a round. `rank` counts those of one sender: the first ones go first,
@@ -118,9 +128,11 @@ class Duty:
     """One attempt of one query as far as this miner knows it.
 
     `handed` are the hand-overs that were taken, without their tensors, by sender's position.
+    `unreached` are those of the next shard who did not take one when they were last tried.
     `busy` are the actions that are under way. `doubts` counts reorganisations since the draw was
-    last compared with the chain. All values of one duty share a `life`; a duty that starts over has
-    another, and late results of the first do not count.
+    last compared with the chain, `searches` how often a long input was found nowhere. All values of
+    one duty share a `life`; a duty that starts over has another, and late results of the first do
+    not count.
     """
 
     key: JobKey
@@ -130,8 +142,10 @@ class Duty:
     content_key: bytes | None = None
     handed: tuple[tuple[int, Handoff], ...] = ()
     computations: tuple[Computation, ...] = ()
+    unreached: frozenset[Address] = frozenset()
     busy: frozenset[Action] = frozenset()
     doubts: int = 0
+    searches: int = 0
     life: object = field(default_factory=object, repr=False)
 
     def anew(self) -> Duty:
@@ -150,7 +164,7 @@ class Duty:
     def task(self) -> Task:
         """What is to be computed; only for a duty with a place."""
         assert self.place is not None
-        return Task(self.query, self.place.shard, self.content_key)
+        return Task(self.query, self.place.shard, self.content_key, self.place.circuits)
 
     @property
     def may_get_another_input(self) -> bool:
@@ -167,6 +181,11 @@ class Duty:
         """The duty once the draw is known; the first shard has its input from the request."""
         own = (Computation(self.query.input_digest),) if place.shard == 0 else ()
         return replace(self, place=place, computations=own)
+
+    def tried(self, receiver: Address, *, was_taken: bool) -> Duty:
+        """The duty after a hand-over was brought to a member of the next shard, or could not be."""
+        others = self.unreached - {receiver}
+        return replace(self, unreached=others if was_taken else others | {receiver})
 
     def among(self, committees: DrawnCommittees) -> Duty:
         """The duty with its place among others, once spares have slots of absent members.
@@ -254,7 +273,7 @@ class ReadDraw:
 
 @dataclass(frozen=True, slots=True)
 class Fetch:
-    """Fetch an input that was too long to be handed over."""
+    """Fetch an input that was too long to be handed over, or to be in the request."""
 
     in_digest: Digest
 
@@ -319,7 +338,7 @@ def _step(duty: Duty, place: Place, one: Computation) -> Action | None:
     if one.is_refused:
         return None
     if one.agreement is None:
-        is_there = place.shard == 0 or one.tensors_in is not None
+        is_there = one.tensors_in is not None or place.has_input_in_request
         return Compute(one.in_digest) if is_there else Fetch(one.in_digest)
     if one.evidence is None:
         return None

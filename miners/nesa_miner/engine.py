@@ -36,6 +36,7 @@ from nesa_miner.fetching import Fetches
 from nesa_miner.jobs import JobKey
 from nesa_miner.performing import Performer
 from nesa_miner.receiving import Receiver
+from nesa_miner.requests import RequestedInputs
 from nesa_miner.roster import Roster
 from nesa_miner.summoning import Summoning
 from nesa_miner.summonses import Answers
@@ -89,7 +90,7 @@ class Engine:
             around, roster, evidence, deliveries, faults, self.suits
         )
         self._applier = Applier(around, roster, self.claims, self.disputes, self.summonses)
-        fetches = Fetches(around, roster, deliveries)
+        fetches = Fetches(around, roster, deliveries, RequestedInputs(around, roster))
         self._receiver = Receiver(around, roster, agreements, faults, fetches)
         replay = self._receiver.replay
         draws = Draws(around, roster, replay)

@@ -1,5 +1,6 @@
 """Long tensors between shards: whoever needs them asks for part after part, and from the next
 member when one stops answering. Nothing is sent that was not asked for, so nobody is flooded.
+Long inputs of requests come from where their client publishes them, see `requests`.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from nesa_miner.boundaries import Assembly, decode_boundary, encode_boundary, pa
 from nesa_miner.delivering import Deliveries
 from nesa_miner.duties import Duty
 from nesa_miner.jobs import JobKey
+from nesa_miner.requests import RequestedInputs
 from nesa_miner.roster import Roster
 from nesa_miner.surroundings import Surroundings
 
@@ -45,13 +47,16 @@ class Fetches:
     around: Surroundings
     roster: Roster
     deliveries: Deliveries
+    requests: RequestedInputs
     _awaited: dict[Awaited, asyncio.Future[bytes]] = field(default_factory=dict)
     _serving: Counter[Address] = field(default_factory=Counter)
 
     async def fetch(self, duty: Duty, in_digest: Digest) -> None:
-        """Give a computation its tensors, from the journal or from those who signed them.
+        """Give a computation its tensors, from the journal, from those who signed them, or from
+        where the request says.
 
         Raises:
+            InvalidMessage: the request does not say where.
             Unavailable: none of them hands over what the digest names.
         """
         work, journal = duty.work(in_digest), self.around.journal
@@ -67,6 +72,8 @@ class Fetches:
 
     async def _fetched(self, duty: Duty, in_digest: Digest) -> tuple[bytes, ...]:
         assert duty.place is not None
+        if duty.place.shard == 0:
+            return await self.requests.read(duty, duty.place)
         edges, task = duty.place.facts.input_edges, duty.task
         assembly = Assembly(edges)
         for seat in sources(duty, in_digest):

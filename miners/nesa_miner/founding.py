@@ -142,6 +142,7 @@ def _settings(place: Place, listening: Listening, stores: tuple[str, ...]) -> Mi
             host=listening.host,
             port=listening.port,
             stores=stores,
+            allow_private_contents=place.deployment.chain_id in LOCAL_CHAIN_IDS,
         )
     except ValidationError as error:
         name, problem = first_problem(error, "settings")

@@ -22,6 +22,7 @@ from nesa_miner.at_rest import AtRest
 from nesa_miner.disputes.court_log import COURT_EVENTS, CourtLog
 from nesa_miner.jobs import Job, JobKey, Phase, StoredClaim, StoredFault, WorkKey
 from nesa_miner.journal_file import Format, JournalFile
+from nesa_miner.sessions.ledger import SESSION_TABLES, SessionLedger
 
 _WORK: Final = (
     "records",
@@ -51,7 +52,7 @@ CREATE TABLE statements (
 """
 
 FORMAT: Final = Format(
-    version=6,
+    version=7,
     schema="""
 CREATE TABLE jobs (
     query_id INTEGER, attempt INTEGER, phase TEXT NOT NULL, log_key BLOB NOT NULL,
@@ -97,8 +98,9 @@ CREATE TABLE claimed (
 );
 """
     + _SINCE_5
-    + _SINCE_6,
-    changes={4: _SINCE_5, 5: _SINCE_6},
+    + _SINCE_6
+    + SESSION_TABLES,
+    changes={4: _SINCE_5, 5: _SINCE_6, 6: SESSION_TABLES},
 )
 
 NO_LOG: Final = b""
@@ -125,6 +127,7 @@ class Journal:
         self._at_rest = at_rest
         self._file = JournalFile(path, identity, FORMAT)
         self.court_log = CourtLog(self._file)
+        self.sessions = SessionLedger(self._file, at_rest)
 
     def close(self) -> None:
         """Close the file."""

@@ -8,6 +8,7 @@ from typing import Final
 import structlog
 
 from nesa.privacy.envelopes import Opened
+from nesa.privacy.sealing import open_input
 from nesa.protocol.errors import InvalidMessage, NesaError, Unavailable
 from nesa.protocol.evidence import evidence_of, verify_evidence
 from nesa.protocol.faults import faults_in, statements_of
@@ -20,6 +21,8 @@ from nesa.protocol.messages import (
     MemberMessage,
     PartRequest,
     Reveal,
+    SessionReply,
+    SessionRequest,
     ShardKey,
     ShardKeyRequest,
     TensorPart,
@@ -62,6 +65,8 @@ class Receiver:
         message = opened.message
         if isinstance(message, ShardKeyRequest | ShardKey):
             raise InvalidMessage("keys of shards are asked for where their index says")
+        if isinstance(message, SessionRequest | SessionReply):
+            raise InvalidMessage("products of sessions are asked for at their own path")
         context = message if isinstance(message, ContentKey) else message.context
         key = JobKey((context.query_id, context.attempt))
         if context.query_id >= MOST_QUERIES:
@@ -110,12 +115,15 @@ class Receiver:
         roster.waiting.keep_early(key, opened, self.around.clock(), roster.duties)
 
     def _take_content_key(self, duty: Duty, opened: Opened, message: ContentKey) -> None:
-        if opened.sender != duty.query.requester or not is_sealed(duty.query):
-            raise InvalidMessage("only the requester of a sealed query sends its content key")
+        if not is_sealed(duty.query):
+            raise InvalidMessage("an open query has no content key")
         if duty.content_key is not None:
             return
         around, wrapped = self.around, message.wrapped
         content_key = around.identity.unwrap(wrapped, around.deployment, duty.query)
+        if opened.sender != duty.query.requester:
+            # A contract that asks signs nothing: whoever sealed its input shows that by the key.
+            open_input(content_key, duty.query.version_id, duty.sent)
         around.journal.keep_content_key(duty.key, duty.query.input_digest, wrapped)
         self.roster.update(replace(duty, content_key=content_key))
 

@@ -11,12 +11,13 @@ from nesa.chain.abi import ContractCall
 from nesa.chain.contracts import ZERO_ADDRESS, Contracts, Operator, SeatRecord
 from nesa.chain.leaving import NO_END
 from nesa.chain.owner import Owner, Progress
+from nesa.models.proving.verifier import find_solc
 from nesa.models.publish import base_of
 from nesa.privacy.keys import public_bytes
 from nesa.protocol.consent import sign_consent
 from nesa.protocol.errors import InvalidInput, NesaError, Rejected
 from nesa.protocol.ids import Address, Amount, Epoch, VersionId
-from nesa_miner.circuits import Rebuilt, find_solc, rebuild
+from nesa_miner.circuits import Rebuilt, rebuild
 from nesa_miner.config import CONFIG_FILE, MinerSettings
 from nesa_miner.identity import Identity
 from nesa_miner.registrations import find_registration

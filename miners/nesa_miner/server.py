@@ -1,4 +1,5 @@
-"""What a miner answers over HTTP: evidence of its work and its seat, health, metrics and status.
+"""What a miner answers over HTTP: evidence of its work and its seat, long tensors, health, metrics
+and status.
 
 Envelopes come in through the transport's route on the same port. Nothing here shows what a sealed
 query hides, and every answer is bounded.
@@ -18,14 +19,21 @@ from prometheus_client import generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from nesa.privacy.attested.evidence import SEAT_EVIDENCE_PATH
+from nesa.protocol.contents import CONTENT_PATH
 from nesa.protocol.errors import InvalidInput
 from nesa.protocol.evidence import EVIDENCE_PATH, decode_evidence, encode_evidence
+from nesa.protocol.ids import Digest
+from nesa_miner.contents import kept_content
 from nesa_miner.engine import Engine
 from nesa_miner.jobs import JobKey
 from nesa_miner.seat_evidence import kept_evidence
 from nesa_miner.shards import ShardKey
 
 CBOR: Final = "application/cbor"
+MOST_HANDED_OUT: Final = 8
+"""Long tensors that are made ready at once, so that strangers cost no deadline."""
+
+NAME_BYTES: Final = 32
 FAULTS_PATH: Final = "/v1/faults/{query_id}/{attempt}"
 LONGEST_WAIT: Final = 10.0
 """Seconds that a request for evidence may wait for it."""
@@ -50,12 +58,14 @@ class Routes:
         self._cold = cold
         self._seat_evidence = seat_evidence
         self._waiting = 0
+        self._handing_out = 0
 
     def routes(self) -> list[web.RouteDef]:
         """What to add to a server."""
         return [
             web.get(EVIDENCE_PATH, self.evidence),
             web.get(FAULTS_PATH, self.faults),
+            web.get(CONTENT_PATH, self.content),
             web.get(SEAT_EVIDENCE_PATH, self.seat_evidence),
             web.get("/v1/status", self.status),
             web.get("/v1/observed", self.observed),
@@ -134,6 +144,27 @@ class Routes:
         return web.json_response(
             [{**asdict(fault), "body": f"0x{fault.body.hex()}"} for fault in found]
         )
+
+    async def content(self, request: web.Request) -> web.Response:
+        """A long input or answer of a query by what the chain says that it goes by."""
+        try:
+            query_id = int(request.match_info["query_id"])
+            name = bytes.fromhex(request.match_info["name"])
+        except ValueError:
+            return web.Response(status=400, text="the query is a number, the name hexadecimal")
+        if not 0 <= query_id < 1 << 63 or len(name) != NAME_BYTES:
+            return web.Response(status=400, text="the number or the name is out of range")
+        if self._handing_out >= MOST_HANDED_OUT:
+            return web.Response(status=503, text="too many ask at the moment")
+        found = kept_content(self._engine.around, query_id, Digest(name))
+        if found is None:
+            return web.Response(status=404, text="no such content of this query here")
+        self._handing_out += 1
+        try:
+            body = await asyncio.to_thread(found)
+        finally:
+            self._handing_out -= 1
+        return web.Response(body=body, content_type="application/octet-stream")
 
     async def status(self, _: web.Request) -> web.Response:
         """Head, address, the attempts and disputes under way, and summonses of the last day."""

@@ -22,6 +22,7 @@ from nesa.models.proving.reference_string import ReferenceFile, locate, require_
 from nesa.models.publish import PublishedVersion
 from nesa.models.runtime import KnownAnswer
 from nesa.privacy.shard_files import decrypt_file
+from nesa.protocol.circuits import CircuitKind
 from nesa.protocol.digests import bytes_root
 from nesa.protocol.errors import IntegrityError, InvalidInput, Rejected
 from nesa.protocol.ids import VersionId
@@ -178,6 +179,10 @@ class ShardLibrary:
         """
         key = (version_id, shard)
         return await self._provers.get(key, lambda: self._open_prover(version_id, shard))
+
+    async def circuits(self, version_id: VersionId) -> CircuitKind:
+        """What the circuits of a version hash; errors as `published`."""
+        return (await self.published(version_id)).index.card.circuits
 
     async def has_keys(self, version_id: VersionId, shard: int) -> bool:
         """Whether the proving keys of a shard are on this machine; errors as `circuit`."""

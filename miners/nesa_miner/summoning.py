@@ -1,4 +1,5 @@
-"""Summons members of this miner's own committees that say nothing, so that spares get their slots.
+"""Summons members that say nothing, so that spares get their slots: of this miner's own committees,
+and of the next shard where nobody takes what was settled here.
 
 Who speaks has its pay at stake, and a bond is all that it costs. Who answers its summons has the
 bond and may stay as silent as it was: nobody is called again whom this miner lost a bond to.
@@ -7,13 +8,14 @@ bond and may stay as silent as it was: nobody is called again whom this miner lo
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final, NamedTuple
 
 import structlog
 
 from nesa.chain.summonses import Summons
+from nesa.protocol.commitments import ShardContext
 from nesa.protocol.errors import NesaError
 from nesa.protocol.ids import Address, QueryId, Timestamp
 from nesa.protocol.queries import MAX_REPLICAS, Assurance, Query
@@ -29,6 +31,9 @@ from nesa_miner.tasks import Spawn
 
 REST_SECONDS: Final = 0.5
 LONGEST_PAUSE: Final = 30.0
+LOST_SECONDS: Final = 300.0
+"""After which a summons that was mined and that no event tells of was dropped by a reorganisation;
+the contract takes a second one only then."""
 
 log = structlog.get_logger("nesa_miner")
 
@@ -50,6 +55,18 @@ class Clocks:
     own: float
 
 
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """Slots of a committee whose occupants say nothing. `turns` others that miss them too call them
+    before this miner does.
+    """
+
+    context: ShardContext
+    lineup: tuple[int, ...]
+    slots: frozenset[int]
+    turns: int
+
+
 def missing(
     duty: Duty, known: Sequence[Summoned], rules: SummonsRules, clocks: Clocks
 ) -> tuple[Seated, ...]:
@@ -58,18 +75,15 @@ def missing(
     Members take turns by slots, so that two of them seldom call one. It has to be early enough for
     an answer.
     """
-    place, state = duty.place, _under_way(duty)
-    if place is None or state is None:
-        return ()
-    if clocks.chain + rules.answer_window > duty.query.answer_deadline:
+    silence = _silence(duty, clocks)
+    if silence is None or clocks.chain + rules.answer_window > duty.query.answer_deadline:
         return ()
     found, called = [], {seat_of(one.event.call) for one in known}
-    gone, lineup = silent(state, clocks.own), place.committees.lineup(place.shard)
-    for slot in sorted(gone):
-        seated = Seated(duty.query.query_id, duty.query.attempt, place.shard, lineup[slot])
+    place, wait = silence.context, silence.turns * _turn(rules)
+    for slot in sorted(silence.slots):
+        seated = Seated(duty.query.query_id, place.attempt, place.shard, silence.lineup[slot])
         since = _since(duty, place, slot, known) + rules.patience
-        is_due = clocks.chain >= since + _turns(state, gone) * _turn(rules)
-        if is_due and seated not in called:
+        if clocks.chain >= since + wait and seated not in called:
             found.append(seated)
     return tuple(found)
 
@@ -77,14 +91,14 @@ def missing(
 def unanswered(
     duty: Duty, known: Iterable[Summoned], rules: SummonsRules, clocks: Clocks
 ) -> Iterator[Call]:
-    """Summonses of others in the committee of a duty that nobody ends, in this miner's turn."""
-    place, state = duty.place, _under_way(duty)
-    if place is None or state is None:
+    """Summonses of others among those whom a duty misses that nobody ends, in this miner's turn."""
+    silence = _silence(duty, clocks)
+    if silence is None:
         return
-    wait = (1 + _turns(state, silent(state, clocks.own))) * _turn(rules)
+    wait = (1 + silence.turns) * _turn(rules)
     for one in known:
         call = one.event.call
-        if call.is_about(place.context) and one.is_open and clocks.chain > call.deadline + wait:
+        if call.is_about(silence.context) and one.is_open and clocks.chain > call.deadline + wait:
             yield call
 
 
@@ -99,25 +113,45 @@ def seat_of(call: Call) -> Seated:
     return Seated(call.query_id, call.attempt, call.shard, call.position)
 
 
-def _under_way(duty: Duty) -> State | None:
-    """The agreement that has not settled; provers have turns instead."""
-    if duty.query.assurance is Assurance.PROVED or duty.doubts:
+def _silence(duty: Duty, clocks: Clocks) -> Silence | None:
+    """Whom a duty misses at the moment; provers have turns instead."""
+    place = duty.place
+    if place is None or duty.query.assurance is Assurance.PROVED or duty.doubts:
         return None
+    lineup = place.committees.lineup(place.shard)
+    state = _under_way(duty)
+    if state is not None:
+        gone = silent(state, clocks.own)
+        turns = sum(slot not in gone for slot in range(state.committee.me))
+        return Silence(place.context, lineup, gone, turns)
+    if not _nobody_takes_it(duty, place):
+        return None
+    context = replace(place.context, shard=place.shard + 1)
+    behind = place.committees.lineup(context.shard)
+    return Silence(context, behind, frozenset(range(len(behind))), lineup.index(place.position))
+
+
+def _under_way(duty: Duty) -> State | None:
+    """The agreement that has not settled."""
     open_ = (one.agreement for one in duty.computations if one.evidence is None)
     return next((state for state in open_ if state is not None), None)
 
 
-def _since(duty: Duty, place: Place, slot: int, known: Iterable[Summoned]) -> Timestamp:
+def _nobody_takes_it(duty: Duty, place: Place) -> bool:
+    """Whether what was settled reached nobody in the slots of the next shard: if anybody is there,
+    it has its own pay to speak for."""
+    if not place.downstream or place.position not in place.committees.lineup(place.shard):
+        return False
+    behind = place.committees.occupants(place.shard + 1)
+    return all(seat.signer in duty.unreached for seat in behind)
+
+
+def _since(duty: Duty, context: ShardContext, slot: int, known: Iterable[Summoned]) -> Timestamp:
     """Since when a slot's occupant has it, or a moment before: the chain knows exactly, and refuses
     what is too early."""
     missed = (one.event.call for one in known if one.is_missed)
-    ends = [call.deadline for call in missed if call.is_about(place.context) and call.slot == slot]
+    ends = [call.deadline for call in missed if call.is_about(context) and call.slot == slot]
     return max(ends, default=duty.query.opened_at)
-
-
-def _turns(state: State, gone: frozenset[int]) -> int:
-    """How many members that speak come before this one."""
-    return sum(slot not in gone for slot in range(state.committee.me))
 
 
 def _turn(rules: SummonsRules) -> int:
@@ -134,7 +168,7 @@ class Summoning:
     spawn: Spawn
     clock: Callable[[], float]
     _known: tuple[Summoned, ...] = ()
-    _sent: set[Seated] = field(default_factory=set)
+    _sent: dict[Seated, float] = field(default_factory=dict)
     _calls: Retries[Seated] = field(init=False)
     _ends: Retries[Seated] = field(init=False)
 
@@ -147,7 +181,7 @@ class Summoning:
         """NES units in bonds of this miner's summonses that are not over."""
         mine = {seat_of(one.event.call) for one in self._known if self._is_by_me(one)}
         open_ = sum(one.is_open for one in self._known if self._is_by_me(one))
-        return self.rules.bond * (open_ + len(self._sent - mine))
+        return self.rules.bond * (open_ + len(self._sent.keys() - mine))
 
     def advance(
         self,
@@ -168,8 +202,12 @@ class Summoning:
         for one in known:
             if one.is_open and self._is_by_me(one) and now > one.event.call.deadline:
                 ends[seat_of(one.event.call)] = one.event.call
-        self._sent &= due.keys()
-        for seated in due.keys() - self._sent:
+        self._sent = {
+            seated: at
+            for seated, at in self._sent.items()
+            if seated in due and clocks.own < at + LOST_SECONDS
+        }
+        for seated in due.keys() - self._sent.keys():
             self._calls.start(seated, partial(self._summon, due[seated], seated, docket))
         for seated, call in ends.items():
             self._ends.start(seated, partial(self._end, call))
@@ -197,7 +235,7 @@ class Summoning:
             await self.bonds.approve(bond, self.summons.address)
             call = self.summons.summon(query, seated.shard, seated.position)
             await self.bonds.room.send(call)
-            self._sent.add(seated)
+            self._sent[seated] = self.clock()
         log.warning("member summoned", **seated._asdict())
 
     async def _end(self, call: Call) -> None:

@@ -192,11 +192,12 @@ class Answers:
         return one.event.call.signer == self.identity.address
 
     def _concerns(self, call: Call) -> bool:
-        """Whether this miner is called, calls, or was drawn, as far as it knows, for the shard."""
+        """Whether this miner is called, calls, or was drawn, as far as it knows, for the shard or
+        the one before."""
         me = self.identity.address
         job = self.journal.job(JobKey((call.query_id, call.attempt)))
         return me in (call.signer, call.summoner) or (
-            job is not None and job.shard in (None, call.shard)
+            job is not None and job.shard in (None, call.shard, call.shard - 1)
         )
 
     def _stored(self) -> tuple[Summoned, ...]:

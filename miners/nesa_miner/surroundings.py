@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from nesa.chain.committees import DrawnCommittees, Seat
+from nesa.chain.contents import Wanted
 from nesa.models.graph import Table
 from nesa.models.judging import Witness
 from nesa.models.proving.prover import Prover
 from nesa.privacy.envelopes import Deployment
+from nesa.protocol.circuits import CircuitKind
 from nesa.protocol.ids import VersionId
 from nesa.protocol.messages import Message
 from nesa.protocol.queries import Query
@@ -45,6 +47,9 @@ class Library(Protocol):
     async def prover(self, version_id: VersionId, shard: int) -> Prover:
         """Something that proves the shard."""
 
+    async def circuits(self, version_id: VersionId) -> CircuitKind:
+        """What the circuits of a version hash."""
+
     def release(self, version_id: VersionId, shard: int | None = None) -> None:
         """Free what a version's shards, or one of them, take in memory; asked for again they are
         loaded again."""
@@ -58,6 +63,16 @@ class WitnessLibrary(Library, Protocol):
 
     async def witness(self, version_id: VersionId, shard: int, tensors: Sequence[bytes]) -> Witness:
         """Everything that the shard makes of its input, by the definition of its table."""
+
+
+class Contents(Protocol):
+    """Where long inputs of requests come from; see `nesa.chain.contents.ContentReader`."""
+
+    async def published(self, wanted: Wanted, urls: Sequence[str]) -> bytes:
+        """From one of the URLs that a request names."""
+
+    async def kept(self, wanted: Wanted, endpoints: Sequence[str]) -> bytes:
+        """From one of the members at these endpoints."""
 
 
 ReadCommittees = Callable[[Query], Awaitable[DrawnCommittees]]
@@ -81,6 +96,7 @@ class Surroundings:
     read_committees: ReadCommittees
     deliver: Deliver
     claim: SendClaim
+    contents: Contents
     spawn: Spawn
     clock: Callable[[], float]
     metrics: Metrics

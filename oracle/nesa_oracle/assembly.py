@@ -61,7 +61,9 @@ class Assembler:
     async def _proved(self, found: Found) -> Report | None:
         query = self._case.query
         edges = await self._checker.input_edges(query)
-        inputs = shown_inputs(edges, {self._sent, *tensors_of(chain.from_iterable(found.values()))})
+        pieces = list(chain.from_iterable(found.values()))
+        digests = [piece.in_digest for piece in pieces]
+        inputs = shown_inputs(edges, {self._sent, *tensors_of(pieces)}, digests)
         while True:
             path = proved_path(query, self._provers(found), inputs, self._clock())
             if path is None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from nesa.chain.committees import DrawnCommittees, opened_lineup
 from nesa.protocol.commitments import ShardContext
+from nesa.protocol.contents import is_long_answer
 from nesa.protocol.digests import boundary_digest
 from nesa.protocol.edges import EdgeType
 from nesa.protocol.errors import InvalidMessage
@@ -111,7 +112,8 @@ def check_turn(case: Case, reporter: Address, now: Timestamp) -> None:
 
 
 def check_output(query: Query, out_digest: Digest, output: bytes) -> None:
-    """Check the answer against the digest that was agreed on; ciphertext is only attested.
+    """Check the answer, or what a long one goes by, against the digest that was agreed on;
+    ciphertext is only attested.
 
     Raises:
         InvalidMessage: other bytes, or more than the market takes.
@@ -121,6 +123,10 @@ def check_output(query: Query, out_digest: Digest, output: bytes) -> None:
     if query.privacy is Privacy.SEALED:
         return
     edge = EdgeType.unpack(query.output_edge)
+    if is_long_answer(edge.nbytes):
+        if output != out_digest:
+            raise InvalidMessage("a long answer goes by another digest than was agreed on")
+        return
     if len(output) != edge.nbytes:
         raise InvalidMessage(f"the answer has {len(output)} bytes, its type {edge.nbytes}")
     if boundary_digest([edge], [output]) != out_digest:

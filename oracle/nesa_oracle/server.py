@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -13,20 +12,14 @@ from aiohttp import web
 from prometheus_client import generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
+from nesa.chain.listening import Listener, listening
 from nesa.chain.status import PATH as STATUS_PATH
-from nesa.protocol.errors import InvalidConfiguration
 from nesa_oracle.observability import Metrics
 
 Status = Callable[[], Mapping[str, Any]]
 """What an oracle says of itself, from JSON types only."""
 
 STALE_SECONDS: Final = 30.0
-
-IDLE_SECONDS: Final = 30.0
-"""How long a connection may stay without a request."""
-
-MOST_CONNECTIONS: Final = 64
-"""Open connections; one more is closed at once."""
 
 
 @dataclass(slots=True)
@@ -86,37 +79,6 @@ async def serving(
     app.router.add_get("/readyz", ready)
     app.router.add_get("/metrics", series)
     app.router.add_get(STATUS_PATH, described)
-    runner = web.AppRunner(
-        app, access_log=None, shutdown_timeout=1.0, keepalive_timeout=IDLE_SECONDS
-    )
-    await runner.setup()
-    listener: asyncio.Server | None = None
-    try:
-        try:
-            listener = await _listen(runner, host, port)
-        except OSError as error:
-            raise InvalidConfiguration(
-                f"cannot listen on {host}:{port} ({error.strerror}); change port in the settings"
-            ) from error
+    advice = "change port in the settings"
+    async with listening(Listener(app, host, port, advice=advice)):
         yield
-    finally:
-        if listener is not None:
-            listener.close()
-        await runner.cleanup()
-
-
-class _Refusal(asyncio.Protocol):
-    """A connection too many."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        transport.close()
-
-
-async def _listen(runner: web.AppRunner, host: str, port: int) -> asyncio.Server:
-    server = runner.server
-    assert server is not None
-
-    def accepted() -> asyncio.Protocol:
-        return server() if len(server.connections) < MOST_CONNECTIONS else _Refusal()
-
-    return await asyncio.get_running_loop().create_server(accepted, host, port)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from nesa.client.answers import Answer, Balance, GasUsed, OutputTensor, SubmittedQuery, Timings
     from nesa.client.cards import Model
     from nesa.client.client import Client
+    from nesa.client.ordering import SealedInput
     from nesa.client.receipts import FeeReceipt, Member
     from nesa.client.watching import (
         Closed,
@@ -119,6 +120,7 @@ __all__ = [
     "Released",
     "Requested",
     "ReusedRandomness",
+    "SealedInput",
     "Stage",
     "SubmittedQuery",
     "TensorCard",
@@ -146,6 +148,7 @@ _HOMES: Final = {
     ),
     "nesa.client.cards": ("Model",),
     "nesa.client.client": ("Client",),
+    "nesa.client.ordering": ("SealedInput",),
     "nesa.client.receipts": ("FeeReceipt", "Member"),
     "nesa.client.watching": (
         "Closed",

@@ -77,9 +77,6 @@ KNOWN: Final = frozenset(
 
 ABSENT: Final = {
     "median_overflow": "an average that overflows; nothing here averages, agreement is equality",
-    "payer_rug_thaw": "a payer that empties its deposit; waits for payment channels",
-    "voucher_non_monotone": "an older voucher after a newer one; waits for payment channels",
-    "voucher_replay": "a voucher for another channel; waits for payment channels",
 }
 """Known attacks without a test: what they are, and why there is none."""
 

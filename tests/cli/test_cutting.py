@@ -38,6 +38,45 @@ def test_a_file_is_cut_where_it_is_told_to(nesa: Nesa, tmp_path: Path) -> None:
     assert found["same_bytes"] is True
 
 
+def test_places_of_a_split_are_listed(nesa: Nesa, tmp_path: Path) -> None:
+    found = nesa("model", "split", MLP, "--json").document["places"]
+    assert [place["row"] for place in found] == [2, 4, 5]
+    assert (found[0]["sent"], found[0]["sent_bytes"]) == (["uint8 1x64"], 64)
+    assert (found[1]["returned"], found[1]["returned_bytes"]) == ("uint8 1x32", 32)
+    assert "uint8 1x64" in nesa("model", "split", MLP, "--first", 2).out
+
+
+def test_a_model_is_split_where_it_is_told_to(nesa: Nesa, tmp_path: Path) -> None:
+    ends = ("--first", 2, "--end", 4)
+    found = nesa("model", "split", MLP, *ends, "--output", tmp_path / "middle", "--json").document
+    assert (found["input_bytes"], found["output_bytes"]) == (64, 32)
+    assert nesa("model", "check", tmp_path / "middle").code == 0
+
+
+@pytest.mark.parametrize(
+    ("ends", "words"),
+    [
+        ((0, 4), "from --first 2 on --end may be 4, 5"),
+        ((2, 2), "from --first 2 on --end may be 4, 5"),
+        ((5, 9), "from --first 2 on --end may be 4, 5"),
+    ],
+)
+def test_a_split_that_is_impossible_says_where_it_is_possible(
+    ends: tuple[int, int], words: str, nesa: Nesa, tmp_path: Path
+) -> None:
+    first, end = ends
+    line = ("model", "split", MLP, "--first", first, "--end", end, "--output", tmp_path / "middle")
+    found = nesa(*line)
+    assert found.code != 0
+    assert words in " ".join(found.err.split())
+    assert not (tmp_path / "middle").exists()
+
+
+def test_half_a_split_is_refused(nesa: Nesa, tmp_path: Path) -> None:
+    found = nesa("model", "split", MLP, "--end", 4, "--output", tmp_path / "middle")
+    assert "say --first, --end and --output" in " ".join(found.err.split())
+
+
 @pytest.mark.parametrize(
     ("places", "words"),
     [

@@ -128,6 +128,7 @@ def test_a_strangers_refund_is_not_told_as_ones_own(
     nesa: Nesa, network: StandingNetwork, expired: SubmittedQuery, stranger: list[object]
 ) -> None:
     owner = expired.query.requester
+    nesa("withdraw", "--network", network.file)  # what other tests left
     watch = ("watch", expired.query_id, "--refund", "--network", network.file)
     found = nesa(*watch, *stranger)
     assert found.code == 0, found.err

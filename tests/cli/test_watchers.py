@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -111,6 +112,7 @@ async def test_who_names_no_watcher_is_told_before_paying(
         (wish(public_bytes(TOWER), sealed=False), None, "need --sealed"),
         (wish(sealed=False), KEPT, "need --sealed"),
         (wish(bytes(32)), None, "view key"),
+        (replace(wish(), assurance="CHALLENGED"), None, "nobody can look"),
         (wish(*(n.to_bytes(32, "big") for n in range(9, 10 + MOST_WATCHERS))), None, "at most"),
     ],
 )

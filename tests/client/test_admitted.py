@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from eth_account import Account
@@ -29,15 +30,17 @@ async def test_whoever_is_admitted_no_more_is_given_no_key(
 ) -> None:
     """A seat outlives its admission until somebody ends it."""
     stays, leaves = seats = [seat(0), seat(1)]
-    registry, allow_list = client.contracts.registry, client.connection.deployment.allow_list
+    contracts, allow_list = client.contracts, client.connection.deployment.allow_list
     assert allow_list is not None
     save(recut(load(MODEL), 1), tmp_path)
     terms = Terms(Amount(1), Amount(0), 0, str(tmp_path), allow_list)
     async with chain_put_back(client):
         version = await client.developer().register(tmp_path, terms)
-        assert await admitted(registry, version, seats) == []
+        assert await admitted(contracts, version, seats) == []
         await client.developer().allow(version, [stays.operator, leaves.operator])
-        assert await admitted(registry, version, seats) == seats
+        assert await admitted(contracts, version, seats) == seats
         await client.developer().allow(version, [stays.operator])
-        assert await admitted(registry, version, seats) == [stays]
-    assert await admitted(registry, model.version_id, seats) == seats, "everybody may sit there"
+        assert await admitted(contracts, version, seats) == [stays]
+        changed = replace(stays, encryption_key=b"\1" * 32)
+        assert await admitted(contracts, version, [changed]) == [], "its key is another by now"
+    assert await admitted(contracts, model.version_id, seats) == seats, "everybody may sit there"

@@ -34,6 +34,12 @@ def test_the_client_grants_what_it_asked():
     assert open_grant(sent, TOWER, ASKED.query.requester) == CONTENT_KEY
 
 
+def test_a_long_query_is_granted_without_its_input():
+    long = replace(ASKED, input=b"https://client.example/input")
+    made = granted_view(long, CONTENT_KEY, public_bytes(TOWER), CLIENT, DEPLOYMENT)
+    assert open_grant(made, TOWER, ASKED.query.requester) == CONTENT_KEY
+
+
 @pytest.mark.parametrize(
     ("asked", "key", "account", "problem"),
     [

@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
-from nesa.client.key_release import server
+from nesa.chain.listening import MOST_CONNECTIONS
 from nesa.client.key_release.encrypting import encryption_under
 from nesa.client.key_release.record import ReleaseRecord
 from nesa.client.key_release.server import serving
@@ -59,11 +59,13 @@ async def test_outcomes_have_a_status_each(url: str) -> None:
 
 
 async def test_whoever_holds_connections_open_keeps_nobody_out(
-    url: str, monkeypatch: pytest.MonkeyPatch
+    url: str,
 ) -> None:
-    monkeypatch.setattr(server, "MOST_CONNECTIONS", 8)
     place = urlsplit(url)
-    held = [await asyncio.open_connection(place.hostname, place.port) for _ in range(12)]
+    held = [
+        await asyncio.open_connection(place.hostname, place.port)
+        for _ in range(MOST_CONNECTIONS + 4)
+    ]
     async with aiohttp.ClientSession() as session:
         for _ in range(20):
             try:
@@ -95,6 +97,35 @@ def test_what_was_released_is_for_good(tmp_path: Path) -> None:
     (tmp_path / "other").write_text("no database at all, but a text that is long enough")
     with pytest.raises(InvalidConfiguration, match="record of released keys"):
         ReleaseRecord(tmp_path / "other")
+
+
+async def test_a_damaged_record_releases_nothing_and_is_named(tmp_path: Path) -> None:
+    """Its pages behind the first are gone, so it opens and then cannot be read."""
+    path, version = tmp_path / "released", VersionId(bytes(32))
+    record = ReleaseRecord(path)
+    record.keep(version, Address("0x" + "11" * 20), 0)
+    record.close()
+    whole = path.read_bytes()
+    path.write_bytes(whole[:4096] + b"\xff" * (len(whole) - 4096))
+    damaged, told = ReleaseRecord(path), []
+
+    async def keep(_: bytes) -> bytes:
+        damaged.keep(version, Address("0x" + "11" * 20), 1)
+        raise AssertionError("a key was released")
+
+    async with (
+        serving(keep, lambda *said: told.append(said), "127.0.0.1", 0) as base,
+        aiohttp.ClientSession() as session,
+        session.post(base + SHARD_KEYS_PATH, data=b"x") as response,
+    ):
+        assert response.status == 503
+        assert await response.text() == "no key can be released now"
+    damaged.close()
+    ((outcome, why),) = told
+    assert outcome == "refused"
+    assert str(path) in why
+    assert "keep it" in why
+    assert path.read_bytes()[:4096] == whole[:4096]
 
 
 WRONG = ["", "keys.example.org", "ftp://x", "https://a b", "https://" + "k" * 300]

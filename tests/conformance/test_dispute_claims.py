@@ -14,8 +14,11 @@ from tests.revm import RevmChain, RevmContract
 
 @pytest.fixture(scope="module")
 def court() -> RevmContract:
-    stand_ins = [f"0x{number:040x}" for number in range(1, 10)]
-    return RevmChain().deploy("contracts/disputes/DisputeCourt", *stand_ins)
+    chain = RevmChain()
+    stand_ins = [f"0x{number:040x}" for number in range(1, 9)]
+    # The last one has to have code.
+    code = chain.deploy("contracts/verification/ProofRouter").address
+    return chain.deploy("contracts/disputes/DisputeCourt", *stand_ins, code)
 
 
 @settings(max_examples=50, deadline=None)

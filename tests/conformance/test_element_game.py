@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from nesa.models.build import TableBuilder
 from nesa.models.disputes.encoding import (
+    ACCUSATION_ABI,
     MOVE_ABI,
     POSITION_ABI,
     decoded_move,
@@ -35,6 +36,7 @@ from nesa.models.disputes.moves import Convict, Defend, Move
 from nesa.models.disputes.parties import Challenger, Defender
 from nesa.models.disputes.traces import MAX_PARTS, Charge
 from nesa.models.graph import Opcode, Parameter, ParameterKind
+from nesa.models.judging import Witness
 from nesa.models.opcodes.operands import LEAF_OPERANDS
 from nesa.protocol.edges import DType, EdgeType
 from nesa.protocol.errors import IllegalMove, InvalidInput
@@ -77,13 +79,13 @@ class OnChain:
             self.position, self.is_defenders = moved
             return False
         assert isinstance(state, Claimed)
-        accusation = encoded_accusation(state, move)
-        if not self.contracts.conviction.convicts(self.position, accusation):
-            raise Revert(b"")
+        (shown,) = decode([ACCUSATION_ABI], encoded_accusation(state, move))
+        (stands,) = decode([POSITION_ABI], self.position)
+        self.contracts.conviction.expect_wrong(shown, stands)
         return True
 
     def refuses(self, state: State, move: Move) -> None:
-        """It reverts, or convicts nobody."""
+        """It reverts."""
         with pytest.raises(Revert):
             self.play(state, move)
 
@@ -138,6 +140,27 @@ def test_the_walk_is_that_of_the_python_rules(contracts, name, data):
         liar = Liar(falsified(witness, index, place, wrong, hide=False), 0, choose)
         ended = walk(contracts, liar.charge, liar, Challenger(witness, 0))
         assert isinstance(ended, Ended)
+
+
+@pytest.mark.parametrize("name", TABLES)
+@settings(max_examples=4, deadline=None)
+@given(data=st.data())
+def test_an_input_out_of_range_convicts_alike(contracts, name, data):
+    table = data.draw(TABLES[name]())
+    inputs = [out_of_range(edge) or data.draw(corners(edge)) for edge in table.inputs]
+    witness = Witness.of_shard(table, 0, inputs)
+    liar = Liar(witness, 0, lambda count: data.draw(st.integers(0, count - 1)))
+    ended = walk(contracts, liar.charge, liar, Challenger(witness, 0))
+    assert isinstance(ended, Ended) == (witness.undefined is not None)
+
+
+def out_of_range(edge: EdgeType) -> bytes:
+    """A tensor of values that the type holds and the edge does not; nothing when there are none."""
+    least, greatest = edge.dtype.bounds
+    if least == edge.low and edge.high == greatest:
+        return b""
+    value = edge.low - 1 if least < edge.low else edge.high + 1
+    return np.full(edge.shape, value, edge.dtype.numpy).tobytes()
 
 
 def test_a_network_is_walked_alike(contracts):

@@ -19,6 +19,10 @@ TENSORS, DRAWS = VECTORS["tensors"], VECTORS["draws"]
 AGREEMENT, SETTLEMENT, VERSION = (VECTORS[part] for part in ("agreement", "settlement", "versions"))
 
 
+EPOCH_OF_TEN = bytes.fromhex("600a60005260206000f3")
+"""Code of an account that answers 10 to whatever it is asked, as the vault to the epoch's."""
+
+
 def word(text: str) -> bytes:
     return bytes.fromhex(text.removeprefix("0x"))
 
@@ -95,6 +99,25 @@ def test_consent(market):
     consent = VECTORS["consent"]
     signer = market.signer_of(word(consent["hash"]), word(consent["r"]), word(consent["vs"]))
     assert to_checksum_address(signer) == consent["signer"]
+
+
+def test_voucher(market):
+    """What the contract does with one is in tests/contracts/market/test_shared_sessions.py."""
+    voucher = VECTORS["sessions"]
+    signer = market.signer_of(word(voucher["hash"]), word(voucher["r"]), word(voucher["vs"]))
+    assert to_checksum_address(signer) == voucher["payer"]
+
+
+def test_products():
+    chain = RevmChain(VECTORS["chain_id"])
+    below = [to_checksum_address(keccak(text=f"below {number}")[-20:]) for number in range(5)]
+    chain.evm.insert_account_info(
+        below[3], pyrevm.AccountInfo(nonce=1, code=EPOCH_OF_TEN, code_hash=keccak(EPOCH_OF_TEN))
+    )
+    contract = chain.deploy("contracts/market/SharedSessions", *below, 120)
+    listed = VECTORS["sessions"]
+    named = contract.list_products([word(one) for one in listed["version_ids"]])
+    assert named == word(listed["products_id"])
 
 
 def terms() -> tuple[Any, ...]:

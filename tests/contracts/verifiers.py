@@ -11,6 +11,7 @@ from boa.contracts.vyper.vyper_contract import VyperContract
 from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 
+from nesa.protocol.circuits import ShownEdge
 from nesa.protocol.edges import EdgeType
 from tests.deployment import load_harness
 
@@ -41,12 +42,18 @@ def code_hash(verifier: VyperContract) -> bytes:
     return keccak(boa.env.get_code(verifier.address))
 
 
-def instances(edges: Sequence[EdgeType], tensors: Sequence[bytes]) -> list[int]:
-    """Public instances of a circuit: every value of every tensor as a residue."""
-    pairs = zip(edges, tensors, strict=True)
-    return [int(value) % FIELD for edge, data in pairs for value in edge.decode(data).ravel()]
+def instances(edges: Sequence[EdgeType | ShownEdge], tensors: Sequence[bytes]) -> list[int]:
+    """Public instances of a circuit: every value of every tensor as a residue, or its digest."""
+    found: list[int] = []
+    for edge, data in zip(edges, tensors, strict=True):
+        shown = edge if isinstance(edge, ShownEdge) else ShownEdge(edge)
+        values = [int.from_bytes(data[:32], "big")]
+        if not shown.is_hashed:
+            values = [int(value) for value in shown.edge.decode(data).ravel()]
+        found += [value % FIELD for value in values]
+    return found
 
 
-def true_proof(edges: Sequence[EdgeType], tensors: Sequence[bytes]) -> bytes:
+def true_proof(edges: Sequence[EdgeType | ShownEdge], tensors: Sequence[bytes]) -> bytes:
     """What a stand-in accepts as a proof of these tensors."""
     return keccak(encode(["uint256[]"], [instances(edges, tensors)]))

@@ -15,6 +15,8 @@ from nesa.devnet.network import Devnet, DevnetSettings, prepare, running_devnet
 from tests.end_to_end.processes import Observer
 
 SEATED = (MLP,)
+SHARED = "breast-cancer-mlp-shared-0"
+PUBLIC = Path(__file__).parents[2] / "models" / "breast-cancer-mlp"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -28,7 +30,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 async def devnet(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Devnet]:
     await prepare(print, SEATED)
     folder = tmp_path_factory.mktemp("devnet")
-    async with running_devnet(DevnetSettings(folder, seated=SEATED), print) as running:
+    settings = DevnetSettings(folder, seated=(*SEATED, SHARED), shared=(PUBLIC,))
+    async with running_devnet(settings, print) as running:
         yield running
 
 

@@ -258,20 +258,50 @@ async def test_a_sealed_lie_is_convicted_by_a_watchtower_that_the_client_lets_se
     tower: Operator,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """The client names its watcher when it asks, and is gone with the key after the answer."""
+    """The client names its watcher when it asks, and its CHALLENGED answer is never delivered.
+
+    Until the watchtower has the grant it says why it cannot look.
+    """
     monkeypatch.chdir(tmp_path)
     await lying_quorum(devnet, 1, defends=True)
     holder = json.loads((tower.folder / "keys" / "view.json").read_text())["public_key"]
     row = ",".join(map(str, question.features))
     words = ["query", model.name, row, "--sealed", "--watcher", f"0x{holder.removeprefix('0x')}"]
-    network = ["--network", str(devnet.layout.network)]
-    assert await asyncio.to_thread(main, [*words, *network, "--json"]) == 0
-    (granted,) = tmp_path.iterdir()
+    network = ["--network", str(devnet.layout.network), "--assurance", "CHALLENGED", "--json"]
+    asking = asyncio.create_task(asyncio.to_thread(main, [*words, *network]))
+    await until(partial(_says, devnet, tower, "nobody granted the view"), 90)
+    (granted,) = tmp_path.glob("nesa-grant-*.json")
     dispute = Dispute(client, decode_grant(granted.read_bytes()).granted.query_id)
+    assert await dispute.status() is QueryStatus.FULFILLED
     assert await dispute.count(ChallengeOpened) == 0
     granted.rename(tower.folder / "grants" / granted.name)
     await until(lambda: _reached(dispute, SignerConvicted, 3), 120)
+    await dispute.pass_time(61)
+    await until(lambda: _ended(dispute, Ending.FALLEN))
+    assert await dispute.status() is QueryStatus.OVERTURNED
+    assert await asyncio.wait_for(asking, 60) == 0
+    assert json.loads(capsys.readouterr().out)["answer"]["status"] == "OVERTURNED"
+
+
+@pytest.mark.deep
+async def test_an_answer_to_an_input_out_of_range_is_convicted(
+    client: Client,
+    devnet: Devnet,
+    model: Model,
+    question: Question,
+    tower: Operator,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nothing checks what a client writes into its request but who computes it."""
+    assert model.card.input_edge.low == -127
+    data = b"\x80" + model.encode_features(question.features)[1:]
+    monkeypatch.setattr("nesa.client.client.encoded_features", lambda *_: data)
+    submitted, _ = await lied_to(client, devnet, model, question, 0, defends=True)
+    dispute = Dispute(client, submitted.query_id)
+    await until(lambda: _reached(dispute, SignerConvicted, 3), 120)
+    assert set(await dispute.results()) == {GameResult.LOST_BY_FACT}
     await dispute.pass_time(61)
     await until(lambda: _ended(dispute, Ending.FALLEN))
     assert await dispute.status() is QueryStatus.OVERTURNED
@@ -503,6 +533,10 @@ async def sham_challenge(
         await asyncio.sleep(0.2)
     challenges = await Dispute(client, query_id).challenges()
     return next(one for one in challenges if one.charge.shard == shard)
+
+
+async def _says(devnet: Devnet, operator: Operator, words: str) -> bool:
+    return words in devnet.layout.log(operator.name).read_text()
 
 
 async def _reached(dispute: Dispute, kind: type[ChainEvent], count: int) -> bool:

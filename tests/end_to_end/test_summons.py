@@ -138,6 +138,44 @@ async def test_members_summon_the_dead_by_themselves(
     await observer.revive_all()
 
 
+async def test_members_summon_a_next_shard_that_is_silent_as_a_whole(
+    patient: Client, larger: Devnet
+) -> None:
+    """All of the second committee are dead, so nobody of it speaks: a member of the first, whose
+    work would not be paid either, calls them all and gets its bonds back."""
+    observer = Observer(larger)
+    question = Question.from_row(larger.model(MLP), 43)
+    model = await patient.model(MLP)
+    with observer.frozen(*larger.miners):
+        submitted = await patient.submit(model, question.features)
+        committees = await drawn(patient, submitted.query_id)
+        for seat in committees.shards[1]:
+            await observer.kill(larger.operator_of(seat.signer))
+        caller = larger.operator_of(committees.shards[0][0].signer)
+        await observer.kill(caller)
+    allow_bonds(caller, 1.0)
+    deployer = larger.foundation.people.deployer
+    await hand_out(patient.connection, deployer, [(caller.signer, Amount(ONE_NES))])
+    token, summons = Contracts(patient.connection).token, Summons.of(patient.connection)
+    before = await token.balance_of(caller.signer, "latest")
+    await observer.restart(caller)
+    version_id = committees.query.version_id
+
+    async def all_missed() -> bool:
+        found = [
+            await summons.misses(version_id, seat.operator, "latest")
+            for seat in committees.shards[1]
+        ]
+        return all(found)
+
+    async with asyncio.timeout(120):
+        while not await all_missed() or await token.balance_of(caller.signer, "latest") < before:
+            await asyncio.sleep(0.5)
+    await observer.kill(caller)
+    allow_bonds(caller, 0.0)
+    await observer.revive_all()
+
+
 async def test_a_member_that_is_there_answers(patient: Client, larger: Devnet) -> None:
     """Half of a committee stands still, so that the other half is still at work when summoned."""
     observer, caller = Observer(larger), Caller.of(patient, larger)

@@ -172,11 +172,15 @@ class DelegationPoolMachine(StakeVaultMachine):
 
     def cancel_exit(self, operator: str, delegator: str) -> None:
         pool, book = self.pools[operator], self.books[operator]
-        allowed = delegator in pool.exits
+        leaving = pool.exits.get(delegator, Leaving())
+        amount = min(leaving.amount, pool.value(leaving.shares, book.delegated))
+        staying = pool.total - leaving.shares + VIRTUAL_SHARES
+        shares = min(leaving.shares, amount * staying // (book.delegated - amount + 1))
+        allowed = shares > 0
         self.try_pool(allowed, self.pool.cancel_exit, operator, sender=delegator)
         if allowed:
-            leaving = pool.exits.pop(delegator)
-            pool.shares[delegator] += leaving.shares
+            del pool.exits[delegator]
+            pool.shares[delegator] += shares
             book.leaving -= leaving.amount
 
     def withdraw_delegation(self, operator: str, delegator: str, patient: bool) -> None:

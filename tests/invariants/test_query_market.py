@@ -283,9 +283,6 @@ class QueryMarketMachine(RuleBasedStateMachine):
         """Whether rules, seats and the exposure cap let the order in."""
         replicas, version_id = order["replicas"], order["version_id"]
         proved = order["assurance"] is Assurance.PROVED
-        challenged = order["assurance"] is Assurance.CHALLENGED
-        if challenged and order["privacy"] is not Privacy.OPEN:
-            return False
         if not proved and not 3 <= replicas <= REQUEST_LIMITS.max_replicas:
             return False
         counts = self.vault.active_counts(version_id, shards)

@@ -15,6 +15,7 @@ from eth_utils.crypto import keccak
 
 from nesa.chain.committees import DrawnCommittees, Seat, seats_wanted
 from nesa.chain.connection import Block
+from nesa.chain.contents import Wanted
 from nesa.chain.events import ChainEvent, LogKey, QueryFulfilled, QueryRequested
 from nesa.chain.logs import Batch, Cursor, ReadBlock, Undone
 from nesa.models.folder import CompiledModel, load
@@ -25,6 +26,7 @@ from nesa.models.runtime import ShardRunner
 from nesa.privacy.envelopes import Deployment, Opened
 from nesa.privacy.keys import public_bytes, public_key
 from nesa.privacy.sealing import WrapContext, input_digest, seal_input, wrap_content_key
+from nesa.protocol.circuits import CircuitKind
 from nesa.protocol.digests import boundary_digest
 from nesa.protocol.errors import ExhaustedResource, InvalidInput, Unavailable
 from nesa.protocol.evidence import ShardEvidence, decode_evidence
@@ -36,6 +38,7 @@ from nesa.protocol.versions import ShardFacts
 from nesa_miner.agreement.terms import Timing
 from nesa_miner.at_rest import AtRest
 from nesa_miner.claims import Claim
+from nesa_miner.contents import kept_content
 from nesa_miner.engine import Engine
 from nesa_miner.identity import Identity
 from nesa_miner.jobs import JobKey
@@ -72,6 +75,9 @@ class MemoryLibrary:
     async def prover(self, _: VersionId, shard: int) -> Prover:
         raise AssertionError("nothing is proved here")
 
+    async def circuits(self, _: VersionId) -> CircuitKind:
+        return self.model.card.circuits
+
     async def outline(self, _: VersionId) -> Table:
         return self.model.table
 
@@ -94,6 +100,43 @@ class Falsifier:
 
 
 @dataclass(slots=True)
+class MemoryContents:
+    """What clients publish, and what the other miners hand out, without a network between."""
+
+    network: CommitteeNetwork
+    miner: MemoryMiner
+
+    async def published(self, wanted: Wanted, urls: Sequence[str]) -> bytes:
+        await asyncio.sleep(0)
+        for url in urls:
+            self.network.asked.append((self.miner.seat.signer, url))
+            found = self.network.published.get((url, self.miner.seat.signer))
+            if found is not None and is_wanted(wanted, found):
+                return found
+        raise Unavailable("it is not published for this miner")
+
+    async def kept(self, wanted: Wanted, endpoints: Sequence[str]) -> bytes:
+        await asyncio.sleep(0)
+        for endpoint in endpoints:
+            for miner in self.network.miners:
+                if miner.seat.endpoint != endpoint or miner.engine is None:
+                    continue
+                kept = kept_content(miner.engine.around, wanted.query_id, wanted.name)
+                found = self.network.falsified.get(endpoint, kept and kept())
+                if found is not None and is_wanted(wanted, found):
+                    return found
+        raise Unavailable("nobody hands it out")
+
+
+def is_wanted(wanted: Wanted, data: bytes) -> bool:
+    try:
+        wanted.check(data)
+    except InvalidInput:
+        return False
+    return len(data) <= wanted.size
+
+
+@dataclass(slots=True)
 class MemoryMiner:
     """One engine and everything around it."""
 
@@ -110,7 +153,8 @@ class CommitteeNetwork:
     """Two shards of four miners each, unless `lineups` has others for a seed.
 
     Of a longer lineup as many are drawn as slots of the shard are `absent`.
-    `failures` are what would have ended a daemon.
+    `failures` are what would have ended a daemon. A content is `published` by URL for single
+    miners, `falsified` by the endpoint of who hands it out, and URLs were `asked` by signers.
     """
 
     folder: Path
@@ -123,6 +167,9 @@ class CommitteeNetwork:
     failures: list[BaseException] = field(default_factory=list)
     lineups: dict[Digest, tuple[tuple[int, ...], ...]] = field(default_factory=dict)
     absent: tuple[tuple[int, ...], ...] = ((), ())
+    published: dict[tuple[str, Address], bytes] = field(default_factory=dict)
+    falsified: dict[str, bytes] = field(default_factory=dict)
+    asked: list[tuple[Address, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         for number in range(8):
@@ -151,6 +198,7 @@ class CommitteeNetwork:
             self.read_committees,
             self.deliverer(miner),
             self.claimer(miner),
+            MemoryContents(self, miner),
             self.spawn,
             time.monotonic,
             Metrics(),

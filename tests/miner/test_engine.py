@@ -14,7 +14,7 @@ from nesa.privacy.envelopes import Opened
 from nesa.privacy.sealing import open_answer
 from nesa.protocol.digests import boundary_digest
 from nesa.protocol.errors import InvalidMessage
-from nesa.protocol.ids import Timestamp
+from nesa.protocol.ids import Address, Timestamp
 from nesa.protocol.messages import Commit, Handoff
 from nesa_miner.jobs import JobKey, Phase, WorkKey
 from tests.miner.committee_network import (
@@ -83,15 +83,32 @@ async def test_a_sealed_query_waits_for_its_content_key(network: CommitteeNetwor
         await network.settle(0, 1, seconds=0.3)
 
 
-async def test_a_stranger_cannot_send_a_content_key(network: CommitteeNetwork) -> None:
+async def test_a_stranger_sends_no_content_key_that_opens_nothing(
+    network: CommitteeNetwork,
+) -> None:
     network.tell(sealed_request(network.model, 7, CONTENT_KEY))
     with pytest.raises(TimeoutError):
         await network.settle(0, 1, seconds=0.1)
     miner = network.miners[0]
-    opened = content_key_for(miner, CONTENT_KEY)
+    opened = content_key_for(miner, bytes(32))
     stranger = Opened(network.miners[1].identity.address, opened.message)
-    with pytest.raises(InvalidMessage, match="only the requester"):
+    with pytest.raises(InvalidMessage, match="does not open"):
         network.post(miner.seat.signer, stranger)
+
+
+async def test_whoever_sealed_the_input_of_a_contract_sends_its_content_key(
+    network: CommitteeNetwork,
+) -> None:
+    """A contract that asks signs nothing; a key that opens what it sent is of who sealed it."""
+    request = sealed_request(network.model, 7, CONTENT_KEY)
+    network.tell(request)
+    for miner in network.miners:
+        sent = content_key_for(miner, CONTENT_KEY)
+        applicant = Opened(Address("0x" + "77" * 20), sent.message)
+        network.post(miner.seat.signer, applicant)
+    for evidence in await network.settle(1, 4):
+        answer = open_answer(CONTENT_KEY, VERSION, request.query.input_digest, evidence.payload)
+        assert answer == right_answer(network, 7)
 
 
 async def test_a_liar_is_outvoted_and_named(network: CommitteeNetwork) -> None:

@@ -12,6 +12,7 @@ import pytest_asyncio
 
 from nesa.models.reference import run
 from nesa.privacy.envelopes import Opened
+from nesa.protocol.digests import boundary_digest
 from nesa.protocol.errors import ExhaustedResource, InvalidMessage, Unavailable
 from nesa.protocol.ids import Address, Digest
 from nesa.protocol.messages import (
@@ -65,7 +66,8 @@ def right_answer(network: CommitteeNetwork, row: int) -> bytes:
 
 async def answered(network: CommitteeNetwork, row: int, wanted: int = 4) -> None:
     for evidence in await network.settle(1, wanted, seconds=40):
-        assert evidence.payload == right_answer(network, row)
+        digest = boundary_digest([network.model.output_edge], [right_answer(network, row)])
+        assert evidence.payload == evidence.out_digest == digest
 
 
 def parts(network: CommitteeNetwork) -> list[TensorPart]:

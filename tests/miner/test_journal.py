@@ -330,7 +330,8 @@ def test_a_journal_of_the_format_before_is_taken_over(tmp_path: Path) -> None:
     add(journal)
     journal.close()
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as database:
-        for table in ("court_events", "releases", "statements"):
+        since = ("sessions", "session_statements", "session_seeds")
+        for table in ("court_events", "releases", "statements", *since):
             database.execute(f"DROP TABLE {table}")
         database.execute("PRAGMA user_version = 4")
     again = Journal(path, b"identity", AT_REST)

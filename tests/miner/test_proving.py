@@ -53,7 +53,7 @@ class ProvingLibrary(MemoryLibrary):
     async def prover(self, _: VersionId, __: int) -> Any:
         return self
 
-    async def prove(self, tensor_in: bytes, _: bytes) -> NamedProof:
+    async def prove(self, tensor_in: bytes, _: bytes, __: bytes) -> NamedProof:
         self.proved.append(tensor_in)
         if self.stumbles and len(self.proved) == 1:
             raise InvalidTensor("the circuit computes another output from this input")

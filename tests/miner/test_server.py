@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
 from nesa.models.placement.honesty import read_observed
@@ -17,6 +18,8 @@ from nesa_miner.jobs import JobKey, WorkKey
 from nesa_miner.server import Routes
 from nesa_miner.shards import ShardKey
 from tests.miner.committee_network import VERSION, CommitteeNetwork, open_request
+from tests.miner.test_requests import LENGTH, WIDTH, input_of, long_request, publish
+from tests.miner.wide_model import wide_model
 
 KEY = JobKey((1, 0))
 
@@ -75,6 +78,29 @@ async def test_only_so_many_may_wait(
     await asyncio.sleep(0.05)
     assert not third.done()
     assert await third == 404
+
+
+async def test_a_long_tensor_is_handed_out_by_its_name(tmp_path: Path) -> None:
+    network = CommitteeNetwork(tmp_path, wide_model(LENGTH * WIDTH, WIDTH))
+    publish(network, input_of(network), 0, 1, 2, 3)
+    network.tell(request := long_request(network))
+    await network.settle(1, 4)
+    assert network.miners[0].engine is not None
+    routes = Routes(network.miners[0].engine)
+
+    async def get(number: str, name: str) -> web.Response:
+        names = {"query_id": number, "name": name}
+        asked = make_mocked_request("GET", f"/v1/contents/{number}/{name}", match_info=names)
+        return await routes.content(asked)
+
+    name = request.query.input_digest.hex()
+    assert (await get("1", name)).body == input_of(network)
+    refused = [("x", name), ("-1", name), (str(2**63), name), ("1", name[2:]), ("1", "zz" * 32)]
+    assert [(await get(*one)).status for one in refused] == [400] * len(refused)
+    assert [(await get(*one)).status for one in (("2", name), ("1", "00" * 32))] == [404, 404]
+    routes._handing_out = server.MOST_HANDED_OUT
+    assert (await get("1", name)).status == 503
+    await network.close()
 
 
 async def test_a_shard_that_cannot_be_used_shows(network: CommitteeNetwork) -> None:

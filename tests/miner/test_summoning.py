@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,7 +23,15 @@ from nesa_miner.disputes.bonds import Bonds
 from nesa_miner.disputes.courtroom import Courtroom
 from nesa_miner.duties import Duty
 from nesa_miner.jobs import JobKey
-from nesa_miner.summoning import Clocks, Seated, Summoning, has_kept_a_bond, missing, unanswered
+from nesa_miner.summoning import (
+    LOST_SECONDS,
+    Clocks,
+    Seated,
+    Summoning,
+    has_kept_a_bond,
+    missing,
+    unanswered,
+)
 from nesa_miner.summonses import Summoned
 from tests.miner.committee_network import DEPLOYMENT, VERSION, CommitteeNetwork, open_request
 from tests.miner.test_spares import found_absent, until
@@ -154,6 +162,65 @@ class TestMissing:
         assert missing(duty, known, RULES, at(1_046)) == (seated(4), seated(2))
 
 
+class TestMissingBehind:
+    """Of the next shard members are missed when nobody of it takes what was settled."""
+
+    @staticmethod
+    async def handed_over(network: CommitteeNetwork, *dead: int, unreached: int) -> Duty:
+        for number in dead:
+            network.kill(number)
+        network.tell(open_request(network.model, 1))
+        await until(network, lambda: len(duty_of(network).unreached) == unreached)
+        return duty_of(network)
+
+    async def test_all_of_a_silent_shard_are_missed_in_turns(
+        self, network: CommitteeNetwork
+    ) -> None:
+        duty = await self.handed_over(network, 4, 5, 6, 7, unreached=4)
+        everybody = tuple(Seated(QueryId(1), 0, 1, position) for position in range(4))
+        assert missing(duty, (), RULES, at(1_015)) == ()
+        assert missing(duty, (), RULES, at(1_016)) == everybody
+        await until(network, lambda: len(duty_of(network, 2).unreached) == 4)
+        assert missing(duty_of(network, 2), (), RULES, at(1_019)) == ()
+        assert missing(duty_of(network, 2), (), RULES, at(1_020)) == everybody
+
+    async def test_nobody_is_missed_where_anybody_is_there(self, network: CommitteeNetwork) -> None:
+        """It is not paid without the others, and calls them itself."""
+        duty = await self.handed_over(network, 4, 5, 6, unreached=3)
+        assert missing(duty, (), RULES, at(1_100)) == ()
+
+    async def test_who_comes_back_is_missed_no_more(self, network: CommitteeNetwork) -> None:
+        await self.handed_over(network, 4, 5, 6, 7, unreached=4)
+        network.start(5)
+        network.tell_one(network.miners[5], open_request(network.model, 1))
+        await until(network, lambda: len(duty_of(network).unreached) == 3)
+        assert missing(duty_of(network), (), RULES, at(1_100)) == ()
+
+    async def test_summonses_of_the_next_shard_are_ended_too(
+        self, network: CommitteeNetwork
+    ) -> None:
+        duty = await self.handed_over(network, 4, 5, 6, 7, unreached=4)
+        call = replace(called(network.miners[4].seat, 0, DEPLOYMENT.market), shard=1)
+        known = (known_as(call),)
+        assert len(missing(duty, known, RULES, at(1_016))) == 3
+        assert list(unanswered(duty, known, RULES, at(1_032))) == []
+        assert list(unanswered(duty, known, RULES, at(1_033))) == [call]
+
+    async def test_spares_finish_what_a_silent_shard_left(self, network: CommitteeNetwork) -> None:
+        for number in (8, 9, 10):
+            network.miners.append(network._miner(number))
+            network.start(number)
+        network.lineups[network.seed] = ((0, 1, 2, 3), (4, 5, 6, 7, 8, 9, 10))
+        duty, chain = await self.handed_over(network, 4, 5, 6, 7, unreached=4), Chain()
+        made = summoning(network, chain)
+        made.advance(Timestamp(1_016), [duty], ())
+        await until(network, lambda: len(chain.made("summon")) == 4)
+        assert sorted(chain.made("summon")) == [("summon", 1, one) for one in range(4)]
+        found_absent(network, 1, 0, 1, 2, 3)
+        await until(network, lambda: len(network.evidence(1)) >= 3)
+        assert missing(duty_of(network), (), RULES, at(1_100)) == ()
+
+
 async def test_summonses_that_nobody_ends_are_ended_in_turn(network: CommitteeNetwork) -> None:
     duty = await short(network, 1, 2)
     open_ = known_as(called(network.miners[1].seat, 1, DEPLOYMENT.market))
@@ -217,9 +284,14 @@ class Chain:
         return [call for call in self.sent if call[0] == kind]
 
 
-def summoning(network: CommitteeNetwork, chain: Chain, most: int = 1_000) -> Summoning:
+def summoning(
+    network: CommitteeNetwork,
+    chain: Chain,
+    most: int = 1_000,
+    clock: Callable[[], float] = lambda: LATER,
+) -> Summoning:
     bonds = Bonds(chain.room, Amount(most), "max_bonds")
-    return Summoning(chain.summons, RULES, bonds, network.spawn, lambda: LATER)
+    return Summoning(chain.summons, RULES, bonds, network.spawn, clock)
 
 
 async def settle_down(network: CommitteeNetwork) -> None:
@@ -238,6 +310,19 @@ class TestSummoning:
         assert sorted(chain.made("summon")) == [("summon", 0, 1), ("summon", 0, 2)]
         assert chain.made("approve") == [("approve", "summons", 100)] * 2
         assert made.bonds_out() == 200
+
+    async def test_a_summons_that_a_reorganisation_dropped_is_sent_again(
+        self, network: CommitteeNetwork
+    ) -> None:
+        """It was mined, and before any event of it was followed the block was gone."""
+        duty, chain, own = await short(network, 1, 2, 3), Chain(), [LATER]
+        made = summoning(network, chain, clock=lambda: own[0])
+        for wait in (0.0, LOST_SECONDS - 1, 1.0, 1.0):
+            own[0] += wait
+            made.advance(Timestamp(1_016), [duty], ())
+            await settle_down(network)
+        assert sorted(chain.made("summon")) == sorted([("summon", 0, one) for one in (1, 2, 3)] * 2)
+        assert made.bonds_out() == 300
 
     async def test_the_budget_holds_for_summonses_and_suits(
         self, network: CommitteeNetwork
@@ -285,17 +370,20 @@ class TestSummoning:
 
 
 async def test_a_miner_follows_the_summonses_of_its_committees(network: CommitteeNetwork) -> None:
-    """A restart forgets neither what it called, nor who kept a bond."""
-    engine = with_answers(network, 0, Answering())
+    """A restart forgets neither what it called, nor who kept a bond. Those of the next shard may be
+    its own; those of the one before are others' affair."""
+    before, last = (with_answers(network, one, Answering()) for one in (0, 4))
     network.tell(open_request(network.model, 1))
-    await until(network, lambda: duty_of(network).place is not None)
-    here, there = (summoned(network.miners[one].seat.signer, f"of {one}") for one in (1, 5))
-    there = replace(there, call=replace(there.call, shard=1))
+    await until(network, lambda: all(duty_of(network, one).place is not None for one in (0, 4)))
+    there, here = (summoned(network.miners[one].seat.signer, f"of {one}") for one in (1, 5))
+    here = replace(here, call=replace(here.call, shard=1))
     network.tell(here, there, absent(here.call), answered(there.call), time_=1_031)
-    assert engine.summonses is not None
-    (kept,) = engine.summonses.known
+    assert before.summonses is not None
+    assert last.summonses is not None
+    assert {one.event for one in before.summonses.known} == {here, there}
+    (kept,) = last.summonses.known
     assert (kept.event, kept.is_missed) == (here, True)
-    assert engine.summonses.summary() == {"known": 0, "open": 0, "missed": 0}
-    again = with_answers(network, 0, Answering())
+    assert last.summonses.summary() == {"known": 0, "open": 0, "missed": 0}
+    again = with_answers(network, 4, Answering())
     assert again.summonses is not None
     assert again.summonses.known == (kept,)

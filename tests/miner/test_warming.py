@@ -10,6 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from nesa.models.folder import load
+from nesa.protocol.circuits import CircuitKind
 from nesa.protocol.errors import IntegrityError, Unavailable
 from nesa.protocol.ids import ZERO_DIGEST, VersionId
 from nesa_miner import warming
@@ -33,6 +34,9 @@ class FailingLibrary:
         if self.failures.get(shard):
             raise self.failures[shard].pop(0)
         return (replace(FACTS, circuit_digest=ZERO_DIGEST) if shard == 2 else FACTS), None
+
+    async def circuits(self, _: Any) -> CircuitKind:
+        raise AssertionError("no circuit is asked for here")
 
     async def prover(self, _: VersionId, shard: int) -> Any:
         self.proves.append(shard)

@@ -10,7 +10,7 @@ import numpy as np
 from nesa.models.build import TableBuilder
 from nesa.models.cut import cut_at
 from nesa.models.folder import TEST, CompiledModel, load, shard_path
-from nesa.models.graph import Opcode, Parameter, ParameterKind
+from nesa.models.graph import Opcode, Parameter, ParameterKind, Table
 from nesa.models.lowering import runtime_model
 from nesa.models.samples import LabelledRows, pack_rows
 from nesa.protocol.digests import bytes_root
@@ -24,13 +24,21 @@ WIDTH = 1024
 
 
 @cache
-def wide_model(boundary_bytes: int) -> CompiledModel:
-    """Looks up a row of 1 KiB for every index, then takes the largest value of each row."""
+def wide_model(boundary_bytes: int, width: int = WIDTH) -> CompiledModel:
+    """Looks up a row of `width` bytes for every index, then takes the largest value of each row."""
     generator = np.random.default_rng(1)
-    builder = TableBuilder([EdgeType(DType.UINT8, (boundary_bytes // WIDTH,), 0, ENTRIES - 1)])
-    weights = Parameter(ParameterKind.WEIGHTS, generator.integers(-127, 128, (ENTRIES, WIDTH)))
-    rows = builder.add(Opcode.EMBEDDING, [0], (ENTRIES, WIDTH), [weights])
-    table = cut_at(builder.table([builder.add(Opcode.ROW_MAX, [rows], (WIDTH,))]), [1])
+    builder = TableBuilder([EdgeType(DType.UINT8, (boundary_bytes // width,), 0, ENTRIES - 1)])
+    weights = Parameter(ParameterKind.WEIGHTS, generator.integers(-127, 128, (ENTRIES, width)))
+    rows = builder.add(Opcode.EMBEDDING, [0], (ENTRIES, width), [weights])
+    table = cut_at(builder.table([builder.add(Opcode.ROW_MAX, [rows], (width,))]), [1])
+    inputs = generator.integers(0, ENTRIES, (8, *table.inputs[0].shape))
+    samples = LabelledRows(inputs, np.zeros(8, np.int64), inputs)
+    model = model_of(table)
+    return replace(model, files={**model.files, TEST: pack_rows(samples)})
+
+
+def model_of(table: Table) -> CompiledModel:
+    """A table with files of its shards, and the rest of a model that is none of its own."""
     files = {
         shard_path(number): runtime_model(table, shard) for number, shard in enumerate(table.shards)
     }
@@ -44,7 +52,4 @@ def wide_model(boundary_bytes: int) -> CompiledModel:
         )
         for number, shard in enumerate(table.shards)
     )
-    inputs = generator.integers(0, ENTRIES, (8, *table.inputs[0].shape))
-    samples = LabelledRows(inputs, np.zeros(8, np.int64), inputs)
-    files[TEST] = pack_rows(samples)
     return replace(load(MODEL), table=table, shards=shards, files=files)

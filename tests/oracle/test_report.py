@@ -9,11 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nesa.protocol.circuits import ShownEdge
+from nesa.protocol.edges import DType, EdgeType
 from nesa.protocol.errors import InvalidMessage
 from nesa.protocol.evidence import ShardEvidence
 from nesa.protocol.ids import Digest, Timestamp
-from nesa.protocol.queries import Assurance, ShardReport
-from nesa_oracle.checks import Case, check_member_evidence, check_report
+from nesa.protocol.queries import Assurance, Privacy, ShardReport
+from nesa_oracle.checks import Case, check_member_evidence, check_output, check_report
 from nesa_oracle.proofs.selection import (
     Proved,
     proved_path,
@@ -122,6 +124,17 @@ def test_what_the_chain_would_refuse_is_found(name: str) -> None:
         check_report(CASE, REFUSED[name](full_report()), NOW)
 
 
+def test_a_long_answer_goes_by_its_digest() -> None:
+    long = EdgeType(DType.INT8, (1, 1025), -127, 127)
+    query, digest = replace(CASE.query, output_edge=long.pack()), Digest(b"\x07" * 32)
+    check_output(query, digest, digest)
+    for other in (bytes(32), digest[:31], b"", bytes(1025)):
+        with pytest.raises(InvalidMessage):
+            check_output(query, digest, other)
+    sealed = replace(query, privacy=Privacy.SEALED)
+    check_output(sealed, digest, b"\x09" * 32)
+
+
 def test_evidence_is_for_one_shard_of_one_case() -> None:
     check_member_evidence(CASE, 0, 0, evidence(0))
     other = replace(CASE, chain_id=1)
@@ -140,7 +153,8 @@ def test_the_answer_comes_with_the_last_shard_only() -> None:
 # --- PROVED ---
 
 
-SHOWN = shown_inputs(EDGES[:2], TENSORS)
+INPUTS = tuple(map(ShownEdge, EDGES[:2]))
+SHOWN = shown_inputs(INPUTS, TENSORS, [])
 
 
 def prover(shard: int, position: int, proof: bytes | None = b"\1" * 32) -> Proved:
@@ -202,7 +216,7 @@ def test_a_proved_report_that_the_chain_would_refuse(change: object, now: int) -
 def test_inputs_are_found_by_digest_among_what_everybody_shows() -> None:
     found = tensors_of(prover(shard, 0).evidence for shard in range(2))
     beyond = b"\x80" * len(TENSORS[0])
-    assert shown_inputs(EDGES[:2], {*found, b"junk", beyond}) == [
+    assert shown_inputs(INPUTS, {*found, b"junk", beyond}, []) == [
         {prover(shard, 0).in_digest: TENSORS[shard]} for shard in range(2)
     ]
 

@@ -9,10 +9,11 @@ import pytest
 from aiohttp import ClientSession
 
 from nesa.chain.anvil import free_port
+from nesa.chain.listening import MOST_CONNECTIONS
 from nesa.chain.status import Daemon
 from nesa.protocol.errors import InvalidConfiguration
 from nesa_oracle.observability import Metrics
-from nesa_oracle.server import MOST_CONNECTIONS, STALE_SECONDS, Health, serving
+from nesa_oracle.server import STALE_SECONDS, Health, serving
 
 
 async def read(port: int, path: str) -> tuple[int, str]:

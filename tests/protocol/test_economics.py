@@ -97,6 +97,10 @@ CHANGES: dict[tuple[str, str], tuple[Callable[[Economy], Economy], set[str]]] = 
     ("callback_price", "less"): (with_limits(callback_price=4_999), {"callbacks_pay"}),
     ("min_seats", "less"): (with_limits(min_seats=3), {"silent_seats_are_spared"}),
     ("seat_stake", "less"): (with_limits(seat_stake=70 * ONE_NES), {"audits_deter"}),
+    ("seat_stake", "least"): (
+        with_limits(seat_stake=12 * ONE_NES),
+        {"audits_deter", "lying_in_a_session_loses"},
+    ),
     ("exposure_bps", "more"): (
         with_limits(exposure_bps=2_501),
         {"lying_loses"},

@@ -20,7 +20,7 @@ from nesa.protocol.evidence import (
     decode_pieces,
     encode_evidence,
 )
-from nesa.protocol.ids import Address, Digest, QueryId, VersionId
+from nesa.protocol.ids import Address, Amount, Digest, QueryId, VersionId
 from nesa.protocol.messages import (
     MAX_MESSAGE_BYTES,
     Certificate,
@@ -33,6 +33,8 @@ from nesa.protocol.messages import (
     PartRequest,
     Propose,
     Reveal,
+    SessionReply,
+    SessionRequest,
     ShardKey,
     ShardKeyRequest,
     TensorPart,
@@ -69,6 +71,16 @@ messages = st.one_of(
     st.builds(Handoff, contexts, u32, words, words, sets, results, tensors),
     st.builds(PartRequest, contexts, words, u32),
     st.builds(TensorPart, contexts, words, u32, st.binary(max_size=300)),
+    st.builds(
+        SessionRequest,
+        u64.map(QueryId),
+        u64.map(Amount),
+        words,
+        words,
+        words,
+        st.binary(max_size=40),
+    ),
+    st.builds(SessionReply, u64.map(QueryId), u64.map(Amount), st.binary(max_size=40)),
     st.builds(ShardKeyRequest, words.map(VersionId), st.integers(0, 255)),
     st.builds(ShardKey, words.map(VersionId), st.integers(0, 255), words),
     st.builds(ContentKey, u64, addresses, u64.map(QueryId), u32, st.binary(max_size=128)),

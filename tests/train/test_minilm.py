@@ -18,7 +18,7 @@ from nesa.models.reference import run
 from nesa.models.runtime import session
 from nesa.privacy.shared.session import SharedModel, ask
 from scripts import minilm, retrieval
-from tests.privacy.shared.parties import DEPLOYMENT, Group
+from tests.privacy.shared.parties import SESSION, Group
 
 pytestmark = pytest.mark.train
 
@@ -155,5 +155,5 @@ async def test_two_groups_answer_as_the_integer_model_does(integer, base):
     groups = Group("first", model, 1).transport, Group("second", model, 2).transport
     row = minilm.token_ids(base.queries[:1], TOKENS)
     (wanted,) = runner.run(None, {"x0": row.astype(np.float32)})
-    answer = await ask(model, (table.inputs[0].encode(row),), groups, DEPLOYMENT)
+    answer = await ask(model, (table.inputs[0].encode(row),), groups, SESSION)
     assert answer.outputs == (table.type_of(table.outputs[0]).encode(wanted),)

@@ -10,11 +10,15 @@ from nesa.chain.connection import Connection
 from nesa.chain.contracts import Contracts
 from nesa.chain.court import Court
 from nesa.chain.disputes import claim_of
+from nesa.chain.events import SessionOpened
 from nesa.chain.history import QueryHistory, find_query
 from nesa.chain.sender import Receipt, Sender
+from nesa.chain.session_history import find_session, list_of
 from nesa.models.disputes.game import MOST_MOVES
-from nesa.protocol.errors import Incompatible
-from nesa.protocol.ids import Address, Digest, QueryId
+from nesa.protocol.errors import Incompatible, Unavailable
+from nesa.protocol.ids import Address, Digest, QueryId, VersionId
+from nesa.protocol.queries import Query
+from nesa.protocol.sessions import is_session
 
 DEFENCE_GAS: Final = MOST_MOVES // 2 * 300_000
 """What is set aside for a defender in the longest game: 300,000 for each of its moves."""
@@ -68,6 +72,34 @@ class Courtroom:
     async def history(self, query_id: QueryId) -> QueryHistory:
         """What the chain says of a query; errors as `find_query`."""
         return await find_query(self.connection, query_id)
+
+    async def terms(self, query_id: QueryId) -> Query:
+        """The terms of a query, or of a session.
+
+        Raises:
+            Unavailable: the node does not answer, or does not know it (any more).
+            InvalidInput: as `find_query`.
+        """
+        if not is_session(query_id):
+            return (await self.history(query_id)).query
+        return (await self._session(query_id)).query
+
+    async def products(self, session_id: QueryId) -> tuple[VersionId, ...]:
+        """The versions of a session's products.
+
+        Raises:
+            Unavailable: the node does not answer, or does not know them (any more).
+        """
+        listed = await list_of(self.connection, (await self._session(session_id)).products_id)
+        if listed is None:
+            raise Unavailable(f"the node does not know the products of session {session_id}")
+        return listed.version_ids
+
+    async def _session(self, session_id: QueryId) -> SessionOpened:
+        opened = await find_session(self.connection, session_id)
+        if opened is None:
+            raise Unavailable(f"the node does not know session {session_id}")
+        return opened
 
     async def operator_of(self, signer: Address) -> Address | None:
         """Whose stake a signer answers with."""

@@ -9,12 +9,15 @@ from nesa.chain.history import QueryHistory
 from nesa.models.disputes.traces import Charge
 from nesa.models.graph import Table
 from nesa.models.judging import Witness
+from nesa.privacy.shared.members import share_of
+from nesa.privacy.shared.wire import ShareRequest, decode_request
 from nesa.protocol.digests import boundary_digest
 from nesa.protocol.errors import Unavailable
 from nesa.protocol.evidence import decode_pieces
-from nesa.protocol.ids import Digest, QueryId
+from nesa.protocol.ids import Digest, QueryId, VersionId
 from nesa.protocol.messages import Handoff
 from nesa.protocol.queries import Query
+from nesa.protocol.sessions import is_session
 from nesa.protocol.wire import decode_message
 from nesa_miner.boundaries import decode_boundary
 from nesa_miner.jobs import Job, WorkKey
@@ -45,18 +48,23 @@ ReadContentKey = Callable[[Query], bytes | None]
 """What opens a sealed query as far as it is here; None also of an open one."""
 
 
+ReadProducts = Callable[[QueryId], Awaitable[tuple[VersionId, ...]]]
+"""The versions of a session's products."""
+
+
 @dataclass(frozen=True, slots=True)
 class Recomputer:
     """Computes disputed shards again by the definition of their table.
 
-    `history` is what the chain says of a query; `journal` holds what a miner was given, None for
-    who was given nothing.
+    `history` is what the chain says of a query, `products` of a session; `journal` holds what a
+    miner was given. Both are None for who was given nothing.
     """
 
     library: WitnessLibrary
     history: ReadHistory
     content_key: ReadContentKey
     journal: Journal | None = None
+    products: ReadProducts | None = None
 
     async def compute(self, query_id: QueryId, charge: Charge) -> Recomputed:
         """The shard of a charge.
@@ -68,6 +76,8 @@ class Recomputer:
                 as `WitnessLibrary.witness`.
             IntegrityError: see `WitnessLibrary.witness`.
         """
+        if is_session(query_id):
+            return await self._product(query_id, charge)
         asked = await self.history(query_id)
         task = Task(asked.query, charge.shard, self.content_key(asked.query))
         kept: list[Tensors] = []
@@ -75,6 +85,25 @@ class Recomputer:
             in_digest = task.signed(charge.shard, Digest(charge.in_digest))
             kept = list(kept_inputs(self.journal, query_id, in_digest))
         return await recompute(self.library, task, asked.requested.input, charge, kept)
+
+    async def _product(self, session_id: QueryId, charge: Charge) -> Recomputed:
+        """A product of a session, of the share that this miner was sent.
+
+        A client may send one share to two products; the charge names the table of one of them.
+        """
+        if self.journal is not None and self.products is not None:
+            versions = await self.products(session_id)
+            for body in self.journal.sessions.requests(session_id, Digest(charge.in_digest)):
+                witness = await self._multiplied(versions, decode_request(body))
+                if witness.rows.root == charge.operators_root:
+                    return Recomputed(witness)
+        raise Unavailable(f"the share that session {session_id} is sued for is not here")
+
+    async def _multiplied(self, versions: tuple[VersionId, ...], request: ShareRequest) -> Witness:
+        version_id = versions[request.number]
+        table = await self.library.outline(version_id)
+        (edge,) = table.types_of(table.shards[0].inputs)
+        return await self.library.witness(version_id, 0, (share_of(request, edge),))
 
 
 async def recompute(

@@ -234,8 +234,8 @@ class Litigation:
     async def _window(self, challenge: Challenge) -> Seconds:
         number = challenge.challenge_id
         if number not in self._windows:
-            asked = await self.room.history(challenge.query_id)
-            self._windows[number] = Seconds(asked.query.rules.defence_window)
+            terms = await self.room.terms(challenge.query_id)
+            self._windows[number] = Seconds(terms.rules.defence_window)
         return self._windows[number]
 
     async def _reply(self, challenge: Challenge, signer: Address, moves: Sequence[bytes]) -> None:
@@ -273,11 +273,15 @@ class Litigation:
 
         In a suit there is none.
         """
-        history = await self.room.history(challenge.query_id)
-        outcome = NO_OUTCOME if challenge.output is None else history.outcome
-        if outcome is None:
-            raise Unavailable(f"query {challenge.query_id} is not answered on this chain any more")
-        await self.room.send(self.room.court.conclude(challenge, history.query, outcome))
+        query_id = challenge.query_id
+        if challenge.output is None:
+            ended = (await self.room.terms(query_id), NO_OUTCOME)
+        else:
+            history = await self.room.history(query_id)
+            if history.outcome is None:
+                raise Unavailable(f"query {query_id} is not answered on this chain any more")
+            ended = (history.query, history.outcome)
+        await self.room.send(self.room.court.conclude(challenge, *ended))
         log.info("challenge concluded", challenge=challenge.challenge_id)
 
     async def _collect(self, challenge: Challenge) -> None:

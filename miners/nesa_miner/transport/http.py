@@ -10,6 +10,7 @@ from typing import Final
 import aiohttp
 from aiohttp import web
 
+from nesa.chain.listening import Listener
 from nesa.protocol.envelopes import MAX_ENVELOPE_BYTES, MESSAGES_PATH
 from nesa.protocol.errors import ExhaustedResource, InvalidInput, InvalidMessage, Unavailable
 from nesa.protocol.ids import Address
@@ -17,12 +18,6 @@ from nesa_miner.transport.base import Handler
 
 MOST_REASON_BYTES: Final = 512
 CONTENT_TYPE: Final = "application/cbor"
-IDLE_SECONDS: Final = 30.0
-"""How long a connection may be silent, also before its first request."""
-
-MADE_ROOM: Final = 64
-"""A full server lets go of one in so many of its connections."""
-
 EndpointOf = Callable[[Address], str | None]
 """The base URL that a signer has on chain, if any."""
 
@@ -142,7 +137,7 @@ class MessagesEndpoint:
                 self._busy.pop(peer, None)
 
     async def _take(self, request: web.Request) -> web.Response:
-        data = await _bounded_body(request)
+        data = await bounded_body(request)
         if data is None:
             return web.Response(status=413, text="the envelope is over the size limit")
         try:
@@ -159,21 +154,14 @@ def _has_room(sizes: Sequence[int], size: int, most: int, most_bytes: int) -> bo
     return len(sizes) < most and sum(sizes) + size <= most_bytes
 
 
-async def _bounded_body(request: web.Request) -> bytes | None:
+async def bounded_body(request: web.Request) -> bytes | None:
+    """What a request carries; None when it is longer than any envelope."""
     data = bytearray()
     async for chunk in request.content.iter_chunked(64 << 10):
         data += chunk
         if len(data) > MAX_ENVELOPE_BYTES:
             return None
     return bytes(data)
-
-
-class _Refusal(asyncio.Protocol):
-    """Ends a connection at once."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        if isinstance(transport, asyncio.Transport):
-            transport.abort()
 
 
 @dataclass(slots=True)
@@ -184,48 +172,21 @@ class HttpServer:
     host: str = "127.0.0.1"
     port: int = 0
     limits: Limits = Limits()
-    _runner: web.AppRunner | None = None
-    _listener: asyncio.Server | None = None
+    _listener: Listener | None = None
 
     async def start(self) -> str:
         """Listen; returns the base URL.
 
         Raises:
-            Unavailable: the address cannot be bound.
+            InvalidConfiguration: the address cannot be bound.
         """
         application = web.Application(client_max_size=MAX_ENVELOPE_BYTES)
         application.add_routes(self.routes)
-        self._runner = web.AppRunner(
-            application, access_log=None, shutdown_timeout=1.0, keepalive_timeout=IDLE_SECONDS
-        )
-        await self._runner.setup()
-        loop = asyncio.get_running_loop()
-        try:
-            self._listener = await loop.create_server(self._accept, self.host, self.port)
-        except OSError as error:
-            await self.close()
-            raise Unavailable(f"cannot listen on {self.host}:{self.port}: {error}") from error
-        host, port = self._listener.sockets[0].getsockname()[:2]
-        return f"http://{host}:{port}"
-
-    def _accept(self) -> asyncio.BaseProtocol:
-        """A full server refuses, and lets go of its oldest connections: the next finds room."""
-        server = None if self._runner is None else self._runner.server
-        if server is None:
-            return _Refusal()
-        held = server.connections
-        if len(held) < self.limits.connections:
-            return server()
-        for connection in held[: 1 + self.limits.connections // MADE_ROOM]:
-            if connection.transport is not None:
-                connection.transport.abort()
-        return _Refusal()
+        most, advice = self.limits.connections, "change host and port in the settings"
+        self._listener = Listener(application, self.host, self.port, most, advice)
+        return await self._listener.open()
 
     async def close(self) -> None:
         """Stop listening."""
         if self._listener is not None:
-            self._listener.close()
-            self._listener = None
-        if self._runner is not None:
-            await self._runner.cleanup()
-            self._runner = None
+            await self._listener.close()

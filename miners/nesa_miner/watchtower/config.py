@@ -22,6 +22,7 @@ class WatchSettings(FileSettings):
     the coin that pays for gas; without it the protocol's own price of gas counts. With
     `fault_proofs` shards that can be proved are challenged by a proof, which needs no bond, but
     memory and time for proofs; with `evict` seats that a slash left without stake are ended.
+    `allow_private_contents` is as in a miner's settings.
     """
 
     model_config = SettingsConfigDict(env_prefix="NESA_WATCHTOWER_", extra="forbid")
@@ -44,6 +45,7 @@ class WatchSettings(FileSettings):
     fault_proofs: bool = False
     reference_string: Path | None = None
     evict: bool = True
+    allow_private_contents: bool = False
     confirmations: int = Field(default=0, ge=0)
     poll_seconds: float = Field(default=0.5, gt=0)
     max_fee_gwei: float = Field(default=500.0, gt=0)

@@ -17,6 +17,7 @@ from prometheus_client import generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from nesa.chain.connection import Connection
+from nesa.chain.contents import content_reader
 from nesa.chain.deployment import Deployment
 from nesa.chain.sender import Sender, SendPolicy
 from nesa.models.disputes.game import Side
@@ -37,6 +38,7 @@ from nesa_miner.watchtower.grants import GrantFolder
 from nesa_miner.watchtower.journal import WatchJournal, journal_identity
 from nesa_miner.watchtower.observability import WatchMetrics
 from nesa_miner.watchtower.proving import FaultProver, ProvingLibrary
+from nesa_miner.watchtower.requests import RequestReader
 from nesa_miner.watchtower.statements import Gatherer, HttpMembers, Members
 from nesa_miner.watchtower.tower import Tower
 
@@ -67,8 +69,13 @@ async def run(
             grants = GrantFolder(
                 folder / settings.grants, view_key, deployment.chain_id, deployment.market
             )
-            async with ClientSession(cookie_jar=DummyCookieJar()) as session:
-                sources = Sources(library, HttpMembers(session), grants)
+            allow_private = settings.allow_private_contents
+            async with (
+                ClientSession(cookie_jar=DummyCookieJar()) as session,
+                content_reader(allow_private=allow_private) as contents,
+            ):
+                requests = RequestReader(connection, library, contents, grants.content_key)
+                sources = Sources(library, HttpMembers(session), grants, requests)
                 tower = assembled(settings, account, connection, journal, sources, tasks)
                 await Watchtower(settings, connection, tower).run(tasks)
 
@@ -148,6 +155,7 @@ class Sources:
     library: ProvingLibrary
     members: Members
     grants: GrantFolder
+    requests: RequestReader
 
 
 def assembled(
@@ -183,6 +191,7 @@ def assembled(
         settings.share,
         *running,
         metrics,
+        sources.requests.complete,
     )
 
 
@@ -194,7 +203,8 @@ def _litigation(
     tasks: TaskPool,
 ) -> Litigation:
     """The challenges that this watchtower plays."""
-    recomputer = Recomputer(sources.library, room.history, sources.grants.content_key)
+    history = sources.requests.completing(room.history)
+    recomputer = Recomputer(sources.library, history, sources.grants.content_key)
     return Litigation(
         Standpoint(Side.CHALLENGER, room.sender.address),
         journal.court_log,

@@ -62,6 +62,7 @@ def found_watchtower(
         port=wish.port,
         stores=wish.stores,
         fault_proofs=wish.fault_proofs,
+        allow_private_contents=deployment.chain_id in LOCAL_CHAIN_IDS,
     )
     keys = (folder / settings.keystore, folder / settings.view_key)
     refuse_existing([folder / CONFIG_FILE, *keys])

@@ -15,9 +15,9 @@ from nesa.protocol.errors import InvalidMessage, InvalidTensor, NotEntitled
 from nesa.protocol.ids import Digest
 from nesa.protocol.queries import Outcome, Privacy
 from nesa_miner.disputes.inputs import outputs_of
-from nesa_miner.surroundings import WitnessLibrary
+from nesa_miner.surroundings import Runner, WitnessLibrary
 from nesa_miner.watchtower.cases import Right, Sealed, Unseen, Verdict, Wrong
-from nesa_miner.work import Task, Tensors, requested_input
+from nesa_miner.work import Task, Tensors, is_proved_sealed, requested_input
 
 log = structlog.get_logger("nesa_miner")
 
@@ -31,7 +31,8 @@ async def inspect(
     """What is to be said of an answer; a sealed query is seen with its content key.
 
     Shards are run as miners run them. One that seems wrong is computed again by the definition of
-    its table, which alone is the law: a machine that errs accuses nobody.
+    its table, which alone is the law: a machine that errs accuses nobody. Where a shard reads a
+    value out of its range, every output is wrong: no honest member has signed one.
 
     Raises:
         InvalidInput: the version is none that this program knows.
@@ -41,6 +42,8 @@ async def inspect(
     query = history.query
     if query.privacy is not Privacy.OPEN and content_key is None:
         return Sealed()
+    if is_proved_sealed(query):
+        return Unseen("its proofs are the evidence: the court opens no digests of hashed circuits")
     try:
         tensors = await _requested(history, library, content_key)
     except NotEntitled as error:
@@ -49,20 +52,29 @@ async def inspect(
         return Unseen(f"its input cannot be used: {error}")
     for shard in range(query.shards):
         task = Task(query, shard, content_key)
-        facts, runner = await library.runner(query.version_id, shard)
-        try:
-            outputs = await asyncio.to_thread(runner.run, tensors)
-        except InvalidTensor as error:
-            return Unseen(f"its input cannot be used: {error}")
         signed = outcome.shards[shard].out_digest
-        if task.digest(shard + 1, facts.output_edges, outputs) != signed:
+        facts, runner = await library.runner(query.version_id, shard)
+        outputs = await _run(runner, tensors)
+        if outputs is None or task.digest(shard + 1, facts.output_edges, outputs) != signed:
             witness = await library.witness(query.version_id, shard, tensors)
-            if task.signed(shard + 1, _output_digest(witness, shard)) != signed:
+            if (
+                witness.undefined
+                or task.signed(shard + 1, _output_digest(witness, shard)) != signed
+            ):
                 return Wrong(shard)
-            log.error("this machine errs", query=query.query_id, shard=shard)
+            if outputs is not None:
+                log.error("this machine errs", query=query.query_id, shard=shard)
             outputs = outputs_of(witness, shard)
         tensors = outputs
     return Right()
+
+
+async def _run(runner: Runner, tensors: Tensors) -> Tensors | None:
+    """What a runner makes of tensors; None where one of them is out of its range."""
+    try:
+        return await asyncio.to_thread(runner.run, tensors)
+    except InvalidTensor:
+        return None
 
 
 async def view_of(
@@ -80,7 +92,10 @@ async def view_of(
     tensors = await _requested(history, library, content_key)
     for number in range(shard):
         _, runner = await library.runner(version_id, number)
-        tensors = await asyncio.to_thread(runner.run, tensors)
+        outputs = await _run(runner, tensors)
+        if outputs is None:
+            outputs = outputs_of(await library.witness(version_id, number, tensors), number)
+        tensors = outputs
     facts, _ = await library.runner(version_id, shard)
     return View(boundary_digest(facts.input_edges, tensors), blind(content_key, shard))
 

@@ -53,6 +53,7 @@ from nesa_miner.watchtower.evicting import Evictions
 from nesa_miner.watchtower.inspecting import inspect, view_of
 from nesa_miner.watchtower.journal import Checked, WatchJournal
 from nesa_miner.watchtower.observability import WatchMetrics
+from nesa_miner.watchtower.requests import Complete, as_it_is
 
 INSPECTED_AT_ONCE: Final = 2
 MOST_VERSIONS: Final = 4
@@ -93,6 +94,7 @@ class Tower:
     spawn: Spawn
     clock: Callable[[], float]
     metrics: WatchMetrics
+    complete: Complete = as_it_is
     is_following: bool = False
     chain_time: Timestamp = LONG_AGO
     cases: dict[bytes, Case] = field(default_factory=dict)
@@ -233,7 +235,7 @@ class Tower:
             case Inspect():
                 await self._inspect(case)
             case Accuse(shard):
-                history = await self._history(case)
+                history = await self.complete(await self._history(case))
                 content_key = self.content_key(history.query)
                 view = await view_of(history, shard, self.library, content_key)
                 await self.accuser.accuse(history, shard, self.disputes.docket, view)
@@ -249,6 +251,7 @@ class Tower:
             self.accuser.prover.prepare(history.query)
         content_key = self.content_key(history.query)
         async with self._gate:
+            history = await self.complete(history)
             verdict = await inspect(history, outcome, self.library, content_key)
         self._used(history.query.version_id)
         if (current := self.cases.get(case.log_key)) is not None:

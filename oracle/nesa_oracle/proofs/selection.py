@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from nesa.protocol.circuits import ShownEdge
 from nesa.protocol.digests import boundary_digest
 from nesa.protocol.edges import EdgeType
 from nesa.protocol.errors import InvalidTensor
@@ -57,7 +58,8 @@ class Proved:
 
 
 Inputs = Sequence[Mapping[Digest, bytes]]
-"""Of each shard the canonical inputs that somebody showed, by digest."""
+"""Of each shard what the chain gets of inputs, by digest: tensors that somebody showed, or nothing
+but the digest where circuits hash them."""
 
 
 def proved_path(
@@ -86,13 +88,16 @@ def proved_report(path: Sequence[Proved], inputs: Inputs) -> Report:
     return Report(shards, path[-1].evidence.payload, tensors, proofs)
 
 
-def shown_inputs(edges: Sequence[EdgeType], tensors: Iterable[bytes]) -> Inputs:
-    """Which of `tensors` are inputs of which shard; `edges` are the types of the inputs."""
-    shown = set(tensors)
-    return [
-        {boundary_digest([edge], [data]): data for data in shown if _has_type(edge, data)}
-        for edge in edges
-    ]
+def shown_inputs(
+    edges: Sequence[ShownEdge], tensors: Iterable[bytes], digests: Iterable[Digest]
+) -> Inputs:
+    """Which of `tensors` or `digests` are inputs of which shard, given how proofs show those."""
+    shown, worked_on = set(tensors), {digest: bytes(digest) for digest in digests}
+    return [worked_on if edge.is_hashed else _of_type(edge.edge, shown) for edge in edges]
+
+
+def _of_type(edge: EdgeType, tensors: Iterable[bytes]) -> Mapping[Digest, bytes]:
+    return {boundary_digest([edge], [data]): data for data in tensors if _has_type(edge, data)}
 
 
 def tensors_of(evidence: Iterable[ShardEvidence]) -> set[bytes]:

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Sequence
 
 from nesa.chain.contracts import Contracts, ProofTerms
-from nesa.protocol.edges import EdgeType
+from nesa.protocol.circuits import ShownEdge
 from nesa.protocol.errors import Rejected
 from nesa.protocol.ids import VersionId
 from nesa.protocol.queries import Query
@@ -34,8 +34,8 @@ class ProofChecker:
         shards = range(query.shards)
         return tuple([await self._shard_terms(query.version_id, shard) for shard in shards])
 
-    async def input_edges(self, query: Query) -> tuple[EdgeType, ...]:
-        """Type of each shard's input."""
+    async def input_edges(self, query: Query) -> tuple[ShownEdge, ...]:
+        """Each shard's input as proofs show it."""
         return tuple(terms.input_edge for terms in await self.terms(query))
 
     async def refused(self, query: Query, report: Report) -> tuple[int, ...]:

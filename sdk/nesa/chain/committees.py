@@ -140,6 +140,20 @@ async def drawn_committees(
     return DrawnCommittees(query, seed_hash, tuple(found[:-1]), found[-1], absent)
 
 
+async def drawn_members(
+    vault: Vault, chain_id: int, contract: Address, query: Query, seed_hash: Digest, count: int
+) -> tuple[Seat, ...]:
+    """The first `count` members in the draw of a session's terms, whose `contract` holds it.
+
+    Raises:
+        Unavailable: the node does not answer.
+    """
+    seed = query_seed(chain_id, contract, query.query_id, query.attempt, seed_hash)
+    seats = (await _seats_in_order(vault, query, seed, 0, "latest"))[:count]
+    operators = await _operators(vault, {seat.operator for _, seat in seats}, "latest")
+    return tuple(_seat(slot, seat, operators[seat.operator], query) for slot, seat in seats)
+
+
 async def absent_slots(vault: Vault, market: Address, query: Query) -> tuple[tuple[int, ...], ...]:
     """Slots of each shard that were found absent so far, as `DrawnCommittees.absent` has them.
 

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Final
 
 from nesa.chain.abi import ContractCall, interface
 from nesa.chain.connection import At, Connection
+from nesa.protocol.circuits import ShownEdge
 from nesa.protocol.edges import EdgeType
 from nesa.protocol.ids import (
     ZERO_DIGEST,
@@ -65,24 +66,26 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What the market needs of a version to price a query."""
+    """What the market needs of a version to price a query; `hashed` says whether its circuits hash
+    what they are about."""
 
     shards: int
     price: Amount
     proof_price: Amount
     royalty_bps: int
     provable: bool
+    hashed: bool
     input_edge: EdgeType
     output_edge: EdgeType
 
 
 @dataclass(frozen=True, slots=True)
 class ProofTerms:
-    """A shard's verifier and the types of the one tensor that enters and the one that leaves."""
+    """A shard's verifier, and how proofs show the tensor that enters and the one that leaves."""
 
     verifier: Address
-    input_edge: EdgeType
-    output_edge: EdgeType
+    input_edge: ShownEdge
+    output_edge: ShownEdge
 
 
 @dataclass(frozen=True, slots=True)
@@ -393,7 +396,7 @@ class Registry(BoundContract):
             Rejected: the shard cannot be proved.
         """
         verifier, given, computed = await self.read("proof_terms", version_id, index, at=at)
-        return ProofTerms(verifier, EdgeType.unpack(given), EdgeType.unpack(computed))
+        return ProofTerms(verifier, ShownEdge.unpack(given), ShownEdge.unpack(computed))
 
     async def verifier(self, version_id: VersionId, index: int, at: At) -> Address | None:
         """The verifier of a shard, None without a circuit."""
@@ -409,7 +412,7 @@ class Router(BoundContract):
     async def accepts(
         self, terms: ProofTerms, given: bytes, computed: bytes, proof: bytes, at: At
     ) -> bool:
-        """Whether the shard's verifier takes `proof` for these canonical bytes.
+        """Whether the shard's verifier takes `proof` for these canonical bytes or digests.
 
         Raises:
             Rejected: the bytes do not fit the edges.

@@ -194,6 +194,15 @@ class VersionRegistered:
 
 
 @dataclass(frozen=True, slots=True)
+class CircuitsHashed:
+    """A version's circuits were shown to hash what they are about."""
+
+    log: LogKey
+    version_id: VersionId
+    hashed_answer: bool
+
+
+@dataclass(frozen=True, slots=True)
 class ShardProved:
     """A shard's verifier was shown to work."""
 
@@ -781,7 +790,14 @@ MarketEvent = (
     | CourtSet
 )
 
-RegistryEvent = VersionRegistered | ShardProved | PriceChanged | AdmissionNamed | VersionRetired
+RegistryEvent = (
+    VersionRegistered
+    | CircuitsHashed
+    | ShardProved
+    | PriceChanged
+    | AdmissionNamed
+    | VersionRetired
+)
 
 VaultEvent = (
     OperatorRegistered

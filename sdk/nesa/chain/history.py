@@ -15,6 +15,7 @@ from nesa.chain.events import (
     CommissionAnnounced,
     Delegated,
     GasDeposited,
+    MemberSummoned,
     QueryClosed,
     QueryDelivered,
     QueryFulfilled,
@@ -103,8 +104,8 @@ async def look_up_query(
     connection: Connection, query_id: QueryId, since: BlockNumber
 ) -> QueryHistory | None:
     """The history of a query that was asked in block `since` or later, None without one."""
-    topics = [[_topic("QueryMarket", kind.__name__) for kind in _LIFE], _word(query_id)]
-    return fold(await _events(connection, connection.deployment.market, topics, since))
+    topics = [[topic("QueryMarket", kind.__name__) for kind in _LIFE], word(query_id)]
+    return fold(await read_events(connection, connection.deployment.market, topics, since))
 
 
 def fold(events: list[ChainEvent]) -> QueryHistory | None:
@@ -136,17 +137,31 @@ async def challenges_by(
     Raises:
         Unavailable: the node does not answer.
     """
-    indexed = (_word(challenger), _word(query.query_id))
-    topics = [_topic("DisputeCourt", ChallengeOpened.__name__), None, *indexed]
-    found = await _events(connection, court, topics, query.seed_block)
+    indexed = (word(challenger), word(query.query_id))
+    topics = [topic("DisputeCourt", ChallengeOpened.__name__), None, *indexed]
+    found = await read_events(connection, court, topics, query.seed_block)
     return tuple(event for event in found if isinstance(event, ChallengeOpened))
+
+
+async def summonses_by(
+    connection: Connection, summons: Address, summoner: Address, query: Query
+) -> tuple[MemberSummoned, ...]:
+    """Every summons of a query's members that `summoner` sent, oldest first.
+
+    Raises:
+        Unavailable: the node does not answer.
+    """
+    indexed = (word(query.query_id), None, word(summoner))
+    topics = [topic("Summons", MemberSummoned.__name__), *indexed]
+    found = await read_events(connection, summons, topics, query.seed_block)
+    return tuple(event for event in found if isinstance(event, MemberSummoned))
 
 
 async def find_versions(connection: Connection) -> tuple[VersionRegistered, ...]:
     """Every version that was ever registered, oldest first."""
-    topics = [_topic("ModelRegistry", VersionRegistered.__name__)]
+    topics = [topic("ModelRegistry", VersionRegistered.__name__)]
     deployment = connection.deployment
-    found = await _events(connection, deployment.registry, topics, deployment.block)
+    found = await read_events(connection, deployment.registry, topics, deployment.block)
     return tuple(event for event in found if isinstance(event, VersionRegistered))
 
 
@@ -157,16 +172,16 @@ async def challenges_of(
     court = connection.deployment.court
     if court is None:
         return ()
-    topics = [_topic("DisputeCourt", "ChallengeOpened"), None, None, _word(query_id)]
-    found = await _events(connection, court, topics, since)
+    topics = [topic("DisputeCourt", "ChallengeOpened"), None, None, word(query_id)]
+    found = await read_events(connection, court, topics, since)
     return tuple(event for event in found if isinstance(event, ChallengeOpened))
 
 
 async def gas_deposits_by(connection: Connection, depositor: Address) -> tuple[QueryId, ...]:
     """The queries that an account ever left coin for, newest first."""
     deployment = connection.deployment
-    topics = [_topic("GasEscrow", "GasDeposited"), None, _word(depositor)]
-    found = await _events(connection, deployment.gas_escrow, topics, deployment.block)
+    topics = [topic("GasEscrow", "GasDeposited"), None, word(depositor)]
+    found = await read_events(connection, deployment.gas_escrow, topics, deployment.block)
     queries = [event.query_id for event in found if isinstance(event, GasDeposited)]
     return tuple(dict.fromkeys(reversed(queries)))
 
@@ -174,16 +189,16 @@ async def gas_deposits_by(connection: Connection, depositor: Address) -> tuple[Q
 async def operators_delegated_to(connection: Connection, delegator: Address) -> tuple[Address, ...]:
     """The operators that an account ever delegated to, in that order."""
     deployment = connection.deployment
-    topics = [_topic("DelegationPool", "Delegated"), None, _word(delegator)]
-    found = await _events(connection, deployment.delegation_pool, topics, deployment.block)
+    topics = [topic("DelegationPool", "Delegated"), None, word(delegator)]
+    found = await read_events(connection, deployment.delegation_pool, topics, deployment.block)
     return tuple(dict.fromkeys(event.operator for event in found if isinstance(event, Delegated)))
 
 
 async def operators_for_delegation(connection: Connection) -> tuple[Address, ...]:
     """The operators that ever announced a commission, in that order."""
     deployment = connection.deployment
-    topics = [_topic("DelegationPool", "CommissionAnnounced")]
-    found = await _events(connection, deployment.delegation_pool, topics, deployment.block)
+    topics = [topic("DelegationPool", "CommissionAnnounced")]
+    found = await read_events(connection, deployment.delegation_pool, topics, deployment.block)
     announced = (event.operator for event in found if isinstance(event, CommissionAnnounced))
     return tuple(dict.fromkeys(announced))
 
@@ -196,9 +211,14 @@ async def gas_used(connection: Connection, tx_hash: Digest) -> int:
     return quantity(receipt.get("gasUsed"))
 
 
-async def _events(
+async def read_events(
     connection: Connection, address: Address, topics: Sequence[object], since: BlockNumber
 ) -> list[ChainEvent]:
+    """Events of a contract since a block.
+
+    Raises:
+        Unavailable: the node does not answer.
+    """
     head = (await connection.head()).number
     wanted = {"address": address, "topics": topics}
     logs = await LogWindow(connection, LARGEST_CHUNK).read_all(wanted, since, head)
@@ -206,13 +226,14 @@ async def _events(
     return [event for event in events if event is not None]
 
 
-def _word(indexed: QueryId | Address) -> str:
+def word(indexed: QueryId | Address) -> str:
     """An indexed value as a topic."""
     number = indexed if isinstance(indexed, int) else int(indexed, 16)
     return f"0x{number:064x}"
 
 
-def _topic(contract: str, event: str) -> str:
+def topic(contract: str, event: str) -> str:
+    """What names an event of a contract in its logs."""
     for shape in interface(contract).events:
         if shape.name == event:
             return f"0x{shape.topic.hex()}"

@@ -17,7 +17,7 @@ from nesa.protocol.ids import (
     Timestamp,
     VersionId,
 )
-from nesa.protocol.queries import Query
+from nesa.protocol.queries import Query, QueryStatus
 from nesa.protocol.sessions import SessionOrder
 
 
@@ -66,6 +66,14 @@ class SharedSessions(BoundContract):
     async def redeemed_by(self, session_id: QueryId, operator: Address, at: At) -> Amount:
         """What of a session's deposit was spent for an operator."""
         return Amount(await self._one("redeemed_by", session_id, operator, at=at))
+
+    async def status_of(self, session_id: QueryId, at: At) -> QueryStatus:
+        """OPEN, or FINAL once it is closed."""
+        return QueryStatus(await self._one("status_of", session_id, at=at))
+
+    async def pinned_seed(self, seed_block: BlockNumber, at: At) -> Digest:
+        """The hash of a block that was kept, else zero."""
+        return Digest(await self._one("pinned_seed", seed_block, at=at))
 
     async def credit_of(self, account: Address, at: At) -> Credit:
         """What is owed to an account."""

@@ -26,10 +26,11 @@ class WholeNumber(click.IntRange):
     name = "whole number"
 
 
-class Places(click.ParamType):
-    """Numbers of operators, ascending, between commas."""
+class Numbers(click.ParamType):
+    """Whole numbers between commas; `name` says of what."""
 
-    name = "places"
+    def __init__(self, name: str) -> None:
+        self.name = name
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
@@ -39,7 +40,7 @@ class Places(click.ParamType):
             return value
         words = [word.strip() for word in str(value).split(",")]
         if not all(word.isascii() and word.isdigit() and len(word) < 10 for word in words):
-            self.fail(f"{value!r} is no list of places; give numbers such as 3,7", param, ctx)
+            self.fail(f"{value!r} is no list of {self.name}; give numbers such as 3,7", param, ctx)
         return tuple(map(int, words))
 
 

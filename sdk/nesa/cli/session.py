@@ -14,6 +14,7 @@ from click.core import ParameterSource
 from nesa.chain.deployment import KeyFile
 from nesa.chain.sender import OnIntent, forget
 from nesa.client.client import Client
+from nesa.client.publishing import Publisher
 from nesa.protocol.errors import InvalidConfiguration
 
 DEFAULT_FOLDER: Final = Path(".devnet")
@@ -32,8 +33,9 @@ class Target:
     keystore: Path | None
     password_file: Path | None
 
-    def client(self, on_intent: OnIntent = forget) -> Client:
-        """A client that is not connected yet; `on_intent` is told of what it sends.
+    def client(self, on_intent: OnIntent = forget, publisher: Publisher | None = None) -> Client:
+        """A client that is not connected yet; `on_intent` is told of what it sends, `publisher` is
+        where its long inputs go.
 
         Raises:
             InvalidConfiguration: no network file, or only one of a key and its password file.
@@ -44,7 +46,9 @@ class Target:
                 "or name a file with --network"
             )
         key = self._key()
-        return Client.connect(self.network, rpc_url=self.rpc_url, key=key, on_intent=on_intent)
+        return Client.connect(
+            self.network, rpc_url=self.rpc_url, key=key, on_intent=on_intent, publisher=publisher
+        )
 
     def _key(self) -> KeyFile | None:
         if self.keystore is None:
@@ -106,12 +110,15 @@ _OPTIONS: Final = (
 
 
 def connected(
-    target: Target, work: Callable[[Client], Awaitable[_Result]], on_intent: OnIntent = forget
+    target: Target,
+    work: Callable[[Client], Awaitable[_Result]],
+    on_intent: OnIntent = forget,
+    publisher: Publisher | None = None,
 ) -> _Result:
-    """What `work` returns, run with a connected client; `on_intent` is told of what it sends."""
+    """What `work` returns, run with a connected client, see `Target.client`."""
 
     async def run() -> _Result:
-        async with target.client(on_intent) as client:
+        async with target.client(on_intent, publisher) as client:
             return await work(client)
 
     return asyncio.run(run())

@@ -15,6 +15,7 @@ from nesa.chain.contracts import Contracts
 from nesa.chain.history import gas_used
 from nesa.client.answers import Answer
 from nesa.client.catalogue import Catalogue
+from nesa.client.contents import delivered
 from nesa.client.following import Following, read_committees
 from nesa.client.results import Delivery, read_answer
 from nesa.client.sealing import KeySender, admitted
@@ -83,8 +84,8 @@ class Awaiting:
         if self.following.submitted.content_key is None:
             return []
         seats = [seat for shard in committees.shards for seat in shard]
-        registry = Contracts(self.connection).registry
-        return await admitted(registry, committees.query.version_id, seats)
+        contracts = Contracts(self.connection)
+        return await admitted(contracts, committees.query.version_id, seats)
 
     def _handing_out(
         self, committees: DrawnCommittees, seats: Sequence[Seat]
@@ -107,7 +108,8 @@ class Awaiting:
         status = await market.status_of(asked.query_id, at="latest")
         closes_at = await market.closes_at(asked.query_id, at="latest")
         held = self.following.held_shards
-        delivery = Delivery(stage.event, committees, status, closes_at, gas, held)
+        output = await delivered(asked.query, model.card.output_edge, stage.event, committees)
+        delivery = Delivery(stage.event, output, committees, status, closes_at, gas, held)
         return read_answer(asked, model, delivery)
 
 

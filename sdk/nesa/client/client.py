@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import secrets
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import replace
 from fractions import Fraction
@@ -11,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
+import aiohttp
 from eth_account.signers.local import LocalAccount
 
 from nesa.chain.abi import ContractCall
@@ -24,19 +26,22 @@ from nesa.chain.events import (
     CreditWithdrawn,
     EmissionWithdrawn,
     QueryRequested,
+    SessionOpened,
     WorkRewarded,
     decode_event,
 )
 from nesa.chain.history import find_query
 from nesa.chain.keystore import load_keystore, read_password_file
 from nesa.chain.sender import OnIntent, Receipt, Sender, SendPolicy, forget
-from nesa.client import payment
+from nesa.chain.sessions import SharedSessions
+from nesa.client import payment, sharing
 from nesa.client.answers import Answer, AnyQuery, Balance, SubmittedQuery
 from nesa.client.attested_seats import require_attested
 from nesa.client.attesting import Attestor
 from nesa.client.awaiting import Awaiting, OnStage
 from nesa.client.cards import Features, Model
 from nesa.client.catalogue import Catalogue
+from nesa.client.contents import published, require_carriable, require_local
 from nesa.client.delegating import Delegations
 from nesa.client.equivariance import encoded_features
 from nesa.client.following import Following
@@ -48,24 +53,31 @@ from nesa.client.ordering import (
     AUTO,
     DEFAULT_REPLICAS,
     SEALED,
+    SealedInput,
     choose_content_key,
     make_order,
     read_privacy,
     sealed_order,
 )
+from nesa.client.publishing import ContentServer, Publisher
 from nesa.client.refusals import explained
 from nesa.client.registering import Developer
 from nesa.client.rewarding import reward_call
+from nesa.client.sharing import SharedPublicModel, SharedResult
 from nesa.client.splitting import SplitModel
 from nesa.client.submissions import find_submitted, named_when_unmined
+from nesa.client.summoning import CalledMember, Summoner
 from nesa.client.watching import Stage
 from nesa.privacy.grants import ViewGrant
+from nesa.privacy.sealing import CONTENT_KEY_BYTES
+from nesa.protocol.contents import is_long_input
 from nesa.protocol.economics.lies import lost
 from nesa.protocol.errors import Incompatible, InvalidConfiguration, InvalidInput, NesaError
 from nesa.protocol.ids import Address, Amount
-from nesa.protocol.queries import MAX_INPUT_BYTES, Assurance, Privacy, count_of
+from nesa.protocol.queries import Assurance, Privacy, count_of
 from nesa.protocol.report_gas import wanted_deposit
 from nesa.protocol.risk import DrawRisk, uniform_risk
+from nesa.protocol.sessions import SessionOrder
 
 if TYPE_CHECKING:
     from nesa.privacy.equivariant.user_keys import UserKey
@@ -90,11 +102,13 @@ class Client:
         key: KeyFile | LocalAccount | None,
         policy: RpcPolicy,
         on_intent: OnIntent = forget,
+        publisher: Publisher | None = None,
     ) -> None:
         self._network = network
         self._key = key
         self._policy = policy
         self._on_intent = on_intent
+        self._publisher = publisher
         self._stack = contextlib.AsyncExitStack()
         self._connection: Connection | None = None
         self._sender: Sender | None = None
@@ -110,18 +124,21 @@ class Client:
         key: KeyFile | LocalAccount | None = None,
         policy: RpcPolicy = DEFAULT_POLICY,
         on_intent: OnIntent = forget,
+        publisher: Publisher | None = None,
     ) -> Self:
         """A client of the network in a file; it pays with `key`, or with the file's own client key.
 
         The file is a network file, or a deployment file together with the `rpc_url` of a node.
         `on_intent` is awaited with every signed transaction before it leaves; what it raises keeps
-        the transaction here.
+        the transaction here. `publisher` is where inputs go that are too long for the chain, see
+        `nesa.client.publishing`; on a chain of this machine they are served from here.
 
         Raises:
             InvalidConfiguration: the file is not there or says nothing useful.
         """
         read = network if isinstance(network, Network) else read_network(Path(network), rpc_url)
-        return cls(read, read.client if key is None else key, policy, on_intent)
+        paying = read.client if key is None else key
+        return cls(read, paying, policy, on_intent, publisher)
 
     async def __aenter__(self) -> Self:
         account = await self._unlock()
@@ -144,6 +161,8 @@ class Client:
         trace: TracebackType | None,
     ) -> None:
         await self._stack.aclose()
+        if self._publisher is not None:
+            await self._publisher.close()
 
     @property
     def connection(self) -> Connection:
@@ -361,6 +380,76 @@ class Client:
         answer = await self.ask(found, found.card.input_edge.decode(begun.sent), **terms)
         return split.finish(begun, answer)
 
+    async def ask_shared(
+        self,
+        shared: SharedPublicModel,
+        features: Features,
+        products: Model | str | None = None,
+        **terms: Any,
+    ) -> SharedResult:
+        """Ask two groups of members, neither of which learns the features; see `shared_session`.
+
+        Both together do, and this client has to hold the model (docs/shared-queries.md).
+
+        Raises:
+            InvalidTensor: the features are not what the model takes; nothing was paid.
+            GroupFailed, and others: as `shared_session` and `SharedSession.ask`.
+        """
+        shared.encoded(features)
+        async with self.shared_session(shared, products, **terms) as session:
+            return await session.ask(features)
+
+    @contextlib.asynccontextmanager
+    async def shared_session(
+        self,
+        shared: SharedPublicModel,
+        products: Model | str | None = None,
+        *,
+        replicas: int = sharing.DEFAULT_GROUP,
+        seats: int = sharing.DEFAULT_SEATS,
+        max_deposit: Amount | None = None,
+    ) -> AsyncGenerator[sharing.SharedSession]:
+        """A session for one query on shares: two groups of `replicas` members and their spares are
+        drawn, `seats` in all. At the end everybody is given its last voucher; `close_sessions`
+        brings the rest of the deposit back once its time is over.
+
+        `products` is the first version of the model's products, by default the one that
+        `nesa model share` names.
+
+        Raises:
+            InvalidInput: no such products, the deposit exceeds `max_deposit`, or too few are drawn.
+            ExhaustedResource: the account does not hold the deposit.
+            Rejected: the contract refuses; nothing was paid.
+            Unavailable: the deployment has no sessions, or the node does not answer.
+        """
+        first = await self._offered(products or shared.first_product)
+        listed = await sharing.find_products(self.connection, shared, first.version_id)
+        key = sharing.session_key(secrets.token_bytes(32))
+        order = sharing.order_of(listed, key, replicas, seats)
+        opening = await self._open_session(order, max_deposit)
+        async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http:
+            drawn = await sharing.draw_groups(self.connection, opening.opened, key, http)
+            try:
+                yield sharing.SharedSession(shared, listed, opening, drawn)
+            finally:
+                await drawn.members.pay()
+
+    async def close_sessions(self, account: Address | None = None) -> sharing.ClosedSessions:
+        """Close the sessions of an account, by default this client's, whose time is over, and have
+        it paid what is left of their deposits, and what it earned in those of others."""
+        address = self.address if account is None else account
+        return await sharing.close_over(self.connection, address, self._send)
+
+    async def _open_session(
+        self, order: SessionOrder, max_deposit: Amount | None
+    ) -> sharing.Opening:
+        with explained():
+            price = await SharedSessions.of(self.connection).deposit_for(order, at="latest")
+        order = replace(order, max_deposit=payment.check_fee(price, max_deposit))
+        await payment.check_balance(self.contracts, self.address, price)
+        receipt = await self._own_payments.open_session(order, self._send)
+        return sharing.Opening(_only(SessionOpened, receipt), receipt.gas_used)
+
     async def submit(
         self,
         model: Model | str,
@@ -388,20 +477,21 @@ class Client:
 
         Raises:
             InvalidTensor: the features are not what the model takes, or far out of their range.
-            InvalidInput: the price exceeds `max_fee`, the input is too long, the content key is
-                none, the model is under another key, or its seats are not attested.
+            InvalidInput: the price exceeds `max_fee`, the content key is none, the model is under
+                another key, or its seats are not attested.
+            InvalidConfiguration: the input is too long for the chain and there is no publisher, or
+                the publisher cannot publish; nothing was paid.
             ExhaustedResource: the account does not hold the price.
             Rejected: the market refuses, e.g. a retired model; nothing was paid.
             Unmined: the request is in no block after ten minutes, and may still be mined and paid;
                 `find` one of the error's `tx_hashes` to go on.
         """
         model = await self._offered(model)
+        require_carriable(model.card)
         content_key = choose_content_key(content_key, sealed)
         data = encoded_features(model, features, equivariant_key)
         if attested is not None:
             await require_attested(self.contracts, model, attested)
-        if len(data) > MAX_INPUT_BYTES:
-            raise InvalidInput(f"inputs over {MAX_INPUT_BYTES} bytes are not offered yet")
         order = make_order(model, assurance, sealed, replicas)
         price = await self._price(order)
         order = replace(order, max_fee=payment.check_fee(price, max_fee))
@@ -409,6 +499,9 @@ class Client:
         await payment.check_coin(self.connection, self.address, gas_deposit)
         if content_key is not None:
             order, data = sealed_order(order, model, data, content_key)
+        if is_long_input(len(data)):
+            publisher = self._publisher_of(len(data))
+            order, data = await published(order, model.card.input_edge, data, publisher)
         with named_when_unmined(content_key):
             receipt = await self._own_payments.request(order, data, self._send)
         requested = _only(QueryRequested, receipt)
@@ -417,6 +510,26 @@ class Client:
         if gas_deposit:
             await self._with_gas(asked, gas_deposit)
         return asked
+
+    async def seal(
+        self, model: Model | str, features: Features, *, assurance: Assurance | str
+    ) -> SealedInput:
+        """An input under a new content key, for a contract that asks about it in its own name.
+
+        Pass digest and ciphertext to the contract; `result(find(number, content_key=...))` with the
+        number that the market gave its query hands the key to whoever is drawn.
+
+        Raises:
+            InvalidTensor: the features are not what the model takes, or far out of their range.
+            InvalidInput: the model does not prove sealed queries, or the input is too long.
+        """
+        model = await self._offered(model)
+        data, content_key = model.encode_features(features), secrets.token_bytes(CONTENT_KEY_BYTES)
+        order = make_order(model, assurance, True, None)
+        order, ciphertext = sealed_order(order, model, data, content_key)
+        if is_long_input(len(ciphertext)):
+            raise InvalidInput("the input is too long for a contract to pass on; ask by yourself")
+        return SealedInput(order.input_digest, ciphertext, content_key)
 
     async def deposit_gas(self, submitted: AnyQuery, wei: int) -> None:
         """Leave native coin for whoever reports a query's answer: the fee is in NES, gas is not.
@@ -542,6 +655,18 @@ class Client:
         receipt = await self._send(self.contracts.market.retry(newest.query))
         return replace(newest, query=_only(AttemptOpened, receipt).query)
 
+    async def summon(self, submitted: AnyQuery, shard: int) -> tuple[CalledMember, ...]:
+        """Call the members of a shard on which a query seems to wait to answer on chain, for a bond
+        each; returns once each has answered or was found absent, so that a spare has its slot.
+
+        Raises:
+            InvalidInput: the query has no such shard.
+            ExhaustedResource: this client does not hold the bonds.
+            Rejected: too early, too late, or all were called before.
+        """
+        query = (await self._newest(submitted)).query
+        return await Summoner(self.connection, self.address, self._send).summon(query, shard)
+
     async def grant_view(self, submitted: SubmittedQuery, holder: bytes) -> ViewGrant:
         """Let the holder of a view key (32 bytes, of a watchtower) see a sealed query of this
         client, and challenge its answer; `encode_grant` makes a file of the grant.
@@ -645,6 +770,13 @@ class Client:
         if self._payments is None:
             raise InvalidConfiguration(NO_KEY)
         return self._payments
+
+    def _publisher_of(self, size: int) -> Publisher:
+        """Where a long input of `size` bytes goes; it stays there until this closes."""
+        if self._publisher is None:
+            require_local(self._network.chain_id, size)
+            self._publisher = ContentServer()
+        return self._publisher
 
     @property
     def _catalogue(self) -> Catalogue:

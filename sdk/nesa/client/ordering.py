@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from nesa.chain.contracts import Order
 from nesa.client.cards import Model
+from nesa.models.proving.hashing import tensor_hash
 from nesa.privacy import sealing
+from nesa.protocol.circuits import CircuitKind
 from nesa.protocol.digests import boundary_digest
 from nesa.protocol.errors import InvalidInput
-from nesa.protocol.ids import ZERO_DIGEST, Amount
+from nesa.protocol.ids import ZERO_DIGEST, Amount, Digest
 from nesa.protocol.queries import Assurance, Privacy
+
+
+@dataclass(frozen=True, slots=True)
+class SealedInput:
+    """What a contract that asks sealed passes to the market: the digest for its order and the
+    ciphertext as its input. `content_key` never goes there: it opens both, and the answer."""
+
+    input_digest: Digest
+    ciphertext: bytes
+    content_key: bytes = field(repr=False)
+
 
 DEFAULT_REPLICAS: Final = 4
 """Members of each shard's committee: four go on when one is wrong or silent."""
@@ -61,6 +74,8 @@ def make_order(
             f"{model.name} is under a user's key and has no circuits, so that nothing of it is "
             "proved: ask for AGREED or CHALLENGED"
         )
+    if kind is Assurance.PROVED:
+        _check_circuits(model, sealed)
     usual = PROVED_REPLICAS if kind is Assurance.PROVED else DEFAULT_REPLICAS
     return Order(
         version_id=model.version_id,
@@ -70,6 +85,21 @@ def make_order(
         max_fee=Amount(0),
         input_digest=ZERO_DIGEST,
     )
+
+
+def _check_circuits(model: Model, sealed: bool) -> None:
+    if not model.card.reference_string:
+        return  # without circuits, which the market says
+    hides = model.card.circuits is not CircuitKind.PUBLIC
+    if sealed and not hides:
+        raise InvalidInput(
+            f"proofs of {model.name} show the input: ask a version with hashed circuits (`nesa "
+            "model circuits`), or for AGREED or CHALLENGED"
+        )
+    if hides and not sealed:
+        raise InvalidInput(
+            f"proofs of {model.name} hide the input: ask a sealed query, or its public version"
+        )
 
 
 def read_assurance(assurance: Assurance | str) -> Assurance:
@@ -107,7 +137,10 @@ def sealed_order(
     order: Order, model: Model, data: bytes, content_key: bytes
 ) -> tuple[Order, bytes]:
     """The order that shows only a blinded digest, and the ciphertext that goes with it."""
-    digest = boundary_digest([model.card.input_edge], [data])
-    sealed = sealing.input_digest(content_key, digest)
+    edge = model.card.input_edge
+    if order.assurance is Assurance.PROVED:
+        sealed = tensor_hash(edge, data, sealing.proof_blind(content_key))
+    else:
+        sealed = sealing.input_digest(content_key, boundary_digest([edge], [data]))
     ciphertext = sealing.seal_input(content_key, model.version_id, data)
     return replace(order, input_digest=sealed), ciphertext

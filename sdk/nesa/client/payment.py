@@ -16,8 +16,10 @@ from nesa.chain.connection import Connection
 from nesa.chain.contracts import ZERO_ADDRESS, Contracts, Order
 from nesa.chain.deployment import Deployment
 from nesa.chain.sender import Receipt
+from nesa.chain.sessions import SharedSessions
 from nesa.protocol.errors import ExhaustedResource, InvalidInput
 from nesa.protocol.ids import NES_DECIMALS, ONE_NES, Address, Amount, Timestamp
+from nesa.protocol.sessions import SessionOrder
 
 PERMIT_SECONDS: Final = 600
 """How long a signed permit may wait for its block."""
@@ -37,9 +39,14 @@ PERMIT_TYPES: Final = {
 
 
 def sign_permit(
-    account: LocalAccount, deployment: Deployment, order: Order, nonce: int, deadline: Timestamp
+    account: LocalAccount,
+    deployment: Deployment,
+    spender: Address,
+    amount: Amount,
+    nonce: int,
+    deadline: Timestamp,
 ) -> tuple[int, bytes, bytes]:
-    """(v, r, s) of an ERC-2612 permit that lets the market take `order.max_fee` once."""
+    """(v, r, s) of an ERC-2612 permit that lets a contract take an amount once."""
     domain = {
         "name": "Nesa",
         "version": "1",
@@ -48,8 +55,8 @@ def sign_permit(
     }
     message = {
         "owner": account.address,
-        "spender": deployment.market,
-        "value": order.max_fee,
+        "spender": spender,
+        "value": amount,
         "nonce": nonce,
         "deadline": deadline,
     }
@@ -102,12 +109,27 @@ class Payments:
         owner = Address(self._payer.address)
         return await token.allowance(owner, market.address, at="latest") >= fee + self._promised
 
+    async def open_session(self, order: SessionOrder, send: Send) -> Receipt:
+        """Opens a session for queries on shares, as `request` asks a query."""
+        sessions = SharedSessions.of(self._connection)
+        async with self._turn:
+            await self._idle.wait()
+            deadline, signature = await self._permit(sessions.address, order.max_deposit)
+            return await send(sessions.open_session_with_permit(order, deadline, signature))
+
     async def _permitted(self, order: Order, data: bytes) -> ContractCall:
+        market = self._contracts.market
+        deadline, signature = await self._permit(market.address, order.max_fee)
+        return market.request_with_permit(order, data, deadline, signature)
+
+    async def _permit(
+        self, spender: Address, amount: Amount
+    ) -> tuple[Timestamp, tuple[int, bytes, bytes]]:
         head = await self._connection.head()
         deadline = Timestamp(head.timestamp + PERMIT_SECONDS)
         nonce = await self._contracts.token.permit_nonce(Address(self._payer.address), at="latest")
-        signature = sign_permit(self._payer, self._connection.deployment, order, nonce, deadline)
-        return self._contracts.market.request_with_permit(order, data, deadline, signature)
+        deployment = self._connection.deployment
+        return deadline, sign_permit(self._payer, deployment, spender, amount, nonce, deadline)
 
 
 def check_fee(price: Amount, max_fee: float | None) -> Amount:

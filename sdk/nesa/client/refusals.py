@@ -31,18 +31,24 @@ MEANINGS: Final[Mapping[str, str]] = {
         "are answered"
     ),
     "market: fee too low": "the price rose meanwhile; ask again, or with a higher limit",
-    "market: no attempt left": "a query has three attempts at most; take its fee back and ask anew",
-    "market: not offered yet": (
-        "this assurance is not offered in this privacy yet; ask for AGREED, or without sealing"
+    "market: input asked before": (
+        "this sealed input, with this content key, was to be proved before; seal it with a new key"
     ),
+    "market: no attempt left": "a query has three attempts at most; take its fee back and ask anew",
+    "market: not offered yet": "this privacy is not offered yet; ask an open or a sealed query",
     "market: not open": "the query is answered or refunded already; see `nesa watch`",
     "market: not provable": "this model has no circuits; ask for AGREED instead of PROVED",
+    "market: proofs hide the input": (
+        "proofs of this version are for sealed queries; ask a sealed one, or its public version"
+    ),
+    "market: proofs show the input": (
+        "proofs of this version show the input; ask a version with hashed circuits, or for AGREED"
+    ),
     "market: not the requester": "only the account that asked may open another attempt",
     "market: not yet refundable": "the query can still be answered; wait for its deadline",
     "market: nothing to withdraw": "nothing is ready to be paid yet; see `nesa balance`",
     "market: one prover": "a PROVED query has one prover a shard; leave out the replicas",
     "market: other terms": "the query has begun another attempt; look it up by its number",
-    "market: output too large": "an answer of this model does not fit on chain; choose another",
     "market: still answerable": "the query can still be answered; wait for its deadline",
     "market: too few replicas": "an AGREED or CHALLENGED query needs at least 3 replicas",
     "market: too late to retry": "its seats need not stay any longer; take its fee back, ask anew",
@@ -53,6 +59,17 @@ MEANINGS: Final[Mapping[str, str]] = {
     "market: too many shards": "a proof of this many shards does not fit; ask for AGREED",
     "registry: unknown version": "no such model is registered; see `nesa model list`",
     "registry: version is retired": "its developer retired the model; choose another version",
+    "sessions: deposit too low": "the price rose meanwhile; ask again, or with a higher limit",
+    "sessions: no such products": "nobody has listed products that begin with this version",
+    "sessions: listed before": "these products are listed already; there is nothing to do",
+    "sessions: vouchers count": (
+        "its members may still bring their vouchers; close it once their time is over"
+    ),
+    "summons: not open": "the query is answered or refunded already; see `nesa watch`",
+    "summons: provers have turns": "a PROVED query goes to the next prover by itself; wait",
+    "summons: summoned before": "all members of this shard were called before in this attempt",
+    "summons: too early": "members have some time to work first; try again in a while",
+    "summons: too late": "nobody could answer before the query's deadline; wait for it, then retry",
     "vault: delegation is held": (
         "a dispute about this operator's work is open; try again when it is decided"
     ),

@@ -17,6 +17,7 @@ from nesa.chain.connection import Connection
 from nesa.chain.contracts import ZERO_ADDRESS, Contracts
 from nesa.chain.history import find_versions
 from nesa.chain.sender import Sender
+from nesa.chain.sessions import SharedSessions
 from nesa.models import folder
 from nesa.models.cut import require_short_boundaries
 from nesa.models.folder import CompiledModel
@@ -27,8 +28,10 @@ from nesa.models.proving.artefacts import (
 )
 from nesa.models.proving.reference_string import require_permitted
 from nesa.protocol.allow_lists import AllowList
+from nesa.protocol.circuits import CircuitKind
 from nesa.protocol.errors import InvalidInput, Rejected, Unavailable
 from nesa.protocol.ids import Address, Amount, VersionId
+from nesa.protocol.sessions import MAX_PRODUCTS, products_id
 from nesa.protocol.versions import version_id
 
 CREATE2_FACTORY: Final = Address("0x4e59b44847b379578588920cA78FbF26c0B4956C")
@@ -81,6 +84,8 @@ class Developer:
         version = version_id(self._sender.address, model.root)
         if not await self._contracts.registry.shard_count(version, at="latest"):
             await self._sender.send(self._registration(model, verifiers, terms))
+        if provable and model.card.circuits is not CircuitKind.PUBLIC:
+            await self._declare(version, model.card.circuits, provable)
         for index, shard in enumerate(provable):
             await self._show(version, index, shard)
         return version
@@ -95,6 +100,26 @@ class Developer:
             if event.version_id == version:
                 return event.location
         raise InvalidInput(f"the version 0x{version.hex()} is not registered")
+
+    async def register_products(
+        self, products: Sequence[tuple[Path, Terms]]
+    ) -> tuple[VersionId, ...]:
+        """Register the products of a shared model, in their order, and list them for sessions.
+
+        What is on chain already is left as it is. The first version has the seats and the price.
+
+        Raises:
+            InvalidInput: no product, or more than a session has.
+            InvalidModel, IntegrityError, Rejected: as `register`.
+            Unavailable: the deployment has no sessions.
+        """
+        if not 0 < len(products) <= MAX_PRODUCTS:
+            raise InvalidInput(f"a session has 1 to {MAX_PRODUCTS} products, not {len(products)}")
+        sessions = SharedSessions.of(self._connection)
+        versions = tuple([await self.register(path, terms) for path, terms in products])
+        if not await sessions.product_count(products_id(versions), at="latest"):
+            await self._sender.send(sessions.list_products(versions))
+        return versions
 
     async def retire(self, version: VersionId) -> None:
         """Take a version off offer for good.
@@ -162,6 +187,18 @@ class Developer:
             terms.royalty_bps,
             terms.admission,
         )
+
+    async def _declare(
+        self, version: VersionId, kind: CircuitKind, shards: Sequence[ProvableShard]
+    ) -> None:
+        """Show that the circuits hash; nothing is proved before that is known."""
+        offer = await self._contracts.registry.offer(version, at="latest")
+        if offer.hashed:
+            return
+        keys = [keccak(shard.circuit.verifying_key) for shard in shards]
+        hides_answer = kind is CircuitKind.HASHED_ANSWER
+        call = self._contracts.registry.call("declare_hashed", version, hides_answer, keys)
+        await self._sender.send(call)
 
     async def _show(self, version: VersionId, index: int, shard: ProvableShard) -> None:
         offer = await self._contracts.registry.offer(version, at="latest")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,17 +16,25 @@ from nesa.client.cards import Model
 from nesa.client.equivariance import plain_answer
 from nesa.client.receipts import Member, fee_receipt, is_paid
 from nesa.models.card import AnyCard, ClassifierCard
-from nesa.privacy.sealing import open_answer
-from nesa.protocol.errors import InvalidInput
+from nesa.models.proving.hashing import tensor_hash
+from nesa.privacy.sealing import open_answer, proof_blind
+from nesa.protocol.circuits import CircuitKind
+from nesa.protocol.errors import InvalidInput, InvalidMessage
 from nesa.protocol.ids import Address, Timestamp
-from nesa.protocol.queries import Outcome, Privacy, Query, QueryStatus
+from nesa.protocol.queries import Assurance, Outcome, Privacy, Query, QueryStatus
+
+DIGEST_BYTES: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What the chain holds about an answered query at one moment."""
+    """What the chain holds about an answered query at one moment.
+
+    `output` is the answer or its ciphertext, also where the report brought only its name.
+    """
 
     event: QueryFulfilled
+    output: bytes
     committees: DrawnCommittees
     status: QueryStatus
     closes_at: Timestamp
@@ -38,22 +47,28 @@ class Delivery:
         return self.status is QueryStatus.FULFILLED
 
 
-def plain_output(submitted: SubmittedQuery, output: bytes) -> bytes:
-    """Canonical bytes of the output tensor, opened when the query was sealed.
+def plain_output(submitted: SubmittedQuery, card: AnyCard, output: bytes) -> bytes:
+    """Canonical bytes of the output tensor, opened when it was sealed.
 
     Raises:
         InvalidInput: it was sealed and the content key is not here.
-        InvalidMessage: the content key does not open it.
+        InvalidMessage: the content key does not open it, or it is not what was proved.
     """
-    query = submitted.query
-    if query.privacy is Privacy.OPEN:
+    query, is_proved = submitted.query, submitted.query.assurance is Assurance.PROVED
+    if query.privacy is Privacy.OPEN or (is_proved and card.circuits is CircuitKind.HASHED):
         return output
     if submitted.content_key is None:
         raise InvalidInput(
             f"query {query.query_id} is sealed; its answer is read with the content key that it "
             "was asked with"
         )
-    return open_answer(submitted.content_key, query.version_id, query.input_digest, output)
+    sealed, content_key = output[DIGEST_BYTES:] if is_proved else output, submitted.content_key
+    answer = open_answer(content_key, query.version_id, query.input_digest, sealed)
+    if is_proved:
+        proved = tensor_hash(card.output_edge, answer, proof_blind(content_key))
+        if proved != output[:DIGEST_BYTES]:
+            raise InvalidMessage("the prover sealed another answer than the one that it proved")
+    return answer
 
 
 def read_answer(submitted: SubmittedQuery, model: Model, delivery: Delivery) -> Answer:
@@ -65,7 +80,7 @@ def read_answer(submitted: SubmittedQuery, model: Model, delivery: Delivery) -> 
     """
     query, event = submitted.query, delivery.event
     edge = model.card.output_edge
-    delivered = edge.decode(plain_output(submitted, event.output))
+    delivered = edge.decode(plain_output(submitted, model.card, delivery.output))
     card, integers = plain_answer(model, delivered, submitted.equivariant_key)
     words = in_words(card, integers)
     return Answer(

@@ -15,7 +15,7 @@ from eth_account.signers.local import LocalAccount
 from eth_keys.datatypes import PrivateKey
 
 from nesa.chain.committees import Seat
-from nesa.chain.contracts import Registry
+from nesa.chain.contracts import Contracts
 from nesa.chain.deployment import Deployment
 from nesa.privacy import envelopes, sealing
 from nesa.privacy.envelopes import Receiver, seal_envelope
@@ -30,17 +30,28 @@ POST_TIMEOUT: Final = aiohttp.ClientTimeout(total=5)
 RETRY_SECONDS: Final = 0.5
 
 
-async def admitted(registry: Registry, version: VersionId, seats: Sequence[Seat]) -> list[Seat]:
+async def admitted(contracts: Contracts, version: VersionId, seats: Sequence[Seat]) -> list[Seat]:
     """The seats whose operators the version still admits: a seat outlives its admission, by a list
     or by an attestor, until somebody ends it, and nobody else is given a key.
+
+    Nor is a seat whose encryption key of the query's epoch is in use no more: an attestor that
+    admits the operator now speaks for the newer key.
 
     Raises:
         Unavailable: the node does not answer.
     """
-    if await registry.admission_of(version, at="latest") is None:
+    if await contracts.registry.admission_of(version, at="latest") is None:
         return list(seats)
-    asked = ((seat, (version, seat.operator, seat.signer)) for seat in seats)
-    return [seat for seat, keys in asked if await registry.admits(*keys, at="latest")]
+    return [seat for seat in seats if await _is_admitted(contracts, version, seat)]
+
+
+async def _is_admitted(contracts: Contracts, version: VersionId, seat: Seat) -> bool:
+    record = await contracts.vault.operator(seat.operator, at="latest")
+    epoch = await contracts.vault.epoch(at="latest")
+    if seat.encryption_key not in (record.encryption_key_at(epoch), record.next_encryption_key):
+        return False
+    keys = (version, seat.operator, seat.signer)
+    return await contracts.registry.admits(*keys, at="latest")
 
 
 @dataclass(frozen=True, slots=True)

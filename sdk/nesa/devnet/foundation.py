@@ -17,7 +17,7 @@ from nesa.devnet.accounts import DevnetAccount, create_account
 from nesa.devnet.chain import LocalChain, start_chain
 from nesa.devnet.deploying import deploy_contracts
 from nesa.devnet.layout import Clone, Layout
-from nesa.devnet.models import Progress, PublishedModel, publish
+from nesa.devnet.models import Progress, PublishedModel, publish, publish_products
 from nesa.devnet.processes import Supervisor
 from nesa.protocol.ids import ONE_NES, Address, Amount
 
@@ -67,9 +67,11 @@ async def lay_foundation(
     layout: Layout,
     clone: Clone,
     paths: Sequence[Path],
+    shared: Sequence[Path],
     progress: Progress,
 ) -> Foundation:
-    """Start the chain, deploy, hand out NES, register the compiled models at `paths`.
+    """Start the chain, deploy, hand out NES, register the compiled models at `paths` and the
+    products of those in `shared`.
 
     Raises:
         InvalidConfiguration: something is not installed, or the folder is in use.
@@ -91,8 +93,12 @@ async def lay_foundation(
     )
     async with await Connection.open(chain.url, deployment) as connection:
         await hand_out(connection, people.deployer, _gifts(people))
-        models = await _publish_models(connection, layout, paths, people, progress)
-    return Foundation(layout, clone, chain, deployment, people, models)
+        developer = Developer(connection, Sender(connection, people.developer.account))
+        models = [
+            *await _publish_models(developer, layout, paths, progress),
+            *await _publish_products(developer, layout, shared, progress),
+        ]
+    return Foundation(layout, clone, chain, deployment, people, tuple(models))
 
 
 async def hand_out(
@@ -114,15 +120,22 @@ def _gifts(people: People) -> list[tuple[Address, Amount]]:
 
 
 async def _publish_models(
-    connection: Connection,
-    layout: Layout,
-    paths: Sequence[Path],
-    people: People,
-    progress: Progress,
-) -> tuple[PublishedModel, ...]:
-    developer = Developer(connection, Sender(connection, people.developer.account))
+    developer: Developer, layout: Layout, paths: Sequence[Path], progress: Progress
+) -> list[PublishedModel]:
     published = []
     for path in paths:
         progress(f"registering {path.name}, with a proof for each of its verifiers")
         published.append(await publish(developer, path, layout.store))
-    return tuple(published)
+    return published
+
+
+async def _publish_products(
+    developer: Developer, layout: Layout, paths: Sequence[Path], progress: Progress
+) -> list[PublishedModel]:
+    """The first product of each model."""
+    published = []
+    for path in paths:
+        progress(f"registering the products of {path.name} for queries on shares")
+        products = layout.products / path.name
+        published.append(await publish_products(developer, path, products, layout.store))
+    return published

@@ -45,9 +45,14 @@ class Layout:
         return self.root / "store"
 
     @property
+    def products(self) -> Path:
+        """What is computed of each model in queries on shares."""
+        return self.root / "products"
+
+    @property
     def folders(self) -> tuple[Path, ...]:
         """Every folder that a network makes."""
-        names = ("ape", "deployments", "keys", "logs", "operators", "store")
+        names = ("ape", "deployments", "keys", "logs", "operators", "products", "store")
         return tuple(self.root / name for name in names)
 
     def keys(self, name: str) -> Path:

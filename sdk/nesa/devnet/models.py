@@ -13,6 +13,8 @@ from nesa.models.folder import CompiledModel
 from nesa.models.proving.artefacts import read_provable_shard
 from nesa.models.proving.keys import provide_keys
 from nesa.models.publish import publish as put_into_store
+from nesa.privacy.shared.models import write_products
+from nesa.privacy.shared.plan import plan
 from nesa.protocol.errors import InvalidConfiguration
 from nesa.protocol.ids import ONE_NES, Amount, VersionId
 
@@ -75,3 +77,20 @@ async def publish(developer: Developer, path: Path, store: Path) -> PublishedMod
     location = put_into_store(path, store, str(store))
     terms = Terms(PRICE, PROOF_PRICE, ROYALTY_BPS, location)
     return PublishedModel(folder.load(path), path, await developer.register(path, terms))
+
+
+async def publish_products(
+    developer: Developer, path: Path, products: Path, store: Path
+) -> PublishedModel:
+    """Write a model's products, store and register them, and list them for queries on shares.
+
+    Returns the first, in which miners sit to serve them all.
+    """
+    public = folder.load(path)
+    paths = write_products(plan(public.table), public, products)
+    terms = [
+        (one, Terms(PRICE, PROOF_PRICE, ROYALTY_BPS, put_into_store(one, store, str(store))))
+        for one in paths
+    ]
+    first, *_ = await developer.register_products(terms)
+    return PublishedModel(folder.load(paths[0]), paths[0], first)

@@ -47,7 +47,8 @@ WATCH_SECONDS: Final = 0.5
 @dataclass(frozen=True, slots=True)
 class DevnetSettings:
     """What to start; `block_time` in whole seconds. Every model of the clone is registered, as are
-    those in the folders `models`, and miners take seats of those named in `seated`, or of all."""
+    those in the folders `models` and the products of those in `shared`, and miners take seats of
+    those named in `seated`, or of all."""
 
     folder: Path
     miners: int = 8
@@ -55,6 +56,7 @@ class DevnetSettings:
     block_time: int = 1
     seated: tuple[str, ...] = ()
     models: tuple[Path, ...] = ()
+    shared: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +113,8 @@ async def running_devnet(settings: DevnetSettings, progress: Progress) -> AsyncI
             )
         async with Supervisor() as supervisor:
             models = (*find_models(clone.models), *settings.models)
-            foundation = await lay_foundation(supervisor, layout, clone, models, progress)
+            parts = (models, settings.shared)
+            foundation = await lay_foundation(supervisor, layout, clone, *parts, progress)
             yield await _populate(supervisor, foundation, settings, progress)
 
 

@@ -5,8 +5,9 @@ A classifier answers with one of its labels, every other model with a tensor of 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import numpy as np
 from eth_utils.crypto import keccak
@@ -16,6 +17,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveFloat
 from nesa.models.canonical import canonical_json
 from nesa.models.graph import Integers
 from nesa.models.quantise import Floats
+from nesa.protocol.circuits import CircuitKind
 from nesa.protocol.edges import EdgeType
 from nesa.protocol.errors import InvalidTensor
 from nesa.protocol.ids import Digest
@@ -25,6 +27,8 @@ def _edge_word(text: str) -> str:
     EdgeType.unpack(bytes.fromhex(text.removeprefix("0x")))
     return text
 
+
+MODEL_NAME: Final = re.compile("[a-z0-9][a-z0-9-]{0,63}")
 
 EdgeWord = Annotated[str, Field(pattern="^0x[0-9a-f]{64}$"), AfterValidator(_edge_word)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -106,11 +110,11 @@ class ModelCard(Part):
 
     `features` name the numbers of the input in order, or one of them stands for all. `output_scale`
     is what one step of the output is worth. `reference_string` names the structured reference
-    string of the circuits, empty where there are none. A model with an `equivariance` takes and
-    gives tensors in the frame of that key.
+    string of the circuits, empty where there are none; `circuits` says what those hash. A model
+    with an `equivariance` takes and gives tensors in the frame of that key.
     """
 
-    name: Annotated[str, Field(pattern="^[a-z0-9][a-z0-9-]{0,63}$")]
+    name: Annotated[str, Field(pattern=f"^{MODEL_NAME.pattern}$")]
     title: str
     description: str
     data: str
@@ -120,7 +124,10 @@ class ModelCard(Part):
     output_type: EdgeWord
     output_scale: PositiveFloat
     reference_string: str = ""
-    # Left out of the file where there is none: the digests of all other cards are older than it.
+    # Left out of the file where they say nothing: the digests of other cards are older than them.
+    circuits: CircuitKind = Field(
+        default=CircuitKind.PUBLIC, exclude_if=lambda one: one is CircuitKind.PUBLIC
+    )
     equivariance: Equivariance | None = Field(default=None, exclude_if=lambda one: one is None)
 
     @property

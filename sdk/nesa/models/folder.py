@@ -184,7 +184,8 @@ def assemble(table: Table, card: AnyCard, rows: LabelledRows) -> CompiledModel:
             files[constants_path(number)] = data
         files[shard_path(number)] = runtime_model(table, shard)
         if card.equivariance is None and not circuit_needs(table, shard).obstacles:
-            files[circuit_path(number)] = circuit_model(table, shard)
+            ends = card.circuits.ends(number, len(table.shards))
+            files[circuit_path(number)] = circuit_model(table, shard, ends)
     model = CompiledModel(
         table, card, _facts(table, files, [NO_CIRCUIT] * len(table.shards)), files
     )

@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
 from onnx import ModelProto, NodeProto, TensorProto, checker, helper
 
 from nesa.models.graph import FORMAT, Opcode, Part, Row, Shard, Table
 from nesa.models.kernels import byte_linear
 from nesa.models.opcodes import operator
 from nesa.models.opcodes.interface import NodeWriter, largest_magnitude
+from nesa.protocol.circuits import BLIND_ELEMENTS, PUBLIC_ENDS, Ends, ShownEdge
 from nesa.protocol.errors import InvalidModel
 
 OPSET: Final = 13
@@ -68,11 +70,14 @@ def part_model(table: Table, part: Part) -> bytes:
     Raises:
         InvalidModel: a row whose number is not that of an operator.
     """
-    return _serialise(_lower(table, part, for_circuit=False), RUNTIME_NODES)
+    return _serialise(_lower(table, part, None), RUNTIME_NODES)
 
 
-def circuit_model(table: Table, shard: Shard) -> bytes:
+def circuit_model(table: Table, shard: Shard, ends: Ends = PUBLIC_ENDS) -> bytes:
     """ONNX file of the shard for ezkl at scale 0, named as in `runtime_model`.
+
+    A tensor that `ends` hashes is flat, [1, elements + 16], its blind at the end. The blind goes
+    from the input to the output unread. What comes in is clipped first: nothing else bounds it.
 
     Raises:
         InvalidModel: the shard cannot be proved; the message names the first obstacle.
@@ -80,7 +85,7 @@ def circuit_model(table: Table, shard: Shard) -> bytes:
     obstacles = circuit_needs(table, shard).obstacles
     if obstacles:
         raise InvalidModel(obstacles[0])
-    return _serialise(_lower(table, shard.part, for_circuit=True), CIRCUIT_NODES)
+    return _serialise(_lower(table, shard.part, ends), CIRCUIT_NODES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,10 +135,13 @@ def digits_for(largest: int) -> int:
     return digits
 
 
-def _lower(table: Table, part: Part, *, for_circuit: bool) -> ModelProto:
+def _lower(table: Table, part: Part, ends: Ends | None) -> ModelProto:
+    """The part for ONNX Runtime, or with `ends` for ezkl."""
     writer = NodeWriter()
     names = {value: f"x{place}" for place, value in enumerate(part.inputs)}
-    fused = {} if for_circuit else fused_rows(table, part)
+    if ends is not None and ends.hashed_input:
+        names = {value: _unhashed(table, value, writer) for value in part.inputs}
+    fused = {} if ends is not None else fused_rows(table, part)
     for index in part.rows:
         if table.output_of(index) in names:
             continue  # a Rescale that its Linear has taken in
@@ -145,13 +153,40 @@ def _lower(table: Table, part: Part, *, for_circuit: bool) -> ModelProto:
             names[table.output_of(fused[index])] = made
         else:
             rule = operator(row.opcode)
-            lower = rule.lower_ezkl if for_circuit else rule.lower_ort
+            lower = rule.lower_ort if ends is None else rule.lower_ezkl
             names[table.output_of(index)] = lower(row, types, operands, writer)
+    if ends is not None and ends.hashed_output:
+        (value,) = part.outputs
+        names[value] = _to_hash(table, part, names[value], writer)
     for place, value in enumerate(part.outputs):
         writer.nodes.append(
             helper.make_node("Identity", [names[value]], [f"y{place}"], f"y{place}")
         )
-    return _model(table, part, writer)
+    return _model(table, part, writer, ends or PUBLIC_ENDS)
+
+
+def _unhashed(table: Table, value: int, writer: NodeWriter) -> str:
+    """The tensor in front of its blind in the flat input, within the range of its edge."""
+    edge = table.type_of(value)
+    bounds = [writer.constant(np.array(end, np.float32)) for end in (edge.low, edge.high)]
+    tensor = writer.node("Clip", [_sliced(0, edge.elements, writer), *bounds])
+    flat = (1, edge.elements)
+    return tensor if edge.shape == flat else writer.reshape(tensor, edge.shape)
+
+
+def _to_hash(table: Table, part: Part, name: str, writer: NodeWriter) -> str:
+    """The output `name` flat, and behind it the blind of the input."""
+    given, computed = table.type_of(part.inputs[0]), table.type_of(part.outputs[0])
+    flat = (1, computed.elements)
+    tensor = name if computed.shape == flat else writer.reshape(name, flat)
+    blind = _sliced(given.elements, given.elements + BLIND_ELEMENTS, writer)
+    return writer.node("Concat", [tensor, blind], axis=1)
+
+
+def _sliced(start: int, end: int, writer: NodeWriter) -> str:
+    """Elements of the flat input."""
+    places = [writer.constant(np.array([place], np.int64)) for place in (start, end, 1)]
+    return writer.node("Slice", ["x0", *places])
 
 
 def fused_rows(table: Table, part: Part) -> dict[int, int]:
@@ -173,16 +208,17 @@ def fused_rows(table: Table, part: Part) -> dict[int, int]:
     return found
 
 
-def _model(table: Table, part: Part, writer: NodeWriter) -> ModelProto:
-    sides = {"x": part.inputs, "y": part.outputs}
+def _model(table: Table, part: Part, writer: NodeWriter, ends: Ends) -> ModelProto:
+    sides = {
+        "x": [ShownEdge(edge, ends.hashed_input) for edge in table.types_of(part.inputs)],
+        "y": [ShownEdge(edge, ends.hashed_output) for edge in table.types_of(part.outputs)],
+    }
     infos = {
         letter: [
-            helper.make_tensor_value_info(
-                f"{letter}{place}", TensorProto.FLOAT, table.type_of(value).shape
-            )
-            for place, value in enumerate(values)
+            helper.make_tensor_value_info(f"{letter}{place}", TensorProto.FLOAT, edge.shape)
+            for place, edge in enumerate(edges)
         ]
-        for letter, values in sides.items()
+        for letter, edges in sides.items()
     }
     nodes, constants = _needed(writer, {info.name for info in infos["y"]})
     graph = helper.make_graph(nodes, FORMAT, infos["x"], infos["y"], constants)

@@ -14,9 +14,9 @@ from onnx import load_model_from_string
 from nesa.models.card import Accuracy, AnyCard, ClassifierCard, Fidelity, TensorCard
 from nesa.models.compile import Compiled
 from nesa.models.description import ClassifierWords, Description, TensorWords
-from nesa.models.graph import Integers, Shard, Table
+from nesa.models.graph import Integers, Part, Shard, Table
 from nesa.models.index import word
-from nesa.models.lowering import runtime_model
+from nesa.models.lowering import part_model
 from nesa.models.quantise import Floats
 from nesa.models.runtime import ShardRunner
 from nesa.models.samples import LabelledRows
@@ -112,8 +112,13 @@ def integer_outputs(table: Table, inputs: NDArray[np.generic]) -> list[Integers]
 
 def shard_runner(table: Table, shard: Shard) -> ShardRunner:
     """A run of rows, compiled here and ready."""
-    data = runtime_model(table, shard)
-    edges = (table.types_of(shard.inputs), table.types_of(shard.outputs))
+    return part_runner(table, shard.part)
+
+
+def part_runner(table: Table, part: Part) -> ShardRunner:
+    """Rows that need not follow each other, compiled here and ready; see `part_model`."""
+    data = part_model(table, part)
+    edges = (table.types_of(part.inputs), table.types_of(part.outputs))
     facts = ShardFacts(*edges, bytes_root(data), ZERO_DIGEST, ZERO_DIGEST)
     return ShardRunner(data, facts, is_own=True)
 

@@ -38,6 +38,7 @@ from nesa.models.proving.reference_string import ReferenceFile
 from nesa.models.proving.verifier import code_hash, runtime_of
 from nesa.models.runtime import KnownAnswer
 from nesa.models.stacking import most_stacked
+from nesa.protocol.circuits import Ends, ShownEdge, circuit_digest
 from nesa.protocol.digests import bytes_root
 from nesa.protocol.errors import (
     ExhaustedResource,
@@ -263,12 +264,13 @@ class PublishedVersion:
         """
         if not any(facts.circuit_digest):
             raise InvalidModel(f"shard {shard} of {self.index.card.name} has no circuit")
+        ends = self.index.card.circuits.ends(shard, len(self.index.shards))
         circuit = Circuit(
             self.file(circuit_path(shard)),
             self.file(artefact_path(shard, SETTINGS)),
             self.file(artefact_path(shard, VERIFYING_KEY)),
-            facts.input_edges[0],
-            facts.output_edges[0],
+            ShownEdge(facts.input_edges[0], ends.hashed_input),
+            ShownEdge(facts.output_edges[0], ends.hashed_output),
             reference,
         )
         require_digest(circuit, facts.circuit_digest)
@@ -333,13 +335,14 @@ def _artefacts(folder: Path, model: CompiledModel) -> dict[str, bytes]:
         for kind in ARTEFACTS:
             path = artefact_path(shard, kind)
             found[path] = model.files[path] if path in model.files else _read(folder / path)
-        _check_artefacts(found, shard, facts)
+        ends = model.card.circuits.ends(shard, len(model.shards))
+        _check_artefacts(found, shard, facts, ends)
     return {path: data for path, data in found.items() if path not in model.files}
 
 
-def _check_artefacts(files: Mapping[str, bytes], shard: int, facts: ShardFacts) -> None:
+def _check_artefacts(files: Mapping[str, bytes], shard: int, facts: ShardFacts, ends: Ends) -> None:
     key = files[artefact_path(shard, VERIFYING_KEY)]
-    if code_hash(key) != facts.circuit_digest:
+    if circuit_digest(key, ends) != facts.circuit_digest:
         raise IntegrityError(f"the verifying key of shard {shard} does not match its digest")
     runtime = runtime_of(_unhex(files[artefact_path(shard, VERIFIER_CODE)]))
     if code_hash(runtime) != facts.verifier_code_hash:

@@ -24,6 +24,7 @@ from eth_utils.crypto import keccak
 from nesa.protocol.digests import blinded_digest
 from nesa.protocol.errors import InvalidInput, InvalidMessage
 from nesa.protocol.ids import PROTOCOL_VERSION, Address, Digest, QueryId, VersionId
+from nesa.protocol.queries import Privacy
 
 SEALING_DOMAIN: Final = b"nesa.sealing.v1"
 WRAP_DOMAIN: Final = keccak(text="nesa.content-key.v1")
@@ -36,17 +37,31 @@ OVERHEAD_BYTES: Final = NONCE_BYTES + 16
 SUITE: Final = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.CHACHA20_POLY1305)
 
 
+def carried_bytes(privacy: Privacy, size: int) -> int:
+    """Bytes in which a query of this privacy carries a tensor of `size` bytes."""
+    return size + OVERHEAD_BYTES if privacy is Privacy.SEALED else size
+
+
 class _Purpose(Enum):
     INPUT_KEY = b"input key"
     INPUT_NONCE = b"input nonce"
     ANSWER_KEY = b"answer key"
     ANSWER_NONCE = b"answer nonce"
     BLIND = b"blind"
+    PROOF_BLIND = b"proof blind"
 
 
 def blind(content_key: bytes, boundary: int) -> bytes:
     """The blind of one boundary: 0 is the input of shard 0, i + 1 the output of shard i."""
     return _derive(content_key, _Purpose.BLIND, boundary.to_bytes(4, "big"))
+
+
+def proof_blind(content_key: bytes) -> bytes:
+    """The blind of every boundary that a proof of the query shows hashed.
+
+    It is one for all of them, for circuits pass it on; what it hides are different tensors.
+    """
+    return _derive(content_key, _Purpose.PROOF_BLIND)
 
 
 def sealed_digest(content_key: bytes, boundary: int, digest: bytes) -> Digest:

@@ -24,6 +24,10 @@ SHARD_KEYS_PATH: Final = "/v1/shard-keys"
 """Where a developer's release of keys takes an envelope with a request, by POST, below its URL; the
 body of its answer is an envelope with the key."""
 
+SESSIONS_PATH: Final = "/v1/sessions"
+"""Where a member of a session takes an envelope with a request, by POST, below its endpoint; the
+body of its answer is an envelope with the reply."""
+
 MAX_RELEASE_BYTES: Final = 1024
 """Longest envelope of a release, of either kind."""
 

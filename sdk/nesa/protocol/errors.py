@@ -126,7 +126,12 @@ class QueryRefunded(QueryFailed):
 
 
 class GroupFailed(QueryFailed):
-    """A group of a shared query cannot be gone on with; `group` is its name."""
+    """A group of a shared query cannot be gone on with; `group` is its name.
+
+    `members` are the signers of those who sent no right sums.
+    """
+
+    members: tuple[Any, ...] = ()
 
     def __init__(self, group: str, message: str) -> None:
         super().__init__(message)
@@ -136,7 +141,7 @@ class GroupFailed(QueryFailed):
 class WrongShare(GroupFailed):
     """A quorum of the group signed sums that are not those of its share.
 
-    `statements` are the signed statements (`nesa.privacy.shared.statements.SumsStatement`),
+    `statements` are the signed statements (`nesa.protocol.statements.Statement`),
     `digits` the share that they are about, as canonical bytes: together they show the fault, and
     the digits say nothing about the input.
     """

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from nesa.protocol.commitments import Attestation, ShardContext
-from nesa.protocol.ids import ZERO_DIGEST, Address, Digest, QueryId, VersionId
+from nesa.protocol.ids import ZERO_DIGEST, Address, Amount, Digest, QueryId, VersionId
 from nesa.protocol.queries import SignedResult
 
 MAX_TENSOR_BYTES: Final = 4 << 20
@@ -16,6 +16,9 @@ MAX_CARRIED_BYTES: Final = 256 << 10
 
 MAX_MESSAGE_BYTES: Final = MAX_PAYLOAD_BYTES + MAX_CARRIED_BYTES + (64 << 10)
 """Longest encoded message: a payload, the tensors that it may carry, and everything else."""
+
+MAX_SHARE_BYTES: Final = MAX_MESSAGE_BYTES - (1 << 10)
+"""Most bytes that are said about one product of a session."""
 
 MAX_WRAPPED_BYTES: Final = 128
 
@@ -183,13 +186,43 @@ class ShardKey:
     key: bytes = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class SessionRequest:
+    """The payer of a session asks one of its members for a product, and pays for those before.
+
+    `amount`, `r` and `vs` are the newest voucher (`nesa.protocol.sessions.Voucher`), zero before
+    there is one. `reply_key` is the X25519 key that the answer is sealed to. `body` says what is
+    asked (`nesa.privacy.shared.wire.ShareRequest`); empty where the request only pays.
+    """
+
+    session_id: QueryId
+    amount: Amount
+    r: bytes
+    vs: bytes
+    reply_key: bytes
+    body: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SessionReply:
+    """The answer to a `SessionRequest`: what the member was paid so far, in NES units of the
+    deposit, and the sums (`nesa.privacy.shared.wire.ShareReply`)."""
+
+    session_id: QueryId
+    paid: Amount
+    body: bytes = field(repr=False)
+
+
 MemberMessage: TypeAlias = Commit | Propose | Lock | Certificate | Reveal | Inquiry
 """What the members of one shard's committee say among themselves."""
 
 ReleaseMessage: TypeAlias = ShardKeyRequest | ShardKey
 """What operators and the developer of a private version say to each other."""
 
+SessionMessage: TypeAlias = SessionRequest | SessionReply
+"""What the payer and a member of a session say to each other."""
+
 QueryMessage: TypeAlias = MemberMessage | Handoff | PartRequest | TensorPart | ContentKey
 """What is said about one attempt of one query."""
 
-Message: TypeAlias = QueryMessage | ReleaseMessage
+Message: TypeAlias = QueryMessage | ReleaseMessage | SessionMessage

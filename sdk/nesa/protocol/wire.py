@@ -12,6 +12,7 @@ from nesa.protocol.messages import (
     MAX_CARRIED_BYTES,
     MAX_MESSAGE_BYTES,
     MAX_PAYLOAD_BYTES,
+    MAX_SHARE_BYTES,
     MAX_TENSOR_BYTES,
     MAX_WRAPPED_BYTES,
     Certificate,
@@ -24,6 +25,8 @@ from nesa.protocol.messages import (
     PartRequest,
     Propose,
     Reveal,
+    SessionReply,
+    SessionRequest,
     ShardKey,
     ShardKeyRequest,
     TensorPart,
@@ -107,6 +110,19 @@ CONTENT_KEY: Final = record(
 SHARD_KEY_REQUEST: Final = record(ShardKeyRequest, version_id=WORD, shard=uint(8))
 SHARD_KEY: Final = record(ShardKey, version_id=WORD, shard=uint(8), key=WORD)
 
+SESSION_REQUEST: Final = record(
+    SessionRequest,
+    session_id=uint(64),
+    amount=uint(64),
+    r=WORD,
+    vs=WORD,
+    reply_key=WORD,
+    body=blob(MAX_SHARE_BYTES),
+)
+SESSION_REPLY: Final = record(
+    SessionReply, session_id=uint(64), paid=uint(64), body=blob(MAX_SHARE_BYTES)
+)
+
 _KINDS: Final[dict[int, tuple[type, Shape[Any]]]] = {
     1: (Commit, COMMIT),
     2: (Propose, PROPOSE),
@@ -120,6 +136,8 @@ _KINDS: Final[dict[int, tuple[type, Shape[Any]]]] = {
     10: (TensorPart, TENSOR_PART),
     11: (ShardKeyRequest, SHARD_KEY_REQUEST),
     12: (ShardKey, SHARD_KEY),
+    13: (SessionRequest, SESSION_REQUEST),
+    14: (SessionReply, SESSION_REPLY),
 }
 _NUMBERS: Final = {cls: kind for kind, (cls, _) in _KINDS.items()}
 

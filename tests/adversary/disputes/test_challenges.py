@@ -2,6 +2,7 @@
 
 import boa
 import numpy as np
+import pytest
 
 from nesa.models.disputes.game import Cause, Ended, Side
 from nesa.models.disputes.moves import Pick
@@ -12,6 +13,7 @@ from nesa.protocol.ids import Address
 from nesa.protocol.queries import QueryStatus
 from nesa.protocol.slashing import credited
 from tests.contracts.disputes.disputed import (
+    CONTENT_KEY,
     MODEL,
     after_the_defence,
     answer,
@@ -22,6 +24,7 @@ from tests.contracts.disputes.disputed import (
 )
 from tests.contracts.disputes.equivocation import equivocation
 from tests.deployment import REQUEST_LIMITS
+from tests.judging import witness_of
 from tests.market import pass_blocks
 from tests.models.disputes.parties import falsified, recomputed
 from tests.reports import keys_of, signer_address
@@ -70,6 +73,29 @@ def test_an_input_out_of_range_is_no_cover(world, court, challenger, client, tru
     case = wrong.challenge(challenger)
     ended = case.defend(wrong.signers(0)[0], said).to_the_end(Challenger(natural, 0))
     assert ended == Ended(Side.CHALLENGER, Cause.FACT)
+
+
+@pytest.mark.parametrize("key", [None, CONTENT_KEY], ids=["open", "sealed"])
+def test_a_plausible_answer_to_an_input_out_of_range_falls(
+    world, court, challenger, client, truth, key
+):
+    """A liar's client sends an input out of its range, and the liars give what the nearest input
+    within would give, so that no value differs from what anybody computes: one element reads what
+    is out of range, and whatever is claimed of it is wrong."""
+    edge = truth.table.inputs[0]
+    data = bytes([edge.low - 1 & 255] * edge.elements)
+    said = witness_of(truth.table, [bytes([edge.low & 255] * edge.elements)])
+    said.keep(0, data)
+    query = ask(world, client, said, content_key=key)
+    wrong = answer(world, court, query, said, content_key=key)
+    case, before = wrong.challenge(challenger), stakes(wrong)
+    signer = wrong.signers(0)[0]
+    watchtower = Challenger(Witness.of_shard(truth.table, 0, [data]), 0)
+    ended = case.defend(signer, said).to_the_end(watchtower)
+    assert ended == Ended(Side.CHALLENGER, Cause.FACT)
+    after_the_defence(case)
+    assert case.conclude() == FALLEN
+    assert stakes(wrong) == {one: before[one] - STAKE for one in before}
 
 
 def test_a_false_friend_ruins_nobody_but_itself(court, challenger, right, truth):

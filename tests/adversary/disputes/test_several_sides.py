@@ -6,11 +6,13 @@ from nesa.chain.court import NO_VIEW
 from nesa.models.disputes.game import Cause, Ended, Side
 from nesa.models.disputes.moves import Pick
 from nesa.models.disputes.parties import Challenger
+from nesa.protocol.fees import split_fee
 from nesa.protocol.outcomes import outcome_as_abi
 from nesa.protocol.queries import QueryStatus
 from tests.contracts.disputes.disputed import answer, ask, rich, stakes
+from tests.contracts.disputes.equivocation import equivocation
 from tests.deployment import EPOCH_SECONDS, REQUEST_LIMITS, UNBONDING_SECONDS
-from tests.market import go_to
+from tests.market import go_to, pass_blocks
 
 STAKE = REQUEST_LIMITS.seat_stake
 STANDING, FALLEN, FALLEN_ELSEWHERE = 1, 2, 4
@@ -78,6 +80,29 @@ def test_the_client_is_whole_whichever_challenge_ends_first(
     returned = world.market.credit_of(client)[0] + world.lower.vault.rewards(client)
     assert returned + court.credit_of(client) == wrong.query.fee
     assert court.credit_of(challenger) == convicting.bond - court.credit_of(client)
+
+
+def test_liars_that_contradict_themselves_first_leave_the_client_its_shard(
+    world, court, challenger, client, wrong
+):
+    """Every liar shows its own contradiction through a friend before its answer falls, so that no
+    seat is left and no game has earned anything: the client gets what the fallen shard earned and
+    nobody was paid, and each liar has lost three quarters of a seat to spite it of the rest."""
+    friend, supply = rich(world, "friend", court), world.lower.token.totalSupply()
+    for place in range(len(wrong.signers(0))):
+        evidence = equivocation(wrong.works[0], place)
+        court.announce(court.claim_of(friend, evidence.digest), sender=friend)
+        pass_blocks(1)
+        court.show_equivocation(*evidence.arguments, sender=friend)
+    case = wrong.challenge(challenger)
+    go_to(case.defence_ends + 1)
+    assert case.conclude() == FALLEN
+    split = split_fee(wrong.query)
+    assert world.market.credit_of(client)[0] == split.slot * wrong.query.replicas
+    assert world.lower.vault.rewards(client) + court.credit_of(client) == 0
+    assert court.credit_of(challenger) == case.bond
+    lost = STAKE * len(wrong.signers(0))
+    assert supply - world.lower.token.totalSupply() == lost * 3 // 4 > wrong.query.fee
 
 
 def test_disputed_pay_and_stake_do_not_leave(world, challenger, wrong):

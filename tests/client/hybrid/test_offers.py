@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from nesa import ONE_NES, Client, InvalidInput, Model, Privacy, Rejected
-from nesa.client.hybrid.offers import QueryPlan
+from nesa.chain.contracts import Contracts
+from nesa.client.hybrid.offers import QueryPlan, Wish, plan_query
 from nesa.client.hybrid.rule import Sensitivity
 from nesa.protocol.ids import Amount
 from nesa.protocol.queries import Assurance
@@ -80,6 +81,26 @@ async def test_critical_data_are_asked_as_offered_or_not_at_all(
     else:
         plan = await client.plan(model, sensitivity="critical")
         assert (plan.choice.way.mode, plan.choice.offered.price) == (Privacy.SEALED, offer)
+
+
+async def test_a_query_on_shares_is_named_and_left_to_the_client(
+    client: Client, model: Model
+) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        await client.plan(model, sensitivity="critical")
+    assert str(refused.value).count("SHARED AGREED: it is never chosen for you") == 1
+    assert "`nesa query --shared FOLDER` or Client.ask_shared" in str(refused.value)
+
+
+async def test_a_network_without_sessions_names_no_query_on_shares(
+    client: Client, model: Model
+) -> None:
+    contracts = Contracts(client.connection)
+    contracts.deployment = contracts.deployment.model_copy(update={"sessions": None})
+    with pytest.raises(InvalidInput) as refused:
+        await plan_query(contracts, model, Wish(Sensitivity.CRITICAL))
+    assert "SHARED AGREED: this network has no sessions" in str(refused.value)
+    assert "--shared" not in str(refused.value)
 
 
 async def test_what_a_query_may_cost_at_most_is_kept_to(client: Client, model: Model) -> None:

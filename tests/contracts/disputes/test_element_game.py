@@ -330,12 +330,12 @@ def test_one_operand_has_no_parts(game, truth):
 def test_an_accusation_has_a_digest_for_each_operand(game, conviction, truth):
     state, position, convict = claimed(game, truth, 1)
     assert isinstance(state, Claimed)
-    right = encoded_accusation(state, convict)
-    assert conviction.convicts(position, right)
-    fields = list(decode([ACCUSATION_ABI], right)[0])
+    fields = list(decode([ACCUSATION_ABI], encoded_accusation(state, convict))[0])
+    (stands,) = decode([POSITION_ABI], position)
+    conviction.expect_wrong(fields, stands)
     fields[3] = [*fields[3], bytes(32)]
     with pytest.raises(Revert) as caught:
-        conviction.convicts(position, encode([ACCUSATION_ABI], [fields]))
+        conviction.expect_wrong(fields, stands)
     assert caught.value.reason == "conviction: not a digest each"
 
 
@@ -347,7 +347,7 @@ def test_an_accusation_is_of_the_row_in_dispute(game, conviction, truth):
     fields = list(decode([ACCUSATION_ABI], encoded_accusation(state, convict))[0])
     fields[1] = decode([ACCUSATION_ABI], encoded_accusation(later, other))[0][1]
     with pytest.raises(Revert) as caught:
-        conviction.convicts(position, encode([ACCUSATION_ABI], [fields]))
+        conviction.expect_wrong(fields, decode([POSITION_ABI], position)[0])
     assert caught.value.reason == "game: not the row in dispute"
 
 

@@ -216,3 +216,10 @@ def test_a_court_over_nothing_is_not_deployed(world, missing):
     given[missing] = "0x" + "00" * 20
     with boa.reverts("court: no contract"):
         deployer("disputes/DisputeCourt").deploy(*given)
+
+
+def test_a_conviction_without_code_is_not_asked():
+    """A bare call of an address without code succeeds, and would convict everybody."""
+    given = [boa.env.generate_address() for _ in range(9)]
+    with boa.reverts("court: no conviction"):
+        deployer("disputes/DisputeCourt").deploy(*given)

@@ -6,16 +6,13 @@ import boa
 import pytest
 
 from nesa.protocol.digests import boundary_digest
-from nesa.protocol.edges import DType, EdgeType
 from nesa.protocol.fees import DELIVERY_GAS, base_fee, billed_gas
-from nesa.protocol.ids import ONE_NES, ZERO_DIGEST, Address
+from nesa.protocol.ids import ONE_NES, Address
 from nesa.protocol.queries import Assurance, Privacy, QueryStatus, terms_hash
-from nesa.protocol.versions import ShardFacts
 from tests.deployment import (
     EPOCH_SECONDS,
     QUERY_PARAMETERS,
     REQUEST_LIMITS,
-    register_version,
 )
 from tests.market import CREDIT_WINDOW, INPUT_EDGE, TENSORS, go_to, provable_version
 
@@ -110,7 +107,6 @@ def test_a_sealed_query_brings_its_own_digest(world, client):
 @pytest.mark.parametrize(
     "changes",
     [
-        {"assurance": Assurance.CHALLENGED, "privacy": Privacy.SEALED},
         {"assurance": Assurance.AGREED | Assurance.CHALLENGED},
         {"assurance": Assurance.AGREED | Assurance.PROVED},
         {"assurance": 0},
@@ -119,7 +115,6 @@ def test_a_sealed_query_brings_its_own_digest(world, client):
         {"privacy": Privacy.SHARED},
         {"privacy": Privacy.OPEN | Privacy.SEALED},
         {"privacy": 0},
-        {"assurance": Assurance.PROVED, "privacy": Privacy.SEALED},
     ],
 )
 def test_what_is_not_offered_reverts(world, client, changes):
@@ -152,20 +147,9 @@ def test_a_proof_of_an_unprovable_version_reverts(world, client):
         world.request(client, **order)
 
 
-def test_an_open_answer_too_long_for_the_chain_reverts(world, client):
-    """A sealed one is a ciphertext, whose length its members alone know."""
-    long = EdgeType(DType.INT8, (1, 1025), -127, 127)
-    facts = ShardFacts((INPUT_EDGE,), (long,), ZERO_DIGEST, ZERO_DIGEST, ZERO_DIGEST)
-    version_id = register_version(
-        world.lower.registry, world.developer, (facts,), operators_root=b"\x77" * 32
-    )
-    with boa.reverts("market: output too large"):
-        world.request(client, version_id=version_id)
-
-
 def test_an_empty_ciphertext_reverts(world, client):
     order = world.order(privacy=Privacy.SEALED, input_digest=b"\x07" * 32)
-    with boa.reverts("market: no ciphertext"):
+    with boa.reverts("market: no input"):
         world.market.request(order, b"", sender=client)
 
 

@@ -137,6 +137,13 @@ class TestRedeem:
         assert sessions.contract.left_of(terms.query_id) == 3 * most
         sessions.assert_solvent()
 
+    def test_each_member_of_larger_groups_earns_as_much(self, sessions, client):
+        terms = sessions.open(client, replicas=2)
+        operator = sessions.operator(terms, 3)
+        sessions.redeem(terms, 3, terms.base_fee)
+        alone = replace(terms, replicas=1)
+        assert sessions.waiting(operator) == reward(alone, terms.base_fee) > terms.base_fee // 2
+
     def test_a_later_voucher_pays_the_difference(self, sessions, terms, most):
         assert sessions.redeem(terms, 0, most // 3) == most // 3
         assert sessions.redeem(terms, 0, most) == most - most // 3

@@ -193,6 +193,63 @@ def test_a_cancelled_exit_stays(pool, vault, operator, delegator):
         pool.cancel_exit(operator, sender=delegator)
 
 
+def test_an_exit_that_is_kept_ready_earns_nothing(pool, operator, new_delegator, token, actors):
+    """A delegator keeps an exit ready to be out before any slash, and cancels it for the rewards
+    of the meantime: they are of those who stayed."""
+    ready, staying = new_delegator(), new_delegator()
+    part = SEAT_STAKE // 4
+    for delegator in (ready, staying):
+        delegate(pool, operator, delegator, part)
+    pool.begin_exit(operator, pool.shares_of(operator, ready), sender=ready)
+    boa.env.time_travel(seconds=UNBONDING_SECONDS)
+    reward(pool, token, actors, operator, part)
+    pool.cancel_exit(operator, sender=ready)
+    assert part - 1 <= worth(pool, operator, ready) <= part
+    assert 2 * part - 2 <= worth(pool, operator, staying) <= 2 * part
+
+
+def test_a_slashed_exit_is_cancelled_for_what_is_left(pool, operator, new_delegator, slash):
+    delegator, staying = new_delegator(), new_delegator()
+    for one in (delegator, staying):
+        delegate(pool, operator, one, SEAT_STAKE // 2)
+    pool.begin_exit(operator, pool.shares_of(operator, delegator), sender=delegator)
+    slash(operator, OWN + SEAT_STAKE // 2)
+    pool.cancel_exit(operator, sender=delegator)
+    for one in (delegator, staying):
+        assert SEAT_STAKE // 4 - 1 <= worth(pool, operator, one) <= SEAT_STAKE // 4
+
+
+def test_who_cuts_in_for_a_reward_earns_less_than_who_stays(
+    pool, operator, new_delegator, token, actors
+):
+    """Somebody delegates just before a reward and leaves just after: what it put in lies idle for
+    an unbonding, in which it earns nothing, so the rewards of that time are of who stayed."""
+    cutting, staying = new_delegator(), new_delegator()
+    part = SEAT_STAKE // 4
+    for delegator in (staying, cutting):
+        delegate(pool, operator, delegator, part)
+    reward(pool, token, actors, operator, part // 10)
+    pool.begin_exit(operator, pool.shares_of(operator, cutting), sender=cutting)
+    boa.env.time_travel(seconds=UNBONDING_SECONDS // 2)
+    reward(pool, token, actors, operator, part // 10)
+    boa.env.time_travel(seconds=UNBONDING_SECONDS)
+    before = token.balanceOf(cutting)
+    pool.withdraw(operator, cutting, sender=cutting)
+    cut = token.balanceOf(cutting) - before - part
+    stayed = worth(pool, operator, staying) - part
+    assert 0 < cut <= part // 20
+    assert stayed >= 3 * cut - 2
+
+
+def reward(pool, token, actors, operator, amount):
+    token.approve(pool, amount, sender=actors.holder)
+    pool.add_rewards(operator, amount, sender=actors.holder)
+
+
+def worth(pool, operator, delegator):
+    return pool.value_of(operator, pool.shares_of(operator, delegator))
+
+
 def test_a_slash_takes_the_operators_own_first(pool, vault, operator, delegator, slash):
     shares = delegate(pool, operator, delegator)
     slash(operator, SEAT_STAKE)

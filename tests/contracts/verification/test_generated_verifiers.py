@@ -11,6 +11,8 @@ from eth_utils.crypto import keccak
 from nesa.chain.contracts import ZERO_ADDRESS
 from nesa.models.folder import load
 from nesa.models.proving.artefacts import read_provable_shard
+from nesa.models.proving.hashing import tensor_hash
+from nesa.models.proving.prover import NO_BLIND
 from nesa.protocol.digests import boundary_digest
 from nesa.protocol.ids import Address
 from nesa.protocol.versions import version_id
@@ -21,13 +23,18 @@ from tests.revm import Revert, RevmChain, RevmContract
 DEVELOPER = "0x" + "de" * 20
 ANYBODY = "0x" + "aa" * 20
 
+PROVABLE = 4  # its place in an offer
+
 SELECTOR = keccak(text="verifyProof(bytes,uint256[])")[:4]
 
 VERIFY_TYPES = ["address", "bytes32", "bytes32", "bytes", "bytes", "bytes"]
 VERIFY_SELECTOR = keccak(text=f"verify({','.join(VERIFY_TYPES)})")[:4]
 
 
-@pytest.fixture(scope="module", params=["breast-cancer-mlp", "digits-cnn"])
+HASHED_MODEL = "hashed/breast-cancer-mlp-hashed"
+
+
+@pytest.fixture(scope="module", params=["breast-cancer-mlp", "digits-cnn", HASHED_MODEL])
 def world(request):
     """A shipped model, its verifiers deployed, and the contracts that ask them."""
     folder = ROOT / "models" / request.param
@@ -40,6 +47,7 @@ def world(request):
     return SimpleNamespace(
         chain=chain,
         model=model,
+        shards=shards,
         corners=[shard.corner for shard in shards],
         verifiers=[RevmContract(chain, address, []).address for address in verifiers],
         router=router,
@@ -48,8 +56,12 @@ def world(request):
 
 
 def edges(world, shard):
-    facts = world.model.shards[shard]
-    return facts.input_edges[0], facts.output_edges[0]
+    circuit = world.shards[shard].circuit
+    return circuit.source, circuit.result
+
+
+def digest_of(edge, data):
+    return data if edge.is_hashed else boundary_digest([edge.edge], [data])
 
 
 def question(world, shard, **changes):
@@ -60,11 +72,24 @@ def question(world, shard, **changes):
     return world.verifiers[shard], first.pack(), last.pack(), *asked.values()
 
 
+def others(shown, data):
+    """Other tensors, or digests of other tensors."""
+    if shown.is_hashed:
+        return [tensor_hash(shown.edge, bytes(shown.edge.nbytes), NO_BLIND), bytes(32)]
+    edge, found = shown.edge, []
+    values = edge.decode(data)
+    for position in (0, values.size - 1):
+        other = values.copy()
+        other.flat[position] = edge.low if other.flat[position] != edge.low else edge.high
+        found.append(edge.encode(other))
+    return found
+
+
 @pytest.mark.parametrize("shard", [0, 1])
 def test_a_corner_proof_is_accepted(world, shard):
     first, last = edges(world, shard)
     corner = world.corners[shard]
-    expected = (boundary_digest([first], [corner.input]), boundary_digest([last], [corner.output]))
+    expected = (digest_of(first, corner.input), digest_of(last, corner.output))
     assert world.router.verify(*question(world, shard)) == expected
 
 
@@ -88,13 +113,8 @@ def test_other_lengths_are_refused(world, shard):
 def test_other_values_are_refused(world, shard, side):
     edge = edges(world, shard)[side]
     name = ("input", "output")[side]
-    values = edge.decode(getattr(world.corners[shard], name)).copy()
-    for position in (0, values.size - 1):
-        other = values.copy()
-        value = other.flat[position]
-        other.flat[position] = edge.low if value != edge.low else edge.high
-        changed = question(world, shard, **{name: edge.encode(other)})
-        assert not world.router.try_verify(*changed)
+    for other in others(edge, getattr(world.corners[shard], name)):
+        assert not world.router.try_verify(*question(world, shard, **{name: other}))
 
 
 @pytest.mark.parametrize("shard", [0, 1])
@@ -120,11 +140,14 @@ def test_the_version_becomes_provable(world):
     terms = (world.verifiers, 1, 1, 1, ZERO_ADDRESS)
     registered = registry.register(*version, *terms, sender=DEVELOPER)
     assert registered == version_id(Address(DEVELOPER), model.root)
+    if edges(world, 0)[0].is_hashed:
+        keys = [keccak(shard.circuit.verifying_key) for shard in world.shards]
+        registry.declare_hashed(registered, False, keys, sender=ANYBODY)
+    assert not registry.offer(registered)[PROVABLE]
     for index, corner in enumerate(world.corners):
         evidence = (corner.input, corner.output, corner.proof)
         registry.prove_corner(registered, index, *evidence, sender=ANYBODY)
-    provable = registry.offer(registered)[5]
-    assert provable
+    assert registry.offer(registered)[PROVABLE]
 
 
 @pytest.mark.parametrize("shard", [0, 1])

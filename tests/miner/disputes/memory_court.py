@@ -223,6 +223,11 @@ class MemoryRoom:
         outcome = Outcome(ZERO_DIGEST, ZERO_DIGEST, ZERO_DIGEST, CLIENT, Timestamp(0), ())
         return SimpleNamespace(query=query, outcome=outcome)
 
+    async def terms(self, query_id: QueryId) -> Query:
+        """Its terms."""
+        asked: Query = (await self.history(query_id)).query
+        return asked
+
     async def operator_of(self, account: Address) -> Address:
         """Everybody answers with its own stake."""
         return account

@@ -186,3 +186,15 @@ def test_help_has_a_short_form(capsys: Capture, words: tuple[str, ...]) -> None:
     short = capsys.readouterr().out
     assert cli.main([*words, "--help"]) == 0
     assert capsys.readouterr().out == short
+
+
+@pytest.mark.parametrize(("chain_id", "allowed"), [(31337, True), (1, False)])
+def test_only_a_local_miner_reads_inputs_from_private_addresses(
+    tmp_path: Path, chain_id: int, allowed: bool
+) -> None:
+    place = founding.Place(
+        "http://127.0.0.1:7", CONTRACTS.model_copy(update={"chain_id": chain_id})
+    )
+    listening = founding.Listening("https://m.example.org", "127.0.0.1", 9001)
+    settings = founding._settings(place, listening, ())
+    assert settings.allow_private_contents is allowed

@@ -17,6 +17,7 @@ from nesa.models.graph import Table
 from nesa.models.index import constants_path
 from nesa.models.lowering import runtime_model
 from nesa.models.proving.prover import Prover
+from nesa.models.proving.verifier import find_solc
 from nesa.models.runtime import KnownAnswer, ShardRunner
 from nesa.protocol.digests import boundary_digest, bytes_root
 from nesa.protocol.errors import (
@@ -29,7 +30,7 @@ from nesa.protocol.errors import (
 from nesa.protocol.ids import Digest, VersionId
 from nesa.protocol.versions import ShardFacts
 from nesa_miner import circuits
-from nesa_miner.circuits import COMPILED_HERE, SOURCE_COMPARED, find_solc, rebuild
+from nesa_miner.circuits import COMPILED_HERE, SOURCE_COMPARED, rebuild
 from nesa_miner.disputes.inputs import outputs_of
 from nesa_miner.shards import ShardLibrary
 from nesa_miner.store import FileStore

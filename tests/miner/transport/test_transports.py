@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 import aiohttp
 import pytest
 
+from nesa.chain import listening
 from nesa.protocol.envelopes import MAX_ENVELOPE_BYTES, MESSAGES_PATH
 from nesa.protocol.errors import ExhaustedResource, InvalidMessage, Unavailable
 from nesa.protocol.ids import Address
-from nesa_miner.transport import http
 from nesa_miner.transport.base import Transport
 from nesa_miner.transport.http import HttpServer, HttpTransport, Limits, MessagesEndpoint
 from nesa_miner.transport.memory import Conditions, MemoryNetwork
@@ -257,7 +257,7 @@ async def test_a_full_server_lets_go_of_its_oldest_connections(inbox: Inbox) -> 
 
 
 async def test_a_silent_connection_is_closed(inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http, "IDLE_SECONDS", 0.1)
+    monkeypatch.setattr(listening, "IDLE_SECONDS", 0.1)
     server = HttpServer(MessagesEndpoint(inbox).routes())
     host, port = (await server.start()).removeprefix("http://").split(":")
     reader, _ = await asyncio.open_connection(host, int(port))

@@ -10,21 +10,31 @@ import pytest
 
 from nesa.chain.court import NO_VIEW
 from nesa.chain.history import QueryHistory
-from nesa.models.folder import load
-from nesa.privacy.sealing import sealed_digest
+from nesa.models.build import TableBuilder
+from nesa.models.disputes.traces import Charge
+from nesa.models.folder import CompiledModel, load
+from nesa.models.graph import Opcode, Table
+from nesa.models.judging import Witness
+from nesa.models.judging.undefined import Undefined
+from nesa.privacy.sealing import input_digest, seal_input, sealed_digest
 from nesa.protocol.digests import blinded_digest, boundary_digest
+from nesa.protocol.edges import DType, EdgeType
 from nesa.protocol.errors import NotEntitled
 from nesa.protocol.ids import ZERO_DIGEST, Digest, Timestamp, VersionId
-from nesa.protocol.queries import Outcome, ShardOutcome
+from nesa.protocol.queries import Assurance, Outcome, Privacy, ShardOutcome
+from nesa_miner.disputes.inputs import outputs_of, recompute
 from nesa_miner.watchtower.cases import Right, Sealed, Unseen, Wrong
 from nesa_miner.watchtower.inspecting import inspect, view_of
+from nesa_miner.work import Task
 from tests.miner.committee_network import (
     DEPLOYMENT,
     MODEL,
     MemoryLibrary,
     open_request,
+    request_with,
     sealed_request,
 )
+from tests.miner.wide_model import model_of
 
 LIBRARY = MemoryLibrary(load(MODEL))
 REQUEST = open_request(LIBRARY.model, 3)
@@ -67,6 +77,56 @@ async def test_what_is_no_input_is_left_alone() -> None:
     said = await inspect(bare, digests, LIBRARY)
     assert isinstance(said, Unseen)
     assert "its input cannot be used" in said.why
+
+
+def asking(model: CompiledModel, data: bytes) -> QueryHistory:
+    query = replace(REQUEST.query, input_digest=boundary_digest([model.input_edge], [data]))
+    return QueryHistory(replace(REQUEST, query=query, input=data), query)
+
+
+async def test_any_answer_to_an_input_out_of_range_is_wrong() -> None:
+    """Also the one that the nearest input within would get."""
+    history = asking(LIBRARY.model, b"\x80" + REQUEST.input[1:])
+    nearest = Witness.of_shard(LIBRARY.model.table, 0, (history.requested.input,))
+    edges = LIBRARY.model.shards[0].output_edges
+    plausible = boundary_digest(edges, outputs_of(nearest, 0))
+    for first in (plausible, Digest(b"\1" * 32)):
+        digests = [first, *(await true_digests())[1:]]
+        assert await inspect(history, outcome(digests), LIBRARY) == Wrong(0)
+
+
+def passing_on() -> Table:
+    """The second of two values in one shard, beside both in the other."""
+    builder = TableBuilder([EdgeType(DType.INT8, (1, 2), -127, 127)])
+    second = builder.add(Opcode.SLICE, [0], (1, 1, 2))
+    return replace(builder.table([builder.add(Opcode.CONCAT, [0, second], (1,))]), cuts=(1,))
+
+
+async def test_a_shard_that_does_not_read_what_is_out_of_range_is_not_accused_of_it() -> None:
+    """It passes its input on; the next one, which reads it, can be convicted."""
+    table, data = passing_on(), b"\x80\x01"
+    library = MemoryLibrary(model_of(table))
+    history = asking(library.model, data)
+    passed = outputs_of(Witness.of_shard(table, 0, (data,)), 0)
+    assert set(passed) == {data, b"\x01"}
+    true = boundary_digest(library.model.shards[0].output_edges, passed)
+    assert await inspect(history, outcome([true, ZERO_DIGEST]), library) == Wrong(1)
+    assert await inspect(history, outcome([ZERO_DIGEST, ZERO_DIGEST]), library) == Wrong(0)
+    charge = Charge(table.operators_root, 1, 2, true, ZERO_DIGEST)
+    found = await recompute(library, Task(history.query, 1, None), data, charge)
+    assert found.witness.undefined == Undefined(1, 0, 0)
+
+
+async def test_the_view_behind_a_value_out_of_range_is_that_of_what_was_passed_on() -> None:
+    table, data = passing_on(), b"\x80\x01"
+    library = MemoryLibrary(model_of(table))
+    plain = boundary_digest([library.model.input_edge], [data])
+    digest = input_digest(CONTENT_KEY, plain)
+    sent = seal_input(CONTENT_KEY, SEALED.query.version_id, data)
+    request = request_with(Privacy.SEALED, digest, sent)
+    view = await view_of(QueryHistory(request, request.query), 1, library, CONTENT_KEY)
+    passed = outputs_of(Witness.of_shard(table, 0, (data,)), 0)
+    assert view.in_digest == boundary_digest(library.model.shards[1].input_edges, passed)
 
 
 async def test_a_private_version_is_left_to_its_operators() -> None:
@@ -112,3 +172,14 @@ async def test_the_view_of_a_shard_is_that_of_its_input() -> None:
     hidden = blinded_digest(second.in_digest, second.blind)
     assert hidden == sealed(digests).shards[0].out_digest
     assert await view_of(HISTORY, 0, LIBRARY, None) == NO_VIEW
+
+
+async def test_what_hashed_circuits_prove_is_not_accused() -> None:
+    """The court opens blinded digests only, so a challenge of these could not even begin."""
+    query = replace(SEALED.query, assurance=Assurance.PROVED, replicas=1)
+    history = QueryHistory(replace(SEALED_REQUEST, query=query), query)
+    lies = outcome([Digest(b"\1" * 32)] * 2)
+    said = await inspect(history, lies, LIBRARY, CONTENT_KEY)
+    assert isinstance(said, Unseen)
+    assert "proofs are the evidence" in said.why
+    assert await inspect(history, lies, LIBRARY) == Sealed()

@@ -30,6 +30,7 @@ from nesa.models.disputes.parties import Challenger, Defender
 from nesa.models.folder import load
 from nesa.models.graph import Opcode, Parameter, ParameterKind, Table
 from nesa.models.judging import Witness
+from nesa.models.judging.undefined import Undefined
 from nesa.protocol.edges import DType, EdgeType
 from nesa.protocol.errors import IllegalMove, InvalidInput, InvalidOpening
 from tests.judging import drawn_inputs, witness_of
@@ -84,6 +85,21 @@ def a_lie(witness, choose, *, hide: bool):
     value += value >= true
     number = next(k for k, shard in enumerate(table.shards) if shard.first <= index < shard.end)
     return falsified(witness, index, place, value, hide=hide), number
+
+
+def with_stray(edge, data, choose):
+    """Canonical bytes with one value that the type holds and the edge does not, if there is any."""
+    least, greatest = edge.dtype.bounds
+    values = np.frombuffer(data, edge.dtype.numpy).copy()
+    if least < edge.low or edge.high < greatest:
+        values[choose(edge.elements)] = edge.low - 1 if least < edge.low else edge.high + 1
+    return values.tobytes()
+
+
+def is_within(edge, data):
+    """Whether all values are in their range."""
+    values = np.frombuffer(data, edge.dtype.numpy)
+    return edge.low <= values.min() and values.max() <= edge.high
 
 
 def chooser(data):
@@ -198,6 +214,59 @@ def test_a_value_out_of_its_range_is_wrong():
     false.keep(table.output_of(index), b"\x80" + data[1:])
     liar = Defender(false, 0)
     game = play_out(liar.charge, liar, Challenger(witness, 0))
+    assert game.state == Ended(Side.CHALLENGER, Cause.FACT)
+
+
+MAY_PASS_OVER = {"conv", "max_pool", "sum_pool", "view", "arg_max"}
+"""Tables in which not every value is read: strides pass over some, and of one place ArgMax reads
+nothing."""
+
+
+@pytest.mark.parametrize("name", TABLES)
+@settings(max_examples=15, deadline=None)
+@given(data=st.data())
+def test_no_answer_to_an_input_out_of_range_can_be_defended(name, data):
+    """Not even by who takes the same values for those out of range as the challenger."""
+    table, choose = data.draw(TABLES[name]()), chooser(data)
+    inputs = [data.draw(corners(edge)) for edge in table.inputs]
+    number = choose(len(inputs))
+    inputs[number] = with_stray(table.inputs[number], inputs[number], choose)
+    witness = Witness.of_shard(table, 0, inputs)
+    liar = Liar(witness, 0, choose)
+    game = play_out(liar.charge, liar, Challenger(Witness.of_shard(table, 0, inputs), 0))
+    is_defined = all(map(is_within, table.inputs, inputs))
+    if witness.undefined is None:
+        assert is_defined or name in MAY_PASS_OVER
+        assert game.state == Ended(Side.DEFENDER, Cause.TIME)
+    else:
+        assert not is_defined
+        assert game.state == Ended(Side.CHALLENGER, Cause.FACT)
+
+
+def test_one_value_out_of_range_is_found_in_a_long_sum():
+    table = long_sum(4096)
+    edge = table.inputs[0]
+    data = bytes(3000) + b"\x80" + bytes(1095)
+    witness = Witness.of_shard(table, 0, [data])
+    assert witness.undefined == Undefined(0, 0, 3000)
+    liar = Liar(witness, 0, lambda count: 0)
+    game = play_out(liar.charge, liar, Challenger(witness, 0))
+    assert game.state == Ended(Side.CHALLENGER, Cause.FACT)
+    assert game.moves <= MOST_MOVES
+    assert Witness.of_shard(table, 0, [edge.encode(np.zeros(edge.shape))]).undefined is None
+
+
+def test_who_lies_before_a_value_out_of_range_is_caught_there():
+    """What does not read it is judged as ever."""
+    table = small_network()
+    data = bytes([0] * 35 + [128])
+    witness = Witness.of_shard(table, 0, [data])
+    assert witness.undefined is not None
+    assert witness.undefined.element > 0
+    false = falsified(witness, 0, 0, int(witness.values[1].reshape(-1)[0]) + 1, hide=True)
+    liar = Liar(false, 0, lambda count: 0)
+    challenger = Challenger(witness, 0)
+    game = play_out(liar.charge, liar, challenger)
     assert game.state == Ended(Side.CHALLENGER, Cause.FACT)
 
 

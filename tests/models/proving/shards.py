@@ -50,11 +50,11 @@ async def keyless_prover(circuit: Circuit, folder: Path) -> Prover:
 
 
 def corner_row(shard: ProvableShard) -> list[int]:
-    edge = shard.circuit.source
+    edge = shard.circuit.source.edge
     return [int(value) for value in edge.decode(shard.corner.input).reshape(-1)]
 
 
 def random_rows(shard: ProvableShard, count: int, seed: int) -> list[np.ndarray]:
-    edge = shard.circuit.source
+    edge = shard.circuit.source.edge
     random = np.random.default_rng(seed)
     return [random.integers(edge.low, edge.high + 1, edge.shape) for _ in range(count)]

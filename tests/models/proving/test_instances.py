@@ -7,16 +7,17 @@ from hypothesis import strategies as st
 
 from nesa.models.proving.field import MODULUS, element_of_hex, from_field, hex_of_element, to_field
 from nesa.models.proving.proofs import instances_of
+from nesa.protocol.circuits import ShownEdge
 from nesa.protocol.edges import DType, EdgeType
 from nesa.protocol.errors import InvalidTensor
 
-SOURCE = EdgeType(DType.INT8, (1, 3), -127, 127)
-RESULT = EdgeType(DType.INT16, (2,), -32767, 32767)
+SOURCE = ShownEdge(EdgeType(DType.INT8, (1, 3), -127, 127))
+RESULT = ShownEdge(EdgeType(DType.INT16, (2,), -32767, 32767))
 
 
 def test_inputs_come_first_and_negative_values_wrap_around_the_modulus():
-    given_bytes = SOURCE.encode(np.array([[-1, 0, 127]]))
-    computed = RESULT.encode(np.array([-32767, 5]))
+    given_bytes = SOURCE.edge.encode(np.array([[-1, 0, 127]]))
+    computed = RESULT.edge.encode(np.array([-32767, 5]))
 
     values = instances_of(SOURCE, given_bytes, RESULT, computed)
 

@@ -39,11 +39,15 @@ async def test_the_circuit_computes_what_the_table_says(name: str, number: int, 
     shard = provable(name, number)
     circuit = shard.circuit
     prover = await keyless_prover(circuit, tmp_path)
-    corner = np.array(corner_row(shard)).reshape(circuit.source.shape)
+    corner = np.array(corner_row(shard)).reshape(circuit.source.edge.shape)
 
-    for row in [*extreme_inputs(circuit.source)[:4], corner, *random_rows(shard, 3, seed=number)]:
+    for row in [
+        *extreme_inputs(circuit.source.edge)[:4],
+        corner,
+        *random_rows(shard, 3, seed=number),
+    ]:
         computed = await prover.witness(row.reshape(-1).tolist())
-        expected = circuit.result.decode(reference(name, number, row))
+        expected = circuit.result.edge.decode(reference(name, number, row))
         assert computed == expected.reshape(-1).tolist()
 
 
@@ -53,15 +57,15 @@ async def test_the_compiled_graph_computes_what_the_table_says(name, number, tmp
     circuit = shard.circuit
     graph = await compiled(circuit, tmp_path)
 
-    for row in [*extreme_inputs(circuit.source), *random_rows(shard, 100, seed=number)]:
-        expected = circuit.result.decode(reference(name, number, row)).reshape(-1).tolist()
+    for row in [*extreme_inputs(circuit.source.edge), *random_rows(shard, 100, seed=number)]:
+        expected = circuit.result.edge.decode(reference(name, number, row)).reshape(-1).tolist()
         assert list(outputs_at(graph, row.reshape(-1).tolist())) == expected
 
 
 @pytest.mark.parametrize(("name", "number"), SHARDS)
 def test_the_corner_proof_states_what_the_table_says(name: str, number: int):
     shard = provable(name, number)
-    row = np.array(corner_row(shard)).reshape(shard.circuit.source.shape)
+    row = np.array(corner_row(shard)).reshape(shard.circuit.source.edge.shape)
 
     assert shard.corner.output == reference(name, number, row)
 
@@ -84,7 +88,7 @@ async def test_an_input_out_of_range_is_refused_before_anything_runs(
 
 async def test_input_bytes_out_of_range_are_not_proved(keyless: Prover, monkeypatch):
     monkeypatch.setattr("nesa.models.proving.prover.run_step", None)
-    edges = keyless.circuit.source, keyless.circuit.result
+    edges = keyless.circuit.source.edge, keyless.circuit.result.edge
 
     with pytest.raises(InvalidTensor, match="leave the range"):
         await keyless.prove(b"\xff" * edges[0].nbytes, bytes(edges[1].nbytes))
@@ -116,7 +120,7 @@ async def test_refusals_leave_no_files(keyless: Prover):
 async def prove_and_check(shard: ProvableShard, row: np.ndarray, expected: bytes) -> None:
     """A fresh proof holds off chain and on a real EVM, and speaks of the very values."""
     circuit = shard.circuit
-    given = circuit.source.encode(row)
+    given = circuit.source.edge.encode(row)
     prover = await Prover.open(circuit, CACHE)
 
     proof = await prover.prove(given, expected)
@@ -139,7 +143,7 @@ async def test_a_fresh_proof_holds_on_and_off_chain():
 @pytest.mark.parametrize(("name", "number"), SHARDS)
 async def test_extreme_inputs_can_be_proved(name: str, number: int):
     shard = provable(name, number)
-    for row in extreme_inputs(shard.circuit.source)[:3]:
+    for row in extreme_inputs(shard.circuit.source.edge)[:3]:
         await prove_and_check(shard, row, reference(name, number, row))
 
 
@@ -150,7 +154,7 @@ async def test_many_witnesses_are_what_the_table_says(name: str, number: int, tm
     shard = provable(name, number)
     prover = await keyless_prover(shard.circuit, tmp_path)
 
-    for row in [*extreme_inputs(shard.circuit.source), *random_rows(shard, 100, seed=77)]:
+    for row in [*extreme_inputs(shard.circuit.source.edge), *random_rows(shard, 100, seed=77)]:
         computed = await prover.witness(row.reshape(-1).tolist())
-        expected = shard.circuit.result.decode(reference(name, number, row))
+        expected = shard.circuit.result.edge.decode(reference(name, number, row))
         assert computed == expected.reshape(-1).tolist()

@@ -14,6 +14,7 @@ from nesa.models.proving.circuits import build_circuit, require_integers
 from nesa.models.proving.compiled import CompiledGraph, Node, Operation, read_compiled
 from nesa.models.proving.reference_string import development_only
 from nesa.models.proving.rules import check_circuit, worst_case
+from nesa.protocol.circuits import ShownEdge
 from nesa.protocol.edges import DType, EdgeType
 from nesa.protocol.errors import InvalidModel
 from tests.models.proving.onnx_files import dense, node, onnx_file
@@ -141,14 +142,14 @@ def test_a_division_that_is_read_twice_is_refused(graph: CompiledGraph):
 def test_too_many_public_values_are_refused(graph: CompiledGraph):
     wide = (1, 127)
     grown = with_node(graph, graph.inputs[0], shape=wide)
-    source = EdgeType(DType.UINT8, wide, 0, 255)
+    source = ShownEdge(EdgeType(DType.UINT8, wide, 0, 255))
 
     with pytest.raises(InvalidModel, match="129 inputs and outputs"):
         check(grown, source)
 
 
 def test_a_narrower_declared_output_is_refused(graph: CompiledGraph):
-    narrow = EdgeType(DType.INT16, CIRCUIT.result.shape, -5, 5)
+    narrow = ShownEdge(EdgeType(DType.INT16, CIRCUIT.result.shape, -5, 5))
 
     with pytest.raises(InvalidModel, match="outputs reach"):
         check(graph, result=narrow)
@@ -156,7 +157,7 @@ def test_a_narrower_declared_output_is_refused(graph: CompiledGraph):
 
 def test_other_shapes_than_declared_are_refused(graph: CompiledGraph):
     with pytest.raises(InvalidModel, match="shape"):
-        check(graph, EdgeType(DType.UINT8, (64, 1), 0, 255))
+        check(graph, ShownEdge(EdgeType(DType.UINT8, (64, 1), 0, 255)))
 
 
 def test_two_inputs_are_refused(graph: CompiledGraph):
@@ -195,7 +196,9 @@ WRONG_MODELS = {
 @pytest.mark.parametrize("wrong", WRONG_MODELS)
 async def test_what_ezkl_would_compute_otherwise_is_refused(wrong: str):
     with pytest.raises(InvalidModel):
-        await build_circuit(WRONG_MODELS[wrong], BYTE, BYTE, development_only())
+        await build_circuit(
+            WRONG_MODELS[wrong], ShownEdge(BYTE), ShownEdge(BYTE), development_only()
+        )
 
 
 @pytest.mark.parametrize("pads", [[0, 0, 0, 0], [1, 1, 1, 1]])
@@ -209,7 +212,7 @@ async def test_a_padded_max_pool_is_refused(pads: list[int], tmp_path: Path, mon
     monkeypatch.setattr("nesa.models.proving.circuits.set_up_into", stop_at_set_up(reached))
 
     with pytest.raises(InvalidModel, match="padded" if any(pads) else "enough"):
-        await build_circuit(model, source, result, development_only())
+        await build_circuit(model, ShownEdge(source), ShownEdge(result), development_only())
 
     assert bool(reached) == (not any(pads))
 
@@ -221,7 +224,8 @@ async def test_a_large_factor_gets_more_digits(monkeypatch):
 
     for factor, halves, digits in ((97, 2, 3), (2**20, 4, 5), (2**27, 4, 6)):
         with pytest.raises(InvalidModel, match="enough"):
-            await build_circuit(dense(factor, halves), BYTE, POSITIVE, development_only())
+            edges = ShownEdge(BYTE), ShownEdge(POSITIVE)
+            await build_circuit(dense(factor, halves), *edges, development_only())
         graph = read_compiled(reached[-1])
         assert graph.run_args["decomp_legs"] == digits
 
@@ -256,8 +260,8 @@ async def test_a_circuit_that_is_cut_short_is_refused(tmp_path: Path):
 
 
 async def test_bounds_hold_for_every_point(graph: CompiledGraph):
-    edge = CIRCUIT.source
-    widest = worst_case(graph, edge)
+    edge = CIRCUIT.source.edge
+    widest = worst_case(graph, CIRCUIT.source)
     random = np.random.default_rng(3)
 
     for _ in range(50):

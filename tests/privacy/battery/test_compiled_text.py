@@ -83,6 +83,8 @@ def test_colluding_groups_and_drawn_members_read(subject):
     assert max(recoveries(found(subject, Observer.SHARED_COLLUDING), Attack.T1)) >= 0.95
 
 
-def test_a_split_hands_ids_over_only_where_its_middle_reads_them(subject):
-    assert not subject.hands_items_over
-    assert view(subject, Observer.SPLIT_MEMBER).identifiers is None
+def test_a_split_hands_states_over_and_no_ids(subject):
+    seen = view(subject, Observer.SPLIT_MEMBER)
+    assert seen.identifiers is None
+    assert seen.masks is None  # this one has no mask
+    assert len(seen.states) == len(subject.depths)

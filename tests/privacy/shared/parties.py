@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
 from eth_keys.datatypes import PrivateKey
 
-from nesa.privacy.envelopes import Deployment
+from nesa.models.runtime import ShardRunner
 from nesa.privacy.shared.groups import MemoryGroup
-from nesa.privacy.shared.members import GroupMember, HeldProduct, held_product
+from nesa.privacy.shared.members import GroupMember, held_product
 from nesa.privacy.shared.products import Product
 from nesa.privacy.shared.session import SharedModel
-from nesa.privacy.shared.statements import ProductContext
+from nesa.privacy.shared.statements import Session, sign_sums
 from nesa.privacy.shared.wire import (
     ShareReply,
     decode_reply,
@@ -23,15 +24,17 @@ from nesa.privacy.shared.wire import (
     unpack_sums,
 )
 from nesa.protocol.digests import boundary_digest
-from nesa.protocol.ids import Address, Digest
-from nesa.protocol.signatures import sign_digest
+from nesa.protocol.ids import Address, Digest, QueryId
+from nesa.protocol.sessions import FIRST_SESSION
 
-DEPLOYMENT = Deployment(31337, Address("0x" + "11" * 20))
+SESSION = Session(
+    31337, Address("0x" + "11" * 20), QueryId(FIRST_SESSION + 1), Digest(b"\x22" * 32)
+)
 Answer = Callable[[bytes], bytes]
 
 
 @cache
-def held_products(model: SharedModel) -> tuple[HeldProduct, ...]:
+def held_products(model: SharedModel) -> tuple[ShardRunner, ...]:
     """The products of a model, compiled once for all members."""
     return tuple(held_product(product) for product in model.plan.products)
 
@@ -43,7 +46,7 @@ class Group:
         self.name, self.model = name, model
         self.keys = [PrivateKey(bytes(31) + bytes([first_key + i])) for i in range(replicas)]
         held = held_products(model)
-        self.honest = [GroupMember(key, DEPLOYMENT, held) for key in self.keys]
+        self.honest = [GroupMember(key, SESSION, held) for key in self.keys]
         self.answers: dict[Address, Answer] = {one.address: one.answer for one in self.honest}
 
     @property
@@ -75,18 +78,12 @@ def off_by_one(
             product = model.plan.products[request.number]
             reply = decode_reply(member.answer(data))
             sums = changed(product, reply)
-            context = ProductContext(
-                DEPLOYMENT.chain_id,
-                DEPLOYMENT.market,
-                request.session,
-                request.number,
-                product.table.operators_root,
-            )
             given = Digest(about or reply.in_digest)
             out = boundary_digest((product.output_edge,), (sums,))
-            signature = sign_digest(key, context.digest(given, out))
+            context = SESSION.product(request.number)
+            said = sign_sums(key, context, request.round, given, out).reveal
             packed = pack_sums(product.output_edge, sums)
-            return encode_reply(ShareReply(given, out, packed, *signature))
+            return encode_reply(ShareReply(given, out, packed, said.salt, said.r, said.vs))
 
         return answer
 
@@ -101,9 +98,7 @@ def tampering(model: SharedModel) -> Callable[[GroupMember, PrivateKey], Answer]
             product = model.plan.products[decode_request(data).number]
             reply = decode_reply(member.answer(data))
             packed = pack_sums(product.output_edge, changed(product, reply))
-            return encode_reply(
-                ShareReply(reply.in_digest, reply.out_digest, packed, reply.r, reply.vs)
-            )
+            return encode_reply(replace(reply, sums=packed))
 
         return answer
 

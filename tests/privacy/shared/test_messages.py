@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nesa.privacy.shared.session import ask
-from nesa.privacy.shared.statements import ProductContext, SumsStatement
+from nesa.privacy.shared.statements import is_signed, sign_sums, statement_of
 from nesa.privacy.shared.wire import (
     ShareReply,
     ShareRequest,
@@ -24,28 +24,25 @@ from nesa.privacy.shared.wire import (
 )
 from nesa.protocol.edges import DType, EdgeType
 from nesa.protocol.errors import GroupSilent, InvalidMessage
-from nesa.protocol.ids import Address, Digest
-from nesa.protocol.signatures import sign_digest
+from nesa.protocol.ids import Address, Digest, QueryId
 
-from .parties import DEPLOYMENT, Group, random_inputs
+from .parties import SESSION, Group, random_inputs
 
 MEMBER = PrivateKey(b"\x01" * 32)
-CONTEXT = ProductContext(
-    DEPLOYMENT.chain_id, DEPLOYMENT.market, b"\x02" * 32, 3, Digest(b"\x04" * 32)
-)
+CONTEXT = SESSION.product(3)
 WORDS = st.binary(min_size=32, max_size=32)
 DIGESTS = Digest(b"\x05" * 32), Digest(b"\x06" * 32)
 
 
-@given(WORDS, st.integers(0, 2**16 - 1), WORDS, st.binary(max_size=50), st.booleans())
-def test_requests_come_back(session, number, seed, digits, seeded):
-    request = ShareRequest(session, number, seed if seeded else None, None if seeded else digits)
+@given(st.integers(0, 2**16 - 1), st.integers(0, 9), WORDS, st.binary(max_size=50), st.booleans())
+def test_requests_come_back(number, round_, seed, digits, seeded):
+    request = ShareRequest(number, round_, seed if seeded else None, None if seeded else digits)
     assert decode_request(encode_request(request)) == request
 
 
-@given(WORDS, WORDS, st.binary(max_size=50), WORDS, WORDS)
-def test_replies_come_back(in_digest, out_digest, sums, r, vs):
-    reply = ShareReply(Digest(in_digest), Digest(out_digest), sums, r, vs)
+@given(WORDS, WORDS, st.binary(max_size=50), WORDS, WORDS, WORDS)
+def test_replies_come_back(in_digest, out_digest, sums, salt, r, vs):
+    reply = ShareReply(Digest(in_digest), Digest(out_digest), sums, salt, r, vs)
     assert decode_reply(encode_reply(reply)) == reply
 
 
@@ -66,25 +63,31 @@ def test_sums_come_back_in_as_few_bytes_as_their_range_needs(low, high, size, ra
     assert len(packed) == size * max(1, -(-(high - low).bit_length() // 8))
 
 
-def signed(context: ProductContext) -> SumsStatement:
-    return SumsStatement(context, *DIGESTS, *sign_digest(MEMBER, context.digest(*DIGESTS)))
-
-
 @pytest.mark.parametrize(
     "other",
     [
         replace(CONTEXT, chain_id=1),
         replace(CONTEXT, market=Address("0x" + "22" * 20)),
-        replace(CONTEXT, session=bytes(32)),
-        replace(CONTEXT, number=0),
-        replace(CONTEXT, root=DIGESTS[0]),
+        replace(CONTEXT, query_id=QueryId(CONTEXT.query_id + 1)),
+        replace(CONTEXT, attempt=0),
+        replace(CONTEXT, seed=DIGESTS[0]),
     ],
 )
-def test_a_statement_is_good_for_one_product_of_one_query(other):
-    statement = signed(CONTEXT)
-    assert statement.signer == Address(MEMBER.public_key.to_checksum_address())
-    assert replace(statement, context=other).signer != statement.signer
-    assert replace(statement, out_digest=DIGESTS[0]).signer != statement.signer
+def test_a_statement_is_good_for_one_product_of_one_session(other):
+    statement = sign_sums(MEMBER, CONTEXT, 0, *DIGESTS)
+    assert is_signed(statement)
+    said = statement.reveal
+    for changed in (
+        replace(said, context=other),
+        replace(said, out_digest=DIGESTS[0]),
+        replace(said, round=1),
+    ):
+        signature = (changed.salt, changed.r, changed.vs)
+        digests = (changed.in_digest, changed.out_digest)
+        claimed = statement_of(
+            statement.signer, changed.context, changed.round, *digests, *signature
+        )
+        assert not is_signed(claimed)
 
 
 async def test_a_reply_of_an_earlier_query_is_no_answer(mlp):
@@ -99,7 +102,7 @@ async def test_a_reply_of_an_earlier_query_is_no_answer(mlp):
 
     pair[0].replace(0, replaying)
     transports = pair[0].transport, pair[1].transport
-    await ask(mlp, random_inputs(mlp, 0), transports, DEPLOYMENT)
+    await ask(mlp, random_inputs(mlp, 0), transports, SESSION)
     assert len(kept) == len(mlp.plan.products)
-    with pytest.raises(GroupSilent, match="signed by somebody else"):
-        await ask(mlp, random_inputs(mlp, 0), transports, DEPLOYMENT)
+    with pytest.raises(GroupSilent, match="about another share"):
+        await ask(mlp, random_inputs(mlp, 0), transports, SESSION)

@@ -10,12 +10,12 @@ import pytest
 from nesa.models.folder import CompiledModel, load, save
 from nesa.models.runtime import ShardRunner, run_all
 from nesa.models.verify import check_folder
-from nesa.privacy.shared.members import GroupMember, HeldProduct
+from nesa.privacy.shared.members import GroupMember
 from nesa.privacy.shared.models import product_models
 from nesa.privacy.shared.session import SharedModel, ask
 from nesa.protocol.errors import InvalidInput
 
-from .parties import DEPLOYMENT, Group, random_inputs
+from .parties import SESSION, Group, random_inputs
 
 MODELS = Path(__file__).resolve().parents[3] / "models"
 
@@ -35,16 +35,13 @@ async def test_members_serve_what_was_published(public, tmp_path):
     assert tuple(one.operators_root for one in checked) == model.roots
     assert len({one.root for one in checked}) == len(model.plan.products)
 
-    held = [
-        HeldProduct(one.operators_root, ShardRunner(one.shard_file(0), one.shards[0]))
-        for one in checked
-    ]
+    held = [ShardRunner(one.shard_file(0), one.shards[0]) for one in checked]
     pair = Group("first", model, 1), Group("second", model, 2)
     for group in pair:
-        member = GroupMember(group.keys[0], DEPLOYMENT, held)
+        member = GroupMember(group.keys[0], SESSION, held)
         group.answers = {member.address: member.answer}
     answer = await ask(
-        model, random_inputs(model, 0), (pair[0].transport, pair[1].transport), DEPLOYMENT
+        model, random_inputs(model, 0), (pair[0].transport, pair[1].transport), SESSION
     )
     whole = [ShardRunner(public.shard_file(i), facts) for i, facts in enumerate(public.shards)]
     assert answer.outputs == run_all(whole, random_inputs(model, 0))

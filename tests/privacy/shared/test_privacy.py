@@ -18,7 +18,7 @@ from nesa.privacy.shared.session import SharedModel, ask
 from nesa.privacy.shared.wire import ShareRequest, decode_request, encode_request
 from nesa.protocol.errors import InvalidMessage, ReusedRandomness
 
-from .parties import DEPLOYMENT, Group, random_inputs, recording
+from .parties import SESSION, Group, random_inputs, recording
 
 CHI_SQUARE_255 = 330.5197
 """What a uniform byte's statistic exceeds with a chance of 0.001, 255 degrees of freedom."""
@@ -32,7 +32,7 @@ async def views(model: SharedModel, inputs: tuple[bytes, ...]) -> tuple[list[byt
     seen: tuple[list[bytes], list[bytes]] = [], []
     for group, record in zip(pair, seen, strict=True):
         group.answers = recording(group.answers, record)
-    await ask(model, inputs, (pair[0].transport, pair[1].transport), DEPLOYMENT)
+    await ask(model, inputs, (pair[0].transport, pair[1].transport), SESSION)
     for record in seen:
         record.sort(key=lambda data: decode_request(data).number)
     return seen
@@ -146,7 +146,7 @@ def test_a_seed_used_twice_would_give_the_difference_away(mlp):
 
 
 def requested(number: int, seed: bytes | None = None, digits: bytes | None = None) -> bytes:
-    return encode_request(ShareRequest(bytes(32), number, seed, digits))
+    return encode_request(ShareRequest(number, 0, seed, digits))
 
 
 @pytest.fixture
@@ -165,10 +165,10 @@ def test_a_member_refuses_a_seed_for_a_second_share_but_answers_a_repeated_reque
 def test_a_member_forgets_the_oldest_seeds():
     seen = SeenSeeds(remembered=2)
     for number in range(3):
-        seen.admit(bytes([number]) * 32, (bytes(32), number))
-    seen.admit(bytes(32), (bytes(32), 9))
+        seen.admit(bytes([number]) * 32, (number, 0))
+    seen.admit(bytes(32), (9, 0))
     with pytest.raises(ReusedRandomness):
-        seen.admit(b"\2" * 32, (bytes(32), 9))
+        seen.admit(b"\2" * 32, (9, 0))
 
 
 @pytest.mark.parametrize(
@@ -189,7 +189,7 @@ def test_a_member_refuses_malformed_requests(member, data, reason):
 
 def test_a_seed_of_another_length_is_refused():
     with pytest.raises(InvalidMessage, match="32 bytes"):
-        SeenSeeds().admit(b"\0", (bytes(32), 0))
+        SeenSeeds().admit(b"\0", (0, 0))
 
 
 def test_a_product_holds_no_biases(transformer):

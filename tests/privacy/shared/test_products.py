@@ -27,7 +27,7 @@ def shared_sums(product: Product, value) -> tuple[dict, list, list]:
     """What two groups with real runners make of a value, their digits and their sums."""
     first = ShareSeed().expand(product)
     digits = [product.digits_of(one) for one in (first, product.digits.rest(value, first))]
-    runner, edge = held_product(product).runner, product.output_edge
+    runner, edge = held_product(product), product.output_edge
     sums = [edge.decode(runner.run((one.tobytes(),))[0]) for one in digits]
     return product.combined(*sums), digits, sums
 

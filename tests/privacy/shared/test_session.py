@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 
 import pytest
 
 from nesa.models import reference
-from nesa.privacy.shared.groups import MemoryGroup
+from nesa.privacy.shared.groups import MemoryGroup, Spares
 from nesa.privacy.shared.session import SharedAnswer, SharedModel, ask, ask_blinded, blind
-from nesa.privacy.shared.wire import MAX_SHARE_MESSAGE, decode_reply, encode_reply
+from nesa.privacy.shared.wire import MAX_SHARE_MESSAGE, decode_reply, decode_request, encode_reply
 from nesa.protocol.digests import boundary_digest
 from nesa.protocol.errors import (
     GroupDivided,
@@ -21,15 +22,15 @@ from nesa.protocol.errors import (
     Unavailable,
     WrongShare,
 )
-from nesa.protocol.ids import ZERO_DIGEST
+from nesa.protocol.ids import ZERO_DIGEST, Address
 
-from .parties import DEPLOYMENT, Group, off_by_one, random_inputs, tampering
+from .parties import SESSION, Group, off_by_one, random_inputs, recording, tampering
 
 
 async def answered(model: SharedModel, pair: tuple[Group, Group], seed: int = 0, **options):
     """One query of two groups."""
     transports = (pair[0].transport, pair[1].transport)
-    return await ask(model, random_inputs(model, seed), transports, DEPLOYMENT, **options)
+    return await ask(model, random_inputs(model, seed), transports, SESSION, **options)
 
 
 def right(model: SharedModel, answer: SharedAnswer, seed: int = 0) -> bool:
@@ -89,11 +90,11 @@ async def test_a_group_that_lies_with_one_voice_is_caught_at_once(mlp, groups, l
         await answered(mlp, groups)
     assert caught.value.group == groups[lying].name
     statement = caught.value.statements[0]
-    product = mlp.plan.products[statement.context.number]
+    product = mlp.plan.products[statement.reveal.context.attempt]
     shown = boundary_digest((product.input_edge,), (caught.value.digits,))
     sums = reference.run(product.table, (caught.value.digits,))
-    assert statement.in_digest == shown
-    assert statement.out_digest != boundary_digest((product.output_edge,), sums)
+    assert statement.reveal.in_digest == shown
+    assert statement.reveal.out_digest != boundary_digest((product.output_edge,), sums)
     signers = {statement.signer for statement in caught.value.statements}
     assert len(signers) >= 3
     assert signers <= set(groups[lying].addresses)
@@ -172,19 +173,17 @@ def oversized(reply: bytes) -> bytes:
 
 
 def shortened(reply: bytes) -> bytes:
-    read = decode_reply(reply)
-    return encode_reply(type(read)(read.in_digest, read.out_digest, b"\0", read.r, read.vs))
+    return encode_reply(replace(decode_reply(reply), sums=b"\0"))
 
 
 def out_of_range(reply: bytes) -> bytes:
     read = decode_reply(reply)
     top = b"\xff" * len(read.sums)
-    return encode_reply(type(read)(read.in_digest, read.out_digest, top, read.r, read.vs))
+    return encode_reply(replace(read, sums=top))
 
 
 def resigned(reply: bytes) -> bytes:
-    read = decode_reply(reply)
-    return encode_reply(type(read)(read.in_digest, ZERO_DIGEST, read.sums, read.r, read.vs))
+    return encode_reply(replace(decode_reply(reply), out_digest=ZERO_DIGEST))
 
 
 @pytest.mark.parametrize(
@@ -208,7 +207,7 @@ async def test_a_spoilt_reply_counts_as_none_and_says_why(mlp, spoil, reason):
 async def test_a_member_in_both_groups_is_refused(mlp):
     one = Group("first", mlp, 1).transport
     with pytest.raises(InvalidInput, match="would see the input"):
-        await ask(mlp, random_inputs(mlp, 0), (one, one), DEPLOYMENT)
+        await ask(mlp, random_inputs(mlp, 0), (one, one), SESSION)
 
 
 async def test_a_member_named_twice_is_refused(mlp):
@@ -221,47 +220,47 @@ async def test_a_member_named_twice_is_refused(mlp):
 
     pair = Doubled(Group("first", mlp, 1).transport), Group("second", mlp, 2).transport
     with pytest.raises(InvalidInput, match="one voice"):
-        await ask(mlp, random_inputs(mlp, 0), pair, DEPLOYMENT)
+        await ask(mlp, random_inputs(mlp, 0), pair, SESSION)
 
 
 async def test_an_empty_group_is_refused(mlp):
     pair = Group("first", mlp, 1).transport, MemoryGroup("second", {})
     with pytest.raises(InvalidInput, match="needs a member"):
-        await ask(mlp, random_inputs(mlp, 0), pair, DEPLOYMENT)
+        await ask(mlp, random_inputs(mlp, 0), pair, SESSION)
 
 
 @pytest.mark.parametrize("inputs", [(), (b"\0",), (bytes(30), bytes(30)), (b"\x80" * 30,)])
 async def test_an_input_of_another_type_is_refused(mlp, inputs):
     pair = Group("first", mlp, 1), Group("second", mlp, 2)
     with pytest.raises(InvalidTensor):
-        await ask(mlp, inputs, (pair[0].transport, pair[1].transport), DEPLOYMENT)
+        await ask(mlp, inputs, (pair[0].transport, pair[1].transport), SESSION)
 
 
 async def test_the_first_group_can_be_done_before_the_input_is_known(mlp):
     pair = Group("first", mlp, 1), Group("second", mlp, 2)
-    blinding = await blind(mlp, pair[0].transport, DEPLOYMENT)
+    blinding = await blind(mlp, pair[0].transport, SESSION)
     pair[0].answers.clear()
     inputs = random_inputs(mlp, 5)
-    answer = await ask_blinded(mlp, inputs, blinding, pair[1].transport, DEPLOYMENT)
+    answer = await ask_blinded(mlp, inputs, blinding, pair[1].transport, SESSION)
     assert right(mlp, answer, 5)
     with pytest.raises(ReusedRandomness, match="make another"):
-        await ask_blinded(mlp, inputs, blinding, pair[1].transport, DEPLOYMENT)
+        await ask_blinded(mlp, inputs, blinding, pair[1].transport, SESSION)
 
 
 async def test_a_wrong_input_does_not_use_a_blinding_up(mlp):
     pair = Group("first", mlp, 1), Group("second", mlp, 2)
-    blinding = await blind(mlp, pair[0].transport, DEPLOYMENT)
+    blinding = await blind(mlp, pair[0].transport, SESSION)
     with pytest.raises(InvalidTensor):
-        await ask_blinded(mlp, (b"",), blinding, pair[1].transport, DEPLOYMENT)
-    answer = await ask_blinded(mlp, random_inputs(mlp, 0), blinding, pair[1].transport, DEPLOYMENT)
+        await ask_blinded(mlp, (b"",), blinding, pair[1].transport, SESSION)
+    answer = await ask_blinded(mlp, random_inputs(mlp, 0), blinding, pair[1].transport, SESSION)
     assert right(mlp, answer)
 
 
 async def test_who_blinded_a_query_may_not_answer_it(mlp):
     only = Group("first", mlp, 1).transport
-    blinding = await blind(mlp, only, DEPLOYMENT)
+    blinding = await blind(mlp, only, SESSION)
     with pytest.raises(InvalidInput, match="would see the input"):
-        await ask_blinded(mlp, random_inputs(mlp, 0), blinding, only, DEPLOYMENT)
+        await ask_blinded(mlp, random_inputs(mlp, 0), blinding, only, SESSION)
 
 
 async def test_a_bug_in_a_transport_is_not_taken_for_silence(mlp):
@@ -289,6 +288,61 @@ async def test_a_statement_about_another_share_is_none(mlp):
 
 async def test_a_blinding_is_for_one_model(mlp, cnn):
     pair = Group("first", cnn, 1), Group("second", mlp, 2)
-    blinding = await blind(cnn, pair[0].transport, DEPLOYMENT)
+    blinding = await blind(cnn, pair[0].transport, SESSION)
     with pytest.raises(InvalidInput, match="made for another model"):
-        await ask_blinded(mlp, random_inputs(mlp, 0), blinding, pair[1].transport, DEPLOYMENT)
+        await ask_blinded(mlp, random_inputs(mlp, 0), blinding, pair[1].transport, SESSION)
+
+
+class StandIns(MemoryGroup):
+    """A group with others who stand by, and who was settled with."""
+
+    def __init__(self, name, answers, spares):
+        super().__init__(name, {**answers, **spares})
+        self.members, self.spares, self.at_once = tuple(answers), Spares(list(spares)), 1
+        self.settled: list[Address] = []
+
+    def settle(self, member):
+        self.settled.append(member)
+
+    def replace(self, failed):
+        found = self.spares.stand_in(self.members, failed)
+        self.members = found or self.members
+        return found is not None
+
+
+@pytest.mark.parametrize("place", [0, 1])
+async def test_somebody_stands_in_for_a_member_that_lies(mlp, place):
+    """The spare does the rest; the liar is named, its statement kept, and nobody pays it."""
+    seen: list[bytes] = []
+    pair = [Group("first", mlp, 1), Group("second", mlp, 2)]
+    spare = Group("spares", mlp, 3)
+    liar = pair[place].replace(0, off_by_one(mlp))
+    groups = [
+        StandIns(one.name, recording(one.answers, seen), recording(spare.answers, seen))
+        if number == place
+        else one.transport
+        for number, one in enumerate(pair)
+    ]
+    answer = await ask(mlp, random_inputs(mlp, 0), (groups[0], groups[1]), SESSION)
+    assert right(mlp, answer)
+    assert "signed sums" in answer.refused[liar]
+    (failure,) = answer.failures
+    assert isinstance(failure, WrongShare)
+    assert failure.members == (liar,)
+    assert [one.signer for one in failure.statements] == [liar]
+    assert set(groups[place].settled) == {spare.honest[0].address}
+    assert len(groups[place].settled) == len(mlp.plan.products)
+    asked = [decode_request(data) for data in seen]
+    seeds = [one.seed for one in asked if one.seed is not None]
+    assert len(seeds) == len(set(seeds))  # whoever stands in is not told what the liar knows
+    assert [one.round for one in asked][:2] == [0, 1]
+
+
+async def test_without_anybody_to_stand_in_the_failure_is_told(mlp):
+    pair = Group("first", mlp, 1), Group("second", mlp, 2)
+    pair[1].replace(0, off_by_one(mlp))
+    group = StandIns("second", pair[1].answers, {})
+    with pytest.raises(WrongShare) as caught:
+        await ask(mlp, random_inputs(mlp, 0), (pair[0].transport, group), SESSION)
+    assert caught.value.members == group.members
+    assert group.settled == []

@@ -10,10 +10,12 @@ import pytest
 from nesa.models.build import TableBuilder
 from nesa.models.cut import legal_positions
 from nesa.models.folder import CompiledModel, load
+from nesa.models.graph import Opcode, Parameter, ParameterKind, Table
 from nesa.models.index import word
 from nesa.models.reference import run
 from nesa.models.verify import check_folder
 from nesa.privacy.split.parts import split
+from nesa.privacy.split.places import places
 from nesa.privacy.split.publishing import SplitNote, write_middle
 from nesa.privacy.split.running import SplitRunner
 from nesa.protocol.edges import DType, EdgeType
@@ -103,6 +105,168 @@ def test_values_that_cross_together_travel_in_one_tensor() -> None:
 def replace_range(edge: EdgeType, dtype: DType) -> EdgeType:
     """The same shape with the whole range of another dtype."""
     return EdgeType(dtype, edge.shape, *dtype.bounds)
+
+
+def reading_ids_again() -> Table:
+    """Token ids [1, 4] to a sum of four states that looks at the ids again: for positions, which
+    are constants, and for a mask of the padding, id 0."""
+    ids = EdgeType(DType.INT16, (1, 4), 0, 9)
+    draws = np.random.default_rng(1)
+    builder = TableBuilder([ids])
+    state = EdgeType(DType.INT16, (1, 4, 3), -900, 900)
+    words = builder.add(Opcode.EMBEDDING, [0], (10, 3), [weights(draws, 10, 3)])
+    placed = builder.add_rescaled((words, constant(builder, draws)), [128, 128], 1, state)
+    real = Parameter(ParameterKind.WEIGHTS, np.array([[0]] + [[1]] * 9))
+    mask = builder.add(Opcode.EMBEDDING, [0], (10, 1), [real])
+    mixed = builder.add_rescaled((placed, builder.reshaped(mask, (1, 4, 1))), [128, 900], 1, state)
+    again = builder.add_rescaled((mixed, constant(builder, draws)), [128, 128], 1, state)
+    flat = builder.reshaped(again, (4, 3))
+    narrow = builder.rescale(flat, [64], 1, EdgeType(DType.INT8, (4, 3), -127, 127))
+    return builder.table([builder.add(Opcode.LINEAR, [narrow], (3, 2), layer(draws, 2, 3))])
+
+
+def weights(draws: np.random.Generator, *shape: int) -> Parameter:
+    return Parameter(ParameterKind.WEIGHTS, draws.integers(-100, 101, shape))
+
+
+def layer(draws: np.random.Generator, *shape: int) -> list[Parameter]:
+    biases = Parameter(ParameterKind.BIASES, draws.integers(-99, 100, shape[0]))
+    return [weights(draws, *shape), biases]
+
+
+def constant(builder: TableBuilder, draws: np.random.Generator) -> int:
+    """Numbers [1, 4, 3] as the compiler makes them: of a layer that reads an id and has no
+    weights."""
+    one = builder.add(Opcode.SLICE, [builder.reshaped(0, (1, 4))], (1, 0, 1))
+    made = builder.add(
+        Opcode.LINEAR,
+        [one],
+        (1, 12),
+        [Parameter(ParameterKind.WEIGHTS, np.zeros((12, 1), int)), layer(draws, 12, 1)[1]],
+    )
+    return builder.reshaped(made, (1, 4, 3))
+
+
+TOKENS = ([0, 0, 0, 0], [9, 5, 1, 0], [3, 3, 0, 2])
+
+
+def test_ids_that_are_read_again_stay_with_the_client() -> None:
+    """All splits are exact; what leaves is states and the mask, and no constants."""
+    table, tried = reading_ids_again(), 0
+    for first in range(1, len(table.rows)):
+        for end in range(first + 1, len(table.rows)):
+            try:
+                parts = split(table, first, end)
+            except InvalidModel:
+                continue
+            tried += 1
+            assert 0 not in parts.sent
+            assert {edge.elements for edge in table.types_of(parts.sent)} <= {4, 12}
+            runner = SplitRunner(parts)
+            for row in TOKENS:
+                tensor = table.inputs[0].encode(np.array([row]))
+                begun = runner.begin([tensor])
+                (answer,) = run(parts.middle, [begun.sent])
+                assert runner.finish(begun, answer) == run(table, [tensor])
+    assert tried >= 20
+
+
+def random_table(seed: int) -> Table:
+    """Ten rows, each of any values in front of it: sums, views, constants, joins."""
+    draws = np.random.default_rng(seed)
+    edge = EdgeType(DType.INT8, (1, 4), -127, 127)
+    builder = TableBuilder([edge])
+    values = [0]
+    while builder.length < 10:
+        first, second = (int(draws.choice(values)) for _ in range(2))
+        match draws.integers(6):
+            case 0:
+                made = builder.rescale(first, [int(draws.integers(64, 200))], 1, edge)
+            case 1 | 2:
+                made = builder.add_rescaled((first, second), [70, 90], 1, edge)
+            case 3:
+                made = builder.reshaped(builder.reshaped(first, (2, 2)), (1, 4))
+            case 4:
+                halves = [builder.add(Opcode.SLICE, [each], (1, 1, 3)) for each in (first, second)]
+                made = builder.joined(halves, 1)
+            case _:
+                one = builder.add(Opcode.SLICE, [first], (1, 0, 1))
+                none = Parameter(ParameterKind.WEIGHTS, np.zeros((4, 1), int))
+                biases = Parameter(ParameterKind.BIASES, draws.integers(-99, 100, 4))
+                numbers = builder.add(Opcode.LINEAR, [one], (1, 4), [none, biases])
+                made = builder.rescale(numbers, [128], 1, edge)
+        values.append(made)
+    return builder.table([values[-1]])
+
+
+def numbers_of_the_input(table: Table) -> set[int]:
+    """Values that are made of the input's numbers, unchanged, and of constants at most."""
+    constants, found = set[int](), {0}
+    for index, row in enumerate(table.rows):
+        value, read = table.output_of(index), set(row.inputs)
+        moves = row.opcode in (Opcode.RESHAPE, Opcode.SLICE, Opcode.CONCAT)
+        if row.opcode is Opcode.LINEAR or read <= constants:
+            constants.add(value)
+        elif moves and read <= found | constants:
+            found.add(value)
+    return found
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_any_split_that_is_taken_is_exact_and_keeps_the_input(seed: int) -> None:
+    table = random_table(seed)
+    edge, draws = table.inputs[0], np.random.default_rng(seed)
+    own = numbers_of_the_input(table)
+    for first in range(1, len(table.rows)):
+        for end in range(first + 1, len(table.rows)):
+            try:
+                parts = split(table, first, end)
+            except InvalidModel:
+                continue
+            assert not own & set(parts.sent)
+            runner = SplitRunner(parts)
+            tensor = edge.encode(draws.integers(-127, 128, edge.shape))
+            begun = runner.begin([tensor])
+            (answer,) = run(parts.middle, [begun.sent])
+            assert runner.finish(begun, answer) == run(table, [tensor])
+
+
+def test_a_part_that_would_read_the_input_with_activations_is_refused() -> None:
+    edge = EdgeType(DType.INT8, (1, 4), -127, 127)
+    builder = TableBuilder([edge])
+    first = builder.rescale(0, [90], 1, edge)
+    second = builder.rescale(first, [90], 1, edge)
+    view = builder.reshaped(builder.reshaped(0, (2, 2)), (1, 4))
+    total = builder.add_rescaled((second, view), [64, 64], 1, edge)
+    table = builder.table([builder.rescale(total, [100], 1, edge)])
+    with pytest.raises(InvalidModel, match="row 4 of the network's part reads the model's input"):
+        split(table, 1, 5)
+    assert split(table, 1, 2).sent == (1,)
+    assert all(place.row == 2 or not place.sent for place in places(table, 1)[1:])
+
+
+def test_a_view_of_the_input_is_not_a_first_part() -> None:
+    edge = EdgeType(DType.INT8, (1, 4), -127, 127)
+    builder = TableBuilder([edge])
+    view = builder.reshaped(0, (2, 2))
+    made = builder.rescale(view, [90], 1, EdgeType(DType.INT8, (2, 2), -127, 127))
+    table = builder.table([builder.rescale(made, [90], 1, builder.type_of(made))])
+    with pytest.raises(InvalidModel, match="read nothing of the rows in front"):
+        split(table, 1, 2)
+
+
+def test_places_are_where_a_model_can_be_split(model: CompiledModel) -> None:
+    table = model.table
+    found = places(table)
+    begin = found[0]
+    assert begin.sent
+    assert begin.returned is None
+    for place in found[1:]:
+        parts = split(table, begin.row, place.row)
+        assert place.returned == table.type_of(parts.returned)
+    assert [place.row for place in places(table, begin.row)] == [place.row for place in found]
+    with pytest.raises(InvalidModel, match="leave no rows"):
+        places(table, len(table.rows))
 
 
 def test_a_middle_is_a_model_that_passes_every_check(model: CompiledModel, tmp_path: Path) -> None:

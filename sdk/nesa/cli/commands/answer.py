@@ -18,7 +18,7 @@ from nesa.client.answers import Answer
 from nesa.client.client import Client
 from nesa.protocol.errors import InvalidInput
 from nesa.protocol.ids import Digest, QueryId
-from nesa.protocol.queries import Privacy
+from nesa.protocol.queries import Assurance, Privacy
 
 
 class QueryName(click.ParamType):
@@ -69,7 +69,10 @@ def answer(
 
     async def wait(client: Client) -> Answer:
         submitted = await client.find(query, content_key=key, equivariant_key=held)
-        if submitted.query.privacy is Privacy.SEALED and key is None:
+        asked = submitted.query
+        # A proved answer may be public: whether it is, its model says.
+        is_hidden = asked.privacy is Privacy.SEALED and asked.assurance is not Assurance.PROVED
+        if is_hidden and key is None:
             raise InvalidInput(
                 f"query {submitted.query_id} is sealed; name the file with its key, such as "
                 f"--content-key {key_file(submitted.query_id)}"

@@ -59,6 +59,13 @@ def devnet() -> None:
     type=click.Path(path_type=Path, file_okay=False, exists=True),
     help="Folder of a compiled model to serve as well; a shard of it takes four miners.",
 )
+@click.option(
+    "--shared",
+    "shared",
+    multiple=True,
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    help="Folder of a compiled model to serve for queries on shares.",
+)
 @FOLDER
 @json_option
 def up(
@@ -66,6 +73,7 @@ def up(
     oracles: int,
     block_time: int,
     models: tuple[Path, ...],
+    shared: tuple[Path, ...],
     folder: Path,
     as_json: bool,
 ) -> None:
@@ -76,7 +84,8 @@ def up(
     Once it is ready, DIR/network.json says where everything is.
     """
     served = tuple(path.resolve() for path in models)
-    settings = DevnetSettings(folder, miners, oracles, block_time, models=served)
+    on_shares = tuple(path.resolve() for path in shared)
+    settings = DevnetSettings(folder, miners, oracles, block_time, models=served, shared=on_shares)
     run_until_told(_stay_up(settings, as_json=as_json))
 
 

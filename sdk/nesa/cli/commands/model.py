@@ -17,7 +17,7 @@ from nesa.chain.contracts import ZERO_ADDRESS
 from nesa.cli.commands.balance import read_account
 from nesa.cli.commands.release_keys import SECRET, encryption_of, release_keys
 from nesa.cli.output import console, json_option, plain, safe, show
-from nesa.cli.quantities import Nes, Places, open_dimensions
+from nesa.cli.quantities import Nes, Numbers, open_dimensions
 from nesa.cli.risk import ASSUMED, risk_words, stake_words
 from nesa.cli.session import Target, connected, network_options
 from nesa.cli.text import printable
@@ -28,12 +28,15 @@ from nesa.client.ranges import representable
 from nesa.client.registering import Terms
 from nesa.models.card import AnyCard, ClassifierCard, TensorCard
 from nesa.models.report import LayerReport
+from nesa.protocol.circuits import CircuitKind
 from nesa.protocol.errors import InvalidInput, NesaError
 from nesa.protocol.ids import Amount
 
 if TYPE_CHECKING:
     from nesa.cli.planning import Section
+    from nesa.models.graph import Table as Rows
     from nesa.models.placement.rebalancing import Rebalanced
+    from nesa.privacy.split.places import Place
 
 FILE: Final = click.Path(path_type=Path, exists=True, dir_okay=False)
 FOLDER: Final = click.Path(path_type=Path, file_okay=False)
@@ -108,7 +111,9 @@ def compile(
 @model.command(epilog="Example: nesa model cut net.onnx --shards 3 --out net-3 --check")
 @click.argument("model", type=click.Path(path_type=Path, exists=True))
 @click.option("--shards", type=click.IntRange(1, 8), help="So many, where it is cheapest.")
-@click.option("--at", "at", type=Places(), help="Or in front of these operators: 3,7 (see plan).")
+@click.option(
+    "--at", "at", type=Numbers("places"), help="Or in front of these operators: 3,7 (see plan)."
+)
 @click.option("--output", "--out", type=FOLDER, required=True, help="Folder of the shards.")
 @click.option("--dim", "dims", multiple=True, help="NAME=SIZE of an open dimension, 1 without.")
 @click.option("--check", is_flag=True, help="Run the ONNX file whole and cut, compare all bytes.")
@@ -150,30 +155,48 @@ def cut(
 
 
 @model.command(
-    epilog="Example: nesa model split models/digits-cnn --first 2 --end 5 --output middle"
+    epilog="Example: nesa model split models/digits-cnn --first 2 --end 4 --output middle"
 )
 @click.argument("folder", type=FOLDER)
-@click.option("--first", type=int, required=True, help="First row of the network's part.")
-@click.option("--end", type=int, required=True, help="First row behind it.")
+@click.option("--first", type=int, help="First row of the network's part.")
+@click.option("--end", type=int, help="First row behind it.")
 @click.option("--shards", type=click.IntRange(1, 8), default=1, show_default=True)
-@click.option("--output", type=FOLDER, required=True, help="Folder of the network's part.")
+@click.option("--output", type=FOLDER, help="Folder of the network's part.")
 @json_option
-def split(folder: Path, first: int, end: int, shards: int, output: Path, as_json: bool) -> None:
+def split(
+    folder: Path,
+    first: int | None,
+    end: int | None,
+    shards: int,
+    output: Path | None,
+    as_json: bool,
+) -> None:
     """Split a compiled model: clients keep its first and last rows, the network gets the middle.
+
+    Without --end it lists where less crosses than one row earlier, and how much: a row is a --first
+    where something leaves you, an --end where something comes back. What follows from the input
+    alone, such as where the padding of a text begins, clients compute and send as well.
 
     The middle is registered like any model; clients ask it with `Client.ask_split`. Whoever knows
     the first rows can read much of the input off what they give: see docs/privacy.md.
     """
-    from nesa.models.folder import load
-    from nesa.privacy.split.parts import split as split_table
-    from nesa.privacy.split.publishing import write_middle
+    from nesa.cli import splitting
 
-    whole = load(folder)
-    parts = split_table(whole.table, first, end)
-    note = write_middle(whole, parts, shards, output)
-    facts = {"folder": output, "model": note.model, "middle": note.middle}
-    rows = {"kept_first": first, "given": end - first, "kept_last": len(whole.table.rows) - end}
-    show({**facts, **rows, "input_bytes": parts.middle.inputs[0].nbytes}, as_json=as_json)
+    if end is None and output is None:
+        _show_places(*splitting.places_of(folder, first), as_json)
+        return
+    if first is None or end is None or output is None:
+        raise InvalidInput("say --first, --end and --output; without them the places are listed")
+    show(splitting.split_folder(folder, (first, end), shards, output), as_json=as_json)
+
+
+def _show_places(table: Rows, found: Sequence[Place], as_json: bool) -> None:
+    from nesa.cli import splitting
+
+    if as_json:
+        show({"places": [splitting.place_facts(table, place) for place in found]}, as_json=True)
+        return
+    console().print(splitting.place_lines(table, found))
 
 
 @model.command(
@@ -252,6 +275,45 @@ def plan(
     _show_sections(sections, as_json)
 
 
+@model.command(
+    epilog="Example: nesa model circuits models/breast-cancer-mlp --kind hashed "
+    "--output breast-cancer-mlp-hashed"
+)
+@click.argument("folder", type=FOLDER)
+@click.option(
+    "--kind",
+    type=click.Choice([kind.value for kind in CircuitKind]),
+    default=CircuitKind.PUBLIC.value,
+    show_default=True,
+    help="What proofs hide: nothing, inputs, or the answer too.",
+)
+@click.option("--output", "--out", type=FOLDER, required=True, help="Folder of the version.")
+@click.option("--name", help="Name of the version; by default that of its folder.")
+@click.option("--cache", type=FOLDER, default=".cache/proving", show_default=True)
+@click.option("--ceremony", type=FILE, help="Reference string; else that for development only.")
+@json_option
+def circuits(
+    folder: Path,
+    kind: str,
+    output: Path,
+    name: str | None,
+    cache: Path,
+    ceremony: Path | None,
+    as_json: bool,
+) -> None:
+    """Make the circuits of a compiled model, so that its answers can be PROVED: a version of its
+    own.
+
+    Hashed circuits prove sealed queries: the chain sees Poseidon of the input and a blind. Needs
+    solc 0.8.20, as NESA_SOLC or on the search path.
+    """
+    from nesa.cli import proving
+
+    chosen = CircuitKind(kind)
+    made = proving.with_circuits(folder, chosen, output, name, cache.resolve(), ceremony)
+    show({"folder": output, "circuits": chosen.value, **_facts(made)}, as_json=as_json)
+
+
 @model.command(epilog="Example: nesa model check models/breast-cancer-mlp")
 @click.argument("folder", type=FOLDER)
 @json_option
@@ -265,6 +327,68 @@ def check(folder: Path, as_json: bool) -> None:
     require_short_boundaries(compiled.table)
     check_runs(compiled)
     show({"intact": True, **_facts(compiled)}, as_json=as_json)
+
+
+@model.command(epilog="Example: nesa model share models/breast-cancer-mlp --output products")
+@click.argument("folder", type=FOLDER)
+@click.option("--output", type=FOLDER, required=True, help="Folder of the products' folders.")
+@json_option
+def share(folder: Path, output: Path, as_json: bool) -> None:
+    """Write the products of a compiled model: what members compute in queries on shares.
+
+    Each is a model of its own, one linear layer over digits of a share. Register them all with
+    `nesa model register-products`; operators sit in the first. See docs/shared-queries.md.
+    """
+    from nesa.models.folder import load
+    from nesa.privacy.shared.models import write_products
+    from nesa.privacy.shared.plan import plan as plan_shares
+
+    public = load(folder)
+    found = plan_shares(public.table)
+    paths = write_products(found, public, output)
+    facts = {"folder": output, "model": public.name, "products": len(paths)}
+    show({**facts, "rounds": len(found.rounds)}, as_json=as_json)
+
+
+@model.command(
+    "register-products",
+    epilog="Example: nesa model register-products products --price 0.01 --store ./store",
+)
+@click.argument("folder", type=FOLDER)
+@click.option("--price", type=Nes(), required=True, help="NES a product, member.")
+@click.option("--royalty", type=click.IntRange(0, 2000), default=1000, help="Basis points.")
+@click.option("--store", type=FOLDER, required=True, help="Folder that you serve to miners.")
+@click.option("--base-url", help="Where the store answers; by default its path.")
+@network_options
+@json_option
+def register_products(
+    target: Target,
+    folder: Path,
+    price: Amount,
+    royalty: int,
+    store: Path,
+    base_url: str | None,
+    as_json: bool,
+) -> None:
+    """Register the products in FOLDER (`nesa model share`) and list them for sessions.
+
+    The first version is the one that operators sit in and clients ask for.
+    """
+    from nesa.models.publish import publish
+    from nesa.privacy.shared.models import written_products
+
+    base = base_url or str(store.resolve())
+    products = [
+        (path, Terms(price, Amount(0), royalty, publish(path, store, base)))
+        for path in written_products(folder)
+    ]
+
+    async def send(client: Client) -> list[str]:
+        versions = await client.developer().register_products(products)
+        return [f"0x{version.hex()}" for version in versions]
+
+    versions = connected(target, send)
+    show({"version": versions[0], "products": versions}, as_json=as_json)
 
 
 @model.command(

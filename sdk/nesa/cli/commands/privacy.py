@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from nesa.cli.commands.privacy_audit import audit
+from nesa.cli.commands.split_training import serve_split, train_split
 from nesa.cli.output import json_option, show
 from nesa.cli.user_keys import FILE, Command, password_option, read_password
 from nesa.protocol.errors import InvalidInput
@@ -26,10 +27,11 @@ LIMITS: Final = (
     epilog="Example: nesa privacy key models/net --output net.key --ee-password-file password"
 )
 def privacy() -> None:
-    """Put models under a key of your own, and see what each mode of privacy leaves to see."""
+    """Put models under a key, train them with others, and see what each mode leaves to see."""
 
 
-privacy.add_command(audit)
+for command in (audit, serve_split, train_split):
+    privacy.add_command(command)
 
 
 @privacy.command(

@@ -15,9 +15,11 @@ from nesa.cli.choosing import Wanted, privacy_options, tell_plan
 from nesa.cli.features import Given, read_features
 from nesa.cli.grants import MOST_WATCHERS, ViewKey, Watchers
 from nesa.cli.output import console, json_option, moment, plain, show
+from nesa.cli.publishing import publishing_options
 from nesa.cli.quantities import Coins, Nes, WholeNumber, in_coins
 from nesa.cli.resuming import Departure, keeping
 from nesa.cli.session import Target, connected, network_options
+from nesa.cli.sharing import SharedWish, ask_shared, shared_document, shared_summary
 from nesa.cli.stages import in_words, why_waiting
 from nesa.cli.user_keys import read_user_key, user_key_options
 from nesa.client.answers import Answer, SubmittedQuery
@@ -25,8 +27,10 @@ from nesa.client.cards import Model
 from nesa.client.client import Client
 from nesa.client.equivariance import require_key
 from nesa.client.hybrid.offers import QueryPlan
-from nesa.client.ordering import SEALED, choose_content_key
+from nesa.client.ordering import OPEN, SEALED, choose_content_key, read_assurance
 from nesa.client.payment import in_nes
+from nesa.client.publishing import Publisher
+from nesa.client.sharing import SharedResult
 from nesa.client.watching import Requested, Stage
 from nesa.protocol.errors import InvalidInput, NesaError
 from nesa.protocol.ids import Address, Amount
@@ -43,6 +47,12 @@ UNWATCHED: Final = (
     "committee could challenge it (--watcher lets a watchtower see it, --keep-key keeps the key)"
 )
 
+NOBODY_LOOKS: Final = (
+    "a sealed CHALLENGED answer is worth no more than an AGREED one where nobody can look at it: "
+    "name a watchtower with --watcher, or keep the key with --keep-key and grant the view later"
+)
+ALONE: Final = "--shared goes with --replicas and --max-fee only: nothing of it is on chain to seal"
+
 AUTO: Final = "auto"
 """Instead of a deposit: what a report takes at twice the price of gas of the moment."""
 
@@ -53,6 +63,7 @@ Examples:
   nesa query breast-cancer-mlp patient.csv --assurance AGREED --sealed
   nesa query digits-cnn pixels.json --assurance PROVED --json
   nesa query breast-cancer-mlp patient.csv --sealed --watcher 0x1f9d…
+  nesa query breast-cancer-mlp patient.csv --shared models/breast-cancer-mlp
   nesa query breast-cancer-mlp patient.csv --privacy auto --sensitivity personal --dry-run
 """
 
@@ -122,11 +133,19 @@ class QueryCommand(click.Command):
     help="Coins to leave for the gas of whoever reports, or `auto`; by default none, as the fee is "
     "to be worth it. Some oracles ask for it. It comes back with the fee when nobody answers.",
 )
+@click.option(
+    "--shared",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    help="Folder of the public model: ask two groups on shares of the input, which neither learns. "
+    "MODEL is its name, or the first version of its products.",
+)
+@publishing_options
 @user_key_options
 @network_options
 @json_option
 def query(
     target: Target,
+    publisher: Publisher | None,
     model: str,
     input_: str,
     wanted: Wanted,
@@ -135,6 +154,7 @@ def query(
     replicas: int | None,
     max_fee: Amount | None,
     gas_deposit: int | None,
+    shared: Path | None,
     ee_key: Path | None,
     ee_password_file: Path | None,
     as_json: bool,
@@ -147,10 +167,19 @@ def query(
     {"features": [1.5, 2, 3]}.
 
     When the wait is interrupted, `nesa answer` goes on with it.
+
+    An input over 4,096 bytes does not go on chain. The members read it from where --serve or
+    --content-url say, by default (on a local chain only) from this command while it waits.
     """
     wanted.check(as_json=as_json)
     held = read_user_key(ee_key, ee_password_file)
     given = read_features(input_)
+    if shared is not None:
+        refuse_beside_shares(wanted, watchers, keep_key, gas_deposit, publisher, held)
+        sharing = SharedWish(shared, model, given, replicas, max_fee)
+        result = connected(target, lambda client: ask_shared(client, sharing, quiet=as_json))
+        show_shared(result, as_json=as_json)
+        return
     terms = (wanted.assurance or Assurance.AGREED, wanted.kind == SEALED, replicas, max_fee)
     wish = Wish(model, given, *terms, gas_deposit, watchers, held, wanted.attested)
     plan = None
@@ -166,9 +195,30 @@ def query(
     departure = Departure(content_key, keep_key, encoded=held is not None)
     with departure.watched():
         answer = connected(
-            target, lambda client: ask(client, wish, departure, quiet=as_json), departure.note
+            target,
+            lambda client: ask(client, wish, departure, quiet=as_json),
+            departure.note,
+            publisher,
         )
     show_answer(answer, as_json=as_json, plan=plan)
+
+
+def refuse_beside_shares(
+    wanted: Wanted,
+    watchers: tuple[bytes, ...],
+    keep_key: Path | None,
+    deposit: int | None,
+    *others: object,
+) -> None:
+    """Returns when nothing is asked for that a query on shares has not.
+
+    Raises:
+        InvalidInput: something is.
+    """
+    if wanted.kind != OPEN or wanted.assurance or wanted.attested or watchers or keep_key:
+        raise InvalidInput(ALONE)
+    if deposit != 0 or any(others):
+        raise InvalidInput(ALONE)
 
 
 def show_plan(plan: QueryPlan, wanted: Wanted, *, as_json: bool) -> None:
@@ -225,11 +275,15 @@ def _watchers(wish: Wish, departure: Departure) -> Watchers:
     """Who may see the query, once everything that can be checked before it is paid is.
 
     Raises:
-        InvalidInput: the query is open, or too many or impossible watchers.
+        InvalidInput: the query is open, nobody could challenge an answer that waits for it, or too
+            many or impossible watchers.
         InvalidConfiguration: the file to keep its key in is there already.
     """
     if not wish.sealed and (wish.watchers or departure.kept):
         raise InvalidInput("everybody sees an open query; --watcher and --keep-key need --sealed")
+    waits = read_assurance(wish.assurance) is Assurance.CHALLENGED
+    if wish.sealed and waits and not (wish.watchers or departure.kept):
+        raise InvalidInput(NOBODY_LOOKS)
     watchers = Watchers(tuple(dict.fromkeys(wish.watchers)))
     if len(watchers.holders) > MOST_WATCHERS:
         raise InvalidInput(f"a query has at most {MOST_WATCHERS} watchers")
@@ -291,7 +345,15 @@ def show_answer(answer: Answer, *, as_json: bool, plan: QueryPlan | None = None)
     show({**asked, "answer": plain(answer)} if as_json else _summary(answer), as_json=as_json)
 
 
-def _said(answer: Answer) -> str:
+def show_shared(result: SharedResult, *, as_json: bool) -> None:
+    """Print the answer of a query on shares."""
+    found = (
+        {"answer": shared_document(result)} if as_json else shared_summary(result, _said(result))
+    )
+    show(found, as_json=as_json)
+
+
+def _said(answer: Answer | SharedResult) -> str:
     """The label, or the beginning of the tensor that the answer is."""
     if answer.label is not None:
         return answer.label

@@ -7,7 +7,7 @@ Whether a way is to be had is asked in `_offered` and nowhere else.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, assert_never
+from typing import Any, Final, assert_never
 
 from nesa.chain.contracts import Contracts
 from nesa.client.attested_seats import require_attested
@@ -30,6 +30,11 @@ from nesa.protocol.errors import InvalidInput, Rejected
 from nesa.protocol.ids import Address, Amount
 from nesa.protocol.parameters import QueryParameters
 from nesa.protocol.queries import Assurance, Privacy
+
+BY_ITSELF: Final = (
+    "it is never chosen for you, as you have to hold the model and to trust that two groups do not "
+    "talk; ask it with `nesa query --shared FOLDER` or Client.ask_shared (docs/shared-queries.md)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +79,7 @@ class QueryPlan:
         """
         way = self.choice.way
         if way.mode is Privacy.SHARED:
-            raise InvalidInput("a shared query is no order of the market")
+            raise InvalidInput(BY_ITSELF)
         return {
             "assurance": way.assurance,
             "sealed": way.is_sealed,
@@ -141,10 +146,7 @@ async def _offered(
     """What a way costs here, or why it is not to be had."""
     match way.mode:
         case Privacy.SHARED:
-            return Missing(
-                "this network has no shared queries; `nesa.privacy.shared` asks groups that you "
-                "reach yourself (docs/shared-queries.md)"
-            )
+            return Missing(_about_shares(contracts))
         case Privacy.OPEN | Privacy.SEALED | Privacy.SPLIT | Privacy.EQUIVARIANT:
             pass
         case _:
@@ -157,3 +159,10 @@ async def _offered(
         return Missing(str(error))
     earliest = rules.dispute_window if way.assurance is Assurance.CHALLENGED else 0
     return Offered(price, shards, order.replicas, earliest, earliest + rules.answer_window)
+
+
+def _about_shares(contracts: Contracts) -> str:
+    """Why no query on shares is chosen: the network has none, or the client opens it by itself."""
+    if contracts.deployment.sessions is None:
+        return "this network has no sessions of queries on shares"
+    return BY_ITSELF

@@ -274,7 +274,7 @@ def _money(task: Task, offer: Offered) -> str | None:
 
 def _refusal(sensitivity: Sensitivity, passed: list[PassedOver]) -> str:
     """What would have to change, row by row; being less private is no such change."""
-    reasons = "; ".join(f"{one.row.way}: {one.reason}" for one in passed)
+    reasons = "; ".join(dict.fromkeys(f"{one.row.way}: {one.reason}" for one in passed))
     return (
         f"nothing here is private enough for {sensitivity.value} data, and nothing was asked. One "
         f"of these would have to change: {reasons}. Or run the model on a machine of your own, "

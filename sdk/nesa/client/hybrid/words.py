@@ -76,7 +76,10 @@ def backing(assurance: Assurance) -> str:
         case Assurance.CHALLENGED:
             return "as AGREED, and it counts only when nobody can dispute it any more"
         case Assurance.PROVED:
-            return "the chain verifies a proof of every shard"
+            return (
+                "the chain verifies a proof of every shard; the answer is public unless the "
+                "version hides it"
+            )
     assert_never(assurance)
 
 

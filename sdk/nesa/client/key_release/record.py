@@ -7,7 +7,7 @@ import sqlite3
 from pathlib import Path
 from typing import Final
 
-from nesa.protocol.errors import ExhaustedResource, InvalidConfiguration
+from nesa.protocol.errors import ExhaustedResource, IntegrityError, InvalidConfiguration
 from nesa.protocol.ids import Address, VersionId
 
 _TABLE: Final = """
@@ -27,6 +27,7 @@ class ReleaseRecord:
         Raises:
             InvalidConfiguration: it is something else or cannot be written.
         """
+        self._path = path
         try:
             os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
             self._database = sqlite3.connect(path, isolation_level=None)
@@ -42,13 +43,22 @@ class ReleaseRecord:
 
         Raises:
             ExhaustedResource: it cannot be stored; nothing was released.
+            IntegrityError: the file is damaged; nothing was released.
         """
         try:
-            self._database.execute(
-                "INSERT OR IGNORE INTO released VALUES (?, ?, ?)", (version_id, operator, shard)
-            )
+            return self._keep(version_id, operator, shard)
         except sqlite3.OperationalError as error:
             raise ExhaustedResource(f"the record of released keys: {error}") from error
+        except sqlite3.DatabaseError as error:
+            raise IntegrityError(
+                f"{self._path}, the record of released keys, is damaged ({error}): keep it, and put"
+                " its last whole copy in its place; until then no key is released"
+            ) from error
+
+    def _keep(self, version_id: VersionId, operator: Address, shard: int) -> int:
+        self._database.execute(
+            "INSERT OR IGNORE INTO released VALUES (?, ?, ?)", (version_id, operator, shard)
+        )
         found = self._database.execute(
             "SELECT shard FROM released WHERE version_id = ? AND operator = ?",
             (version_id, operator),

@@ -9,10 +9,11 @@ from typing import Final
 
 from aiohttp import web
 
+from nesa.chain.listening import Listener, listening
 from nesa.protocol.envelopes import MAX_RELEASE_BYTES, SHARD_KEYS_PATH
 from nesa.protocol.errors import (
     ExhaustedResource,
-    InvalidConfiguration,
+    IntegrityError,
     InvalidInput,
     NesaError,
     NotEntitled,
@@ -20,10 +21,7 @@ from nesa.protocol.errors import (
 )
 
 MOST_AT_ONCE: Final = 16
-MOST_CONNECTIONS: Final = 64
-MADE_ROOM: Final = 8
 REQUEST_SECONDS: Final = 10.0
-IDLE_SECONDS: Final = 10.0
 
 Answer = Callable[[bytes], Awaitable[bytes]]
 """See `KeyReleaseService.answer`."""
@@ -41,24 +39,8 @@ async def serving(answer: Answer, told: Told, host: str, port: int) -> AsyncIter
     """
     application = web.Application(client_max_size=MAX_RELEASE_BYTES)
     application.router.add_post(SHARD_KEYS_PATH, _handler(answer, told))
-    runner = web.AppRunner(
-        application, access_log=None, shutdown_timeout=1.0, keepalive_timeout=IDLE_SECONDS
-    )
-    await runner.setup()
-    listener: asyncio.Server | None = None
-    try:
-        try:
-            listener = await _listen(runner, host, port)
-        except OSError as error:
-            raise InvalidConfiguration(
-                f"cannot listen on {host}:{port} ({error.strerror}); choose another --port"
-            ) from error
-        address, bound = listener.sockets[0].getsockname()[:2]
-        yield f"http://{address}:{bound}"
-    finally:
-        if listener is not None:
-            listener.close()
-        await runner.cleanup()
+    async with listening(Listener(application, host, port)) as url:
+        yield url
 
 
 def _handler(answer: Answer, told: Told) -> Callable[[web.Request], Awaitable[web.Response]]:
@@ -76,7 +58,7 @@ def _handler(answer: Answer, told: Told) -> Callable[[web.Request], Awaitable[we
             return web.Response(status=503, text="it took too long")
         except NesaError as error:
             told("refused", str(error))
-            return web.Response(status=_status(error), text=str(error))
+            return web.Response(status=_status(error), text=_said_outside(error))
         told("released", "")
         return web.Response(body=body)
 
@@ -89,31 +71,11 @@ def _status(error: NesaError) -> int:
             return 403
         case InvalidInput():
             return 400
-        case Unavailable() | ExhaustedResource():
+        case Unavailable() | ExhaustedResource() | IntegrityError():
             return 503
     return 500
 
 
-class _Refusal(asyncio.Protocol):
-    """Ends a connection at once."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        if isinstance(transport, asyncio.Transport):
-            transport.abort()
-
-
-async def _listen(runner: web.AppRunner, host: str, port: int) -> asyncio.Server:
-    server = runner.server
-    if server is None:
-        raise InvalidConfiguration("the server was not set up")
-
-    def accepted() -> asyncio.Protocol:
-        """A full server refuses, and lets go of its oldest connections: the next finds room."""
-        if len(server.connections) < MOST_CONNECTIONS:
-            return server()
-        for connection in server.connections[:MADE_ROOM]:
-            if connection.transport is not None:
-                connection.transport.abort()
-        return _Refusal()
-
-    return await asyncio.get_running_loop().create_server(accepted, host, port)
+def _said_outside(error: NesaError) -> str:
+    """Which file is damaged is for the developer alone."""
+    return "no key can be released now" if isinstance(error, IntegrityError) else str(error)

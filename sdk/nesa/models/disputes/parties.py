@@ -20,6 +20,7 @@ from nesa.models.disputes.game import (
     TensorShown,
     ValuesAsked,
     ValuesShown,
+    fold_of,
 )
 from nesa.models.disputes.moves import (
     BetterPlace,
@@ -39,7 +40,8 @@ from nesa.models.disputes.moves import (
 from nesa.models.disputes.traces import Charge, Claim, NamedRow, Trace, cuts, output_digest
 from nesa.models.graph import Opcode
 from nesa.models.judging import Witness
-from nesa.protocol.digests import edges_digest, inner_hash
+from nesa.models.opcodes.operands import Fold
+from nesa.protocol.digests import LEAF_BYTES, edges_digest, inner_hash
 from nesa.protocol.openings import Tree, leaf_bytes
 
 
@@ -144,7 +146,8 @@ class Defender(Party):
 
 
 class Challenger(Party):
-    """Goes to the first value that differs from its own.
+    """Goes to the first value that differs from its own, or where one is `Witness.undefined`, that
+    far at most: whatever is claimed of that element is wrong.
 
     It keeps the nodes above the values that were shown: behind the difference they are not its own,
     and a proof of what lies in front needs some of them.
@@ -180,19 +183,34 @@ class Challenger(Party):
         match state:
             case ValuesShown(_, nodes):
                 self.shown |= {(node.level, node.place): node.digest for node in nodes}
-                return _first_other(self.tree, nodes)
+                return _first_other(self.tree, nodes, self._undefined_value())
             case TensorShown(_, row, nodes):
-                return _first_other(self.witness.tree(self.value_of(row)), nodes)
+                tree = self.witness.tree(self.value_of(row))
+                return _first_other(tree, nodes, self._undefined_leaf(row))
             case Claimed(trace, row, _, _, claims):
                 return self._doubt(trace, row, claims)
         assert_never(state)
+
+    def _undefined_value(self) -> int | None:
+        """Place among all values of the one that has an undefined element."""
+        undefined = self.witness.undefined
+        if undefined is None:
+            return None
+        return self.values.index(self.witness.table.output_of(undefined.row))
+
+    def _undefined_leaf(self, row: NamedRow) -> int | None:
+        """Which leaf of the row's output holds an undefined element."""
+        undefined = self.witness.undefined
+        if undefined is None or undefined.row != row.leaf.index:
+            return None
+        return undefined.element * row.facts.row.output_type.dtype.itemsize // LEAF_BYTES
 
     def _doubt(
         self, trace: Trace, row: NamedRow, claims: Sequence[Claim]
     ) -> Contest | Convict | None:
         for choice, claim in enumerate(claims):
             worth = self._worth(row, claim)
-            if worth == claim.value:
+            if worth == claim.value and not self._is_undefined(row, claim):
                 continue
             extent = (row.leaf.index, claim.element, claim.first, claim.stop)
             if not self.witness.takes(*extent):
@@ -201,6 +219,15 @@ class Challenger(Party):
             evidence = self._evidence(row, claim, worth)
             return Convict(choice, digests, self.siblings(row.leaf.inputs), evidence)
         return None
+
+    def _is_undefined(self, row: NamedRow, claim: Claim) -> bool:
+        """Whether no integer is right for a claim."""
+        undefined = self.witness.undefined
+        if undefined is None:
+            return False
+        is_there = (row.leaf.index, claim.element) == (undefined.row, undefined.element)
+        is_whole = fold_of(row) is Fold.WHOLE
+        return is_there and (is_whole or claim.first <= undefined.operand < claim.stop)
 
     def _worth(self, row: NamedRow, claim: Claim) -> int:
         if claim.first == 0 and claim.stop == self.witness.extent(row.leaf.index):
@@ -213,9 +240,16 @@ class Challenger(Party):
             return Operands(self.witness.openings(*extent))
         size = row.leaf.attributes[0]
         base = claim.element * size
-        places = {base + place for place in (claim.value, worth) if 0 <= place < size}
+        better = worth if worth != claim.value else self._stray_place(claim.value, size)
+        places = {base + place for place in (claim.value, better) if 0 <= place < size}
         opening = self.witness.open_places(row.leaf.inputs[0], sorted(places))
-        return BetterPlace(worth, opening)
+        return BetterPlace(better, opening)
+
+    def _stray_place(self, claimed: int, size: int) -> int:
+        """Another place than the one claimed, so that one of both is out of range."""
+        assert self.witness.undefined is not None
+        stray = self.witness.undefined.operand
+        return stray if stray != claimed else (stray + 1) % size
 
 
 def _top(tree: Tree) -> tuple[bytes, ...]:
@@ -226,11 +260,16 @@ def _below(tree: Tree, node: Node) -> tuple[bytes, ...]:
     return tree.nodes(*below(tree.width, node.level, node.place))
 
 
-def _first_other(tree: Tree, nodes: Sequence[Node]) -> Pick | None:
+def _first_other(tree: Tree, nodes: Sequence[Node], undefined: int | None) -> Pick | None:
+    """The first node that differs from the own one, or lies above an undefined leaf."""
     own = chain.from_iterable(
         tree.nodes(node.level, range(node.place, node.place + 1)) for node in nodes
     )
     pairs = zip(own, nodes, strict=True)
-    others = (choice for choice, (mine, node) in enumerate(pairs) if mine != node.digest)
+    others = (
+        choice
+        for choice, (mine, node) in enumerate(pairs)
+        if mine != node.digest or undefined in node.leaves
+    )
     choice = next(others, None)
     return None if choice is None else Pick(choice)

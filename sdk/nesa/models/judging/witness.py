@@ -9,10 +9,11 @@ from typing import Final, Self
 from nesa.models.graph import Integers, Opcode, Parameter, ParameterKind, Row, Table
 from nesa.models.judging.addresses import Address, address, columns_of
 from nesa.models.judging.questions import MAX_LEAVES, MAX_NODES, Opening, Question
+from nesa.models.judging.undefined import Undefined, bounded, first_undefined
 from nesa.models.judging.verdicts import extent_of
 from nesa.models.opcodes import operator
 from nesa.models.opcodes.operands import LEAF_OPERANDS, Fold, Source
-from nesa.models.reference import decode, evaluate
+from nesa.models.reference import evaluate
 from nesa.protocol.digests import bytes_root, tensor_digest
 from nesa.protocol.ids import Digest
 from nesa.protocol.openings import Tree, leaf_bytes
@@ -25,12 +26,16 @@ class Witness:
     """Somebody who ran a table and can open every value of it.
 
     `values` are all values of a table, or of one shard, by their numbers. Digests and trees are
-    kept, so that a second opening of a tensor costs little.
+    kept, so that a second opening of a tensor costs little. `undefined` is the first element that
+    no integer is right for, None where all values are in their ranges.
     """
 
-    def __init__(self, table: Table, values: Mapping[int, Integers]) -> None:
+    def __init__(
+        self, table: Table, values: Mapping[int, Integers], undefined: Undefined | None = None
+    ) -> None:
         self.table = table
         self.values = values
+        self.undefined = undefined
         self._bytes: dict[int, bytes] = {}
         self._digests: dict[int, Digest] = {}
         self._trees: dict[int, Tree] = {}
@@ -40,11 +45,22 @@ class Witness:
     def of_shard(cls, table: Table, number: int, tensors: Sequence[bytes]) -> Self:
         """Who ran one shard of a table, by its definition, on canonical bytes.
 
+        An input value out of its range counts as the nearest one within, until somebody asks for
+        its bytes: what does not read it is what the table gives, the first that does is
+        `undefined`.
+
         Raises:
-            InvalidTensor: an input that is not of its edge type.
+            InvalidTensor: an input that does not have the length of its edge.
         """
         shard = table.shards[number]
-        return cls(table, evaluate(table, shard, decode(table.types_of(shard.inputs), tensors)))
+        edges = table.types_of(shard.inputs)
+        given = [bounded(edge, data) for edge, data in zip(edges, tensors, strict=True)]
+        values = evaluate(table, shard, [tensor for tensor, _ in given])
+        strays = {k: found for k, (_, found) in zip(shard.inputs, given, strict=True)}
+        witness = cls(table, values, first_undefined(table, shard, strays))
+        for value, data in zip(shard.inputs, tensors, strict=True):
+            witness.keep(value, data)
+        return witness
 
     def question(self, index: int, element: int) -> Question:
         """Asks for one element of the output of row `index`."""
@@ -77,7 +93,7 @@ class Witness:
 
     def changed(self, values: Mapping[int, Integers]) -> Witness:
         """Somebody who has other values in the place of some."""
-        other = Witness(self.table, {**self.values, **values})
+        other = Witness(self.table, {**self.values, **values}, self.undefined)
         other._bytes, other._digests = dict(self._bytes), dict(self._digests)
         other._trees, other._weights = dict(self._trees), dict(self._weights)
         for value in values:

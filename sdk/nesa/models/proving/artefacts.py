@@ -20,6 +20,7 @@ from nesa.models.proving.process import DEFAULT_LIMITS, Limits
 from nesa.models.proving.proofs import Proof, instances_of, verify
 from nesa.models.proving.reference_string import ReferenceFile, locate
 from nesa.models.proving.verifier import Verifier, code_hash, runtime_of
+from nesa.protocol.circuits import ShownEdge
 from nesa.protocol.errors import IntegrityError, InvalidModel
 from nesa.protocol.ids import Digest
 
@@ -32,7 +33,7 @@ _CORNER: Final = "corner.json"
 
 @dataclass(frozen=True, slots=True)
 class Corner:
-    """A proof at an extreme: canonical bytes of the input and the output, and the proof."""
+    """A proof at an extreme: the input and the output as the chain gets them, and the proof."""
 
     input: bytes
     output: bytes
@@ -85,7 +86,7 @@ def read_provable_shard(
     if source is None or not any(facts.circuit_digest):
         raise InvalidModel(f"shard {shard} of {model.name} has no circuit")
     reference = locate(reference_digest(model), ceremony)
-    (given,), (computed,) = facts.input_edges, facts.output_edges
+    given, computed = shown_edges(model, shard)
     settings, key = (_read(folder, shard, kind) for kind in (_SETTINGS, _VERIFYING_KEY))
     circuit = Circuit(source, settings, key, given, computed, reference)
     require_digest(circuit, facts.circuit_digest)
@@ -109,6 +110,13 @@ def write_provable_shard(
     }
     for kind, data in contents.items():
         _path(folder, shard, kind).write_bytes(data)
+
+
+def shown_edges(model: CompiledModel, shard: int) -> tuple[ShownEdge, ShownEdge]:
+    """A provable shard's input and output as its circuit shows them."""
+    facts, ends = model.shards[shard], model.card.circuits.ends(shard, len(model.shards))
+    (given,), (computed,) = facts.input_edges, facts.output_edges
+    return ShownEdge(given, ends.hashed_input), ShownEdge(computed, ends.hashed_output)
 
 
 def reference_digest(model: CompiledModel) -> Digest:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,6 @@ from typing import Any, Final
 
 import numpy as np
 import onnx
-from eth_utils.crypto import keccak
 from onnx import numpy_helper
 
 from nesa.models.proving import process
@@ -20,7 +19,7 @@ from nesa.models.proving.compiled import CompiledGraph, read_compiled
 from nesa.models.proving.process import DEFAULT_LIMITS, Limits, run_step
 from nesa.models.proving.reference_string import ReferenceFile
 from nesa.models.proving.rules import MAX_COLUMNS, check_circuit, run_args, worst_case
-from nesa.protocol.edges import EdgeType
+from nesa.protocol.circuits import Ends, ShownEdge, circuit_digest
 from nesa.protocol.errors import IntegrityError, InvalidModel
 from nesa.protocol.ids import Digest
 
@@ -42,25 +41,30 @@ class Circuit:
     """What everybody needs to prove or check one shard.
 
     `model` is the ONNX file lowered for ezkl, `settings` ezkl's settings as canonical JSON,
-    `source` and `result` the types of the one input and the one output.
+    `source` and `result` the one input and the one output as proofs show them.
     """
 
     model: bytes
     settings: bytes
     verifying_key: bytes
-    source: EdgeType
-    result: EdgeType
+    source: ShownEdge
+    result: ShownEdge
     reference: ReferenceFile
 
     @property
+    def ends(self) -> Ends:
+        """Which of the two tensors it hashes."""
+        return Ends(self.source.is_hashed, self.result.is_hashed)
+
+    @property
     def digest(self) -> Digest:
-        """The circuit digest: keccak-256 of the verifying key."""
-        return Digest(keccak(self.verifying_key))
+        """The circuit digest."""
+        return circuit_digest(self.verifying_key, self.ends)
 
     @property
     def instances(self) -> int:
-        """How many public values a proof has: the input's elements, then the output's."""
-        return self.source.elements + self.result.elements
+        """How many public values a proof has: the input's, then the output's."""
+        return self.source.instances + self.result.instances
 
 
 @contextmanager
@@ -72,8 +76,8 @@ def working_folder(parent: Path | None = None) -> Iterator[Path]:
 
 async def build_circuit(
     model: bytes,
-    source: EdgeType,
-    result: EdgeType,
+    source: ShownEdge,
+    result: ShownEdge,
     reference: ReferenceFile,
     limits: Limits = DEFAULT_LIMITS,
 ) -> Circuit:
@@ -85,7 +89,7 @@ async def build_circuit(
     """
     require_integers(model)
     with working_folder() as folder:
-        settings = await _settled(model, source, reference.identity.k, folder, limits)
+        settings = await _settled(model, source, result, reference.identity.k, folder, limits)
         (folder / SETTINGS_FILE).write_bytes(settings)
         await compile_into(folder, source, result, reference, limits)
         await set_up_into(folder, reference, limits)
@@ -94,7 +98,7 @@ async def build_circuit(
 
 
 async def compile_into(
-    folder: Path, source: EdgeType, result: EdgeType, reference: ReferenceFile, limits: Limits
+    folder: Path, source: ShownEdge, result: ShownEdge, reference: ReferenceFile, limits: Limits
 ) -> CompiledGraph:
     """Compiles the model and settings that lie in `folder`, and checks every rule on the result.
 
@@ -140,30 +144,29 @@ def require_integers(model: bytes) -> None:
             raise InvalidModel(f"not provable: the constant {tensor.name} is not integer")
 
 
-async def _settled(model: bytes, source: EdgeType, k: int, folder: Path, limits: Limits) -> bytes:
+async def _settled(
+    model: bytes, source: ShownEdge, result: ShownEdge, k: int, folder: Path, limits: Limits
+) -> bytes:
     """Settings with the digits that the worst case over `source` needs, and the fewest columns.
 
     One column that the rows fit makes a proof two thirds as long as two columns do, and a
     verifier that is cheaper by a quarter.
     """
     (folder / MODEL_FILE).write_bytes(model)
-    first = await _measured(folder, k, _FIRST_DIGITS, 1, limits)
+    ends = Ends(source.is_hashed, result.is_hashed)
+    first = await _measured(folder, run_args(k, _FIRST_DIGITS, 1, ends), limits)
     (folder / SETTINGS_FILE).write_bytes(first)
     digits = worst_case(await _compiled(folder, limits), source).digits
-    narrow = await _measured(folder, k, digits, 1, limits)
+    narrow = await _measured(folder, run_args(k, digits, 1, ends), limits)
     if json.loads(narrow)["num_rows"] + _SPARE_ROWS <= 1 << k:
         return narrow
-    return await _measured(folder, k, digits, MAX_COLUMNS, limits)
+    return await _measured(folder, run_args(k, digits, MAX_COLUMNS, ends), limits)
 
 
-async def _measured(folder: Path, k: int, digits: int, columns: int, limits: Limits) -> bytes:
+async def _measured(folder: Path, arguments: Mapping[str, Any], limits: Limits) -> bytes:
     raw = folder / "measured.json"
-    arguments = {
-        "model": str(folder / MODEL_FILE),
-        "settings": str(raw),
-        "run_args": run_args(k, digits, columns),
-    }
-    await run_step(process.SETTINGS, arguments, folder, limits)
+    call = {"model": str(folder / MODEL_FILE), "settings": str(raw), "run_args": arguments}
+    await run_step(process.SETTINGS, call, folder, limits)
     return canonical_settings(json.loads(raw.read_bytes()))
 
 

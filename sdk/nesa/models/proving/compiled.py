@@ -249,7 +249,11 @@ def _tensor(
 
 
 def _visibility(reader: _Reader) -> str:
-    return reader.choice("visibility", {0: "private", 1: "public", 4: "fixed"})
+    names = {0: "private", 1: "public", 2: "hashed", 4: "fixed"}
+    shown = reader.choice("visibility", names)
+    if shown == "hashed" and (not reader.flag() or reader.size()):
+        raise InvalidModel("a hash of the compiled circuit is not among its instances")
+    return shown
 
 
 def _node(reader: _Reader) -> tuple[int, Node]:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from nesa.models.proving.bounds import Interval, propagate
 from nesa.models.proving.compiled import CompiledGraph
+from nesa.protocol.circuits import ShownEdge
 from nesa.protocol.edges import EdgeType
 
 _RANDOM_STARTS: Final = 16
@@ -23,18 +24,22 @@ def extreme_inputs(edge: EdgeType) -> list[NDArray[np.int64]]:
     return plain + [ends[random.integers(0, 2, edge.shape)] for _ in range(_RANDOM_STARTS)]
 
 
-def corner_input(graph: CompiledGraph, edge: EdgeType) -> NDArray[np.int64]:
+def corner_input(graph: CompiledGraph, source: ShownEdge) -> list[int]:
     """An input of extreme elements for which the circuit splits the largest number into digits.
 
     The best of `extreme_inputs`, with single elements turned to their other end while that helps.
+    A blind behind it is zero.
     """
-    best = max(extreme_inputs(edge), key=lambda tensor: _strain(graph, tensor)).reshape(-1)
-    for place in range(best.size):
+    edge = source.edge
+    blind = np.zeros(source.elements - edge.elements, np.int64)
+    starts = [np.concatenate([start.reshape(-1), blind]) for start in extreme_inputs(edge)]
+    best = max(starts, key=lambda values: _strain(graph, values))
+    for place in range(edge.elements):
         other = best.copy()
         other[place] = edge.low + edge.high - best[place]
-        best = max(best, other, key=lambda tensor: _strain(graph, tensor))
-    return best.reshape(edge.shape)
+        best = max(best, other, key=lambda values: _strain(graph, values))
+    return [int(value) for value in best]
 
 
-def _strain(graph: CompiledGraph, tensor: NDArray[np.int64]) -> int:
-    return propagate(graph, [Interval(tensor, tensor)]).decomposed
+def _strain(graph: CompiledGraph, values: NDArray[np.int64]) -> int:
+    return propagate(graph, [Interval(values, values)]).decomposed

@@ -26,7 +26,7 @@ from nesa.models.proving.circuits import (
 from nesa.models.proving.process import DEFAULT_LIMITS, Limits
 from nesa.protocol.errors import ExhaustedResource, IntegrityError, InvalidConfiguration
 
-BYTES_PER_ROW: Final = 8192
+BYTES_PER_ROW: Final = 12_288
 """More than a proving key and all that is written beside it take for one row of the circuit."""
 
 ABANDONED_SECONDS: Final = 6 * 3600

@@ -16,8 +16,9 @@ from nesa.models.proving.circuits import (
     write_sources,
 )
 from nesa.models.proving.field import MODULUS, element_of_hex, hex_of_element, to_field
+from nesa.models.proving.hashing import element_of
 from nesa.models.proving.process import DEFAULT_LIMITS, Limits, ProvingFailed, run_step
-from nesa.protocol.edges import EdgeType
+from nesa.protocol.circuits import ShownEdge
 
 PROOF_FILE: Final = "proof.json"
 
@@ -31,18 +32,24 @@ class Proof:
 
 
 def instances_of(
-    input_edge: EdgeType, input_bytes: bytes, output_edge: EdgeType, output_bytes: bytes
+    source: ShownEdge, shown_input: bytes, result: ShownEdge, shown_output: bytes
 ) -> list[int]:
-    """Public values of a proof that `input_bytes` give `output_bytes`: inputs, then outputs.
+    """Public values of a proof that one tensor gives another: inputs, then outputs.
 
-    Both are canonical bytes of their edge; a negative value `v` is `MODULUS + v`.
+    Each is given as the chain gets it: canonical bytes of its edge, or the digest of a hashed one.
+    A negative value `v` is `MODULUS + v`.
 
     Raises:
         InvalidTensor: wrong length, or a value outside the range of its edge.
+        InvalidMessage: not a digest.
     """
-    inputs = input_edge.decode(input_bytes).reshape(-1).tolist()
-    outputs = output_edge.decode(output_bytes).reshape(-1).tolist()
-    return [to_field(int(value)) for value in [*inputs, *outputs]]
+    return [*_instances(source, shown_input), *_instances(result, shown_output)]
+
+
+def _instances(shown: ShownEdge, data: bytes) -> list[int]:
+    if shown.is_hashed:
+        return [element_of(data)]
+    return [to_field(int(value)) for value in shown.edge.decode(data).reshape(-1).tolist()]
 
 
 async def verify(

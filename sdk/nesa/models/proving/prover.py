@@ -12,13 +12,26 @@ from typing import Final, Self
 from nesa.models.proving import process
 from nesa.models.proving.circuits import Circuit, working_folder
 from nesa.models.proving.field import element_of_hex, from_field
+from nesa.models.proving.hashing import hashed_values, poseidon
 from nesa.models.proving.keys import ProvingKeys, provide_keys
 from nesa.models.proving.process import DEFAULT_LIMITS, Limits, ProvingFailed, run_step
 from nesa.models.proving.proofs import PROOF_FILE, Proof, instances_of, read_proof, verify
+from nesa.protocol.circuits import BLIND_BYTES, ShownEdge
 from nesa.protocol.errors import InvalidTensor
 
 _INPUTS_FILE: Final = "inputs.json"
 _WITNESS_FILE: Final = "witness.json"
+
+NO_BLIND: Final = bytes(BLIND_BYTES)
+"""For circuits that hash nothing, and where there is nothing to hide."""
+
+
+def _values(shown: ShownEdge, data: bytes, blind: bytes) -> tuple[list[int], bytes]:
+    """What the circuit takes or gives for a tensor (canonical bytes), and what its proof shows."""
+    if not shown.is_hashed:
+        return [int(value) for value in shown.edge.decode(data).reshape(-1).tolist()], data
+    values = hashed_values(shown.edge, data, blind)
+    return values, poseidon(values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,18 +66,25 @@ class Prover:
         return cls(circuit, keys, cache, limits, slots)
 
     async def witness(self, values: Sequence[int]) -> list[int]:
-        """What the circuit computes from `values`, both in C order.
+        """What the circuit computes from `values`, both in C order and without a blind.
 
         Raises:
             InvalidTensor: wrong count, or a value outside the declared range.
             ExhaustedResource: time, memory or disk is used up.
         """
         self._require_input(values)
+        source, result = self.circuit.source, self.circuit.result
+        blind = [0] * (source.elements - source.edge.elements)
         with working_folder(self.cache) as folder:
-            return await self._witness_into(folder, values)
+            computed = await self._witness_into(folder, [*values, *blind])
+        return computed[: result.edge.elements]
 
-    async def prove(self, input_bytes: bytes, output_bytes: bytes) -> Proof:
+    async def prove(
+        self, input_bytes: bytes, output_bytes: bytes, blind: bytes = NO_BLIND
+    ) -> Proof:
         """A proof that `input_bytes` give `output_bytes`, verified before it is returned.
+
+        `blind` (32 bytes) hides what the circuit hashes.
 
         Raises:
             InvalidTensor: a tensor that is not of its declared type, or an output that the
@@ -73,12 +93,12 @@ class Prover:
             ExhaustedResource: time, memory or disk is used up.
         """
         circuit = self.circuit
-        expected = instances_of(circuit.source, input_bytes, circuit.result, output_bytes)
-        values = circuit.source.decode(input_bytes).reshape(-1).tolist()
+        given, shown_input = _values(circuit.source, input_bytes, blind)
+        wanted, shown_output = _values(circuit.result, output_bytes, blind)
+        expected = instances_of(circuit.source, shown_input, circuit.result, shown_output)
         with working_folder(self.cache) as folder:
             async with self.slots:
-                computed = await self._witness_into(folder, values)
-                if computed != circuit.result.decode(output_bytes).reshape(-1).tolist():
+                if await self._witness_into(folder, given) != wanted:
                     raise InvalidTensor("the circuit computes another output from this input")
                 proof = await self._prove_in(folder)
         if list(proof.instances) != expected:
@@ -88,7 +108,7 @@ class Prover:
         return proof
 
     def _require_input(self, values: Sequence[int]) -> None:
-        edge = self.circuit.source
+        edge = self.circuit.source.edge
         if len(values) != edge.elements:
             raise InvalidTensor(f"{len(values)} values where {edge.elements} are needed")
         if min(values) < edge.low or max(values) > edge.high:

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +34,7 @@ from nesa.protocol.errors import InvalidConfiguration, InvalidModel
 from nesa.protocol.ids import Digest
 
 SOLC_VERSION: Final = "0.8.20"
+SOLC_VARIABLE: Final = "NESA_SOLC"
 MAX_RUNTIME_BYTES: Final = 24_576
 """Largest contract that can be deployed (EIP-170)."""
 
@@ -91,6 +94,19 @@ def _constructor(length: int) -> bytes:
     """solc's code that refuses ether and returns the `length` bytes behind it."""
     refuse = "608060405234801561001057600080fd5b50"
     return bytes.fromhex(f"{refuse}61{length:04x}806100206000396000f3fe")
+
+
+def find_solc(environment: Mapping[str, str] = os.environ) -> Path | None:
+    """A Solidity compiler: `$NESA_SOLC`, else `solc` on the search path, else none.
+
+    Raises:
+        InvalidConfiguration: `$NESA_SOLC` names something that cannot be run.
+    """
+    named = environment.get(SOLC_VARIABLE)
+    if named and not os.access(named, os.X_OK):
+        raise InvalidConfiguration(f"{SOLC_VARIABLE} is {named}, which cannot be run")
+    found = named or shutil.which("solc", path=environment.get("PATH"))
+    return Path(found) if found else None
 
 
 async def build_verifier(circuit: Circuit, solc: Path, limits: Limits = DEFAULT_LIMITS) -> Verifier:

@@ -27,6 +27,7 @@ from nesa.privacy.battery.views import (
     Secret,
     Weights,
 )
+from nesa.privacy.split.owners import owners
 from nesa.protocol.errors import InvalidInput
 
 DEPTHS: Final = 6
@@ -116,13 +117,6 @@ class Subject:
         """Requests whose states are seen."""
         return self.secret.items[: self._watched]
 
-    @property
-    def hands_items_over(self) -> bool:
-        """Whether a part of the model that begins at a depth reads the token ids themselves."""
-        table = self.model.table
-        rows = [each.row for each in self._states.depths]
-        return self.public.is_text and any(0 in table.crossing(row) for row in rows)
-
     def inputs(self, items: Items) -> NDArray[np.int64]:
         """The input tensors [n, ..] of requests."""
         shape = self.model.input_edge.shape
@@ -132,6 +126,21 @@ class Subject:
     def states(self, depth: int) -> Floats:
         """States of the watched requests, as the public model has them."""
         return self.public.states(self.watched, depth)
+
+    def masks(self) -> Items | None:
+        """What a client of SPLIT hands over beside states: values with no more than one number a
+        token, which say where the padding begins. Equal ones of the watched requests have equal
+        numbers [k]; None where there are none."""
+        table, row = self.model.table, self._states.depths[0].row
+        sent = owners(table, row, len(table.rows) - 1).sent if row > 0 else ()
+        small = [v for v in sent if table.type_of(v).elements <= self.public.places]
+        if not self.public.is_text or not small:
+            return None
+        runner = TableStates(table, [Depth(row, value) for value in small])
+        tensors, shape = self._tensors(self.watched), (len(self.watched), 1)
+        found = [runner.run(tensors, depth, shape)[:, 0] for depth in range(len(small))]
+        numbers: Items = np.unique(np.concatenate(found, 1), axis=0, return_inverse=True)[1]
+        return numbers
 
     def _linked(self, items: Items, alike: int) -> Secret:
         items = items[: len(items) // 2 * 2].copy()

@@ -34,6 +34,7 @@ class Measure(Enum):
 
     TOKENS = "tokens read"
     RECORDS = "records named"
+    LABELS = "labels told"
     VARIANCE = "variance explained"
     CORRELATION = "distance correlation"
     BITS = "halves of the range told"

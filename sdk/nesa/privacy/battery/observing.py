@@ -47,8 +47,7 @@ def _activations(subject: Subject, observer: Observer, draws: np.random.Generato
     plain = {depth: subject.states(depth) for depth in subject.depths}
     match observer:
         case Observer.SPLIT_MEMBER:
-            handed_over = subject.secret.items if subject.hands_items_over else None
-            return View(observer, identifiers=handed_over, states=plain)
+            return View(observer, states=plain, masks=subject.masks())
         case _:
             return View(observer, shares={d: share(each, draws) for d, each in plain.items()})
 

@@ -116,6 +116,8 @@ def lengths_and_repeats(case: Case) -> Iterator[Finding]:
     proxies = {}
     if view.identifiers is not None:
         proxies["run of equal identifiers"] = traffic.trailing(view.identifiers)
+    if view.masks is not None:
+        proxies["masks that are handed over"] = view.masks
     if view.messages:
         proxies["bytes of the message"] = np.array([len(each) for each in view.messages])
     if view.seconds is not None:

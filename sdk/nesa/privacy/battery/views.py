@@ -88,6 +88,7 @@ class View:
     [k, places, width], of the first k requests; `shares` are words of the same shape in place of
     them. `table` and `layers` are weights as they are held.
     `scattered` says that places lie in a secret order too, the same in all requests.
+    `masks` are numbers that follow from where the padding of the first k requests begins.
     `messages` are the bytes that carry each request, `seconds` how long each one took.
     """
 
@@ -99,6 +100,7 @@ class View:
     table: Weights | None = None
     layers: Mapping[int, Weights] = field(default_factory=dict)
     scattered: bool = False
+    masks: Items | None = None
     messages: tuple[bytes, ...] = ()
     seconds: NDArray[np.float64] | None = None
 

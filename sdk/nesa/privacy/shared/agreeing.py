@@ -11,12 +11,13 @@ from nesa.models.graph import Held
 from nesa.privacy.shared.checking import Check
 from nesa.privacy.shared.digits import Bytes
 from nesa.privacy.shared.products import Product
-from nesa.privacy.shared.statements import ProductContext, SumsStatement
+from nesa.privacy.shared.statements import is_signed, statement_of
 from nesa.privacy.shared.wire import decode_reply, unpack_sums
-from nesa.protocol.commitments import quorum
+from nesa.protocol.commitments import ShardContext, quorum
 from nesa.protocol.digests import boundary_digest
 from nesa.protocol.errors import InvalidMessage, WrongShare
 from nesa.protocol.ids import Address, Digest
+from nesa.protocol.statements import Statement
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,8 +25,13 @@ class Claim:
     """What one member sent: sums in the shape of the product's output, and its statement."""
 
     member: Address
-    statement: SumsStatement
+    statement: Statement
     sums: Held
+
+    @property
+    def out_digest(self) -> Digest:
+        """Digest of the sums that it signed."""
+        return self.statement.reveal.out_digest
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +42,8 @@ class Question:
     """
 
     product: Product
-    context: ProductContext
+    context: ShardContext
+    round: int
     digits: Bytes
     check: Check
 
@@ -49,11 +56,12 @@ class Question:
         """
         reply = decode_reply(data)
         sums = unpack_sums(self.product.output_edge, reply.sums)
-        digests = reply.in_digest, reply.out_digest
-        statement = SumsStatement(self.context, *digests, reply.r, reply.vs)
-        if statement.signer != member:
+        digests = (reply.in_digest, reply.out_digest)
+        signature = (reply.salt, reply.r, reply.vs)
+        statement = statement_of(member, self.context, self.round, *digests, *signature)
+        if not is_signed(statement):
             raise InvalidMessage("the statement is signed by somebody else")
-        if statement.in_digest != self.in_digest:
+        if reply.in_digest != self.in_digest:
             raise InvalidMessage("the statement is about another share")
         return Claim(member, statement, sums)
 
@@ -70,14 +78,14 @@ class Question:
         """Whether the sums that a member sent are those that it signed."""
         edge = self.product.output_edge
         sent = boundary_digest((edge,), (edge.encode(claim.sums),))
-        return claim.statement.out_digest == sent
+        return claim.out_digest == sent
 
 
 def settled(claims: Sequence[Claim], replicas: int) -> tuple[Claim, ...]:
     """Claims that say the same, once they are a quorum of `replicas` members; else none."""
-    sides: dict[tuple[bytes, bytes], list[Claim]] = defaultdict(list)
+    sides: dict[Digest, list[Claim]] = defaultdict(list)
     for claim in claims:
-        sides[claim.statement.in_digest, claim.statement.out_digest].append(claim)
+        sides[claim.out_digest].append(claim)
     largest = max(sides.values(), key=len, default=[])
     return tuple(largest) if len(largest) >= quorum(replicas) else ()
 

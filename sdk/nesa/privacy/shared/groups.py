@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
-from typing import Protocol
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Final, Protocol
 
 from nesa.protocol.ids import Address
+
+MOST_WAITING: Final = 64
+"""Requests that wait for one member."""
 
 
 class Group(Protocol):
@@ -20,12 +24,41 @@ class Group(Protocol):
     def members(self) -> tuple[Address, ...]:
         """Signers of its members, at least one."""
 
+    @property
+    def at_once(self) -> int:
+        """How many products it is asked for at a time."""
+
+    def settle(self, member: Address) -> None:
+        """Takes note that a member's sums were right."""
+
+    def replace(self, failed: Collection[Address]) -> bool:
+        """Whether others stand now where members failed, who are not asked any more."""
+
     async def ask(self, member: Address, request: bytes) -> bytes:
         """The reply of one member to an encoded request, at most `MAX_SHARE_MESSAGE` bytes.
 
         Raises:
             NesaError: the member cannot be reached, or refuses.
         """
+
+
+@dataclass(slots=True)
+class Spares:
+    """Who may stand in for members of one or both groups, in their order; each for one group."""
+
+    waiting: list[Address]
+
+    def stand_in(
+        self, members: tuple[Address, ...], failed: Collection[Address]
+    ) -> tuple[Address, ...] | None:
+        """The members with others in place of those who failed; None when too few wait.
+
+        Somebody who is no member any more is replaced already.
+        """
+        gone = [member for member in members if member in failed]
+        if len(gone) > len(self.waiting):
+            return None
+        return tuple(self.waiting.pop(0) if one in gone else one for one in members)
 
 
 class MemoryGroup:
@@ -36,6 +69,14 @@ class MemoryGroup:
         self.members = tuple(answers)
         self._answers = dict(answers)
         self._busy = {member: asyncio.Lock() for member in answers}
+        self.at_once = max(1, len(answers) * MOST_WAITING)
+
+    def settle(self, member: Address) -> None:
+        """Nobody is paid here."""
+
+    def replace(self, failed: Collection[Address]) -> bool:
+        """Nobody stands by here."""
+        return False
 
     async def ask(self, member: Address, request: bytes) -> bytes:
         """See `Group.ask`."""

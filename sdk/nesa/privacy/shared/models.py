@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 
 from nesa.models.card import Feature, Fidelity, TensorCard
-from nesa.models.folder import CompiledModel, assemble
+from nesa.models.folder import INDEX, CompiledModel, assemble, save
 from nesa.models.index import word
 from nesa.models.measuring import fidelity
 from nesa.models.reference import run
@@ -33,6 +34,32 @@ def product_models(plan: Plan, public: CompiledModel) -> Iterator[CompiledModel]
         raise InvalidInput(f"the plan is not that of {public.name}")
     for number, product in enumerate(plan.products):
         yield _model(product, number, len(plan.products), public)
+
+
+def write_products(plan: Plan, public: CompiledModel, output: Path) -> tuple[Path, ...]:
+    """Writes the products to folders below `output`, named so that they sort by their numbers.
+
+    Raises:
+        InvalidInput: as `product_models`.
+        InvalidConfiguration: a folder is there already or cannot be written.
+    """
+    paths = []
+    for number, model in enumerate(product_models(plan, public)):
+        paths.append(output / f"{number:02d}")
+        save(model, paths[-1])
+    return tuple(paths)
+
+
+def written_products(output: Path) -> tuple[Path, ...]:
+    """The folders that `write_products` wrote.
+
+    Raises:
+        InvalidInput: there is none, or one is missing.
+    """
+    found = sorted(path.parent for path in output.glob(f"[0-9][0-9]/{INDEX}"))
+    if not found or [path.name for path in found] != [f"{one:02d}" for one in range(len(found))]:
+        raise InvalidInput(f"{output} is no folder of `nesa model share`; write it anew")
+    return tuple(found)
 
 
 def _model(product: Product, number: int, count: int, public: CompiledModel) -> CompiledModel:

@@ -52,10 +52,10 @@ class SeenSeeds:
 
     def __init__(self, remembered: int = REMEMBERED) -> None:
         self._remembered = remembered
-        self._places: OrderedDict[bytes, tuple[bytes, int]] = OrderedDict()
+        self._places: OrderedDict[bytes, tuple[int, int]] = OrderedDict()
 
-    def admit(self, seed: bytes, place: tuple[bytes, int]) -> None:
-        """Remembers that a seed came for a place: a session and a number in it.
+    def admit(self, seed: bytes, place: tuple[int, int]) -> None:
+        """Remembers that a seed came for a place: a product's number and its round.
 
         Raises:
             ReusedRandomness: it came for another place before.

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Final, TypeVar
 
 from nesa.models.graph import Held, Integers, Table
-from nesa.privacy.envelopes import Deployment
 from nesa.privacy.shared.agreeing import Claim, Question, checked
 from nesa.privacy.shared.checking import Check
 from nesa.privacy.shared.digits import Bytes
 from nesa.privacy.shared.evaluation import ClientParts, Evaluation
 from nesa.privacy.shared.groups import Group
 from nesa.privacy.shared.plan import plan
-from nesa.privacy.shared.polling import poll
+from nesa.privacy.shared.polling import Poll, poll
 from nesa.privacy.shared.products import Product
 from nesa.privacy.shared.seeds import ShareSeed
-from nesa.privacy.shared.statements import ProductContext
+from nesa.privacy.shared.statements import Session
 from nesa.privacy.shared.wire import ShareRequest, encode_request
-from nesa.protocol.errors import InvalidInput, ReusedRandomness
+from nesa.protocol.errors import GroupFailed, InvalidInput, ReusedRandomness
 from nesa.protocol.ids import Address, Digest
 
 T = TypeVar("T")
@@ -49,12 +48,15 @@ class SharedAnswer:
 
     `rounds` are those that wait for the input; the first group's are all one before.
     `refused` gives for each member that was outvoted, or whose reply was not used, the reason.
+    `failures` are those of groups in which somebody else stood in; a `WrongShare` among them is
+    evidence against its signers.
     """
 
     outputs: tuple[bytes, ...]
     rounds: int
     traffic: Traffic
     refused: dict[Address, str] = field(default_factory=dict)
+    failures: tuple[GroupFailed, ...] = ()
 
 
 class SharedModel:
@@ -91,6 +93,7 @@ class Blinding:
     shares: tuple[Blinded, ...]
     traffic: Traffic
     refused: dict[Address, str]
+    failures: tuple[GroupFailed, ...] = ()
     _used: bool = False
 
     def take(self) -> tuple[Blinded, ...]:
@@ -109,7 +112,7 @@ async def ask(
     model: SharedModel,
     inputs: Sequence[bytes],
     groups: tuple[Group, Group],
-    deployment: Deployment,
+    session: Session,
     *,
     round_seconds: float = ROUND_SECONDS,
 ) -> SharedAnswer:
@@ -128,16 +131,14 @@ async def ask(
     _check_apart(first.members, second.members)
     _check_apart(second.members, first.members)
     model.parts.begin(inputs)  # a wrong input costs nobody a round
-    blinding = await blind(model, first, deployment, round_seconds=round_seconds)
-    return await ask_blinded(
-        model, inputs, blinding, second, deployment, round_seconds=round_seconds
-    )
+    blinding = await blind(model, first, session, round_seconds=round_seconds)
+    return await ask_blinded(model, inputs, blinding, second, session, round_seconds=round_seconds)
 
 
 async def blind(
     model: SharedModel,
     group: Group,
-    deployment: Deployment,
+    session: Session,
     *,
     round_seconds: float = ROUND_SECONDS,
 ) -> Blinding:
@@ -149,11 +150,12 @@ async def blind(
         GroupFailed: as of `ask`.
     """
     _check_apart(group.members, ())
-    line = _Line(model, group, deployment, round_seconds)
+    line = _Line(model, group, session, round_seconds)
     shares = await _together(
         [line.blinded(number, product) for number, product in enumerate(model.plan.products)]
     )
-    return Blinding(model.roots, group.members, tuple(shares), line.traffic, line.refused)
+    told = (line.traffic, line.refused, tuple(line.failures))
+    return Blinding(model.roots, group.members, tuple(shares), *told)
 
 
 async def ask_blinded(
@@ -161,7 +163,7 @@ async def ask_blinded(
     inputs: Sequence[bytes],
     blinding: Blinding,
     group: Group,
-    deployment: Deployment,
+    session: Session,
     *,
     round_seconds: float = ROUND_SECONDS,
 ) -> SharedAnswer:
@@ -178,7 +180,7 @@ async def ask_blinded(
         raise InvalidInput("the blinding was made for another model; make one for this")
     evaluation, rounds = model.parts.begin(inputs), model.plan.rounds
     blinded = blinding.take()
-    line, number = _Line(model, group, deployment, round_seconds), 0
+    line, number = _Line(model, group, session, round_seconds), 0
     for place, products in enumerate(rounds):
         await asyncio.to_thread(evaluation.run, place)
         numbered = enumerate(products, number)
@@ -191,7 +193,8 @@ async def ask_blinded(
     await asyncio.to_thread(evaluation.run, len(rounds))
     line.traffic.add(blinding.traffic)
     refused = {**blinding.refused, **line.refused}
-    return SharedAnswer(evaluation.outputs, len(rounds), line.traffic, refused)
+    failures = (*blinding.failures, *line.failures)
+    return SharedAnswer(evaluation.outputs, len(rounds), line.traffic, refused, failures)
 
 
 def _check_apart(members: tuple[Address, ...], others: tuple[Address, ...]) -> None:
@@ -204,52 +207,95 @@ def _check_apart(members: tuple[Address, ...], others: tuple[Address, ...]) -> N
         raise InvalidInput(f"{names} is in both groups and would see the input; choose others")
 
 
+_Asked = tuple[Bytes, Question, ShareRequest]
+"""A share, what is asked about it, and how."""
+
+
 class _Line:
     """What a client asks one group in one query."""
 
-    def __init__(
-        self, model: SharedModel, group: Group, deployment: Deployment, seconds: float
-    ) -> None:
-        self._model, self._group, self._deployment = model, group, deployment
-        self._seconds, self._session = seconds, secrets.token_bytes(32)
+    def __init__(self, model: SharedModel, group: Group, session: Session, seconds: float) -> None:
+        self._model, self._group, self._session, self._seconds = model, group, session, seconds
+        self._places = asyncio.Semaphore(group.at_once)
         self.traffic, self.refused = Traffic(), dict[Address, str]()
+        self.failures: list[GroupFailed] = []
 
     async def blinded(self, number: int, product: Product) -> Blinded:
-        """A share from a new seed, and its sums."""
-        seed = ShareSeed()
-        share = seed.expand(product)
-        question = self._question(number, product, share)
-        request = ShareRequest(self._session, number, seed.data, None)
-        return Blinded(share, await self._sums(question, request))
+        """A share from a new seed, and its sums; from yet another one for whoever stands in."""
+
+        def new_share(round_: int) -> _Asked:
+            seed = ShareSeed()
+            share = seed.expand(product)
+            request = ShareRequest(number, round_, seed.data, None)
+            return share, self._question(number, round_, product, share), request
+
+        return Blinded(*await self._sums_of(new_share))
 
     async def multiplied(
         self, number: int, product: Product, evaluation: Evaluation, first: Blinded
     ) -> dict[int, Integers]:
-        """The accumulators of a product, from the sums of the other share and the first one's."""
-        share = product.digits.rest(evaluation.value(product.value), first.share)
-        question = self._question(number, product, share)
-        request = ShareRequest(self._session, number, None, question.digits.tobytes())
-        return product.combined(first.sums, await self._sums(question, request))
+        """The accumulators of a product, from the sums of the other share and the first one's.
 
-    def _question(self, number: int, product: Product, share: Bytes) -> Question:
-        place = (self._deployment.chain_id, self._deployment.market, self._session)
-        context = ProductContext(*place, number, self._model.roots[number])
-        return Question(product, context, product.digits_of(share), Check(product))
+        Whoever stands in has the same share: it is what the member before it knows already.
+        """
+        share = product.digits.rest(evaluation.value(product.value), first.share)
+
+        def same_share(round_: int) -> _Asked:
+            question = self._question(number, round_, product, share)
+            request = ShareRequest(number, round_, None, question.digits.tobytes())
+            return share, question, request
+
+        _, sums = await self._sums_of(same_share)
+        return product.combined(first.sums, sums)
+
+    def _question(self, number: int, round_: int, product: Product, share: Bytes) -> Question:
+        context = self._session.product(number)
+        return Question(product, context, round_, product.digits_of(share), Check(product))
+
+    async def _sums_of(self, asked: Callable[[int], _Asked]) -> tuple[Bytes, Held]:
+        """A share and its sums, asked for as long as somebody stands in for those who fail."""
+        async with self._places:
+            for round_ in count():
+                share, question, request = asked(round_)
+                try:
+                    return share, await self._sums(question, request)
+                except GroupFailed as error:
+                    self.failures.append(error)
+                    if not self._group.replace(error.members):
+                        raise
+        raise AssertionError("the rounds do not end")
 
     async def _sums(self, question: Question, request: ShareRequest) -> Held:
         """The group's sums, agreed by a quorum and checked."""
         data = encode_request(request)
+        members = self._group.members
 
         def read(reply: bytes, member: Address) -> Claim:
             self.traffic.received += len(reply)
             return question.read(reply, member)
 
-        self.traffic.sent += len(data) * len(self._group.members)
+        self.traffic.sent += len(data) * len(members)
         found = await poll(self._group, data, read, self._seconds)
-        agreed = found.agreed()
-        sums = checked(self._group.name, question, agreed, found.refused)
-        self.refused.update(found.refused)
+        try:
+            agreed = found.agreed()
+            sums = checked(self._group.name, question, agreed, found.refused)
+        except GroupFailed as error:
+            right = [claim for claim in found.claims if question.accepts(claim)]
+            for claim in found.claims:
+                if claim not in right:
+                    found.refused.setdefault(claim.member, "signed sums that are not its share's")
+            self._settle(found, right)
+            honest = {claim.member for claim in right}
+            error.members = tuple(member for member in members if member not in honest)
+            raise
+        self._settle(found, agreed)
         return sums
+
+    def _settle(self, found: Poll, right: Sequence[Claim]) -> None:
+        self.refused.update(found.refused)
+        for claim in right:
+            if claim.member not in found.refused:
+                self._group.settle(claim.member)
 
 
 async def _together(asked: Sequence[Awaitable[T]]) -> list[T]:

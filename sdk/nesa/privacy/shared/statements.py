@@ -1,61 +1,79 @@
-"""What a member of a group signs of one product: the digests of its digits and of its sums.
+"""What a member of a group signs of one product: an attestation of a committee of its own.
 
-The digests are those of a shard's boundaries, so a judge of `int-v1` can be asked which of two
-statements over the same input is right.
+Its digests are those of a shard's boundaries, of digits and of their sums. So the court takes it as
+it takes a member's word in any query, and two of them over the same input can be judged.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
-from eth_abi.abi import encode
+from eth_keys.datatypes import PrivateKey
 from eth_utils.crypto import keccak
 
-from nesa.protocol.ids import PROTOCOL_VERSION, Address, Digest
-from nesa.protocol.signatures import recover_signer
+from nesa.protocol.commitments import ShardContext, attestation_hash, commitment, set_digest
+from nesa.protocol.ids import ZERO_DIGEST, Address, Digest, QueryId
+from nesa.protocol.messages import Reveal
+from nesa.protocol.signatures import recover_signer, sign_digest
+from nesa.protocol.statements import Statement
 
-SUMS_DOMAIN: Final = keccak(text="nesa.shared-sums.v1")
-
-_TYPES: Final = ("bytes32", "uint256", "uint256", "address", "bytes32", "uint256", "bytes32")
+_SALT_DOMAIN: Final = b"nesa.shared-salt.v1"
 
 
 @dataclass(frozen=True, slots=True)
-class ProductContext:
-    """One product of one query: `number` is its place in the plan, `root` that of its table.
-
-    `session` are 32 bytes that the client draws for a query.
-    """
+class Session:
+    """One session on one chain: `contract` holds it, `seed` is the hash of its seed block."""
 
     chain_id: int
-    market: Address
-    session: bytes
-    number: int
-    root: Digest
+    contract: Address
+    session_id: QueryId
+    seed: Digest
 
-    def digest(self, in_digest: Digest, out_digest: Digest) -> Digest:
-        """What a member signs."""
-        head = (SUMS_DOMAIN, PROTOCOL_VERSION, self.chain_id, self.market, self.session)
-        values = (*head, self.number, self.root, in_digest, out_digest)
-        return Digest(keccak(encode([*_TYPES, "bytes32", "bytes32"], values)))
+    def product(self, number: int) -> ShardContext:
+        """What members work on: a product stands where an attempt of a query would."""
+        place = (self.chain_id, self.contract, self.session_id)
+        return ShardContext(*place, number, self.seed, 0)
 
 
-@dataclass(frozen=True, slots=True)
-class SumsStatement:
-    """A member's signed word that sums with `out_digest` are those of digits with `in_digest`."""
+def sign_sums(
+    key: PrivateKey, context: ShardContext, round_: int, in_digest: Digest, out_digest: Digest
+) -> Statement:
+    """A member's word that sums with `out_digest` are those of digits with `in_digest`; the same
+    bytes each time. Its salt hides nothing here, for the member shows it at once."""
+    place = context.query_id.to_bytes(32, "big") + context.attempt.to_bytes(4, "big")
+    salt = keccak(_SALT_DOMAIN + key.to_bytes() + place + round_.to_bytes(4, "big"))
+    member = Address(key.public_key.to_checksum_address())
+    said = statement_of(member, context, round_, in_digest, out_digest, salt, bytes(32), bytes(32))
+    r, vs = sign_digest(key, _signed(said.reveal))
+    return replace(said, reveal=replace(said.reveal, r=r, vs=vs))
 
-    context: ProductContext
-    in_digest: Digest
-    out_digest: Digest
-    r: bytes
-    vs: bytes
 
-    @property
-    def signer(self) -> Address:
-        """Who signed it.
+def statement_of(
+    member: Address,
+    context: ShardContext,
+    round_: int,
+    in_digest: Digest,
+    out_digest: Digest,
+    salt: bytes,
+    r: bytes,
+    vs: bytes,
+) -> Statement:
+    """A member's word of what it sent; whether the member signed it is not looked at."""
+    own = (commitment(context, round_, member, in_digest, out_digest, salt),)
+    digests = (in_digest, out_digest, ZERO_DIGEST, set_digest(context, round_, own))
+    return Statement(member, Reveal(context, round_, 0, salt, *digests, r, vs), own)
 
-        Raises:
-            InvalidMessage: nobody did.
-        """
-        digest = self.context.digest(self.in_digest, self.out_digest)
-        return recover_signer(digest, self.r, self.vs)
+
+def is_signed(statement: Statement) -> bool:
+    """Whether its signer signed it.
+
+    Raises:
+        InvalidMessage: the signature is none.
+    """
+    said = statement.reveal
+    return recover_signer(_signed(said), said.r, said.vs) == statement.signer
+
+
+def _signed(said: Reveal) -> Digest:
+    return attestation_hash(said.context.chain_id, said.context.market, said.attestation)

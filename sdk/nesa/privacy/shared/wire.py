@@ -21,34 +21,44 @@ MAX_SHARE_MESSAGE: Final = MAX_TENSOR_BYTES + 1024
 
 @dataclass(frozen=True, slots=True)
 class ShareRequest:
-    """One share for one product: either its seed or its digits as canonical bytes."""
+    """One share for one product: either its seed or its digits as canonical bytes.
 
-    session: bytes
+    `round` counts how often the product was asked for in its session.
+    """
+
     number: int
+    round: int
     seed: bytes | None
     digits: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
 class ShareReply:
-    """A member's sums, packed, and its signature over their digest and that of its digits."""
+    """A member's sums, packed, and what makes its signed statement of the digests of both."""
 
     in_digest: Digest
     out_digest: Digest
     sums: bytes
+    salt: bytes
     r: bytes
     vs: bytes
 
 
 _REQUEST: Final = record(
     ShareRequest,
-    session=WORD,
     number=uint(16),
+    round=uint(16),
     seed=optional(WORD),
     digits=optional(blob(MAX_TENSOR_BYTES)),
 )
 _REPLY: Final = record(
-    ShareReply, in_digest=WORD, out_digest=WORD, sums=blob(MAX_TENSOR_BYTES), r=WORD, vs=WORD
+    ShareReply,
+    in_digest=WORD,
+    out_digest=WORD,
+    sums=blob(MAX_TENSOR_BYTES),
+    salt=WORD,
+    r=WORD,
+    vs=WORD,
 )
 
 
@@ -109,6 +119,11 @@ def unpack_sums(edge: EdgeType, packed: bytes) -> NDArray[np.int32]:
     sums = above.view(np.int32)
     sums += np.int32(edge.low)
     return sums.reshape(edge.shape)
+
+
+def packed_bytes(edge: EdgeType) -> int:
+    """How long packed sums are."""
+    return edge.elements * _width(edge)
 
 
 def _width(edge: EdgeType) -> int:

@@ -4,6 +4,10 @@ The middle becomes a table of its own with one input and one output, as every ve
 reads several values of the first part, their elements travel behind each other in one tensor, and
 its first rows take them apart again. Values that the last part needs of the first one stay with the
 client.
+
+Some rows of the middle may read the model's input itself: a language model looks at its token ids
+again to see where the padding begins. The client computes these too, and what they give travels
+with the rest; see `nesa.privacy.split.owners`.
 """
 
 from __future__ import annotations
@@ -12,7 +16,8 @@ from dataclasses import dataclass, replace
 
 from nesa.models.build import TableBuilder
 from nesa.models.check import check_table
-from nesa.models.graph import Opcode, Shard, Table
+from nesa.models.graph import Opcode, Part, Shard, Table, is_narrow
+from nesa.privacy.split.owners import Owners, owners
 from nesa.protocol.edges import DType, EdgeType
 from nesa.protocol.errors import InvalidModel
 
@@ -24,7 +29,8 @@ IDENTITY: tuple[tuple[int, ...], int] = ((128,), 1)
 class Parts:
     """A table in three parts: rows in front of `first`, rows in front of `end`, and the rest.
 
-    `middle` computes value `returned` of the whole table from the values `sent`, in that order.
+    `middle` computes value `returned` of the whole table from the values `sent`, in that order;
+    the client computes `head`, to which rows behind `first` may belong, and `tail`.
     """
 
     whole: Table
@@ -33,39 +39,19 @@ class Parts:
     end: int
     sent: tuple[int, ...]
     returned: int
-
-    @property
-    def head(self) -> Shard:
-        """The client's first rows; what they leave behind is what the other parts read."""
-        kept = (value for value in _read_from(self.whole, self.end) if self._is_early(value))
-        outputs = sorted({*self.sent, *kept})
-        return Shard(0, self.first, self.whole.crossing(0), tuple(outputs))
-
-    @property
-    def tail(self) -> Shard:
-        """The client's last rows."""
-        inputs = tuple(sorted(_read_from(self.whole, self.end)))
-        return Shard(self.end, len(self.whole.rows), inputs, self.whole.outputs)
-
-    def _is_early(self, value: int) -> bool:
-        return value < self.whole.output_of(self.first)
+    head: Part
+    tail: Part
 
 
 def split(table: Table, first: int, end: int) -> Parts:
     """The table with rows `first <= i < end` as the middle.
 
     Raises:
-        InvalidModel: a part is empty, the middle leaves more than one value behind, or a value on
-            its ends is too wide to travel.
+        InvalidModel: a part is empty, the middle leaves more than one value behind, it reads the
+            model's input, or a value on its ends is too wide to travel.
     """
-    if not 0 < first < end < len(table.rows):
-        raise InvalidModel(
-            f"rows {first} to {end} of {len(table.rows)} leave no rows for one of the three parts"
-        )
-    begin, behind = table.output_of(first), table.output_of(end)
-    read = {value for row in table.rows[first:end] for value in row.inputs}
-    sent = tuple(sorted(value for value in read if value < begin))
-    left = sorted(value for value in _read_from(table, end) if begin <= value < behind)
+    owned = require_owners(table, first, end)
+    sent, left = owned.sent, owned.left
     if not sent:
         raise InvalidModel(f"rows {first} to {end} read nothing of the rows in front of them")
     if len(left) != 1:
@@ -73,9 +59,28 @@ def split(table: Table, first: int, end: int) -> Parts:
             f"rows {first} to {end} leave {len(left)} values behind and a version has one output; "
             "split where one tensor crosses, such as between two layers"
         )
-    middle = _middle(table, first, end, sent, left[0])
+    if owned.exposed:
+        raise InvalidModel(
+            f"row {owned.exposed[0]} of the network's part reads the model's input, which would "
+            "leave in the clear, together with activations; begin the network's part behind it"
+        )
+    middle = _middle(table, owned, left[0])
     check_table(middle)
-    return Parts(replace(table, cuts=()), middle, first, end, sent, left[0])
+    head, tail = _client_parts(table, owned, left[0])
+    return Parts(replace(table, cuts=()), middle, first, end, sent, left[0], head, tail)
+
+
+def require_owners(table: Table, first: int, end: int) -> Owners:
+    """Who computes which value.
+
+    Raises:
+        InvalidModel: a part is empty.
+    """
+    if not 0 < first < end < len(table.rows):
+        raise InvalidModel(
+            f"rows {first} to {end} of {len(table.rows)} leave no rows for one of the three parts"
+        )
+    return owners(table, first, end)
 
 
 def joined(edges: tuple[EdgeType, ...]) -> EdgeType:
@@ -87,22 +92,41 @@ def joined(edges: tuple[EdgeType, ...]) -> EdgeType:
     return EdgeType(dtype, (1, sum(edge.elements for edge in edges)), low, high)
 
 
-def _read_from(table: Table, position: int) -> set[int]:
-    read = {value for row in table.rows[position:] for value in row.inputs}
-    return {value for value in (*read, *table.outputs) if value < table.output_of(position)}
+def _client_parts(table: Table, owned: Owners, returned: int) -> tuple[Part, Part]:
+    """The client's first rows and its last ones.
+
+    What the first rows leave behind is what the other two parts read.
+    """
+    last = Shard(owned.end, len(table.rows), tuple(sorted(owned.read_behind)), table.outputs).part
+    outputs = sorted({*owned.sent, *(value for value in last.inputs if value != returned)})
+    wide = [value for value in (*outputs, returned) if not is_narrow(table.type_of(value))]
+    if wide:
+        raise InvalidModel(f"value {wide[0]} on an end of the middle is beyond 2**24")
+    return Part(owned.client_rows, table.crossing(0), tuple(outputs)), last
 
 
-def _middle(table: Table, first: int, end: int, sent: tuple[int, ...], left: int) -> Table:
-    edges = table.types_of(sent)
+def _middle(table: Table, owned: Owners, left: int) -> Table:
+    edges = table.types_of(owned.sent)
     builder = TableBuilder([joined(edges)])
-    known = dict(zip(sent, _apart(builder, edges), strict=True))
-    for index in range(first, end):
+    known = dict(zip(owned.sent, _apart(builder, edges), strict=True))
+    if owned.sources:
+        known = dict.fromkeys(owned.sources, _any_element(builder)) | known
+    for index in owned.network_rows:
         row = table.rows[index]
         operands = [known[value] for value in row.inputs]
         known[table.output_of(index)] = builder.add(
             row.opcode, operands, row.attributes, row.parameters, row.output_type
         )
     return builder.table([known[left]])
+
+
+def _any_element(builder: TableBuilder) -> int:
+    """One element, [1, 1], for layers without weights to read: whatever it is, they make the
+    same."""
+    flat = builder.reshaped(0, (1, builder.type_of(0).elements))
+    if builder.type_of(flat).elements == 1:
+        return flat
+    return builder.add(Opcode.SLICE, [flat], (1, 0, 1))
 
 
 def _apart(builder: TableBuilder, edges: tuple[EdgeType, ...]) -> list[int]:

@@ -71,14 +71,9 @@ def write_middle(model: CompiledModel, parts: Parts, shards: int, folder: Path) 
     """Write the middle as a model folder in `shards` shards, with its note.
 
     Raises:
-        InvalidInput: the folder holds a model already, or the middle reads the model's input.
+        InvalidInput: the folder holds a model already.
         InvalidModel: there are not enough places to cut at.
     """
-    if min(parts.sent) < len(parts.whole.inputs):
-        raise InvalidInput(
-            "the rows of the network's part read the model's input itself, which would leave in "
-            "the clear; models that make constants from token ids cannot be split yet"
-        )
     if (folder / "model.json").exists():
         raise InvalidInput(f"{folder} holds a model already; name another folder")
     middle = middle_model(model, parts, shards)

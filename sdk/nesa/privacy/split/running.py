@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nesa.models.measuring import shard_runner
+from nesa.models.measuring import part_runner
 from nesa.privacy.split.parts import Parts
 
 
@@ -31,8 +31,8 @@ class SplitRunner:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        self._head = shard_runner(parts.whole, parts.head)
-        self._tail = shard_runner(parts.whole, parts.tail)
+        self._head = part_runner(parts.whole, parts.head)
+        self._tail = part_runner(parts.whole, parts.tail)
 
     def begin(self, tensors: Sequence[bytes]) -> Begun:
         """Compute the first layers of an input, given as canonical bytes.

@@ -21,7 +21,8 @@ from nesa.protocol.economics.economy import (
 from nesa.protocol.economics.lies import capture_cost, lost, rewarded
 from nesa.protocol.fees import base_fee
 from nesa.protocol.parameters import BPS
-from nesa.protocol.slashing import REWARD
+from nesa.protocol.sessions import MAX_PRODUCTS
+from nesa.protocol.slashing import OWN, REWARD
 
 UNBOUNDED: Final = Fraction(10**9)
 """Stands for a margin whose other side is nothing."""
@@ -92,6 +93,15 @@ def rerolling_loses(economy: Economy) -> Fraction:
     """
     committees = range(LEAST_REPLICAS, economy.limits.max_replicas + 1)
     return min(capture_cost(economy, replicas) for replicas in committees)
+
+
+@stated("(z - w) S >= n_products f")
+def lying_in_a_session_loses(economy: Economy) -> Fraction:
+    """A member of a session on shares that is paid for wrong sums of all products, by a client that
+    checks none of them, loses more of its own than that once it is sued.
+    """
+    stake = (OWN - REWARD) * economy.limits.seat_stake
+    return _ratio(stake, MAX_PRODUCTS * economy.environment.price)
 
 
 # === Disputes ===
@@ -325,6 +335,7 @@ INEQUALITIES: Final = (
     clients_are_repaid,
     audits_deter,
     rerolling_loses,
+    lying_in_a_session_loses,
     challenging_pays,
     challenging_pays_at_the_cap,
     bonds_are_within_reach,

@@ -1,0 +1,202 @@
+"""Sessions in the journal: the newest voucher of each, what was signed in it, seeds that came.
+
+A statement is stored before it leaves. Two about one question would cost the member its stake, so
+the first one stays, and after a kill the member goes on as if nothing had happened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from eth_utils.crypto import keccak
+
+from nesa.privacy.shared.members import Work
+from nesa.privacy.shared.wire import ShareRequest, encode_request
+from nesa.protocol.errors import IntegrityError, InvalidMessage, ReusedRandomness
+from nesa.protocol.ids import Amount, Digest, QueryId, Timestamp
+from nesa_miner.at_rest import AtRest
+from nesa_miner.journal_file import JournalFile
+from nesa_miner.sessions.terms import HeldVoucher
+
+SESSION_TABLES: Final = """
+CREATE TABLE sessions (
+    session_id INTEGER PRIMARY KEY, amount INTEGER NOT NULL, r BLOB NOT NULL, vs BLOB NOT NULL,
+    redeemed INTEGER NOT NULL, forget_at INTEGER NOT NULL
+);
+CREATE TABLE session_statements (
+    session_id INTEGER, number INTEGER, round INTEGER, in_digest BLOB NOT NULL,
+    out_digest BLOB NOT NULL, request BLOB NOT NULL,
+    PRIMARY KEY (session_id, number, round)
+);
+CREATE INDEX session_inputs ON session_statements (session_id, number, in_digest);
+CREATE TABLE session_seeds (
+    seed BLOB PRIMARY KEY, session_id INTEGER NOT NULL, number INTEGER NOT NULL,
+    round INTEGER NOT NULL
+);
+"""
+
+
+ANOTHER_SHARE: Final = "another share was sent in this round; count the round up"
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A session's newest voucher, and how much of it was redeemed."""
+
+    session_id: QueryId
+    voucher: HeldVoucher
+    redeemed: Amount
+
+
+class SessionLedger:
+    """Tables of sessions in a journal; use from one thread.
+
+    Raises (any method):
+        ExhaustedResource: the disk is full; nothing was stored.
+    """
+
+    def __init__(self, file: JournalFile, at_rest: AtRest) -> None:
+        self._file = file
+        self._at_rest = at_rest
+
+    def open(self, session_id: QueryId, forget_at: Timestamp) -> None:
+        """Keep a session, at least until `forget_at`."""
+        self._file.execute(
+            "INSERT OR IGNORE INTO sessions VALUES (?, 0, ?, ?, 0, ?)",
+            (session_id, bytes(32), bytes(32), forget_at),
+        )
+
+    def voucher(self, session_id: QueryId) -> HeldVoucher:
+        """The newest voucher."""
+        row = self._file.execute(
+            "SELECT amount, r, vs FROM sessions WHERE session_id = ?", (session_id,)
+        ).fetchone()
+        return HeldVoucher() if row is None else HeldVoucher(Amount(row[0]), row[1], row[2])
+
+    def keep_voucher(self, session_id: QueryId, voucher: HeldVoucher) -> None:
+        """Store a voucher that is worth more than the one before; another one changes nothing."""
+        self._file.execute(
+            "UPDATE sessions SET amount = ?, r = ?, vs = ? WHERE session_id = ? AND amount < ?",
+            (voucher.amount, voucher.r, voucher.vs, session_id, voucher.amount),
+        )
+
+    def unredeemed(self) -> list[Account]:
+        """Every session with a voucher that is worth more than was redeemed, oldest first."""
+        rows = self._file.execute(
+            "SELECT session_id, amount, r, vs, redeemed FROM sessions WHERE amount > redeemed"
+            " ORDER BY session_id"
+        ).fetchall()
+        return [
+            Account(QueryId(row[0]), HeldVoucher(Amount(row[1]), row[2], row[3]), Amount(row[4]))
+            for row in rows
+        ]
+
+    def redeemed(self, session_id: QueryId, amount: Amount) -> None:
+        """The chain has paid `amount` of a voucher, all in all."""
+        self._file.execute(
+            "UPDATE sessions SET redeemed = ? WHERE session_id = ?", (amount, session_id)
+        )
+
+    def served(self, session_id: QueryId) -> int:
+        """Statements that were signed in a session."""
+        row = self._file.execute(
+            "SELECT COUNT(*) FROM session_statements WHERE session_id = ?", (session_id,)
+        ).fetchone()
+        return int(row[0])
+
+    def has_served(self, session_id: QueryId, request: ShareRequest) -> bool:
+        """Whether a request was answered already, so that it may be sent again without payment.
+
+        Raises:
+            InvalidMessage: something else was asked for in this round.
+            IntegrityError: stored under another key, or changed.
+        """
+        row = self._file.execute(
+            "SELECT request FROM session_statements"
+            " WHERE session_id = ? AND number = ? AND round = ?",
+            (session_id, request.number, request.round),
+        ).fetchone()
+        if row is not None and self._at_rest.decrypt(row[0]) != encode_request(request):
+            raise InvalidMessage(ANOTHER_SHARE)
+        return row is not None
+
+    def admit_seed(self, session_id: QueryId, request: ShareRequest) -> None:
+        """Remember a seed, by its hash, for the one share that it hides.
+
+        Raises:
+            ReusedRandomness: it came for another one before.
+        """
+        if request.seed is None:
+            return
+        place = (session_id, request.number, request.round)
+        seed = keccak(request.seed)
+        self._file.execute(
+            "INSERT OR IGNORE INTO session_seeds VALUES (?, ?, ?, ?)", (seed, *place)
+        )
+        row = self._file.execute(
+            "SELECT session_id, number, round FROM session_seeds WHERE seed = ?", (seed,)
+        ).fetchone()
+        if tuple(row) != place:
+            raise ReusedRandomness("this seed came before; draw another for every share")
+
+    def state(self, session_id: QueryId, request: ShareRequest, work: Work) -> None:
+        """Store what is about to be signed, with the request so that it can be defended.
+
+        Raises:
+            InvalidMessage: something else was asked for in this round.
+            IntegrityError: this machine made something else of the same share before.
+        """
+        place = (session_id, request.number, request.round)
+        stored = self._at_rest.encrypt(encode_request(request))
+        with self._file.transaction():
+            self._refuse_contradiction(place, work)
+            self._file.execute(
+                "INSERT OR IGNORE INTO session_statements VALUES (?, ?, ?, ?, ?, ?)",
+                (*place, work.in_digest, work.out_digest, stored),
+            )
+
+    def _refuse_contradiction(self, place: tuple[int, int, int], work: Work) -> None:
+        row = self._file.execute(
+            "SELECT in_digest FROM session_statements"
+            " WHERE session_id = ? AND number = ? AND round = ?",
+            place,
+        ).fetchone()
+        if row is not None and row[0] != work.in_digest:
+            raise InvalidMessage(ANOTHER_SHARE)
+        row = self._file.execute(
+            "SELECT out_digest FROM session_statements"
+            " WHERE session_id = ? AND number = ? AND in_digest = ?",
+            (*place[:2], work.in_digest),
+        ).fetchone()
+        if row is not None and row[0] != work.out_digest:
+            raise IntegrityError("this machine made other sums of this share before")
+
+    def requests(self, session_id: QueryId, in_digest: Digest) -> Iterator[bytes]:
+        """Encoded requests whose share has a digest.
+
+        Raises:
+            IntegrityError: stored under another key, or changed.
+        """
+        rows = self._file.execute(
+            "SELECT request FROM session_statements WHERE session_id = ? AND in_digest = ?",
+            (session_id, in_digest),
+        ).fetchall()
+        yield from (self._at_rest.decrypt(row[0]) for row in rows)
+
+    def keep_longer(self, session_id: QueryId, forget_at: Timestamp) -> None:
+        """What was signed in a session is disputed and stays until `forget_at` at least."""
+        self._file.execute(
+            "UPDATE sessions SET forget_at = ? WHERE session_id = ? AND forget_at < ?",
+            (forget_at, session_id, forget_at),
+        )
+
+    def prune(self, now: Timestamp) -> None:
+        """Drop sessions that need not be kept any longer; seeds are remembered for good."""
+        over = "SELECT session_id FROM sessions WHERE forget_at < ?"
+        self._file.execute(
+            f"DELETE FROM session_statements WHERE session_id IN ({over})",  # noqa: S608
+            (now,),
+        )
+        self._file.execute("DELETE FROM sessions WHERE forget_at < ?", (now,))

@@ -1,0 +1,90 @@
+"""Brings vouchers to the chain: when a session is paid in full, else between its end and theirs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+
+from nesa.chain.connection import Block, Connection
+from nesa.chain.sender import Sender
+from nesa.chain.sessions import SharedSessions
+from nesa.protocol.errors import ExhaustedResource, NesaError
+from nesa.protocol.ids import ZERO_DIGEST, Timestamp
+from nesa_miner.sessions.attending import ReadAttendance
+from nesa_miner.sessions.ledger import Account, SessionLedger
+from nesa_miner.sessions.terms import Attendance, Forget, Pin, Redeem, next_step
+
+PAUSE_SECONDS: Final = 2.0
+
+log = structlog.get_logger("nesa_miner")
+
+
+@dataclass(frozen=True, slots=True)
+class Redeemer:
+    """Looks after the vouchers of a miner; the journal has them, the chain says what was paid."""
+
+    connection: Connection
+    sender: Sender
+    ledger: SessionLedger
+    attendance: ReadAttendance
+    clock: Callable[[], float]
+    pause: float = PAUSE_SECONDS
+
+    async def go_on(self) -> None:
+        """Look after every voucher for ever; what fails is tried again."""
+        while True:
+            try:
+                await self.advance()
+            except NesaError as error:
+                log.warning("vouchers wait", reason=str(error))
+            await asyncio.sleep(self.pause)
+
+    async def advance(self) -> None:
+        """Do what is due now.
+
+        Raises:
+            Unavailable: the node does not answer.
+            ExhaustedResource: the disk is full.
+        """
+        self.ledger.prune(Timestamp(int(self.clock())))
+        waiting = self.ledger.unredeemed()
+        if not waiting:
+            return
+        head = await self.connection.head()
+        for account in waiting:
+            try:
+                await self._look_after(account, head)
+            except NesaError as error:
+                log.warning("voucher waits", session=account.session_id, reason=str(error))
+
+    async def _look_after(self, account: Account, head: Block) -> None:
+        attended = await self.attendance(account.session_id)
+        sessions = SharedSessions.of(self.connection)
+        paid = await sessions.redeemed_by(account.session_id, attended.operator, "latest")
+        pinned = await sessions.pinned_seed(attended.terms.seed_block, "latest") != ZERO_DIGEST
+        amount = account.voucher.amount
+        match next_step(attended, amount, paid, pinned, head.number, head.timestamp):
+            case Redeem():
+                await self._redeem(attended, account)
+                paid = amount
+            case Pin():
+                await self.sender.send(sessions.pin_seed(attended.terms.seed_block))
+            case Forget():
+                log.warning("voucher is over", session=account.session_id, units=amount - paid)
+                paid = amount
+        if paid != account.redeemed:
+            self.ledger.redeemed(account.session_id, paid)
+
+    async def _redeem(self, attended: Attendance, account: Account) -> None:
+        if await self.connection.balance(self.sender.address) == 0:
+            raise ExhaustedResource(f"the signer {self.sender.address} has no coin to pay gas with")
+        voucher = account.voucher
+        call = SharedSessions.of(self.connection).redeem(
+            attended.terms, attended.position, voucher.amount, (voucher.r, voucher.vs)
+        )
+        await self.sender.send(call)
+        log.info("voucher redeemed", session=account.session_id, units=voucher.amount)

@@ -1,0 +1,155 @@
+"""Answers the payers of sessions: a share in, sums and a signature out, as long as it is paid."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+from weakref import WeakValueDictionary
+
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
+
+from nesa.privacy.envelopes import (
+    Deployment,
+    Receiver,
+    ReplayWindow,
+    open_envelope,
+    seal_envelope,
+)
+from nesa.privacy.keys import public_key
+from nesa.privacy.shared.members import Work, multiplied, signed_reply
+from nesa.privacy.shared.wire import ShareRequest, decode_request, encode_reply
+from nesa.protocol.envelopes import NONCE_BYTES
+from nesa.protocol.errors import ExhaustedResource, InvalidMessage
+from nesa.protocol.ids import Address, Amount, QueryId, Timestamp
+from nesa.protocol.messages import SessionReply, SessionRequest
+from nesa_miner.identity import Identity
+from nesa_miner.sessions.attending import ReadAttendance, ReadSeed
+from nesa_miner.sessions.ledger import SessionLedger
+from nesa_miner.sessions.terms import (
+    Attendance,
+    newer_voucher,
+    require_open,
+    require_paid,
+    require_redeemable,
+)
+from nesa_miner.surroundings import Library
+
+ENVELOPE_SECONDS: Final = 60
+MOST_AT_ONCE: Final = 8
+"""Requests that are worked on or wait at once, of all sessions."""
+
+
+@dataclass(slots=True)
+class SessionService:
+    """Serves the products of the sessions that a miner was drawn for.
+
+    `retention` seconds after its vouchers ended a session may be forgotten.
+    """
+
+    identity: Identity
+    deployment: Deployment
+    ledger: SessionLedger
+    library: Library
+    attendance: ReadAttendance
+    seed: ReadSeed
+    clock: Callable[[], float]
+    retention: int
+    window: ReplayWindow = field(default_factory=ReplayWindow)
+    _turns: WeakValueDictionary[QueryId, asyncio.Lock] = field(default_factory=WeakValueDictionary)
+    _under_way: int = 0
+
+    async def answer(self, data: bytes) -> bytes:
+        """The envelope with the reply to the request in an envelope.
+
+        Raises:
+            InvalidInput: it does not check out; NotEntitled: it is not paid for, or nobody's who
+                may ask; ReusedRandomness: its seed came before.
+            Unavailable: it cannot be answered now; it may be sent again.
+            ExhaustedResource: too much at once, or the disk is full.
+            IntegrityError: this machine does not compute what it did before.
+        """
+        if self._under_way >= MOST_AT_ONCE:
+            raise ExhaustedResource("too many requests at once")
+        self._under_way += 1
+        try:
+            sender, request = self._opened(data)
+            reply = await self._served(sender, request)
+            return self._sealed(reply, sender, public_key(request.reply_key))
+        finally:
+            self._under_way -= 1
+
+    async def _served(self, sender: Address, request: SessionRequest) -> SessionReply:
+        """One request of a session after the other: each must be paid before the next but one."""
+        attended = await self.attendance(request.session_id)
+        require_open(attended, sender, self._now)
+        async with self._turns.setdefault(request.session_id, asyncio.Lock()):
+            await self._require_redeemable(attended)
+            paid = self._paid(attended, request)
+            body = await self._multiplied(attended, request, paid) if request.body else b""
+        return SessionReply(request.session_id, paid, body)
+
+    async def _require_redeemable(self, attended: Attendance) -> None:
+        """Whoever holds a voucher has the seed kept in time."""
+        if not self.ledger.voucher(attended.session.session_id).amount:
+            require_redeemable(attended, *await self.seed(attended))
+
+    def _paid(self, attended: Attendance, request: SessionRequest) -> Amount:
+        """What the member was paid, with what this request pays."""
+        ledger, session_id = self.ledger, request.session_id
+        held = ledger.voucher(session_id)
+        newer = newer_voucher(attended, held, request)
+        if newer is None:
+            return held.amount
+        ledger.open(session_id, Timestamp(attended.disputed_until + self.retention))
+        ledger.keep_voucher(session_id, newer)
+        return newer.amount
+
+    async def _multiplied(
+        self, attended: Attendance, request: SessionRequest, paid: Amount
+    ) -> bytes:
+        share, ledger, session_id = decode_request(request.body), self.ledger, request.session_id
+        if share.number >= len(attended.products):
+            raise InvalidMessage(f"the session has {len(attended.products)} products")
+        if not ledger.has_served(session_id, share):
+            require_paid(attended, ledger.served(session_id), paid)
+        ledger.open(session_id, Timestamp(attended.disputed_until + self.retention))
+        ledger.admit_seed(session_id, share)
+        work = await self._run(attended, share)
+        ledger.state(session_id, share, work)
+        signer = self.identity.signer
+        return encode_reply(signed_reply(signer, attended.session, share, work))
+
+    async def _run(self, attended: Attendance, share: ShareRequest) -> Work:
+        version_id = attended.products[share.number]
+        facts, runner = await self.library.runner(version_id, 0)
+        return await asyncio.to_thread(multiplied, share, facts, runner.run)
+
+    def _opened(self, data: bytes) -> tuple[Address, SessionRequest]:
+        opened = open_envelope(
+            data,
+            deployment=self.deployment,
+            me=self.identity.address,
+            key=self.identity.encryption,
+            window=self.window,
+            now=self._now,
+        )
+        if not isinstance(opened.message, SessionRequest):
+            raise InvalidMessage("only products of sessions are asked for here")
+        return opened.sender, opened.message
+
+    def _sealed(self, reply: SessionReply, to: Address, key: X25519PublicKey) -> bytes:
+        return seal_envelope(
+            reply,
+            deployment=self.deployment,
+            signer=self.identity.signer,
+            receiver=Receiver(to, key),
+            nonce=secrets.token_bytes(NONCE_BYTES),
+            deadline=Timestamp(self._now + ENVELOPE_SECONDS),
+        )
+
+    @property
+    def _now(self) -> Timestamp:
+        return Timestamp(int(self.clock()))

@@ -1,0 +1,373 @@
+"""Queries on shares on the network: a session is opened and drawn, asked, paid and given back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Self
+
+import aiohttp
+from eth_keys.datatypes import PrivateKey
+
+from nesa.chain.committees import Seat, drawn_members
+from nesa.chain.connection import Connection
+from nesa.chain.contracts import Contracts
+from nesa.chain.events import ProductsListed, SessionOpened
+from nesa.chain.history import find_versions
+from nesa.chain.session_history import products_of, sessions_of
+from nesa.chain.sessions import SharedSessions
+from nesa.client.answers import OutputTensor
+from nesa.client.cards import Features, encode_features
+from nesa.client.payment import Send
+from nesa.client.results import in_words
+from nesa.client.shared_groups import Members, NetworkGroup, Purse
+from nesa.models.folder import CompiledModel, load
+from nesa.privacy.envelopes import Deployment
+from nesa.privacy.shared.evidence import encode_share_evidence, evidence_in
+from nesa.privacy.shared.groups import Spares
+from nesa.privacy.shared.session import (
+    ROUND_SECONDS,
+    Blinding,
+    SharedAnswer,
+    SharedModel,
+    Traffic,
+    ask_blinded,
+    blind,
+)
+from nesa.privacy.shared.statements import Session
+from nesa.privacy.shared.wire import packed_bytes
+from nesa.protocol.errors import (
+    InvalidInput,
+    InvalidModel,
+    Unavailable,
+    WrongShare,
+)
+from nesa.protocol.ids import Address, Amount, Digest, QueryId, VersionId
+from nesa.protocol.messages import MAX_SHARE_BYTES
+from nesa.protocol.queries import QueryStatus
+from nesa.protocol.sessions import SessionOrder, deposit, groups
+
+DEFAULT_GROUP: Final = 1
+"""Members of a group: the client's check makes one right reply enough, and more would see more."""
+
+DEFAULT_SEATS: Final = 4
+"""Two groups of one, and a spare for each."""
+
+SEED_SECONDS: Final = 60.0
+POLL_SECONDS: Final = 0.2
+ROOM: Final = 256
+"""Bytes of a request or a reply beside its tensor."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SharedPublicModel:
+    """A public model that this client holds, prepared once for queries on shares."""
+
+    public: CompiledModel
+    model: SharedModel
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """The model in a folder.
+
+        Raises:
+            InvalidModel, IntegrityError: the folder does not hold a whole model, none of its rows
+                is linear, or a share of it does not fit into one message.
+        """
+        public = load(folder)
+        model = SharedModel(public.table)
+        for number, product in enumerate(model.plan.products):
+            longest = max(product.input_edge.nbytes, packed_bytes(product.output_edge))
+            if longest + ROOM > MAX_SHARE_BYTES:
+                raise InvalidModel(
+                    f"product {number} of {public.name} takes messages of {longest} bytes, more "
+                    f"than the {MAX_SHARE_BYTES} of the network; compile it for shorter inputs"
+                )
+        return cls(public, model)
+
+    def encoded(self, features: Features) -> bytes:
+        """The model's input.
+
+        Raises:
+            InvalidTensor: the features are not what the model takes.
+        """
+        return encode_features(self.public.card, features)
+
+    @property
+    def first_product(self) -> str:
+        """What `nesa model share` calls its first product."""
+        return f"{self.public.name[:50]}-shared-0"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SharedResult:
+    """The public model's answer, and what the session took.
+
+    `deposit` and `spent` are NES units: what was taken, and what members may have of it; the rest
+    comes back when the session is closed. `refused` says why members were not used, `evidence` has
+    by the name of a file what convicts those of them that signed wrong sums, `unpaid` are signers
+    that did not take their last voucher.
+    """
+
+    label: str | None
+    index: int | None
+    logits: Mapping[str, float]
+    scores: Mapping[str, float]
+    output: OutputTensor
+    session_id: QueryId
+    deposit: Amount
+    spent: Amount
+    gas: int
+    rounds: int
+    traffic: Traffic
+    members: tuple[Address, ...]
+    refused: Mapping[Address, str]
+    evidence: Mapping[str, bytes]
+    unpaid: tuple[Address, ...]
+
+
+class SharedSession:
+    """An open session: what its groups do before the input is known, one query, and the payment."""
+
+    def __init__(
+        self, shared: SharedPublicModel, listed: ProductsListed, opening: Opening, drawn: Drawn
+    ) -> None:
+        self._shared, self._listed = shared, listed
+        self._opening, self._drawn = opening, drawn
+        self._blinding: Blinding | None = None
+
+    @property
+    def session_id(self) -> QueryId:
+        """The session's number."""
+        return self._opening.opened.session_id
+
+    @property
+    def first_group(self) -> tuple[Address, ...]:
+        """Signers who stand in the first group now."""
+        return self._drawn.first.members
+
+    @property
+    def second_group(self) -> tuple[Address, ...]:
+        """Signers who stand in the second group now."""
+        return self._drawn.second.members
+
+    @property
+    def spares(self) -> tuple[Address, ...]:
+        """Signers who stand by, in their order."""
+        return tuple(self._drawn.spares.waiting)
+
+    async def pay(self) -> tuple[Address, ...]:
+        """Bring everybody its newest voucher; returns signers that did not take theirs."""
+        return await self._drawn.members.pay()
+
+    async def prepare(self, *, round_seconds: float = ROUND_SECONDS) -> None:
+        """Have the first group do its part, which hangs on no input; `ask` does it otherwise.
+
+        Raises:
+            GroupFailed: nobody is left to stand in for members that fail.
+        """
+        if self._blinding is None:
+            first, session = self._drawn.first, self._drawn.members.purse.session
+            model = self._shared.model
+            self._blinding = await blind(model, first, session, round_seconds=round_seconds)
+
+    async def ask(
+        self, features: Features, *, round_seconds: float = ROUND_SECONDS
+    ) -> SharedResult:
+        """Run the model on features that no member learns.
+
+        Raises:
+            InvalidTensor: the features are not what the model takes.
+            ReusedRandomness: the session has served a query.
+            GroupFailed: nobody is left to stand in for members that fail.
+        """
+        model, drawn = self._shared.model, self._drawn
+        inputs = (self._shared.encoded(features),)
+        await self.prepare(round_seconds=round_seconds)
+        assert self._blinding is not None
+        session = drawn.members.purse.session
+        answer = await ask_blinded(
+            model, inputs, self._blinding, drawn.second, session, round_seconds=round_seconds
+        )
+        return self._result(answer, await drawn.members.pay())
+
+    def evidence(self, failures: Sequence[Exception]) -> dict[str, bytes]:
+        """By the name of a file, what convicts members that signed wrong sums."""
+        found: dict[str, bytes] = {}
+        for failure in failures:
+            if isinstance(failure, WrongShare):
+                for one in evidence_in(failure, self._listed.version_ids):
+                    place = one.statement.reveal.context
+                    name = f"nesa-wrong-share-{place.query_id}-{place.attempt}"
+                    found[f"{name}-{one.statement.signer[:10]}.cbor"] = encode_share_evidence(one)
+        return found
+
+    def _result(self, answer: SharedAnswer, unpaid: tuple[Address, ...]) -> SharedResult:
+        card, purse = self._shared.public.card, self._drawn.members.purse
+        (output,) = answer.outputs
+        integers = card.output_edge.decode(output)
+        words = in_words(card, integers)
+        return SharedResult(
+            label=words.label,
+            index=words.index,
+            logits=words.logits,
+            scores=words.scores,
+            output=OutputTensor(integers, card.output_edge, card.output_scale),
+            session_id=self.session_id,
+            deposit=deposit(purse.price, len(self._listed.version_ids), self._opening.opened.seats),
+            spent=purse.spent,
+            gas=self._opening.gas,
+            rounds=answer.rounds,
+            traffic=answer.traffic,
+            members=tuple(self._drawn.members.seats),
+            refused=answer.refused,
+            evidence=self.evidence(answer.failures),
+            unpaid=unpaid,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """A session that was opened, and the gas that it took."""
+
+    opened: SessionOpened
+    gas: int
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """The two groups of a session, and the way to all who were drawn."""
+
+    first: NetworkGroup
+    second: NetworkGroup
+    spares: Spares
+    members: Members
+
+
+async def find_products(
+    connection: Connection, shared: SharedPublicModel, first: VersionId
+) -> ProductsListed:
+    """The list of products that begins with a version, once it is found to be that of the model.
+
+    Raises:
+        InvalidInput: there is none of this model.
+        Unavailable: the node does not answer, or the deployment has no sessions.
+    """
+    lists = await products_of(connection, first)
+    registered = {event.version_id: event for event in await find_versions(connection)}
+    for listed in lists:
+        found = [registered.get(version) for version in listed.version_ids]
+        if len({event.developer for event in found if event}) != 1:
+            continue  # anybody may list copies of what follows the first, and no member serves them
+        roots = tuple(event.operators_root if event else None for event in found)
+        if roots == shared.model.roots:
+            return listed
+    raise InvalidInput(
+        f"no products of {shared.public.name} are listed that begin with this version; its "
+        "developer lists them with `nesa model register-products`, and the folder has to be of the "
+        "same version"
+    )
+
+
+def order_of(listed: ProductsListed, payer: PrivateKey, replicas: int, seats: int) -> SessionOrder:
+    """The order of a session; its limit is still to be set."""
+    signer = Address(payer.public_key.to_checksum_address())
+    return SessionOrder(listed.products_id, replicas, seats, signer, Amount(0))
+
+
+def session_key(secret: bytes) -> PrivateKey:
+    """The key that signs the vouchers of one session."""
+    return PrivateKey(secret)
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedSessions:
+    """Sessions that were closed, and the NES units that the account was paid."""
+
+    session_ids: tuple[QueryId, ...]
+    paid: Amount
+
+
+async def close_over(connection: Connection, account: Address, send: Send) -> ClosedSessions:
+    """Close every session of an account whose vouchers do not count any more, and have it paid what
+    sessions owe to it.
+
+    Raises:
+        Unavailable: the node does not answer.
+    """
+    if connection.deployment.sessions is None:
+        return ClosedSessions((), Amount(0))
+    sessions, now = SharedSessions.of(connection), (await connection.head()).timestamp
+    over: list[QueryId] = []
+    for opened in await sessions_of(connection, account):
+        until = opened.query.answer_deadline + opened.query.rules.claim_window
+        status = await sessions.status_of(opened.session_id, "latest")
+        if status is QueryStatus.OPEN and now > until:
+            await send(sessions.close_session(opened.query))
+            over.append(opened.session_id)
+    credit = await sessions.credit_of(account, "latest")
+    if credit.ready:
+        await send(sessions.withdraw(account))
+    return ClosedSessions(tuple(over), credit.ready)
+
+
+async def draw_groups(
+    connection: Connection, opened: SessionOpened, key: PrivateKey, http: aiohttp.ClientSession
+) -> Drawn:
+    """Waits for the seed block, and draws both groups and their spares as everybody does.
+
+    Raises:
+        Unavailable: the seed block does not come, or the node does not answer.
+        InvalidInput: too few operators, or one is drawn twice; the deposit comes back.
+    """
+    query, deployment = opened.query, connection.deployment
+    seed = await _seed(connection, opened)
+    contract = SharedSessions.of(connection).address
+    vault, place = Contracts(connection).vault, (deployment.chain_id, contract)
+    seats = await drawn_members(vault, *place, query, seed, opened.seats)
+    require_apart(seats, opened)
+    session = Session(*place, opened.session_id, seed)
+    count = await SharedSessions.of(connection).product_count(opened.products_id, "latest")
+    price = query.base_fee
+    purse = Purse(key, session, price, Amount(price * count))
+    by_signer = {seat.signer: seat for seat in seats}
+    market = Deployment(deployment.chain_id, deployment.market)
+    members = Members(http, market, by_signer, purse)
+    places, signers = groups(query.replicas, opened.seats), tuple(by_signer)
+    spares = Spares([signers[place] for place in places.spares])
+    first, second = (
+        NetworkGroup(name, [signers[place] for place in chosen], spares, members)
+        for name, chosen in (("first", places.first), ("second", places.second))
+    )
+    return Drawn(first, second, spares, members)
+
+
+def require_apart(seats: tuple[Seat, ...], opened: SessionOpened) -> None:
+    """Returns when everybody drawn is another operator: one in both groups would see the input.
+
+    Raises:
+        InvalidInput: somebody is drawn twice, or too few are drawn.
+    """
+    if len(seats) < opened.seats:
+        raise InvalidInput(
+            f"only {len(seats)} of {opened.seats} seats of session {opened.session_id} were drawn; "
+            "ask again with fewer, or when more operators serve the model"
+        )
+    for each in ("operator", "signer"):
+        if len({getattr(seat, each) for seat in seats}) < len(seats):
+            raise InvalidInput(f"session {opened.session_id} drew one {each} twice; open another")
+
+
+async def _seed(connection: Connection, opened: SessionOpened) -> Digest:
+    number = opened.query.seed_block
+    for _ in range(int(SEED_SECONDS / POLL_SECONDS)):
+        block = await connection.find_block(number)
+        if block is not None:
+            return block.hash
+        await asyncio.sleep(POLL_SECONDS)
+    raise Unavailable(
+        f"the chain has no block {number} after {SEED_SECONDS:g} s; session {opened.session_id} "
+        "cannot be drawn, its deposit comes back"
+    )

@@ -1,0 +1,77 @@
+"""What shows that a member of a session signed wrong sums: its statement, and the share it is of.
+
+The share's digits are uniformly random: whoever brings them to the court gives nothing away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from nesa.privacy.shared.statements import is_signed
+from nesa.protocol import cbor
+from nesa.protocol.errors import InvalidMessage, WrongShare
+from nesa.protocol.ids import VersionId
+from nesa.protocol.messages import MAX_TENSOR_BYTES
+from nesa.protocol.shapes import WORD, blob, record
+from nesa.protocol.statements import (
+    MAX_STATEMENT_BYTES,
+    Statement,
+    decode_statement,
+    encode_statement,
+)
+
+MAX_EVIDENCE_BYTES: Final = MAX_TENSOR_BYTES + MAX_STATEMENT_BYTES + 256
+
+
+@dataclass(frozen=True, slots=True)
+class ShareEvidence:
+    """One member's statement about a product with version `version_id`, and the digits of the
+    share that it is about, as canonical bytes."""
+
+    version_id: VersionId
+    statement: Statement
+    digits: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    version_id: VersionId
+    statement: bytes
+    digits: bytes
+
+
+_EVIDENCE: Final = record(
+    _Stored,
+    version_id=WORD,
+    statement=blob(MAX_STATEMENT_BYTES),
+    digits=blob(MAX_TENSOR_BYTES),
+)
+
+
+def evidence_in(failure: WrongShare, products: Sequence[VersionId]) -> tuple[ShareEvidence, ...]:
+    """What a failure shows of each of its signers; `products` are the versions of a session."""
+    return tuple(
+        ShareEvidence(products[said.reveal.context.attempt], said, failure.digits)
+        for said in failure.statements
+    )
+
+
+def encode_share_evidence(evidence: ShareEvidence) -> bytes:
+    """Canonical bytes, as they are kept in a file."""
+    statement = encode_statement(evidence.statement)
+    return cbor.encode(_EVIDENCE.pack(_Stored(evidence.version_id, statement, evidence.digits)))
+
+
+def decode_share_evidence(data: bytes) -> ShareEvidence:
+    """The evidence that `data` encodes; whether the sums are wrong is not looked at.
+
+    Raises:
+        InvalidMessage: too long, not canonical, or not signed by whom it names.
+    """
+    stored = _EVIDENCE.unpack(cbor.decode(data, MAX_EVIDENCE_BYTES))
+    statement = decode_statement(stored.statement)
+    if not is_signed(statement):
+        raise InvalidMessage("the statement is not signed by the member that it names")
+    return ShareEvidence(stored.version_id, statement, stored.digits)

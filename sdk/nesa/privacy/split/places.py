@@ -1,0 +1,71 @@
+"""Where a table may be split, and what crosses there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nesa.models.graph import Table, is_narrow
+from nesa.privacy.split.owners import Owners, owners
+from nesa.privacy.split.parts import joined, require_owners
+from nesa.protocol.edges import EdgeType
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """In front of `row` the network's part may begin, `sent` one tensor for each value that leaves
+    the client; or end, `returned` coming back. None where it may not."""
+
+    row: int
+    sent: tuple[EdgeType, ...] | None
+    returned: EdgeType | None
+
+
+def places(table: Table, first: int | None = None) -> tuple[Place, ...]:
+    """Row `first`, and behind it the rows where a part that begins there may end and less comes
+    back than one row earlier.
+
+    By default the part begins where for the first time no more leaves than one row later. At each
+    place `sent` is what a part needs that begins there and goes on to the last row but one.
+
+    Raises:
+        InvalidModel: nothing can be cut off in front of row `first`.
+    """
+    first = _earliest(table) if first is None else first
+    owned = require_owners(table, first, len(table.rows) - 1)
+    found = {row: _returned(table, first, row) for row in range(first + 1, len(table.rows))}
+    ends = {row: edge for row, edge in found.items() if edge is not None}
+    sizes = {first: joined(table.types_of(owned.sent)).nbytes} if owned.sent else {}
+    sizes |= {row: edge.nbytes for row, edge in ends.items()}
+    less = [row for row in ends if row - 1 not in sizes or sizes[row] < sizes[row - 1]]
+    return tuple(Place(row, _sent(table, row), ends.get(row)) for row in (first, *less))
+
+
+def _earliest(table: Table) -> int:
+    rows = range(1, len(table.rows) - 1)
+    sizes = {row: joined(edges).nbytes for row in rows if (edges := _sent(table, row))}
+    return next((row for row in sizes if sizes[row] <= sizes.get(row + 1, sizes[row])), 1)
+
+
+def _sent(table: Table, row: int) -> tuple[EdgeType, ...] | None:
+    last = len(table.rows) - 1
+    if not 0 < row < last:
+        return None
+    owned = owners(table, row, last)
+    edges = table.types_of(owned.sent)
+    fits = bool(edges) and not owned.exposed and _all_narrow(edges)
+    return edges if fits else None
+
+
+def _returned(table: Table, first: int, row: int) -> EdgeType | None:
+    owned = owners(table, first, row)
+    edges = table.types_of(owned.left)
+    fits = len(edges) == 1 and not owned.exposed and _all_narrow((*edges, *_kept(table, owned)))
+    return edges[0] if fits else None
+
+
+def _kept(table: Table, owned: Owners) -> tuple[EdgeType, ...]:
+    return table.types_of(tuple(owned.read_behind))
+
+
+def _all_narrow(edges: tuple[EdgeType, ...]) -> bool:
+    return all(map(is_narrow, edges))

@@ -1,0 +1,1 @@
+"""Split training: the client trains a model's first and last layers, a peer those between."""

@@ -1,0 +1,117 @@
+"""Dense layers in torch, drawn from seeds; torch is imported when the first ones are made."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from nesa.privacy.split.training.wire import (
+    MAX_LAYERS,
+    MAX_PARAMETERS,
+    MAX_WIDTH,
+    Layer,
+    unpack_array,
+)
+from nesa.protocol.errors import InvalidConfiguration, InvalidInput
+
+
+@dataclass(frozen=True, slots=True)
+class Learning:
+    """How layers learn: steps of AdamW (Loshchilov and Hutter 2019)."""
+
+    rate: float = 1e-2
+    decay: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not (0 < self.rate <= 1 and 0 <= self.decay <= 1):
+            raise InvalidInput("the learning rate is in (0, 1], the weight decay in [0, 1]")
+
+
+def require_torch() -> None:
+    """Returns when torch is there.
+
+    Raises:
+        InvalidConfiguration: it is not.
+    """
+    if importlib.util.find_spec("torch") is None:
+        raise InvalidConfiguration(
+            "split training needs torch: install it with `pip install torch`, or in a checkout "
+            "with `make setup-train`"
+        )
+
+
+def require_widths(widths: Sequence[int]) -> tuple[int, ...]:
+    """Widths of dense layers, the input first.
+
+    Raises:
+        InvalidInput: no layer, too many, one that is too wide, or too many weights.
+    """
+    if not 2 <= len(widths) <= MAX_LAYERS + 1:
+        raise InvalidInput(f"name 2 to {MAX_LAYERS + 1} widths, that of the input first")
+    if not all(1 <= width <= MAX_WIDTH for width in widths):
+        raise InvalidInput(f"a layer is 1 to {MAX_WIDTH:,} wide")
+    if sum((inputs + 1) * outputs for inputs, outputs in pairwise(widths)) > MAX_PARAMETERS:
+        raise InvalidInput(f"the layers have more than {MAX_PARAMETERS:,} weights; narrow them")
+    return tuple(widths)
+
+
+def dense(widths: Sequence[int], seed: int, *, ends_plain: bool = False) -> Any:
+    """Dense layers [.., widths[0]] to [.., widths[-1]], each with a ReLU; the last without where
+    it `ends_plain`. Equal seeds give equal weights; torch's own generator stays as it was.
+
+    Raises:
+        InvalidConfiguration: torch is not installed.
+    """
+    require_torch()
+    import torch
+    from torch import nn
+
+    made: list[Any] = []
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        for inputs, outputs in pairwise(widths):
+            made += [nn.Linear(inputs, outputs), nn.ReLU()]
+    return nn.Sequential(*(made[:-1] if ends_plain else made))
+
+
+def optimiser(layers: Any, learning: Learning) -> Any:
+    """What makes their steps."""
+    import torch
+
+    return torch.optim.AdamW(layers.parameters(), lr=learning.rate, weight_decay=learning.decay)
+
+
+def packed(layers: Any) -> tuple[Layer, ...]:
+    """Weights and biases of the dense layers, in order."""
+    linear = [each for each in layers if hasattr(each, "weight")]
+    return tuple(Layer(_bytes(each.weight), _bytes(each.bias)) for each in linear)
+
+
+def unpacked(layers: Sequence[Layer], widths: Sequence[int]) -> Any:
+    """Dense layers with a ReLU each that somebody else trained.
+
+    Raises:
+        InvalidMessage: not those of the widths, NaN or infinity.
+        InvalidInput: another number of layers.
+    """
+    import torch
+
+    made = dense(widths, 0)
+    linear = [each for each in made if hasattr(each, "weight")]
+    if len(linear) != len(layers):
+        raise InvalidInput(f"{len(layers)} layers where {len(linear)} were trained")
+    with torch.no_grad():
+        for ours, theirs in zip(linear, layers, strict=True):
+            shape = tuple(ours.weight.shape)
+            ours.weight.copy_(torch.from_numpy(unpack_array(theirs.weights, shape)))
+            ours.bias.copy_(torch.from_numpy(unpack_array(theirs.biases, shape[:1])))
+    return made
+
+
+def _bytes(values: Any) -> bytes:
+    return np.ascontiguousarray(values.detach().numpy(), "<f4").tobytes()

@@ -1,0 +1,62 @@
+"""What a client checks of a session before a share leaves, and what it owes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from eth_keys.datatypes import PrivateKey
+
+from nesa.chain.committees import Seat
+from nesa.chain.events import LogKey, SessionOpened
+from nesa.client import sharing
+from nesa.client.shared_groups import Purse
+from nesa.client.sharing import SharedPublicModel, require_apart
+from nesa.protocol.errors import InvalidInput, InvalidModel, InvalidTensor
+from nesa.protocol.ids import Address, Amount, BlockNumber, Digest
+from tests.miner.sessions.attended import OPERATORS, PRICE, SESSION, TERMS
+
+PUBLIC = Path(__file__).parents[2] / "models" / "breast-cancer-mlp"
+WORD = Digest(bytes(32))
+KEY = PrivateKey(b"\x01" * 32)
+PAYER = Address(KEY.public_key.to_checksum_address())
+OPENED = SessionOpened(
+    LogKey(BlockNumber(1), 0, WORD, WORD), TERMS.query_id, TERMS.requester, WORD, TERMS, PAYER, 3
+)
+SEATS = tuple(
+    Seat(place, OPERATORS[place], OPERATORS[place + 4], f"http://127.0.0.1:{place}", bytes(32))
+    for place in range(3)
+)
+
+
+def test_whoever_is_drawn_twice_ends_it_before_a_share_leaves() -> None:
+    require_apart(SEATS, OPENED)
+    with pytest.raises(InvalidInput, match="only 2 of 3 seats"):
+        require_apart(SEATS[:2], OPENED)
+    with pytest.raises(InvalidInput, match="drew one operator twice"):
+        require_apart((*SEATS[:2], replace(SEATS[2], operator=OPERATORS[0])), OPENED)
+    with pytest.raises(InvalidInput, match="drew one signer twice"):
+        require_apart((*SEATS[:2], replace(SEATS[2], signer=OPERATORS[4])), OPENED)
+
+
+def test_a_purse_never_owes_more_than_all_products() -> None:
+    purse = Purse(KEY, SESSION, PRICE, Amount(2 * PRICE))
+    assert purse.voucher(OPERATORS[0])[0] == 0
+    assert purse.is_settled(OPERATORS[0])
+    for _ in range(3):
+        purse.settle(OPERATORS[0])
+    assert purse.voucher(OPERATORS[0])[0] == 2 * PRICE
+    assert not purse.is_settled(OPERATORS[0])
+    purse.told(OPERATORS[0], Amount(2 * PRICE))
+    assert purse.is_settled(OPERATORS[0])
+    assert purse.spent == 2 * PRICE
+
+
+def test_a_model_whose_shares_are_too_long_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    shared = SharedPublicModel.read(PUBLIC)
+    with pytest.raises(InvalidTensor):
+        shared.encoded([1.0])
+    monkeypatch.setattr(sharing, "MAX_SHARE_BYTES", 100)
+    with pytest.raises(InvalidModel, match="compile it for shorter inputs"):
+        SharedPublicModel.read(PUBLIC)

@@ -1,0 +1,106 @@
+"""The triage example on processes: patients on shares, and a member that lies about one."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from examples.medical_triage import triage
+from nesa import Client
+from nesa.cli.demo.leaks import find, read_chain, read_files, spellings
+from nesa.cli.demo.liar import replace_by_liar
+from nesa.client.cards import encode_features
+from nesa.client.sharing import SharedPublicModel
+from nesa.devnet.network import Devnet
+from nesa.models import reference
+from nesa.privacy.shared.evidence import decode_share_evidence
+from nesa.protocol.digests import boundary_digest
+from tests.end_to_end.processes import Observer
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+@pytest.fixture(scope="module")
+def shared() -> SharedPublicModel:
+    return SharedPublicModel.read(triage.MODEL)
+
+
+@pytest.fixture(scope="module")
+def patients() -> list[triage.Patient]:
+    with triage.PATIENTS.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest_asyncio.fixture(loop_scope="session", autouse=True)
+async def everybody_honest(devnet: Devnet, observer: Observer) -> AsyncIterator[None]:
+    yield
+    for operator in devnet.miners:
+        if "lying" in devnet.supervisor.running[operator.name].program.log.name:
+            await devnet.supervisor.stop(operator.name)
+    await observer.revive_all()
+
+
+def expected(shared: SharedPublicModel, patient: triage.Patient) -> tuple[bytes, bytes]:
+    """A patient's input and the public model's answer, without any network."""
+    public = shared.public
+    data = encode_features(public.card, triage.features_of(shared, patient))
+    (output,) = reference.run(public.table, (data,))
+    return data, output
+
+
+async def test_patients_are_ordered_and_nobody_sees_one(
+    client: Client, devnet: Devnet, shared: SharedPublicModel, patients: list[triage.Patient]
+) -> None:
+    command = (sys.executable, triage.__file__, "--network", str(devnet.layout.network))
+    process = await asyncio.create_subprocess_exec(
+        *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    said, complaint = await asyncio.wait_for(process.communicate(), 120)
+    assert process.returncode == 0, complaint.decode()[-2000:]
+    lines = said.decode().splitlines()[-len(patients) :]
+    scores = {}
+    secrets: dict[str, bytes] = {}
+    edge, urgent = shared.public.input_edge, shared.public.classifier.labels.index(triage.URGENT)
+    for patient in patients:
+        data, output = expected(shared, patient)
+        answer = shared.public.classifier.interpret(shared.public.output_edge.decode(output))
+        scores[patient["case"]] = answer.scores[urgent]
+        spelled = spellings(data, edge.decode(data))
+        secrets |= {f"{patient['case']} {name}": each for name, each in spelled.items()}
+    ordered = sorted(scores, key=lambda case: -scores[case])
+    assert lines == [f"{scores[case]:.3f} {triage.URGENT}  {case}" for case in ordered]
+    places = [devnet.layout.logs, *(miner.folder for miner in devnet.miners)]
+    traces = (*await read_chain(client.connection), *read_files(places))
+    assert not find(secrets, traces)
+
+
+async def test_a_lying_member_is_named_replaced_and_convicted_by_what_is_kept(
+    client: Client,
+    devnet: Devnet,
+    shared: SharedPublicModel,
+    patients: list[triage.Patient],
+    tmp_path: Path,
+) -> None:
+    patient = patients[1]
+    async with client.shared_session(shared) as session:
+        (chosen,) = session.second_group
+        liar = await replace_by_liar(devnet, devnet.operator_of(chosen).name)
+        finding = await triage.assess(session, shared, patient, tmp_path / "evidence")
+    result = finding.result
+    _, output = expected(shared, patient)
+    assert shared.public.output_edge.encode(result.output.integers) == output
+    assert "signed sums" in result.refused[liar.signer]
+    (path,) = finding.evidence
+    shown = decode_share_evidence(path.read_bytes())
+    assert shown.statement.signer == liar.signer
+    product = shared.model.plan.products[shown.statement.reveal.context.attempt]
+    truth = boundary_digest((product.output_edge,), reference.run(product.table, (shown.digits,)))
+    assert shown.statement.reveal.out_digest != truth
+    head = (await client.connection.head()).timestamp
+    assert (await triage.last_suit(client, result.session_id)).timestamp() > head

@@ -1,0 +1,135 @@
+"""Queries on shares on a network of processes: paid by vouchers, with liars, and dead members."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from nesa import Client
+from nesa.chain.sessions import SharedSessions
+from nesa.cli.demo.liar import replace_by_liar
+from nesa.client.sharing import SharedPublicModel, SharedResult, SharedSession
+from nesa.devnet.network import Devnet
+from nesa.devnet.operators import Operator
+from nesa.models import reference
+from nesa.models.samples import LabelledRows
+from nesa.privacy.shared.evidence import decode_share_evidence
+from nesa.protocol.digests import boundary_digest
+from nesa.protocol.ids import QueryId
+from tests.end_to_end.conftest import PUBLIC
+from tests.end_to_end.processes import Observer
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+ROUND_SECONDS = 20.0
+
+
+@pytest.fixture(scope="module")
+def shared() -> SharedPublicModel:
+    return SharedPublicModel.read(PUBLIC)
+
+
+@pytest.fixture(scope="module")
+def rows(shared: SharedPublicModel) -> LabelledRows:
+    return shared.public.test_rows()
+
+
+@pytest_asyncio.fixture(loop_scope="session", autouse=True)
+async def everybody_honest(devnet: Devnet, observer: Observer) -> AsyncIterator[None]:
+    yield
+    for operator in devnet.miners:
+        if "lying" in devnet.supervisor.running[operator.name].program.log.name:
+            await devnet.supervisor.stop(operator.name)
+    await observer.revive_all()
+
+
+def is_exact(shared: SharedPublicModel, rows: LabelledRows, row: int, result: SharedResult) -> bool:
+    """Whether an answer is that of the public model, bit for bit."""
+    data = shared.public.input_edge.encode(rows.inputs[row])
+    (expected,) = reference.run(shared.public.table, (data,))
+    return shared.public.output_edge.encode(result.output.integers) == expected
+
+
+async def redeemed(client: Client, session_id: QueryId, operator: Operator) -> int:
+    sessions = SharedSessions.of(client.connection)
+    return await sessions.redeemed_by(session_id, operator.owner, "latest")
+
+
+async def until_redeemed(
+    client: Client, session_id: QueryId, operator: Operator, wanted: int
+) -> None:
+    async with asyncio.timeout(60):
+        while await redeemed(client, session_id, operator) != wanted:
+            await asyncio.sleep(0.2)
+
+
+def members_of(devnet: Devnet, session: SharedSession) -> tuple[list[Operator], ...]:
+    """Operators of the first group, of the second, and the spares."""
+    groups = (session.first_group, session.second_group, session.spares)
+    return tuple([devnet.operator_of(signer) for signer in group] for group in groups)
+
+
+async def test_two_groups_answer_exactly_and_have_themselves_paid(
+    client: Client, devnet: Devnet, shared: SharedPublicModel, rows: LabelledRows
+) -> None:
+    async with client.shared_session(shared) as session:
+        await session.prepare(round_seconds=ROUND_SECONDS)
+        first, second, spares = members_of(devnet, session)
+        result = await session.ask(rows.features[0], round_seconds=ROUND_SECONDS)
+    assert is_exact(shared, rows, 0, result)
+    assert not result.refused
+    assert not result.unpaid
+    assert result.spent * 2 == result.deposit  # two of four seats worked
+    for operator in (*first, *second):
+        await until_redeemed(client, result.session_id, operator, result.spent // 2)
+    for operator in spares:
+        assert await redeemed(client, result.session_id, operator) == 0
+
+
+@pytest.mark.parametrize("place", [0, 1])
+async def test_a_member_that_lies_is_named_and_another_stands_in(
+    client: Client, devnet: Devnet, shared: SharedPublicModel, rows: LabelledRows, place: int
+) -> None:
+    async with client.shared_session(shared) as session:
+        chosen = members_of(devnet, session)
+        liar = await replace_by_liar(devnet, chosen[place][0].name)
+        result = await session.ask(rows.features[1], round_seconds=ROUND_SECONDS)
+    assert is_exact(shared, rows, 1, result)
+    assert "signed sums" in result.refused[liar.signer]
+    ((name, stored),) = result.evidence.items()
+    assert str(result.session_id) in name
+    shown = decode_share_evidence(stored)
+    assert shown.statement.signer == liar.signer
+    product = shared.model.plan.products[shown.statement.reveal.context.attempt]
+    sums = reference.run(product.table, (shown.digits,))
+    out_digest = boundary_digest((product.output_edge,), sums)
+    assert shown.statement.reveal.out_digest != out_digest
+    assert await redeemed(client, result.session_id, liar) == 0
+    await until_redeemed(client, result.session_id, chosen[2][0], result.spent // 2)
+
+
+async def test_members_die_and_one_comes_back_to_its_vouchers(
+    client: Client,
+    devnet: Devnet,
+    observer: Observer,
+    shared: SharedPublicModel,
+    rows: LabelledRows,
+) -> None:
+    """The first group's member is killed once it is done: its voucher comes when it is back. The
+    second group's is dead from the start."""
+    async with client.shared_session(shared) as session:
+        (first,), (second,), (spare, _) = members_of(devnet, session)
+        await session.prepare(round_seconds=ROUND_SECONDS)
+        await observer.kill(first)
+        await observer.kill(second)
+        result = await session.ask(rows.features[2], round_seconds=ROUND_SECONDS)
+        assert is_exact(shared, rows, 2, result)
+        assert "does not answer" in result.refused[second.signer]
+        assert result.unpaid == (first.signer,)
+        await until_redeemed(client, result.session_id, spare, result.spent // 2)
+        await observer.restart(first)
+        assert await session.pay() == ()
+    await until_redeemed(client, result.session_id, first, result.spent // 2)

@@ -1,0 +1,268 @@
+"""A member over HTTP: sealed, paid as it goes, and never of two minds, whoever asks."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from eth_keys.datatypes import PrivateKey
+
+from nesa.models.folder import load
+from nesa.models.runtime import ShardRunner, run_all
+from nesa.privacy.envelopes import Receiver, seal_envelope
+from nesa.privacy.keys import generate_key, public_bytes
+from nesa.privacy.shared.session import SharedModel, ask
+from nesa.privacy.shared.wire import ShareRequest, decode_reply, encode_request
+from nesa.protocol.envelopes import MAX_ENVELOPE_BYTES, SESSIONS_PATH
+from nesa.protocol.errors import (
+    IntegrityError,
+    InvalidMessage,
+    NotEntitled,
+    ReusedRandomness,
+)
+from nesa.protocol.ids import Amount, BlockNumber, QueryId, Timestamp
+from nesa.protocol.messages import SessionRequest
+from tests.privacy.shared.parties import held_products, random_inputs
+
+from .attended import MARKET, OPERATORS, PAYER, PRICE, SESSION, TERMS, Member, World, serving
+
+MODELS = Path(__file__).resolve().parents[3] / "models"
+SEED = b"\x07" * 32
+
+
+@pytest.fixture(scope="module")
+def mlp() -> SharedModel:
+    """The breast cancer classifier, of three products."""
+    return SharedModel(load(MODELS / "breast-cancer-mlp").table)
+
+
+@pytest.fixture
+async def world(mlp: SharedModel, tmp_path: Path) -> AsyncIterator[World]:
+    """Two members, and a third that stands by."""
+    now = [time.time()]
+    async with serving([Member(tmp_path, mlp, place, now) for place in range(3)]) as found:
+        yield found
+
+
+def request(
+    number: int = 0, round_: int = 0, *, seed: bytes | None = None, digits: bytes | None = None
+) -> bytes:
+    """What is asked of a member."""
+    if seed is None and digits is None:
+        seed = secrets.token_bytes(32)
+    return encode_request(ShareRequest(number, round_, seed, digits))
+
+
+def sealed(member: Member, body: bytes, key: PrivateKey = PAYER, **other: Any) -> bytes:
+    """A request in an envelope, unpaid unless something else is said."""
+    values: dict[str, Any] = {"session_id": SESSION.session_id, "amount": Amount(0)}
+    values["r"] = bytes(32)
+    values |= {"vs": bytes(32), "reply_key": public_bytes(generate_key()), "body": body, **other}
+    receiver = Receiver(member.identity.address, member.identity.encryption.public_key())
+    return seal_envelope(
+        SessionRequest(**values),
+        deployment=MARKET,
+        signer=key,
+        receiver=receiver,
+        nonce=secrets.token_bytes(16),
+        deadline=Timestamp(int(time.time()) + 60),
+    )
+
+
+async def test_two_members_answer_a_query_and_hold_what_they_earned(world, mlp):
+    inputs = random_inputs(mlp, 0)
+    answer = await ask(mlp, inputs, world.groups(), SESSION)
+    assert await world.reached.pay() == ()
+    public = load(MODELS / "breast-cancer-mlp")
+    whole = [ShardRunner(public.shard_file(one), facts) for one, facts in enumerate(public.shards)]
+    assert answer.outputs == run_all(whole, inputs)
+    for member in world.members[:2]:
+        held = member.journal.sessions.voucher(SESSION.session_id)
+        assert held.amount == 3 * PRICE
+        assert member.journal.sessions.served(SESSION.session_id) == 3
+    assert world.members[2].journal.sessions.served(SESSION.session_id) == 0
+
+
+async def test_who_does_not_pay_is_not_served_a_second_time(world):
+    member = world.members[0].identity.address
+    await world.reached.ask(member, request(0))
+    with pytest.raises(NotEntitled, match="1 products are worth a voucher of 100 units"):
+        await world.reached.ask(member, request(1))
+    world.purse.settle(OPERATORS[0])
+    await world.reached.ask(member, request(1))
+
+
+async def test_a_client_that_waits_until_the_seed_is_gone_is_not_served(world):
+    """Its vouchers would be worth nothing: the contract could not draw the session any more."""
+    member, late = world.members[0], BlockNumber(TERMS.seed_block + 193)
+    member.seed = (False, late)
+    world.purse.settle(OPERATORS[0])
+    with pytest.raises(NotEntitled, match="no voucher counts"):
+        await world.reached.ask(member.identity.address, request(0))
+    assert member.journal.sessions.voucher(SESSION.session_id).amount == 0
+    member.seed = (True, late)
+    await world.reached.ask(member.identity.address, request(0))
+    member.seed = (False, late)
+    await world.reached.ask(member.identity.address, request(1))
+
+
+async def test_a_repeated_request_costs_nothing_and_gives_the_same(world):
+    member, body = world.members[0].identity.address, request(0, seed=SEED)
+    first = await world.reached.ask(member, body)
+    world.members[0].restart()
+    assert await world.reached.ask(member, body) == first
+    assert world.members[0].journal.sessions.served(SESSION.session_id) == 1
+
+
+async def test_a_member_signs_one_share_a_round_also_after_a_restart(world):
+    member = world.members[0].identity.address
+    first = decode_reply(await world.reached.ask(member, request(0)))
+    world.members[0].restart()
+    with pytest.raises(InvalidMessage, match="count the round up"):
+        await world.reached.ask(member, request(0))
+    world.purse.settle(OPERATORS[0])
+    again = decode_reply(await world.reached.ask(member, request(0, 1)))
+    assert again.in_digest != first.in_digest
+
+
+async def test_another_share_of_a_round_that_was_served_is_not_even_computed(world, mlp):
+    """Nobody pays for a round twice, so it would be computed for nothing, again and again."""
+    member = world.members[0]
+    await world.reached.ask(member.identity.address, request(0))
+    runners = member.service.library.runners
+    runners[next(iter(runners))] = _Unasked(held_products(mlp)[0].facts)
+    with pytest.raises(InvalidMessage, match="count the round up"):
+        await member.answer(sealed(member, request(0)))
+
+
+class _Unasked:
+    def __init__(self, facts):
+        self.facts = facts
+
+    def run(self, _):
+        raise AssertionError("computed for nothing")
+
+
+async def test_a_seed_serves_one_share_of_all_sessions_also_after_a_restart(world):
+    member = world.members[0]
+    await world.reached.ask(member.identity.address, request(0, seed=SEED))
+    member.restart()
+    other = QueryId(SESSION.session_id + 1)
+    with pytest.raises(ReusedRandomness, match="draw another"):
+        await member.answer(sealed(member, request(0, seed=SEED), session_id=other))
+    world.purse.settle(OPERATORS[0])
+    with pytest.raises(InvalidMessage, match="draw another"):
+        await world.reached.ask(member.identity.address, request(1, seed=SEED))
+
+
+async def test_a_machine_that_computes_otherwise_than_before_signs_nothing(world, mlp):
+    """A member whose runtime changed would convict itself."""
+    member = world.members[0]
+    body = request(0, seed=SEED)
+    await world.reached.ask(member.identity.address, body)
+    held = held_products(mlp)
+    first = world.members[0].service.library.runners
+    name = next(iter(first))
+    first[name] = _OffByOne(held[0])
+    with pytest.raises(IntegrityError, match="other sums of this share before"):
+        await member.answer(sealed(member, body))
+
+
+class _OffByOne:
+    def __init__(self, honest):
+        self.honest, self.facts = honest, honest.facts
+
+    def run(self, tensors):
+        (sums,) = self.honest.run(tensors)
+        values = self.facts.output_edges[0].decode(sums).copy()
+        values.reshape(-1)[0] ^= 1
+        return (self.facts.output_edges[0].encode(values),)
+
+
+async def test_a_voucher_is_kept_before_anything_is_answered(world):
+    member = world.members[0]
+    await world.reached.ask(member.identity.address, request(0))
+    world.purse.settle(OPERATORS[0])
+    with pytest.raises(InvalidMessage, match="no share of this product"):
+        await world.reached.ask(member.identity.address, request(1, digits=b"\0"))
+    member.restart()
+    assert member.journal.sessions.voucher(SESSION.session_id).amount == PRICE
+    (account,) = member.journal.sessions.unredeemed()
+    assert (account.session_id, account.redeemed) == (SESSION.session_id, 0)
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "reason"),
+    [
+        ({"key": PrivateKey(b"\x06" * 32)}, NotEntitled, "only the payer"),
+        ({"session_id": QueryId(5)}, NotEntitled, "no session 5"),
+        ({"body": b"\xff"}, InvalidMessage, "lengths must be definite"),
+        ({"body": request(9)}, InvalidMessage, "has 3 products"),
+        ({"body": request(0, digits=b"\0")}, InvalidMessage, "no share of this product"),
+        ({"amount": Amount(301)}, InvalidMessage, "worth 300 units"),
+        ({"amount": PRICE}, InvalidMessage, "payer's|recovered"),
+    ],
+)
+async def test_what_does_not_check_out_is_refused_by_name(world, change, error, reason):
+    member = world.members[0]
+    values = {"body": request(0)} | change
+    with pytest.raises(error, match=reason):
+        await member.answer(sealed(member, **values))
+    assert member.journal.sessions.served(SESSION.session_id) == 0
+
+
+async def test_a_session_that_is_over_is_served_no_more(world):
+    member = world.members[0]
+    kept = member.service.attendance
+
+    async def over(session_id: QueryId) -> Any:
+        found = await kept(session_id)
+        return replace(found, terms=replace(TERMS, answer_deadline=Timestamp(1)))
+
+    member.service.attendance = over
+    with pytest.raises(InvalidMessage, match="is over"):
+        await member.answer(sealed(member, request(0)))
+
+
+async def test_an_envelope_is_taken_once(world):
+    member = world.members[0]
+    envelope = sealed(member, request(0))
+    await member.answer(envelope)
+    with pytest.raises(InvalidMessage, match="received before"):
+        await member.answer(envelope)
+
+
+async def test_bodies_are_bounded_and_refusals_have_their_status(world):
+    url = world.reached.seats[world.members[0].identity.address].endpoint + SESSIONS_PATH
+    for body, status in (
+        (bytes(MAX_ENVELOPE_BYTES + 1), 413),
+        (b"garbage", 400),
+        (sealed(world.members[0], request(0), key=PrivateKey(b"\x06" * 32)), 403),
+    ):
+        async with world.reached.http.post(url, data=body) as response:
+            assert response.status == status
+
+    async def endless() -> AsyncIterator[bytes]:
+        for _ in range(MAX_ENVELOPE_BYTES // 65_536 + 2):
+            yield bytes(65_536)
+
+    async with world.reached.http.post(url, data=endless()) as response:
+        assert response.status == 413
+
+
+async def test_nobody_reads_a_share_on_the_wire(world, mlp):
+    """Digits and sums travel sealed in both directions."""
+    digits = bytes(range(1, 91))
+    assert len(digits) == mlp.plan.products[0].input_edge.nbytes
+    member = world.members[0]
+    envelope = sealed(member, request(0, digits=digits))
+    assert digits[:8] not in envelope
+    answered = await member.answer(envelope)
+    body = request(0, digits=digits)
+    sums = decode_reply(await world.reached.ask(member.identity.address, body)).sums
+    assert sums[:8] not in answered

