@@ -98,7 +98,7 @@ def ask_credit(
     @param max_fee NES units that the answer may cost.
     @return Number of the query.
     """
-    assert msg.sender == CLERK, "credit: not the clerk"
+    self._check_clerk()
     assert self.credits[borrower].status == empty(CreditStatus), "credit: already asked"
 
     order: IQueryMarket.Order = IQueryMarket.Order(
@@ -124,7 +124,7 @@ def withdraw(amount: uint256):
     @notice Gives NES of the desk back to the clerk.
     @param amount NES units.
     """
-    assert msg.sender == CLERK, "credit: not the clerk"
+    self._check_clerk()
     self._pay(CLERK, amount)
 
 
@@ -199,6 +199,12 @@ def fetch_credit():
 
 
 # === Internals ===
+
+
+@internal
+@view
+def _check_clerk():
+    assert msg.sender == CLERK, "credit: not the clerk"
 
 
 @internal
