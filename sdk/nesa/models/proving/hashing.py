@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import ezkl
-
 from nesa.models.proving.field import MODULUS, element_of_hex, hex_of_element, to_field
 from nesa.protocol.circuits import ShownEdge, blind_elements
 from nesa.protocol.edges import EdgeType
@@ -47,6 +45,8 @@ def poseidon(values: Sequence[int]) -> Digest:
     In this process, unlike all else of ezkl: it takes milliseconds, and what makes it panic is
     text that is no element.
     """
+    import ezkl
+
     (found,) = ezkl.poseidon_hash([hex_of_element(to_field(value)) for value in values])
     return Digest(element_of_hex(found).to_bytes(32, "big"))
 

@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final, assert_never
 
-import dcap_qvl
-
 from nesa.protocol.errors import InvalidMessage
 
 MAX_QUOTE_BYTES: Final = 16 * 1024
@@ -78,6 +76,8 @@ def read_quote(data: bytes) -> Quote:
     Raises:
         InvalidMessage: longer than 16 KiB, or no quote of SGX or TDX.
     """
+    import dcap_qvl
+
     _expect_short(len(data), MAX_QUOTE_BYTES, "a quote")
     try:
         parsed = dcap_qvl.Quote.parse(data)
@@ -99,6 +99,8 @@ def verify_quote(data: bytes, collateral: str, at: int) -> VerifiedQuote:
         InvalidMessage: too long, not readable, a signature that is wrong, a revoked key, or
             collateral that is not valid at that time.
     """
+    import dcap_qvl
+
     quote = read_quote(data)
     _expect_short(len(collateral), MAX_COLLATERAL_BYTES, "the collateral of a quote")
     try:
