@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from eth_utils.address import to_checksum_address
 
 from nesa.chain.connection import Connection
+from nesa.chain.web import read_bounded
 from nesa.models.index import Index, KeyRelease, unword
 from nesa.privacy.envelopes import (
     Deployment,
@@ -214,27 +215,18 @@ async def _post(release: KeyRelease, body: bytes) -> bytes:
             aiohttp.ClientSession(timeout=TIMEOUT, cookie_jar=aiohttp.DummyCookieJar()) as session,
             session.post(url, data=body, allow_redirects=False) as response,
         ):
-            answer = await _bounded(response.content)
+            answer = await read_bounded(response.content, MAX_RELEASE_BYTES)
             status = response.status
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
         raise Unavailable(
             f"the release of keys at {release.url} does not answer ({type(error).__name__}); ask "
             "the developer, who runs `nesa model release-keys`"
         ) from error
-    if status == 200 and len(answer) <= MAX_RELEASE_BYTES:
+    if status == 200 and answer is not None:
         return answer
-    reason = answer[:MOST_REASON_BYTES].decode(errors="replace")
+    reason = (answer or b"")[:MOST_REASON_BYTES].decode(errors="replace")
     if status == 403:
         raise NotEntitled(f"the developer releases no key: {reason}")
     if status == 400:
         raise InvalidInput(f"the release of keys at {release.url} refuses: {reason}")
     raise Unavailable(f"the release of keys at {release.url} answered with status {status}")
-
-
-async def _bounded(content: aiohttp.StreamReader) -> bytes:
-    data = bytearray()
-    async for chunk in content.iter_chunked(MAX_RELEASE_BYTES):
-        data += chunk
-        if len(data) > MAX_RELEASE_BYTES:
-            break
-    return bytes(data)

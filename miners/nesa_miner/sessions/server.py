@@ -9,6 +9,7 @@ from typing import Final
 
 from aiohttp import web
 
+from nesa.chain.web import read_bounded
 from nesa.protocol.envelopes import MAX_ENVELOPE_BYTES, SESSIONS_PATH
 from nesa.protocol.errors import (
     ExhaustedResource,
@@ -17,7 +18,7 @@ from nesa.protocol.errors import (
     NotEntitled,
     Unavailable,
 )
-from nesa_miner.transport.http import CONTENT_TYPE, MOST_REASON_BYTES, bounded_body
+from nesa_miner.transport.http import CONTENT_TYPE, MOST_REASON_BYTES
 
 BODY_SECONDS: Final = 20.0
 ANSWER_SECONDS: Final = 60.0
@@ -57,7 +58,7 @@ class SessionsEndpoint:
     async def _take(self, request: web.Request) -> web.Response:
         try:
             async with asyncio.timeout(BODY_SECONDS):
-                data = await bounded_body(request)
+                data = await read_bounded(request.content, MAX_ENVELOPE_BYTES)
             if data is None:
                 return web.Response(status=413, text="the envelope is over the size limit")
             async with asyncio.timeout(ANSWER_SECONDS):

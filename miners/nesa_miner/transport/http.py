@@ -11,6 +11,7 @@ import aiohttp
 from aiohttp import web
 
 from nesa.chain.listening import Listener
+from nesa.chain.web import read_bounded
 from nesa.protocol.envelopes import MAX_ENVELOPE_BYTES, MESSAGES_PATH
 from nesa.protocol.errors import ExhaustedResource, InvalidInput, InvalidMessage, Unavailable
 from nesa.protocol.ids import Address
@@ -137,7 +138,7 @@ class MessagesEndpoint:
                 self._busy.pop(peer, None)
 
     async def _take(self, request: web.Request) -> web.Response:
-        data = await bounded_body(request)
+        data = await read_bounded(request.content, MAX_ENVELOPE_BYTES)
         if data is None:
             return web.Response(status=413, text="the envelope is over the size limit")
         try:
@@ -152,16 +153,6 @@ class MessagesEndpoint:
 def _has_room(sizes: Sequence[int], size: int, most: int, most_bytes: int) -> bool:
     """Whether one more envelope fits; one that says no size counts as the longest that there is."""
     return len(sizes) < most and sum(sizes) + size <= most_bytes
-
-
-async def bounded_body(request: web.Request) -> bytes | None:
-    """What a request carries; None when it is longer than any envelope."""
-    data = bytearray()
-    async for chunk in request.content.iter_chunked(64 << 10):
-        data += chunk
-        if len(data) > MAX_ENVELOPE_BYTES:
-            return None
-    return bytes(data)
 
 
 @dataclass(slots=True)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Final
 
-from aiohttp import ClientError, ClientSession, ClientTimeout
+from aiohttp import ClientError, ClientSession, ClientTimeout, StreamReader
 
 from nesa.protocol.errors import Unavailable
 
@@ -48,18 +48,21 @@ async def read_url(
             if response.status != 200:
                 raise Unavailable(f"{url} answered with status {response.status}")
             async with patience.reading:
-                return await _read_capped(response.content.iter_chunked(CHUNK), patience.most)
+                body = await read_bounded(response.content, patience.most)
+            if body is None:
+                raise Unavailable(f"the answer has more than {patience.most} bytes")
+            return body
     except Unavailable:
         raise  # it is an OSError too
     except (ClientError, OSError, TimeoutError, ValueError) as error:
         raise Unavailable(f"{url} did not answer: {type(error).__name__}") from error
 
 
-async def _read_capped(chunks: AsyncIterator[bytes], most: int) -> bytes:
-    parts, size = [], 0
-    async for chunk in chunks:
-        size += len(chunk)
-        if size > most:
-            raise Unavailable(f"the answer has more than {most} bytes")
-        parts.append(chunk)
-    return b"".join(parts)
+async def read_bounded(content: StreamReader, most: int) -> bytes | None:
+    """A body of HTTP; None when it is longer than `most` bytes, the rest of which is not read."""
+    data = bytearray()
+    async for chunk in content.iter_chunked(CHUNK):
+        data += chunk
+        if len(data) > most:
+            return None
+    return bytes(data)

@@ -13,6 +13,7 @@ import aiohttp
 from eth_keys.datatypes import PrivateKey
 
 from nesa.chain.committees import Seat
+from nesa.chain.web import read_bounded
 from nesa.privacy.envelopes import (
     Deployment,
     Receiver,
@@ -162,10 +163,12 @@ class Members:
         url = seat.endpoint.rstrip("/") + SESSIONS_PATH
         try:
             async with self.http.post(url, data=envelope, allow_redirects=False) as response:
-                body = await _bounded(response.content)
+                body = await read_bounded(response.content, MAX_ENVELOPE_BYTES)
                 status = response.status
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             raise Unavailable(f"does not answer ({type(error).__name__})") from error
+        if body is None:
+            raise InvalidMessage("its answer is over the size limit of an envelope")
         if status == 200:
             return body
         reason = body[:MOST_REASON_BYTES].decode(errors="replace")
@@ -175,15 +178,6 @@ class Members:
             case 403:
                 raise NotEntitled(f"refused: {reason}")
         raise Unavailable(f"answered with status {status}: {reason}")
-
-
-async def _bounded(content: aiohttp.StreamReader) -> bytes:
-    data = bytearray()
-    async for chunk in content.iter_chunked(64 << 10):
-        data += chunk
-        if len(data) > MAX_ENVELOPE_BYTES:
-            raise InvalidMessage("its answer is over the size limit of an envelope")
-    return bytes(data)
 
 
 class NetworkGroup:

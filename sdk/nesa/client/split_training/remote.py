@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
-from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout
+from aiohttp import ClientError, ClientSession, ClientTimeout
 
+from nesa.chain.web import read_bounded
 from nesa.privacy.split.training.part import Post
 from nesa.privacy.split.training.wire import MAX_REPLY_BYTES, PATH
 from nesa.protocol.errors import InvalidInput, Unavailable
@@ -47,7 +48,11 @@ async def posting(url: str) -> AsyncIterator[Post]:
 async def _once(session: ClientSession, address: str, request: bytes) -> bytes:
     try:
         async with session.post(address, data=request, allow_redirects=False) as response:
-            body = await _capped(response, MAX_REPLY_BYTES)
+            body = await read_bounded(response.content, MAX_REPLY_BYTES)
+            if body is None:
+                raise InvalidInput(
+                    f"the training peer's answer has more than {MAX_REPLY_BYTES:,} bytes"
+                )
             if response.status == 200:
                 return body
             why = body[:WORDS].decode(errors="replace")
@@ -58,13 +63,3 @@ async def _once(session: ClientSession, address: str, request: bytes) -> bytes:
         raise  # they are an OSError and a ValueError too
     except (ClientError, OSError, TimeoutError, ValueError) as error:
         raise Unavailable(f"{address} did not answer: {type(error).__name__}") from error
-
-
-async def _capped(response: ClientResponse, most: int) -> bytes:
-    parts, size = [], 0
-    async for chunk in response.content.iter_chunked(1 << 16):
-        size += len(chunk)
-        if size > most:
-            raise InvalidInput(f"the training peer's answer has more than {most:,} bytes")
-        parts.append(chunk)
-    return b"".join(parts)
