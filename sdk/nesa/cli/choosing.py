@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import click
 
 from nesa.cli.commands.balance import read_account
+from nesa.cli.option_groups import Command, grouped
 from nesa.cli.output import console, pairs, safe
 from nesa.cli.quantities import WholeNumber
 from nesa.client.hybrid.rule import Sensitivity
@@ -18,8 +19,6 @@ from nesa.client.ordering import AUTO, OPEN, SEALED, read_privacy
 from nesa.protocol.errors import InvalidInput
 from nesa.protocol.ids import Address
 from nesa.protocol.queries import Assurance
-
-Command = TypeVar("Command", bound=Callable[..., Any])
 
 MOST_SECONDS: Final = 366 * 24 * 3600
 
@@ -92,11 +91,7 @@ def privacy_options(command: Command) -> Command:
         wanted = Wanted(kind, assurance, sensitivity, deadline, named, yes, dry_run)
         return command(wanted=wanted, **others)
 
-    call.__name__, call.__doc__ = command.__name__, command.__doc__
-    call.__click_params__ = getattr(command, "__click_params__", [])  # type: ignore[attr-defined]
-    for option in reversed(_OPTIONS):
-        call = option(call)
-    return call  # type: ignore[return-value]
+    return grouped(command, call, _OPTIONS)
 
 
 def tell_plan(found: Explanation) -> None:

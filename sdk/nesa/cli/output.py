@@ -7,9 +7,9 @@ import enum
 import json
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import click
 import numpy as np
@@ -17,12 +17,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from nesa.cli.option_groups import Command
 from nesa.cli.text import printable
 
 PLAIN_WIDTH: Final = 160
 """Columns of what goes into a file or a pipe, where nobody wraps lines."""
-
-Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def json_option(command: Command) -> Command:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import click
 
+from nesa.cli.option_groups import Command, grouped
 from nesa.client.publishing import (
     ContentServer,
     FolderPublisher,
@@ -15,8 +15,6 @@ from nesa.client.publishing import (
     UploadPublisher,
 )
 from nesa.protocol.errors import InvalidInput
-
-Command = TypeVar("Command", bound=Callable[..., Any])
 
 MOST_PORT: Final = 65535
 
@@ -68,11 +66,7 @@ def publishing_options(command: Command) -> Command:
     ) -> Any:
         return command(publisher=choose_publisher(serve, content_url, content_folder), **others)
 
-    call.__name__, call.__doc__ = command.__name__, command.__doc__
-    call.__click_params__ = getattr(command, "__click_params__", [])  # type: ignore[attr-defined]
-    for option in reversed(_OPTIONS):
-        call = option(call)
-    return call  # type: ignore[return-value]
+    return grouped(command, call, _OPTIONS)
 
 
 _OPTIONS: Final = (

@@ -13,6 +13,7 @@ from click.core import ParameterSource
 
 from nesa.chain.deployment import KeyFile
 from nesa.chain.sender import OnIntent, forget
+from nesa.cli.option_groups import Command, grouped
 from nesa.client.client import Client
 from nesa.client.publishing import Publisher
 from nesa.protocol.errors import InvalidConfiguration
@@ -20,7 +21,6 @@ from nesa.protocol.errors import InvalidConfiguration
 DEFAULT_FOLDER: Final = Path(".devnet")
 DEFAULT_NETWORK: Final = DEFAULT_FOLDER / "network.json"
 
-Command = TypeVar("Command", bound=Callable[..., Any])
 _Result = TypeVar("_Result")
 
 
@@ -77,11 +77,7 @@ def network_options(command: Command) -> Command:
             password_file = None  # the variable is also the miners', and says nothing by itself
         return command(target=Target(network, rpc_url, keystore, password_file), **others)
 
-    call.__name__, call.__doc__ = command.__name__, command.__doc__
-    call.__click_params__ = getattr(command, "__click_params__", [])  # type: ignore[attr-defined]
-    for option in reversed(_OPTIONS):
-        call = option(call)
-    return call  # type: ignore[return-value]
+    return grouped(command, call, _OPTIONS)
 
 
 _PATH: Final = click.Path(path_type=Path, dir_okay=False)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 
 import click
 
+from nesa.cli.option_groups import Command
 from nesa.protocol.errors import InvalidConfiguration
 
 if TYPE_CHECKING:
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
 FILE: Final = click.Path(path_type=Path, dir_okay=False)
 PASSWORD_VARIABLE: Final = "NESA_EE_PASSWORD_FILE"
-
-Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def password_option(command: Command) -> Command:

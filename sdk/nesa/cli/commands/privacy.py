@@ -9,8 +9,9 @@ import click
 
 from nesa.cli.commands.privacy_audit import audit
 from nesa.cli.commands.split_training import serve_split, train_split
+from nesa.cli.option_groups import Command
 from nesa.cli.output import json_option, show
-from nesa.cli.user_keys import FILE, Command, password_option, read_password
+from nesa.cli.user_keys import FILE, password_option, read_password
 from nesa.protocol.errors import InvalidInput
 
 if TYPE_CHECKING:
