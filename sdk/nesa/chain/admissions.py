@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from nesa.chain.abi import ContractCall
 from nesa.chain.connection import At, Connection
-from nesa.chain.contracts import BoundContract
+from nesa.chain.contracts import BoundContract, deployed
 from nesa.protocol.allow_lists import AllowList
-from nesa.protocol.errors import Unavailable
 from nesa.protocol.ids import Address, Digest, Timestamp, VersionId
 
 
@@ -22,10 +21,7 @@ class AllowLists(BoundContract):
         Raises:
             Unavailable: the deployment has none.
         """
-        address = connection.deployment.allow_list
-        if address is None:
-            raise Unavailable("this deployment has no allow lists")
-        return cls(connection, address)
+        return cls(connection, deployed(connection.deployment.allow_list, "allow lists"))
 
     async def root(self, version_id: VersionId, at: At) -> Digest:
         """The list of a version, zero where nobody is admitted."""

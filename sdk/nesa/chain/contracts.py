@@ -10,6 +10,7 @@ from nesa.chain.abi import ContractCall, interface
 from nesa.chain.connection import At, Connection
 from nesa.protocol.circuits import ShownEdge
 from nesa.protocol.edges import EdgeType
+from nesa.protocol.errors import Unavailable
 from nesa.protocol.ids import (
     ZERO_DIGEST,
     Address,
@@ -161,6 +162,17 @@ class Shares:
     royalty: Amount
     reviewers: Amount
     treasury: Amount
+
+
+def deployed(address: Address | None, what: str) -> Address:
+    """The address of a contract that not every deployment has.
+
+    Raises:
+        Unavailable: this one has none of `what`.
+    """
+    if address is None:
+        raise Unavailable(f"this deployment has no {what}")
+    return address
 
 
 class BoundContract:

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 from nesa.chain.abi import ContractCall
 from nesa.chain.connection import At, Connection
-from nesa.chain.contracts import BoundContract, Credit
-from nesa.protocol.errors import Unavailable
+from nesa.chain.contracts import BoundContract, Credit, deployed
 from nesa.protocol.ids import (
     Address,
     Amount,
@@ -33,10 +32,9 @@ class SharedSessions(BoundContract):
         Raises:
             Unavailable: the deployment has none.
         """
-        address = connection.deployment.sessions
-        if address is None:
-            raise Unavailable("this deployment has no sessions of queries on shares")
-        return cls(connection, address)
+        return cls(
+            connection, deployed(connection.deployment.sessions, "sessions of queries on shares")
+        )
 
     async def product_count(self, products_id: Digest, at: At) -> int:
         """How many products a list has, zero where there is no such list."""

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from nesa.chain.abi import ContractCall
 from nesa.chain.connection import At, Connection
-from nesa.chain.contracts import BoundContract
-from nesa.protocol.errors import Unavailable
+from nesa.chain.contracts import BoundContract, deployed
 from nesa.protocol.ids import ZERO_DIGEST, Address, Digest, VersionId
 from nesa.protocol.queries import Query
 from nesa.protocol.summons import Call, SummonsRules
@@ -23,10 +22,7 @@ class Summons(BoundContract):
         Raises:
             Unavailable: the deployment has none.
         """
-        address = connection.deployment.summons
-        if address is None:
-            raise Unavailable("this deployment has no summonses")
-        return cls(connection, address)
+        return cls(connection, deployed(connection.deployment.summons, "summonses"))
 
     async def rules(self, at: At) -> SummonsRules:
         """Clocks, bond and limits; they never change."""
