@@ -54,3 +54,13 @@ def observer(devnet: Devnet) -> Observer:
 @pytest.fixture
 def question(devnet: Devnet) -> Question:
     return Question.from_row(devnet.model(MLP), 40)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def everybody_honest(devnet: Devnet, observer: Observer) -> AsyncIterator[None]:
+    """Afterwards every miner that was made to lie runs as it should again."""
+    yield
+    for operator in devnet.miners:
+        if "lying" in devnet.supervisor.running[operator.name].program.log.name:
+            await devnet.supervisor.stop(operator.name)
+    await observer.revive_all()

@@ -58,7 +58,10 @@ from nesa_miner.watchtower.statements import drawn_for
 from tests.end_to_end.processes import Observer
 from tests.end_to_end.test_queries import is_right
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="session"),
+    pytest.mark.usefixtures("everybody_honest"),
+]
 
 BONDS = Amount(1_000 * ONE_NES)
 
@@ -160,15 +163,6 @@ async def tower(devnet: Devnet, client: Client) -> AsyncIterator[Operator]:
 async def second_tower(devnet: Devnet, client: Client) -> AsyncIterator[Operator]:
     async with watching(devnet, client) as founded:
         yield founded
-
-
-@pytest_asyncio.fixture(loop_scope="session", autouse=True)
-async def everybody_honest(devnet: Devnet, observer: Observer) -> AsyncIterator[None]:
-    yield
-    for operator in devnet.miners:
-        if "lying" in devnet.supervisor.running[operator.name].program.log.name:
-            await devnet.supervisor.stop(operator.name)
-    await observer.revive_all()
 
 
 async def lied_to(

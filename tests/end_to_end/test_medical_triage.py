@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import csv
 import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 
 from examples.medical_triage import triage
 from nesa import Client
@@ -21,9 +19,11 @@ from nesa.devnet.network import Devnet
 from nesa.models import reference
 from nesa.privacy.shared.evidence import decode_share_evidence
 from nesa.protocol.digests import boundary_digest
-from tests.end_to_end.processes import Observer
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="session"),
+    pytest.mark.usefixtures("everybody_honest"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -35,15 +35,6 @@ def shared() -> SharedPublicModel:
 def patients() -> list[triage.Patient]:
     with triage.PATIENTS.open(newline="") as file:
         return list(csv.DictReader(file))
-
-
-@pytest_asyncio.fixture(loop_scope="session", autouse=True)
-async def everybody_honest(devnet: Devnet, observer: Observer) -> AsyncIterator[None]:
-    yield
-    for operator in devnet.miners:
-        if "lying" in devnet.supervisor.running[operator.name].program.log.name:
-            await devnet.supervisor.stop(operator.name)
-    await observer.revive_all()
 
 
 def expected(shared: SharedPublicModel, patient: triage.Patient) -> tuple[bytes, bytes]:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
-import pytest_asyncio
 
 from nesa import Client
 from nesa.chain.sessions import SharedSessions
@@ -22,7 +20,10 @@ from nesa.protocol.ids import QueryId
 from tests.end_to_end.conftest import PUBLIC
 from tests.end_to_end.processes import Observer
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="session"),
+    pytest.mark.usefixtures("everybody_honest"),
+]
 
 ROUND_SECONDS = 20.0
 
@@ -35,15 +36,6 @@ def shared() -> SharedPublicModel:
 @pytest.fixture(scope="module")
 def rows(shared: SharedPublicModel) -> LabelledRows:
     return shared.public.test_rows()
-
-
-@pytest_asyncio.fixture(loop_scope="session", autouse=True)
-async def everybody_honest(devnet: Devnet, observer: Observer) -> AsyncIterator[None]:
-    yield
-    for operator in devnet.miners:
-        if "lying" in devnet.supervisor.running[operator.name].program.log.name:
-            await devnet.supervisor.stop(operator.name)
-    await observer.revive_all()
 
 
 def is_exact(shared: SharedPublicModel, rows: LabelledRows, row: int, result: SharedResult) -> bool:

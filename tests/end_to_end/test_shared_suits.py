@@ -36,15 +36,18 @@ from tests.end_to_end.processes import Observer
 from tests.end_to_end.test_disputes import Dispute, until
 from tests.end_to_end.test_shared import (
     ROUND_SECONDS,
-    everybody_honest,
     members_of,
     rows,
     shared,
 )
 
-__all__ = ["everybody_honest", "rows", "shared"]
+__all__ = ["rows", "shared"]
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.deep]
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="session"),
+    pytest.mark.usefixtures("everybody_honest"),
+    pytest.mark.deep,
+]
 
 
 @dataclass(frozen=True)
