@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, TypeVar
 
 from nesa.chain.connection import Connection
 from nesa.chain.events import ProductsListed, SessionOpened
@@ -12,6 +12,8 @@ from nesa.protocol.ids import Address, Digest, QueryId, VersionId
 
 CONTRACT: Final = "SharedSessions"
 
+_Event = TypeVar("_Event", ProductsListed, SessionOpened)
+
 
 async def find_session(connection: Connection, session_id: QueryId) -> SessionOpened | None:
     """The session with this number; None where there is none.
@@ -19,12 +21,8 @@ async def find_session(connection: Connection, session_id: QueryId) -> SessionOp
     Raises:
         Unavailable: the node does not answer, or the deployment has no sessions.
     """
-    address = SharedSessions.of(connection).address
-    topics = [topic(CONTRACT, "SessionOpened"), word(session_id)]
-    since = connection.deployment.block
-    found = await read_events(connection, address, topics, since)
-    opened = [event for event in found if isinstance(event, SessionOpened)]
-    return opened[-1] if opened else None
+    found = await _read(connection, SessionOpened, word(session_id))
+    return found[-1] if found else None
 
 
 async def products_of(connection: Connection, first: VersionId) -> tuple[ProductsListed, ...]:
@@ -33,11 +31,8 @@ async def products_of(connection: Connection, first: VersionId) -> tuple[Product
     Raises:
         Unavailable: as `find_session`.
     """
-    address = SharedSessions.of(connection).address
-    topics = [topic(CONTRACT, "ProductsListed")]
-    found = await read_events(connection, address, topics, connection.deployment.block)
-    lists = (event for event in found if isinstance(event, ProductsListed))
-    return tuple(event for event in lists if event.version_ids[0] == first)
+    found = await _read(connection, ProductsListed)
+    return tuple(event for event in found if event.version_ids[0] == first)
 
 
 async def list_of(connection: Connection, products_id: Digest) -> ProductsListed | None:
@@ -46,11 +41,8 @@ async def list_of(connection: Connection, products_id: Digest) -> ProductsListed
     Raises:
         Unavailable: as `find_session`.
     """
-    address = SharedSessions.of(connection).address
-    topics = [topic(CONTRACT, "ProductsListed"), f"0x{products_id.hex()}"]
-    found = await read_events(connection, address, topics, connection.deployment.block)
-    lists = [event for event in found if isinstance(event, ProductsListed)]
-    return lists[0] if lists else None
+    found = await _read(connection, ProductsListed, f"0x{products_id.hex()}")
+    return found[0] if found else None
 
 
 async def sessions_of(connection: Connection, client: Address) -> tuple[SessionOpened, ...]:
@@ -59,7 +51,14 @@ async def sessions_of(connection: Connection, client: Address) -> tuple[SessionO
     Raises:
         Unavailable: as `find_session`.
     """
+    return await _read(connection, SessionOpened, None, word(client))
+
+
+async def _read(
+    connection: Connection, kind: type[_Event], *indexed: str | None
+) -> tuple[_Event, ...]:
+    """Every event of a kind with these indexed fields, oldest first."""
     address = SharedSessions.of(connection).address
-    topics = [topic(CONTRACT, "SessionOpened"), None, word(client)]
+    topics = [topic(CONTRACT, kind.__name__), *indexed]
     found = await read_events(connection, address, topics, connection.deployment.block)
-    return tuple(event for event in found if isinstance(event, SessionOpened))
+    return tuple(event for event in found if isinstance(event, kind))
