@@ -8,6 +8,8 @@
      fields of a word can be added to in place.
 """
 
+from . import tenure
+
 MASK_64: constant(uint256) = 2**64 - 1
 MASK_72: constant(uint256) = 2**72 - 1
 
@@ -191,6 +193,31 @@ def _take(payee: uint256) -> uint256:
         return 0
     self._credits[payee] = word - amount
     self._owed -= amount
+    return amount
+
+
+@internal
+@view
+def _credit_of(account: address, number: uint256) -> (uint256, uint256):
+    # What an account may withdraw, and what still waits: by its address and, where it is an
+    # operator, by its number, which is zero else.
+    ready: uint256 = 0
+    waiting: uint256 = 0
+    ready, waiting = self._credit(convert(account, uint256))
+    if number == 0:
+        return ready, waiting
+    earned: uint256 = 0
+    waiting_too: uint256 = 0
+    earned, waiting_too = self._credit(tenure.payee_of(number))
+    return ready + earned, waiting + waiting_too
+
+
+@internal
+def _take_all(account: address, number: uint256) -> uint256:
+    # Empties what an account may withdraw, as above; the caller pays it out.
+    amount: uint256 = self._take(convert(account, uint256))
+    if number != 0:
+        amount += self._take(tenure.payee_of(number))
     return amount
 
 

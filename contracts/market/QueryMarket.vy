@@ -34,6 +34,7 @@ implements: IQueryMarket
 from ..lib import credit_book
 from ..lib import edge_type
 from ..lib import parameter_words
+from ..lib import permit
 from ..lib import query_book
 from ..lib import query_terms
 from ..lib import tenure
@@ -135,7 +136,7 @@ def request_with_permit(
     """
     @notice As `request`, with the caller's permit for `order.max_fee` in the same call.
     """
-    self._permit(order.max_fee, permit_deadline, v, r, s)
+    permit.take(TOKEN.address, order.max_fee, permit_deadline, v, r, s)
     return self._request(order, input)
 
 
@@ -331,10 +332,8 @@ def withdraw(account: address) -> uint256:
     """
     @notice Pays an account what it earned and may take.
     """
-    amount: uint256 = credit_book._take(convert(account, uint256))
     number: uint256 = staticcall VAULT.operator_number(account)
-    if number != 0:
-        amount += credit_book._take(tenure.payee_of(number))
+    amount: uint256 = credit_book._take_all(account, number)
     assert amount != 0, "market: nothing to withdraw"
     log IQueryMarket.CreditWithdrawn(account=account, amount=amount)
     paid: bool = extcall TOKEN.transfer(account, amount, default_return_value=True)
@@ -434,16 +433,7 @@ def credit_of(account: address) -> (uint256, uint256):
     """
     @notice What the market owes to an account.
     """
-    ready: uint256 = 0
-    waiting: uint256 = 0
-    ready, waiting = credit_book._credit(convert(account, uint256))
-    number: uint256 = staticcall VAULT.operator_number(account)
-    if number == 0:
-        return ready, waiting
-    earned: uint256 = 0
-    waiting_too: uint256 = 0
-    earned, waiting_too = credit_book._credit(tenure.payee_of(number))
-    return ready + earned, waiting + waiting_too
+    return credit_book._credit_of(account, staticcall VAULT.operator_number(account))
 
 
 @external
@@ -460,25 +450,6 @@ def quote(order: IQueryMarket.Order) -> uint256:
 
 
 # === Request ===
-
-
-@internal
-def _permit(amount: uint256, deadline: uint256, v: uint8, r: bytes32, s: bytes32) -> bool:
-    # A permit that a front-runner has used already fails here, and the allowance is there.
-    return raw_call(
-        TOKEN.address,
-        abi_encode(
-            msg.sender,
-            self,
-            amount,
-            deadline,
-            v,
-            r,
-            s,
-            method_id=method_id("permit(address,address,uint256,uint256,uint8,bytes32,bytes32)"),
-        ),
-        revert_on_failure=False,
-    )
 
 
 @internal

@@ -30,6 +30,7 @@ implements: ISharedSessions
 
 from ..lib import credit_book
 from ..lib import parameter_words
+from ..lib import permit
 from ..lib import query_book
 from ..lib import query_terms
 from ..lib import signature
@@ -142,7 +143,7 @@ def open_session_with_permit(
     """
     @notice As `open_session`, with the caller's permit for `order.max_deposit` in the same call.
     """
-    self._permit(order.max_deposit, permit_deadline, v, r, s)
+    permit.take(TOKEN.address, order.max_deposit, permit_deadline, v, r, s)
     return self._open(order)
 
 
@@ -228,10 +229,8 @@ def withdraw(account: address) -> uint256:
     """
     @notice Pays an account what it earned and may take.
     """
-    amount: uint256 = credit_book._take(convert(account, uint256))
     number: uint256 = staticcall VAULT.operator_number(account)
-    if number != 0:
-        amount += credit_book._take(tenure.payee_of(number))
+    amount: uint256 = credit_book._take_all(account, number)
     assert amount != 0, "sessions: nothing to withdraw"
     paid: bool = extcall TOKEN.transfer(account, amount, default_return_value=True)
     assert paid, "sessions: transfer failed"
@@ -275,16 +274,7 @@ def credit_of(account: address) -> (uint256, uint256):
     """
     @notice What is owed to an account.
     """
-    ready: uint256 = 0
-    waiting: uint256 = 0
-    ready, waiting = credit_book._credit(convert(account, uint256))
-    number: uint256 = staticcall VAULT.operator_number(account)
-    if number == 0:
-        return ready, waiting
-    earned: uint256 = 0
-    waiting_too: uint256 = 0
-    earned, waiting_too = credit_book._credit(tenure.payee_of(number))
-    return ready + earned, waiting + waiting_too
+    return credit_book._credit_of(account, staticcall VAULT.operator_number(account))
 
 
 @external
@@ -309,25 +299,6 @@ def verify_terms(query: IQueryMarket.Query) -> bool:
 
 
 # === Internals ===
-
-
-@internal
-def _permit(amount: uint256, deadline: uint256, v: uint8, r: bytes32, s: bytes32) -> bool:
-    # A permit that a front-runner has used already fails here, and the allowance is there.
-    return raw_call(
-        TOKEN.address,
-        abi_encode(
-            msg.sender,
-            self,
-            amount,
-            deadline,
-            v,
-            r,
-            s,
-            method_id=method_id("permit(address,address,uint256,uint256,uint8,bytes32,bytes32)"),
-        ),
-        revert_on_failure=False,
-    )
 
 
 @internal
