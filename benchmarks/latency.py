@@ -16,7 +16,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -74,7 +74,7 @@ def percentile(values: Sequence[float], share: int) -> float:
     return ordered[max(-(-share * len(ordered) // 100) - 1, 0)]
 
 
-async def sample(client: Client, model: CompiledModel, row: int, **how: object) -> Sample:
+async def sample(client: Client, model: CompiledModel, row: int, **how: Any) -> Sample:
     """Ask about one test row.
 
     Raises:
@@ -83,7 +83,7 @@ async def sample(client: Client, model: CompiledModel, row: int, **how: object) 
     rows = model.test_rows()
     offered = await client.model(model.name)
     began = time.monotonic()
-    answer = await client.ask(offered, rows.features[row], **how)  # type: ignore[arg-type]
+    answer: Answer = await client.ask(offered, rows.features[row], **how)
     wall = time.monotonic() - began
     check(model, row, answer)
     return Sample(wall, answer.timings.seconds, answer.gas.request or 0, answer.gas.fulfil)
@@ -112,15 +112,15 @@ async def measure(agreed: int, proved: int) -> list[Series]:
         await sample(client, mlp, 0, assurance="AGREED")
         return [
             await series(client, mlp, "AGREED", agreed, assurance="AGREED"),
-            await series(client, mlp, "AGREED, sealed", agreed, assurance="AGREED", sealed=True),
+            await series(
+                client, mlp, "AGREED, sealed", agreed, assurance="AGREED", privacy="sealed"
+            ),
             await series(client, mlp, "PROVED", proved, assurance="PROVED"),
             await series(client, cnn, "PROVED", proved, assurance="PROVED"),
         ]
 
 
-async def series(
-    client: Client, model: CompiledModel, kind: str, count: int, **how: object
-) -> Series:
+async def series(client: Client, model: CompiledModel, kind: str, count: int, **how: Any) -> Series:
     """`count` queries, each asked when the one before is answered."""
     samples = []
     for number in range(count):

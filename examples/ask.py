@@ -17,7 +17,7 @@ async def main() -> None:
     features = [float(value) for value in row]
     async with Client.connect(NETWORK) as nesa:
         model = await nesa.model("breast-cancer-mlp")
-        answer = await nesa.ask(model, features, assurance="AGREED", sealed=True)
+        answer = await nesa.ask(model, features, assurance="AGREED", privacy="sealed")
         print(answer.label, answer.scores)
 
 

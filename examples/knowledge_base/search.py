@@ -21,7 +21,7 @@ from typing import Final, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from nesa import Client, NesaError
+from nesa import Client, NesaError, Shared
 from nesa.cli.session import DEFAULT_NETWORK
 from nesa.client.sharing import SharedPublicModel
 from nesa.models.card import TensorCard
@@ -81,7 +81,9 @@ class Embedder:
 
     async def embed(self, text: str) -> list[int]:
         """The public model's embedding, bit for bit."""
-        result = await self.client.ask_shared(self.shared, list(self.tokenize(text)))
+        result = await self.client.ask(
+            self.shared.public.name, list(self.tokenize(text)), privacy=Shared(self.shared)
+        )
         for member, reason in result.refused.items():
             print(f"refused {member}: {reason}", file=sys.stderr)
         for name, data in result.evidence.items():

@@ -4,7 +4,7 @@
 
     async with Client.connect("network.json") as nesa:
         model = await nesa.model("breast-cancer-mlp")
-        answer = await nesa.ask(model, features, assurance="AGREED", sealed=True)
+        answer = await nesa.ask(model, features, assurance="AGREED", privacy="sealed")
         print(answer.label)
 
 Names are imported when they are first used: a program that needs the protocol alone loads nothing
@@ -22,8 +22,13 @@ if TYPE_CHECKING:
     from nesa.client.answers import Answer, Balance, GasUsed, OutputTensor, SubmittedQuery, Timings
     from nesa.client.cards import Model
     from nesa.client.client import Client
+    from nesa.client.hybrid.offers import QueryPlan
+    from nesa.client.hybrid.rule import Sensitivity
+    from nesa.client.modes import Auto, Equivariant, Open, Sealed, Shared, Split
     from nesa.client.ordering import SealedInput
     from nesa.client.receipts import FeeReceipt, Member
+    from nesa.client.sharing import SharedPublicModel, SharedResult
+    from nesa.client.splitting import SplitModel
     from nesa.client.watching import (
         Closed,
         Delivered,
@@ -73,6 +78,7 @@ __all__ = [
     "ONE_NES",
     "Answer",
     "Assurance",
+    "Auto",
     "Balance",
     "CallbackResult",
     "ClassifierCard",
@@ -81,6 +87,7 @@ __all__ = [
     "Delivered",
     "Deployment",
     "Drawn",
+    "Equivariant",
     "ExhaustedResource",
     "Expired",
     "FeeReceipt",
@@ -107,12 +114,14 @@ __all__ = [
     "NesaError",
     "Network",
     "NotEntitled",
+    "Open",
     "OutputTensor",
     "Overturned",
     "Privacy",
     "Query",
     "QueryExpired",
     "QueryFailed",
+    "QueryPlan",
     "QueryRefunded",
     "QueryStatus",
     "Refunded",
@@ -120,7 +129,14 @@ __all__ = [
     "Released",
     "Requested",
     "ReusedRandomness",
+    "Sealed",
     "SealedInput",
+    "Sensitivity",
+    "Shared",
+    "SharedPublicModel",
+    "SharedResult",
+    "Split",
+    "SplitModel",
     "Stage",
     "SubmittedQuery",
     "TensorCard",
@@ -148,8 +164,13 @@ _HOMES: Final = {
     ),
     "nesa.client.cards": ("Model",),
     "nesa.client.client": ("Client",),
+    "nesa.client.hybrid.offers": ("QueryPlan",),
+    "nesa.client.hybrid.rule": ("Sensitivity",),
+    "nesa.client.modes": ("Auto", "Equivariant", "Open", "Sealed", "Shared", "Split"),
     "nesa.client.ordering": ("SealedInput",),
     "nesa.client.receipts": ("FeeReceipt", "Member"),
+    "nesa.client.sharing": ("SharedPublicModel", "SharedResult"),
+    "nesa.client.splitting": ("SplitModel",),
     "nesa.client.watching": (
         "Closed",
         "Delivered",

@@ -64,8 +64,8 @@ def test_whoever_says_no_pays_nothing(
         (["--privacy", "auto", "--sealed"], "leave one of them out"),
         (["--privacy", "auto", "--assurance", "PROVED"], "chooses the assurance"),
         (["--privacy", "open", "--sealed"], "leave one of them out"),
-        (["--sensitivity", "public"], "for privacy auto"),
-        (["--dry-run"], "for --privacy auto"),
+        (["--sensitivity", "public"], "for --privacy auto"),
+        (["--yes"], "for --privacy auto"),
         (
             ["--privacy", "auto", "--sensitivity", "personal", "--max-fee", "0.01", "--dry-run"],
             "more than the limit of 0.01 NES",

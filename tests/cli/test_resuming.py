@@ -24,7 +24,7 @@ from nesa import (
 from nesa.chain.abi import ContractCall
 from nesa.chain.connection import RpcPolicy
 from nesa.chain.sender import Fees, Intent, OnIntent
-from nesa.cli.commands.query import Wish, ask
+from nesa.cli.asking import Wish, ask
 from nesa.cli.features import Given
 from nesa.cli.main import main
 from nesa.cli.resuming import (
@@ -35,6 +35,7 @@ from nesa.cli.resuming import (
     read_content_key,
     time_left,
 )
+from nesa.client.modes import Open, Sealed
 from nesa.models.folder import load
 from nesa.protocol.ids import Address, Digest, Timestamp
 from tests.oracle.cases import query_with
@@ -78,7 +79,7 @@ async def test_a_sealed_query_without_its_key_is_told_the_option(
     network: StandingNetwork, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async with Client.connect(network.file, policy=RpcPolicy(poll=0.02)) as client:
-        submitted = await client.submit("breast-cancer-mlp", EXAMPLE, sealed=True)
+        submitted = await client.submit("breast-cancer-mlp", EXAMPLE, privacy="sealed")
     command = ["answer", str(submitted.query_id), "--network", str(network.file)]
     assert await asyncio.to_thread(main, command) == 1
     assert f"--content-key {key_file(submitted.query_id)}" in capsys.readouterr().err
@@ -122,7 +123,7 @@ async def test_a_query_whose_key_cannot_be_kept_stays_here(network: StandingNetw
         await departure.note(intent)
 
     departure = Departure(KEY)
-    wish = Wish("breast-cancer-mlp", Given(EXAMPLE), "AGREED", True, None, None, 0)
+    wish = Wish("breast-cancer-mlp", Given(EXAMPLE), Sealed())
     async with Client.connect(network.file, on_intent=note) as client:
         before = await client.balance()
         with pytest.raises(InvalidConfiguration, match="cannot write the content key"):
@@ -161,7 +162,7 @@ async def test_a_query_that_is_interrupted_before_its_block_is_found_again(
     network: StandingNetwork, capsys: pytest.CaptureFixture[str]
 ) -> None:
     departure = Departure(KEY)
-    wish = Wish("breast-cancer-mlp", Given(EXAMPLE), "AGREED", True, None, None, 0)
+    wish = Wish("breast-cancer-mlp", Given(EXAMPLE), Sealed())
     async with without_blocks(network, departure.note) as client, asyncio.timeout(30):
         asking = asyncio.create_task(ask(client, wish, departure, quiet=True))
         await sent(client, departure)
@@ -246,7 +247,7 @@ async def test_a_query_whose_deposit_fails_is_waited_for(
 
     monkeypatch.setattr(Client, "deposit_gas", fails)
     departure = Departure(None)
-    wish = Wish("breast-cancer-mlp", Given(EXAMPLE), "AGREED", False, None, None, 7)
+    wish = Wish("breast-cancer-mlp", Given(EXAMPLE), Open(), gas_deposit=7)
     async with Client.connect(network.file, policy=RpcPolicy(poll=0.02)) as client:
         asking = asyncio.create_task(ask(client, wish, departure, quiet=True))
         with pytest.warns(UserWarning, match="no coin was left"):

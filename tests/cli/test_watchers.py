@@ -12,10 +12,11 @@ import pytest
 
 from nesa import Client, InvalidConfiguration, InvalidInput, Rejected
 from nesa.chain.connection import RpcPolicy
-from nesa.cli.commands.query import Wish, ask
+from nesa.cli.asking import Wish, ask
 from nesa.cli.features import Given
 from nesa.cli.grants import MOST_WATCHERS, Watchers
 from nesa.cli.resuming import Departure, read_content_key
+from nesa.client.modes import Open, Sealed
 from nesa.privacy.grants import decode_grant, open_grant
 from nesa.privacy.keys import generate_key, public_bytes
 from nesa.protocol.ids import Digest
@@ -33,9 +34,8 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def wish(*watchers: bytes, sealed: bool = True) -> Wish:
-    return Wish(
-        "breast-cancer-mlp", Given(EXAMPLE), "AGREED", sealed, None, None, 0, tuple(watchers)
-    )
+    mode = Sealed() if sealed else Open()
+    return Wish("breast-cancer-mlp", Given(EXAMPLE), mode, watchers=tuple(watchers))
 
 
 def noted(network: StandingNetwork, departure: Departure) -> Client:
@@ -84,8 +84,8 @@ async def test_watchers_get_grants_while_the_key_is_there(
 async def test_a_grant_is_of_the_number_that_the_query_has_now(network: StandingNetwork) -> None:
     watchers = Watchers((public_bytes(TOWER),))
     async with Client.connect(network.file, policy=RpcPolicy(poll=0.02)) as client:
-        first = await client.submit("breast-cancer-mlp", EXAMPLE, sealed=True)
-        again = await client.submit("breast-cancer-mlp", EXAMPLE, sealed=True)
+        first = await client.submit("breast-cancer-mlp", EXAMPLE, privacy="sealed")
+        again = await client.submit("breast-cancer-mlp", EXAMPLE, privacy="sealed")
         written = [await watchers.grant(client, one) for one in (first, first, again)]
     names = [f"nesa-grant-{one.query_id}.json" for one in (first, again)]
     assert [[path.name for path in one] for one in written] == [[names[0]], [], [names[1]]]
@@ -119,7 +119,7 @@ async def test_who_names_no_watcher_is_told_before_paying(
 async def test_what_cannot_be_granted_is_not_paid_for(
     network: StandingNetwork, wanted: Wish, kept: Path | None, problem: str
 ) -> None:
-    departure = Departure(KEY if wanted.sealed else None, kept)
+    departure = Departure(KEY if isinstance(wanted.mode, Sealed) else None, kept)
     async with Client.connect(network.file) as client:
         with pytest.raises(InvalidInput, match=problem):
             await ask(client, wanted, departure, quiet=True)

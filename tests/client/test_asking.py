@@ -29,6 +29,7 @@ from nesa import (
     Refunded,
     Rejected,
     Requested,
+    Sealed,
     Unavailable,
     Unmined,
 )
@@ -105,7 +106,7 @@ async def test_an_allowance_pays_for_what_it_holds_and_a_signature_for_the_rest(
 async def test_a_sealed_request_shows_neither_input_nor_digest(
     client: Client, model: Model, features: np.ndarray
 ) -> None:
-    submitted = await client.submit(model, features, sealed=True)
+    submitted = await client.submit(model, features, privacy="sealed")
     receipt = await client.connection.request(
         "eth_getTransactionByHash", f"0x{submitted.tx_hash.hex()}"
     )
@@ -211,7 +212,7 @@ async def test_a_stranger_refunds_to_whoever_asked(
 async def test_a_query_is_found_again_with_its_key(
     client: Client, model: Model, features: np.ndarray
 ) -> None:
-    submitted = await client.submit(model, features, sealed=True)
+    submitted = await client.submit(model, features, privacy="sealed")
     found = await client.find(submitted.query_id, content_key=submitted.content_key)
     assert found == submitted
     with pytest.raises(InvalidInput, match="the content key is not that of query"):
@@ -236,16 +237,13 @@ async def test_a_content_key_may_be_chosen_beforehand(
     client: Client, model: Model, features: np.ndarray
 ) -> None:
     chosen = bytes(range(32))
-    submitted = await client.submit(model, features, sealed=True, content_key=chosen)
+    submitted = await client.submit(model, features, privacy=Sealed(chosen))
     assert submitted.content_key == chosen
 
 
-@pytest.mark.parametrize(("sealed", "key"), [(False, bytes(32)), (True, bytes(31))])
-async def test_what_is_no_content_key_is_refused(
-    client: Client, model: Model, features: np.ndarray, sealed: bool, key: bytes
-) -> None:
-    with pytest.raises(InvalidInput, match="content key"):
-        await client.submit(model, features, sealed=sealed, content_key=key)
+def test_what_is_no_content_key_is_refused() -> None:
+    with pytest.raises(InvalidInput, match="a content key has 32 bytes, not 31"):
+        Sealed(bytes(31))
 
 
 async def test_an_early_refund_is_refused(
@@ -406,7 +404,7 @@ async def test_a_request_in_no_block_says_how_to_go_on(
     await client.connection.request("evm_setAutomine", False)
     try:
         with pytest.raises(Unmined, match="may still be mined and paid for") as late:
-            await client.submit(model, features, sealed=True)
+            await client.submit(model, features, privacy="sealed")
         sent = Digest(late.value.tx_hashes[-1])
         assert f"nesa answer 0x{sent.hex()}" in str(late.value)
         with pytest.raises(Unavailable, match="it may still be mined"):

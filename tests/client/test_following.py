@@ -57,7 +57,7 @@ class Undone:
     @classmethod
     async def make(cls, client: Client, model: Model, features: np.ndarray) -> Undone:
         snapshot = await rpc(client, "evm_snapshot")
-        submitted = await client.submit(model, features, sealed=True)
+        submitted = await client.submit(model, features, privacy="sealed")
         raw = await rpc(client, "eth_getRawTransactionByHash", f"0x{submitted.tx_hash.hex()}")
         await rpc(client, "evm_revert", snapshot)
         return cls(client, submitted, raw)
@@ -200,7 +200,7 @@ async def test_whoever_is_drawn_anew_gets_the_content_key(
     client: Client, members: Members, model: Model, features: np.ndarray
 ) -> None:
     await members.move_here(client, await everybody(client, model, features))
-    submitted = await client.submit(model, features, sealed=True, replicas=3)
+    submitted = await client.submit(model, features, privacy="sealed", replicas=3)
     await rpc(client, "evm_mine")
     drawn: asyncio.Queue[set[str]] = asyncio.Queue()
 
@@ -226,7 +226,7 @@ async def test_a_spare_that_gets_a_slot_gets_the_content_key(
     client: Client, members: Members, model: Model, features: np.ndarray
 ) -> None:
     await members.move_here(client, await everybody(client, model, features))
-    submitted = await client.submit(model, features, sealed=True, replicas=3)
+    submitted = await client.submit(model, features, privacy="sealed", replicas=3)
     await rpc(client, "evm_mine")
     drawn: asyncio.Queue[DrawnCommittees] = asyncio.Queue()
 

@@ -15,7 +15,7 @@ import pytest
 import pytest_asyncio
 from eth_utils.crypto import keccak
 
-from nesa import Client, InvalidInput, KeyFile, Model, Privacy, Unavailable
+from nesa import Answer, Auto, Client, InvalidInput, KeyFile, Model, Privacy, Unavailable
 from nesa.chain.admissions import SeatAttestations
 from nesa.chain.keystore import load_keystore, read_password_file
 from nesa.cli.compiling import recut
@@ -100,11 +100,10 @@ async def test_attested_seats_answer_who_asks_for_them(
     place = attested.statements.address
     mine = await client.model(f"0x{attested.published.version_id.hex()}")
     question = Question.from_row(attested.published, 7)
-    plan = await client.plan(mine, sensitivity="personal", attested=place)
+    plan = await client.plan(mine, privacy=Auto("personal"), attested=place)
     assert "in enclaves, as far as" in plan.explanation.readers
-    answer = await client.ask(
-        mine, question.features, privacy="auto", sensitivity="personal", attested=place
-    )
+    answer = await client.ask(mine, question.features, privacy=Auto("personal"), attested=place)
+    assert isinstance(answer, Answer)
     assert is_right(answer, question)
     assert answer.privacy is Privacy.SEALED
     with pytest.raises(InvalidInput, match="seats everybody"):
@@ -124,9 +123,9 @@ async def test_a_seat_that_is_attested_no_more_is_not_asked(
         await client.ask(mine, Question.from_row(attested.published, 7).features, attested=place)
     assert (await client.balance()).nes == before
     question = Question.from_row(attested.published, 7)
-    answer = await client.ask(mine, question.features, sealed=True)
+    answer = await client.ask(mine, question.features, privacy="sealed")
     assert is_right(answer, question)
     unpaid = {member.operator for member in answer.committee if not member.paid}
     assert operator.address in unpaid, "it was given no key"
     await state(attested, operator.address)
-    assert (await client.plan(mine, sensitivity="personal", attested=place)).task.attested
+    assert (await client.plan(mine, privacy=Auto("personal"), attested=place)).attested == place

@@ -291,7 +291,7 @@ async def test_an_answer_to_an_input_out_of_range_is_convicted(
     """Nothing checks what a client writes into its request but who computes it."""
     assert model.card.input_edge.low == -127
     data = b"\x80" + model.encode_features(question.features)[1:]
-    monkeypatch.setattr("nesa.client.client.encoded_features", lambda *_: data)
+    monkeypatch.setattr("nesa.client.parts.submitting.encoded_features", lambda *_: data)
     submitted, _ = await lied_to(client, devnet, model, question, 0, defends=True)
     dispute = Dispute(client, submitted.query_id)
     await until(lambda: _reached(dispute, SignerConvicted, 3), 120)

@@ -88,7 +88,7 @@ async def test_a_long_query_is_answered(
     data = model.input_edge.encode(row.reshape(model.input_edge.shape))
     async with Client.connect(devnet.layout.network, policy=QUICK, publisher=recorder) as client:
         name = f"0x{served.version_id.hex()}"
-        submitted = await client.submit(name, row, sealed=sealed)
+        submitted = await client.submit(name, row, privacy="sealed" if sealed else "open")
         answer = await client.result(submitted)
         history = await find_query(client.connection, submitted.query_id)
     assert model.output_edge.encode(answer.output.integers) == run(model.table, (data,))[0]

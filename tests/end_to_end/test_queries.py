@@ -39,7 +39,7 @@ async def test_an_open_query_is_agreed_on(client: Client, model: Model, question
 async def test_a_sealed_query_is_opened_by_its_client_only(
     client: Client, devnet: Devnet, model: Model, question: Question
 ) -> None:
-    submitted = await client.submit(model, question.features, sealed=True)
+    submitted = await client.submit(model, question.features, privacy="sealed")
     answer = await client.result(submitted)
     assert is_right(answer, question)
     assert answer.privacy is Privacy.SEALED

@@ -134,7 +134,7 @@ async def test_an_answer_that_is_hidden_too_is_opened_by_its_client_only(
 ) -> None:
     model = await asker.model(HIDDEN)
     question = Question.from_row(network.model(HIDDEN), 41)
-    submitted = await asker.submit(model, question.features, assurance="PROVED", sealed=True)
+    submitted = await asker.submit(model, question.features, assurance="PROVED", privacy="sealed")
     answer = await asyncio.wait_for(asker.result(submitted), 120)
     assert is_right(answer, question)
     history = await find_query(asker.connection, submitted.query_id)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from nesa.client.client import Client
+from nesa.client.modes import Split
 from nesa.client.splitting import SplitModel
 from nesa.devnet.network import COMMITTEE, DevnetSettings, running_devnet
 from nesa.models.cut import good_positions
@@ -37,11 +38,12 @@ async def test_a_split_model_answers_as_the_whole_one(tmp_path: Path) -> None:
         Client.connect(devnet.network) as client,
     ):
         for row in range(2):
-            answer = await client.ask_split(mine, middle.name, rows.features[row], sealed=row == 0)
+            mode = Split(mine, sealed=row == 0)
+            answer = await client.ask(middle.name, rows.features[row], privacy=mode)
             (expected,) = run(whole.table, (whole.input_edge.encode(rows.inputs[row]),))
             assert whole.output_edge.encode(answer.output.integers) == expected
             assert answer.label in whole.classifier.labels
         note = mine.note.model_copy(update={"middle": "0x" + "11" * 32})
         other = SplitModel(whole, note, mine.runner)
         with pytest.raises(IntegrityError, match="is not the middle"):
-            await client.ask_split(other, middle.name, rows.features[0])
+            await client.ask(middle.name, rows.features[0], privacy=Split(other))

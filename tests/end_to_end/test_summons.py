@@ -114,7 +114,9 @@ async def test_members_summon_the_dead_by_themselves(
     question = Question.from_row(larger.model(MLP), 42)
     model = await patient.model(MLP)
     with observer.frozen(*larger.miners):
-        submitted = await patient.submit(model, question.features, sealed=sealed)
+        submitted = await patient.submit(
+            model, question.features, privacy="sealed" if sealed else "open"
+        )
         committees = await drawn(patient, submitted.query_id)
         for seat in committees.shards[0][1:3]:
             await observer.kill(larger.operator_of(seat.signer))

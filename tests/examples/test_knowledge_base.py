@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from examples.knowledge_base import search
+from nesa.client.modes import Shared
 from nesa.client.sharing import SharedPublicModel
 from nesa.models import reference
 from nesa.models.folder import save
@@ -35,11 +36,13 @@ class Members:
     asked: list[Sequence[int]] = field(default_factory=list)
     most: int = 100
 
-    async def ask_shared(self, shared: SharedPublicModel, features: Sequence[int]) -> Any:
+    async def ask(self, name: str, features: Sequence[int], *, privacy: Shared) -> Any:
         """A query on shares."""
         if len(self.asked) >= self.most:
             raise Unavailable("the network went away")
         self.asked.append(features)
+        shared = privacy.shared
+        assert name == shared.public.name
         model = shared.model
         pair = Group("first", model, 1).transport, Group("second", model, 2).transport
         answer = await ask(model, (shared.encoded(features),), pair, SESSION)

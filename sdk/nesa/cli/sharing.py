@@ -3,44 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from nesa.cli.features import Given
 from nesa.cli.output import console
 from nesa.client.client import Client
+from nesa.client.hybrid.offers import QueryPlan
+from nesa.client.modes import Shared
 from nesa.client.payment import in_nes
-from nesa.client.sharing import DEFAULT_GROUP, SharedPublicModel, SharedResult
+from nesa.client.sharing import SharedResult
 from nesa.protocol.errors import GroupFailed
-from nesa.protocol.ids import Amount
-from nesa.protocol.queries import MAX_REPLICAS
-
-SPARES: Final = 2
-"""Who stand by for members that fail, unless the groups take all seats."""
 
 
-@dataclass(frozen=True, slots=True)
-class SharedWish:
-    """What is asked: the public model in a folder, and what the network calls its products."""
-
-    folder: Path
-    model: str
-    given: Given
-    replicas: int | None
-    max_deposit: Amount | None
-
-
-async def ask_shared(client: Client, wish: SharedWish, *, quiet: bool) -> SharedResult:
-    """Ask and wait; evidence against members is written to files here, whatever comes of it."""
-    shared = SharedPublicModel.read(wish.folder)
-    features = wish.given.ordered([feature.name for feature in shared.public.card.features])
-    shared.encoded(features)
-    replicas = DEFAULT_GROUP if wish.replicas is None else wish.replicas
-    products = None if wish.model == shared.public.name else wish.model
-    seats = min(2 * replicas + SPARES, MAX_REPLICAS)
+async def ask_shared(client: Client, plan: QueryPlan, given: Given, *, quiet: bool) -> SharedResult:
+    """Ask as planned and wait; evidence against members is written to files here, whatever comes of
+    it."""
+    assert isinstance(plan.privacy, Shared)
+    mode = plan.privacy
+    features = given.ordered([feature.name for feature in mode.shared.public.card.features])
     async with client.shared_session(
-        shared, products, replicas=replicas, seats=seats, max_deposit=wish.max_deposit
+        mode.shared,
+        plan.model,
+        replicas=mode.replicas,
+        seats=mode.seats,
+        max_deposit=plan.offered.price,
+        attested=plan.attested,
     ) as session:
         if not quiet:
             console().print(f"session {session.session_id} is open; its groups are drawn")

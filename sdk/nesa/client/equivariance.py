@@ -26,7 +26,7 @@ def require_key(model: Model, held: UserKey | None) -> None:
     elif (mark := model.card.equivariance) is not None:
         raise InvalidInput(
             f"{model.name} is under a user's key, {mark.key[:10]}: only its holder can ask it and "
-            "read its answers; give the key file with --ee-key (equivariant_key= in Python)"
+            "read its answers; give the key file with --ee-key (Equivariant(key) in Python)"
         )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -34,34 +33,8 @@ PROVED_REPLICAS: Final = 1
 """A proof needs nobody to agree with it."""
 
 
-OPEN: Final = "open"
-SEALED: Final = "sealed"
-AUTO: Final = "auto"
-"""The hybrid rule chooses privacy and assurance, see `nesa.client.hybrid`."""
-
-
-def read_privacy(privacy: str | None, sealed: bool, fixed: bool, sensitive: bool) -> str:
-    """`OPEN`, `SEALED` or `AUTO`: what is asked for by name, else by `sealed`.
-
-    `fixed` says that an assurance was named, `sensitive` that a sensitivity or a deadline was.
-
-    Raises:
-        InvalidInput: there is none of that name, or the others say something else.
-    """
-    kind = (privacy or (SEALED if sealed else OPEN)).lower()
-    if kind not in (OPEN, SEALED, AUTO):
-        raise InvalidInput(f"privacy is open, sealed or auto, not {privacy!r}; see docs/privacy.md")
-    if sealed and kind != SEALED:
-        raise InvalidInput(f"a query is sealed, or its privacy is {kind}; leave one of them out")
-    if kind == AUTO and fixed:
-        raise InvalidInput("privacy auto chooses the assurance as well; leave one of them out")
-    if kind != AUTO and sensitive:
-        raise InvalidInput("a sensitivity and a deadline are for privacy auto, which chooses by it")
-    return kind
-
-
 def make_order(
-    model: Model, assurance: Assurance | str, sealed: bool, replicas: int | None
+    model: Model, assurance: Assurance | str | None, sealed: bool, replicas: int | None
 ) -> Order:
     """The order for a model; its fee limit is still to be set.
 
@@ -88,49 +61,32 @@ def make_order(
 
 
 def _check_circuits(model: Model, sealed: bool) -> None:
-    if not model.card.reference_string:
-        return  # without circuits, which the market says
     hides = model.card.circuits is not CircuitKind.PUBLIC
-    if sealed and not hides:
+    if hides and not sealed:
+        raise InvalidInput(
+            f'proofs of {model.name} hide the input: ask it sealed (--sealed, privacy="sealed"), '
+            "or ask its public version"
+        )
+    if sealed and not hides and model.card.reference_string:  # the market says it where none are
         raise InvalidInput(
             f"proofs of {model.name} show the input: ask a version with hashed circuits (`nesa "
             "model circuits`), or for AGREED or CHALLENGED"
         )
-    if hides and not sealed:
-        raise InvalidInput(
-            f"proofs of {model.name} hide the input: ask a sealed query, or its public version"
-        )
 
 
-def read_assurance(assurance: Assurance | str) -> Assurance:
-    """The assurance of that name.
+def read_assurance(assurance: Assurance | str | None) -> Assurance:
+    """The assurance of that name, AGREED when nothing is said.
 
     Raises:
         InvalidInput: there is none.
     """
-    if isinstance(assurance, Assurance):
-        return assurance
+    if assurance is None or isinstance(assurance, Assurance):
+        return assurance or Assurance.AGREED
     try:
         return Assurance[assurance.upper()]
     except KeyError:
         known = ", ".join(kind.name for kind in Assurance)
         raise InvalidInput(f"{assurance!r} is no assurance; choose one of {known}") from None
-
-
-def choose_content_key(given: bytes | None, sealed: bool) -> bytes | None:
-    """The key that a query is sealed with: the caller's, else a new one; None for an open query.
-
-    Raises:
-        InvalidInput: it is no key, or there is nothing to seal.
-    """
-    if not sealed:
-        if given is not None:
-            raise InvalidInput("a content key is for sealed queries; ask a sealed one")
-        return None
-    key = secrets.token_bytes(sealing.CONTENT_KEY_BYTES) if given is None else given
-    if len(key) != sealing.CONTENT_KEY_BYTES:
-        raise InvalidInput(f"a content key has {sealing.CONTENT_KEY_BYTES} bytes, not {len(key)}")
-    return key
 
 
 def sealed_order(

@@ -49,12 +49,6 @@ from nesa.protocol.messages import MAX_SHARE_BYTES
 from nesa.protocol.queries import QueryStatus
 from nesa.protocol.sessions import SessionOrder, deposit, groups
 
-DEFAULT_GROUP: Final = 1
-"""Members of a group: the client's check makes one right reply enough, and more would see more."""
-
-DEFAULT_SEATS: Final = 4
-"""Two groups of one, and a spare for each."""
-
 SEED_SECONDS: Final = 60.0
 POLL_SECONDS: Final = 0.2
 ROOM: Final = 256

@@ -5,9 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nesa import ONE_NES, Client, InvalidInput, Model, Privacy, Rejected
-from nesa.chain.contracts import Contracts
-from nesa.client.hybrid.offers import QueryPlan, Wish, plan_query
+from nesa import (
+    ONE_NES,
+    Auto,
+    Client,
+    InvalidInput,
+    Model,
+    Open,
+    Privacy,
+    QueryPlan,
+    Rejected,
+    Sealed,
+)
 from nesa.client.hybrid.rule import Sensitivity
 from nesa.protocol.ids import Amount
 from nesa.protocol.queries import Assurance
@@ -17,16 +26,16 @@ from tests.client.strangers import chain_put_back
 async def sealed_offer(client: Client, model: Model, assurance: Assurance) -> Amount | str:
     """What the market says of a sealed query: its price, or why it does not take it."""
     try:
-        return await client.quote(model, assurance=assurance, sealed=True)
+        return await client.quote(model, assurance=assurance, privacy="sealed")
     except (InvalidInput, Rejected) as error:
         return str(error)
 
 
 async def test_public_data_are_asked_openly_for_the_quote(client: Client, model: Model) -> None:
-    plan = await client.plan(model, sensitivity="public")
+    plan = await client.plan(model, privacy=Auto("public"))
     assert plan.terms["assurance"] is Assurance.AGREED
-    assert plan.terms["sealed"] is False
-    assert plan.choice.offered.price == await client.quote(model)
+    assert isinstance(plan.privacy, Open)
+    assert plan.offered.price == await client.quote(model)
     assert plan.explanation.readers.startswith("everybody, for good")
     assert "no deadline is stated" in plan.explanation.passed[0]
 
@@ -34,35 +43,30 @@ async def test_public_data_are_asked_openly_for_the_quote(client: Client, model:
 async def test_who_has_time_waits_for_the_end_of_disputes(client: Client, model: Model) -> None:
     rules = await client.contracts.parameters.query_parameters(at="latest")
     latest = rules.answer_window + rules.dispute_window
-    plan = await client.plan(model, sensitivity=Sensitivity.PUBLIC, deadline=latest)
+    plan = await client.plan(model, privacy=Auto(Sensitivity.PUBLIC, latest))
     assert plan.terms["assurance"] is Assurance.CHALLENGED
-    assert plan.choice.offered.earliest == rules.dispute_window
-    plan = await client.plan(model, sensitivity=Sensitivity.PUBLIC, deadline=latest - 1)
+    assert plan.offered.earliest == rules.dispute_window
+    plan = await client.plan(model, privacy=Auto(Sensitivity.PUBLIC, latest - 1))
     assert plan.terms["assurance"] is Assurance.AGREED
 
 
 async def test_personal_data_are_sealed(client: Client, model: Model) -> None:
-    plan = await client.plan(model, sensitivity="personal", replicas=3)
-    assert plan.terms["sealed"] is True
+    plan = await client.plan(model, privacy=Auto("personal"), replicas=3)
+    assert isinstance(plan.privacy, Sealed)
     assert plan.terms["replicas"] == 3
     assert "the 6 operators" in plan.explanation.readers
-    assert plan.choice.offered.price == await client.quote(model, sealed=True, replicas=3)
+    assert plan.offered.price == await client.quote(model, privacy="sealed", replicas=3)
 
 
-async def test_who_computes_layers_or_names_a_watcher_is_offered_more(
-    client: Client, model: Model
-) -> None:
-    split = await client.plan(model, sensitivity="personal", split=True)
-    assert split.choice.way.mode is Privacy.SPLIT
-    assert split.terms["sealed"] is True
-    watched = await client.plan(model, sensitivity="personal", watched=True, deadline=10**6)
+async def test_who_names_a_watcher_is_offered_more(client: Client, model: Model) -> None:
+    watched = await client.plan(model, privacy=Auto("personal", deadline=10**6, watched=True))
     offer = await sealed_offer(client, model, Assurance.CHALLENGED)
     if isinstance(offer, str):
-        assert watched.choice.way.assurance is Assurance.AGREED
-        assert watched.choice.passed[-1].reason == offer
+        assert watched.way.assurance is Assurance.AGREED
+        assert watched.explanation.passed[-1].endswith(offer)
     else:
-        assert watched.choice.way.assurance is Assurance.CHALLENGED
-        assert watched.choice.offered.price == offer
+        assert watched.way.assurance is Assurance.CHALLENGED
+        assert watched.offered.price == offer
 
 
 async def test_the_size_of_a_model_is_counted(model: Model) -> None:
@@ -76,38 +80,38 @@ async def test_critical_data_are_asked_as_offered_or_not_at_all(
     offer = await sealed_offer(client, model, Assurance.PROVED)
     if isinstance(offer, str):
         with pytest.raises(InvalidInput, match="private enough for critical data") as refused:
-            await client.plan(model, sensitivity="critical")
+            await client.plan(model, privacy=Auto("critical"))
         assert f"SEALED PROVED: {offer}" in str(refused.value)
     else:
-        plan = await client.plan(model, sensitivity="critical")
-        assert (plan.choice.way.mode, plan.choice.offered.price) == (Privacy.SEALED, offer)
+        plan = await client.plan(model, privacy=Auto("critical"))
+        assert (plan.way.mode, plan.offered.price) == (Privacy.SEALED, offer)
 
 
 async def test_a_query_on_shares_is_named_and_left_to_the_client(
     client: Client, model: Model
 ) -> None:
     with pytest.raises(InvalidInput) as refused:
-        await client.plan(model, sensitivity="critical")
-    assert str(refused.value).count("SHARED AGREED: it is never chosen for you") == 1
-    assert "`nesa query --shared FOLDER` or Client.ask_shared" in str(refused.value)
+        await client.plan(model, privacy=Auto("critical"))
+    assert str(refused.value).count("SHARED AGREED: it takes the public model in your hands") == 1
+    assert "`nesa query --shared FOLDER`, Auto(shared=Shared(model))" in str(refused.value)
 
 
 async def test_a_network_without_sessions_names_no_query_on_shares(
-    client: Client, model: Model
+    client: Client, model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    contracts = Contracts(client.connection)
-    contracts.deployment = contracts.deployment.model_copy(update={"sessions": None})
+    bare = client.connection.deployment.model_copy(update={"sessions": None})
+    monkeypatch.setattr(client.connection, "deployment", bare)
     with pytest.raises(InvalidInput) as refused:
-        await plan_query(contracts, model, Wish(Sensitivity.CRITICAL))
+        await client.plan(model, privacy=Auto("critical"))
     assert "SHARED AGREED: this network has no sessions" in str(refused.value)
     assert "--shared" not in str(refused.value)
 
 
 async def test_what_a_query_may_cost_at_most_is_kept_to(client: Client, model: Model) -> None:
-    price = await client.quote(model, sealed=True)
+    price = await client.quote(model, privacy="sealed")
     with pytest.raises(InvalidInput, match="more than the limit"):
-        await client.plan(model, sensitivity="personal", max_fee=Amount(price - 1))
-    assert (await client.plan(model, sensitivity="personal", max_fee=price)).terms
+        await client.plan(model, privacy=Auto("personal"), max_fee=Amount(price - 1))
+    assert (await client.plan(model, privacy=Auto("personal"), max_fee=price)).terms
 
 
 async def test_a_plan_is_shown_before_anything_is_paid(
@@ -121,35 +125,16 @@ async def test_a_plan_is_shown_before_anything_is_paid(
 
     before = await client.balance()
     with pytest.raises(LookupError):
-        await client.ask(model, features, privacy="auto", sensitivity="personal", on_plan=refuse)
+        await client.ask(model, features, privacy=Auto("personal"), on_plan=refuse)
     assert (await client.balance()).nes == before.nes
-    assert shown[0].choice.way.mode is Privacy.SEALED
+    assert shown[0].way.mode is Privacy.SEALED
 
 
 async def test_a_plan_is_what_is_submitted(
     client: Client, model: Model, features: np.ndarray
 ) -> None:
     async with chain_put_back(client):
-        plan = await client.plan(model, sensitivity="personal", max_fee=Amount(ONE_NES))
+        plan = await client.plan(model, privacy=Auto("personal"), max_fee=Amount(ONE_NES))
         submitted = await client.submit(model, features, **plan.terms)
         assert submitted.query.privacy is Privacy.SEALED
-        assert submitted.query.fee == plan.choice.offered.price
-
-
-@pytest.mark.parametrize(
-    ("terms", "reason"),
-    [
-        ({"privacy": "auto"}, "the sensitivity is None; choose one of public, personal, critical"),
-        ({"privacy": "auto", "sensitivity": "secret"}, "'secret'; choose one of"),
-        ({"privacy": "auto", "sensitivity": "public", "sealed": True}, "leave one of them out"),
-        ({"privacy": "auto", "assurance": "AGREED"}, "chooses the assurance"),
-        ({"sensitivity": "public"}, "for privacy auto"),
-        ({"deadline": 5}, "for privacy auto"),
-        ({"privacy": "shared"}, "open, sealed or auto"),
-    ],
-)
-async def test_terms_that_contradict_each_other_are_refused(
-    client: Client, model: Model, features: np.ndarray, terms: dict[str, object], reason: str
-) -> None:
-    with pytest.raises(InvalidInput, match=reason):
-        await client.ask(model, features, **terms)  # type: ignore[arg-type]
+        assert submitted.query.fee == plan.offered.price

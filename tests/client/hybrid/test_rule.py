@@ -25,7 +25,7 @@ from nesa.client.hybrid.rule import (
     obstacle,
     rows_of,
 )
-from nesa.client.hybrid.words import backing, explain, readers
+from nesa.client.hybrid.words import Readers, backing, explain, explain_told, readers
 from nesa.protocol.errors import InvalidInput
 from nesa.protocol.ids import ONE_NES, Amount
 from nesa.protocol.queries import Assurance, Privacy
@@ -176,7 +176,7 @@ def test_no_choice_is_weaker_than_the_sensitivity_asks(
     if sensitivity is Sensitivity.CRITICAL and choice.way.assurance is Assurance.CHALLENGED:
         assert task.attested
         assert task.watched
-    said = explain(task, choice)
+    said = explain("a model", Readers(choice.way.mode, choice.way.is_sealed), task, choice)
     assert (said.mode, said.assurance) == (choice.way.mode.name, choice.way.assurance.name)
     assert len(said.passed) == len(choice.passed)
 
@@ -184,8 +184,8 @@ def test_no_choice_is_weaker_than_the_sensitivity_asks(
 def test_every_mode_and_assurance_is_said_in_words() -> None:
     one, many = Offered(PRICE, 1, 1, 0, 60), Offered(PRICE, 2, 4, 0, 60)
 
-    def said(mode: Privacy, offer: Offered = many, **facts: bool) -> str:
-        return readers(mode, offer, **{"attested": False, "watched": False, **facts})
+    def said(mode: Privacy, offer: Offered = many, sealed: bool = True, **facts: bool) -> str:
+        return readers(Readers(mode, sealed, **facts), offer)
 
     assert len({said(mode) for mode in Privacy}) == len(Privacy)
     assert "everybody, for good" in said(Privacy.OPEN)
@@ -193,14 +193,30 @@ def test_every_mode_and_assurance_is_said_in_words() -> None:
     assert "8 operators" in said(Privacy.SEALED)
     assert "enclaves" in said(Privacy.SEALED, attested=True)
     assert "the watcher that you name" in said(Privacy.SEALED, watched=True)
-    assert "both groups" in said(Privacy.SHARED)
-    assert len({backing(assurance) for assurance in Assurance}) == 3
+    assert "both groups, of 1 each" in said(Privacy.SHARED, one)
+    for mode in (Privacy.SPLIT, Privacy.EQUIVARIANT):
+        assert "8 operators" in said(mode)
+        assert said(mode, sealed=False).startswith("everybody, for good")
+    ways = [Way(Privacy.OPEN, assurance) for assurance in Assurance]
+    shares = Way(Privacy.SHARED, Assurance.AGREED)
+    assert len({backing(way) for way in (*ways, shares)}) == 4
+    assert "nothing on chain attests" in backing(shares)
 
 
 def test_an_explanation_says_row_price_and_time() -> None:
     task = Task(Sensitivity.PERSONAL, 10, provable=True, deadline=30)
-    said = explain(task, choose(task, EVERYTHING))
+    said = explain("a model", Readers(Privacy.SEALED, True), task, choose(task, EVERYTHING))
+    assert said.row is not None
     assert ROWS[said.row - 1].way == Way(Privacy.SEALED, Assurance.AGREED)
-    assert said.price == "1 NES"
+    assert (said.model, said.price) == ("a model", "1 NES")
     assert said.time.startswith("60 s at most")
     assert said.time.endswith("Nobody promises it within your 30 s")
+
+
+def test_a_session_says_its_rounds_and_that_its_deposit_comes_back() -> None:
+    way, session = Way(Privacy.SHARED, Assurance.AGREED), Offered(PRICE, 1, 1, 0, 60, rounds=3)
+    said = explain_told("a model", Readers(way.mode, False), way, session)
+    assert said.row is None
+    assert said.is_deposit
+    assert said.time.startswith("3 rounds of your client")
+    assert "deposit comes back" in said.time

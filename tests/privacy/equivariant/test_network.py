@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from nesa.client.client import Client
+from nesa.client.modes import Equivariant
 from nesa.devnet.network import COMMITTEE, DevnetSettings, running_devnet
 from nesa.models.folder import load, save
 from nesa.privacy.equivariant.folders import transformed_model
@@ -53,13 +54,15 @@ async def test_miners_answer_under_a_key_that_they_never_see(tmp_path: Path) -> 
         seen = plain.input_edge.encode(encoded)
         assert list(files_with(devnet.layout.root, [seen, seen.hex().encode()]))
         before = await client.balance()
-        for wrong in (None, held.rotated(), UserKey.generate(plain)):
+        with pytest.raises(InvalidInput, match="is under a user's key"):
+            await client.submit(made.name, mixed)
+        for wrong in (held.rotated(), UserKey.generate(plain)):
             with pytest.raises(InvalidInput):
-                await client.submit(made.name, mixed, equivariant_key=wrong)
+                await client.submit(made.name, mixed, privacy=Equivariant(wrong))
         with pytest.raises(InvalidInput, match="no circuits"):
-            await client.submit(made.name, mixed, assurance="PROVED", equivariant_key=held)
+            await client.submit(made.name, mixed, assurance="PROVED", privacy=Equivariant(held))
         assert await client.balance() == before
-        sealed = await client.ask(made.name, mixed, sealed=True, equivariant_key=held)
+        sealed = await client.ask(made.name, mixed, privacy=Equivariant(held, sealed=True))
         assert np.array_equal(sealed.output.integers, answer.output.integers)
         again = await by_command(devnet.layout.network, tmp_path, made.name, mixed, held)
         assert again["label"] == answer.label

@@ -9,6 +9,7 @@ import numpy as np
 
 from nesa.client.answers import Answer
 from nesa.client.client import Client
+from nesa.client.modes import Equivariant
 from nesa.devnet.network import Devnet
 from nesa.models.folder import CompiledModel
 from nesa.models.reference import run
@@ -30,7 +31,7 @@ async def asked(
     whole = plain.card.quantise_input(row)
     data = plain.input_edge.encode(whole)
     (expected,) = run(plain.table, [data])
-    submitted = await client.submit(name, row, equivariant_key=held)
+    submitted = await client.submit(name, row, privacy=Equivariant(held))
     answer = await client.result(submitted)
     assert plain.output_edge.encode(answer.output.integers) == expected
     sent = await client.connection.request(

@@ -9,10 +9,10 @@ from typing import Any
 
 import click
 
-from nesa.cli.commands.query import show_answer, tell_wait
 from nesa.cli.output import json_option
 from nesa.cli.resuming import keeping, key_file, read_content_key
 from nesa.cli.session import Target, connected, network_options
+from nesa.cli.showing import show_answer, tell_wait
 from nesa.cli.user_keys import read_user_key, user_key_options
 from nesa.client.answers import Answer
 from nesa.client.client import Client

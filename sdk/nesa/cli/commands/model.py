@@ -177,7 +177,7 @@ def split(
     where something leaves you, an --end where something comes back. What follows from the input
     alone, such as where the padding of a text begins, clients compute and send as well.
 
-    The middle is registered like any model; clients ask it with `Client.ask_split`. Whoever knows
+    The middle is registered like any model; clients ask it with `Split`. Whoever knows
     the first rows can read much of the input off what they give: see docs/privacy.md.
     """
     from nesa.cli import splitting

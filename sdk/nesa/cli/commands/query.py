@@ -3,55 +3,35 @@
 from __future__ import annotations
 
 import re
-import warnings
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import click
 
-from nesa.cli.choosing import Wanted, privacy_options, tell_plan
-from nesa.cli.features import Given, read_features
-from nesa.cli.grants import MOST_WATCHERS, ViewKey, Watchers
-from nesa.cli.output import console, json_option, moment, plain, show
+from nesa.cli.asking import Wish, ask, plan_query
+from nesa.cli.choosing import OPEN, Wanted, privacy_options, tell_plan
+from nesa.cli.features import read_features
+from nesa.cli.grants import ViewKey
+from nesa.cli.output import json_option, show
 from nesa.cli.publishing import publishing_options
-from nesa.cli.quantities import Coins, Nes, WholeNumber, in_coins
-from nesa.cli.resuming import Departure, keeping
+from nesa.cli.quantities import Coins, Nes, WholeNumber
+from nesa.cli.resuming import Departure
 from nesa.cli.session import Target, connected, network_options
-from nesa.cli.sharing import SharedWish, ask_shared, shared_document, shared_summary
-from nesa.cli.stages import in_words, why_waiting
+from nesa.cli.sharing import ask_shared
+from nesa.cli.showing import show_answer, show_shared
 from nesa.cli.user_keys import read_user_key, user_key_options
-from nesa.client.answers import Answer, SubmittedQuery
-from nesa.client.cards import Model
-from nesa.client.client import Client
-from nesa.client.equivariance import require_key
+from nesa.client.answers import Answer
 from nesa.client.hybrid.offers import QueryPlan
-from nesa.client.ordering import OPEN, SEALED, choose_content_key, read_assurance
-from nesa.client.payment import in_nes
+from nesa.client.modes import Shared, key_of, market_mode, new_content_key, seal_of
 from nesa.client.publishing import Publisher
-from nesa.client.sharing import SharedResult
-from nesa.client.watching import Requested, Stage
-from nesa.protocol.errors import InvalidInput, NesaError
-from nesa.protocol.ids import Address, Amount
-from nesa.protocol.queries import Assurance
+from nesa.client.sharing import SharedPublicModel
+from nesa.protocol.errors import InvalidInput
+from nesa.protocol.ids import Amount
 
-if TYPE_CHECKING:
-    from nesa.privacy.equivariant.user_keys import UserKey
-
-MOST_SHOWN: Final = 8
-"""How many numbers of a tensor are shown."""
-
-UNWATCHED: Final = (
-    "no watcher is named, and the key of the query goes with its answer: afterwards only its "
-    "committee could challenge it (--watcher lets a watchtower see it, --keep-key keeps the key)"
+ALONE: Final = (
+    "--shared goes with --replicas, --max-fee, --attested and --dry-run only: nothing of it is on "
+    "chain to seal, to watch or to report (--privacy auto may choose it)"
 )
-
-NOBODY_LOOKS: Final = (
-    "a sealed CHALLENGED answer is worth no more than an AGREED one where nobody can look at it: "
-    "name a watchtower with --watcher, or keep the key with --keep-key and grant the view later"
-)
-ALONE: Final = "--shared goes with --replicas and --max-fee only: nothing of it is on chain to seal"
 
 AUTO: Final = "auto"
 """Instead of a deposit: what a report takes at twice the price of gas of the moment."""
@@ -64,24 +44,9 @@ Examples:
   nesa query digits-cnn pixels.json --assurance PROVED --json
   nesa query breast-cancer-mlp patient.csv --sealed --watcher 0x1f9d…
   nesa query breast-cancer-mlp patient.csv --shared models/breast-cancer-mlp
-  nesa query breast-cancer-mlp patient.csv --privacy auto --sensitivity personal --dry-run
+  nesa query breast-cancer-mlp patient.csv --privacy auto --sensitivity personal
+  nesa query breast-cancer-mlp patient.csv --assurance CHALLENGED --dry-run
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """What the command line asks for."""
-
-    model: str
-    given: Given
-    assurance: Assurance | str
-    sealed: bool
-    replicas: int | None
-    max_fee: Amount | None
-    gas_deposit: int | None
-    watchers: tuple[bytes, ...] = ()
-    user_key: UserKey | None = None
-    attested: Address | None = None
 
 
 class GasDepositChoice(click.ParamType):
@@ -137,7 +102,8 @@ class QueryCommand(click.Command):
     "--shared",
     type=click.Path(path_type=Path, file_okay=False, exists=True),
     help="Folder of the public model: ask two groups on shares of the input, which neither learns. "
-    "MODEL is its name, or the first version of its products.",
+    "MODEL is its name, or the first version of its products. With --privacy auto they are asked "
+    "where that is what the sensitivity takes.",
 )
 @publishing_options
 @user_key_options
@@ -173,34 +139,64 @@ def query(
     """
     wanted.check(as_json=as_json)
     held = read_user_key(ee_key, ee_password_file)
-    given = read_features(input_)
-    if shared is not None:
+    if shared is not None and not wanted.is_auto:
         refuse_beside_shares(wanted, watchers, keep_key, gas_deposit, publisher, held)
-        sharing = SharedWish(shared, model, given, replicas, max_fee)
-        result = connected(target, lambda client: ask_shared(client, sharing, quiet=as_json))
-        show_shared(result, as_json=as_json)
-        return
-    terms = (wanted.assurance or Assurance.AGREED, wanted.kind == SEALED, replicas, max_fee)
-    wish = Wish(model, given, *terms, gas_deposit, watchers, held, wanted.attested)
+    on_shares = None if shared is None else offered_shares(shared, wanted, replicas)
+    mode = wanted.mode(held, on_shares, watched=bool(watchers))
+    wish = Wish(
+        model,
+        read_features(input_),
+        mode,
+        wanted.assurance,
+        None if isinstance(mode, Shared) else replicas,
+        max_fee,
+        gas_deposit,
+        watchers,
+        wanted.attested,
+    )
     plan = None
-    if wanted.is_auto:
-        plan = connected(target, lambda client: planned(client, wish, wanted))
+    if wanted.is_planned or isinstance(mode, Shared):
+        plan = connected(target, lambda client: plan_query(client, wish, keep_key))
         show_plan(plan, wanted, as_json=as_json)
         if wanted.dry_run:
             return
-        wanted.confirm(plan.explanation)
-        version = f"0x{plan.model.version_id.hex()}"
-        wish = replace(wish, model=version, **plan.terms)
-    content_key = choose_content_key(None, wish.sealed)
-    departure = Departure(content_key, keep_key, encoded=held is not None)
+        if wanted.is_auto:
+            wanted.confirm(plan.explanation)
+    if plan is not None and isinstance(plan.privacy, Shared):
+        result = connected(
+            target, lambda client: ask_shared(client, plan, wish.given, quiet=as_json)
+        )
+        show_shared(result, as_json=as_json, plan=plan)
+        return
+    answer = asked(
+        target, publisher, wish if plan is None else wish.planned(plan), keep_key, quiet=as_json
+    )
+    show_answer(answer, as_json=as_json, plan=plan)
+
+
+def asked(
+    target: Target, publisher: Publisher | None, wish: Wish, kept: Path | None, *, quiet: bool
+) -> Answer:
+    """The answer to a query of the market, with what it takes to go on kept all the while."""
+    mode = market_mode(wish.mode)
+    content_key = None if seal_of(mode) is None else new_content_key()
+    departure = Departure(content_key, kept, encoded=key_of(mode) is not None)
     with departure.watched():
-        answer = connected(
+        return connected(
             target,
-            lambda client: ask(client, wish, departure, quiet=as_json),
+            lambda client: ask(client, wish, departure, quiet=quiet),
             departure.note,
             publisher,
         )
-    show_answer(answer, as_json=as_json, plan=plan)
+
+
+def offered_shares(folder: Path, wanted: Wanted, replicas: int | None) -> Shared:
+    """How the public model in a folder is asked on shares. Where the mode is still to be chosen,
+    replicas are those of committees."""
+    public = SharedPublicModel.read(folder)
+    if wanted.is_auto or replicas is None:
+        return Shared(public)
+    return Shared(public, replicas=replicas)
 
 
 def refuse_beside_shares(
@@ -215,7 +211,7 @@ def refuse_beside_shares(
     Raises:
         InvalidInput: something is.
     """
-    if wanted.kind != OPEN or wanted.assurance or wanted.attested or watchers or keep_key:
+    if wanted.kind != OPEN or wanted.assurance or watchers or keep_key:
         raise InvalidInput(ALONE)
     if deposit != 0 or any(others):
         raise InvalidInput(ALONE)
@@ -227,163 +223,3 @@ def show_plan(plan: QueryPlan, wanted: Wanted, *, as_json: bool) -> None:
         tell_plan(plan.explanation)
     elif wanted.dry_run:
         show({"plan": plan.explanation}, as_json=True)
-
-
-async def planned(client: Client, wish: Wish, wanted: Wanted) -> QueryPlan:
-    """How the hybrid rule would ask; nothing is paid."""
-    return await client.plan(
-        wish.model,
-        sensitivity=wanted.sensitivity or "",
-        deadline=wanted.deadline,
-        max_fee=wish.max_fee,
-        replicas=wish.replicas,
-        attested=wish.attested,
-        watched=bool(wish.watchers),
-        equivariant_key=wish.user_key,
-    )
-
-
-async def ask(client: Client, wish: Wish, departure: Departure, *, quiet: bool) -> Answer:
-    """Ask and wait; `departure` learns how far it came."""
-    watchers = _watchers(wish, departure)
-    model = await client.model(wish.model)
-    if not quiet and wish.sealed and not wish.watchers and departure.kept is None:
-        console().print(UNWATCHED)
-    deposit = await _gas_deposit(client, model, wish)
-    if not quiet and deposit:
-        console().print(_about_deposit(deposit))
-    submitted = await _submitted(client, model, wish, departure.content_key, deposit)
-    departure.arrived(submitted)
-    if not quiet:
-        console().print(
-            f"query {submitted.query_id} is on chain, paid {in_nes(submitted.query.fee)}"
-        )
-
-    async def told(stage: Stage) -> None:
-        if isinstance(stage, Requested):
-            files = await watchers.grant(client, replace(submitted, query=stage.query))
-            if files and not quiet:
-                console().print(f"send the watcher its grant: {', '.join(map(str, files))}")
-        if not quiet:
-            await tell_wait(submitted, stage)
-
-    with keeping(submitted):
-        return await client.result(submitted, told)
-
-
-def _watchers(wish: Wish, departure: Departure) -> Watchers:
-    """Who may see the query, once everything that can be checked before it is paid is.
-
-    Raises:
-        InvalidInput: the query is open, nobody could challenge an answer that waits for it, or too
-            many or impossible watchers.
-        InvalidConfiguration: the file to keep its key in is there already.
-    """
-    if not wish.sealed and (wish.watchers or departure.kept):
-        raise InvalidInput("everybody sees an open query; --watcher and --keep-key need --sealed")
-    waits = read_assurance(wish.assurance) is Assurance.CHALLENGED
-    if wish.sealed and waits and not (wish.watchers or departure.kept):
-        raise InvalidInput(NOBODY_LOOKS)
-    watchers = Watchers(tuple(dict.fromkeys(wish.watchers)))
-    if len(watchers.holders) > MOST_WATCHERS:
-        raise InvalidInput(f"a query has at most {MOST_WATCHERS} watchers")
-    watchers.check()
-    departure.check()
-    return watchers
-
-
-async def _submitted(
-    client: Client, model: Model, wish: Wish, content_key: bytes | None, deposit: int
-) -> SubmittedQuery:
-    """The query on chain; where only its deposit failed, the answer is waited for all the same."""
-    require_key(model, wish.user_key)  # before the features, which are named by the plain model
-    card = model.card if wish.user_key is None else wish.user_key.plain_card
-    try:
-        return await client.submit(
-            model,
-            wish.given.ordered([feature.name for feature in card.features]),
-            assurance=wish.assurance,
-            sealed=wish.sealed,
-            replicas=wish.replicas,
-            max_fee=wish.max_fee,
-            content_key=content_key,
-            gas_deposit=deposit,
-            equivariant_key=wish.user_key,
-            attested=wish.attested,
-        )
-    except NesaError as error:
-        if not isinstance(error.submitted, SubmittedQuery):
-            raise
-        warnings.warn(f"no coin was left for the gas of the report: {error}", stacklevel=1)
-        return error.submitted
-
-
-async def _gas_deposit(client: Client, model: Model, wish: Wish) -> int:
-    """Wei to leave for whoever reports."""
-    if wish.gas_deposit is not None:
-        return wish.gas_deposit
-    return await client.wanted_gas_deposit(model, assurance=wish.assurance, replicas=wish.replicas)
-
-
-def _about_deposit(wei: int) -> str:
-    return (
-        f"leaving {in_coins(wei)} coins beside the fee for the gas of whoever reports, who gets "
-        "all of it; they come back when nobody answers"
-    )
-
-
-async def tell_wait(submitted: SubmittedQuery, stage: Stage) -> None:
-    """Say why a CHALLENGED answer that is there is not shown yet."""
-    words = why_waiting(submitted.query, stage)
-    if words is not None:
-        console().print(words)
-
-
-def show_answer(answer: Answer, *, as_json: bool, plan: QueryPlan | None = None) -> None:
-    """Print an answer, for programs with the plan that it was asked by."""
-    asked = {} if plan is None else {"plan": plan.explanation}
-    show({**asked, "answer": plain(answer)} if as_json else _summary(answer), as_json=as_json)
-
-
-def show_shared(result: SharedResult, *, as_json: bool) -> None:
-    """Print the answer of a query on shares."""
-    found = (
-        {"answer": shared_document(result)} if as_json else shared_summary(result, _said(result))
-    )
-    show(found, as_json=as_json)
-
-
-def _said(answer: Answer | SharedResult) -> str:
-    """The label, or the beginning of the tensor that the answer is."""
-    if answer.label is not None:
-        return answer.label
-    numbers = answer.output.values.reshape(-1)
-    first = ", ".join(f"{number:.4g}" for number in numbers[:MOST_SHOWN])
-    if numbers.size <= MOST_SHOWN:
-        return first
-    return f"{first}, … ({numbers.size} numbers; --json gives them all)"
-
-
-def _disputable(answer: Answer) -> Mapping[str, str]:
-    """Whether the answer can still be overturned."""
-    if answer.disputable_until is None:
-        return {}
-    if answer.challenged_shards:
-        which = in_words(answer.challenged_shards)
-        return {"disputed": f"{which} is held by a challenge; follow it with `nesa watch`"}
-    return {"disputable until": moment(answer.disputable_until)}
-
-
-def _summary(answer: Answer) -> Mapping[str, Any]:
-    """An answer in a few lines."""
-    scores = ", ".join(f"{name} {score:.3f}" for name, score in answer.scores.items())
-    return {
-        "answer": _said(answer),
-        **({"scores": scores or "none"} if answer.label is not None else {}),
-        "query": answer.query_id,
-        "backed": f"{answer.assurance.name}, {answer.privacy.name}, {answer.status.name}",
-        **_disputable(answer),
-        "took": f"{answer.timings.seconds} s from block to block",
-        "fee": in_nes(answer.fee.total),
-        "gas": f"{answer.gas.fulfil:,} to deliver",
-    }

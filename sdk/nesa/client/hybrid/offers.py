@@ -1,168 +1,224 @@
-"""What the hybrid rule chooses from: which ways of asking a network has for a version, and what
-each costs.
+"""What a network offers for a query, what each way costs, and the plan that is made of it.
 
-Whether a way is to be had is asked in `_offered` and nowhere else.
+Whether a way is to be had is asked in `market_offer` and `nesa.client.shared_offers`, nowhere else.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final, assert_never
+from typing import Any, assert_never
 
 from nesa.chain.contracts import Contracts
 from nesa.client.attested_seats import require_attested
 from nesa.client.cards import Model
+from nesa.client.equivariance import require_key
 from nesa.client.hybrid.rule import (
-    Choice,
     Missing,
     Offer,
     Offered,
-    Sensitivity,
     Task,
     Way,
     choose,
+    read_sensitivity,
     rows_of,
 )
-from nesa.client.hybrid.words import Explanation, explain
+from nesa.client.hybrid.words import Explanation, Readers, explain, explain_told
+from nesa.client.modes import (
+    AsVersion,
+    Auto,
+    Chosen,
+    Equivariant,
+    Open,
+    Sealed,
+    Shared,
+    Split,
+    key_of,
+    kind_of,
+    seal_of,
+)
 from nesa.client.ordering import make_order
+from nesa.client.payment import check_fee
 from nesa.client.refusals import explained
+from nesa.client.shared_offers import SharedOffer
 from nesa.protocol.errors import InvalidInput, Rejected
 from nesa.protocol.ids import Address, Amount
-from nesa.protocol.parameters import QueryParameters
 from nesa.protocol.queries import Assurance, Privacy
 
-BY_ITSELF: Final = (
-    "it is never chosen for you, as you have to hold the model and to trust that two groups do not "
-    "talk; ask it with `nesa query --shared FOLDER` or Client.ask_shared (docs/shared-queries.md)"
-)
-
 
 @dataclass(frozen=True, slots=True)
-class Wish:
-    """What a client says of a query beforehand.
+class Limits:
+    """What a client says of a query beside its privacy. `max_fee` is in NES units; `attested` names
+    the contract whose attested seats alone may answer."""
 
-    `deadline` is in seconds, `budget` in NES units. `attested` names the contract whose attested
-    seats alone may answer. `watched` says that a watcher will get a view grant, `split` that the
-    client computes the first and last layers, `encoded` that it holds the key of the model.
-    """
-
-    sensitivity: Sensitivity
-    deadline: int | None = None
-    budget: Amount | None = None
+    max_fee: Amount | None = None
     replicas: int | None = None
     attested: Address | None = None
-    watched: bool = False
-    split: bool = False
-    encoded: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class QueryPlan:
-    """How a query will be asked; nothing is paid yet. `explanation` is for who pays."""
+    """How a query will be asked; nothing is paid yet. `explanation` is for who pays.
+
+    `model` is the version that is asked, of a query on shares the first of its products.
+    """
 
     model: Model
-    wish: Wish
-    task: Task
-    choice: Choice
-
-    @property
-    def explanation(self) -> Explanation:
-        """Why, who will read what, the price, and what was not to be had."""
-        return explain(self.task, self.choice)
+    privacy: Chosen
+    way: Way
+    offered: Offered
+    attested: Address | None
+    explanation: Explanation
 
     @property
     def terms(self) -> dict[str, Any]:
-        """What `Client.submit`, `ask` and `ask_split` take; no more is paid than was explained.
-
-        Raises:
-            InvalidInput: the query is not one of the market.
-        """
-        way = self.choice.way
-        if way.mode is Privacy.SHARED:
-            raise InvalidInput(BY_ITSELF)
-        return {
-            "assurance": way.assurance,
-            "sealed": way.is_sealed,
-            "replicas": self.choice.offered.replicas,
-            "max_fee": self.choice.offered.price,
-            "attested": self.wish.attested,
-        }
+        """What `Client.ask` takes, and `submit` where the market carries the mode as it is; no more
+        is paid than was explained."""
+        price, attested = self.offered.price, self.attested
+        terms = {"privacy": self.privacy, "max_fee": price, "attested": attested}
+        if isinstance(self.privacy, Shared):
+            return terms
+        return {**terms, "assurance": self.way.assurance, "replicas": self.offered.replicas}
 
 
-def read_sensitivity(given: Sensitivity | str | None) -> Sensitivity:
-    """The sensitivity of that name.
+async def plan_told(
+    contracts: Contracts,
+    model: Model,
+    mode: AsVersion,
+    assurance: Assurance,
+    limits: Limits,
+) -> QueryPlan:
+    """The plan for a mode that the client named.
 
     Raises:
-        InvalidInput: there is none.
+        InvalidInput: it is not to be had of this version, or over the limit.
+        Unavailable: a seat's statement has run out and nobody ended it yet.
+        Rejected: the market refuses; there is no such version, or it is retired.
     """
-    try:
-        return Sensitivity(given.lower() if isinstance(given, str) else given)
-    except ValueError:
-        known = ", ".join(one.value for one in Sensitivity)
-        raise InvalidInput(f"the sensitivity is {given!r}; choose one of {known}") from None
+    await _require(contracts, model, mode, limits)
+    way = Way(kind_of(mode), assurance)
+    sealed = seal_of(mode) is not None
+    offered = await market_offer(contracts, model, assurance, sealed, limits.replicas)
+    check_fee(offered.price, limits.max_fee)
+    who = Readers(way.mode, sealed, limits.attested is not None)
+    words = explain_told(model.name, who, way, offered)
+    return QueryPlan(model, mode, way, offered, limits.attested, words)
 
 
-async def plan_query(contracts: Contracts, model: Model, wish: Wish) -> QueryPlan:
+async def plan_auto(
+    contracts: Contracts,
+    model: Model,
+    auto: Auto,
+    limits: Limits,
+    shares: SharedOffer | Missing,
+) -> QueryPlan:
     """The way that the rule chooses among what the network offers.
 
     Raises:
-        InvalidInput: nothing is private enough within deadline and budget, or the seats of the
+        InvalidInput: nothing is private enough within deadline and limit, or the seats of the
             version are not attested.
         Unavailable: a seat's statement has run out and nobody ended it yet.
         Rejected: there is no such version, or it is retired.
     """
-    if wish.attested is not None:
-        await require_attested(contracts, model, wish.attested)
+    await _require(contracts, model, _at_hand(auto, sealed=True), limits)
     with explained():
         version = await contracts.registry.offer(model.version_id, at="latest")
-    rules = await contracts.parameters.query_parameters(at="latest")
+    sensitivity = read_sensitivity(auto.sensitivity)
     task = Task(
-        sensitivity=wish.sensitivity,
+        sensitivity=sensitivity,
         weights=model.weights,
         provable=version.provable,
-        encoded=model.card.equivariance is not None and wish.encoded,
-        split=wish.split,
-        watched=wish.watched,
-        attested=wish.attested is not None,
-        deadline=wish.deadline,
-        budget=wish.budget,
+        encoded=auto.equivariant is not None,
+        split=auto.split is not None,
+        watched=auto.watched,
+        attested=limits.attested is not None,
+        deadline=auto.deadline,
+        budget=limits.max_fee,
     )
-    ways = {row.way for row in rows_of(wish.sensitivity)}
-    offers = {
-        way: await _offered(contracts, model, way, wish.replicas, version.shards, rules)
-        for way in ways
-    }
-    return QueryPlan(model, wish, task, choose(task, offers))
+    ways = {row.way for row in rows_of(sensitivity)}
+    choice = choose(
+        task, {way: await _offer(contracts, model, way, limits, shares) for way in ways}
+    )
+    mode = _mode_of(choice.way, auto)
+    sealed = not isinstance(mode, Shared) and seal_of(mode) is not None
+    who = Readers(kind_of(mode), sealed, task.attested, task.watched)
+    words = explain(model.name, who, task, choice)
+    asked = model
+    if isinstance(shares, SharedOffer) and isinstance(mode, Shared):
+        asked = shares.first
+    return QueryPlan(asked, mode, choice.way, choice.offered, limits.attested, words)
 
 
-async def _offered(
+def plan_shares(mode: Shared, offer: SharedOffer, limits: Limits) -> QueryPlan:
+    """The plan for a query on shares.
+
+    Raises:
+        InvalidInput: the deposit is over the limit.
+    """
+    way, offered = Way(Privacy.SHARED, Assurance.AGREED), offer.offered
+    check_fee(offered.price, limits.max_fee)
+    words = explain_told(mode.shared.public.name, Readers(way.mode, sealed=False), way, offered)
+    return QueryPlan(offer.first, mode, way, offered, limits.attested, words)
+
+
+async def market_offer(
+    contracts: Contracts, model: Model, assurance: Assurance, sealed: bool, replicas: int | None
+) -> Offered:
+    """What the market asks for a query.
+
+    Raises:
+        InvalidInput, Rejected: it is not to be had.
+    """
+    order = make_order(model, assurance, sealed, replicas)
+    rules = await contracts.parameters.query_parameters(at="latest")
+    with explained():
+        version = await contracts.registry.offer(model.version_id, at="latest")
+        price = await contracts.market.quote(order, at="latest")
+    earliest = rules.dispute_window if assurance is Assurance.CHALLENGED else 0
+    latest = earliest + rules.answer_window
+    return Offered(price, version.shards, order.replicas, earliest, latest)
+
+
+async def _require(contracts: Contracts, model: Model, mode: AsVersion, limits: Limits) -> None:
+    require_key(model, key_of(mode))
+    if isinstance(mode, Split):
+        developer = await contracts.registry.developer_of(model.version_id, at="latest")
+        mode.split.require_middle(model, developer)
+    if limits.attested is not None:
+        await require_attested(contracts, model, limits.attested)
+
+
+async def _offer(
     contracts: Contracts,
     model: Model,
     way: Way,
-    replicas: int | None,
-    shards: int,
-    rules: QueryParameters,
+    limits: Limits,
+    shares: SharedOffer | Missing,
 ) -> Offer:
     """What a way costs here, or why it is not to be had."""
     match way.mode:
         case Privacy.SHARED:
-            return Missing(_about_shares(contracts))
+            return shares.offered if isinstance(shares, SharedOffer) else shares
         case Privacy.OPEN | Privacy.SEALED | Privacy.SPLIT | Privacy.EQUIVARIANT:
             pass
         case _:
             assert_never(way.mode)
     try:
-        order = make_order(model, way.assurance, way.is_sealed, replicas)
-        with explained():
-            price = await contracts.market.quote(order, at="latest")
+        return await market_offer(contracts, model, way.assurance, way.is_sealed, limits.replicas)
     except (InvalidInput, Rejected) as error:
         return Missing(str(error))
-    earliest = rules.dispute_window if way.assurance is Assurance.CHALLENGED else 0
-    return Offered(price, shards, order.replicas, earliest, earliest + rules.answer_window)
 
 
-def _about_shares(contracts: Contracts) -> str:
-    """Why no query on shares is chosen: the network has none, or the client opens it by itself."""
-    if contracts.deployment.sessions is None:
-        return "this network has no sessions of queries on shares"
-    return BY_ITSELF
+def _mode_of(way: Way, auto: Auto) -> Chosen:
+    """How a way is asked by who has what `auto` says: a middle is never asked but as one."""
+    if way.mode is Privacy.SHARED:
+        assert auto.shared is not None, "its offer is missing otherwise"
+        return auto.shared
+    return _at_hand(auto, sealed=way.is_sealed)
+
+
+def _at_hand(auto: Auto, *, sealed: bool) -> AsVersion:
+    if auto.equivariant is not None:
+        return Equivariant(auto.equivariant, sealed)
+    if auto.split is not None:
+        return Split(auto.split, sealed)
+    return Sealed() if sealed else Open()

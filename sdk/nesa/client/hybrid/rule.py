@@ -33,6 +33,19 @@ class Sensitivity(Enum):
     CRITICAL = "critical"
 
 
+def read_sensitivity(given: Sensitivity | str) -> Sensitivity:
+    """The sensitivity of that name.
+
+    Raises:
+        InvalidInput: there is none.
+    """
+    try:
+        return Sensitivity(given.lower() if isinstance(given, str) else given)
+    except ValueError:
+        known = ", ".join(one.value for one in Sensitivity)
+        raise InvalidInput(f"the sensitivity is {given!r}; choose one of {known}") from None
+
+
 @dataclass(frozen=True, slots=True)
 class Way:
     """How a query is asked. Every mode but OPEN and SHARED is sealed to the drawn members."""
@@ -157,13 +170,15 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Offered:
-    """What a way costs here, among how many, and within which seconds its answer comes."""
+    """What a way costs here, among how many, and within which seconds its answer comes. `rounds`
+    counts those of the client with its groups, where there are any; the price is a deposit then."""
 
     price: Amount
     shards: int
     replicas: int
     earliest: int
     latest: int
+    rounds: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,10 +255,10 @@ def _lacking(need: Need, task: Task) -> str | None:
             words = "the model is not under a key of yours (`nesa privacy transform`)"
             return None if task.encoded else words
         case Need.SPLIT:
-            words = "you compute no layers of it (`nesa model split`, Client.ask_split)"
+            words = "you compute no layers of it (`nesa model split`, Auto(split=…))"
             return None if task.split else words
         case Need.WATCHED:
-            return None if task.watched else "no watcher is named (--watcher KEY, watched=True)"
+            return None if task.watched else "no watcher is named (--watcher KEY, Auto(watched=…))"
         case Need.ATTESTED:
             words = "no attested seats are asked for (--attested CONTRACT, attested=)"
             return None if task.attested else words

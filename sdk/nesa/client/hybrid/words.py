@@ -1,22 +1,26 @@
-"""Says what the hybrid rule chose: why, who will be able to read what, the price, and what was not
-to be had."""
+"""Says how a query is asked before it is paid: why, who will be able to read what, the price, and
+what was not to be had."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import assert_never
 
-from nesa.client.hybrid.rule import ROWS, Choice, Offered, Task
+from nesa.client.hybrid.rule import ROWS, Choice, Offered, Task, Way
 from nesa.client.payment import in_nes
 from nesa.protocol.queries import Assurance, Privacy
+
+AS_TOLD = "you asked for it"
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """A choice in words. `row` counts from the top of the table, `passed` are the rows above it
-    that are as private, with what was in their way."""
+    """How a query is asked, in words. `row` counts from the top of the table, None where the client
+    named the mode itself; `passed` are the rows above it that are as private, with what was in
+    their way."""
 
-    row: int
+    model: str
+    row: int | None
     mode: str
     assurance: str
     why: str
@@ -24,34 +28,63 @@ class Explanation:
     backing: str
     price: str
     time: str
-    passed: tuple[str, ...]
+    passed: tuple[str, ...] = ()
+
+    @property
+    def is_deposit(self) -> bool:
+        """Whether the price is put down, and what nobody earns of it comes back."""
+        return self.mode == Privacy.SHARED.name
 
 
-def explain(task: Task, choice: Choice) -> Explanation:
-    """The words for a choice."""
-    way, offered = choice.way, choice.offered
+@dataclass(frozen=True, slots=True)
+class Readers:
+    """What decides who reads a query. `mode` says what they see, `sealed` whether only the drawn
+    members see it; a watcher opens what is sealed as they do."""
+
+    mode: Privacy
+    sealed: bool
+    attested: bool = False
+    watched: bool = False
+
+
+def explain(model: str, who: Readers, task: Task, choice: Choice) -> Explanation:
+    """The words for what the rule chose."""
+    told = explain_told(model, who, choice.way, choice.offered, task.deadline)
     return Explanation(
+        model=model,
         row=ROWS.index(choice.row) + 1,
-        mode=way.mode.name,
-        assurance=way.assurance.name,
+        mode=told.mode,
+        assurance=told.assurance,
         why=f"{task.sensitivity.value} data: {choice.row.why}",
-        readers=readers(way.mode, offered, attested=task.attested, watched=task.watched),
-        backing=backing(way.assurance),
-        price=in_nes(offered.price),
-        time=_time(task, offered),
+        readers=told.readers,
+        backing=told.backing,
+        price=told.price,
+        time=told.time,
         passed=tuple(f"{one.row.way}: {one.reason}" for one in choice.passed),
     )
 
 
-def readers(mode: Privacy, offered: Offered, *, attested: bool, watched: bool) -> str:
-    """Who will be able to read what; a watcher opens what is sealed as members do."""
-    seats = offered.shards * offered.replicas
-    drawn = "the operator that is drawn" if seats == 1 else f"the {seats} operators that are drawn"
-    if attested:
-        drawn += " (in enclaves, as far as the attestor, Intel and the program can be trusted)"
-    if watched:
-        drawn += ", and the watcher that you name,"
-    match mode:
+def explain_told(
+    model: str, who: Readers, way: Way, offered: Offered, deadline: int | None = None
+) -> Explanation:
+    """The words for what the client named itself."""
+    return Explanation(
+        model=model,
+        row=None,
+        mode=way.mode.name,
+        assurance=way.assurance.name,
+        why=AS_TOLD,
+        readers=readers(who, offered),
+        backing=backing(way),
+        price=in_nes(offered.price),
+        time=_time(offered, deadline),
+    )
+
+
+def readers(who: Readers, offered: Offered) -> str:
+    """Who will be able to read what."""
+    drawn = _drawn(who, offered) if who.sealed else "everybody, for good, can"
+    match who.mode:
         case Privacy.OPEN:
             return "everybody, for good: input and answer stand on the chain"
         case Privacy.SEALED:
@@ -62,15 +95,30 @@ def readers(mode: Privacy, offered: Offered, *, attested: bool, watched: bool) -
             return f"{drawn} see activations; knowing your first layers they can read most of it"
         case Privacy.SHARED:
             return (
-                "no operator alone; both groups together would read the input; your client holds "
-                "the weights"
+                f"no operator alone; both groups, of {offered.replicas} each, together would read "
+                "the input, and so would spares in their place; your client holds the weights"
             )
-    assert_never(mode)
+    assert_never(who.mode)
 
 
-def backing(assurance: Assurance) -> str:
+def _drawn(who: Readers, offered: Offered) -> str:
+    seats = offered.shards * offered.replicas
+    drawn = "the operator that is drawn" if seats == 1 else f"the {seats} operators that are drawn"
+    if who.attested:
+        drawn += " (in enclaves, as far as the attestor, Intel and the program can be trusted)"
+    if who.watched:
+        drawn += ", and the watcher that you name,"
+    return drawn
+
+
+def backing(way: Way) -> str:
     """What stands behind the answer."""
-    match assurance:
+    if way.mode is Privacy.SHARED:
+        return (
+            "your client checks every reply and pays for right ones only; nothing on chain attests "
+            "the answer, and who signed wrong sums can be sued"
+        )
+    match way.assurance:
         case Assurance.AGREED:
             return "a quorum of each shard signs it and loses stake once it is shown to be wrong"
         case Assurance.CHALLENGED:
@@ -80,12 +128,17 @@ def backing(assurance: Assurance) -> str:
                 "the chain verifies a proof of every shard; the answer is public unless the "
                 "version hides it"
             )
-    assert_never(assurance)
+    assert_never(way.assurance)
 
 
-def _time(task: Task, offered: Offered) -> str:
+def _time(offered: Offered, deadline: int | None) -> str:
     least = f"{offered.earliest} s at least, " if offered.earliest else ""
     most = f"{least}{offered.latest} s at most; after that the fee comes back"
-    if task.deadline is not None and task.deadline < offered.latest:
-        return f"{most}. Nobody promises it within your {task.deadline} s"
+    if offered.rounds:
+        most = (
+            f"{offered.rounds} rounds of your client with its groups, {offered.latest} s at most; "
+            "what is left of the deposit comes back after that, when you close the session"
+        )
+    if deadline is not None and deadline < offered.latest:
+        return f"{most}. Nobody promises it within your {deadline} s"
     return most

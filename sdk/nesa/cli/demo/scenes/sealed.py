@@ -24,7 +24,7 @@ async def tell(cast: Cast) -> SceneReport:
     recorder = SceneRecorder(TITLE, cast.narrator)
     question = cast.question(ROW)
     submitted = await cast.client.submit(
-        await cast.model(), question.features, assurance="AGREED", sealed=True
+        await cast.model(), question.features, assurance="AGREED", privacy="sealed"
     )
     cast.narrator.say("client", f"sealed query {submitted.query_id} is on chain")
     answer = await cast.await_answer(TITLE, submitted)

@@ -1,0 +1,1 @@
+"""What `Client` can do, a class for each purpose; `nesa.client.client` combines them."""

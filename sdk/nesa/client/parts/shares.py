@@ -1,0 +1,91 @@
+"""Sessions of queries on shares."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+from collections.abc import AsyncGenerator
+from dataclasses import replace
+
+import aiohttp
+
+from nesa.chain.events import SessionOpened
+from nesa.client import payment
+from nesa.client.cards import Model
+from nesa.client.modes import DEFAULT_GROUP, Shared
+from nesa.client.parts.connected import Connected, event_in
+from nesa.client.shared_offers import SharedOffer, offer_shares, seats_of
+from nesa.client.sharing import (
+    ClosedSessions,
+    Opening,
+    SharedPublicModel,
+    SharedSession,
+    close_over,
+    draw_groups,
+    order_of,
+    session_key,
+)
+from nesa.protocol.ids import Address, Amount
+from nesa.protocol.sessions import SessionOrder
+
+
+class Shares(Connected):
+    """Opens sessions, and closes them."""
+
+    @contextlib.asynccontextmanager
+    async def shared_session(
+        self,
+        shared: SharedPublicModel,
+        products: Model | str | None = None,
+        *,
+        replicas: int = DEFAULT_GROUP,
+        seats: int | None = None,
+        max_deposit: Amount | None = None,
+        attested: Address | None = None,
+    ) -> AsyncGenerator[SharedSession]:
+        """A session for one query on shares, to steer its steps: two groups of `replicas` members
+        and their spares are drawn, `seats` in all. At the end everybody is given its last voucher;
+        `close_sessions` brings the rest of the deposit back once its time is over.
+
+        `products` is the first version of the model's products, by default the one that
+        `nesa model share` names; `attested` is a contract whose attested seats alone may serve.
+        `ask` with `Shared` is all of it in one call.
+
+        Raises:
+            InvalidInput: no such products, the deposit exceeds `max_deposit`, or too few are drawn.
+            ExhaustedResource: the account does not hold the deposit.
+            Rejected: the contract refuses; nothing was paid.
+            Unavailable: the deployment has no sessions, or the node does not answer.
+        """
+        wanted = Shared(shared, products, replicas, seats)
+        offer = await offer_shares(self._catalogue, shared.public.name, wanted, attested)
+        async with self._session(offer, wanted, max_deposit) as session:
+            yield session
+
+    async def close_sessions(self, account: Address | None = None) -> ClosedSessions:
+        """Close the sessions of an account, by default this client's, whose time is over, and have
+        it paid what is left of their deposits, and what it earned in those of others."""
+        address = self.address if account is None else account
+        return await close_over(self.connection, address, self._send)
+
+    @contextlib.asynccontextmanager
+    async def _session(
+        self, offer: SharedOffer, wanted: Shared, max_deposit: Amount | None
+    ) -> AsyncGenerator[SharedSession]:
+        key = session_key(secrets.token_bytes(32))
+        order = order_of(offer.listed, key, wanted.replicas, seats_of(wanted))
+        opening = await self._open_session(order, offer.offered.price, max_deposit)
+        async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http:
+            drawn = await draw_groups(self.connection, opening.opened, key, http)
+            try:
+                yield SharedSession(wanted.shared, offer.listed, opening, drawn)
+            finally:
+                await drawn.members.pay()
+
+    async def _open_session(
+        self, order: SessionOrder, price: Amount, max_deposit: Amount | None
+    ) -> Opening:
+        order = replace(order, max_deposit=payment.check_fee(price, max_deposit))
+        await payment.check_balance(self.contracts, self.address, price)
+        receipt = await self._own_payments.open_session(order, self._send)
+        return Opening(event_in(receipt, SessionOpened), receipt.gas_used)
