@@ -37,6 +37,12 @@ from nesa.protocol.consent import sign_consent
 from nesa.protocol.ids import ONE_NES, Address, Amount
 from tests.reports import signer_address
 
+SHARED = "breast-cancer-mlp"
+"""The model whose products are on offer for queries on shares."""
+
+PRODUCTS = tuple(f"{SHARED}-shared-{number}" for number in range(3))
+"""What its products are called; everybody sits in the first, which serves them all."""
+
 MINERS = 8
 ORACLES = 1
 QUICK = SendPolicy(poll=0.01)
@@ -52,6 +58,11 @@ class StandingNetwork:
     @property
     def file(self) -> Path:
         return Layout(self.folder).network
+
+    @property
+    def registered(self) -> tuple[str, ...]:
+        """Names of all versions, of which the network file has the first product only."""
+        return (*(model.name for model in self.network.models), *PRODUCTS[1:])
 
 
 @cache
@@ -88,7 +99,10 @@ async def stand(folder: Path) -> None:
     async with Supervisor() as supervisor:
         clone = find_clone()
         models = find_models(clone.models)
-        foundation = await lay_foundation(supervisor, layout, clone, models, (), lambda line: None)
+        shared = (clone.models / SHARED,)
+        foundation = await lay_foundation(
+            supervisor, layout, clone, models, shared, lambda line: None
+        )
         await seat_everybody(foundation)
         await foundation.chain.set_clock()
         describe_network(foundation).write(layout.network)

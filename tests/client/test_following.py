@@ -386,7 +386,7 @@ async def test_logs_are_read_from_a_node_that_answers_for_few_blocks(
         Connection(url, network.network.contracts, QUICK) as connection,
     ):
         assert (await find_query(connection, submitted.query_id)).query == submitted.query
-        assert len(await find_versions(connection)) == len(network.network.models)
+        assert len(await find_versions(connection)) == len(network.registered)
     assert len(narrow.spans) > 2
 
 
