@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
+from nesa import Client
+from nesa.chain.connection import RpcPolicy
 from nesa.cli.main import main
 from tests.standing_network import StandingNetwork, shared_network
 
@@ -44,3 +47,26 @@ def nesa(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) ->
 @pytest.fixture(scope="session")
 def network() -> StandingNetwork:
     return shared_network()
+
+
+def on_chain(network: StandingNetwork, work: Callable[[Client], Awaitable[object]]) -> object:
+    async def run() -> object:
+        async with Client.connect(network.file, policy=RpcPolicy(poll=0.02)) as client:
+            return await work(client)
+
+    return asyncio.run(run())
+
+
+@pytest.fixture
+def chain_put_back(network: StandingNetwork) -> Iterator[None]:
+    """What a test registers is gone behind it."""
+
+    async def take(client: Client) -> object:
+        return await client.connection.request("evm_snapshot")
+
+    async def restore(client: Client) -> None:
+        await client.connection.request("evm_revert", snapshot)
+
+    snapshot = on_chain(network, take)
+    yield
+    on_chain(network, restore)

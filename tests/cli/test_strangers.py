@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from eth_account import Account
 
 from nesa import Client, SubmittedQuery
-from nesa.chain.connection import RpcPolicy
 from nesa.models.folder import load
-from tests.cli.conftest import Nesa
+from tests.cli.conftest import Nesa, on_chain
 from tests.client.strangers import register_anything
 from tests.standing_network import StandingNetwork, rich_account
 
@@ -21,14 +19,6 @@ MLP = "breast-cancer-mlp"
 PLAIN = Path(__file__).parents[2] / "models" / MLP
 EXAMPLE = load(PLAIN).test_rows().features[0]
 EVIL = "[/x]\x1b[2J"
-
-
-def on_chain(network: StandingNetwork, work: Callable[[Client], Awaitable[object]]) -> object:
-    async def run() -> object:
-        async with Client.connect(network.file, policy=RpcPolicy(poll=0.02)) as client:
-            return await work(client)
-
-    return asyncio.run(run())
 
 
 @pytest.fixture
@@ -59,22 +49,7 @@ def test_a_name_is_neither_markup_nor_control_codes(nesa: Nesa, network: Standin
     assert "\x1b" not in listed.out + unknown.err
 
 
-@pytest.fixture
-def _chain_put_back(network: StandingNetwork) -> Iterator[None]:
-    """What a test registers is gone behind it."""
-
-    async def take(client: Client) -> object:
-        return await client.connection.request("evm_snapshot")
-
-    async def restore(client: Client) -> None:
-        await client.connection.request("evm_revert", snapshot)
-
-    snapshot = on_chain(network, take)
-    yield
-    on_chain(network, restore)
-
-
-@pytest.mark.usefixtures("_chain_put_back")
+@pytest.mark.usefixtures("chain_put_back")
 def test_a_version_keeps_its_first_location_and_says_so(
     nesa: Nesa, network: StandingNetwork, tmp_path: Path
 ) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from nesa.client.client import Client
-from nesa.client.modes import Split
+from nesa.client.modes import Auto, Split
 from nesa.client.splitting import SplitModel
 from nesa.devnet.network import COMMITTEE, DevnetSettings, running_devnet
 from nesa.models.cut import good_positions
@@ -16,6 +16,7 @@ from nesa.models.reference import run
 from nesa.privacy.split.parts import split
 from nesa.privacy.split.publishing import write_middle
 from nesa.protocol.errors import IntegrityError
+from nesa.protocol.queries import Privacy
 
 pytestmark = [pytest.mark.deep, pytest.mark.timeout(600)]
 
@@ -43,6 +44,11 @@ async def test_a_split_model_answers_as_the_whole_one(tmp_path: Path) -> None:
             (expected,) = run(whole.table, (whole.input_edge.encode(rows.inputs[row]),))
             assert whole.output_edge.encode(answer.output.integers) == expected
             assert answer.label in whole.classifier.labels
+        plan = await client.plan(middle.name, privacy=Auto("personal", split=mine))
+        assert (plan.way.mode, plan.explanation.row) == (Privacy.SPLIT, 6)
+        assert isinstance(plan.privacy, Split)
+        answer = await client.ask(plan.model, rows.features[0], **plan.terms)
+        assert answer.label in whole.classifier.labels
         note = mine.note.model_copy(update={"middle": "0x" + "11" * 32})
         other = SplitModel(whole, note, mine.runner)
         with pytest.raises(IntegrityError, match="is not the middle"):

@@ -71,7 +71,15 @@ class Wish:
         )
 
 
-async def plan_query(client: Client, wish: Wish, kept: Path | None) -> QueryPlan:
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """A plan, and the wei that would be left beside the fee for whoever reports."""
+
+    plan: QueryPlan
+    gas_deposit: int = 0
+
+
+async def preview(client: Client, wish: Wish, kept: Path | None) -> Preview:
     """How the query would be asked, once everything is checked that is checked before it is paid.
 
     Raises:
@@ -88,11 +96,11 @@ async def plan_query(client: Client, wish: Wish, kept: Path | None) -> QueryPlan
     if isinstance(plan.privacy, Shared):
         shared = plan.privacy.shared
         shared.encoded(wish.given.ordered([one.name for one in shared.public.card.features]))
-        return plan
-    mode = market_mode(plan.privacy)
+        return Preview(plan)
+    mode, wish = market_mode(plan.privacy), wish.planned(plan)
     encoded_features(plan.model, ordered(plan.model, mode, wish.given), key_of(mode))
-    watchers_of(wish.planned(plan), kept)
-    return plan
+    watchers_of(wish, kept)
+    return Preview(plan, await gas_deposit_of(client, plan.model, wish))
 
 
 def ordered(model: Model, mode: OnMarket, given: Given) -> Any:

@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 
 from nesa.client.client import Client
-from nesa.client.modes import Equivariant
+from nesa.client.modes import Auto, Equivariant
 from nesa.devnet.network import COMMITTEE, DevnetSettings, running_devnet
 from nesa.models.folder import load, save
 from nesa.privacy.equivariant.folders import transformed_model
 from nesa.privacy.equivariant.user_keys import UserKey, load_user_key, save_user_key
 from nesa.protocol.errors import InvalidInput
+from nesa.protocol.queries import Privacy
 from tests.privacy.equivariant.traces import asked, files_with
 
 MLP = Path(__file__).parents[3] / "models" / "breast-cancer-mlp"
@@ -54,6 +55,12 @@ async def test_miners_answer_under_a_key_that_they_never_see(tmp_path: Path) -> 
         seen = plain.input_edge.encode(encoded)
         assert list(files_with(devnet.layout.root, [seen, seen.hex().encode()]))
         before = await client.balance()
+        for sealed, readers in ((False, "everybody, for good, can see"), (True, "the 8 operators")):
+            plan = await client.plan(made.name, privacy=Equivariant(held, sealed))
+            assert plan.explanation.readers.startswith(readers)
+            assert "see encoded input" in plan.explanation.readers
+        chosen = await client.plan(made.name, privacy=Auto("personal", equivariant=held))
+        assert (chosen.way.mode, chosen.explanation.row) == (Privacy.EQUIVARIANT, 5)
         with pytest.raises(InvalidInput, match="is under a user's key"):
             await client.submit(made.name, mixed)
         for wrong in (held.rotated(), UserKey.generate(plain)):

@@ -8,11 +8,11 @@ from typing import Any, Final
 
 import click
 
-from nesa.cli.asking import Wish, ask, plan_query
+from nesa.cli.asking import Preview, Wish, about_deposit, ask, preview
 from nesa.cli.choosing import OPEN, Wanted, privacy_options, tell_plan
 from nesa.cli.features import read_features
 from nesa.cli.grants import ViewKey
-from nesa.cli.output import json_option, show
+from nesa.cli.output import console, json_option, show
 from nesa.cli.publishing import publishing_options
 from nesa.cli.quantities import Coins, Nes, WholeNumber
 from nesa.cli.resuming import Departure
@@ -24,13 +24,17 @@ from nesa.client.answers import Answer
 from nesa.client.hybrid.offers import QueryPlan
 from nesa.client.modes import Shared, key_of, market_mode, new_content_key, seal_of
 from nesa.client.publishing import Publisher
-from nesa.client.sharing import SharedPublicModel
+from nesa.client.sharing import SharedPublicModel, SharedResult
 from nesa.protocol.errors import InvalidInput
 from nesa.protocol.ids import Amount
 
 ALONE: Final = (
     "--shared goes with --replicas, --max-fee, --attested and --dry-run only: nothing of it is on "
     "chain to seal, to watch or to report (--privacy auto may choose it)"
+)
+
+UNACCOMPANIED: Final = (
+    "nothing of a query on shares is on chain: no watcher sees it, and nobody reports it for gas"
 )
 
 AUTO: Final = "auto"
@@ -156,22 +160,24 @@ def query(
     )
     plan = None
     if wanted.is_planned or isinstance(mode, Shared):
-        plan = connected(target, lambda client: plan_query(client, wish, keep_key))
-        show_plan(plan, wanted, as_json=as_json)
+        found = connected(target, lambda client: preview(client, wish, keep_key))
+        show_preview(found, wish, wanted, as_json=as_json)
         if wanted.dry_run:
             return
         if wanted.is_auto:
-            wanted.confirm(plan.explanation)
+            wanted.confirm(found.plan.explanation)
+        plan, wish = found.plan, wish.planned(found.plan)
     if plan is not None and isinstance(plan.privacy, Shared):
-        result = connected(
-            target, lambda client: ask_shared(client, plan, wish.given, quiet=as_json)
-        )
+        result = asked_shares(target, plan, wish, quiet=as_json)
         show_shared(result, as_json=as_json, plan=plan)
-        return
-    answer = asked(
-        target, publisher, wish if plan is None else wish.planned(plan), keep_key, quiet=as_json
-    )
-    show_answer(answer, as_json=as_json, plan=plan)
+    else:
+        answer = asked(target, publisher, wish, keep_key, quiet=as_json)
+        show_answer(answer, as_json=as_json, plan=plan)
+
+
+def asked_shares(target: Target, plan: QueryPlan, wish: Wish, *, quiet: bool) -> SharedResult:
+    """The answer to a query on shares, as it was planned."""
+    return connected(target, lambda client: ask_shared(client, plan, wish.given, quiet=quiet))
 
 
 def asked(
@@ -217,9 +223,19 @@ def refuse_beside_shares(
         raise InvalidInput(ALONE)
 
 
-def show_plan(plan: QueryPlan, wanted: Wanted, *, as_json: bool) -> None:
+def show_preview(found: Preview, wish: Wish, wanted: Wanted, *, as_json: bool) -> None:
     """Show a plan before it is paid; as JSON it goes with the answer, where there will be one."""
-    if not as_json:
-        tell_plan(plan.explanation)
-    elif wanted.dry_run:
-        show({"plan": plan.explanation}, as_json=True)
+    if as_json:
+        if wanted.dry_run:
+            document = {"plan": found.plan.explanation, "gas_deposit": found.gas_deposit}
+            show(document, as_json=True)
+        return
+    tell_plan(found.plan.explanation)
+    if isinstance(found.plan.privacy, Shared):
+        if wish.watchers or wish.gas_deposit != 0:
+            console().print(UNACCOMPANIED)
+        return
+    if wish.watchers and not wanted.is_auto:
+        console().print(f"read by {len(wish.watchers)} watchers that you name as well")
+    if found.gas_deposit:
+        console().print(about_deposit(found.gas_deposit))
