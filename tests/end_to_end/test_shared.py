@@ -6,8 +6,9 @@ import asyncio
 
 import pytest
 
-from nesa import Client
+from nesa import Auto, Client, QueryPlan, Shared
 from nesa.chain.sessions import SharedSessions
+from nesa.cli.demo.cast import MLP
 from nesa.cli.demo.liar import replace_by_liar
 from nesa.client.sharing import SharedPublicModel, SharedResult, SharedSession
 from nesa.devnet.network import Devnet
@@ -79,6 +80,24 @@ async def test_two_groups_answer_exactly_and_have_themselves_paid(
         await until_redeemed(client, result.session_id, operator, result.spent // 2)
     for operator in spares:
         assert await redeemed(client, result.session_id, operator) == 0
+
+
+async def test_who_holds_the_model_has_critical_data_asked_on_shares(
+    client: Client, shared: SharedPublicModel, rows: LabelledRows
+) -> None:
+    plans = list[QueryPlan]()
+
+    async def note(plan: QueryPlan) -> None:
+        plans.append(plan)
+
+    mode = Auto("critical", shared=Shared(shared))
+    result = await client.ask(MLP, rows.features[4], privacy=mode, on_plan=note)
+    assert isinstance(result, SharedResult)
+    assert is_exact(shared, rows, 4, result)
+    (plan,) = plans
+    assert plan.explanation.row == 2
+    assert result.deposit == plan.offered.price
+    assert result.rounds == plan.offered.rounds
 
 
 @pytest.mark.parametrize("place", [0, 1])
