@@ -10,6 +10,7 @@ from nesa import Auto, Client, QueryPlan, Shared
 from nesa.chain.sessions import SharedSessions
 from nesa.cli.demo.cast import MLP
 from nesa.cli.demo.liar import replace_by_liar
+from nesa.cli.main import main
 from nesa.client.sharing import SharedPublicModel, SharedResult, SharedSession
 from nesa.devnet.network import Devnet
 from nesa.devnet.operators import Operator
@@ -98,6 +99,18 @@ async def test_who_holds_the_model_has_critical_data_asked_on_shares(
     assert plan.explanation.row == 2
     assert result.deposit == plan.offered.price
     assert result.rounds == plan.offered.rounds
+
+
+async def test_the_command_shows_the_deposit_before_it_asks(
+    devnet: Devnet, rows: LabelledRows, capsys: pytest.CaptureFixture[str]
+) -> None:
+    numbers = ",".join(map(str, rows.features[5]))
+    words = ["query", MLP, numbers, "--shared", str(PUBLIC), "--network"]
+    assert await asyncio.to_thread(main, [*words, str(devnet.layout.network)]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    before, _, after = said.partition("is open; its groups are drawn")
+    assert "deposit 0.6 NES" in before
+    assert "of a deposit of 0.6 NES" in after
 
 
 @pytest.mark.parametrize("place", [0, 1])
