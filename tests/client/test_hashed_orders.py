@@ -75,6 +75,8 @@ def test_proofs_that_show_the_input_are_not_asked_sealed():
 def test_proofs_that_hide_the_input_are_not_asked_open():
     with pytest.raises(InvalidInput, match=r"hide the input.*--sealed"):
         order(HASHED.card, sealed=False)
+    with pytest.raises(InvalidInput, match="hide the input"):
+        order(HASHED.card.model_copy(update={"reference_string": None}), sealed=False)
 
 
 def test_an_answer_that_everybody_sees_is_read_without_a_key():

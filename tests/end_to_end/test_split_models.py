@@ -44,11 +44,12 @@ async def test_a_split_model_answers_as_the_whole_one(tmp_path: Path) -> None:
             (expected,) = run(whole.table, (whole.input_edge.encode(rows.inputs[row]),))
             assert whole.output_edge.encode(answer.output.integers) == expected
             assert answer.label in whole.classifier.labels
+            assert answer.privacy is (Privacy.SEALED if row == 0 else Privacy.OPEN)
         plan = await client.plan(middle.name, privacy=Auto("personal", split=mine))
         assert (plan.way.mode, plan.explanation.row) == (Privacy.SPLIT, 6)
         assert isinstance(plan.privacy, Split)
         answer = await client.ask(plan.model, rows.features[0], **plan.terms)
-        assert answer.label in whole.classifier.labels
+        assert (answer.label in whole.classifier.labels, answer.privacy) == (True, Privacy.SEALED)
         note = mine.note.model_copy(update={"middle": "0x" + "11" * 32})
         other = SplitModel(whole, note, mine.runner)
         with pytest.raises(IntegrityError, match="is not the middle"):
