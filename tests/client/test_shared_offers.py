@@ -79,7 +79,10 @@ async def test_the_model_is_named_in_any_way(
         (model, by_name),
         (SHARED, Shared(shared, products=first)),
     ):
-        assert (await client.plan(named, privacy=mode)).model == first
+        plan = await client.plan(named, privacy=mode)
+        assert plan.model == first
+        again = await client.plan(plan.model, **plan.terms)
+        assert (again.model, again.explanation) == (first, plan.explanation)
 
 
 @pytest.mark.parametrize("named", ["digits-cnn", PRODUCTS[1], "no-such-model"])

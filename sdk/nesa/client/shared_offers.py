@@ -106,18 +106,16 @@ async def first_product(catalogue: Catalogue, model: Model | str, wanted: Shared
     Raises:
         InvalidInput: it is another model than the client holds, or there are no such products.
     """
-    public = wanted.shared.public
-    if model == public.name:
-        return await _found(catalogue, wanted.products or wanted.shared.first_product)
-    try:
-        named = await _found(catalogue, model)
-    except InvalidInput as error:
-        raise InvalidInput(f"{error}; the folder at hand holds {public.name}") from error
-    event = await _registered(catalogue.connection, named)
-    if wanted.products is None and event.operators_root == wanted.shared.model.roots[0]:
-        return named
-    _require_same(event, wanted.shared)
-    return await _found(catalogue, wanted.products or wanted.shared.first_product)
+    shared = wanted.shared
+    if model != shared.public.name:
+        named = await _named(catalogue, model, shared)
+        event = await _registered(catalogue.connection, named)
+        if not _is_same(event, shared):
+            given = named if wanted.products is None else await _found(catalogue, wanted.products)
+            if event.operators_root != shared.model.roots[0] or given != named:
+                raise InvalidInput(_other(event.name, shared))
+            return named
+    return await _found(catalogue, wanted.products or shared.first_product)
 
 
 async def require_same(connection: Connection, model: Model, shared: SharedPublicModel) -> None:
@@ -126,17 +124,31 @@ async def require_same(connection: Connection, model: Model, shared: SharedPubli
     Raises:
         InvalidInput: it is another one; the error names both.
     """
-    _require_same(await _registered(connection, model), shared)
+    if not _is_same(await _registered(connection, model), shared):
+        raise InvalidInput(_other(model.name, shared))
 
 
-def _require_same(event: VersionRegistered, shared: SharedPublicModel) -> None:
+def _is_same(event: VersionRegistered, shared: SharedPublicModel) -> bool:
+    """Whether a version has the operators and the card of the model at hand; how both are cut into
+    shards is no matter of shares."""
     public = shared.public
     held = (public.operators_root, public.metadata_digest)
-    if held != (event.operators_root, event.metadata_digest):
-        raise InvalidInput(
-            f"the folder at hand holds {public.name}, which is not the registered {event.name}: "
-            f"ask {public.name}, or give the folder of {event.name}"
-        )
+    return held == (event.operators_root, event.metadata_digest)
+
+
+def _other(name: str, shared: SharedPublicModel) -> str:
+    held = shared.public.name
+    return (
+        f"the folder at hand holds {held}, which is not the registered {name}: ask {held}, or give "
+        f"the folder of {name}"
+    )
+
+
+async def _named(catalogue: Catalogue, model: Model | str, shared: SharedPublicModel) -> Model:
+    try:
+        return await _found(catalogue, model)
+    except InvalidInput as error:
+        raise InvalidInput(f"{error}; the folder at hand holds {shared.public.name}") from error
 
 
 async def _found(catalogue: Catalogue, model: Model | str) -> Model:

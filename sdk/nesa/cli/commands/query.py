@@ -93,7 +93,9 @@ class QueryCommand(click.Command):
     type=click.Path(path_type=Path, dir_okay=False),
     help="File to keep the key of the sealed query in, so that `nesa grant` can be used later.",
 )
-@click.option("--replicas", type=WholeNumber(1, 8), help="Members of each shard's committee.")
+@click.option(
+    "--replicas", type=WholeNumber(1, 8), help="Members of a shard's committee, or of a group."
+)
 @click.option("--max-fee", "--budget", "max_fee", type=Nes(), help="Most to pay, in NES.")
 @click.option(
     "--gas-deposit",
