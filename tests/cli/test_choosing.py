@@ -44,15 +44,29 @@ class Terminal(io.StringIO):
         return True
 
 
+@pytest.mark.parametrize(
+    ("options", "question"),
+    [
+        (["--sensitivity", "personal"], "Pay 0.4 NES for it? [y/N]"),
+        (
+            ["--sensitivity", "critical", "--shared", ROOT / "models" / MLP],
+            "Put down 0.6 NES for it? [y/N]",
+        ),
+    ],
+)
 def test_whoever_says_no_pays_nothing(
-    nesa: Nesa, network: StandingNetwork, numbers: str, monkeypatch: pytest.MonkeyPatch
+    nesa: Nesa,
+    network: StandingNetwork,
+    numbers: str,
+    monkeypatch: pytest.MonkeyPatch,
+    options: list[object],
+    question: str,
 ) -> None:
     before = nesa("balance", "--network", network.file, "--json").document
     monkeypatch.setattr(sys, "stdin", Terminal("n\n"))
-    options = ("--privacy", "auto", "--sensitivity", "personal")
-    found = nesa("query", MLP, numbers, "--network", network.file, *options)
+    found = nesa("query", MLP, numbers, "--network", network.file, "--privacy", "auto", *options)
     assert found.code == 130
-    assert "Pay 0.4 NES for it? [y/N]" in found.out
+    assert question in found.out
     assert nesa("balance", "--network", network.file, "--json").document == before
 
 

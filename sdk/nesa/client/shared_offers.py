@@ -19,7 +19,7 @@ from nesa.client.hybrid.rule import Missing, Offered
 from nesa.client.modes import Shared
 from nesa.client.refusals import explained
 from nesa.client.sharing import SharedPublicModel, find_products, order_of, session_key
-from nesa.protocol.errors import InvalidConfiguration, InvalidInput, Rejected
+from nesa.protocol.errors import InvalidInput, NesaError
 from nesa.protocol.ids import Address
 from nesa.protocol.queries import MAX_REPLICAS
 
@@ -60,14 +60,14 @@ async def offer_if_any(
 
     Raises:
         InvalidInput: the client holds another model.
-        Unavailable: the node does not answer, or a seat's statement has run out.
+        Unavailable: the node does not answer.
     """
     if catalogue.connection.deployment.sessions is None:
         return Missing(NO_SESSIONS)
     await require_same(catalogue.connection, model, wanted.shared)
     try:
         return await offer_shares(catalogue, wanted.shared.public.name, wanted, attested)
-    except (InvalidInput, InvalidConfiguration, Rejected) as error:
+    except NesaError as error:  # also of a store that is away: other ways do not need it
         return Missing(str(error))
 
 
