@@ -122,11 +122,25 @@ async def plan_auto(
     await _require(contracts, model, _at_hand(auto, sealed=True), limits)
     with explained():
         version = await contracts.registry.offer(model.version_id, at="latest")
-    sensitivity = read_sensitivity(auto.sensitivity)
-    task = Task(
-        sensitivity=sensitivity,
+    task = _task(model, auto, limits, provable=version.provable)
+    ways = {row.way for row in rows_of(task.sensitivity)}
+    offers = {way: await _offer(contracts, model, way, limits, shares) for way in ways}
+    choice = choose(task, offers)
+    mode, asked = _mode_of(choice.way, auto), model
+    if isinstance(mode, Shared):
+        assert isinstance(shares, SharedOffer), "nothing else was offered"
+        asked = shares.first
+    sealed = not isinstance(mode, Shared) and seal_of(mode) is not None
+    who = Readers(kind_of(mode), sealed, task.attested, task.watched)
+    words = explain(model.name, who, task, choice)
+    return QueryPlan(asked, mode, choice.way, choice.offered, limits.attested, words)
+
+
+def _task(model: Model, auto: Auto, limits: Limits, *, provable: bool) -> Task:
+    return Task(
+        sensitivity=read_sensitivity(auto.sensitivity),
         weights=model.weights,
-        provable=version.provable,
+        provable=provable,
         encoded=auto.equivariant is not None,
         split=auto.split is not None,
         watched=auto.watched,
@@ -134,18 +148,6 @@ async def plan_auto(
         deadline=auto.deadline,
         budget=limits.max_fee,
     )
-    ways = {row.way for row in rows_of(sensitivity)}
-    choice = choose(
-        task, {way: await _offer(contracts, model, way, limits, shares) for way in ways}
-    )
-    mode = _mode_of(choice.way, auto)
-    sealed = not isinstance(mode, Shared) and seal_of(mode) is not None
-    who = Readers(kind_of(mode), sealed, task.attested, task.watched)
-    words = explain(model.name, who, task, choice)
-    asked = model
-    if isinstance(shares, SharedOffer) and isinstance(mode, Shared):
-        asked = shares.first
-    return QueryPlan(asked, mode, choice.way, choice.offered, limits.attested, words)
 
 
 def plan_shares(mode: Shared, offer: SharedOffer, limits: Limits) -> QueryPlan:
