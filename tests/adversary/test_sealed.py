@@ -1,15 +1,20 @@
 """Attacks on sealed queries: guessed digests, and what was sealed for somebody else."""
 
 from dataclasses import replace
-from itertools import product
+from itertools import islice, product
+from pathlib import Path
 
 import boa
+import numpy as np
 import pytest
 from eth_utils.crypto import keccak
 
 from nesa.chain.contracts import Operator
+from nesa.models.folder import load
+from nesa.models.measuring import integer_outputs
 from nesa.models.proving.hashing import poseidon, tensor_hash
 from nesa.models.proving.prover import NO_BLIND
+from nesa.privacy.battery.guessing import digest_of, guess, likely_pairs
 from nesa.privacy.keys import generate_key, public_bytes, public_key
 from nesa.privacy.sealing import (
     WrapContext,
@@ -32,6 +37,7 @@ from tests.hashed_versions import ANSWER, HASHED, HashedVersion, digest
 from tests.hashed_versions import INPUT as SHOWN_INPUT
 from tests.market import INPUT_EDGE, OUTPUT_EDGE, TENSORS, pass_blocks
 
+MODEL = Path(__file__).parents[2] / "models/breast-cancer-mlp"
 KEY, OTHER_KEY = b"\x01" * 32, b"\x02" * 32
 INPUT, OUTPUT = TENSORS[1]
 PLAIN = (boundary_digest([INPUT_EDGE], [INPUT]), boundary_digest([OUTPUT_EDGE], [OUTPUT]))
@@ -107,21 +113,24 @@ def test_a_sealed_input_is_not_opened_by_asking_again(world, client):
 
 
 def test_a_digest_is_guessed_only_where_it_is_not_blinded():
-    """Somebody tries every answer until one has the digest that the chain shows: two logits are few
-    enough to try, and a blinded digest is that of none of them."""
-    logits = (EdgeType(DType.INT16, (1, 2), -6, 5),)
-
-    def digest(first: int, second: int) -> Digest:
-        data = b"".join(value.to_bytes(2, "little", signed=True) for value in (first, second))
-        return boundary_digest(logits, [data])
-
-    guesses = {digest(*pair): pair for pair in product(range(-6, 6), repeat=2)}
-    secret = digest(-3, 4)
-    assert guesses[secret] == (-3, 4)
-    shown = {sealed_digest(KEY, 1, secret), input_digest(KEY, secret)}
-    assert not shown & set(guesses)
+    """Somebody who has the public model tries the answers that it is likely to give until one has
+    the digest that the chain shows: two logits are few enough to try, and a blinded digest is that
+    of none of them."""
+    model = load(MODEL)
+    answers = np.stack(integer_outputs(model.table, model.test_rows().inputs)).reshape(-1, 2)
+    edge, known, secret = model.output_edge, answers[::2], answers[1]
+    assert not (known == secret).all(1).any()
+    plain = boundary_digest((edge,), [edge.encode(secret.reshape(edge.shape))])
+    found, tried = guess(plain, edge, known)
+    assert found == tuple(secret)
+    for blinded in (sealed_digest(KEY, 1, plain), input_digest(KEY, plain)):
+        missed, everything = guess(blinded, edge, known)
+        assert missed is None
+        assert everything > tried
+    guesses = {digest_of(pair, edge) for pair in islice(likely_pairs(known), 500)}
     for wrong_key in (OTHER_KEY, keccak(KEY), bytes(32)):
-        assert not {sealed_digest(wrong_key, 1, guess) for guess in guesses} & shown
+        shown = {sealed_digest(wrong_key, 1, each) for each in guesses}
+        assert sealed_digest(KEY, 1, plain) not in shown
 
 
 def test_a_digest_that_a_proof_shows_is_not_guessed():

@@ -55,8 +55,8 @@ async def test_miners_answer_under_a_key_that_they_never_see(tmp_path: Path) -> 
         seen = plain.input_edge.encode(encoded)
         assert list(files_with(devnet.layout.root, [seen, seen.hex().encode()]))
         before = await client.balance()
-        for sealed, readers in ((False, "everybody, for good, can see"), (True, "the 8 operators")):
-            plan = await client.plan(made.name, privacy=Equivariant(held, sealed))
+        for hidden, readers in ((False, "everybody, for good, can see"), (True, "the 8 operators")):
+            plan = await client.plan(made.name, privacy=Equivariant(held, hidden))
             assert plan.explanation.readers.startswith(readers)
             assert "see encoded input" in plan.explanation.readers
         chosen = await client.plan(made.name, privacy=Auto("personal", equivariant=held))

@@ -1,0 +1,45 @@
+"""How fast an answer is guessed from a digest that is not blinded: `python -m
+benchmarks.privacy.guessing`.
+
+The secret answers are every other test row of breast-cancer-mlp; whoever guesses has the public
+model, and its answers to the others. One core, hashing in Python.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from statistics import median
+from typing import Final
+
+import numpy as np
+
+from nesa.models.folder import load
+from nesa.models.measuring import integer_outputs
+from nesa.privacy.battery.guessing import digest_of, guess
+
+MODEL: Final = Path(__file__).parents[2] / "models" / "breast-cancer-mlp"
+
+
+def main() -> None:
+    """Guess all of them and print how long it took."""
+    model = load(MODEL)
+    answers = np.stack(integer_outputs(model.table, model.test_rows().inputs)).reshape(-1, 2)
+    known, secrets = answers[::2], answers[1::2]
+    seconds, tries = list[float](), list[int]()
+    for first, second in secrets:
+        digest = digest_of((int(first), int(second)), model.output_edge)
+        begun = time.perf_counter()
+        pair, tried = guess(digest, model.output_edge, known)
+        if pair == (first, second):
+            seconds.append(time.perf_counter() - begun)
+            tries.append(tried)
+    print("| answers | guessed | tries, median | most | seconds, median | most |")
+    print("|--:|--:|--:|--:|--:|--:|")
+    cells = (f"{int(median(tries)):,}", f"{max(tries):,}")
+    times = (f"{median(seconds):.2f}", f"{max(seconds):.2f}")
+    print(f"| {len(secrets)} | {len(seconds)} | {' | '.join([*cells, *times])} |")
+
+
+if __name__ == "__main__":
+    main()

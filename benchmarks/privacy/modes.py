@@ -1,0 +1,306 @@
+"""What every mode of privacy costs beside OPEN: `python -m benchmarks.privacy.modes [--runs N]`.
+
+One network of real processes with blocks of a second; a query of every kind in turns, one at a
+time, all about the same rows of breast-cancer-mlp. Each answer is held against the public model's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import platform
+import subprocess
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+from benchmarks.privacy.traffic import counted
+from nesa.chain.connection import RpcPolicy
+from nesa.client.answers import Answer
+from nesa.client.client import Client
+from nesa.client.modes import AsVersion, Equivariant, Open, Sealed, Split
+from nesa.client.sharing import SharedPublicModel, SharedResult
+from nesa.client.splitting import SplitModel
+from nesa.devnet.layout import find_clone
+from nesa.devnet.models import make_proving_keys
+from nesa.devnet.network import Devnet, DevnetSettings, prepare, running_devnet
+from nesa.models.cut import good_positions
+from nesa.models.folder import CompiledModel, load, save
+from nesa.models.reference import run
+from nesa.privacy.equivariant.folders import transformed_model
+from nesa.privacy.equivariant.user_keys import UserKey
+from nesa.privacy.split.parts import split
+from nesa.privacy.split.publishing import write_middle
+from nesa.protocol.ids import Address
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+RESULTS: Final = ROOT / "benchmarks" / "results" / "privacy-modes.md"
+PLAIN: Final = ROOT / "models" / "breast-cancer-mlp"
+HASHED: Final = ROOT / "models" / "hashed" / "breast-cancer-mlp-hashed"
+POLL: Final = RpcPolicy(poll=0.1)
+RUNS: Final = 9
+
+Reply = Answer | SharedResult
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One query.
+
+    `seconds` are from the call to the answer, `prepared` those from when a session on shares was
+    open and its first group done. `asked` and `reported` are bytes of calldata, of the client and
+    of the report; `sent` and `received` those exchanged with members, on the wire.
+    """
+
+    seconds: float
+    prepared: float | None
+    asked: int
+    reported: int
+    sent: int
+    received: int
+    client_gas: int
+    report_gas: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Timed:
+    """A reply, and how long it took; see `Sample`."""
+
+    reply: Reply
+    seconds: float
+    prepared: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of query: `ask` asks about a row of features, `beside` names the kind whose figures
+    its own are compared with."""
+
+    name: str
+    beside: str
+    ask: Callable[[Any], Awaitable[Timed]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Versions:
+    """The plain model, and what was made of it for modes that ask a version of their own."""
+
+    plain: CompiledModel
+    held: UserKey
+    under_key: Path
+    middle: Path
+
+    @classmethod
+    def write(cls, folder: Path) -> Versions:
+        """The model under a new key, and its middle layers in one shard, in folders."""
+        plain = load(PLAIN)
+        held = UserKey.generate(plain)
+        made = transformed_model(plain, held)
+        save(made, folder / made.name)
+        places, middle = good_positions(plain.table), folder / f"{plain.name}-middle"
+        write_middle(plain, split(plain.table, places[0], places[-1]), 1, middle)
+        return cls(plain, held, folder / made.name, middle)
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """What a network has to serve beside the repository's models."""
+        return (HASHED, self.under_key, self.middle)
+
+
+class Meter:
+    """Takes the measure of queries, and holds every answer against the public model's."""
+
+    def __init__(self, client: Client, devnet: Devnet, plain: CompiledModel) -> None:
+        self._client = client
+        self._plain = plain
+        self._node = int(devnet.network.rpc_url.rstrip("/").rsplit(":", 1)[1])
+        self._oracles = {one for each in devnet.oracles for one in (each.owner, each.signer)}
+
+    async def sample(self, kind: Kind, row: int) -> Sample:
+        """Ask about a test row; nothing else is asked meanwhile.
+
+        Raises:
+            AssertionError: the answer is not what the integer model says.
+        """
+        before = (await self._client.connection.head()).number
+        with counted() as wire:
+            timed = await kind.ask(self._plain.test_rows().features[row])
+        self._check(row, timed.reply)
+        sent, received = wire.besides(self._node)
+        asked, client_gas = await self._transactions(before, {self._client.address})
+        reported, report_gas = await self._transactions(before, self._oracles)
+        gas = (client_gas, report_gas)
+        return Sample(timed.seconds, timed.prepared, asked, reported, sent, received, *gas)
+
+    def _check(self, row: int, reply: Reply) -> None:
+        plain = self._plain
+        data = plain.input_edge.encode(plain.test_rows().inputs[row])
+        (expected,) = run(plain.table, (data,))
+        if plain.output_edge.encode(reply.output.integers) != expected:
+            raise AssertionError(f"row {row}: the answer is not the model's")
+
+    async def _transactions(self, before: int, senders: set[Address]) -> tuple[int, int]:
+        """Bytes of calldata and gas of what these accounts sent behind a block."""
+        request, size, gas = self._client.connection.request, 0, 0
+        for number in range(before + 1, (await self._client.connection.head()).number + 1):
+            block = await request("eth_getBlockByNumber", hex(number), True)
+            for sent in block["transactions"]:
+                if Address(sent["from"].lower()) in {one.lower() for one in senders}:
+                    receipt = await request("eth_getTransactionReceipt", sent["hash"])
+                    size += len(sent["input"]) // 2 - 1
+                    gas += int(receipt["gasUsed"], 16)
+        return size, gas
+
+
+async def on_market(
+    client: Client, name: str, mode: AsVersion, assurance: str, features: Any
+) -> Timed:
+    """A query of a version; of a CHALLENGED one until its answer is reported."""
+    begun = time.perf_counter()
+    if assurance == "CHALLENGED":
+        assert not isinstance(mode, Split)
+        submitted = await client.submit(name, features, privacy=mode, assurance=assurance)
+        answer = await client.result(submitted, early=True)
+    else:
+        answer = await client.ask(name, features, privacy=mode, assurance=assurance)
+    return Timed(answer, time.perf_counter() - begun)
+
+
+async def on_shares(client: Client, shared: SharedPublicModel, features: Any) -> Timed:
+    """A query on shares, its session opened for it."""
+    begun = time.perf_counter()
+    async with client.shared_session(shared) as session:
+        await session.prepare()
+        prepared = time.perf_counter()
+        result = await session.ask(features)
+        ended = time.perf_counter()
+    return Timed(result, ended - begun, ended - prepared)
+
+
+def kinds(client: Client, made: Versions, shared: SharedPublicModel) -> Sequence[Kind]:
+    """Every kind of query, those that others are compared with first."""
+    whole = SplitModel.read(PLAIN, made.middle)
+    under = Equivariant(made.held)
+
+    def market(name: str, mode: AsVersion, assurance: str = "AGREED") -> Callable[[Any], Any]:
+        return partial(on_market, client, name, mode, assurance)
+
+    return (
+        Kind("OPEN AGREED", "OPEN AGREED", market(PLAIN.name, Open())),
+        Kind("SEALED AGREED", "OPEN AGREED", market(PLAIN.name, Sealed())),
+        Kind("EQUIVARIANT AGREED", "OPEN AGREED", market(made.under_key.name, under)),
+        Kind("SPLIT AGREED", "OPEN AGREED", market(made.middle.name, Split(whole))),
+        Kind("SHARED", "OPEN AGREED", partial(on_shares, client, shared)),
+        Kind("OPEN CHALLENGED", "OPEN CHALLENGED", market(PLAIN.name, Open(), "CHALLENGED")),
+        Kind("SEALED CHALLENGED", "OPEN CHALLENGED", market(PLAIN.name, Sealed(), "CHALLENGED")),
+        Kind("OPEN PROVED", "OPEN PROVED", market(PLAIN.name, Open(), "PROVED")),
+        Kind("SEALED PROVED", "OPEN PROVED", market(HASHED.name, Sealed(), "PROVED")),
+    )
+
+
+async def measure(runs: int) -> Mapping[Kind, Sequence[Sample]]:
+    """Queries of each kind in turns, on one network; the first of each is not counted, since it
+    loads what the others find."""
+    shared = SharedPublicModel.read(PLAIN)
+    with TemporaryDirectory() as folder:
+        made = Versions.write(Path(folder))
+        seated = (PLAIN.name, *(path.name for path in made.folders), shared.first_product)
+        await prepare(print, (PLAIN.name,))
+        await make_proving_keys((HASHED,), find_clone().proving_cache, print)
+        settings = DevnetSettings(
+            Path(folder) / "net", seated=seated, models=made.folders, shared=(PLAIN,)
+        )
+        async with (
+            running_devnet(settings, print) as devnet,
+            Client.connect(devnet.network, policy=POLL) as client,
+        ):
+            meter = Meter(client, devnet, made.plain)
+            found: dict[Kind, list[Sample]] = {one: [] for one in kinds(client, made, shared)}
+            for row in range(runs + 1):
+                for kind, samples in found.items():
+                    samples.append(await meter.sample(kind, row))
+                    print(f"{kind.name}, row {row}: {samples[-1].seconds:.2f} s", flush=True)
+            return {kind: samples[1:] for kind, samples in found.items()}
+
+
+def page(found: Mapping[Kind, Sequence[Sample]]) -> str:
+    """The table and what to know of it."""
+    typical = {kind.name: _typical(samples) for kind, samples in found.items()}
+    runs = len(next(iter(found.values())))
+    head = (
+        "breast-cancer-mlp on a network of eight miners and two oracles, 1 s blocks, on one "
+        f"{platform.machine()} machine with {os.cpu_count()} cores; medians of {runs} queries of "
+        f"each kind, asked in turns at commit {_commit()}. `x` is the share of what the same "
+        "assurance takes OPEN. Written by `python -m benchmarks.privacy.modes`."
+    )
+    columns = (
+        "| query | seconds | x | calldata of the client | of the report | to members "
+        "| from members | gas of the client | x | of the report | x |"
+    )
+    rows = [_line(kind, typical) for kind in found]
+    lines = ["# What every mode costs", "", head, "", columns, "|---" + "|--:" * 10 + "|"]
+    return "\n".join([*lines, *rows, "", *NOTES])
+
+
+NOTES: Final = (
+    "* Bytes to and from members are those on the wire, with the headers of HTTP; members' bytes "
+    "among each other and the client's polling of its node are not in them.",
+    "* SPLIT asks the middle layer as a version of one shard, the others have two: it draws four "
+    "members, not eight.",
+    "* SHARED in brackets: from when the session is open and its first group has done its part, "
+    "which is before the input is known. Its gas is that of opening; nothing is reported, and each "
+    "member's redemption is in [sessions](sessions.md).",
+    "* CHALLENGED is timed until its answer is reported, which may be disputed from then on; that "
+    "it is final is said by a transaction behind the dispute window, which is not in these sums.",
+    "* SEALED PROVED asks the version whose circuits hash, OPEN PROVED that whose circuits show.",
+)
+
+
+def _typical(samples: Sequence[Sample]) -> Sample:
+    """The median of every figure."""
+    names = ("seconds", "asked", "reported", "sent", "received", "client_gas", "report_gas")
+    figures = {name: median(getattr(one, name) for one in samples) for name in names}
+    prepared = [one.prepared for one in samples if one.prepared is not None]
+    return replace(samples[0], **figures, prepared=median(prepared) if prepared else None)
+
+
+def _line(kind: Kind, typical: Mapping[str, Sample]) -> str:
+    one, other = typical[kind.name], typical[kind.beside]
+    seconds = f"{one.seconds:.2f}" + (f" ({one.prepared:.2f})" if one.prepared else "")
+    sizes = [f"{size:,.0f} B" for size in (one.asked, one.reported, one.sent, one.received)]
+    gas = [f"{one.client_gas:,.0f}", _ratio(one.client_gas, other.client_gas)]
+    gas += [f"{one.report_gas:,.0f}", _ratio(one.report_gas, other.report_gas)]
+    cells = [kind.name, seconds, _ratio(one.seconds, other.seconds), *sizes, *gas]
+    return "| " + " | ".join(cells) + " |"
+
+
+def _ratio(figure: float, of: float) -> str:
+    return f"{figure / of:.2f}" if figure else "-"
+
+
+def _commit() -> str:
+    words = ["git", "rev-parse", "--short", "HEAD"]
+    told = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True)
+    return told.stdout.strip()
+
+
+def main() -> None:
+    """Measure and print; write the page where `--write` is given."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
+    parser.add_argument("--runs", type=int, default=RUNS)
+    parser.add_argument("--write", action="store_true", help=f"write {RESULTS.relative_to(ROOT)}")
+    options = parser.parse_args()
+    text = page(asyncio.run(measure(options.runs)))
+    print(text)
+    if options.write:
+        RESULTS.write_text(text + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
