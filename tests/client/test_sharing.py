@@ -11,8 +11,9 @@ from eth_keys.datatypes import PrivateKey
 from nesa.chain.committees import Seat
 from nesa.chain.events import LogKey, SessionOpened
 from nesa.client import sharing
+from nesa.client.shared_draws import require_apart
 from nesa.client.shared_groups import Purse
-from nesa.client.sharing import SharedPublicModel, require_apart
+from nesa.client.sharing import SharedPublicModel
 from nesa.protocol.errors import InvalidInput, InvalidModel, InvalidTensor
 from nesa.protocol.ids import Address, Amount, BlockNumber, Digest
 from tests.miner.sessions.attended import OPERATORS, PRICE, SESSION, TERMS

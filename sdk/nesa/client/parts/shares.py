@@ -14,6 +14,7 @@ from nesa.client import payment
 from nesa.client.cards import Model
 from nesa.client.modes import DEFAULT_GROUP, Shared
 from nesa.client.parts.connected import Connected, event_in
+from nesa.client.shared_draws import draw_groups
 from nesa.client.shared_offers import SharedOffer, offer_shares, seats_of
 from nesa.client.sharing import (
     ClosedSessions,
@@ -21,7 +22,6 @@ from nesa.client.sharing import (
     SharedPublicModel,
     SharedSession,
     close_over,
-    draw_groups,
     order_of,
     session_key,
 )
