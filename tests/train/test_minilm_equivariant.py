@@ -4,7 +4,6 @@ blocks that torch exports, rotated."""
 from __future__ import annotations
 
 import io
-import time
 import warnings
 from pathlib import Path
 
@@ -104,12 +103,11 @@ async def test_minilm_under_a_key_is_served_by_real_processes(
         await asked(client, devnet, plain, held, made.name, row)
 
 
-def test_float_minilm_is_transformed_in_seconds(float_model: Path) -> None:
-    """R6: 22 million parameters, weights only. Post-norm keeps the stream to permutations."""
+def test_float_minilm_answers_the_same_under_a_key(float_model: Path) -> None:
+    """R6: from the weights alone, 22 million of them; benchmarks.privacy.equivariant has the time.
+    Post-norm keeps the stream to permutations."""
     proto = onnx.load(float_model / "model.onnx")
-    started = time.monotonic()
     found = transform_graph(proto, KEY)
-    print(f"transformed in {time.monotonic() - started:.1f} s")
     plain, other = (session(one.SerializeToString()) for one in (proto, found.proto))
     rows = np.load(float_model / "data.npz")["features"][:5].astype(np.int64)
     for row in rows:

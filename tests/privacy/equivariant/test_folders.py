@@ -106,7 +106,7 @@ def test_a_key_opens_only_the_model_that_is_under_it(plain: CompiledModel, held:
 
 
 def test_a_wrong_key_reads_noise(plain: CompiledModel, held: UserKey) -> None:
-    """R8: what a wrong key sends and reads agrees no more than chance."""
+    """R8: what a wrong key sends and reads is hardly ever the answer, to the bit."""
     made = transformed_model(plain, held)
     wrong = UserKey.generate(plain)
     rows = plain.test_rows().inputs[:50]
