@@ -42,7 +42,7 @@ def _nothing_is_paid(nesa: Nesa, network: StandingNetwork) -> Iterator[None]:
         (
             ["--assurance", "CHALLENGED", "--sealed", "--watcher", VIEW_KEY],
             "SEALED CHALLENGED",
-            "1 watchers that you name",
+            "drawn, and the watcher that you name, and spares",
             "nobody can dispute",
             "0.4 NES",
         ),

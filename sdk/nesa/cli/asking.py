@@ -99,7 +99,8 @@ async def preview(client: Client, wish: Wish, kept: Path | None) -> Preview:
         return Preview(plan)
     mode, wish = market_mode(plan.privacy), wish.planned(plan)
     encoded_features(plan.model, ordered(plan.model, mode, wish.given), key_of(mode))
-    watchers_of(wish, kept)
+    if watchers_of(wish, kept).holders:
+        plan = plan.watched()
     return Preview(plan, await gas_deposit_of(client, plan.model, wish))
 
 

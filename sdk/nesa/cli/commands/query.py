@@ -237,7 +237,5 @@ def show_preview(found: Preview, wish: Wish, wanted: Wanted, *, as_json: bool) -
         if wish.watchers or wish.gas_deposit != 0:
             console().print(UNACCOMPANIED)
         return
-    if wish.watchers and not wanted.is_auto:
-        console().print(f"read by {len(wish.watchers)} watchers that you name as well")
     if found.gas_deposit:
         console().print(about_deposit(found.gas_deposit))

@@ -5,7 +5,7 @@ Whether a way is to be had is asked in `market_offer` and `nesa.client.shared_of
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, assert_never
 
 from nesa.chain.contracts import Contracts
@@ -22,7 +22,7 @@ from nesa.client.hybrid.rule import (
     read_sensitivity,
     rows_of,
 )
-from nesa.client.hybrid.words import Explanation, Readers, explain, explain_told
+from nesa.client.hybrid.words import Explanation, Readers, explain, explain_told, readers
 from nesa.client.modes import (
     AsVersion,
     Auto,
@@ -67,7 +67,14 @@ class QueryPlan:
     way: Way
     offered: Offered
     attested: Address | None
+    who: Readers
     explanation: Explanation
+
+    def watched(self) -> QueryPlan:
+        """The same where a watcher will get a view grant."""
+        who = replace(self.who, watched=True)
+        words = replace(self.explanation, readers=readers(who, self.offered))
+        return replace(self, who=who, explanation=words)
 
     @property
     def terms(self) -> dict[str, Any]:
@@ -101,7 +108,7 @@ async def plan_told(
     check_fee(offered.price, limits.max_fee)
     who = Readers(way.mode, sealed, limits.attested is not None)
     words = explain_told(model.name, who, way, offered)
-    return QueryPlan(model, mode, way, offered, limits.attested, words)
+    return QueryPlan(model, mode, way, offered, limits.attested, who, words)
 
 
 async def plan_auto(
@@ -133,7 +140,7 @@ async def plan_auto(
     sealed = not isinstance(mode, Shared) and seal_of(mode) is not None
     who = Readers(kind_of(mode), sealed, task.attested, task.watched)
     words = explain(model.name, who, task, choice)
-    return QueryPlan(asked, mode, choice.way, choice.offered, limits.attested, words)
+    return QueryPlan(asked, mode, choice.way, choice.offered, limits.attested, who, words)
 
 
 def _task(model: Model, auto: Auto, limits: Limits, *, provable: bool) -> Task:
@@ -158,8 +165,9 @@ def plan_shares(mode: Shared, offer: SharedOffer, limits: Limits) -> QueryPlan:
     """
     way, offered = Way(Privacy.SHARED, Assurance.AGREED), offer.offered
     check_fee(offered.price, limits.max_fee)
-    words = explain_told(mode.shared.public.name, Readers(way.mode, sealed=False), way, offered)
-    return QueryPlan(offer.first, mode, way, offered, limits.attested, words)
+    who = Readers(way.mode, sealed=False)
+    words = explain_told(mode.shared.public.name, who, way, offered)
+    return QueryPlan(offer.first, mode, way, offered, limits.attested, who, words)
 
 
 async def market_offer(

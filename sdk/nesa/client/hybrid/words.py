@@ -136,8 +136,9 @@ def _time(offered: Offered, deadline: int | None) -> str:
     most = f"{least}{offered.latest} s at most; after that the fee comes back"
     if offered.rounds:
         most = (
-            f"{offered.rounds} rounds of your client with its groups, {offered.latest} s at most; "
-            "what is left of the deposit comes back after that, when you close the session"
+            f"{offered.rounds} rounds of your client with its groups, within the "
+            f"{offered.latest} s that a session lasts; what is left of the deposit comes back "
+            "once its vouchers have run out (`nesa withdraw`)"
         )
     if deadline is not None and deadline < offered.latest:
         return f"{most}. Nobody promises it within your {deadline} s"
