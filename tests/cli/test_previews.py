@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from nesa.models.folder import load
+from nesa.models.folder import load, save
+from nesa.privacy.equivariant.folders import transformed_model
+from nesa.privacy.equivariant.user_keys import UserKey, save_user_key
 from tests.cli.conftest import Nesa
 from tests.standing_network import PRODUCTS, SHARED, StandingNetwork
 
@@ -145,12 +147,13 @@ def test_an_input_that_is_none_is_refused_before_the_plan_is_shown(
 def test_a_model_under_a_key_is_planned_for_who_holds_it(
     nesa: Nesa, network: StandingNetwork, numbers: str, tmp_path: Path
 ) -> None:
-    key, folder, password = tmp_path / "key", tmp_path / "ee", tmp_path / "password"
+    plain, key, password = load(FOLDER), tmp_path / "key", tmp_path / "password"
     password.write_text("a password\n")
     password.chmod(0o600)
+    user_key = UserKey.generate(plain)
+    save_user_key(key, user_key, "a password", 2**10)
+    save(transformed_model(plain, user_key), folder := tmp_path / "ee")
     held = ("--ee-password-file", password)
-    assert nesa("privacy", "key", FOLDER, "--output", key, *held).code == 0
-    assert nesa("privacy", "transform", FOLDER, "--key", key, "--output", folder, *held).code == 0
     offer = ("--price", "0.05", "--store", tmp_path / "store", "--network", network.file, "--json")
     version = nesa("model", "register", folder, *offer).document["version"]
     words = ("query", version, numbers, "--network", network.file, "--dry-run")
