@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,9 @@ from nesa.privacy.battery.case import Case, rows_of, targets
 from nesa.privacy.battery.findings import SIGMAS, Attack, Finding, Measure
 from nesa.privacy.battery.nearest import directions, nearest
 from nesa.privacy.battery.views import Floats, Hidden, Items, Public
+
+Reader: TypeAlias = Callable[[Floats], Floats]
+"""States [n, width] to what they are read as, [n, outputs]."""
 
 
 def plain(case: Case) -> Iterator[Finding]:
@@ -135,14 +139,14 @@ def by_inversion(case: Case, legible: dict[int, Floats]) -> Iterator[Finding]:
     for depth, states in sorted(legible.items()):
         seen = states[: case.budget.inverted]
         lessons = _lessons(case.public, case.budget.lessons, depth)
-        decoders = {
-            "linear decoder": inversion.train(*lessons),
-            "decoder with a hidden layer": perceptron.learn(*lessons),
+        readers: dict[str, Reader] = {
+            "linear decoder": inversion.train(*lessons).read,
+            "decoder with a hidden layer": perceptron.learn(*lessons).read,
         }
-        for name, decoder in decoders.items():
-            yield _decoded(case, seen, decoder.read, f"depth {depth}: {name}")
         if case.public.table is not None and seen.shape[-1] == case.public.table.shape[1]:
-            yield _decoded(case, seen, lambda rows: rows, f"depth {depth}: no training")
+            readers["no training"] = lambda rows: rows
+        for name, read in readers.items():
+            yield _decoded(case, seen, read, f"depth {depth}: {name}")
 
 
 def _lessons(public: Public, many: int, depth: int) -> tuple[Floats, Floats]:
@@ -152,7 +156,7 @@ def _lessons(public: Public, many: int, depth: int) -> tuple[Floats, Floats]:
     return public.states(text, depth)[counted], targets(public, text)[counted]
 
 
-def _decoded(case: Case, seen: Floats, read: Callable[[Floats], Floats], tried: str) -> Finding:
+def _decoded(case: Case, seen: Floats, read: Reader, tried: str) -> Finding:
     """What a decoder of rows [n, width] makes of states [k, places, width]."""
     table = case.public.table
     if table is None:
