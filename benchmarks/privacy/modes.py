@@ -45,6 +45,7 @@ PLAIN: Final = ROOT / "models" / "breast-cancer-mlp"
 HASHED: Final = ROOT / "models" / "hashed" / "breast-cancer-mlp-hashed"
 POLL: Final = RpcPolicy(poll=0.1)
 RUNS: Final = 9
+SHARDS: Final = 2
 
 Reply = Answer | SharedResult
 
@@ -98,13 +99,13 @@ class Versions:
 
     @classmethod
     def write(cls, folder: Path) -> Versions:
-        """The model under a new key, and its middle layers in one shard, in folders."""
+        """The model under a new key, and its middle layers, in folders; all in as many shards."""
         plain = load(PLAIN)
         held = UserKey.generate(plain)
         made = transformed_model(plain, held)
         save(made, folder / made.name)
         places, middle = good_positions(plain.table), folder / f"{plain.name}-middle"
-        write_middle(plain, split(plain.table, places[0], places[-1]), 1, middle)
+        write_middle(plain, split(plain.table, places[0], places[-1]), SHARDS, middle)
         return cls(plain, held, folder / made.name, middle)
 
     @property
@@ -251,8 +252,6 @@ def page(found: Mapping[Kind, Sequence[Sample]]) -> str:
 NOTES: Final = (
     "* Bytes to and from members are those on the wire, with the headers of HTTP; members' bytes "
     "among each other and the client's polling of its node are not in them.",
-    "* SPLIT asks the middle layer as a version of one shard, the others have two: it draws four "
-    "members, not eight.",
     "* SHARED in brackets: from when the session is open and its first group has done its part, "
     "which is before the input is known. Its gas is that of opening; nothing is reported, and each "
     "member's redemption is in [sessions](sessions.md).",

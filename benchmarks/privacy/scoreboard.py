@@ -40,11 +40,12 @@ PADDING, FIRST, LAST = 0, 101, 102
 SEED: Final = 1
 WATCHED: Final = 240
 """Requests whose states are seen."""
-SPLIT_BEHIND: Final = (1, 3, 6)
-"""Blocks behind which a client may hand over; there are six."""
+BLOCKS: Final = 6
+SPLIT_BEHIND: Final = range(1, BLOCKS + 1)
+"""Blocks behind which a client may hand over."""
 
 RECORDS: Final = Budget(requests=64)
-TOKENS: Final = Budget(requests=4, inverted=64, lessons=192, effort=Effort(shortlist=4))
+TOKENS: Final = Budget(requests=4, inverted=64, lessons=512, effort=Effort(shortlist=4))
 WIDELY: Final = replace(TOKENS, requests=32, effort=Effort(sweeps=0))
 """More requests where nothing is found that could be improved."""
 
@@ -84,7 +85,7 @@ def _text_scores(folder: Path) -> Iterator[Score]:
     text = requests_and_text()
     _prepare(folder)
     model = load(folder / "compiled")
-    subject = Subject(model, text, depths=3, watched=WATCHED)
+    subject = Subject(model, text, depths=BLOCKS, watched=WATCHED)
     for observer in Observer:
         if observer is not Observer.ROTATED_MEMBER:
             seen = view(subject, observer, SEED)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from nesa.privacy.battery import (
     ciphers,
     dependence,
     inversion,
+    perceptron,
     rotation,
     vocabulary,
     weights,
@@ -19,7 +21,10 @@ from nesa.privacy.battery import (
 from nesa.privacy.battery.case import Case, rows_of, targets
 from nesa.privacy.battery.findings import SIGMAS, Attack, Finding, Measure
 from nesa.privacy.battery.nearest import directions, nearest
-from nesa.privacy.battery.views import Floats, Hidden, Items
+from nesa.privacy.battery.views import Floats, Hidden, Items, Public
+
+Reader: TypeAlias = Callable[[Floats], Floats]
+"""States [n, width] to what they are read as, [n, outputs]."""
 
 
 def plain(case: Case) -> Iterator[Finding]:
@@ -131,23 +136,35 @@ def _unknown(case: Case, guess: Items, tried: str) -> Finding:
 
 def by_inversion(case: Case, legible: dict[int, Floats]) -> Iterator[Finding]:
     """T6 on states in which every key that layers gave away is undone."""
-    public, lessons = case.public, case.public.text[: case.budget.lessons]
     for depth, states in sorted(legible.items()):
         seen = states[: case.budget.inverted]
-        decoder = inversion.train(
-            rows_of(public.states(lessons, depth)), rows_of(targets(public, lessons))
-        )
-        if public.table is None:
-            decoded = decoder.read(rows_of(seen)).reshape(*seen.shape[:2], -1)
-            yield _explained(case, decoded, f"depth {depth}: trained decoder")
-            continue
-        counted = public.counted(case.secret.items[: len(seen)])
-        rows = {"no training": seen[counted], "trained decoder": decoder.read(seen[counted])}
-        for name, read in rows.items():
-            if read.shape[1] == public.table.shape[1]:
-                guess = np.full(counted.shape, -1, np.int64)
-                guess[counted] = inversion.nearest_directions(read, public.table)
-                yield case.finding(Attack.T6, guess, f"depth {depth}: {name}", prior=True)
+        lessons = _lessons(case.public, case.budget.lessons, depth)
+        readers: dict[str, Reader] = {
+            "linear decoder": inversion.train(*lessons).read,
+            "decoder with a hidden layer": perceptron.learn(*lessons).read,
+        }
+        if case.public.table is not None and seen.shape[-1] == case.public.table.shape[1]:
+            readers["no training"] = lambda rows: rows
+        for name, read in readers.items():
+            yield _decoded(case, seen, read, f"depth {depth}: {name}")
+
+
+def _lessons(public: Public, many: int, depth: int) -> tuple[Floats, Floats]:
+    """States of the attacker's own text and what a decoder should say to them."""
+    text = public.text[:many]
+    counted = public.counted(text)
+    return public.states(text, depth)[counted], targets(public, text)[counted]
+
+
+def _decoded(case: Case, seen: Floats, read: Reader, tried: str) -> Finding:
+    """What a decoder of rows [n, width] makes of states [k, places, width]."""
+    table = case.public.table
+    if table is None:
+        return _explained(case, read(rows_of(seen)).reshape(*seen.shape[:2], -1), tried)
+    counted = case.public.counted(case.secret.items[: len(seen)])
+    guess = np.full(counted.shape, -1, np.int64)
+    guess[counted] = inversion.nearest_directions(read(seen[counted]), table)
+    return case.finding(Attack.T6, guess, tried, prior=True)
 
 
 def _explained(case: Case, decoded: Floats, tried: str) -> Finding:
