@@ -5,18 +5,29 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+import time
 from pathlib import Path
 
+import aiohttp
+import numpy as np
 import pytest
 
 from nesa import Client, Model, Privacy, QueryStatus
+from nesa.chain.committees import Seat
+from nesa.chain.keystore import load_keystore, read_password_file
 from nesa.cli.demo.cast import MLP, Question
-from nesa.client.answers import Answer
+from nesa.cli.demo.leaks import find, read_chain, read_files, spellings
+from nesa.client.answers import Answer, SubmittedQuery
+from nesa.client.modes import Sealed
+from nesa.client.sealing import KeySender
 from nesa.devnet.network import Devnet
+from nesa.protocol.envelopes import MESSAGES_PATH
+from nesa.protocol.ids import Timestamp
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 ROOT = Path(__file__).parents[2]
+KEY = bytes(range(100, 132))
 
 
 def is_right(answer: Answer, question: Question) -> bool:
@@ -39,14 +50,44 @@ async def test_an_open_query_is_agreed_on(client: Client, model: Model, question
 async def test_a_sealed_query_is_opened_by_its_client_only(
     client: Client, devnet: Devnet, model: Model, question: Question
 ) -> None:
-    submitted = await client.submit(model, question.features, privacy="sealed")
+    other = Question.from_row(question.published, 41)
+    secret = Question.about(question.published, np.minimum(question.features, other.features))
+    submitted = await client.submit(model, secret.features, privacy=Sealed(KEY), replicas=3)
     answer = await client.result(submitted)
-    assert is_right(answer, question)
+    assert is_right(answer, secret)
     assert answer.privacy is Privacy.SEALED
-    for log in devnet.layout.logs.glob("*.log"):
-        content = log.read_bytes()
-        assert question.input not in content
-        assert question.input.hex().encode() not in content
+    shown = await client.ask(model, other.features)
+    assert is_right(shown, other)
+    places = [devnet.layout.logs, *(miner.folder for miner in devnet.miners)]
+    traces = [*await read_chain(client.connection), *read_files(places)]
+    edge = question.published.model.input_edge
+    # The search finds what is there: the other one was asked in the open.
+    assert find(spellings(other.input, edge.decode(other.input)), traces)
+    assert not find(spellings(secret.input, edge.decode(secret.input)), traces)
+    assert not find(spellings(KEY, np.frombuffer(KEY, np.uint8)), traces)
+    assert await told_by_whoever_was_not_drawn(client, devnet, submitted, answer) == 400
+
+
+async def told_by_whoever_was_not_drawn(
+    client: Client, devnet: Devnet, submitted: SubmittedQuery, answer: Answer
+) -> int:
+    """What a miner that no shard drew says to an envelope with a drawn member's content key."""
+    drawn = {member.operator for member in answer.committee}
+    left = next(one for one in devnet.miners if one.owner.lower() not in drawn)
+    member, vault = answer.committee[0], client.contracts.vault
+    record = await vault.operator(member.operator, at="latest")
+    key = record.encryption_key_at(await vault.epoch(at="latest"))
+    kept = devnet.network.client
+    assert kept is not None
+    account = load_keystore(kept.keystore, read_password_file(kept.password_file))
+    sender = KeySender(account, client.connection.deployment, submitted.query, KEY)
+    seat = Seat(0, member.operator, member.signer, member.endpoint, key)
+    envelope = sender.envelope(seat, Timestamp(int(time.time()) + 60))
+    async with (
+        aiohttp.ClientSession() as http,
+        http.post(left.endpoint + MESSAGES_PATH, data=envelope) as response,
+    ):
+        return response.status
 
 
 async def test_personal_data_are_asked_as_the_plan_says(

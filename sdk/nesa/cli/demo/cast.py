@@ -27,7 +27,7 @@ MLP = "breast-cancer-mlp"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Question:
-    """One test row of a model, and what the reference integer model says of it."""
+    """Features for a model, and what the reference integer model says of them."""
 
     published: PublishedModel
     features: np.ndarray[Any, Any]
@@ -37,9 +37,13 @@ class Question:
 
     @classmethod
     def from_row(cls, published: PublishedModel, row: int) -> Question:
-        """The question in a test row; its answer is computed here, without any network."""
+        """The question in a test row."""
+        return cls.about(published, published.model.test_rows().features[row])
+
+    @classmethod
+    def about(cls, published: PublishedModel, features: np.ndarray[Any, Any]) -> Question:
+        """The question about features; its answer is computed here, without any network."""
         model = published.model
-        features = model.test_rows().features[row]
         data = model.input_edge.encode(model.card.quantise_input(features))
         (output,) = run(model.table, (data,))
         said = model.classifier.interpret(model.output_edge.decode(output))
