@@ -12,7 +12,7 @@ from nesa.privacy.battery.audit import audit
 from nesa.privacy.battery.bounds import breaches
 from nesa.privacy.battery.case import Budget
 from nesa.privacy.battery.findings import Attack
-from nesa.privacy.battery.observing import share
+from nesa.privacy.battery.shares import shares_of
 from nesa.privacy.battery.views import Hidden, Observer, Secret, View
 from nesa.privacy.battery.vocabulary import Effort
 from tests.privacy.battery import toy
@@ -31,6 +31,12 @@ def plain():
 @pytest.fixture(scope="module")
 def public(plain):
     return toy.public(plain)
+
+
+@pytest.fixture(scope="module")
+def whole(public):
+    """The same model, whose states are the integers that are shared."""
+    return replace(public, states=lambda items, depth: np.rint(public.states(items, depth) * STEPS))
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +68,10 @@ def recoveries(findings, attack):
 
 def shared(states, seed):
     draws = np.random.default_rng(seed)
-    return {depth: share(np.rint(each * STEPS), draws) for depth, each in states.items()}
+    return {
+        depth: shares_of(np.rint(each * STEPS), draws.integers(0, 2**32, each.shape))
+        for depth, each in states.items()
+    }
 
 
 def test_the_key_changes_no_state_but_by_its_basis(plain, secret):
@@ -135,9 +144,9 @@ def test_what_a_split_hands_over_is_read(public, states, secret):
     assert max(recoveries(findings, Attack.T6)) >= 0.95
 
 
-def test_one_share_tells_no_more_than_guessing(public, states, secret):
+def test_one_share_tells_no_more_than_guessing(whole, states, secret):
     view = View(Observer.SHARED_MEMBER, shares=shared(states, 8))
-    findings = audit(public, view, secret, BUDGET)
+    findings = audit(whole, view, secret, BUDGET)
     attacks = {found.attack for found in findings}
     assert attacks >= {Attack.T1, Attack.T2, Attack.T5, Attack.T6, Attack.T7, Attack.T8, Attack.T10}
     assert breaches(Observer.SHARED_MEMBER, findings) == ()
@@ -147,27 +156,62 @@ def test_two_groups_that_collude_read_everything(public, states, secret):
     """The claim is for one group; the battery shows what it rests on."""
     whole = {depth: np.rint(each * STEPS) for depth, each in states.items()}
     ours = shared(states, 8)
-    theirs = {d: each.astype(np.int64).astype(np.uint32) - ours[d] for d, each in whole.items()}
-    added = {depth: (ours[depth] + theirs[depth]).view(np.int32) / STEPS for depth in ours}
+    theirs = {depth: shares_of(each, ours[depth].elements()) for depth, each in whole.items()}
+    added = {depth: ours[depth].added(theirs[depth]) / STEPS for depth in ours}
     view = View(
         Observer.SHARED_COLLUDING, states={d: e.astype(np.float32) for d, e in added.items()}
     )
     assert min(recoveries(audit(public, view, secret, BUDGET), Attack.T1)) >= 0.9
 
 
-@pytest.mark.parametrize("fault", ["a mask of 16 bits", "a mask used twice"])
-def test_shares_that_are_not_uniform_are_noticed(public, states, secret, fault):
+FAULTS = {
+    "a mask of 31 bits": Attack.T8,
+    "the lowest bit bare": Attack.T8,
+    "one mask for all requests": Attack.T10,
+    "one mask for two requests far apart": Attack.T8,
+    "one mask for all depths": Attack.T8,
+    "one mask for two places": Attack.T8,
+    "one mask for all channels": Attack.T8,
+    "a request in twenty bare": Attack.T8,
+    "two channels bare": Attack.T8,
+}
+
+
+def faulty(fault, depth, shape):
+    """Masks of a client that makes this mistake."""
+    mask = np.random.default_rng(depth).integers(0, 2**32, shape)
+    match fault:
+        case "a mask of 31 bits":
+            mask %= 2**31
+        case "the lowest bit bare":
+            mask &= ~np.int64(1)
+        case "one mask for all requests":
+            mask[:] = mask[0]
+        case "one mask for two requests far apart":
+            mask[-1] = mask[0]
+        case "one mask for all depths":
+            mask = np.random.default_rng(0).integers(0, 2**32, shape)
+        case "one mask for two places":
+            mask[:, 3] = mask[:, 0]
+        case "one mask for all channels":
+            mask[:] = mask[..., :1]
+        case "a request in twenty bare":
+            mask[::20] = 0
+        case "two channels bare":
+            mask[..., :2] = 0
+    return mask
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_shares_that_are_not_uniform_are_noticed(whole, states, secret, fault):
     """The bound is a test: a mode that leaks more than it claims fails it."""
-    whole = np.rint(states[0] * STEPS).astype(np.int64).astype(np.uint32)
-    draws = np.random.default_rng(3)
-    if fault == "a mask of 16 bits":
-        mask = draws.integers(0, 2**16, whole.shape, dtype=np.uint32)
-    else:
-        mask = draws.integers(0, 2**32, (1, *whole.shape[1:]), dtype=np.uint32)
-    view = View(Observer.SHARED_MEMBER, shares={0: whole - mask})
-    found = breaches(Observer.SHARED_MEMBER, audit(public, view, secret, BUDGET))
-    expected = Attack.T8 if fault == "a mask of 16 bits" else Attack.T10
-    assert expected in {each.attack for each in found}
+    shares = {
+        depth: shares_of(np.rint(states[depth] * STEPS), faulty(fault, depth, states[depth].shape))
+        for depth in (0, 1)
+    }
+    view = View(Observer.SHARED_MEMBER, shares=shares)
+    found = breaches(Observer.SHARED_MEMBER, audit(whole, view, secret, BUDGET))
+    assert FAULTS[fault] in {each.attack for each in found}
 
 
 def test_a_length_shows_where_padding_is_encrypted_to_one_identifier(public, secret):

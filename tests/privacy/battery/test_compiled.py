@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from itertools import cycle
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,8 +16,10 @@ from nesa.privacy.battery.bounds import breaches
 from nesa.privacy.battery.case import Budget
 from nesa.privacy.battery.compiled import Subject
 from nesa.privacy.battery.findings import Attack, Measure
-from nesa.privacy.battery.observing import share, view
+from nesa.privacy.battery.observing import view
 from nesa.privacy.battery.views import Observer
+from nesa.privacy.shared import seeds
+from nesa.privacy.shared.digits import key_stream
 from nesa.protocol.errors import InvalidInput
 
 MODELS = Path(__file__).parents[3] / "models"
@@ -30,7 +34,7 @@ def subject(request):
 
 @pytest.fixture(scope="module")
 def found(subject):
-    """Findings of every observer, with keys and shares drawn from a fixed seed."""
+    """Findings of every observer, with keys and seeds that are drawn alike in every run."""
     return {
         observer: audit(subject.public, view(subject, observer, 1), subject.secret, BUDGET)
         for observer in OBSERVERS
@@ -77,11 +81,32 @@ def test_states_are_those_of_the_table(subject):
         assert ours.argmax() == theirs.argmax()
 
 
-def test_shares_add_up_to_what_was_shared():
-    values = np.array([-127.0, 0.0, 5.0, 32767.0], np.float32)
-    mask = np.random.default_rng(1).integers(0, 2**32, 4, dtype=np.uint32)
-    other = share(values, np.random.default_rng(1))
-    assert (mask + other).view(np.int32).tolist() == values.tolist()
+def test_shares_are_those_that_queries_send(subject):
+    """Both groups' shares of every depth add up to what enters the layer, whatever it is."""
+    told = subject.recorded
+    for depth in subject.depths:
+        states = subject.states(depth)
+        first, second = told.first[depth], told.second[depth]
+        assert np.array_equal(first.added(second), states)
+        assert np.array_equal(second.masks(states), first.elements())
+
+
+@pytest.mark.parametrize("fault", ["a bit too few", "the same seed for all requests"])
+def test_a_client_that_masks_badly_is_noticed(monkeypatch, fault):
+    """The battery attacks what is sent, so it fails where sending is broken."""
+    subject = Subject(load(MODELS / "breast-cancer-mlp"))
+    if fault == "a bit too few":
+        low = np.uint8((1 << 7) - 1)
+        monkeypatch.setattr(f"{seeds.__name__}.key_stream", lambda *given: key_stream(*given) & low)
+    else:
+        drawn = cycle([bytes([number]) * 32 for number, _ in enumerate(subject.entering)])
+        monkeypatch.setattr(seeds.SeenSeeds, "admit", lambda *given: None)
+        once = SimpleNamespace(token_bytes=lambda size: next(drawn))
+        monkeypatch.setattr(f"{seeds.__name__}.secrets", once)
+    seen = view(subject, Observer.SHARED_MEMBER)
+    findings = audit(subject.public, seen, subject.secret, BUDGET)
+    found = {each.attack for each in breaches(Observer.SHARED_MEMBER, findings)}
+    assert Attack.T8 in found
 
 
 def test_a_rotation_of_integers_is_refused(subject):

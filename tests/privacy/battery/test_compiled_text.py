@@ -14,6 +14,7 @@ from nesa.privacy.battery.compiled import Subject, Text, embedding, entering
 from nesa.privacy.battery.findings import Attack
 from nesa.privacy.battery.observing import view
 from nesa.privacy.battery.views import Observer
+from nesa.privacy.shared import products
 from tests.models.encoder import TOKENS, WIDTH, WORDS, encoder
 
 PADDING, FIRST = 0, 1
@@ -39,6 +40,14 @@ def model():
         fidelity=Fidelity(test_rows=0, mean_cosine=1, lowest_cosine=1, relative_error=0),
     )
     return CompiledModel(table, card, (), {})
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _small_layers_are_shared():
+    """Layers as small as these are computed by clients themselves."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(products, "LEAST_OPERANDS", 1)
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -35,16 +35,24 @@ def test_independent_rows_of_many_channels_are_no_dependence(draws):
 
 
 def test_uniform_words_pass_and_others_do_not(draws):
-    words = draws.integers(0, 2**32, 20_000, dtype=np.uint32)
-    assert dependence.uniformity(words).is_uniform
-    assert not dependence.uniformity(words & np.uint32(0xFFFFFF7F)).is_uniform
-    assert not dependence.uniformity(np.sort(words) // np.uint32(2)).is_uniform
+    for bits in (8, 7, 3):
+        digits = draws.integers(0, 1 << bits, (4, 20_000), np.uint8)
+        assert dependence.uniformity(digits, bits).is_uniform
+        for place in range(4):
+            broken = digits.copy()
+            broken[place] &= (1 << bits - 1) - 1
+            assert not dependence.uniformity(broken, bits).is_uniform
+    halved = digits.copy()
+    halved[3, : len(halved[3]) // 2] = 0
+    assert dependence.uniformity(halved, 3).kolmogorov > 2.3
 
 
 def test_variation_is_that_of_a_uniform_sample(draws):
-    fair = dependence.variation(draws.integers(0, 2**32, 5_000, dtype=np.uint32))
-    assert abs(fair.value - fair.shuffled) <= SIGMAS * fair.deviation
-    assert dependence.variation(np.zeros(5_000, np.uint32)).value == pytest.approx(255 / 256)
+    for bits in (8, 7):
+        fair = dependence.variation(draws.integers(0, 1 << bits, (4, 5_000), np.uint8), bits)
+        assert abs(fair.value - fair.shuffled) <= SIGMAS * fair.deviation
+        none = dependence.variation(np.zeros((4, 5_000), np.uint8), bits)
+        assert none.value == pytest.approx(1 - 2**-bits)
 
 
 def test_mutual_information_counts_bits(draws):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
@@ -20,6 +21,7 @@ from nesa.models.graph import Opcode, ParameterKind, Row, Shard, Table
 from nesa.models.lowering import runtime_model
 from nesa.models.runtime import session
 from nesa.models.stacking import obstacles, with_open_axis
+from nesa.privacy.battery.recording import Recorded, record, source
 from nesa.privacy.battery.views import (
     Floats,
     Items,
@@ -126,6 +128,13 @@ class Subject:
     def states(self, depth: int) -> Floats:
         """States of the watched requests, as the public model has them."""
         return self.public.states(self.watched, depth)
+
+    @cached_property
+    def recorded(self) -> Recorded:
+        """What both groups are sent when the watched requests are asked on shares."""
+        edge, values = self.model.input_edge, [each.value for each in self._states.depths]
+        inputs = [edge.encode(row) for row in self.inputs(self.watched)]
+        return record(self.model.table, values, inputs, self.public.places)
 
     def masks(self) -> Items | None:
         """What a client of SPLIT hands over beside states: values with no more than one number a
@@ -256,7 +265,7 @@ def entering(model: CompiledModel, most: int = DEPTHS) -> tuple[Depth, ...]:
     found: dict[int, Depth] = {}
     for number, row in enumerate(model.table.rows):
         if row.opcode in (Opcode.LINEAR, Opcode.CONV) and _reads_states(model, row):
-            found.setdefault(_source(model.table, row.inputs[0]), Depth(number, row.inputs[0]))
+            found.setdefault(source(model.table, row.inputs[0]), Depth(number, row.inputs[0]))
     every = list(found.values())
     return tuple(every[:: -(-len(every) // most)])
 
@@ -313,13 +322,3 @@ def _width(model: CompiledModel) -> int:
         for row in model.table.rows
         if row.opcode is Opcode.EMBEDDING
     )
-
-
-def _source(table: Table, value: int) -> int:
-    """The value that `value` is a view of."""
-    while value >= len(table.inputs):
-        row = table.rows[value - len(table.inputs)]
-        if row.opcode is not Opcode.RESHAPE:
-            return value
-        value = row.inputs[0]
-    return value

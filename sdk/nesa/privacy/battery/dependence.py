@@ -16,7 +16,6 @@ from nesa.privacy.battery.findings import SIGMAS
 
 SHUFFLES: Final = 20
 SAMPLES: Final = 100
-BYTES: Final = 4
 
 Matrix = NDArray[np.float64]
 
@@ -32,9 +31,9 @@ class Dependence:
 
 @dataclass(frozen=True, slots=True)
 class Uniformity:
-    """How far the bytes of shares lie from uniform, in standard deviations of a uniform sample.
+    """How far digits lie from uniform, in standard deviations of a uniform sample.
 
-    `chi_square` is the largest over the bytes of a word, `kolmogorov` that of whole words in units
+    `chi_square` is the largest over the places of a word, `kolmogorov` that of whole words in units
     of 1 / sqrt(n), of which 1.95 is exceeded once in 1000 times.
     """
 
@@ -60,24 +59,27 @@ def distance_correlation(first: NDArray[Any], second: NDArray[Any], seed: int = 
     )
 
 
-def uniformity(shares: NDArray[np.uint32]) -> Uniformity:
-    """Tests of shares [n] words: chi-square of each byte, Kolmogorov-Smirnov of the words."""
-    words = np.ascontiguousarray(shares.reshape(-1).astype("<u4"))
-    columns = words.view(np.uint8).reshape(-1, BYTES)
-    worst = max((_chi_square(column) for column in columns.T), key=abs)
-    ordered = np.sort(words).astype(np.float64) / 2**32
-    steps = np.arange(1, words.size + 1) / words.size
-    gap = max(np.abs(ordered - steps).max(), np.abs(ordered - steps + 1 / words.size).max())
-    return Uniformity(worst, float(gap * np.sqrt(words.size)))
+def uniformity(digits: NDArray[np.uint8], bits: int = 8) -> Uniformity:
+    """Tests of words that are written in digits [count, ..] of so many bits, the lowest first:
+    chi-square of each place, Kolmogorov-Smirnov of the words."""
+    columns = digits.reshape(len(digits), -1)
+    worst = max((_chi_square(column, bits) for column in columns), key=abs)
+    scale = 2.0 ** (bits * np.arange(-len(columns), 0, dtype=np.float64))
+    ordered = np.sort(scale @ columns)
+    steps = np.arange(1, ordered.size + 1) / ordered.size
+    gap = max(np.abs(ordered - steps).max(), np.abs(ordered - steps + 1 / ordered.size).max())
+    return Uniformity(worst, float(gap * np.sqrt(ordered.size)))
 
 
-def variation(shares: NDArray[np.uint32], seed: int = 0) -> Dependence:
-    """Total variation between the bytes of shares [n] and uniform bytes; as it is for uniform
-    samples of the same size beside it."""
-    draws, count = np.random.default_rng(seed), shares.size * BYTES
-    uniform = [_variation(draws.integers(0, 256, count, np.uint8)) for _ in range(SAMPLES)]
-    seen = np.ascontiguousarray(shares.reshape(-1).astype("<u4")).view(np.uint8)
-    return Dependence(_variation(seen), float(np.mean(uniform)), float(np.std(uniform)))
+def variation(digits: NDArray[np.uint8], bits: int = 8, seed: int = 0) -> Dependence:
+    """Total variation between digits of so many bits and uniform ones; as it is for uniform samples
+    of the same size beside it."""
+    draws, high = np.random.default_rng(seed), 1 << bits
+    uniform = [
+        _variation(draws.integers(0, high, digits.size, np.uint8), high) for _ in range(SAMPLES)
+    ]
+    seen = _variation(digits.reshape(-1), high)
+    return Dependence(seen, float(np.mean(uniform)), float(np.std(uniform)))
 
 
 def mutual_information(first: NDArray[Any], second: NDArray[Any], seed: int = 0) -> Dependence:
@@ -113,15 +115,16 @@ def _root(inner: float, scale: float) -> float:
     return float(np.sign(square) * np.sqrt(abs(square)))
 
 
-def _chi_square(column: NDArray[np.uint8]) -> float:
-    expected = column.size / 256
-    statistic = np.square(np.bincount(column, minlength=256) - expected).sum() / expected
-    return float((statistic - 255) / np.sqrt(2 * 255))
+def _chi_square(column: NDArray[np.uint8], bits: int) -> float:
+    cells = 1 << bits
+    expected = column.size / cells
+    statistic = np.square(np.bincount(column, minlength=cells) - expected).sum() / expected
+    return float((statistic - cells + 1) / np.sqrt(2 * (cells - 1)))
 
 
-def _variation(column: NDArray[np.uint8]) -> float:
-    shares = np.bincount(column, minlength=256) / column.size
-    return float(np.abs(shares - 1 / 256).sum() / 2)
+def _variation(column: NDArray[np.uint8], cells: int) -> float:
+    shares = np.bincount(column, minlength=cells) / column.size
+    return float(np.abs(shares - 1 / cells).sum() / 2)
 
 
 def _bits(first: NDArray[Any], second: NDArray[Any]) -> float:

@@ -38,6 +38,8 @@ class Measure(Enum):
     VARIANCE = "variance explained"
     CORRELATION = "distance correlation"
     BITS = "halves of the range told"
+    AGREEMENT = "bits seen through"
+    REUSED = "masks used twice"
     INFORMATION = "information on a number"
     DEPARTURE = "distance of bytes from uniform"
     LENGTHS = "lengths told"

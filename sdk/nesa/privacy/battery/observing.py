@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from typing import assert_never
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from nesa.privacy.battery.compiled import (
     embedding,
     weights_by_channel,
 )
-from nesa.privacy.battery.views import Floats, Hidden, Items, Observer, View, Words
+from nesa.privacy.battery.views import Hidden, Items, Observer, View
 from nesa.privacy.equivariant.frames import TensorFrame
 from nesa.privacy.equivariant.keys import EquivariantKey
 from nesa.privacy.equivariant.moves import Mover
@@ -25,7 +26,8 @@ from nesa.protocol.ids import VersionId
 def view(subject: Subject, observer: Observer, seed: int | None = None) -> View:
     """What `observer` sees of the subject's requests.
 
-    Keys and shares are drawn anew, or from `seed`, which is for tests.
+    Keys are drawn anew, or from `seed`, which is for tests; shares are those of queries, see
+    `nesa.privacy.battery.recording`.
     """
     draws = np.random.default_rng(secrets.randbits(128) if seed is None else seed)
     match observer:
@@ -34,34 +36,30 @@ def view(subject: Subject, observer: Observer, seed: int | None = None) -> View:
         case Observer.SEALED_OUTSIDER:
             return _sealed(subject, draws)
         case Observer.SHARED_COLLUDING:
-            return View(observer, states={0: _reunited(subject.states(0), draws)})
+            return _colluding(subject)
         case Observer.PERMUTED_MEMBER:
             return _permuted(subject, draws)
+        case Observer.SHARED_MEMBER:
+            return _shared(subject)
+        case Observer.SPLIT_MEMBER:
+            states = {depth: subject.states(depth) for depth in subject.depths}
+            return View(observer, states=states, masks=subject.masks())
         case Observer.ROTATED_MEMBER:
             raise InvalidInput("a rotation is not exact on integers; audit the permutation")
-        case _:
-            return _activations(subject, observer, draws)
+    assert_never(observer)
 
 
-def _activations(subject: Subject, observer: Observer, draws: np.random.Generator) -> View:
-    plain = {depth: subject.states(depth) for depth in subject.depths}
-    match observer:
-        case Observer.SPLIT_MEMBER:
-            return View(observer, states=plain, masks=subject.masks())
-        case _:
-            return View(observer, shares={d: share(each, draws) for d, each in plain.items()})
+def _shared(subject: Subject) -> View:
+    """What the second group is sent. The first is sent seeds, before the input is known."""
+    told = subject.recorded
+    return View(Observer.SHARED_MEMBER, shares=told.second, sizes=told.sizes, seconds=told.seconds)
 
 
-def share(values: Floats, draws: np.random.Generator) -> Words:
-    """The second share of integers [..]: they less a uniform word each, modulo 2^32."""
-    mask = draws.integers(0, 2**32, values.shape, dtype=np.uint32)
-    return values.astype(np.int64).astype(np.uint32) - mask
-
-
-def _reunited(values: Floats, draws: np.random.Generator) -> Floats:
-    mask = draws.integers(0, 2**32, values.shape, dtype=np.uint32)
-    other = values.astype(np.int64).astype(np.uint32) - mask
-    return (mask + other).view(np.int32).astype(np.float32)
+def _colluding(subject: Subject) -> View:
+    told = subject.recorded
+    depth = min(told.first)
+    states = {depth: told.first[depth].added(told.second[depth])}
+    return View(Observer.SHARED_COLLUDING, states=states)
 
 
 def _sealed(subject: Subject, draws: np.random.Generator) -> View:

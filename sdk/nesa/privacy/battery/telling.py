@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -15,6 +15,7 @@ from nesa.privacy.battery import (
 )
 from nesa.privacy.battery.case import Case, targets
 from nesa.privacy.battery.findings import SIGMAS, Attack, Finding, Measure, chance
+from nesa.privacy.battery.shares import Shares
 from nesa.privacy.battery.views import Floats
 
 SAMPLE: Final = 400
@@ -43,22 +44,28 @@ def correlation(case: Case) -> Iterator[Finding]:
 
 def uniformity(case: Case) -> Iterator[Finding]:
     """T8, on shares and on sealed messages."""
-    for depth, words in sorted(case.view.shares.items()):
-        inputs = case.public.states(case.secret.items[: len(words)], depth)
-        yield _departure(words, f"depth {depth}")
-        yield _information(words, inputs, f"depth {depth}")
-        yield _halves(words, inputs, f"depth {depth}")
+    masks = dict[int, NDArray[np.uint64]]()
+    for depth, shares in sorted(case.view.shares.items()):
+        inputs = case.public.states(case.secret.items[: len(shares)], depth)
+        masks[depth] = shares.masks(inputs)
+        where, width = f"depth {depth}", shares.written.width
+        yield _departure(shares.digits.reshape(len(shares.digits), -1), width, where)
+        yield _information(shares, inputs, where)
+        yield _bits(shares, inputs, where)
+        yield _halves(shares, inputs, where)
+        yield _neighbours(masks[depth], shares.bits, where)
+    yield from _repeated(masks)
     if case.view.messages:
         joined = b"".join(case.view.messages)
-        words = np.frombuffer(joined[: len(joined) // 4 * 4], "<u4").astype(np.uint32)
-        yield _departure(words, "messages")
+        data = np.frombuffer(joined[: len(joined) // 4 * 4], np.uint8)
+        yield _departure(data.reshape(-1, 4).T, 8, "messages")
 
 
-def _departure(words: NDArray[np.uint32], where: str) -> Finding:
-    found = dependence.uniformity(words)
-    seen = dependence.variation(words.reshape(-1)[:WORDS])
+def _departure(digits: NDArray[np.uint8], width: int, where: str) -> Finding:
+    found = dependence.uniformity(digits, width)
+    seen = dependence.variation(digits[:, : WORDS // len(digits)], width)
     tried = f"{where}: chi-square {found.chi_square:+.1f} deviations, Kolmogorov-Smirnov "
-    tried += f"{found.kolmogorov:.2f} of {words.size:,} words"
+    tried += f"{found.kolmogorov:.2f} of {digits.shape[1]:,} words"
     return Finding(
         Attack.T8,
         Measure.DEPARTURE,
@@ -69,29 +76,76 @@ def _departure(words: NDArray[np.uint32], where: str) -> Finding:
     )
 
 
-def _information(words: NDArray[np.uint32], inputs: Floats, where: str) -> Finding:
-    """What the highest byte of a share tells of the number behind it, in parts of all there is to
-    know of the number in 16 steps."""
+def _information(shares: Shares, inputs: Floats, where: str) -> Finding:
+    """What the most telling digit of a share tells of the number behind it, in parts of all there
+    is to know of the number in 16 steps."""
     numbers = _steps(inputs.reshape(-1)[:WORDS], 16)
-    found = dependence.mutual_information(words.reshape(-1)[:WORDS] >> 24, numbers)
+    columns = shares.digits.reshape(len(shares.digits), -1)[:, :WORDS]
+    found = max(
+        (dependence.mutual_information(column, numbers) for column in columns),
+        key=lambda one: (one.value - one.shuffled) / (one.deviation or 1.0),
+    )
     whole = dependence.mutual_information(numbers, numbers).value or 1.0
     return Finding(
         Attack.T8,
         Measure.INFORMATION,
         found.value / whole,
         found.shuffled / whole,
-        SIGMAS * found.deviation / whole,
-        f"{where}: highest byte against the number in {len(np.unique(numbers))} steps",
+        (SIGMAS + 1) * found.deviation / whole,
+        f"{where}: each digit against the number in {len(np.unique(numbers))} steps",
     )
 
 
-def _halves(words: NDArray[np.uint32], inputs: Floats, where: str) -> Finding:
+def _bits(shares: Shares, inputs: Floats, where: str) -> Finding:
+    """Each bit of a share against that of the number: a bit that no mask hides is the same, or
+    never the same, more often than by chance."""
+    plain = shares.written.split(inputs.astype(np.int64))
+    count = shares.digits[0].size
+    agree = [
+        float(np.mean((shares.digits ^ plain)[place] >> bit & 1))
+        for place in range(len(plain))
+        for bit in range(shares.written.width)
+    ]
+    worst = max(max(each, 1 - each) for each in agree)
+    slack = (SIGMAS + 1) * 0.5 / np.sqrt(count)
+    tried = f"{where}: {len(agree)} bits of {count:,} shares against those of the numbers"
+    return Finding(Attack.T8, Measure.AGREEMENT, worst, 0.5, float(slack), tried)
+
+
+def _neighbours(masks: NDArray[np.uint64], bits: int, where: str) -> Finding:
+    """How often a mask is that of the next request, place or channel."""
+    same = [
+        np.mean(np.diff(masks.astype(np.int64), axis=axis) == 0)
+        for axis in range(masks.ndim)
+        if masks.shape[axis] > 1
+    ]
+    blind = 2.0**-bits
+    slack = SIGMAS * np.sqrt(blind / masks.size) + SIGMAS / masks.size
+    tried = f"{where}: masks of neighbours, {masks.size:,} of {bits} bits"
+    return Finding(Attack.T8, Measure.REUSED, float(max(same, default=0.0)), blind, slack, tried)
+
+
+def _repeated(masks: Mapping[int, NDArray[np.uint64]]) -> Iterator[Finding]:
+    """How many rows of masks stand anywhere else too: at another depth, place or request. Who sees
+    two shares under one mask has the difference of what they hide."""
+    by_width = dict[int, list[NDArray[np.uint64]]]()
+    for each in masks.values():
+        by_width.setdefault(each.shape[-1], []).append(each.reshape(-1, each.shape[-1]))
+    for width, found in sorted(by_width.items()):
+        rows = np.concatenate(found)
+        _, counts = np.unique(rows, axis=0, return_counts=True)
+        share = float(counts[counts > 1].sum() / len(rows))
+        tried = f"all depths: {len(rows):,} rows of {width} masks"
+        yield Finding(Attack.T8, Measure.REUSED, share, 0.0, 1 / len(rows), tried)
+
+
+def _halves(shares: Shares, inputs: Floats, where: str) -> Finding:
     """A classifier for each channel: is the number behind the share above its median?"""
-    width = words.shape[-1]
-    shares, numbers = words.reshape(-1, width), inputs.reshape(-1, inputs.shape[-1])
+    words = shares.words()
+    numbers = inputs.reshape(-1, inputs.shape[-1])
     high = (numbers > np.median(numbers, axis=0)).astype(np.float64)
-    features = shares.view(np.int32).astype(np.float64) / 2**31
-    half = len(shares) // 2
+    features = words.view(np.int32).reshape(len(numbers), -1).astype(np.float64) / 2**31
+    half = len(features) // 2
     decoder = inversion.train(features[:half], high[:half])
     told = (decoder.read(features[half:]) > 0.5) == (high[half:] > 0.5)
     share = max(high[half:].mean(), 1 - high[half:].mean())
@@ -120,6 +174,8 @@ def lengths_and_repeats(case: Case) -> Iterator[Finding]:
         proxies["masks that are handed over"] = view.masks
     if view.messages:
         proxies["bytes of the message"] = np.array([len(each) for each in view.messages])
+    if view.sizes is not None:
+        proxies["bytes of all messages"] = view.sizes
     if view.seconds is not None:
         proxies["seconds"] = _steps(view.seconds, TIME_BINS)
     for name, numbers in proxies.items():
@@ -148,8 +204,8 @@ def linkage(case: Case) -> Iterator[Finding]:
     if view.messages:
         data = np.stack([np.frombuffer(each, np.uint8) for each in view.messages])
         scores["messages"] = traffic.equal_starts(data.astype(np.int64), data.shape[1])
-    for depth, words in sorted(view.shares.items()):
-        flat = words[:, first : first + alike].reshape(len(words), -1)
+    for depth, shares in sorted(view.shares.items()):
+        flat = shares.words()[:, first : first + alike].reshape(len(shares), -1)
         scores[f"depth {depth}, equal words"] = traffic.equal_starts(flat, flat.shape[1])
     for depth, states in sorted(case.activations.items()):
         scores[f"depth {depth}"] = traffic.likeness(states[:, first:], alike)

@@ -15,10 +15,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nesa.privacy.battery.shares import Shares
+
 Items = NDArray[np.int64]
 Floats = NDArray[np.float32]
 Weights = NDArray[Any]
-Words = NDArray[np.uint32]
 
 States = Callable[[Items, int], Floats]
 """Items [n, places] and a depth to activations [n, places, width]."""
@@ -85,23 +86,25 @@ class View:
     """What one observer holds of n requests; what it does not hold is empty.
 
     `identifiers` [n, places] are item numbers as they pass. `states` are activations by depth
-    [k, places, width], of the first k requests; `shares` are words of the same shape in place of
-    them. `table` and `layers` are weights as they are held.
+    [k, places, width], of the first k requests; `shares` are what is sent in place of them.
+    `table` and `layers` are weights as they are held.
     `scattered` says that places lie in a secret order too, the same in all requests.
     `masks` are numbers that follow from where the padding of the first k requests begins.
-    `messages` are the bytes that carry each request, `seconds` how long each one took.
+    `messages` are the bytes that carry each request, `sizes` how many they are where bytes say
+    nothing themselves, `seconds` how long each one took.
     """
 
     observer: Observer
     hidden: Hidden = Hidden.NOTHING
     identifiers: Items | None = None
     states: Mapping[int, Floats] = field(default_factory=dict)
-    shares: Mapping[int, Words] = field(default_factory=dict)
+    shares: Mapping[int, Shares] = field(default_factory=dict)
     table: Weights | None = None
     layers: Mapping[int, Weights] = field(default_factory=dict)
     scattered: bool = False
     masks: Items | None = None
     messages: tuple[bytes, ...] = ()
+    sizes: NDArray[np.int64] | None = None
     seconds: NDArray[np.float64] | None = None
 
 

@@ -1,0 +1,146 @@
+"""Queries on shares as they are asked, and what each group was sent of them.
+
+Everything is that of a query on a network but for the network: plan, seeds, digits, checks and
+members' sums. What a member is sent is written down where it arrives.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+from eth_keys.datatypes import PrivateKey
+from numpy.typing import NDArray
+
+from nesa.models.graph import Opcode, Table
+from nesa.privacy.battery.shares import Shares
+from nesa.privacy.shared.groups import MemoryGroup
+from nesa.privacy.shared.members import GroupMember, held_product
+from nesa.privacy.shared.products import Product
+from nesa.privacy.shared.seeds import expanded
+from nesa.privacy.shared.session import SharedModel, ask
+from nesa.privacy.shared.statements import Session
+from nesa.privacy.shared.wire import ShareRequest, decode_request
+from nesa.protocol.errors import InvalidModel
+from nesa.protocol.ids import Address, Digest, QueryId
+
+SESSION: Final = Session(1, Address("0x" + "11" * 20), QueryId(1), Digest(bytes(32)))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Recorded:
+    """What both groups were sent of k requests, by depth; bytes and seconds from the first message
+    of a request to the last are what the second group saw."""
+
+    first: Mapping[int, Shares]
+    second: Mapping[int, Shares]
+    sizes: NDArray[np.int64]
+    seconds: NDArray[np.float64]
+
+
+@dataclass(slots=True)
+class _Heard:
+    """Messages of one request."""
+
+    requests: dict[int, ShareRequest] = field(default_factory=dict)
+    size: int = 0
+    at: list[float] = field(default_factory=list)
+
+    def take(self, data: bytes) -> None:
+        """Write a message down."""
+        request = decode_request(data)
+        self.requests[request.number] = request
+        self.size += len(data)
+        self.at.append(time.perf_counter())
+
+
+class _Overheard:
+    """A group of one member that works as any, and all that it is sent."""
+
+    def __init__(self, name: str, key: bytes, model: SharedModel) -> None:
+        products = [held_product(product) for product in model.plan.products]
+        member = GroupMember(PrivateKey(key), SESSION, products)
+        self.heard = list[_Heard]()
+        self.group = MemoryGroup(name, {member.address: self._listening(member.answer)})
+
+    def _listening(self, answer: Callable[[bytes], bytes]) -> Callable[[bytes], bytes]:
+        def answering(data: bytes) -> bytes:
+            self.heard[-1].take(data)
+            return answer(data)
+
+        return answering
+
+
+def record(table: Table, values: Sequence[int], inputs: Sequence[bytes], places: int) -> Recorded:
+    """What both groups are sent when a table is asked about inputs, canonical bytes each.
+
+    `values` are the numbers of the values that are looked at, by depth. Where the client computes
+    a layer by itself, no group is sent anything.
+
+    Raises:
+        InvalidModel: no product reads any of them.
+    """
+    model = SharedModel(table)
+    numbers = _products_of(table, model, values)
+    groups = [_Overheard(name, bytes([key]) * 32, model) for name, key in (("1", 1), ("2", 2))]
+    seen = asyncio.run(_ask_all(model, inputs, groups))
+    first, second = (
+        {
+            depth: _shares(model.plan.products[number], number, heard, places)
+            for depth, number in numbers.items()
+        }
+        for heard in seen
+    )
+    sizes = np.array([heard.size for heard in seen[1]])
+    return Recorded(first, second, sizes, np.array([one.at[-1] - one.at[0] for one in seen[1]]))
+
+
+async def _ask_all(
+    model: SharedModel, inputs: Sequence[bytes], groups: Sequence[_Overheard]
+) -> list[list[_Heard]]:
+    """What each group heard, request by request."""
+    first, second = groups
+    for data in inputs:
+        for each in groups:
+            each.heard.append(_Heard())
+        await ask(model, [data], (first.group, second.group), SESSION)
+    return [each.heard for each in groups]
+
+
+def _products_of(table: Table, model: SharedModel, values: Sequence[int]) -> dict[int, int]:
+    """By depth, the number of the product that reads the value or a view of the same."""
+    reading = {source(table, one.value): number for number, one in enumerate(model.plan.products)}
+    depths = {depth: source(table, value) for depth, value in enumerate(values)}
+    found = {depth: reading[value] for depth, value in depths.items() if value in reading}
+    if not found:
+        raise InvalidModel("no layer that is looked at is computed on shares")
+    return found
+
+
+def source(table: Table, value: int) -> int:
+    """The value that `value` is a view of."""
+    while value >= len(table.inputs):
+        row = table.rows[value - len(table.inputs)]
+        if row.opcode is not Opcode.RESHAPE:
+            return value
+        value = row.inputs[0]
+    return value
+
+
+def _shares(product: Product, number: int, heard: Sequence[_Heard], places: int) -> Shares:
+    """[count, k, places, width], as far as the group expands or reads them."""
+    digits = [_digits(product, one.requests[number]) for one in heard]
+    stacked = np.stack(digits, 1).reshape(product.digits.count, len(digits), places, -1)
+    return Shares(stacked, product.digits)
+
+
+def _digits(product: Product, request: ShareRequest) -> NDArray[np.uint8]:
+    if request.seed is not None:
+        share = expanded(request.seed, product.input_edge)
+    else:
+        share = np.frombuffer(request.digits or b"", np.uint8)
+    return share.reshape(product.digits.count, -1)
