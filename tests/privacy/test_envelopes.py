@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from eth_keys.datatypes import PrivateKey
 
 from nesa.privacy.envelopes import (
@@ -106,6 +107,23 @@ def test_another_member_cannot_open_it() -> None:
             window=ReplayWindow(),
             now=NOW,
         )
+
+
+def test_a_key_that_was_replaced_opens_what_was_sealed_to_it() -> None:
+    def opened(*former: X25519PrivateKey) -> Opened:
+        return open_envelope(
+            seal(),
+            deployment=DEPLOYMENT,
+            me=account(MEMBER),
+            key=generate_key(),
+            former=former,
+            window=ReplayWindow(),
+            now=NOW,
+        )
+
+    assert opened(generate_key(), KEY).message == MESSAGE
+    with pytest.raises(InvalidMessage, match="not sealed"):
+        opened(generate_key())
 
 
 CHANGES: list[tuple[str, Callable[[Envelope], Envelope]]] = [
