@@ -12,8 +12,7 @@ from nesa.privacy.battery.audit import audit
 from nesa.privacy.battery.bounds import breaches
 from nesa.privacy.battery.case import Budget
 from nesa.privacy.battery.findings import Attack
-from nesa.privacy.battery.observing import share
-from nesa.privacy.battery.views import Hidden, Observer, Secret, View
+from nesa.privacy.battery.views import Hidden, Observer, Secret, Share, View
 from nesa.privacy.battery.vocabulary import Effort
 from tests.privacy.battery import toy
 
@@ -61,8 +60,17 @@ def recoveries(findings, attack):
 
 
 def shared(states, seed):
+    """One share of each state modulo 2^32, in digits of a byte."""
     draws = np.random.default_rng(seed)
-    return {depth: share(np.rint(each * STEPS), draws) for depth, each in states.items()}
+    found = {}
+    for depth, each in states.items():
+        mask = draws.integers(0, 2**32, each.shape, dtype=np.uint32)
+        found[depth] = Share.of_words(words_of(each) - mask)
+    return found
+
+
+def words_of(state):
+    return np.rint(state * STEPS).astype(np.int64).astype(np.uint32)
 
 
 def test_the_key_changes_no_state_but_by_its_basis(plain, secret):
@@ -145,9 +153,8 @@ def test_one_share_tells_no_more_than_guessing(public, states, secret):
 
 def test_two_groups_that_collude_read_everything(public, states, secret):
     """The claim is for one group; the battery shows what it rests on."""
-    whole = {depth: np.rint(each * STEPS) for depth, each in states.items()}
-    ours = shared(states, 8)
-    theirs = {d: each.astype(np.int64).astype(np.uint32) - ours[d] for d, each in whole.items()}
+    ours = {depth: share.words for depth, share in shared(states, 8).items()}
+    theirs = {depth: words_of(each) - ours[depth] for depth, each in states.items()}
     added = {depth: (ours[depth] + theirs[depth]).view(np.int32) / STEPS for depth in ours}
     view = View(
         Observer.SHARED_COLLUDING, states={d: e.astype(np.float32) for d, e in added.items()}
@@ -164,7 +171,7 @@ def test_shares_that_are_not_uniform_are_noticed(public, states, secret, fault):
         mask = draws.integers(0, 2**16, whole.shape, dtype=np.uint32)
     else:
         mask = draws.integers(0, 2**32, (1, *whole.shape[1:]), dtype=np.uint32)
-    view = View(Observer.SHARED_MEMBER, shares={0: whole - mask})
+    view = View(Observer.SHARED_MEMBER, shares={0: Share.of_words(whole - mask)})
     found = breaches(Observer.SHARED_MEMBER, audit(public, view, secret, BUDGET))
     expected = Attack.T8 if fault == "a mask of 16 bits" else Attack.T10
     assert expected in {each.attack for each in found}

@@ -14,8 +14,9 @@ from nesa.privacy.battery.bounds import breaches
 from nesa.privacy.battery.case import Budget
 from nesa.privacy.battery.compiled import Subject
 from nesa.privacy.battery.findings import Attack, Measure
-from nesa.privacy.battery.observing import share, view
+from nesa.privacy.battery.observing import shares, view
 from nesa.privacy.battery.views import Observer
+from nesa.privacy.shared.plan import plan
 from nesa.protocol.errors import InvalidInput
 
 MODELS = Path(__file__).parents[3] / "models"
@@ -77,11 +78,25 @@ def test_states_are_those_of_the_table(subject):
         assert ours.argmax() == theirs.argmax()
 
 
-def test_shares_add_up_to_what_was_shared():
-    values = np.array([-127.0, 0.0, 5.0, 32767.0], np.float32)
-    mask = np.random.default_rng(1).integers(0, 2**32, 4, dtype=np.uint32)
-    other = share(values, np.random.default_rng(1))
-    assert (mask + other).view(np.int32).tolist() == values.tolist()
+def test_what_is_looked_at_is_what_groups_are_sent(subject):
+    """The groups' own table gives on both shares what it gives on the value itself."""
+    product = plan(subject.model.table).products[0]
+
+    def sums(digits):
+        asked = product.digits_of(digits.reshape(-1, *product.shape))
+        (data,) = run(product.table, [product.input_edge.encode(asked)])
+        return product.output_edge.decode(data)
+
+    values = subject.states(0)[:3]
+    first, second = shares(values, product, np.random.default_rng(1))
+    for number, value in enumerate(values.astype(np.int64)):
+        ours, theirs = first.digits[:, number], second.digits[:, number]
+        added = product.combined(sums(ours), sums(theirs))
+        whole = product.digits.split(value)
+        right = product.combined(sums(whole), sums(np.zeros_like(whole)))
+        assert all((added[made] == right[made]).all() for made in right)
+    assert len(first) == len(second) == 3
+    assert (first.digits[:, 0] != first.digits[:, 1]).any(), "every request has its own seed"
 
 
 def test_a_rotation_of_integers_is_refused(subject):

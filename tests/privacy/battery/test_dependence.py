@@ -7,6 +7,7 @@ import pytest
 
 from nesa.privacy.battery import dependence
 from nesa.privacy.battery.findings import SIGMAS, Attack, Finding, Measure, chance, strongest
+from nesa.privacy.battery.views import Share
 
 
 @pytest.fixture
@@ -36,15 +37,40 @@ def test_independent_rows_of_many_channels_are_no_dependence(draws):
 
 def test_uniform_words_pass_and_others_do_not(draws):
     words = draws.integers(0, 2**32, 20_000, dtype=np.uint32)
-    assert dependence.uniformity(words).is_uniform
-    assert not dependence.uniformity(words & np.uint32(0xFFFFFF7F)).is_uniform
-    assert not dependence.uniformity(np.sort(words) // np.uint32(2)).is_uniform
+    assert is_uniform(words)
+    assert not is_uniform(words & np.uint32(0xFFFFFF7F))
+    assert not is_uniform(np.sort(words) // np.uint32(2))
+
+
+def is_uniform(words):
+    return dependence.uniformity(Share.of_words(words).digits, 8).is_uniform
+
+
+@pytest.mark.parametrize("width", [3, 7])
+def test_digits_of_any_width_are_tested_as_such(draws, width):
+    digits = draws.integers(0, 1 << width, (3, 20_000), np.uint8)
+    assert dependence.uniformity(digits, width).is_uniform
+    assert not dependence.uniformity(digits, width + 1).is_uniform
+    fair = dependence.variation(digits, width)
+    assert abs(fair.value - fair.shuffled) <= SIGMAS * fair.deviation
+    missing = np.where(digits == 1, 0, digits)
+    assert not dependence.uniformity(missing, width).is_uniform
+
+
+def test_words_of_a_share_begin_with_its_highest_bit():
+    words = np.array([[0, 1, 2**32 - 1, 0x12345678]], np.uint32)
+    assert (Share.of_words(words).words == words).all()
+    assert len(Share.of_words(words)) == 1
+    few = Share(np.array([[[5]], [[2]]], np.uint8), 3)
+    assert few.words.tolist() == [[(2 << 3 | 5) << 26]]
+    many = Share(np.full((5, 1, 1), 0x7F, np.uint8), 7)
+    assert many.words.tolist() == [[2**32 - 1]]
 
 
 def test_variation_is_that_of_a_uniform_sample(draws):
-    fair = dependence.variation(draws.integers(0, 2**32, 5_000, dtype=np.uint32))
+    fair = dependence.variation(draws.integers(0, 256, 20_000, np.uint8), 8)
     assert abs(fair.value - fair.shuffled) <= SIGMAS * fair.deviation
-    assert dependence.variation(np.zeros(5_000, np.uint32)).value == pytest.approx(255 / 256)
+    assert dependence.variation(np.zeros(5_000, np.uint8), 8).value == pytest.approx(255 / 256)
 
 
 def test_mutual_information_counts_bits(draws):

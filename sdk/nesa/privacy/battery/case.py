@@ -109,9 +109,9 @@ def in_order(public: Public, view: View, requests: int) -> View:
 
 
 def activations(public: Public, view: View) -> dict[int, Floats]:
-    """States by depth. The words of a share are read as signed numbers, of which the direction is
+    """States by depth. Shares are read as signed numbers, of which the direction is
     taken: their magnitude says nothing."""
-    signed = {depth: words.view(np.int32) for depth, words in view.shares.items()}
+    signed = {depth: share.words.view(np.int32) for depth, share in view.shares.items()}
     return dict(view.states) | {depth: directions(each) for depth, each in signed.items()}
 
 

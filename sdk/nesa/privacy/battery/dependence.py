@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nesa.privacy.battery.findings import SIGMAS
+from nesa.privacy.battery.views import Share
 
 SHUFFLES: Final = 20
 SAMPLES: Final = 100
-BYTES: Final = 4
 
 Matrix = NDArray[np.float64]
 
@@ -32,9 +32,9 @@ class Dependence:
 
 @dataclass(frozen=True, slots=True)
 class Uniformity:
-    """How far the bytes of shares lie from uniform, in standard deviations of a uniform sample.
+    """How far the digits of shares lie from uniform, in standard deviations of a uniform sample.
 
-    `chi_square` is the largest over the bytes of a word, `kolmogorov` that of whole words in units
+    `chi_square` is the largest over the digits of a word, `kolmogorov` that of whole words in units
     of 1 / sqrt(n), of which 1.95 is exceeded once in 1000 times.
     """
 
@@ -60,24 +60,26 @@ def distance_correlation(first: NDArray[Any], second: NDArray[Any], seed: int = 
     )
 
 
-def uniformity(shares: NDArray[np.uint32]) -> Uniformity:
-    """Tests of shares [n] words: chi-square of each byte, Kolmogorov-Smirnov of the words."""
-    words = np.ascontiguousarray(shares.reshape(-1).astype("<u4"))
-    columns = words.view(np.uint8).reshape(-1, BYTES)
-    worst = max((_chi_square(column) for column in columns.T), key=abs)
+def uniformity(digits: NDArray[np.uint8], width: int) -> Uniformity:
+    """Tests of shares [count, n] in digits of `width` bits: chi-square of each digit,
+    Kolmogorov-Smirnov of the whole shares."""
+    worst = max((_chi_square(column, 1 << width) for column in digits), key=abs)
+    words = Share(digits, width).words
     ordered = np.sort(words).astype(np.float64) / 2**32
     steps = np.arange(1, words.size + 1) / words.size
     gap = max(np.abs(ordered - steps).max(), np.abs(ordered - steps + 1 / words.size).max())
     return Uniformity(worst, float(gap * np.sqrt(words.size)))
 
 
-def variation(shares: NDArray[np.uint32], seed: int = 0) -> Dependence:
-    """Total variation between the bytes of shares [n] and uniform bytes; as it is for uniform
+def variation(digits: NDArray[np.uint8], width: int, seed: int = 0) -> Dependence:
+    """Total variation between digits [..] of `width` bits and uniform ones; as it is for uniform
     samples of the same size beside it."""
-    draws, count = np.random.default_rng(seed), shares.size * BYTES
-    uniform = [_variation(draws.integers(0, 256, count, np.uint8)) for _ in range(SAMPLES)]
-    seen = np.ascontiguousarray(shares.reshape(-1).astype("<u4")).view(np.uint8)
-    return Dependence(_variation(seen), float(np.mean(uniform)), float(np.std(uniform)))
+    draws, values = np.random.default_rng(seed), 1 << width
+    uniform = [
+        _variation(draws.integers(0, values, digits.size, np.uint8), values) for _ in range(SAMPLES)
+    ]
+    seen = _variation(digits.reshape(-1), values)
+    return Dependence(seen, float(np.mean(uniform)), float(np.std(uniform)))
 
 
 def mutual_information(first: NDArray[Any], second: NDArray[Any], seed: int = 0) -> Dependence:
@@ -113,15 +115,15 @@ def _root(inner: float, scale: float) -> float:
     return float(np.sign(square) * np.sqrt(abs(square)))
 
 
-def _chi_square(column: NDArray[np.uint8]) -> float:
-    expected = column.size / 256
-    statistic = np.square(np.bincount(column, minlength=256) - expected).sum() / expected
-    return float((statistic - 255) / np.sqrt(2 * 255))
+def _chi_square(column: NDArray[np.uint8], values: int) -> float:
+    expected, freedom = column.size / values, values - 1
+    statistic = np.square(np.bincount(column, minlength=values) - expected).sum() / expected
+    return float((statistic - freedom) / np.sqrt(2 * freedom))
 
 
-def _variation(column: NDArray[np.uint8]) -> float:
-    shares = np.bincount(column, minlength=256) / column.size
-    return float(np.abs(shares - 1 / 256).sum() / 2)
+def _variation(column: NDArray[np.uint8], values: int) -> float:
+    found = np.bincount(column, minlength=values) / column.size
+    return float(np.abs(found - 1 / values).sum() / 2)
 
 
 def _bits(first: NDArray[Any], second: NDArray[Any]) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -13,11 +14,15 @@ from nesa.privacy.battery.compiled import (
     embedding,
     weights_by_channel,
 )
-from nesa.privacy.battery.views import Floats, Hidden, Items, Observer, View, Words
+from nesa.privacy.battery.views import Floats, Hidden, Items, Observer, Share, View
 from nesa.privacy.equivariant.frames import TensorFrame
 from nesa.privacy.equivariant.keys import EquivariantKey
 from nesa.privacy.equivariant.moves import Mover
 from nesa.privacy.equivariant.tables import transform
+from nesa.privacy.shared.digits import SEED_BYTES
+from nesa.privacy.shared.plan import plan
+from nesa.privacy.shared.products import Product
+from nesa.privacy.shared.seeds import ShareSeed
 from nesa.protocol.errors import InvalidInput
 from nesa.protocol.ids import VersionId
 
@@ -34,7 +39,7 @@ def view(subject: Subject, observer: Observer, seed: int | None = None) -> View:
         case Observer.SEALED_OUTSIDER:
             return _sealed(subject, draws)
         case Observer.SHARED_COLLUDING:
-            return View(observer, states={0: _reunited(subject.states(0), draws)})
+            return View(observer, states=_reunited(subject, draws))
         case Observer.PERMUTED_MEMBER:
             return _permuted(subject, draws)
         case Observer.ROTATED_MEMBER:
@@ -44,24 +49,44 @@ def view(subject: Subject, observer: Observer, seed: int | None = None) -> View:
 
 
 def _activations(subject: Subject, observer: Observer, draws: np.random.Generator) -> View:
-    plain = {depth: subject.states(depth) for depth in subject.depths}
     match observer:
         case Observer.SPLIT_MEMBER:
+            plain = {depth: subject.states(depth) for depth in subject.depths}
             return View(observer, states=plain, masks=subject.masks())
         case _:
-            return View(observer, shares={d: share(each, draws) for d, each in plain.items()})
+            return View(
+                observer, shares={d: second for d, (_, _, second) in _shared(subject, draws)}
+            )
 
 
-def share(values: Floats, draws: np.random.Generator) -> Words:
-    """The second share of integers [..]: they less a uniform word each, modulo 2^32."""
-    mask = draws.integers(0, 2**32, values.shape, dtype=np.uint32)
-    return values.astype(np.int64).astype(np.uint32) - mask
+def _shared(
+    subject: Subject, draws: np.random.Generator
+) -> Iterator[tuple[int, tuple[Product, Share, Share]]]:
+    """Depths that a client of SHARED hands out, and what each group is sent of them."""
+    table = subject.model.table
+    products = {sums.value: product for product in plan(table).products for sums in product.sums}
+    for depth, entered in enumerate(subject.entering):
+        product = products.get(table.output_of(entered.row))
+        if product is not None:
+            yield depth, (product, *shares(subject.states(depth), product, draws))
 
 
-def _reunited(values: Floats, draws: np.random.Generator) -> Floats:
-    mask = draws.integers(0, 2**32, values.shape, dtype=np.uint32)
-    other = values.astype(np.int64).astype(np.uint32) - mask
-    return (mask + other).view(np.int32).astype(np.float32)
+def shares(values: Floats, product: Product, draws: np.random.Generator) -> tuple[Share, Share]:
+    """Both shares of integers [n, ..] that `product` reads, as a client sends them: the first of
+    each request goes as a seed, of which its group makes these digits."""
+    whole, digits = values.astype(np.int64), product.digits
+    first = np.stack(
+        [ShareSeed(draws.bytes(SEED_BYTES)).expand(product) for _ in range(len(whole))], axis=1
+    ).reshape(digits.count, *whole.shape)
+    return Share(first, digits.width), Share(digits.rest(whole, first), digits.width)
+
+
+def _reunited(subject: Subject, draws: np.random.Generator) -> dict[int, Floats]:
+    """What both groups have of the first depth when they add up what they were sent."""
+    depth, (product, first, second) = next(_shared(subject, draws))
+    digits, half = product.digits, product.digits.modulus // 2
+    total = digits.join(first.digits) + digits.join(second.digits)
+    return {depth: ((total + half) % digits.modulus - half).astype(np.float32)}
 
 
 def _sealed(subject: Subject, draws: np.random.Generator) -> View:

@@ -15,7 +15,7 @@ from nesa.privacy.battery import (
 )
 from nesa.privacy.battery.case import Case, targets
 from nesa.privacy.battery.findings import SIGMAS, Attack, Finding, Measure, chance
-from nesa.privacy.battery.views import Floats
+from nesa.privacy.battery.views import Floats, Share
 
 SAMPLE: Final = 400
 """Rows whose distances are correlated; the cost grows with the square."""
@@ -43,22 +43,23 @@ def correlation(case: Case) -> Iterator[Finding]:
 
 def uniformity(case: Case) -> Iterator[Finding]:
     """T8, on shares and on sealed messages."""
-    for depth, words in sorted(case.view.shares.items()):
-        inputs = case.public.states(case.secret.items[: len(words)], depth)
-        yield _departure(words, f"depth {depth}")
+    for depth, share in sorted(case.view.shares.items()):
+        inputs, words = case.public.states(case.secret.items[: len(share)], depth), share.words
+        yield _departure(share, f"depth {depth}")
         yield _information(words, inputs, f"depth {depth}")
         yield _halves(words, inputs, f"depth {depth}")
     if case.view.messages:
         joined = b"".join(case.view.messages)
         words = np.frombuffer(joined[: len(joined) // 4 * 4], "<u4").astype(np.uint32)
-        yield _departure(words, "messages")
+        yield _departure(Share.of_words(words), "messages")
 
 
-def _departure(words: NDArray[np.uint32], where: str) -> Finding:
-    found = dependence.uniformity(words)
-    seen = dependence.variation(words.reshape(-1)[:WORDS])
+def _departure(share: Share, where: str) -> Finding:
+    digits = share.digits.reshape(len(share.digits), -1)
+    found = dependence.uniformity(digits, share.width)
+    seen = dependence.variation(digits[:, :WORDS], share.width)
     tried = f"{where}: chi-square {found.chi_square:+.1f} deviations, Kolmogorov-Smirnov "
-    tried += f"{found.kolmogorov:.2f} of {words.size:,} words"
+    tried += f"{found.kolmogorov:.2f} of {digits.shape[1]:,} words"
     return Finding(
         Attack.T8,
         Measure.DEPARTURE,
@@ -148,7 +149,8 @@ def linkage(case: Case) -> Iterator[Finding]:
     if view.messages:
         data = np.stack([np.frombuffer(each, np.uint8) for each in view.messages])
         scores["messages"] = traffic.equal_starts(data.astype(np.int64), data.shape[1])
-    for depth, words in sorted(view.shares.items()):
+    for depth, share in sorted(view.shares.items()):
+        words = share.words
         flat = words[:, first : first + alike].reshape(len(words), -1)
         scores[f"depth {depth}, equal words"] = traffic.equal_starts(flat, flat.shape[1])
     for depth, states in sorted(case.activations.items()):

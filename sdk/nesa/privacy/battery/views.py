@@ -19,6 +19,7 @@ Items = NDArray[np.int64]
 Floats = NDArray[np.float32]
 Weights = NDArray[Any]
 Words = NDArray[np.uint32]
+Bytes = NDArray[np.uint8]
 
 States = Callable[[Items, int], Floats]
 """Items [n, places] and a depth to activations [n, places, width]."""
@@ -81,12 +82,41 @@ class Public:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Share:
+    """One share of numbers [..] as it is sent: `digits` [count, ..] of `width` bits, the lowest
+    first."""
+
+    digits: Bytes
+    width: int
+
+    @classmethod
+    def of_words(cls, words: Words) -> Share:
+        """Words [..] as digits of a byte each."""
+        parts = np.ascontiguousarray(words.astype("<u4"))[..., None].view(np.uint8)
+        return cls(np.moveaxis(parts, -1, 0), 8)
+
+    @property
+    def words(self) -> Words:
+        """The shares [..], their highest bit first in a word of 32 and cut off behind it."""
+        joined = np.zeros(self.digits.shape[1:], np.uint64)
+        for digit in self.digits[::-1]:
+            joined = joined << np.uint64(self.width) | digit
+        spare = 32 - self.width * len(self.digits)
+        aligned = joined << np.uint64(spare) if spare >= 0 else joined >> np.uint64(-spare)
+        return aligned.astype(np.uint32)
+
+    def __len__(self) -> int:
+        """Requests: the first axis of the numbers."""
+        return int(self.digits.shape[1])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class View:
     """What one observer holds of n requests; what it does not hold is empty.
 
     `identifiers` [n, places] are item numbers as they pass. `states` are activations by depth
-    [k, places, width], of the first k requests; `shares` are words of the same shape in place of
-    them. `table` and `layers` are weights as they are held.
+    [k, places, width], of the first k requests; `shares` stand in place of them where one
+    share of each is all there is. `table` and `layers` are weights as they are held.
     `scattered` says that places lie in a secret order too, the same in all requests.
     `masks` are numbers that follow from where the padding of the first k requests begins.
     `messages` are the bytes that carry each request, `seconds` how long each one took.
@@ -96,7 +126,7 @@ class View:
     hidden: Hidden = Hidden.NOTHING
     identifiers: Items | None = None
     states: Mapping[int, Floats] = field(default_factory=dict)
-    shares: Mapping[int, Words] = field(default_factory=dict)
+    shares: Mapping[int, Share] = field(default_factory=dict)
     table: Weights | None = None
     layers: Mapping[int, Weights] = field(default_factory=dict)
     scattered: bool = False
