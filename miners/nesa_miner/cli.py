@@ -20,7 +20,7 @@ from nesa.protocol.capacity import encode_statement
 from nesa.protocol.errors import InvalidConfiguration, InvalidInput
 from nesa.protocol.ids import Address, BlockNumber, VersionId
 from nesa_miner.config import MinerSettings, read_settings
-from nesa_miner.keys import PASSWORD_VARIABLE, open_identity, open_owner
+from nesa_miner.keys import PASSWORD_VARIABLE, open_encryption, open_identity, open_owner
 from nesa_miner.log_format import configure_logging
 from nesa_miner.options import folder_option, json_option
 from nesa_miner.output import report, show
@@ -202,6 +202,35 @@ def rotate_signer(
     show({"folder": successor.absolute(), **asdict(rotated)}, as_json=as_json)
 
 
+@cli.command(
+    "rotate-encryption-key",
+    epilog="Example: NESA_PASSWORD_FILE=password nesa-miner rotate-encryption-key --dir miner",
+)
+@folder_option
+@click.option("--unattested", is_flag=True, help="Also with attested seats, which may be ended.")
+@json_option
+def rotate_encryption_key(folder: Path, unattested: bool, as_json: bool) -> None:
+    """Make a new encryption key and name it on chain; then restart the miner.
+
+    The new key is used from the epoch after the next one on: restart the miner before. The old
+    key is kept for queries of the epochs before and overwritten when none can need it. A rotation
+    that was broken off is finished by running this again.
+    """
+    from nesa_miner.rekeying import Rekeyed, Rekeying
+
+    settings = read_settings(folder)
+    password = read_password(PASSWORD_VARIABLE)
+    identity = open_identity(folder, settings, password)
+    path = folder / settings.encryption_keystore
+
+    async def work(owner: Owner) -> Rekeyed:
+        rekeying = Rekeying(owner, identity, path)
+        return await rekeying.rotate(password, unattested=unattested)
+
+    show(asdict(_as_owner(folder, settings, work)), as_json=as_json)
+    _progress("restart the miner now: one that runs does not know the new key")
+
+
 @cli.command(epilog="Example: NESA_PASSWORD_FILE=password nesa-miner unstake 500 --dir miner")
 @click.argument("amount", required=False)
 @folder_option
@@ -256,14 +285,13 @@ def defend(folder: Path, as_json: bool) -> None:
     A running miner defends by itself. This is for a signer whose key is lost or was replaced: its
     seats answer for its work until they are released. Needs coin for gas in the owner's account.
     """
-    from nesa.privacy.keys import load_key
     from nesa_miner import defending
 
     settings = read_settings(folder)
     configure_logging(as_json=as_json or None)
     password = read_password(PASSWORD_VARIABLE)
     owner = open_owner(folder, settings, password)
-    encryption = load_key(folder / settings.encryption_keystore, password)
+    encryption = open_encryption(folder, settings, password)
     asyncio.run(defending.run(folder, settings, owner, encryption))
 
 

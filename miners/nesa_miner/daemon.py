@@ -52,6 +52,7 @@ from nesa_miner.observability import Metrics
 from nesa_miner.post import Post
 from nesa_miner.reading import batches
 from nesa_miner.registrations import shown_version
+from nesa_miner.rekeying import forget_in_time
 from nesa_miner.seats import held_seats
 from nesa_miner.server import Routes
 from nesa_miner.sessions.attending import Attending
@@ -95,6 +96,7 @@ class Inbox:
                 deployment=around.deployment,
                 me=around.identity.address,
                 key=around.identity.encryption,
+                former=around.identity.former,
                 window=self.window,
                 now=Timestamp(int(time.time())),
             )
@@ -206,11 +208,16 @@ async def run(
     deployment = Deployment.read(folder / settings.deployment)
     async with await Connection.open(settings.rpc_url, deployment) as connection:
         name = journal_identity(deployment, identity.address)
-        journal = Journal(folder / settings.journal, name, AtRest(identity.encryption))
+        at_rest = AtRest(identity.encryption, former=identity.former)
+        journal = Journal(folder / settings.journal, name, at_rest)
         with contextlib.closing(journal):
             keys = released_keys(folder, settings, connection, identity)
+            if identity.former:
+                journal.keep_under_newest()
+                keys.kept.keep_under_newest()
             library = wrap(open_library(folder, settings, connection, keys))
             tasks = TaskPool()
+            tasks.spawn(forget_in_time(connection, identity, folder, settings))
             rules = await _summons_rules(connection)
             if settings.allow_private_contents and deployment.chain_id not in LOCAL_CHAIN_IDS:
                 log.warning("clients may have this miner read from private addresses")

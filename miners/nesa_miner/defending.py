@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -53,9 +53,12 @@ log = structlog.get_logger("nesa_miner")
 
 
 async def run(
-    folder: Path, settings: MinerSettings, owner: LocalAccount, encryption: X25519PrivateKey
+    folder: Path,
+    settings: MinerSettings,
+    owner: LocalAccount,
+    encryption: Sequence[X25519PrivateKey],
 ) -> None:
-    """Defend until SIGTERM or SIGINT.
+    """Defend until SIGTERM or SIGINT; of the encryption keys the newest comes first.
 
     Raises:
         InvalidConfiguration: the owner is no operator, or another process does this already.
@@ -77,7 +80,7 @@ async def run(
             kept_work(folder / settings.journal, deployment, signers, encryption) as kept,
         ):
             tasks = TaskPool()
-            keys = KeptShardKeys(folder / settings.shard_keys, encryption)
+            keys = KeptShardKeys(folder / settings.shard_keys, encryption[0], encryption[1:])
             library = open_library(folder, settings, connection, keys)
             litigation = _litigation(room, signers, CourtLog(file), library, kept, tasks)
             log.info("defending", owner=owner.address, signers=sorted(signers))
@@ -157,7 +160,7 @@ class KeptWork:
 
     journal: Journal
     signer: Address
-    encryption: X25519PrivateKey
+    encryption: Sequence[X25519PrivateKey]
     deployment: Deployment
 
     def content_key(self, query: Query) -> bytes | None:
@@ -168,16 +171,19 @@ class KeptWork:
 
 @contextlib.contextmanager
 def kept_work(
-    path: Path, deployment: Deployment, signers: frozenset[Address], encryption: X25519PrivateKey
+    path: Path,
+    deployment: Deployment,
+    signers: frozenset[Address],
+    encryption: Sequence[X25519PrivateKey],
 ) -> Iterator[KeptWork | None]:
     """The journal at `path`; None where there is none, it is another's, or it is in use.
 
     Without it a shard behind a wrong one, and a sealed one, cannot be computed again.
     """
-    kept = None
+    kept, at_rest = None, AtRest(encryption[0], former=encryption[1:])
     for signer in sorted(signers) if path.is_file() else ():
         try:
-            journal = Journal(path, journal_identity(deployment, signer), AtRest(encryption))
+            journal = Journal(path, journal_identity(deployment, signer), at_rest)
         except Incompatible:
             continue  # another signer's
         except InvalidConfiguration as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
@@ -18,15 +19,22 @@ from nesa_miner.journal import Journal
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A miner's two hot keys; neither is ever printed."""
+    """A miner's hot keys; none is ever printed. What was sealed to a `former` encryption key opens
+    until the miner forgets it."""
 
     signer: PrivateKey = field(repr=False)
     encryption: X25519PrivateKey = field(repr=False)
+    former: list[X25519PrivateKey] = field(default_factory=list, repr=False, compare=False)
 
     @property
     def address(self) -> Address:
         """The on-chain signer."""
         return Address(self.signer.public_key.to_checksum_address())
+
+    @property
+    def keys(self) -> tuple[X25519PrivateKey, ...]:
+        """Everything that opens what was sealed to this miner, the newest first."""
+        return (self.encryption, *self.former)
 
     def sign(self, digest: bytes) -> tuple[bytes, bytes]:
         """Compact signature (r, vs) of 32 bytes."""
@@ -38,29 +46,31 @@ class Identity:
         Raises:
             InvalidMessage: it was wrapped for something or somebody else.
         """
-        return unwrapped(wrapped, self.encryption, self.address, deployment, query)
+        return unwrapped(wrapped, self.keys, self.address, deployment, query)
 
 
 def unwrapped(
     wrapped: bytes,
-    encryption: X25519PrivateKey,
+    keys: Sequence[X25519PrivateKey],
     member: Address,
     deployment: Deployment,
     query: Query,
 ) -> bytes:
-    """The content key of `query`, from what its requester wrapped for a member's signer.
+    """The content key of `query`, from what its requester wrapped for a member's signer, with
+    whichever of the member's keys opens it.
 
     Raises:
         InvalidMessage: it was wrapped for something or somebody else.
     """
     ids = (deployment.chain_id, deployment.market, query.query_id, query.attempt)
-    return unwrap_content_key(wrapped, encryption, WrapContext(*ids, member))
+    newest, *former = keys
+    return unwrap_content_key(wrapped, newest, WrapContext(*ids, member), former)
 
 
 def kept_content_key(
     journal: Journal,
     query: Query,
-    encryption: X25519PrivateKey,
+    keys: Sequence[X25519PrivateKey],
     member: Address,
     deployment: Deployment,
 ) -> bytes | None:
@@ -68,9 +78,9 @@ def kept_content_key(
     and the journal has it; None also of an open query.
 
     Raises:
-        InvalidMessage: it was kept under another encryption key.
+        InvalidMessage: it was wrapped to an encryption key that is not among `keys`.
     """
     wrapped = journal.content_key(JobKey((query.query_id, query.attempt)), query.input_digest)
     if wrapped is None:
         return None
-    return unwrapped(wrapped, encryption, member, deployment, query)
+    return unwrapped(wrapped, keys, member, deployment, query)

@@ -103,6 +103,15 @@ CREATE TABLE claimed (
     changes={4: _SINCE_5, 5: _SINCE_6, 6: SESSION_TABLES},
 )
 
+_ENCRYPTED: Final = (
+    ("records", "body"),
+    ("content_keys", "body"),
+    ("handoffs", "body"),
+    ("boundaries", "body"),
+    ("session_statements", "request"),
+)
+"""Tables whose column `at_rest` encrypts."""
+
 NO_LOG: Final = b""
 """The log key of a job whose request is not on chain any more."""
 
@@ -128,6 +137,21 @@ class Journal:
         self._file = JournalFile(path, identity, FORMAT)
         self.court_log = CourtLog(self._file)
         self.sessions = SessionLedger(self._file, at_rest)
+
+    def keep_under_newest(self) -> None:
+        """Encrypt again what was stored under a former key, which can be forgotten then."""
+        with self.transaction():
+            for table, column in _ENCRYPTED:
+                self._store_again(table, column)
+
+    def _store_again(self, table: str, column: str) -> None:
+        read = f"SELECT {column} FROM {table} WHERE rowid = ?"  # noqa: S608
+        write = f"UPDATE {table} SET {column} = ? WHERE rowid = ?"  # noqa: S608
+        rows = self._file.execute(f"SELECT rowid FROM {table}").fetchall()  # noqa: S608
+        for (row,) in rows:
+            (stored,) = self._file.execute(read, (row,)).fetchone()
+            if (again := self._at_rest.under_newest(stored)) is not None:
+                self._file.execute(write, (again, row))
 
     def close(self) -> None:
         """Close the file."""

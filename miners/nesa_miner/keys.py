@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from eth_account.signers.local import LocalAccount
 from eth_keys.datatypes import PrivateKey
 
 from nesa.chain.keystore import SCRYPT_COST, create_keystore, load_keystore
+from nesa.privacy.key_rotation import load_former_keys
 from nesa.privacy.keys import generate_key, load_key, public_bytes, save_key
 from nesa.protocol.errors import InvalidConfiguration
 from nesa.protocol.ids import Address
@@ -39,8 +41,20 @@ def open_identity(folder: Path, settings: MinerSettings, password: str) -> Ident
         InvalidConfiguration: a key file is missing or damaged, or the password is wrong.
     """
     signer = load_keystore(folder / settings.signer_keystore, password)
-    encryption = load_key(folder / settings.encryption_keystore, password)
-    return Identity(PrivateKey(bytes(signer.key)), encryption)
+    newest, *former = open_encryption(folder, settings, password)
+    return Identity(PrivateKey(bytes(signer.key)), newest, former)
+
+
+def open_encryption(
+    folder: Path, settings: MinerSettings, password: str
+) -> tuple[X25519PrivateKey, ...]:
+    """The key that opens what is sealed to this miner, and behind it those that it replaced.
+
+    Raises:
+        InvalidConfiguration: as `open_identity`.
+    """
+    path = folder / settings.encryption_keystore
+    return (load_key(path, password), *load_former_keys(path, password))
 
 
 def open_owner(folder: Path, settings: MinerSettings, password: str) -> LocalAccount:

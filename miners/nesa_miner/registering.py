@@ -148,7 +148,7 @@ class Registrar:
                 vault.rotate_signer(self.identity.address, consent_of(self.owner, self.identity))
             )
         if known.next_encryption_key != key:
-            wanted.append(vault.call("set_encryption_key", key))
+            wanted.append(vault.set_encryption_key(key))
         if known.endpoint != endpoint:
             wanted.append(vault.set_endpoint(endpoint))
         return wanted

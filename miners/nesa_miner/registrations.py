@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from eth_utils.address import to_canonical_address
@@ -12,6 +13,7 @@ from nesa.chain.connection import Connection, RpcRefused
 from nesa.chain.contracts import Contracts
 from nesa.chain.disputes import ShownVersion
 from nesa.chain.events import (
+    EncryptionKeyChanged,
     OperatorRegistered,
     RawLog,
     SeatTaken,
@@ -21,7 +23,7 @@ from nesa.chain.events import (
     raw_log,
 )
 from nesa.protocol.errors import InvalidInput, Unavailable
-from nesa.protocol.ids import Address, BlockNumber, VersionId
+from nesa.protocol.ids import Address, BlockNumber, Epoch, VersionId
 from nesa.protocol.queries import Query
 from nesa.protocol.versions import shards_digest
 
@@ -79,6 +81,34 @@ async def signers_of(connection: Connection, operator: Address) -> frozenset[Add
             if isinstance(event, OperatorRegistered | SignerRotated):
                 found.add(event.signer)
     return frozenset(found)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyChange:
+    """From which epoch on an operator's encryption key is used."""
+
+    encryption_key: bytes
+    from_epoch: Epoch
+
+
+async def encryption_keys_of(connection: Connection, operator: Address) -> tuple[KeyChange, ...]:
+    """Every encryption key that an operator ever named, oldest first.
+
+    Raises:
+        Unavailable: the node does not answer.
+    """
+    padded = to_canonical_address(operator).rjust(32, b"\0")
+    found: list[KeyChange] = []
+    for name in ("EncryptionKeyChanged", "OperatorRegistered"):
+        topics = [_topic("StakeVault", name), padded]
+        async for log in _logs_backwards(connection, connection.deployment.vault, topics):
+            match decode_event(log):
+                case EncryptionKeyChanged() as changed:
+                    found.append(KeyChange(changed.encryption_key, changed.from_epoch))
+                case OperatorRegistered() as registered:
+                    found.append(KeyChange(registered.encryption_key, Epoch(0)))
+    # An operator registers once, before it changes anything.
+    return tuple(reversed(found))
 
 
 def _topic(contract: str, event: str) -> bytes:

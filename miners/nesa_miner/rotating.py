@@ -14,6 +14,7 @@ from nesa.chain.contracts import ZERO_ADDRESS, Contracts
 from nesa.chain.deployment import Deployment
 from nesa.chain.keystore import SCRYPT_COST, create_keystore
 from nesa.chain.owner import Owner
+from nesa.privacy.key_rotation import former_key_paths, renamed_former
 from nesa.protocol.errors import InvalidConfiguration, InvalidInput
 from nesa.protocol.ids import Address
 from nesa_miner.config import CONFIG_FILE, MinerSettings, write_settings
@@ -62,16 +63,17 @@ def found_successor(
     )
     defaults = {name: fresh[name].default for name in own}
     new = settings.model_copy(update={**heard, **defaults, "deployment": Path(DEPLOYMENT_FILE)})
+    sources = [folder / path for path in (settings.owner_keystore, settings.encryption_keystore)]
     paths = [successor / path for path in (new.owner_keystore, new.encryption_keystore)]
+    sources += (former := former_key_paths(sources[1]))
+    paths += [renamed_former(one, sources[1], paths[1]) for one in former]
     signer = successor / new.signer_keystore
     refuse_existing([*paths, signer])
     with all_or_none([*paths, signer]):
         try:
             signer.parent.mkdir(parents=True, exist_ok=True)
-            for source, path in zip(
-                (settings.owner_keystore, settings.encryption_keystore), paths, strict=True
-            ):
-                shutil.copy(folder / source, path)
+            for source, path in zip(sources, paths, strict=True):
+                shutil.copy(source, path)
         except OSError as error:
             raise InvalidConfiguration(f"cannot copy the keys: {error}") from error
         create_keystore(signer, password, cost=cost)

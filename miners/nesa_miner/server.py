@@ -19,6 +19,7 @@ from prometheus_client import generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from nesa.privacy.attested.evidence import SEAT_EVIDENCE_PATH
+from nesa.privacy.keys import public_bytes
 from nesa.protocol.contents import CONTENT_PATH
 from nesa.protocol.errors import InvalidInput
 from nesa.protocol.evidence import EVIDENCE_PATH, decode_evidence, encode_evidence
@@ -167,7 +168,8 @@ class Routes:
         return web.Response(body=body, content_type="application/octet-stream")
 
     async def status(self, _: web.Request) -> web.Response:
-        """Head, address, the attempts and disputes under way, and summonses of the last day."""
+        """Head, address and encryption key, the attempts and disputes under way, and summonses of
+        the last day."""
         engine = self._engine
         duties = [
             {
@@ -182,6 +184,7 @@ class Routes:
         return web.json_response(
             {
                 "signer": engine.around.identity.address,
+                "encryption_key": f"0x{public_bytes(engine.around.identity.encryption).hex()}",
                 "head": engine.head,
                 "duties": duties,
                 "disputes": disputes,

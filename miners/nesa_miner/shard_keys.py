@@ -7,8 +7,9 @@ as it was published, and the key under the miner's encryption key.
 from __future__ import annotations
 
 import os
+import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Protocol
@@ -47,6 +48,7 @@ MOST_REASON_BYTES: Final = 400
 TIMEOUT: Final = aiohttp.ClientTimeout(total=20)
 
 _PURPOSE: Final = b"nesa.shard-key.v1"
+_KEY_FILE: Final = re.compile(r"([0-9a-f]{64})\.([0-7])\.key")
 
 
 class ShardKeys(Protocol):
@@ -84,6 +86,7 @@ class KeptShardKeys:
 
     folder: Path
     encryption: X25519PrivateKey = field(repr=False)
+    former: Sequence[X25519PrivateKey] = field(default=(), repr=False)
 
     async def key(self, index: Index, version_id: VersionId, shard: int) -> bytes:
         """A key that is here.
@@ -118,16 +121,23 @@ class KeptShardKeys:
     def write(self, version_id: VersionId, shard: int, key: bytes) -> None:
         """Keep a key, whole or not at all."""
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path = self._path(version_id, shard)
-        draft = path.with_suffix(f".{os.getpid()}.part")
-        draft.write_bytes(self._at_rest(version_id, shard).encrypt(key))
-        draft.replace(path)
+        _write_whole(self._path(version_id, shard), self._at_rest(version_id, shard).encrypt(key))
+
+    def keep_under_newest(self) -> None:
+        """Store again what was stored under a former key, which can be forgotten then."""
+        for path in sorted(self.folder.glob("*.key")):
+            match = _KEY_FILE.fullmatch(path.name)
+            if match is None:
+                continue
+            at_rest = self._at_rest(VersionId(bytes.fromhex(match[1])), int(match[2]))
+            if (stored := at_rest.under_newest(path.read_bytes())) is not None:
+                _write_whole(path, stored)
 
     def _path(self, version_id: VersionId, shard: int) -> Path:
         return self.folder / f"{version_id.hex()}.{shard}.key"
 
     def _at_rest(self, version_id: VersionId, shard: int) -> AtRest:
-        return AtRest(self.encryption, _PURPOSE + version_id + bytes([shard]))
+        return AtRest(self.encryption, _PURPOSE + version_id + bytes([shard]), self.former)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +188,7 @@ class ReleasedShardKeys:
             deployment=self.deployment,
             me=self.identity.address,
             key=self.identity.encryption,
+            former=self.identity.former,
             window=ReplayWindow(),
             now=Timestamp(int(self.clock())),
         )
@@ -193,8 +204,14 @@ def released_keys(
 ) -> ReleasedShardKeys:
     """The keys of the miner in `folder`."""
     on_chain = connection.deployment
-    kept = KeptShardKeys(folder / settings.shard_keys, identity.encryption)
+    kept = KeptShardKeys(folder / settings.shard_keys, identity.encryption, identity.former)
     return ReleasedShardKeys(kept, Deployment(on_chain.chain_id, on_chain.market), identity)
+
+
+def _write_whole(path: Path, stored: bytes) -> None:
+    draft = path.with_suffix(f".{os.getpid()}.part")
+    draft.write_bytes(stored)
+    draft.replace(path)
 
 
 def _signer_of(release: KeyRelease) -> Address:

@@ -109,7 +109,7 @@ class Surroundings:
         """What opens an attempt of a sealed query, as far as its requester sent it here.
 
         Raises:
-            InvalidMessage: it was kept under another encryption key than this miner has now.
+            InvalidMessage: it was wrapped to an encryption key that this miner has no more.
         """
         me = self.identity
-        return kept_content_key(self.journal, query, me.encryption, me.address, self.deployment)
+        return kept_content_key(self.journal, query, me.keys, me.address, self.deployment)

@@ -189,7 +189,8 @@ class CommitteeNetwork:
     def start(self, number: int, **changed: Any) -> None:
         """Start a miner from its journal, with some of its surroundings `changed`."""
         miner = self.miners[number]
-        journal = Journal(miner.journal_path, b"identity", AtRest(miner.identity.encryption))
+        at_rest = AtRest(miner.identity.encryption, former=miner.identity.former)
+        journal = Journal(miner.journal_path, b"identity", at_rest)
         surroundings = Surroundings(
             miner.identity,
             DEPLOYMENT,

@@ -42,15 +42,15 @@ def test_the_journal_of_a_former_signer_is_used_unless_its_miner_runs(
     deployment, key = network.deployment, X25519PrivateKey.generate()
     former, later = (Address(operator_key(name).address) for name in ("a0", "a1"))
     path = tmp_path / "journal.sqlite"
-    with kept_work(path, deployment, frozenset({former}), key) as kept:
+    with kept_work(path, deployment, frozenset({former}), (key,)) as kept:
         assert kept is None
     running = Journal(path, journal_identity(deployment, former), AtRest(key))
-    with kept_work(path, deployment, frozenset({former, later}), key) as kept:
+    with kept_work(path, deployment, frozenset({former, later}), (key,)) as kept:
         assert kept is None
     assert "left alone" in capsys.readouterr().out
     running.close()
-    with kept_work(path, deployment, frozenset({later, former}), key) as kept:
+    with kept_work(path, deployment, frozenset({later, former}), (key,)) as kept:
         assert kept is not None
         assert kept.signer == former
-    with kept_work(path, deployment, frozenset({later}), key) as kept:
+    with kept_work(path, deployment, frozenset({later}), (key,)) as kept:
         assert kept is None

@@ -13,9 +13,9 @@ from nesa.models.reference import run
 from nesa.privacy.envelopes import Opened
 from nesa.privacy.sealing import open_answer
 from nesa.protocol.digests import boundary_digest
-from nesa.protocol.errors import InvalidMessage
+from nesa.protocol.errors import InvalidMessage, Unavailable
 from nesa.protocol.ids import Address, Timestamp
-from nesa.protocol.messages import Commit, Handoff
+from nesa.protocol.messages import Commit, ContentKey, Handoff
 from nesa_miner.jobs import JobKey, Phase, WorkKey
 from tests.miner.committee_network import (
     VERSION,
@@ -94,6 +94,46 @@ async def test_a_stranger_sends_no_content_key_that_opens_nothing(
     stranger = Opened(network.miners[1].identity.address, opened.message)
     with pytest.raises(InvalidMessage, match="does not open"):
         network.post(miner.seat.signer, stranger)
+
+
+async def test_a_second_content_key_changes_nothing(network: CommitteeNetwork) -> None:
+    """The client wraps the key again, as it may, and then another one, from which nothing comes."""
+    request = sealed_request(network.model, 7, CONTENT_KEY)
+    network.tell(request)
+    for miner in network.miners:
+        for key in (CONTENT_KEY, CONTENT_KEY, bytes(32)):
+            network.post(miner.seat.signer, content_key_for(miner, key))
+    for evidence in await network.settle(1, 4):
+        answer = open_answer(CONTENT_KEY, VERSION, request.query.input_digest, evidence.payload)
+        assert answer == right_answer(network, 7)
+
+
+async def test_a_key_that_is_refused_leaves_room_for_the_right_one(
+    network: CommitteeNetwork,
+) -> None:
+    """Strangers send keys of other members, garbage, and keys that open nothing; whatever they
+    send first, the client's own is taken."""
+    request = sealed_request(network.model, 7, CONTENT_KEY)
+    network.tell(request)
+    stranger = Address("0x" + "77" * 20)
+    for number, miner in enumerate(network.miners):
+        other = content_key_for(network.miners[number - 1], CONTENT_KEY).message
+        wrong = content_key_for(miner, bytes(32)).message
+        assert isinstance(other, ContentKey)
+        for message in (other, wrong, replace(other, wrapped=b""), replace(other, attempt=1)):
+            with pytest.raises((InvalidMessage, Unavailable)):
+                network.post(miner.seat.signer, Opened(stranger, message))
+        network.post(miner.seat.signer, content_key_for(miner, CONTENT_KEY))
+    for evidence in await network.settle(1, 4):
+        answer = open_answer(CONTENT_KEY, VERSION, request.query.input_digest, evidence.payload)
+        assert answer == right_answer(network, 7)
+
+
+async def test_an_open_query_takes_no_content_key(network: CommitteeNetwork) -> None:
+    network.tell(open_request(network.model, 5))
+    miner = network.miners[0]
+    with pytest.raises(InvalidMessage, match="an open query has no content key"):
+        network.post(miner.seat.signer, content_key_for(miner, CONTENT_KEY))
 
 
 async def test_whoever_sealed_the_input_of_a_contract_sends_its_content_key(

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from eth_keys.datatypes import PrivateKey
 
 from nesa.privacy.envelopes import (
@@ -18,6 +19,7 @@ from nesa.privacy.envelopes import (
     seal_envelope,
 )
 from nesa.privacy.keys import generate_key, public_key
+from nesa.privacy.sealing import seal_to
 from nesa.protocol.commitments import ShardContext
 from nesa.protocol.envelopes import (
     MAX_ENVELOPE_BYTES,
@@ -108,6 +110,23 @@ def test_another_member_cannot_open_it() -> None:
         )
 
 
+def test_a_key_that_was_replaced_opens_what_was_sealed_to_it() -> None:
+    def opened(*former: X25519PrivateKey) -> Opened:
+        return open_envelope(
+            seal(),
+            deployment=DEPLOYMENT,
+            me=account(MEMBER),
+            key=generate_key(),
+            former=former,
+            window=ReplayWindow(),
+            now=NOW,
+        )
+
+    assert opened(generate_key(), KEY).message == MESSAGE
+    with pytest.raises(InvalidMessage, match="not sealed"):
+        opened(generate_key())
+
+
 CHANGES: list[tuple[str, Callable[[Envelope], Envelope]]] = [
     ("another chain", lambda envelope: replace(envelope, chain_id=1)),
     ("another chain", lambda envelope: replace(envelope, market=account(OUTSIDER))),
@@ -186,3 +205,32 @@ def test_the_window_forgets_what_is_over() -> None:
     open_(seal(1, NOW + 5), window)
     open_(seal(2, NOW + 30), window, NOW + 6)
     open_(seal(3, NOW + 60, OUTSIDER), window, NOW + 31)
+
+
+def test_an_envelope_that_was_cut_off_is_refused() -> None:
+    data = seal()
+    for length in range(len(data)):
+        with pytest.raises(InvalidMessage):
+            open_(data[:length])
+    with pytest.raises(InvalidMessage, match="follow the message"):
+        open_(data + b"\0")
+
+
+def test_no_changed_bit_leaves_an_envelope_that_opens() -> None:
+    """Nothing but our own errors comes of it, wherever the bit is."""
+    data = seal()
+    for place in range(0, 8 * len(data), 7):
+        changed = bytearray(data)
+        changed[place // 8] ^= 1 << place % 8
+        with pytest.raises((InvalidMessage, Unavailable)):
+            open_(bytes(changed))
+
+
+def test_an_envelope_that_opens_to_no_message_is_refused() -> None:
+    """Whoever signs may seal anything: what is inside is checked as what is outside."""
+    header = header_of(decode_envelope(seal()))
+    for content in (b"", b"\x80", bytes(1000), b"\x9f" * 500):
+        sealed = seal_to(KEY.public_key(), content, header)
+        envelope = replace(decode_envelope(seal()), ciphertext=sealed)
+        with pytest.raises(InvalidMessage):
+            open_(signed_again(envelope))

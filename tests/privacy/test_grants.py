@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import random
 from dataclasses import replace
 
 import pytest
@@ -96,3 +98,39 @@ def test_a_field_of_another_form_is_refused():
     for old, new in (("31337", "-1"), ('"0x', '"0y'), ('"vs"', '"other"')):
         with pytest.raises(InvalidMessage, match="no view grant"):
             decode_grant(text.replace(old, new))
+
+
+@pytest.mark.parametrize("field", ["chain_id", "query_id"])
+@pytest.mark.parametrize("number", [0, -1, 1 << 64, 1 << 300, 1.5, "7", None])
+def test_a_number_that_no_chain_has_is_refused(field: str, number: object):
+    document = json.loads(encode_grant(grant()))
+    with pytest.raises(InvalidMessage, match="no view grant"):
+        decode_grant(json.dumps(document | {field: number}))
+
+
+def test_a_grant_that_was_cut_off_is_none():
+    text = encode_grant(grant()).rstrip()
+    for length in range(len(text)):
+        with pytest.raises(InvalidMessage):
+            decode_grant(text[:length])
+
+
+def test_no_changed_character_leaves_a_grant():
+    """Wherever somebody changes a grant, it is refused, and never opens to another key."""
+    text, drawn = encode_grant(grant()), random.Random(1)
+    for place in range(0, len(text) - 2, 3):
+        changed = text[:place] + chr(drawn.randrange(33, 127)) + text[place + 1 :]
+        try:
+            opened = open_grant(decode_grant(changed), HOLDER, CLIENT_ADDRESS)
+        except InvalidMessage:
+            continue
+        assert opened == CONTENT_KEY
+        assert decode_grant(changed) == decode_grant(text), changed
+
+
+@pytest.mark.parametrize("field", ["r", "vs"])
+@pytest.mark.parametrize("word", ["0x" + "00" * 32, "0x" + "ff" * 32])
+def test_a_signature_that_is_none_is_refused(field: str, word: str):
+    document = json.loads(encode_grant(grant()))
+    with pytest.raises(InvalidMessage, match="signature|not signed"):
+        open_grant(decode_grant(json.dumps(document | {field: word})), HOLDER, CLIENT_ADDRESS)

@@ -15,6 +15,7 @@ from nesa.privacy.sealing import (
     open_input,
     seal_answer,
     seal_input,
+    seal_to,
     unwrap_content_key,
     wrap_content_key,
 )
@@ -124,3 +125,56 @@ def test_every_boundary_has_its_own_blind() -> None:
 def test_nothing_is_wrapped_to_a_key_of_low_order() -> None:
     with pytest.raises(InvalidMessage, match="nothing can be encrypted"):
         wrap_content_key(KEY, public_key(b"\x01" + bytes(31)), CONTEXT)
+
+
+def test_a_key_is_wrapped_to_many_and_never_twice_alike() -> None:
+    member = generate_key()
+    first, second = (wrap_content_key(KEY, member.public_key(), CONTEXT) for _ in range(2))
+    assert first != second
+    assert unwrap_content_key(first, member, CONTEXT) == KEY
+    assert unwrap_content_key(second, member, CONTEXT) == KEY
+
+
+def test_a_former_key_opens_its_wrappings_and_no_others() -> None:
+    former, newest = generate_key(), generate_key()
+    wrapped = wrap_content_key(KEY, former.public_key(), CONTEXT)
+    assert unwrap_content_key(wrapped, newest, CONTEXT, [generate_key(), former]) == KEY
+    for context in (replace(CONTEXT, query_id=QueryId(2)), replace(CONTEXT, attempt=1)):
+        with pytest.raises(InvalidMessage, match="not wrapped for this member and query"):
+            unwrap_content_key(wrapped, newest, context, [former])
+
+
+def test_a_wrapping_that_was_cut_off_or_changed_is_refused() -> None:
+    member = generate_key()
+    wrapped = wrap_content_key(KEY, member.public_key(), CONTEXT)
+    changed = [
+        bytes(byte ^ (place == at) for at, byte in enumerate(wrapped)) for place in range(80)
+    ]
+    for garbage in (*(wrapped[:length] for length in range(len(wrapped))), *changed, wrapped * 2):
+        with pytest.raises(InvalidMessage):
+            unwrap_content_key(garbage, member, CONTEXT, [generate_key()])
+
+
+LOW_ORDER = [
+    "00" * 32,
+    "01" + "00" * 31,
+    "e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800",
+    "5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157",
+    "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+]
+"""Points with which every key agrees on the same secret."""
+
+
+@pytest.mark.parametrize("point", LOW_ORDER)
+def test_a_wrapping_that_any_key_would_open_is_refused(point: str) -> None:
+    wrapped = wrap_content_key(KEY, (member := generate_key()).public_key(), CONTEXT)
+    with pytest.raises(InvalidMessage):
+        unwrap_content_key(bytes.fromhex(point) + wrapped[32:], member, CONTEXT)
+
+
+def test_a_wrapped_key_of_another_length_is_refused() -> None:
+    member = generate_key()
+    for key in (b"", KEY[:31], KEY + b"\0"):
+        wrapped = seal_to(member.public_key(), key, CONTEXT.info())
+        with pytest.raises(InvalidMessage, match="a content key has 32 bytes"):
+            unwrap_content_key(wrapped, member, CONTEXT)

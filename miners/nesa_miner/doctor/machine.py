@@ -15,6 +15,7 @@ from typing import Final
 
 import onnxruntime
 
+from nesa.privacy.keys import public_bytes
 from nesa.protocol.errors import NesaError
 from nesa_miner.config import CONFIG_FILE
 from nesa_miner.doctor.checks import Check, Patient, Verdict, failed
@@ -93,6 +94,9 @@ async def check_port(patient: Patient, identity: Identity | None) -> Check:
     except NesaError:
         status = {}
     if identity is not None and status.get("signer") == identity.address:
+        if status.get("encryption_key") != f"0x{public_bytes(identity.encryption).hex()}":
+            text = f"this miner runs on {host}:{port} with another encryption key than lies here"
+            return Check("port", Verdict.WARNING, f"{text}; restart it")
         return Check("port", Verdict.OK, f"this miner is running on {host}:{port}")
     return failed("port", f"another program has {host}:{port}; change port in {CONFIG_FILE}")
 

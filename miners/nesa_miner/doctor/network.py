@@ -126,15 +126,34 @@ class Contacts:
         if operator is None:
             text = f"the vault does not know the signer {identity.address}"
             return failed("operator", f"{text}; run `nesa-miner register`")
-        key = public_bytes(identity.encryption)
-        if key not in (operator.encryption_key, operator.next_encryption_key):
-            text = "the vault has another encryption key; run `nesa-miner register`"
-            return failed("operator", text)
+        if problem := await self._problem_of_key(identity, operator):
+            return failed("operator", problem)
         if operator.endpoint != self.settings.endpoint:
             text = f"the vault has the endpoint {operator.endpoint}, {CONFIG_FILE} has"
             text = f"{text} {self.settings.endpoint}; run `nesa-miner register`"
             return failed("operator", text)
         return Check("operator", Verdict.OK, operator.address)
+
+    async def _problem_of_key(self, identity: Identity, operator: Operator) -> str | None:
+        """Why this miner would not open what is sealed to its operator; None where it would."""
+        kept = [public_bytes(key) for key in identity.keys]
+        if operator.next_encryption_key in kept[1:]:
+            return (
+                "a rotation of the encryption key was broken off; finish it with `nesa-miner "
+                "rotate-encryption-key`"
+            )
+        if operator.next_encryption_key in kept:
+            epoch = await self.contracts.vault.epoch(at="latest")
+            if operator.encryption_key_at(epoch) in kept:
+                return None
+            return (
+                f"until epoch {operator.key_epoch} queries are sealed to a key that is not here; "
+                "copy it from a backup, beside the other as `nesa-miner rotate-encryption-key` does"
+            )
+        return (
+            "the vault has another encryption key; where another miner of this owner rotated it, "
+            "copy keys/encryption*.json from there, else run `nesa-miner register`"
+        )
 
     async def check_stake(self) -> Check:
         """The stake covers the seats."""

@@ -9,15 +9,10 @@ from typing import Final
 
 from aiohttp import web
 
+from nesa.chain.listening import status_of
 from nesa.chain.web import read_bounded
 from nesa.protocol.envelopes import MAX_ENVELOPE_BYTES, SESSIONS_PATH
-from nesa.protocol.errors import (
-    ExhaustedResource,
-    InvalidInput,
-    NesaError,
-    NotEntitled,
-    Unavailable,
-)
+from nesa.protocol.errors import NesaError
 from nesa_miner.transport.http import CONTENT_TYPE, MOST_REASON_BYTES
 
 BODY_SECONDS: Final = 20.0
@@ -66,16 +61,5 @@ class SessionsEndpoint:
         except TimeoutError:
             return web.Response(status=503, text="it took too long")
         except NesaError as error:
-            return web.Response(status=_status(error), text=str(error)[:MOST_REASON_BYTES])
+            return web.Response(status=status_of(error), text=str(error)[:MOST_REASON_BYTES])
         return web.Response(body=body, content_type=CONTENT_TYPE)
-
-
-def _status(error: NesaError) -> int:
-    match error:
-        case NotEntitled():
-            return 403
-        case InvalidInput():
-            return 400
-        case Unavailable() | ExhaustedResource():
-            return 503
-    return 500

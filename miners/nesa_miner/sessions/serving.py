@@ -133,6 +133,7 @@ class SessionService:
             deployment=self.deployment,
             me=self.identity.address,
             key=self.identity.encryption,
+            former=self.identity.former,
             window=self.window,
             now=self._now,
         )

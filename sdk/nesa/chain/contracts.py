@@ -330,6 +330,10 @@ class Vault(BoundContract):
         """Change the signer of seats that the sender takes later."""
         return self.call("rotate_signer", signer, consent)
 
+    def set_encryption_key(self, encryption_key: bytes) -> ContractCall:
+        """Change the sender's encryption key from the epoch after the next one on."""
+        return self.call("set_encryption_key", encryption_key)
+
     def set_endpoint(self, endpoint: str) -> ContractCall:
         """Move the sending operator."""
         return self.call("set_endpoint", endpoint)

@@ -10,7 +10,15 @@ from typing import Final
 
 from aiohttp import web
 
-from nesa.protocol.errors import InvalidConfiguration
+from nesa.protocol.errors import (
+    ExhaustedResource,
+    IntegrityError,
+    InvalidConfiguration,
+    InvalidInput,
+    NesaError,
+    NotEntitled,
+    Unavailable,
+)
 
 MOST_CONNECTIONS: Final = 64
 """Open connections; one more is refused."""
@@ -20,6 +28,19 @@ MADE_ROOM: Final = 64
 
 IDLE_SECONDS: Final = 30.0
 """How long a connection may be silent, also before its first request."""
+
+
+def status_of(error: NesaError) -> int:
+    """The HTTP status that tells a caller of an error: 403 not for it, 400 wrong, 503 not now."""
+    match error:
+        case NotEntitled():
+            return 403
+        case InvalidInput():
+            return 400
+        case Unavailable() | ExhaustedResource() | IntegrityError():
+            return 503
+        case _:
+            return 500
 
 
 @dataclass(slots=True)

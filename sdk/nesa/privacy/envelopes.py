@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from eth_keys.datatypes import PrivateKey
 
-from nesa.privacy.sealing import SUITE, seal_to
+from nesa.privacy.sealing import open_sealed, seal_to
 from nesa.protocol.envelopes import (
     Envelope,
     decode_envelope,
@@ -129,10 +129,13 @@ def open_envelope(
     deployment: Deployment,
     me: Address,
     key: X25519PrivateKey,
+    former: Sequence[X25519PrivateKey] = (),
     window: ReplayWindow,
     now: Timestamp,
 ) -> Opened:
     """The message in `data` and who signed it; whether that sender may say it is another question.
+
+    What was sealed to one of the `former` keys opens too.
 
     Raises:
         InvalidMessage: not for this deployment or receiver, forged, seen before, or garbage.
@@ -145,10 +148,9 @@ def open_envelope(
         raise Unavailable("the envelope's deadline has passed or is too far away")
     verify_sender(envelope)
     window.admit(envelope, now)
-    try:
-        content = SUITE.decrypt(envelope.ciphertext, key, info=header_of(envelope))
-    except (InvalidTag, ValueError) as error:
-        raise InvalidMessage("the envelope is not sealed to this receiver") from error
+    content = open_sealed(envelope.ciphertext, (key, *former), header_of(envelope))
+    if content is None:
+        raise InvalidMessage("the envelope is not sealed to this receiver")
     return Opened(envelope.sender, decode_message(content))
 
 

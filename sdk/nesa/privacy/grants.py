@@ -26,6 +26,7 @@ from nesa.protocol.signatures import recover_signer, sign_digest
 GRANT_DOMAIN: Final = keccak(text="nesa.view-grant.v1")
 MAX_GRANT_BYTES: Final = 4096
 
+_Number = Annotated[int, Field(gt=0, lt=1 << 64)]
 _Word = Annotated[str, Field(pattern="^0x[0-9a-f]{64}$")]
 
 
@@ -110,9 +111,9 @@ class _Document(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, hide_input_in_errors=True)
 
     kind: Literal["nesa-view-grant"] = "nesa-view-grant"
-    chain_id: Annotated[int, Field(gt=0)]
+    chain_id: _Number
     market: Annotated[str, Field(pattern="^0x[0-9a-fA-F]{40}$")]
-    query_id: Annotated[int, Field(gt=0)]
+    query_id: _Number
     holder: _Word
     wrapped: Annotated[str, Field(pattern="^0x([0-9a-f]{2}){1,256}$")]
     r: _Word

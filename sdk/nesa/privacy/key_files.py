@@ -43,6 +43,9 @@ def save_secret(
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             json.dump(document, file, indent=2)
+            file.flush()
+            os.fsync(file.fileno())
+        settle(path.parent)
     except OSError as error:
         path.unlink(missing_ok=True)
         raise InvalidConfiguration(f"cannot write the key file {path}: {error}") from error
@@ -69,6 +72,19 @@ def load_secret(path: Path, kind: str, what: str, password: str) -> tuple[Mappin
     if len(secret) != 32:
         raise InvalidConfiguration(f"wrong password for {path}, or a damaged file")
     return document, secret
+
+
+def settle(folder: Path) -> None:
+    """Returns once the names in a folder would survive a power cut.
+
+    Raises:
+        OSError: the folder cannot be written out.
+    """
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 # The stubs of eth-keyfile ask for a string; what it takes is bytes.

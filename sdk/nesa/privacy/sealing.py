@@ -8,6 +8,7 @@ honest members produce the same bytes and two plaintexts never share a nonce.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
@@ -136,16 +137,21 @@ def wrap_content_key(
     return seal_to(member_key, _checked(content_key), context.info())
 
 
-def unwrap_content_key(wrapped: bytes, key: X25519PrivateKey, context: WrapContext) -> bytes:
-    """The content key that the client wrapped to this member.
+def unwrap_content_key(
+    wrapped: bytes,
+    key: X25519PrivateKey,
+    context: WrapContext,
+    former: Sequence[X25519PrivateKey] = (),
+) -> bytes:
+    """The content key that the client wrapped to this member, be it to one of its `former` keys:
+    a query goes by the key of its epoch.
 
     Raises:
         InvalidMessage: wrapped to somebody else or for another query or attempt, or changed.
     """
-    try:
-        content_key = SUITE.decrypt(wrapped, key, info=context.info())
-    except (InvalidTag, ValueError) as error:
-        raise InvalidMessage("the content key is not wrapped for this member and query") from error
+    content_key = open_sealed(wrapped, (key, *former), context.info())
+    if content_key is None:
+        raise InvalidMessage("the content key is not wrapped for this member and query")
     if len(content_key) != CONTENT_KEY_BYTES:
         raise InvalidMessage(f"a content key has {CONTENT_KEY_BYTES} bytes")
     return content_key
@@ -161,6 +167,16 @@ def seal_to(receiver: X25519PublicKey, data: bytes, context: bytes) -> bytes:
         return SUITE.encrypt(data, receiver, info=context)
     except ValueError as error:
         raise InvalidMessage("nothing can be encrypted to the receiver's key") from error
+
+
+def open_sealed(sealed: bytes, keys: Sequence[X25519PrivateKey], context: bytes) -> bytes | None:
+    """What `seal_to` took, with the first of `keys` that opens it; None where none does."""
+    for key in keys:
+        try:
+            return SUITE.decrypt(sealed, key, info=context)
+        except (InvalidTag, ValueError):
+            continue
+    return None
 
 
 def _checked(content_key: bytes) -> bytes:

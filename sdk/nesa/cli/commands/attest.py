@@ -78,6 +78,13 @@ def verify(target: Target, source: str, policy: Path, as_json: bool) -> None:
 
     The quote has to be good at the time of the newest block, and bound to the signer and the
     encryption key that the chain has for the operator. Nothing is sent.
+
+    \b
+    A policy names programs by their registers (`nesa attest show QUOTE`):
+      {"measurements": [{"technology": "tdx",
+                         "registers": {"mr_td": "0x91eb…"}}],
+       "max_age": 300}
+    docs/attested-seats.md has all its fields.
     """
     read = read_policy(policy)
 
@@ -110,7 +117,8 @@ def post(
     """Check each as `verify` does and state on the chain, for some days, that its keys are in an
     enclave. Exit 1 when one was refused; the others are stated all the same.
 
-    Run it again before the days are over, each time with a quote that is made anew.
+    Run it again before the days are over, each time with a quote that is made anew. `nesa attest
+    verify --help` shows a policy, docs/attested-seats.md what its fields mean.
     """
     read, address = read_policy(policy), read_account(contract)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -123,12 +124,9 @@ def encode(
     tensors: Path, key: Path, output: Path, ee_password_file: Path | None, as_json: bool
 ) -> None:
     """Encode the arrays in the npz file TENSORS, the model's inputs in their order."""
-    from nesa.cli import transforming
-    from nesa.privacy.equivariant.user_keys import load_user_key
+    from nesa.cli.transforming import encoded
 
-    held = load_user_key(key, read_password(ee_password_file))
-    transforming.write_arrays(output, transforming.encoded(held, tensors))
-    show({"output": output}, as_json=as_json)
+    _write(encoded, tensors, (key, ee_password_file), output, as_json)
 
 
 @privacy.command(epilog="Example: nesa privacy decode got.npz --key net.key --output out.npz")
@@ -137,11 +135,25 @@ def decode(
     tensors: Path, key: Path, output: Path, ee_password_file: Path | None, as_json: bool
 ) -> None:
     """Decode the arrays in the npz file TENSORS, the model's outputs in their order."""
-    from nesa.cli import transforming
+    from nesa.cli.transforming import decoded
+
+    _write(decoded, tensors, (key, ee_password_file), output, as_json)
+
+
+def _write(
+    changed: Callable[[UserKey, Path], list[Any]],
+    tensors: Path,
+    opened_by: tuple[Path, Path | None],
+    output: Path,
+    as_json: bool,
+) -> None:
+    """Arrays as they are under a key, or as they come out of it; the key by file and password."""
+    from nesa.cli.transforming import write_arrays
     from nesa.privacy.equivariant.user_keys import load_user_key
 
-    held = load_user_key(key, read_password(ee_password_file))
-    transforming.write_arrays(output, transforming.decoded(held, tensors))
+    key, password_file = opened_by
+    held = load_user_key(key, read_password(password_file))
+    write_arrays(output, changed(held, tensors))
     show({"output": output}, as_json=as_json)
 
 

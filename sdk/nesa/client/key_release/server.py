@@ -9,16 +9,9 @@ from typing import Final
 
 from aiohttp import web
 
-from nesa.chain.listening import Listener, listening
+from nesa.chain.listening import Listener, listening, status_of
 from nesa.protocol.envelopes import MAX_RELEASE_BYTES, SHARD_KEYS_PATH
-from nesa.protocol.errors import (
-    ExhaustedResource,
-    IntegrityError,
-    InvalidInput,
-    NesaError,
-    NotEntitled,
-    Unavailable,
-)
+from nesa.protocol.errors import IntegrityError, NesaError
 
 MOST_AT_ONCE: Final = 16
 REQUEST_SECONDS: Final = 10.0
@@ -58,22 +51,11 @@ def _handler(answer: Answer, told: Told) -> Callable[[web.Request], Awaitable[we
             return web.Response(status=503, text="it took too long")
         except NesaError as error:
             told("refused", str(error))
-            return web.Response(status=_status(error), text=_said_outside(error))
+            return web.Response(status=status_of(error), text=_said_outside(error))
         told("released", "")
         return web.Response(body=body)
 
     return handle
-
-
-def _status(error: NesaError) -> int:
-    match error:
-        case NotEntitled():
-            return 403
-        case InvalidInput():
-            return 400
-        case Unavailable() | ExhaustedResource() | IntegrityError():
-            return 503
-    return 500
 
 
 def _said_outside(error: NesaError) -> str:

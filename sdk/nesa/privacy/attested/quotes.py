@@ -82,7 +82,10 @@ def read_quote(data: bytes) -> Quote:
     try:
         parsed = dcap_qvl.Quote.parse(data)
     except ValueError as error:
-        raise InvalidMessage(f"not a quote of SGX or TDX: {_first_line(error)}") from error
+        raise InvalidMessage(
+            f"not a quote of SGX or TDX ({_first_line(error)}); give its bytes as the enclave's "
+            "host hands them out, not as hex or JSON"
+        ) from error
     technology = Technology.TDX if parsed.is_tdx() else Technology.SGX
     report = parsed.report
     registers = {name: bytes(getattr(report, name)) for name in technology.registers}
@@ -126,4 +129,4 @@ def _expect_short(length: int, limit: int, what: str) -> None:
 
 
 def _first_line(error: ValueError) -> str:
-    return str(error).partition("\n")[0]
+    return str(error).partition("\n")[0].rstrip(" :")
