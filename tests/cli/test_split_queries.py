@@ -21,6 +21,7 @@ from nesa.protocol.errors import InvalidInput, InvalidTensor
 from tests.cli.conftest import Nesa
 from tests.standing_network import SHARED, StandingNetwork
 
+AUTO = ("--privacy", "auto", "--sensitivity", "personal")
 WHOLE = Path(__file__).parents[2] / "models" / SHARED
 
 

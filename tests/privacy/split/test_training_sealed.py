@@ -143,7 +143,7 @@ def forged() -> bytes:
         (InvalidMessage, "another chain", lambda: asked(writer(1, where=Deployment(1, MARKET)))),
         (Unavailable, "deadline", lambda: asked(writer(1, NOW - ENVELOPE_SECONDS - 1))),
         (InvalidMessage, "only trainings", lambda: CLIENT.sealed(INQUIRY, PEER)),
-        (InvalidMessage, "array", lambda: b"\0" * 100),
+        (InvalidMessage, "bytes follow", lambda: b"\0" * 100),
     ],
 )
 def test_what_is_no_request_of_the_client_is_refused(
