@@ -3,7 +3,7 @@
 A dense classifier is trained by a client and a peer on two data sets that scikit-learn brings
 along, and centrally with the same seeds. The observer is the peer, which knows a tenth of the rows
 with their labels; it sees one epoch, or adds up what it saw of each row in all of them. Then the
-same training runs with the peer as a process of its own on this machine, for time and bytes. Needs
+same training runs over HTTP on this machine, in envelopes, for time and bytes. Needs
 requirements/train.lock.
 """
 
@@ -11,13 +11,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import platform
-import subprocess
-import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -26,10 +22,15 @@ from typing import Any, Final
 
 import numpy as np
 import torch
+from eth_keys.datatypes import PrivateKey
 from numpy.typing import NDArray
 
-from nesa.cli.training import Data, Recorder, train_with
+from nesa.cli.training import Data, Recorder, Trained, train_with
+from nesa.client.split_training.remote import posting
+from nesa.client.split_training.serving import serving
 from nesa.privacy.battery.findings import Attack, Finding
+from nesa.privacy.envelopes import Deployment, Receiver
+from nesa.privacy.keys import generate_key
 from nesa.privacy.split.training.client import (
     ClientLayers,
     Noise,
@@ -42,6 +43,8 @@ from nesa.privacy.split.training.client import (
 from nesa.privacy.split.training.layers import Learning, dense, optimiser
 from nesa.privacy.split.training.part import RemotePart, in_this_process
 from nesa.privacy.split.training.peer import TrainingPeer
+from nesa.privacy.split.training.sealed import TrainingService, Writer
+from nesa.protocol.ids import Address
 from scripts import train_breast_cancer, train_digits
 from scripts.training import Data as Held
 
@@ -199,11 +202,7 @@ def by_place(found: Sequence[Finding]) -> dict[tuple[Attack, str], Finding]:
 def cost(data: Data, seeds: int) -> str:
     """Seconds in one place and with a peer on this machine, and what crosses."""
     alone = median(_seconds(partial(trained_centrally, data, seed)) for seed in range(seeds))
-    with served() as url:
-        runs = [
-            asyncio.run(train_with(url, data, schedule(seed), Noise(), seed))
-            for seed in range(seeds)
-        ]
+    runs = [asyncio.run(trained_in_envelopes(data, seed)) for seed in range(seeds)]
     apart = median(run.seconds for run in runs)
     sent = median(run.recorder.sent_bytes for run in runs) / EPOCHS
     lines = [_line(("training", "seconds", "leaves the client in an epoch")), _line(("---",) * 3)]
@@ -218,21 +217,17 @@ def _seconds(work: Any) -> float:
     return time.perf_counter() - began
 
 
-@contextmanager
-def served() -> Iterator[str]:
-    """The URL of a peer that is a process of its own."""
-    widths = ",".join(map(str, WIDTHS))
-    words = ["privacy", "serve-split", "--port", "0", "--widths", widths, "--json"]
-    command = [sys.executable, "-m", "nesa.cli.main", *words]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            text = ""
-            while not text.strip().endswith("}"):
-                text += process.stdout.readline() or sys.exit("the peer ended")
-            yield json.loads(text)["url"]
-        finally:
-            process.terminate()
+async def trained_in_envelopes(data: Data, seed: int) -> Trained:
+    """A training over HTTP on this machine, in envelopes."""
+    here, key = Deployment(31337, Address("0x" + "11" * 20)), generate_key()
+    client, operator = (Writer(here, PrivateKey(bytes([1 + n] * 32)), time.time) for n in (0, 1))
+    peer = TrainingPeer(WIDTHS, Learning(), time.monotonic)
+    service = TrainingService(peer.answer, operator, key, frozenset({client.address}))
+    async with (
+        serving(service.answer, "127.0.0.1", 0) as url,
+        posting(url, client, Receiver(operator.address, key.public_key())) as post,
+    ):
+        return await train_with(post, data, schedule(seed), Noise(), seed)
 
 
 if __name__ == "__main__":

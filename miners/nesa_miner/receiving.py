@@ -26,6 +26,8 @@ from nesa.protocol.messages import (
     ShardKey,
     ShardKeyRequest,
     TensorPart,
+    TrainingReply,
+    TrainingRequest,
 )
 from nesa.protocol.outcomes import prover_begins
 from nesa.protocol.wire import encode_message
@@ -67,6 +69,8 @@ class Receiver:
             raise InvalidMessage("keys of shards are asked for where their index says")
         if isinstance(message, SessionRequest | SessionReply):
             raise InvalidMessage("products of sessions are asked for at their own path")
+        if isinstance(message, TrainingRequest | TrainingReply):
+            raise InvalidMessage("a split training is served by `nesa privacy serve-split`")
         context = message if isinstance(message, ContentKey) else message.context
         key = JobKey((context.query_id, context.attempt))
         if context.query_id >= MOST_QUERIES:

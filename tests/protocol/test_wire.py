@@ -38,6 +38,8 @@ from nesa.protocol.messages import (
     ShardKey,
     ShardKeyRequest,
     TensorPart,
+    TrainingReply,
+    TrainingRequest,
 )
 from nesa.protocol.queries import SignedResult
 from nesa.protocol.wire import decode_message, encode_message
@@ -81,6 +83,8 @@ messages = st.one_of(
         st.binary(max_size=40),
     ),
     st.builds(SessionReply, u64.map(QueryId), u64.map(Amount), st.binary(max_size=40)),
+    st.builds(TrainingRequest, words, st.binary(max_size=40)),
+    st.builds(TrainingReply, st.binary(max_size=40)),
     st.builds(ShardKeyRequest, words.map(VersionId), st.integers(0, 255)),
     st.builds(ShardKey, words.map(VersionId), st.integers(0, 255), words),
     st.builds(ContentKey, u64, addresses, u64.map(QueryId), u32, st.binary(max_size=128)),

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import subprocess
-import sys
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +16,9 @@ pytest.importorskip("torch", reason="needs requirements/train.lock")
 pytest.importorskip("sklearn", reason="needs requirements/train.lock")
 
 import torch
+from eth_keys.datatypes import PrivateKey
 
+from nesa.chain.keystore import create_keystore
 from nesa.cli.main import main
 from nesa.client.split_training.remote import posting
 from nesa.client.split_training.serving import serving
@@ -26,6 +26,8 @@ from nesa.models.compile import compile_model
 from nesa.models.runtime import session
 from nesa.privacy.battery.findings import Attack
 from nesa.privacy.battery.training import Observed, audit_training
+from nesa.privacy.envelopes import Deployment, Receiver
+from nesa.privacy.keys import generate_key, save_key
 from nesa.privacy.split.training.client import (
     ClientLayers,
     Noise,
@@ -36,11 +38,14 @@ from nesa.privacy.split.training.client import (
     predict,
     train,
 )
-from nesa.privacy.split.training.layers import Learning, dense, optimiser
+from nesa.privacy.split.training.layers import Learning, dense, optimiser, packed_size
 from nesa.privacy.split.training.part import RemotePart, in_this_process
 from nesa.privacy.split.training.peer import IDLE_SECONDS, MOST_SESSIONS, TrainingPeer
+from nesa.privacy.split.training.sealed import TrainingService, Writer
 from nesa.privacy.split.training.wire import (
+    MAX_VALUES_BYTES,
     Backward,
+    Close,
     Fetch,
     Forward,
     Layers,
@@ -56,12 +61,19 @@ from nesa.protocol.errors import (
     InvalidInput,
     Unavailable,
 )
+from nesa.protocol.ids import Address
 from scripts import train_digits
+from tests.standing_network import shared_network
+from tests.train.training_operator import TrainingOperator, registered
 
 pytestmark = [pytest.mark.train, pytest.mark.timeout(300)]
 
 WIDTHS = (64, 64, 32)
 FIRST, PEER, ORDER = 5, 7, 5
+HERE = Deployment(31337, Address("0x" + "11" * 20))
+WRITER, OPERATOR = (Writer(HERE, PrivateKey(bytes(31) + bytes([n])), time.time) for n in (1, 2))
+CLIENT, STRANGER = WRITER.address, Address("0x" + "33" * 20)
+KEY = generate_key()
 EPOCHS = 6
 
 
@@ -140,8 +152,12 @@ async def test_split_training_gives_the_weights_of_central_training(digits, cent
     assert digits.accuracy(whole) >= 0.9
 
 
-async def test_over_http_as_well(digits, central):
-    async with serving(peer(), "127.0.0.1", 0) as url, posting(url) as post:
+async def test_over_http_in_envelopes_as_well(digits, central):
+    service = TrainingService(peer().answer, OPERATOR, KEY, frozenset({CLIENT}))
+    async with (
+        serving(service.answer, "127.0.0.1", 0) as url,
+        posting(url, WRITER, Receiver(OPERATOR.address, KEY.public_key())) as post,
+    ):
         whole = await train_split(digits, post)
     assert abs(digits.accuracy(whole) - digits.accuracy(central)) <= 0.01
     assert are_equal(whole, central)
@@ -229,8 +245,8 @@ async def test_a_peer_that_lies_is_refused_and_nothing_is_learnt(digits, problem
     assert are_equal(layers.last, client_layers().last)
 
 
-def opened(held: TrainingPeer) -> bytes:
-    reply = held.answer(Open(PEER))
+def opened(held: TrainingPeer, client: Address = CLIENT) -> bytes:
+    reply = held.answer(client, Open(PEER))
     assert isinstance(reply, Opened)
     return reply.session
 
@@ -245,16 +261,16 @@ def test_a_step_is_made_once():
     one, two = opened(held), opened(twice)
     for name, its, times in ((one, held, 1), (two, twice, 2)):
         for _ in range(times):
-            its.answer(Forward(name, 0, 2, ROWS))
-        answers = [its.answer(Backward(name, 0, BACK)) for _ in range(times)]
+            its.answer(CLIENT, Forward(name, 0, 2, ROWS))
+        answers = [its.answer(CLIENT, Backward(name, 0, BACK)) for _ in range(times)]
         assert len(set(answers)) == 1
     assert packed_layers(held, one) == packed_layers(twice, two)
 
 
 def packed_layers(held: TrainingPeer, name: bytes):
-    reply = held.answer(Fetch(name))
+    reply = held.answer(CLIENT, Fetch(name, 0))
     assert isinstance(reply, Layers)
-    return reply.layers
+    return reply.part
 
 
 @pytest.mark.parametrize(
@@ -279,29 +295,52 @@ def test_a_client_that_sends_nonsense_changes_nothing(problem, request_):
     name = opened(held)
     before = packed_layers(held, name)
     with pytest.raises(InvalidInput, match=problem):
-        held.answer(request_(name))
+        held.answer(CLIENT, request_(name))
     assert packed_layers(held, name) == before
 
 
 def test_a_step_that_is_over_is_not_gone_back_to():
     held = peer()
     name = opened(held)
-    held.answer(Forward(name, 4, 2, ROWS))
-    held.answer(Backward(name, 4, BACK))
+    held.answer(CLIENT, Forward(name, 4, 2, ROWS))
+    held.answer(CLIENT, Backward(name, 4, BACK))
     with pytest.raises(InvalidInput, match="made already"):
-        held.answer(Forward(name, 3, 2, ROWS))
+        held.answer(CLIENT, Forward(name, 3, 2, ROWS))
 
 
 def test_trainings_are_few_and_idle_ones_make_room():
     times = [0.0]
     held = TrainingPeer(WIDTHS, Learning(), lambda: times[0])
-    first = [opened(held) for _ in range(MOST_SESSIONS)]
-    with pytest.raises(ExhaustedResource, match="are under way"):
-        opened(held)
-    times[0] = IDLE_SECONDS + 1
-    opened(held)
+    others = [Address(f"0x{number:040x}") for number in range(1, MOST_SESSIONS)]
+    for client in others:
+        opened(held, client)
+    first, second = opened(held), opened(held)  # in place of its own
     with pytest.raises(InvalidInput, match="no such training"):
-        packed_layers(held, first[0])
+        packed_layers(held, first)
+    assert packed_layers(held, second)
+    with pytest.raises(ExhaustedResource, match="are under way"):
+        opened(held, STRANGER)
+    times[0] = IDLE_SECONDS + 1
+    opened(held, STRANGER)
+    with pytest.raises(InvalidInput, match="no such training"):
+        packed_layers(held, second)
+
+
+def test_who_knows_the_name_of_a_training_but_is_another_gets_nothing():
+    held = peer()
+    name = opened(held)
+    with pytest.raises(InvalidInput, match="no such training"):
+        held.answer(STRANGER, Fetch(name, 0))
+    held.answer(STRANGER, Close(name))
+    assert packed_layers(held, name)
+
+
+async def test_layers_that_no_envelope_holds_are_handed_over_in_parts():
+    widths = (512, 1024)
+    large = TrainingPeer(widths, Learning(), lambda: 0.0)
+    part = await RemotePart.open(in_this_process(large), PEER)
+    assert packed_size(widths) > 2 * MAX_VALUES_BYTES
+    assert are_equal(await part.layers(), dense(widths, PEER))
 
 
 @pytest.mark.parametrize("widths", [(), (4,), (0, 4), (4, 5000), (4096, 4096), (2,) * 18])
@@ -311,26 +350,15 @@ def test_layers_that_are_none_or_too_large_are_refused(widths):
 
 
 async def test_where_no_peer_listens_that_is_said():
-    async with posting("http://127.0.0.1:1") as post:
+    nobody = Receiver(OPERATOR.address, KEY.public_key())
+    async with posting("http://127.0.0.1:1", WRITER, nobody) as post:
         with pytest.raises(Unavailable, match="did not answer"):
             await RemotePart.open(post, PEER)
 
 
-@contextmanager
-def served(*words: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """A peer as a process of its own, and its URL."""
-    command = [sys.executable, "-m", "nesa.cli.main", "privacy", "serve-split", *words, "--json"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ)
-    try:
-        assert process.stdout is not None
-        lines = iter(process.stdout.readline, "")
-        text = ""
-        while not text.strip().endswith("}"):
-            text += next(lines)
-        yield process, json.loads(text)["url"]
-    finally:
-        process.kill()
-        process.wait()
+@pytest.fixture(scope="module")
+def operator(tmp_path_factory: pytest.TempPathFactory) -> TrainingOperator:
+    return registered(shared_network(), tmp_path_factory.mktemp("operator"))
 
 
 def saved(digits: Digits, path: Path) -> Path:
@@ -344,11 +372,13 @@ def saved(digits: Digits, path: Path) -> Path:
     return path
 
 
-def test_two_processes_train_what_one_would(digits, central, tmp_path, capsys):
-    """And what comes of it is a float model that compiles."""
+def test_two_processes_train_what_one_would(digits, central, operator, tmp_path, capsys):
+    """In envelopes to the keys that the chain has; what comes of it is a float model that
+    compiles."""
     model, data = tmp_path / "model.onnx", saved(digits, tmp_path / "data.npz")
     words = ["privacy", "train-split", "--output", str(model), "--epochs", str(EPOCHS), "--json"]
-    with served("--port", "0") as (_, url):
+    words += ["--operator", operator.account, *operator.reached]
+    with operator.served("--port", "0") as (_, url):
         line = [*words, url, str(data), "--seed", str(FIRST), "--audit"]
         assert main(line) == 0
     facts = json.loads(capsys.readouterr().out)
@@ -361,14 +391,47 @@ def test_two_processes_train_what_one_would(digits, central, tmp_path, capsys):
     compile_model(model.read_bytes(), digits.train.features[:100].astype(np.float64))
 
 
-def test_a_peer_that_dies_ends_the_training_with_a_word(digits, tmp_path, capsys):
+def refused(operator, url: str, data: Path, model: Path, capsys, *words: str) -> str:
+    """What `train-split` says that it did not train for."""
+    named = ["--operator", operator.account, *operator.reached]
+    line = ["privacy", "train-split", url, str(data), "--output", str(model), *named, *words]
+    assert main(line) != 0
+    assert not model.exists()
+    return " ".join(capsys.readouterr().err.split())
+
+
+def test_who_is_not_let_in_or_names_another_operator_does_not_train(
+    digits, operator, tmp_path, capsys
+):
     data, model = saved(digits, tmp_path / "data.npz"), tmp_path / "model.onnx"
-    with served("--port", "0") as (process, url):
+    with operator.served("--port", "0", allowed=STRANGER) as (_, url):
+        assert "may not train here" in refused(operator, url, data, model, capsys)
+    with operator.served("--port", "0") as (_, url):
+        (tmp_path / "other").mkdir()
+        other = registered(operator.network, tmp_path / "other")
+        assert "for another receiver" in refused(other, url, data, model, capsys)
+        nobody = replace(operator, account=STRANGER)
+        assert "is no registered operator" in refused(nobody, url, data, model, capsys)
+
+
+def test_a_peer_is_not_served_under_keys_that_the_chain_does_not_have(operator, tmp_path, capsys):
+    words = ["privacy", "serve-split", "--allow", operator.client, *operator.words]
+    place = words.index("--encryption-keystore") + 1
+    save_key(tmp_path / "other.json", generate_key(), "a password", 2**10)
+    assert main([*words[:place], str(tmp_path / "other.json"), *words[place + 1 :]]) != 0
+    assert "has another encryption key" in " ".join(capsys.readouterr().err.split())
+    place = words.index("--keystore") + 1
+    create_keystore(tmp_path / "nobody.json", "a password", cost=2**10)
+    assert main([*words[:place], str(tmp_path / "nobody.json"), *words[place + 1 :]]) != 0
+    assert "is the signer of no operator" in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_peer_that_dies_ends_the_training_with_a_word(digits, operator, tmp_path, capsys):
+    data, model = saved(digits, tmp_path / "data.npz"), tmp_path / "model.onnx"
+    with operator.served("--port", "0") as (process, url):
         process.kill()
         process.wait()
-        assert main(["privacy", "train-split", url, str(data), "--output", str(model)]) != 0
-    assert "did not answer" in " ".join(capsys.readouterr().err.split())
-    assert not model.exists()
+        assert "did not answer" in refused(operator, url, data, model, capsys)
 
 
 @pytest.mark.parametrize(
@@ -390,6 +453,6 @@ def test_data_that_does_not_fit_is_refused(change, problem, tmp_path, capsys):
     }
     path = tmp_path / "data.npz"
     np.savez(path, **{name: one for name, one in (held | change).items() if one is not None})
-    words = ["privacy", "train-split", "http://127.0.0.1:1", str(path)]
+    words = ["privacy", "train-split", "http://127.0.0.1:1", str(path), "--operator", STRANGER]
     assert main([*words, "--output", str(tmp_path / "model.onnx")]) != 0
     assert problem in " ".join(capsys.readouterr().err.split())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from nesa.cli.features import Given
 from nesa.cli.grants import MOST_WATCHERS, Watchers
@@ -13,17 +13,16 @@ from nesa.cli.output import console
 from nesa.cli.quantities import in_coins
 from nesa.cli.resuming import Departure, keeping
 from nesa.cli.showing import tell_wait
+from nesa.cli.split_queries import Carried, as_version, carried, finishing
 from nesa.client.answers import Answer, SubmittedQuery
 from nesa.client.cards import Model
 from nesa.client.client import Client
-from nesa.client.equivariance import encoded_features, require_key
+from nesa.client.equivariance import encoded_features
 from nesa.client.hybrid.offers import QueryPlan
 from nesa.client.modes import (
     Mode,
-    OnMarket,
     Shared,
     key_of,
-    market_mode,
     seal_of,
     with_content_key,
 )
@@ -97,30 +96,19 @@ async def preview(client: Client, wish: Wish, kept: Path | None) -> Preview:
         shared = plan.privacy.shared
         shared.encoded(wish.given.ordered([one.name for one in shared.public.card.features]))
         return Preview(plan)
-    mode, wish = market_mode(plan.privacy), wish.planned(plan)
-    encoded_features(plan.model, ordered(plan.model, mode, wish.given), key_of(mode))
+    wish = wish.planned(plan)
+    sent = carried(plan.model, as_version(wish.mode), wish.given)
+    encoded_features(plan.model, sent.features, key_of(sent.mode))
     if watchers_of(wish, kept).holders:
         plan = plan.watched()
     return Preview(plan, await gas_deposit_of(client, plan.model, wish))
-
-
-def ordered(model: Model, mode: OnMarket, given: Given) -> Any:
-    """The features as the model takes them, of which one under a key takes those of the plain.
-
-    Raises:
-        InvalidInput: another key, or none, or the names are not those of the features.
-    """
-    held = key_of(mode)
-    require_key(model, held)  # before the features, which are named by the plain model
-    card = model.card if held is None else held.plain_card
-    return given.ordered([feature.name for feature in card.features])
 
 
 async def ask(client: Client, wish: Wish, departure: Departure, *, quiet: bool) -> Answer:
     """Ask and wait; `departure` learns how far it came."""
     watchers = watchers_of(wish, departure.kept)
     departure.check()
-    mode = market_mode(wish.mode)
+    mode = as_version(wish.mode)
     model = await client.model(wish.model)
     if not quiet and seal_of(mode) and not wish.watchers and departure.kept is None:
         console().print(UNWATCHED)
@@ -128,8 +116,9 @@ async def ask(client: Client, wish: Wish, departure: Departure, *, quiet: bool) 
     if not quiet and deposit:
         console().print(about_deposit(deposit))
     if departure.content_key is not None:
-        mode = market_mode(with_content_key(mode, departure.content_key))
-    submitted = await _submitted(client, model, replace(wish, mode=mode), deposit)
+        mode = with_content_key(mode, departure.content_key)
+    sent = carried(model, mode, wish.given)
+    submitted = await _submitted(client, model, wish, sent, deposit)
     departure.arrived(submitted)
     if not quiet:
         console().print(
@@ -144,8 +133,8 @@ async def ask(client: Client, wish: Wish, departure: Departure, *, quiet: bool) 
         if not quiet:
             await tell_wait(submitted, stage)
 
-    with keeping(submitted):
-        return await client.result(submitted, told)
+    with keeping(submitted), finishing(mode):
+        return sent.finished(await client.result(submitted, told))
 
 
 def watchers_of(wish: Wish, kept: Path | None) -> Watchers:
@@ -155,7 +144,7 @@ def watchers_of(wish: Wish, kept: Path | None) -> Watchers:
         InvalidInput: the query is open, nobody could challenge an answer that waits for it, or too
             many or impossible watchers.
     """
-    sealed = seal_of(market_mode(wish.mode)) is not None
+    sealed = seal_of(as_version(wish.mode)) is not None
     if not sealed and (wish.watchers or kept):
         raise InvalidInput("everybody sees an open query; --watcher and --keep-key need --sealed")
     waits = read_assurance(wish.assurance) is Assurance.CHALLENGED
@@ -168,14 +157,15 @@ def watchers_of(wish: Wish, kept: Path | None) -> Watchers:
     return watchers
 
 
-async def _submitted(client: Client, model: Model, wish: Wish, deposit: int) -> SubmittedQuery:
+async def _submitted(
+    client: Client, model: Model, wish: Wish, sent: Carried, deposit: int
+) -> SubmittedQuery:
     """The query on chain; where only its deposit failed, the answer is waited for all the same."""
-    mode = market_mode(wish.mode)
     try:
         return await client.submit(
             model,
-            ordered(model, mode, wish.given),
-            privacy=mode,
+            sent.features,
+            privacy=sent.mode,
             assurance=wish.assurance,
             replicas=wish.replicas,
             max_fee=wish.max_fee,

@@ -15,12 +15,13 @@ from nesa.cli.output import console, pairs, safe
 from nesa.cli.quantities import WholeNumber
 from nesa.client.hybrid.rule import Sensitivity
 from nesa.client.hybrid.words import Explanation
-from nesa.client.modes import Auto, Equivariant, Mode, Open, Sealed, Shared
+from nesa.client.modes import Auto, Equivariant, Mode, Open, Sealed, Shared, Split
 from nesa.protocol.errors import InvalidInput
 from nesa.protocol.ids import Address
 from nesa.protocol.queries import Assurance
 
 if TYPE_CHECKING:
+    from nesa.client.splitting import SplitModel
     from nesa.privacy.equivariant.user_keys import UserKey
 
 OPEN: Final = "open"
@@ -79,17 +80,28 @@ class Wanted:
         if not self.yes and not self.dry_run and (as_json or not sys.stdin.isatty()):
             raise InvalidInput(NOBODY_TO_ASK)
 
-    def mode(self, held: UserKey | None, shared: Shared | None, *, watched: bool) -> Mode:
-        """The mode that the options name, of a model under a key that is held, or on shares.
+    def mode(
+        self,
+        held: UserKey | None,
+        shared: Shared | None,
+        split: SplitModel | None,
+        *,
+        watched: bool,
+    ) -> Mode:
+        """The mode that the options name, of a model under a key that is held, on shares, or split.
 
         Raises:
-            InvalidInput: the model would be both.
+            InvalidInput: the model would be several of these.
         """
         if self.is_auto:
             wished = self.sensitivity or "", self.deadline, watched
-            return Auto(*wished, equivariant=held, shared=shared)
+            return Auto(*wished, equivariant=held, split=split, shared=shared)
         if shared is not None:
             return shared
+        if split is not None:
+            if held is not None:
+                raise InvalidInput("a version is under a key or a middle: --ee-key or --split")
+            return Split(split, sealed=self.kind == SEALED)
         if held is not None:
             return Equivariant(held, sealed=self.kind == SEALED)
         return Sealed() if self.kind == SEALED else Open()

@@ -7,15 +7,16 @@ import io
 import secrets
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from numpy.typing import NDArray
 
-from nesa.client.split_training.remote import posting
+from nesa.client.client import Client
 from nesa.client.split_training.serving import serving
 from nesa.privacy.battery.findings import Finding
 from nesa.privacy.battery.training import Observed, audit_training
@@ -29,11 +30,12 @@ from nesa.privacy.split.training.client import (
     predict,
     train,
 )
-from nesa.privacy.split.training.layers import Learning, require_torch
-from nesa.privacy.split.training.part import RemotePart
+from nesa.privacy.split.training.layers import require_torch
+from nesa.privacy.split.training.part import Post, RemotePart
 from nesa.privacy.split.training.peer import TrainingPeer
 from nesa.privacy.split.training.wire import Floats
 from nesa.protocol.errors import InvalidConfiguration, InvalidInput
+from nesa.protocol.ids import Address
 
 KNOWN: Final = 0.1
 """The part of the rows that the audit's observer knows."""
@@ -123,9 +125,9 @@ class Trained:
 
 
 async def train_with(
-    url: str, data: Data, schedule: Schedule, noise: Noise, seed: int | None
+    post: Post, data: Data, schedule: Schedule, noise: Noise, seed: int | None
 ) -> Trained:
-    """Train the client's two layers with the peer at `url`.
+    """Train the client's two layers with the peer behind `post`.
 
     `seed` is that of the client's layers, the peer's are drawn from the next number; None takes
     secret ones.
@@ -138,12 +140,11 @@ async def train_with(
     _use_one_thread()
     began, rows = time.monotonic(), data.train
     recorder = Recorder(len(rows.labels))
-    async with posting(url) as post:
-        part = await RemotePart.open(post, peer_seed(seed))
-        layers = ClientLayers.dense(rows.features.shape[1], data.labels, part.widths, seed)
-        await train(layers, part, rows, schedule, noise, recorder.watch)
-        whole = joined(layers, await part.layers())
-        await part.close()
+    part = await RemotePart.open(post, peer_seed(seed))
+    layers = ClientLayers.dense(rows.features.shape[1], data.labels, part.widths, seed)
+    await train(layers, part, rows, schedule, noise, recorder.watch)
+    whole = joined(layers, await part.layers())
+    await part.close()
     right = predict(whole, data.test.features) == data.test.labels
     return Trained(whole, float(right.mean()), recorder, time.monotonic() - began)
 
@@ -166,18 +167,23 @@ def write_model(model: Any, width: int, path: Path) -> None:
 
 
 async def serve(
-    widths: Sequence[int], learning: Learning, address: tuple[str, int], told: Callable[[str], None]
+    client: Client,
+    peer: TrainingPeer,
+    encryption: X25519PrivateKey,
+    clients: Iterable[Address],
+    address: tuple[str, int],
+    told: Callable[[str, Address], None],
 ) -> None:
-    """Serve a training peer until it is cancelled; `told` its URL.
+    """Serve a training peer under an operator's keys until it is cancelled; `told` its URL and the
+    operator.
 
     Raises:
-        InvalidInput: widths that are none.
-        InvalidConfiguration: torch is not installed, or the address cannot be bound.
+        InvalidConfiguration: the keys are not an operator's, or the address cannot be bound.
     """
     _use_one_thread()
-    peer = TrainingPeer(tuple(widths), learning, time.monotonic)
-    async with serving(peer, *address) as url:
-        told(url)
+    operator, service = await client.training_service(peer.answer, encryption, clients)
+    async with serving(service.answer, *address) as url:
+        told(url, operator)
         await asyncio.Event().wait()
 
 

@@ -28,6 +28,10 @@ SESSIONS_PATH: Final = "/v1/sessions"
 """Where a member of a session takes an envelope with a request, by POST, below its endpoint; the
 body of its answer is an envelope with the reply."""
 
+TRAINING_PATH: Final = "/v1/split-training"
+"""Where the peer of a split training takes an envelope with a request, by POST, below its URL; the
+body of its answer is an envelope with the reply."""
+
 MAX_RELEASE_BYTES: Final = 1024
 """Longest envelope of a release, of either kind."""
 

@@ -20,6 +20,9 @@ MAX_MESSAGE_BYTES: Final = MAX_PAYLOAD_BYTES + MAX_CARRIED_BYTES + (64 << 10)
 MAX_SHARE_BYTES: Final = MAX_MESSAGE_BYTES - (1 << 10)
 """Most bytes that are said about one product of a session."""
 
+MAX_TRAINING_BYTES: Final = MAX_MESSAGE_BYTES - (1 << 10)
+"""Most bytes that a client and its training peer say to each other at once."""
+
 MAX_WRAPPED_BYTES: Final = 128
 
 
@@ -213,6 +216,22 @@ class SessionReply:
     body: bytes = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class TrainingRequest:
+    """A client asks the peer of its split training. `reply_key` is the X25519 key that the answer
+    is sealed to; `body` says what is asked (`nesa.privacy.split.training.wire.Request`)."""
+
+    reply_key: bytes
+    body: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingReply:
+    """The answer to a `TrainingRequest` (`nesa.privacy.split.training.wire.Reply`)."""
+
+    body: bytes = field(repr=False)
+
+
 MemberMessage: TypeAlias = Commit | Propose | Lock | Certificate | Reveal | Inquiry
 """What the members of one shard's committee say among themselves."""
 
@@ -222,7 +241,10 @@ ReleaseMessage: TypeAlias = ShardKeyRequest | ShardKey
 SessionMessage: TypeAlias = SessionRequest | SessionReply
 """What the payer and a member of a session say to each other."""
 
+TrainingMessage: TypeAlias = TrainingRequest | TrainingReply
+"""What a client and the peer of its split training say to each other."""
+
 QueryMessage: TypeAlias = MemberMessage | Handoff | PartRequest | TensorPart | ContentKey
 """What is said about one attempt of one query."""
 
-Message: TypeAlias = QueryMessage | ReleaseMessage | SessionMessage
+Message: TypeAlias = QueryMessage | ReleaseMessage | SessionMessage | TrainingMessage

@@ -14,6 +14,7 @@ from nesa.protocol.messages import (
     MAX_PAYLOAD_BYTES,
     MAX_SHARE_BYTES,
     MAX_TENSOR_BYTES,
+    MAX_TRAINING_BYTES,
     MAX_WRAPPED_BYTES,
     Certificate,
     Commit,
@@ -30,6 +31,8 @@ from nesa.protocol.messages import (
     ShardKey,
     ShardKeyRequest,
     TensorPart,
+    TrainingReply,
+    TrainingRequest,
 )
 from nesa.protocol.queries import MAX_REPLICAS, SignedResult
 from nesa.protocol.shapes import ADDRESS, WORD, Shape, blob, many, record, uint
@@ -123,6 +126,9 @@ SESSION_REPLY: Final = record(
     SessionReply, session_id=uint(64), paid=uint(64), body=blob(MAX_SHARE_BYTES)
 )
 
+TRAINING_REQUEST: Final = record(TrainingRequest, reply_key=WORD, body=blob(MAX_TRAINING_BYTES))
+TRAINING_REPLY: Final = record(TrainingReply, body=blob(MAX_TRAINING_BYTES))
+
 _KINDS: Final[dict[int, tuple[type, Shape[Any]]]] = {
     1: (Commit, COMMIT),
     2: (Propose, PROPOSE),
@@ -138,6 +144,8 @@ _KINDS: Final[dict[int, tuple[type, Shape[Any]]]] = {
     12: (ShardKey, SHARD_KEY),
     13: (SessionRequest, SESSION_REQUEST),
     14: (SessionReply, SESSION_REPLY),
+    15: (TrainingRequest, TRAINING_REQUEST),
+    16: (TrainingReply, TRAINING_REPLY),
 }
 _NUMBERS: Final = {cls: kind for kind, (cls, _) in _KINDS.items()}
 

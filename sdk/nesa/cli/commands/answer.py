@@ -13,6 +13,7 @@ from nesa.cli.output import json_option
 from nesa.cli.resuming import keeping, key_file, read_content_key
 from nesa.cli.session import Target, connected, network_options
 from nesa.cli.showing import show_answer, tell_wait
+from nesa.cli.split_queries import finish_with, read_split, require_middle, split_options
 from nesa.cli.user_keys import read_user_key, user_key_options
 from nesa.client.answers import Answer
 from nesa.client.client import Client
@@ -47,6 +48,8 @@ class QueryName(click.ParamType):
 @click.option(
     "--early", is_flag=True, help="Show a CHALLENGED answer while it can still be disputed."
 )
+@split_options
+@click.option("--input", "input_", metavar="INPUT", help="For --split: what was asked about.")
 @user_key_options
 @network_options
 @json_option
@@ -55,6 +58,9 @@ def answer(
     query: QueryId | Digest,
     content_key: Path | None,
     early: bool,
+    split: Path | None,
+    middle: Path | None,
+    input_: str | None,
     ee_key: Path | None,
     ee_password_file: Path | None,
     as_json: bool,
@@ -62,10 +68,13 @@ def answer(
     """Wait for the answer of QUERY, which was asked before, and show it.
 
     QUERY is its number, or the hash of the transaction that asked it. A CHALLENGED answer is waited
-    for until nobody can dispute it any more.
+    for until nobody can dispute it any more. Of a split model the answer is what the middle gave;
+    with --split, --middle and --input it is that of the whole model.
     """
     key = None if content_key is None else read_content_key(content_key)
     held = read_user_key(ee_key, ee_password_file)
+    in_parts = read_split(split, middle)
+    finish = finish_with(in_parts, input_)
 
     async def wait(client: Client) -> Answer:
         submitted = await client.find(query, content_key=key, equivariant_key=held)
@@ -77,8 +86,10 @@ def answer(
                 f"query {submitted.query_id} is sealed; name the file with its key, such as "
                 f"--content-key {key_file(submitted.query_id)}"
             )
+        if in_parts is not None:
+            await require_middle(client, in_parts, asked.version_id)
         with keeping(submitted):
             told = None if as_json else partial(tell_wait, submitted)
             return await client.result(submitted, told, early=early)
 
-    show_answer(connected(target, wait), as_json=as_json)
+    show_answer(finish(connected(target, wait)), as_json=as_json)

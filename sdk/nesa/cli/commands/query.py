@@ -19,10 +19,11 @@ from nesa.cli.resuming import Departure
 from nesa.cli.session import Target, connected, network_options
 from nesa.cli.sharing import ask_shared
 from nesa.cli.showing import show_answer, show_shared
+from nesa.cli.split_queries import as_version, read_split, split_options
 from nesa.cli.user_keys import read_user_key, user_key_options
 from nesa.client.answers import Answer
 from nesa.client.hybrid.offers import QueryPlan
-from nesa.client.modes import Shared, key_of, market_mode, new_content_key, seal_of
+from nesa.client.modes import Shared, Split, key_of, new_content_key, seal_of
 from nesa.client.publishing import Publisher
 from nesa.client.sharing import SharedPublicModel, SharedResult
 from nesa.protocol.errors import InvalidInput
@@ -48,6 +49,7 @@ Examples:
   nesa query digits-cnn pixels.json --assurance PROVED --json
   nesa query breast-cancer-mlp patient.csv --sealed --watcher 0x1f9d…
   nesa query breast-cancer-mlp patient.csv --shared models/breast-cancer-mlp
+  nesa query digits-cnn-middle pixels.json --split models/digits-cnn --middle middle --sealed
   nesa query breast-cancer-mlp patient.csv --privacy auto --sensitivity personal
   nesa query breast-cancer-mlp patient.csv --assurance CHALLENGED --dry-run
 """
@@ -111,6 +113,7 @@ class QueryCommand(click.Command):
     "MODEL is its name, or the first version of its products. With --privacy auto they are asked "
     "where that is what the sensitivity takes.",
 )
+@split_options
 @publishing_options
 @user_key_options
 @network_options
@@ -127,6 +130,8 @@ def query(
     max_fee: Amount | None,
     gas_deposit: int | None,
     shared: Path | None,
+    split: Path | None,
+    middle: Path | None,
     ee_key: Path | None,
     ee_password_file: Path | None,
     as_json: bool,
@@ -145,10 +150,11 @@ def query(
     """
     wanted.check(as_json=as_json)
     held = read_user_key(ee_key, ee_password_file)
+    in_parts = read_split(split, middle)
     if shared is not None and not wanted.is_auto:
-        refuse_beside_shares(wanted, watchers, keep_key, gas_deposit, publisher, held)
+        refuse_beside_shares(wanted, watchers, keep_key, gas_deposit, publisher, held, in_parts)
     on_shares = None if shared is None else offered_shares(shared, wanted, replicas)
-    mode = wanted.mode(held, on_shares, watched=bool(watchers))
+    mode = wanted.mode(held, on_shares, in_parts, watched=bool(watchers))
     wish = Wish(
         model,
         read_features(input_),
@@ -161,7 +167,7 @@ def query(
         wanted.attested,
     )
     plan = None
-    if wanted.is_planned or isinstance(mode, Shared):
+    if wanted.is_planned or isinstance(mode, Shared | Split):
         found = connected(target, lambda client: preview(client, wish, keep_key))
         show_preview(found, wish, wanted, as_json=as_json)
         if wanted.dry_run:
@@ -186,7 +192,7 @@ def asked(
     target: Target, publisher: Publisher | None, wish: Wish, kept: Path | None, *, quiet: bool
 ) -> Answer:
     """The answer to a query of the market, with what it takes to go on kept all the while."""
-    mode = market_mode(wish.mode)
+    mode = as_version(wish.mode)
     content_key = None if seal_of(mode) is None else new_content_key()
     departure = Departure(content_key, kept, encoded=key_of(mode) is not None)
     with departure.watched():

@@ -3,6 +3,9 @@
 Of the rows in the middle the network computes those that follow from the values of the first part.
 What follows from the model's input alone, past the first part, the client computes as well, so that
 its input stays with it. What follows from nothing at all, the constants, whoever needs it makes.
+
+What a table of embeddings gives for token ids is the ids to whoever has the table, also with their
+positions added: it counts as the input.
 """
 
 from __future__ import annotations
@@ -11,16 +14,24 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-from nesa.models.graph import Opcode, ParameterKind, Table
+import numpy as np
+
+from nesa.models.graph import Opcode, ParameterKind, Row, Table
 
 VIEWS: Final = frozenset({Opcode.RESHAPE, Opcode.TRANSPOSE, Opcode.SLICE, Opcode.CONCAT})
 """Rows that move numbers and change none: a view of the input is the input."""
+
+SUMS: Final = frozenset({Opcode.RESCALE, Opcode.ADD_RESCALE})
+"""Rows that leave what is looked up for an id to be looked up, with constants added or not."""
+
+ENTRIES: Final = 256
+"""So many entries of a table of embeddings say whether it tells ids apart."""
 
 
 class Owner(Enum):
     """Where a value comes from."""
 
-    INPUT = "the model's input, or a view of it"
+    INPUT = "the model's input, a view of it, or what is looked up for its ids"
     CONSTANT = "nothing but the model's constants"
     HEAD = "the first part"
     BESIDE = "the input alone, by rows of the middle"
@@ -73,10 +84,32 @@ def owners(table: Table, first: int, end: int) -> Owners:
 
 def _kinds(table: Table, first: int, end: int) -> list[Owner]:
     """The owner of every value."""
-    kinds = [Owner.INPUT for _ in table.inputs]
+    kinds, looked_up = [Owner.INPUT for _ in table.inputs], set[int]()
     for index, row in enumerate(table.rows):
-        kinds.append(_kind(table, index, {kinds[value] for value in row.inputs}, (first, end)))
+        kind = _kind(table, index, {kinds[value] for value in row.inputs}, (first, end))
+        if _is_looked_up(row, kinds, looked_up) and kind is not Owner.CONSTANT:
+            looked_up.add(table.output_of(index))
+            kind = Owner.INPUT
+        kinds.append(kind)
     return kinds
+
+
+def _is_looked_up(row: Row, kinds: list[Owner], looked_up: set[int]) -> bool:
+    """Whether a row looks up each id for itself, or goes on with such values and constants."""
+    if row.opcode is Opcode.EMBEDDING:
+        return kinds[row.inputs[0]] is Owner.INPUT and _tells_apart(row)
+    others = {kinds[value] for value in row.inputs if value not in looked_up}
+    return row.opcode in SUMS | VIEWS and others <= {Owner.CONSTANT} and _reads(row, looked_up)
+
+
+def _reads(row: Row, values: set[int]) -> bool:
+    return not values.isdisjoint(row.inputs)
+
+
+def _tells_apart(row: Row) -> bool:
+    """Whether most ids have an entry of their own; a mask of the padding has two."""
+    entries = row.held(ParameterKind.WEIGHTS)[:ENTRIES]
+    return 2 * len(np.unique(entries, axis=0)) > len(entries)
 
 
 def _kind(table: Table, index: int, read: set[Owner], ends: tuple[int, int]) -> Owner:

@@ -61,8 +61,9 @@ def split(table: Table, first: int, end: int) -> Parts:
         )
     if owned.exposed:
         raise InvalidModel(
-            f"row {owned.exposed[0]} of the network's part reads the model's input, which would "
-            "leave in the clear, together with activations; begin the network's part behind it"
+            f"row {owned.exposed[0]} of the network's part reads the model's input, or what is "
+            "looked up for its ids, which would leave in the clear, together with activations; "
+            "begin the network's part behind it"
         )
     middle = _middle(table, owned, left[0])
     check_table(middle)

@@ -14,7 +14,6 @@ from nesa.privacy.split.training.wire import (
     MAX_LAYERS,
     MAX_PARAMETERS,
     MAX_WIDTH,
-    Layer,
     unpack_array,
 )
 from nesa.protocol.errors import InvalidConfiguration, InvalidInput
@@ -86,30 +85,32 @@ def optimiser(layers: Any, learning: Learning) -> Any:
     return torch.optim.AdamW(layers.parameters(), lr=learning.rate, weight_decay=learning.decay)
 
 
-def packed(layers: Any) -> tuple[Layer, ...]:
-    """Weights and biases of the dense layers, in order."""
+def packed(layers: Any) -> bytes:
+    """Weights and biases of the dense layers, in order; float32."""
     linear = [each for each in layers if hasattr(each, "weight")]
-    return tuple(Layer(_bytes(each.weight), _bytes(each.bias)) for each in linear)
+    return b"".join(_bytes(each.weight) + _bytes(each.bias) for each in linear)
 
 
-def unpacked(layers: Sequence[Layer], widths: Sequence[int]) -> Any:
+def packed_size(widths: Sequence[int]) -> int:
+    """Bytes of packed layers."""
+    return 4 * sum((inputs + 1) * outputs for inputs, outputs in pairwise(widths))
+
+
+def unpacked(data: bytes, widths: Sequence[int]) -> Any:
     """Dense layers with a ReLU each that somebody else trained.
 
     Raises:
         InvalidMessage: not those of the widths, NaN or infinity.
-        InvalidInput: another number of layers.
     """
     import torch
 
     made = dense(widths, 0)
-    linear = [each for each in made if hasattr(each, "weight")]
-    if len(linear) != len(layers):
-        raise InvalidInput(f"{len(layers)} layers where {len(linear)} were trained")
+    flat, start = unpack_array(data, (packed_size(widths) // 4,)), 0
     with torch.no_grad():
-        for ours, theirs in zip(linear, layers, strict=True):
-            shape = tuple(ours.weight.shape)
-            ours.weight.copy_(torch.from_numpy(unpack_array(theirs.weights, shape)))
-            ours.bias.copy_(torch.from_numpy(unpack_array(theirs.biases, shape[:1])))
+        for ours in made.parameters():
+            end = start + ours.numel()
+            ours.copy_(torch.from_numpy(flat[start:end].reshape(ours.shape)))
+            start = end
     return made
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
-from nesa.privacy.split.training.layers import require_widths, unpacked
+from nesa.privacy.split.training.layers import packed_size, require_widths, unpacked
 from nesa.privacy.split.training.peer import TrainingPeer
 from nesa.privacy.split.training.wire import (
+    MAX_VALUES_BYTES,
     Backward,
     Close,
     Fetch,
@@ -28,11 +29,15 @@ from nesa.privacy.split.training.wire import (
     unpack_rows,
 )
 from nesa.protocol.errors import InvalidMessage
+from nesa.protocol.ids import Address
 
 Kind = TypeVar("Kind")
 
 Post = Callable[[bytes], Awaitable[bytes]]
 """Takes a request to the peer and brings its reply."""
+
+NOBODY: Final = Address("0x" + "00" * 20)
+"""Who trains with a peer in this process."""
 
 
 class NetworkPart(Protocol):
@@ -62,7 +67,8 @@ class RemotePart:
 
     @classmethod
     async def open(cls, post: Post, seed: int) -> RemotePart:
-        """Begin a training; the peer's layers are drawn from `seed`, which it learns.
+        """Begin a training; the peer's layers are drawn from `seed`, which it learns, and what it
+        held of an earlier training of this client is gone.
 
         Raises:
             InvalidInput: what came back is no reply, or the peer refused.
@@ -84,7 +90,13 @@ class RemotePart:
 
     async def layers(self) -> Any:
         """The peer's layers as they are now, a module of torch; errors as `open`."""
-        return unpacked((await _ask(self.post, Fetch(self.session), Layers)).layers, self.widths)
+        found, size = bytearray(), packed_size(self.widths)
+        while len(found) < size:
+            part = (await _ask(self.post, Fetch(self.session, len(found)), Layers)).part
+            if len(part) != min(MAX_VALUES_BYTES, size - len(found)):
+                raise InvalidMessage(f"the peer handed over {len(part):,} bytes of its layers")
+            found += part
+        return unpacked(bytes(found), self.widths)
 
     async def close(self) -> None:
         """Have the peer forget them; errors as `open`."""
@@ -95,7 +107,7 @@ def in_this_process(peer: TrainingPeer) -> Post:
     """A peer without a network, through the same bytes."""
 
     async def post(request: bytes) -> bytes:
-        return encode_reply(peer.answer(decode_request(request)))
+        return encode_reply(peer.answer(NOBODY, decode_request(request)))
 
     return post
 

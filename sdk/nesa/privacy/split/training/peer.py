@@ -1,7 +1,8 @@
 """The peer's side of split training: its layers, their steps, and nothing about the data.
 
-What it may be sent is bounded, and so is what it holds: few trainings at once, one batch of each
-between forward and backward. Pure of network; `nesa.client.split_training` serves it.
+What it may be sent is bounded, and so is what it holds: few trainings at once, one of each client,
+one batch of each between forward and backward. Pure of network and keys; who asks was found out by
+`nesa.privacy.split.training.sealed`.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from nesa.privacy.split.training.layers import (
     require_widths,
 )
 from nesa.privacy.split.training.wire import (
+    MAX_VALUES_BYTES,
     SESSION_BYTES,
     Backward,
     Close,
@@ -39,6 +41,7 @@ from nesa.privacy.split.training.wire import (
     unpack_rows,
 )
 from nesa.protocol.errors import ExhaustedResource, InvalidInput, InvalidMessage
+from nesa.protocol.ids import Address
 
 MOST_SESSIONS: Final = 4
 """So many trainings at once."""
@@ -57,6 +60,7 @@ class _Batch:
 
 @dataclass(slots=True)
 class _Session:
+    name: bytes
     layers: Any
     optimiser: Any
     used_at: float
@@ -80,14 +84,14 @@ class TrainingPeer:
     widths: tuple[int, ...]
     learning: Learning
     clock: Callable[[], float]
-    _sessions: dict[bytes, _Session] = field(default_factory=dict, init=False)
+    _sessions: dict[Address, _Session] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
         require_torch()
         self.widths = require_widths(self.widths)
 
-    def answer(self, request: Request) -> Reply:
-        """Do what is asked; the same backward step twice is made once.
+    def answer(self, client: Address, request: Request) -> Reply:
+        """Do what `client` asks; the same backward step twice is made once.
 
         Raises:
             InvalidInput: a session, step or tensor that does not fit; nothing changed.
@@ -95,33 +99,40 @@ class TrainingPeer:
         """
         match request:
             case Open(seed):
-                return self._open(seed)
+                return self._open(client, seed)
             case Forward():
-                return self._forward(self._session(request.session), request)
+                return self._forward(self._session(client, request.session), request)
             case Backward():
-                return self._backward(self._session(request.session), request)
-            case Fetch(session):
-                return Layers(packed(self._session(session).layers))
+                return self._backward(self._session(client, request.session), request)
+            case Fetch(session, offset):
+                layers = packed(self._session(client, session).layers)
+                return Layers(layers[offset : offset + MAX_VALUES_BYTES])
             case Close(session):
-                self._sessions.pop(session, None)
-                return Closed()
+                return self._close(client, session)
             case _:
                 assert_never(request)
 
-    def _open(self, seed: int) -> Opened:
+    def _open(self, client: Address, seed: int) -> Opened:
         now = self.clock()
-        for name, held in list(self._sessions.items()):
+        self._sessions.pop(client, None)
+        for other, held in list(self._sessions.items()):
             if now - held.used_at > IDLE_SECONDS:
-                del self._sessions[name]
+                del self._sessions[other]
         if len(self._sessions) >= MOST_SESSIONS:
             raise ExhaustedResource(f"{MOST_SESSIONS} trainings are under way; try again later")
         name, layers = secrets.token_bytes(SESSION_BYTES), dense(self.widths, seed)
-        self._sessions[name] = _Session(layers, optimiser(layers, self.learning), now)
+        self._sessions[client] = _Session(name, layers, optimiser(layers, self.learning), now)
         return Opened(name, self.widths)
 
-    def _session(self, name: bytes) -> _Session:
-        held = self._sessions.get(name)
-        if held is None:
+    def _close(self, client: Address, name: bytes) -> Closed:
+        held = self._sessions.get(client)
+        if held is not None and held.name == name:
+            del self._sessions[client]
+        return Closed()
+
+    def _session(self, client: Address, name: bytes) -> _Session:
+        held = self._sessions.get(client)
+        if held is None or held.name != name:
             raise InvalidInput("there is no such training here, or it was forgotten; begin anew")
         held.used_at = self.clock()
         return held

@@ -2,7 +2,8 @@
 
 A step is one batch: the client sends activations forward and gets those behind the peer's layers;
 then it sends the gradient of its loss by these back and gets the gradient by what it had sent. Rows
-travel as little-endian float32, one vector each.
+travel as little-endian float32, one vector each. Each message travels in an envelope of its own,
+see `nesa.privacy.split.training.sealed`.
 """
 
 from __future__ import annotations
@@ -15,24 +16,22 @@ from numpy.typing import NDArray
 
 from nesa.protocol import cbor
 from nesa.protocol.errors import InvalidMessage
+from nesa.protocol.messages import MAX_TRAINING_BYTES
 from nesa.protocol.shapes import Shape, blob, fixed, many, record, uint
 
 Floats = NDArray[np.float32]
 
-FORMAT: Final = 1
-PATH: Final = "/v1/split-training"
+FORMAT: Final = 2
 
 MAX_WIDTH: Final = 1 << 12
 """Most numbers of a row, on either side of a layer."""
 MAX_ROWS: Final = 1 << 12
 """Most rows of a batch."""
 MAX_LAYERS: Final = 16
-MAX_VALUES_BYTES: Final = 4 << 20
-"""Most bytes of a batch."""
-MAX_REQUEST_BYTES: Final = MAX_VALUES_BYTES + 1024
+MAX_VALUES_BYTES: Final = 1 << 20
+"""Most bytes of a batch, and of a part of the layers."""
 MAX_PARAMETERS: Final = 4 << 20
 """Most weights and biases of all layers of a peer."""
-MAX_REPLY_BYTES: Final = 4 * MAX_PARAMETERS + 4096
 SESSION_BYTES: Final = 32
 
 
@@ -64,9 +63,10 @@ class Backward:
 
 @dataclass(frozen=True, slots=True)
 class Fetch:
-    """Hand the layers over as they are now."""
+    """Hand the layers over as they are now, from byte `offset` on."""
 
     session: bytes
+    offset: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,18 +93,11 @@ class Values:
 
 
 @dataclass(frozen=True, slots=True)
-class Layer:
-    """A dense layer: weights [outputs, inputs] and biases [outputs], float32."""
-
-    weights: bytes
-    biases: bytes
-
-
-@dataclass(frozen=True, slots=True)
 class Layers:
-    """The peer's layers, each followed by a ReLU."""
+    """A part of the peer's layers, MAX_VALUES_BYTES long but for the last: of each dense layer its
+    weights [outputs, inputs] and biases [outputs], float32, behind each other."""
 
-    layers: tuple[Layer, ...]
+    part: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +111,6 @@ Reply: TypeAlias = Opened | Values | Layers | Closed
 _SESSION: Final = fixed(SESSION_BYTES)
 _STEP: Final = uint(48)
 _BATCH: Final = blob(MAX_VALUES_BYTES)
-_LAYER: Final = record(Layer, weights=blob(4 * MAX_PARAMETERS), biases=blob(4 * MAX_WIDTH))
 _REQUESTS: Final[dict[int, tuple[type, Shape[Any]]]] = {
     1: (Open, record(Open, seed=uint(63))),
     2: (
@@ -126,13 +118,13 @@ _REQUESTS: Final[dict[int, tuple[type, Shape[Any]]]] = {
         record(Forward, session=_SESSION, step=_STEP, rows=uint(13), values=_BATCH),
     ),
     3: (Backward, record(Backward, session=_SESSION, step=_STEP, values=_BATCH)),
-    4: (Fetch, record(Fetch, session=_SESSION)),
+    4: (Fetch, record(Fetch, session=_SESSION, offset=uint(32))),
     5: (Close, record(Close, session=_SESSION)),
 }
 _REPLIES: Final[dict[int, tuple[type, Shape[Any]]]] = {
     1: (Opened, record(Opened, session=_SESSION, widths=many(uint(13), MAX_LAYERS + 1, 2))),
     2: (Values, record(Values, values=_BATCH)),
-    3: (Layers, record(Layers, layers=many(_LAYER, MAX_LAYERS, 1))),
+    3: (Layers, record(Layers, part=_BATCH)),
     4: (Closed, record(Closed)),
 }
 
@@ -148,7 +140,7 @@ def decode_request(data: bytes) -> Request:
     Raises:
         InvalidMessage: too long, not canonical, of another format, or a field that does not fit.
     """
-    request: Request = _decode(data, _REQUESTS, MAX_REQUEST_BYTES)
+    request: Request = _decode(data, _REQUESTS)
     return request
 
 
@@ -159,7 +151,7 @@ def encode_reply(reply: Reply) -> bytes:
 
 def decode_reply(data: bytes) -> Reply:
     """The reply that `data` encodes; errors as `decode_request`."""
-    reply: Reply = _decode(data, _REPLIES, MAX_REPLY_BYTES)
+    reply: Reply = _decode(data, _REPLIES)
     return reply
 
 
@@ -209,8 +201,8 @@ def _encode(message: Any, kinds: dict[int, tuple[type, Shape[Any]]]) -> bytes:
     return cbor.encode([FORMAT, number, kinds[number][1].pack(message)])
 
 
-def _decode(data: bytes, kinds: dict[int, tuple[type, Shape[Any]]], limit: int) -> Any:
-    item = cbor.decode(data, limit)
+def _decode(data: bytes, kinds: dict[int, tuple[type, Shape[Any]]]) -> Any:
+    item = cbor.decode(data, MAX_TRAINING_BYTES)
     if not isinstance(item, list) or len(item) != 3:
         raise InvalidMessage("a message is an array of format, kind and fields")
     version, number, fields = item
