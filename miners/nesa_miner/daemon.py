@@ -19,6 +19,7 @@ from nesa.chain.connection import Connection
 from nesa.chain.contents import ContentReader, content_reader
 from nesa.chain.contracts import Contracts
 from nesa.chain.deployment import Deployment
+from nesa.chain.dispute_duties import Standpoint
 from nesa.chain.sender import Sender, SendPolicy
 from nesa.chain.summonses import Summons
 from nesa.models.proving.reference_string import LOCAL_CHAIN_IDS
@@ -39,7 +40,6 @@ from nesa_miner.config import MinerSettings
 from nesa_miner.convicting import kept_equivocations
 from nesa_miner.disputes.bonds import Bonds
 from nesa_miner.disputes.courtroom import Courtroom
-from nesa_miner.disputes.duties import Standpoint
 from nesa_miner.disputes.equivocating import Equivocators
 from nesa_miner.disputes.inputs import Recomputer
 from nesa_miner.disputes.litigation import Litigation, Recompute

@@ -18,6 +18,7 @@ from prometheus_client import CollectorRegistry
 
 from nesa.chain.connection import Connection
 from nesa.chain.deployment import Deployment
+from nesa.chain.dispute_duties import Standpoint
 from nesa.chain.events import SignerRotated
 from nesa.chain.logs import Batch
 from nesa.chain.sender import Sender, SendPolicy
@@ -31,7 +32,6 @@ from nesa_miner.at_rest import AtRest
 from nesa_miner.config import MinerSettings
 from nesa_miner.disputes.court_log import COURT_EVENTS, CourtLog
 from nesa_miner.disputes.courtroom import Courtroom
-from nesa_miner.disputes.duties import Standpoint
 from nesa_miner.disputes.inputs import Recomputer
 from nesa_miner.disputes.litigation import LONG_AGO, Litigation
 from nesa_miner.disputes.observability import DisputeMetrics

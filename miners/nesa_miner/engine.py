@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from nesa.chain.docket import EMPTY
 from nesa.chain.logs import Batch
 from nesa.privacy.envelopes import Opened
 from nesa.protocol.ids import ZERO_DIGEST, BlockNumber, Digest
@@ -25,7 +26,6 @@ from nesa_miner.claiming import Claims
 from nesa_miner.computing import Computations
 from nesa_miner.convicting import FaultStore
 from nesa_miner.delivering import Deliveries
-from nesa_miner.disputes.docket import EMPTY
 from nesa_miner.disputes.equivocating import Equivocators
 from nesa_miner.disputes.litigation import Litigation
 from nesa_miner.disputes.suing import Suits

@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 
 import structlog
 
+from nesa.chain.docket import EMPTY, Docket
 from nesa.chain.summonses import Summons
 from nesa.protocol.commitments import ShardContext
 from nesa.protocol.errors import NesaError
@@ -23,7 +24,6 @@ from nesa.protocol.summons import Call, SummonsRules
 from nesa_miner.agreement.silence import silent
 from nesa_miner.agreement.state import State
 from nesa_miner.disputes.bonds import Bonds
-from nesa_miner.disputes.docket import EMPTY, Docket
 from nesa_miner.duties import Duty, Place
 from nesa_miner.retrying import Retries, reason_of
 from nesa_miner.summonses import Summoned

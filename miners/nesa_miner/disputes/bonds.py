@@ -7,11 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from nesa.chain.disputes import Dispute
+from nesa.chain.docket import Docket, bonds_of, is_brought
 from nesa.protocol.errors import ExhaustedResource
 from nesa.protocol.ids import ONE_NES, Address, Amount
 from nesa.protocol.parameters import BPS, RequestLimits
 from nesa_miner.disputes.courtroom import Courtroom
-from nesa_miner.disputes.docket import Docket, bonds_of, is_brought
 
 
 @dataclass(slots=True)

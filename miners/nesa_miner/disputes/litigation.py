@@ -14,25 +14,7 @@ from typing import Any, Final
 
 import structlog
 
-from nesa.chain.disputes import Challenge
-from nesa.chain.events import ChainEvent, ChallengeEnded, ChallengeOpened, GameEnded, Moved
-from nesa.models.disputes.game import MOST_MOVES, Side
-from nesa.models.disputes.parties import Challenger, Defender
-from nesa.models.disputes.traces import Charge
-from nesa.protocol.errors import NesaError, Unavailable
-from nesa.protocol.ids import Address, QueryId, Seconds, Timestamp
-from nesa.protocol.outcomes import NO_OUTCOME
-from nesa_miner.disputes.court_log import CourtLog
-from nesa_miner.disputes.courtroom import Courtroom
-from nesa_miner.disputes.docket import (
-    EMPTY,
-    Docket,
-    FollowedChallenge,
-    apply,
-    concerns,
-    fold,
-)
-from nesa_miner.disputes.duties import (
+from nesa.chain.dispute_duties import (
     Collect,
     Conclude,
     Defend,
@@ -43,9 +25,19 @@ from nesa_miner.disputes.duties import (
     defence_begins,
     duties,
 )
-from nesa_miner.disputes.inputs import Recomputed
-from nesa_miner.disputes.observability import DisputeMetrics
-from nesa_miner.disputes.playing import (
+from nesa.chain.disputes import Challenge
+from nesa.chain.docket import (
+    EMPTY,
+    Docket,
+    FollowedChallenge,
+    apply,
+    concerns,
+    fold,
+)
+from nesa.chain.events import ChainEvent, ChallengeEnded, ChallengeOpened, GameEnded, Moved
+from nesa.models.disputes.game import MOST_MOVES, Side
+from nesa.models.disputes.parties import Challenger, Defender
+from nesa.models.disputes.playing import (
     Accuse,
     NextMove,
     Play,
@@ -53,6 +45,14 @@ from nesa_miner.disputes.playing import (
     defence,
     defenders_move,
 )
+from nesa.models.disputes.traces import Charge
+from nesa.protocol.errors import NesaError, Unavailable
+from nesa.protocol.ids import Address, QueryId, Seconds, Timestamp
+from nesa.protocol.outcomes import NO_OUTCOME
+from nesa_miner.disputes.court_log import CourtLog
+from nesa_miner.disputes.courtroom import Courtroom
+from nesa_miner.disputes.inputs import Recomputed
+from nesa_miner.disputes.observability import DisputeMetrics
 from nesa_miner.once import Once
 from nesa_miner.retrying import Retries, reason_of
 

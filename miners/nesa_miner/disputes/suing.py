@@ -16,6 +16,7 @@ import structlog
 
 from nesa.chain.court import Suit
 from nesa.chain.disputes import Dispute, ShownVersion
+from nesa.chain.docket import Docket, is_brought
 from nesa.models.disputes.parties import Defender
 from nesa.models.disputes.traces import Charge
 from nesa.protocol.errors import NesaError
@@ -25,7 +26,6 @@ from nesa.protocol.queries import Query, decode_query
 from nesa.protocol.statements import Statement, decode_statement
 from nesa_miner.disputes.bonds import Bonds
 from nesa_miner.disputes.courtroom import Courtroom
-from nesa_miner.disputes.docket import Docket, is_brought
 from nesa_miner.disputes.litigation import Recompute
 from nesa_miner.jobs import JobKey
 from nesa_miner.journal import Journal

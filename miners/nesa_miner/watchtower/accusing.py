@@ -12,6 +12,7 @@ from nesa.chain.connection import Connection
 from nesa.chain.contracts import Contracts
 from nesa.chain.court import NO_VIEW, Accused, View
 from nesa.chain.disputes import Dispute, challenge_evidence
+from nesa.chain.docket import Docket
 from nesa.chain.history import QueryHistory, challenges_by
 from nesa.models.disputes.traces import Charge
 from nesa.protocol.errors import InvalidInput, Rejected, Unavailable
@@ -21,7 +22,6 @@ from nesa.protocol.queries import Outcome, Query
 from nesa.protocol.slashing import credited
 from nesa_miner.disputes.bonds import Bonds
 from nesa_miner.disputes.courtroom import Courtroom
-from nesa_miner.disputes.docket import Docket
 from nesa_miner.disputes.gains import require_gain
 from nesa_miner.registrations import shown_version
 from nesa_miner.watchtower.proving import FaultProof, FaultProver

@@ -9,8 +9,8 @@ from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 
 from nesa.chain.disputes import Dispute
+from nesa.chain.docket import Docket, is_brought
 from nesa.protocol.ids import Address, QueryId, Timestamp
-from nesa_miner.disputes.docket import Docket, is_brought
 
 SECRET_BYTES: Final = 32
 

@@ -19,11 +19,11 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from nesa.chain.connection import Connection
 from nesa.chain.contents import content_reader
 from nesa.chain.deployment import Deployment
+from nesa.chain.dispute_duties import Standpoint
 from nesa.chain.sender import Sender, SendPolicy
 from nesa.models.disputes.game import Side
 from nesa.protocol.ids import ONE_NES, Address, Amount
 from nesa_miner.disputes.courtroom import Courtroom
-from nesa_miner.disputes.duties import Standpoint
 from nesa_miner.disputes.equivocating import Equivocators
 from nesa_miner.disputes.inputs import Recomputer
 from nesa_miner.disputes.litigation import Litigation

@@ -12,6 +12,7 @@ from typing import Any, Final
 from nesa.chain.connection import Connection
 from nesa.chain.contracts import Contracts
 from nesa.chain.deployment import Deployment
+from nesa.chain.docket import bonds_of, fold
 from nesa.chain.keystore import keystore_address
 from nesa.chain.owner import nes
 from nesa.chain.status import ask_running
@@ -19,7 +20,6 @@ from nesa.protocol.errors import Incompatible, Unavailable
 from nesa.protocol.ids import Address, Amount
 from nesa.protocol.parameters import BPS
 from nesa_miner.disputes.courtroom import Courtroom
-from nesa_miner.disputes.docket import bonds_of, fold
 from nesa_miner.watchtower.config import WatchSettings
 from nesa_miner.watchtower.journal import WatchJournal, journal_identity
 

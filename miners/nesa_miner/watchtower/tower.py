@@ -10,6 +10,7 @@ from typing import Final, assert_never
 
 import structlog
 
+from nesa.chain.docket import bonds_of
 from nesa.chain.events import (
     ChainEvent,
     OperatorSlashed,
@@ -26,7 +27,6 @@ from nesa.protocol.ids import ONE_NES, Address, Timestamp, VersionId
 from nesa.protocol.outcomes import closing_time
 from nesa.protocol.queries import Outcome
 from nesa_miner.applying import log_bytes
-from nesa_miner.disputes.docket import bonds_of
 from nesa_miner.disputes.equivocating import Equivocators
 from nesa_miner.disputes.inputs import ReadContentKey, ReadHistory
 from nesa_miner.disputes.litigation import Litigation

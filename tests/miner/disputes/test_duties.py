@@ -7,13 +7,7 @@ from dataclasses import replace
 import pytest
 from eth_utils.crypto import keccak
 
-from nesa.chain.disputes import Challenge, Ending, GameResult
-from nesa.chain.events import ChallengeEnded, ChallengeOpened, GameEnded, LogKey, Moved
-from nesa.models.disputes.game import Side
-from nesa.models.disputes.traces import Charge
-from nesa.protocol.ids import Amount, BlockNumber, Digest, QueryId, Seconds, Timestamp
-from nesa_miner.disputes.docket import Docket, concerns, fold
-from nesa_miner.disputes.duties import (
+from nesa.chain.dispute_duties import (
     Collect,
     Conclude,
     Defend,
@@ -24,6 +18,12 @@ from nesa_miner.disputes.duties import (
     defence_begins,
     duties,
 )
+from nesa.chain.disputes import Challenge, Ending, GameResult
+from nesa.chain.docket import Docket, concerns, fold
+from nesa.chain.events import ChallengeEnded, ChallengeOpened, GameEnded, LogKey, Moved
+from nesa.models.disputes.game import Side
+from nesa.models.disputes.traces import Charge
+from nesa.protocol.ids import Amount, BlockNumber, Digest, QueryId, Seconds, Timestamp
 from scripts.deployment.economies import ENVIRONMENTS
 from scripts.deployment.profiles import DEVNET, PUBLIC, Profile
 from tests.miner.disputes.memory_court import CHALLENGER, CLIENT, signer

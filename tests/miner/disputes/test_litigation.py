@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry
 
+from nesa.chain.dispute_duties import Standpoint
 from nesa.chain.disputes import Ending, GameResult
 from nesa.models.disputes.game import Side
 from nesa.models.disputes.parties import Defender
@@ -17,7 +18,6 @@ from nesa.models.disputes.traces import Charge
 from nesa.models.judging import Witness
 from nesa.protocol.ids import Address, QueryId, Timestamp
 from nesa_miner.disputes.court_log import COURT_EVENTS, CourtLog
-from nesa_miner.disputes.duties import Standpoint
 from nesa_miner.disputes.inputs import Recomputed
 from nesa_miner.disputes.litigation import Litigation
 from nesa_miner.disputes.observability import DisputeMetrics

@@ -18,6 +18,7 @@ from nesa.chain.connection import Block
 from nesa.chain.contracts import Market, Token
 from nesa.chain.court import Court
 from nesa.chain.disputes import Challenge, Ending, ShownVersion
+from nesa.chain.docket import EMPTY, Docket, FollowedChallenge
 from nesa.models.disputes.parties import Defender
 from nesa.models.disputes.traces import Charge
 from nesa.models.folder import load
@@ -39,7 +40,6 @@ from nesa.protocol.statements import Statement, encode_statement
 from nesa_miner.at_rest import AtRest
 from nesa_miner.disputes.bonds import Bonds
 from nesa_miner.disputes.courtroom import Courtroom
-from nesa_miner.disputes.docket import EMPTY, Docket, FollowedChallenge
 from nesa_miner.disputes.inputs import Recomputed
 from nesa_miner.disputes.suing import Suits
 from nesa_miner.jobs import JobKey

@@ -9,6 +9,7 @@ from typing import Any, cast
 import pytest
 
 from nesa.chain.abi import ContractCall
+from nesa.chain.docket import Docket, fold
 from nesa.chain.history import QueryHistory
 from nesa.protocol.errors import ExhaustedResource, Unavailable
 from nesa.protocol.ids import ONE_NES, Amount
@@ -16,7 +17,6 @@ from nesa.protocol.outcomes import members_digest
 from nesa.protocol.parameters import RequestLimits
 from nesa_miner.disputes.bonds import Bonds
 from nesa_miner.disputes.courtroom import Courtroom
-from nesa_miner.disputes.docket import Docket, fold
 from nesa_miner.watchtower.accusing import Accuser, Means, named_by
 from tests.miner.disputes.memory_court import CHALLENGER, signer
 from tests.miner.disputes.test_duties import FIRST, OPENED

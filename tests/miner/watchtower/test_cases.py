@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from nesa.chain.disputes import Ending
+from nesa.chain.docket import EMPTY, bonds_of, fold
 from nesa.chain.events import ChallengeEnded, ChallengeOpened
 from nesa.protocol.errors import Incompatible
 from nesa.protocol.ids import Address, QueryId, Timestamp
-from nesa_miner.disputes.docket import EMPTY, bonds_of, fold
 from nesa_miner.journal_file import Format, JournalFile
 from nesa_miner.watchtower.cases import (
     Accuse,

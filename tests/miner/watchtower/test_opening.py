@@ -13,12 +13,12 @@ from eth_account import Account
 from eth_utils.crypto import keccak
 
 from nesa.chain.connection import Connection
+from nesa.chain.docket import fold
 from nesa.chain.events import ChallengeOpened, EvidenceAnnounced
 from nesa.models.disputes.traces import Charge
 from nesa.protocol.errors import Unavailable
 from nesa.protocol.ids import ONE_NES, Amount
 from nesa.protocol.queries import Query
-from nesa_miner.disputes.docket import fold
 from nesa_miner.watchtower.accusing import Accuser, Means
 from nesa_miner.watchtower.proving import FaultProof, FaultProver
 from tests.miner.watchtower.answers import Answered, answered, room_of

@@ -17,6 +17,7 @@ from prometheus_client import CollectorRegistry
 from nesa.chain.anvil import free_port
 from nesa.chain.connection import Block
 from nesa.chain.court import NO_VIEW, View
+from nesa.chain.dispute_duties import Standpoint
 from nesa.chain.events import (
     ChainEvent,
     ChallengeOpened,
@@ -34,7 +35,6 @@ from nesa.protocol.errors import InvalidMessage, Unavailable
 from nesa.protocol.faults import Equivocation
 from nesa.protocol.ids import Address, Amount, BlockNumber, Digest, QueryId, Timestamp, VersionId
 from nesa.protocol.queries import CallbackResult, Query
-from nesa_miner.disputes.duties import Standpoint
 from nesa_miner.disputes.equivocating import Equivocators
 from nesa_miner.disputes.litigation import Litigation
 from nesa_miner.disputes.observability import DisputeMetrics

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from nesa.chain.disputes import Challenge, Ending
+from nesa.chain.docket import Docket, FollowedChallenge, fell_elsewhere
 from nesa.models.disputes.game import Side
 from nesa.protocol.ids import Address, Seconds, Timestamp
-from nesa_miner.disputes.docket import Docket, FollowedChallenge, fell_elsewhere
 
 
 @dataclass(frozen=True, slots=True)
