@@ -9,6 +9,9 @@ ARGS ?=
 
 # ape looks for vyper and anvil on PATH, the prover for solc under XDG_DATA_HOME/svm.
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.tools/bin:$(PATH)
+# The tests start hundreds of interpreters: each would compile every module, and each worker rewrite
+# every assertion anew. `make clean` takes the bytecode away.
+unexport PYTHONDONTWRITEBYTECODE
 
 SETUP = $(PYTHON) -m scripts.setup
 # These start chains, miners and oracles as processes and keep their clocks: one after the other,
