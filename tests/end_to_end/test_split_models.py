@@ -107,8 +107,8 @@ async def test_a_split_model_answers_as_the_whole_one_and_no_features_leave(
             numbers = rows.features[row].reshape(-1).tolist()
             secrets |= {f"features {row}": ", ".join(map(str, numbers)).encode()}
             secrets |= {f"given features {row}": ",".join(map(str, numbers)).encode()}
-        places = [devnet.layout.logs, *(miner.folder for miner in devnet.miners)]
-        traces = [*await read_chain(client.connection), *read_files(places), *held.sent]
+        folders = [devnet.layout.logs, *(miner.folder for miner in devnet.miners)]
+        traces = [*await read_chain(client.connection), *read_files(folders), *held.sent]
         assert {trace.place for trace in held.sent} == {"sealed ContentKey"}
         assert not find(secrets, traces)
         leaked = find({"open activations": begun[opened]}, traces)
