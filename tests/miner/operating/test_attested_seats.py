@@ -23,8 +23,10 @@ from typing import Any
 import pytest
 
 from nesa import Client, InvalidInput, Unavailable
+from nesa.chain.admissions import SeatAttestations
 from nesa.chain.deployment import Network
 from nesa.chain.keystore import create_keystore
+from nesa.chain.sender import Sender
 from nesa.cli.compiling import recut
 from nesa.cli.main import main as nesa
 from nesa.client.attested_seats import require_attested
@@ -32,7 +34,7 @@ from nesa.models.folder import load, save
 from nesa.privacy.attested.evidence import MAX_SEAT_EVIDENCE_BYTES, SeatEvidence
 from nesa.privacy.attested.quotes import read_quote
 from nesa.privacy.keys import public_bytes
-from nesa.protocol.ids import Address, VersionId
+from nesa.protocol.ids import Address, Digest, Timestamp, VersionId
 from nesa_miner import cli
 from tests.miner.operating.miner import OwnedMiner
 from tests.miner.operating.network import HOLDER, MODEL, LocalNetwork, create
@@ -156,6 +158,43 @@ def test_an_attested_operator_is_seated_and_asked_for(
     assert json.loads(capsys.readouterr().out)["encryption_keys"] == [f"0x{key}"]
     with pytest.raises(Unavailable, match="is attested no more and still seated"):
         ask_for_attested(attested)
+
+
+def test_an_attested_key_is_not_rotated_unawares(
+    attested: AttestedNetwork, miner: OwnedMiner, capsys: Capture
+) -> None:
+    """Nothing is changed until the operator says that its seat may be lost."""
+    state(attested, miner)
+    miner.pay()
+    assert replace(miner, network=attested.network).register() == 0
+    path = miner.folder / miner.settings.encryption_keystore
+    before = path.read_bytes()
+    words = ["rotate-encryption-key", "--dir", str(miner.folder), "--json"]
+    capsys.readouterr()
+    assert cli.main(words) == 1
+    said = json.loads(capsys.readouterr().out)["error"]["message"]
+    assert f"vouches for the key in use in {attested.version}" in said
+    assert path.read_bytes() == before
+    owner, signer = miner.owner.address, miner.identity.address
+    admits = ("registry", "admits", attested.network.version_id, owner, signer)
+    assert attested.network.read(*admits)
+    assert cli.main([*words, "--unattested"]) == 0
+    assert path.read_bytes() != before
+    assert not attested.network.read(*admits), "as was said"
+
+
+def state(attested: AttestedNetwork, miner: OwnedMiner) -> None:
+    """Have the attestor vouch for a miner's key, which no quote here could show."""
+
+    async def send() -> None:
+        async with attested.network.connect() as connection:
+            statements = SeatAttestations(connection, attested.statements)
+            key, until = public_bytes(miner.identity.encryption), attested.network.time() + 3600
+            keys = (Address(miner.owner.address), miner.identity.address, key)
+            call = statements.attest(*keys, Digest(bytes(31) + b"\1"), Timestamp(until))
+            await Sender(connection, ATTESTOR).send(call)
+
+    asyncio.run(send())
 
 
 def ask_for_attested(attested: AttestedNetwork, version: str | None = None) -> None:
