@@ -97,7 +97,8 @@ def _read_as_items(messages: Sequence[bytes], public: Public) -> Items:
     """The first words of ciphertexts, as if they were items [n, places]."""
     ends = sealing.NONCE_BYTES, sealing.NONCE_BYTES + 2 * public.places
     words = [np.frombuffer(each[slice(*ends)], "<u2") for each in messages]
-    return np.stack(words).astype(np.int64) % public.vocabulary
+    read: Items = np.stack(words).astype(np.int64) % public.vocabulary
+    return read
 
 
 def _split(subject: Subject) -> View:

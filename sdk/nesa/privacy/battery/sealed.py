@@ -75,7 +75,7 @@ class SealedNetwork:
         """What passes for an input, canonical bytes, as the query with this number, counted from 0,
         under a key of its own."""
         content_key, query = self._draws.bytes(32), QueryId(FIRST + number)
-        tensors = [(data,)]
+        tensors: list[Tensors] = [(data,)]
         for runner in self._runners:
             tensors.append(runner.run(tensors[-1]))
         digests = self._digests(content_key, tensors)
