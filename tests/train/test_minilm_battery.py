@@ -63,7 +63,7 @@ def subject(exported):
         fidelity=Fidelity(test_rows=0, mean_cosine=1, lowest_cosine=1, relative_error=0),
     )
     model = CompiledModel(table, card, (), {})
-    return Subject(model, requests_and_text(), depths=1, watched=64)
+    return Subject(model, requests_and_text(), depths=1, watched=64, asked=48)
 
 
 def recoveries(findings, attack):
@@ -74,6 +74,8 @@ def test_what_one_group_of_shared_sees_tells_no_token(subject):
     """T1 to T3 at the baseline for a single node's view: the mode that may be called private."""
     budget = Budget(requests=16, known=16, lessons=32)
     seen = view(subject, Observer.SHARED_MEMBER, 1)
+    assert len(seen.shares) == 1
+    assert len(seen.messages) == 24  # the seeds, and 23 products that belong to no depth
     findings = audit(subject.public, seen, subject.secret, budget)
     assert breaches(Observer.SHARED_MEMBER, findings) == ()
     for attack in (Attack.T1, Attack.T2, Attack.T3):

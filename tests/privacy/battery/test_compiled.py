@@ -11,6 +11,7 @@ import pytest
 
 from nesa.models.folder import load
 from nesa.models.reference import run
+from nesa.privacy import sealing
 from nesa.privacy.battery.audit import audit
 from nesa.privacy.battery.bounds import breaches
 from nesa.privacy.battery.case import Budget
@@ -85,8 +86,8 @@ def test_shares_are_those_that_queries_send(subject):
     """Both groups' shares of every depth add up to what enters the layer, whatever it is."""
     told = subject.recorded
     for depth in subject.depths:
-        states = subject.states(depth)
         first, second = told.first[depth], told.second[depth]
+        states = subject.states(depth)[: len(first)]
         assert np.array_equal(first.added(second), states)
         assert np.array_equal(second.masks(states), first.elements())
 
@@ -107,6 +108,42 @@ def test_a_client_that_masks_badly_is_noticed(monkeypatch, fault):
     findings = audit(subject.public, seen, subject.secret, BUDGET)
     found = {each.attack for each in breaches(Observer.SHARED_MEMBER, findings)}
     assert Attack.T8 in found
+
+
+def test_one_group_is_sent_what_every_product_needs(subject):
+    seen, products = view(subject, Observer.SHARED_MEMBER), len(subject.depths)
+    assert set(seen.shares) == set(subject.depths)
+    assert {len(each) for each in seen.messages["seeds"]} == {32 * products}
+
+
+def test_every_request_of_a_model_has_as_many_bytes_and_rounds(found, subject):
+    """T9 counts them, and they say nothing."""
+    for observer in (Observer.SEALED_OUTSIDER, Observer.SHARED_MEMBER):
+        assert all(len(set(each)) == 1 for each in view(subject, observer).counts.values())
+        told = [each for each in found[observer] if each.attack is Attack.T9]
+        assert len(told) >= 6
+        assert all(each.recovery == each.baseline for each in told if each.tried != "seconds")
+
+
+def test_who_was_not_drawn_sees_every_part_of_an_answered_query(subject):
+    seen = view(subject, Observer.SEALED_OUTSIDER)
+    parts = {"input", "blinded digests", "answer", "wrapped keys", "hand-over"}
+    assert set(seen.messages) == parts
+
+
+def test_digests_without_a_blind_are_noticed(subject, monkeypatch):
+    """Of one record they are the same whenever it is asked about."""
+    monkeypatch.setattr(sealing, "sealed_digest", lambda content_key, boundary, digest: digest)
+    seen = view(subject, Observer.SEALED_OUTSIDER, 1)
+    findings = audit(subject.public, seen, subject.secret, BUDGET)
+    assert Attack.T10 in {each.attack for each in breaches(Observer.SEALED_OUTSIDER, findings)}
+
+
+def test_what_a_split_hands_over_is_what_its_client_computes(subject):
+    seen = view(subject, Observer.SPLIT_MEMBER)
+    assert set(seen.states) == set(subject.depths) - {0}  # in front of depth 0 is the input
+    for depth, states in seen.states.items():
+        assert np.array_equal(states, subject.states(depth))
 
 
 def test_a_rotation_of_integers_is_refused(subject):

@@ -29,7 +29,6 @@ from nesa.privacy.battery.views import (
     Secret,
     Weights,
 )
-from nesa.privacy.split.owners import owners
 from nesa.protocol.errors import InvalidInput
 
 DEPTHS: Final = 6
@@ -38,6 +37,11 @@ WATCHED: Final = 400
 """So many requests are seen on their way where nobody says how many."""
 STACKED: Final = 8
 """Requests in one run; more would only take memory."""
+ASKED: Final = 160
+"""So many requests are asked of groups, or sealed, where nobody says how many."""
+ASKED_TEXT: Final = 96
+"""The same of models that read text, which take a second each: with fewer pairs no linkage could be
+told from chance."""
 LEAST_ROWS: Final = 64
 LINKED: Final = 8
 """Tokens in which two linked requests are alike."""
@@ -72,7 +76,9 @@ class Subject:
     rows; any other by a list of candidates, its test rows, of which the first half is asked about
     and the second is the attacker's own. Pairs of requests are made alike where the draw says so.
 
-    At most `depths` depths are looked at, of the first `watched` requests.
+    At most `depths` depths are looked at, of the first `watched` requests. The first `asked` ones
+    are asked of groups in earnest, and sealed with all that comes of it; by default `ASKED`, or
+    `ASKED_TEXT` where the model reads text.
 
     Raises:
         InvalidInput: too few rows to attack anything.
@@ -85,10 +91,12 @@ class Subject:
         *,
         depths: int = DEPTHS,
         watched: int = WATCHED,
+        asked: int | None = None,
         seed: int = 1,
     ) -> None:
         self.model = model
         self._watched = watched
+        self._asked = asked or (ASKED_TEXT if is_text(model) else ASKED)
         self._draws = np.random.default_rng(seed)
         self._states = TableStates(model.table, entering(model, depths))
         if is_text(model):
@@ -129,27 +137,20 @@ class Subject:
         """States of the watched requests, as the public model has them."""
         return self.public.states(self.watched, depth)
 
+    @property
+    def asked(self) -> Items:
+        """Requests that are really asked."""
+        return self.watched[: self._asked]
+
     @cached_property
     def recorded(self) -> Recorded:
-        """What both groups are sent when the watched requests are asked on shares."""
-        edge, values = self.model.input_edge, [each.value for each in self._states.depths]
-        inputs = [edge.encode(row) for row in self.inputs(self.watched)]
-        return record(self.model.table, values, inputs, self.public.places)
+        """What both groups are sent when requests are asked on shares."""
+        values = [each.value for each in self._states.depths]
+        return record(self.model.table, values, self.tensors(self.asked), self.public.places)
 
-    def masks(self) -> Items | None:
-        """What a client of SPLIT hands over beside states: values with no more than one number a
-        token, which say where the padding begins. Equal ones of the watched requests have equal
-        numbers [k]; None where there are none."""
-        table, row = self.model.table, self._states.depths[0].row
-        sent = owners(table, row, len(table.rows) - 1).sent if row > 0 else ()
-        small = [v for v in sent if table.type_of(v).elements <= self.public.places]
-        if not self.public.is_text or not small:
-            return None
-        runner = TableStates(table, [Depth(row, value) for value in small])
-        tensors, shape = self._tensors(self.watched), (len(self.watched), 1)
-        found = [runner.run(tensors, depth, shape)[:, 0] for depth in range(len(small))]
-        numbers: Items = np.unique(np.concatenate(found, 1), axis=0, return_inverse=True)[1]
-        return numbers
+    def tensors(self, items: Items) -> tuple[bytes, ...]:
+        """The canonical bytes of each request's input."""
+        return tuple(map(self.model.input_edge.encode, self.inputs(items)))
 
     def _linked(self, items: Items, alike: int) -> Secret:
         items = items[: len(items) // 2 * 2].copy()

@@ -75,10 +75,9 @@ def variation(digits: NDArray[np.uint8], bits: int = 8, seed: int = 0) -> Depend
     """Total variation between digits of so many bits and uniform ones; as it is for uniform samples
     of the same size beside it."""
     draws, high = np.random.default_rng(seed), 1 << bits
-    uniform = [
-        _variation(draws.integers(0, high, digits.size, np.uint8), high) for _ in range(SAMPLES)
-    ]
-    seen = _variation(digits.reshape(-1), high)
+    counts = draws.multinomial(digits.size, np.full(high, 1 / high), SAMPLES)
+    uniform = [_variation(each) for each in counts]
+    seen = _variation(np.bincount(digits.reshape(-1), minlength=high))
     return Dependence(seen, float(np.mean(uniform)), float(np.std(uniform)))
 
 
@@ -122,9 +121,9 @@ def _chi_square(column: NDArray[np.uint8], bits: int) -> float:
     return float((statistic - cells + 1) / np.sqrt(2 * (cells - 1)))
 
 
-def _variation(column: NDArray[np.uint8], cells: int) -> float:
-    shares = np.bincount(column, minlength=cells) / column.size
-    return float(np.abs(shares - 1 / cells).sum() / 2)
+def _variation(counts: NDArray[np.int64]) -> float:
+    shares = counts / counts.sum()
+    return float(np.abs(shares - 1 / len(counts)).sum() / 2)
 
 
 def _bits(first: NDArray[Any], second: NDArray[Any]) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping, Sequence
 from typing import assert_never
 
 import numpy as np
@@ -14,13 +15,14 @@ from nesa.privacy.battery.compiled import (
     embedding,
     weights_by_channel,
 )
-from nesa.privacy.battery.views import Hidden, Items, Observer, View
+from nesa.privacy.battery.sealed import VERSION, SealedNetwork, noise
+from nesa.privacy.battery.splitting import handed_over, parts_behind
+from nesa.privacy.battery.views import Floats, Hidden, Items, Observer, Public, View
 from nesa.privacy.equivariant.frames import TensorFrame
 from nesa.privacy.equivariant.keys import EquivariantKey
 from nesa.privacy.equivariant.moves import Mover
 from nesa.privacy.equivariant.tables import transform
 from nesa.protocol.errors import InvalidInput
-from nesa.protocol.ids import VersionId
 
 
 def view(subject: Subject, observer: Observer, seed: int | None = None) -> View:
@@ -42,17 +44,23 @@ def view(subject: Subject, observer: Observer, seed: int | None = None) -> View:
         case Observer.SHARED_MEMBER:
             return _shared(subject)
         case Observer.SPLIT_MEMBER:
-            states = {depth: subject.states(depth) for depth in subject.depths}
-            return View(observer, states=states, masks=subject.masks())
+            return _split(subject)
         case Observer.ROTATED_MEMBER:
             raise InvalidInput("a rotation is not exact on integers; audit the permutation")
     assert_never(observer)
 
 
 def _shared(subject: Subject) -> View:
-    """What the second group is sent. The first is sent seeds, before the input is known."""
+    """What either group is sent: the first one seeds, before the input is known, and the second one
+    digits. No attack looks at both at once."""
     told = subject.recorded
-    return View(Observer.SHARED_MEMBER, shares=told.second, sizes=told.sizes, seconds=told.seconds)
+    return View(
+        Observer.SHARED_MEMBER,
+        shares=told.second,
+        messages={"seeds": told.seeds, **told.others},
+        counts=told.counts,
+        seconds=told.seconds,
+    )
 
 
 def _colluding(subject: Subject) -> View:
@@ -63,19 +71,64 @@ def _colluding(subject: Subject) -> View:
 
 
 def _sealed(subject: Subject, draws: np.random.Generator) -> View:
-    """Ciphertexts under keys of their own, and what comes of reading their words as items."""
-    edge, version = subject.model.input_edge, VersionId(bytes(32))
-    messages = tuple(
-        sealing.seal_input(draws.bytes(32), version, edge.encode(row))
-        for row in subject.inputs(subject.secret.items)
+    """What passes of requests under keys of their own, and what comes of reading the words of
+    their inputs as items. Only the first requests are answered."""
+    network, data = SealedNetwork(subject.model, draws), subject.tensors(subject.secret.items)
+    passed = [network.passed(n, one) for n, one in enumerate(data[: len(subject.asked)])]
+    rest = data[len(passed) :]
+    inputs = [each.request for each in passed]
+    inputs += [sealing.seal_input(draws.bytes(32), VERSION, one) for one in rest]
+    messages = {
+        "input": inputs,
+        "blinded digests": [b"".join(each.digests) for each in passed],
+        "answer": [each.answer for each in passed],
+        "wrapped keys": [b"".join(map(noise, each.keys)) for each in passed],
+        "hand-over": [b"".join(map(noise, each.handed)) for each in passed],
+    }
+    return View(
+        Observer.SEALED_OUTSIDER,
+        identifiers=_read_as_items(inputs, subject.public),
+        messages={name: tuple(found) for name, found in messages.items() if any(found)},
+        counts={"bytes of all messages": np.array([each.size for each in passed])},
     )
-    places = subject.public.places
-    words = [
-        np.frombuffer(each[sealing.NONCE_BYTES :], np.uint8)[: 2 * places].copy().view("<u2")
-        for each in messages
-    ]
-    identifiers = np.stack(words).astype(np.int64) % subject.public.vocabulary
-    return View(Observer.SEALED_OUTSIDER, identifiers=identifiers, messages=messages)
+
+
+def _read_as_items(messages: Sequence[bytes], public: Public) -> Items:
+    """The first words of ciphertexts, as if they were items [n, places]."""
+    ends = sealing.NONCE_BYTES, sealing.NONCE_BYTES + 2 * public.places
+    words = [np.frombuffer(each[slice(*ends)], "<u2") for each in messages]
+    read: Items = np.stack(words).astype(np.int64) % public.vocabulary
+    return read
+
+
+def _split(subject: Subject) -> View:
+    """What leaves a client that runs everything in front of a layer itself, layer by layer. In
+    front of the first one there is nothing to run where that reads the input."""
+    watched = subject.watched
+    crossed = dict[int, dict[int, Floats]]()
+    for depth, entering in enumerate(subject.entering):
+        parts = parts_behind(subject.model.table, entering.row)
+        if parts is not None:
+            crossed[depth] = handed_over(parts, subject.tensors(watched))
+    shape = (*watched.shape, -1)
+    states = {
+        depth: found[subject.entering[depth].value].reshape(shape)
+        for depth, found in crossed.items()
+    }
+    return View(Observer.SPLIT_MEMBER, states=states, masks=_masks(subject, crossed))
+
+
+def _masks(subject: Subject, crossed: Mapping[int, Mapping[int, Floats]]) -> Items | None:
+    """Values with no more than one number a token, which say where the padding begins. Equal ones
+    of the watched requests have equal numbers [k]; None where there are none."""
+    if not subject.public.is_text or not crossed:
+        return None
+    found = crossed[min(crossed)].values()
+    small = [each for each in found if each.shape[1] <= subject.public.places]
+    if not small:
+        return None
+    numbers: Items = np.unique(np.concatenate(small, 1), axis=0, return_inverse=True)[1]
+    return numbers
 
 
 def _permuted(subject: Subject, draws: np.random.Generator) -> View:

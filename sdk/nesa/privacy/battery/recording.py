@@ -33,12 +33,18 @@ SESSION: Final = Session(1, Address("0x" + "11" * 20), QueryId(1), Digest(bytes(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Recorded:
-    """What both groups were sent of k requests, by depth; bytes and seconds from the first message
-    of a request to the last are what the second group saw."""
+    """What both groups were sent of k requests, by depth.
+
+    `seeds` are what the first one was really sent, and `others` by their names the digits of
+    products that belong to no depth, packed. `counts` are by their names numbers [k] of what the
+    groups saw, `seconds` those from the first message of a request to the last at the second one.
+    """
 
     first: Mapping[int, Shares]
     second: Mapping[int, Shares]
-    sizes: NDArray[np.int64]
+    seeds: tuple[bytes, ...]
+    others: Mapping[str, tuple[bytes, ...]]
+    counts: Mapping[str, NDArray[np.int64]]
     seconds: NDArray[np.float64]
 
 
@@ -48,6 +54,7 @@ class _Heard:
 
     requests: dict[int, ShareRequest] = field(default_factory=dict)
     size: int = 0
+    answered: int = 0
     at: list[float] = field(default_factory=list)
 
     def take(self, data: bytes) -> None:
@@ -70,7 +77,9 @@ class _Overheard:
     def _listening(self, answer: Callable[[bytes], bytes]) -> Callable[[bytes], bytes]:
         def answering(data: bytes) -> bytes:
             self.heard[-1].take(data)
-            return answer(data)
+            reply = answer(data)
+            self.heard[-1].answered += len(reply)
+            return reply
 
         return answering
 
@@ -95,8 +104,33 @@ def record(table: Table, values: Sequence[int], inputs: Sequence[bytes], places:
         }
         for heard in seen
     )
-    sizes = np.array([heard.size for heard in seen[1]])
-    return Recorded(first, second, sizes, np.array([one.at[-1] - one.at[0] for one in seen[1]]))
+    others = {
+        f"product {number}": _packed(product, [one.requests[number] for one in seen[1]])
+        for number, product in enumerate(model.plan.products)
+        if number not in numbers.values()
+    }
+    seconds = np.array([one.at[-1] - one.at[0] for one in seen[1]])
+    return Recorded(first, second, tuple(map(_seeds, seen[0])), others, _counts(seen), seconds)
+
+
+def _seeds(heard: _Heard) -> bytes:
+    return b"".join(request.seed or b"" for _, request in sorted(heard.requests.items()))
+
+
+def _packed(product: Product, requests: Sequence[ShareRequest]) -> tuple[bytes, ...]:
+    """The bits of the digits of each request, nothing between them."""
+    digits = (_digits(product, request).reshape(-1, 1) for request in requests)
+    bits = (np.unpackbits(each, axis=1)[:, 8 - product.digits.width :] for each in digits)
+    return tuple(np.packbits(each.reshape(-1)).tobytes() for each in bits)
+
+
+def _counts(seen: Sequence[Sequence[_Heard]]) -> dict[str, NDArray[np.int64]]:
+    found = dict[str, NDArray[np.int64]]()
+    for group, heard in zip(("first", "second"), seen, strict=True):
+        found[f"rounds of the {group} group"] = np.array([len(each.requests) for each in heard])
+        found[f"bytes to the {group} group"] = np.array([each.size for each in heard])
+        found[f"bytes from the {group} group"] = np.array([each.answered for each in heard])
+    return found
 
 
 async def _ask_all(

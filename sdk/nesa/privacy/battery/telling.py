@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -26,20 +26,28 @@ WORDS: Final = 2**18
 
 
 def correlation(case: Case) -> Iterator[Finding]:
-    """T7."""
+    """T7, of each place with what is seen of it, and of whole requests with their messages."""
     for depth, states in sorted(case.activations.items()):
         items = case.secret.items[: len(states)]
         counted = case.public.counted(items)
         inputs = targets(case.public, items)[counted][:SAMPLE]
-        found = dependence.distance_correlation(inputs, states[counted][:SAMPLE])
-        yield Finding(
-            Attack.T7,
-            Measure.CORRELATION,
-            max(0.0, found.value),
-            max(0.0, found.shuffled),
-            SIGMAS * found.deviation,
-            f"depth {depth}: what entered the model against what is seen, {len(inputs)} rows",
-        )
+        yield _correlated(inputs, states[counted][:SAMPLE], f"depth {depth}")
+    for name, messages in case.view.messages.items():
+        bytes_ = _rectangle(messages[:SAMPLE])
+        inputs = targets(case.public, case.secret.items[: len(bytes_)])
+        yield _correlated(inputs.reshape(len(bytes_), -1), bytes_, name)
+
+
+def _correlated(inputs: NDArray[Any], seen: NDArray[Any], where: str) -> Finding:
+    found = dependence.distance_correlation(inputs, seen)
+    return Finding(
+        Attack.T7,
+        Measure.CORRELATION,
+        max(0.0, found.value),
+        max(0.0, found.shuffled),
+        SIGMAS * found.deviation,
+        f"{where}: what entered the model against what is seen, {len(inputs)} rows",
+    )
 
 
 def uniformity(case: Case) -> Iterator[Finding]:
@@ -55,10 +63,9 @@ def uniformity(case: Case) -> Iterator[Finding]:
         yield _halves(shares, inputs, where)
         yield _neighbours(masks[depth], shares.bits, where)
     yield from _repeated(masks)
-    if case.view.messages:
-        joined = b"".join(case.view.messages)
-        data = np.frombuffer(joined[: len(joined) // 4 * 4], np.uint8)
-        yield _departure(data.reshape(-1, 4).T, 8, "messages")
+    for name, messages in case.view.messages.items():
+        data = np.frombuffer(b"".join(messages), np.uint8)
+        yield _departure(data[: len(data) // 4 * 4].reshape(-1, 4).T, 8, name)
 
 
 def _departure(digits: NDArray[np.uint8], width: int, where: str) -> Finding:
@@ -160,26 +167,25 @@ def _steps(values: NDArray[Any], most: int) -> NDArray[np.int64]:
     return np.searchsorted(edges, values)
 
 
+def _rectangle(messages: Sequence[bytes]) -> NDArray[np.uint8]:
+    """The bytes [k, length] of messages up to the length of the shortest."""
+    length = min(map(len, messages))
+    return np.stack([np.frombuffer(each[:length], np.uint8) for each in messages])
+
+
 def lengths_and_repeats(case: Case) -> Iterator[Finding]:
-    """T9, where requests are text of different lengths."""
+    """T9: how long a text is, or which record was asked about, by whatever can be counted."""
     view, public = case.view, case.public
-    items = case.secret.items
-    lengths = traffic.trailing(items)
-    if not public.is_text or len(np.unique(lengths)) == 1:
+    items, proxies = case.secret.items, _counted(case)
+    if not public.is_text:
+        for name, numbers in proxies.items():
+            yield _told(Measure.RECORDS, numbers, items[: len(numbers), 0], name)
         return
-    proxies = {}
-    if view.identifiers is not None:
-        proxies["run of equal identifiers"] = traffic.trailing(view.identifiers)
-    if view.masks is not None:
-        proxies["masks that are handed over"] = view.masks
-    if view.messages:
-        proxies["bytes of the message"] = np.array([len(each) for each in view.messages])
-    if view.sizes is not None:
-        proxies["bytes of all messages"] = view.sizes
-    if view.seconds is not None:
-        proxies["seconds"] = _steps(view.seconds, TIME_BINS)
+    lengths = traffic.trailing(items)
+    if len(np.unique(lengths)) == 1:
+        return
     for name, numbers in proxies.items():
-        yield _lengths(numbers, lengths[: len(numbers)], name)
+        yield _told(Measure.LENGTHS, numbers, lengths[: len(numbers)], name)
     if view.identifiers is not None:
         counted = public.counted(items[: len(view.identifiers)])
         seen, blind, pairs = traffic.repeats_seen(view.identifiers, items, counted)
@@ -187,11 +193,26 @@ def lengths_and_repeats(case: Case) -> Iterator[Finding]:
         yield Finding(Attack.T9, Measure.REPEATS, seen, blind, slack, f"{pairs:,} pairs")
 
 
-def _lengths(numbers: NDArray[Any], lengths: NDArray[np.int64], name: str) -> Finding:
-    recovery = traffic.lengths_from(numbers, lengths)
-    blind = traffic.lengths_from(np.zeros_like(lengths), lengths)
-    slack = chance(blind, len(lengths) // 2)
-    return Finding(Attack.T9, Measure.LENGTHS, recovery, blind, slack, name)
+def _counted(case: Case) -> dict[str, NDArray[Any]]:
+    """By their names numbers [k] that may hang on a request."""
+    view, found = case.view, dict[str, NDArray[Any]]()
+    if case.public.is_text and view.identifiers is not None:
+        found["run of equal identifiers"] = traffic.trailing(view.identifiers)
+    if view.masks is not None:
+        found["masks that are handed over"] = view.masks
+    for name, messages in view.messages.items():
+        found[f"bytes: {name}"] = np.array([len(each) for each in messages])
+    found |= view.counts
+    if view.seconds is not None:
+        found["seconds"] = _steps(view.seconds, TIME_BINS)
+    return found
+
+
+def _told(measure: Measure, numbers: NDArray[Any], sought: NDArray[np.int64], name: str) -> Finding:
+    recovery = traffic.told_by(numbers, sought)
+    blind = traffic.told_by(np.zeros_like(sought), sought)
+    slack = chance(blind, len(sought) // 2)
+    return Finding(Attack.T9, measure, recovery, blind, slack, name)
 
 
 def linkage(case: Case) -> Iterator[Finding]:
@@ -201,9 +222,9 @@ def linkage(case: Case) -> Iterator[Finding]:
     scores: dict[str, NDArray[np.float64]] = {}
     if view.identifiers is not None:
         scores["identifiers"] = traffic.equal_starts(view.identifiers[:, first:], alike)
-    if view.messages:
-        data = np.stack([np.frombuffer(each, np.uint8) for each in view.messages])
-        scores["messages"] = traffic.equal_starts(data.astype(np.int64), data.shape[1])
+    for name, messages in view.messages.items():
+        data = _rectangle(messages[: len(messages) // 2 * 2])
+        scores[name] = traffic.equal_starts(data, data.shape[1])
     for depth, shares in sorted(view.shares.items()):
         flat = shares.words()[:, first : first + alike].reshape(len(shares), -1)
         scores[f"depth {depth}, equal words"] = traffic.equal_starts(flat, flat.shape[1])

@@ -21,19 +21,20 @@ def trailing(identifiers: Items) -> Numbers:
     return np.where(differ.any(axis=1), last, 0)
 
 
-def lengths_from(numbers: NDArray[Any], lengths: Numbers) -> float:
-    """Share of requests whose length the best single guess for each value of `numbers` [n] tells.
+def told_by(numbers: NDArray[Any], sought: Numbers) -> float:
+    """Share of requests of which the best single guess for each value of `numbers` [n] tells what
+    is sought [n]: how long the text is, or which record.
 
     The attacker learns the table on the even requests and is asked about the odd ones; a value
-    that it never met gets the most frequent length.
+    that it never met gets what is most frequent.
     """
-    usual = most_frequent(lengths[::2])
+    usual = most_frequent(sought[::2])
     table = {
-        number: most_frequent(lengths[::2][numbers[::2] == number])
+        number: most_frequent(sought[::2][numbers[::2] == number])
         for number in set(numbers[::2].tolist())
     }
     told = np.array([table.get(number, usual) for number in numbers[1::2].tolist()])
-    return float((told == lengths[1::2]).mean())
+    return float((told == sought[1::2]).mean())
 
 
 def most_frequent(values: Numbers) -> int:

@@ -20,6 +20,7 @@ from nesa.privacy.battery.shares import Shares
 Items = NDArray[np.int64]
 Floats = NDArray[np.float32]
 Weights = NDArray[Any]
+Counts = NDArray[np.int64]
 
 States = Callable[[Items, int], Floats]
 """Items [n, places] and a depth to activations [n, places, width]."""
@@ -90,8 +91,9 @@ class View:
     `table` and `layers` are weights as they are held.
     `scattered` says that places lie in a secret order too, the same in all requests.
     `masks` are numbers that follow from where the padding of the first k requests begins.
-    `messages` are the bytes that carry each request, `sizes` how many they are where bytes say
-    nothing themselves, `seconds` how long each one took.
+    `messages` are by their names bytes that pass for each of the first requests and have to look
+    like noise. `counts` are by their names numbers [k] that anybody counts, and `seconds` how long
+    each request took.
     """
 
     observer: Observer
@@ -103,8 +105,8 @@ class View:
     layers: Mapping[int, Weights] = field(default_factory=dict)
     scattered: bool = False
     masks: Items | None = None
-    messages: tuple[bytes, ...] = ()
-    sizes: NDArray[np.int64] | None = None
+    messages: Mapping[str, tuple[bytes, ...]] = field(default_factory=dict)
+    counts: Mapping[str, Counts] = field(default_factory=dict)
     seconds: NDArray[np.float64] | None = None
 
 
