@@ -71,6 +71,10 @@ def _up_to(whole: ModelProto, name: str) -> ort.InferenceSession:
     """A session that gives one inner tensor, and takes any number of sentences."""
     model = onnx.ModelProto()
     model.CopyFrom(whole)
+    # ONNX Runtime runs every node, also those that no output needs.
+    needed = _needed(whole, name)
+    del model.graph.node[:]
+    model.graph.node.extend(needed)
     shapes = {node.input[1] for node in model.graph.node if node.op_type == "Reshape"}
     for node in model.graph.node:
         if node.op_type == "Constant" and node.output[0] in shapes:
@@ -82,3 +86,13 @@ def _up_to(whole: ModelProto, name: str) -> ort.InferenceSession:
     output = onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None)
     model.graph.output.append(output)
     return session(model.SerializeToString())
+
+
+def _needed(model: ModelProto, name: str) -> list[NodeProto]:
+    """The nodes that a tensor is made by, in their order."""
+    wanted, found = {name}, list[NodeProto]()
+    for node in reversed(model.graph.node):
+        if not wanted.isdisjoint(node.output):
+            wanted.update(node.input)
+            found.append(node)
+    return found[::-1]

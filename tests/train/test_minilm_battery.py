@@ -22,6 +22,7 @@ from nesa.privacy.battery.compiled import Subject
 from nesa.privacy.battery.findings import Attack
 from nesa.privacy.battery.inversion import nearest_directions, train
 from nesa.privacy.battery.observing import view
+from nesa.privacy.battery.perceptron import learn
 from nesa.privacy.battery.views import Hidden, Observer
 from nesa.privacy.battery.weights import match_table
 from scripts import minilm, retrieval
@@ -115,13 +116,12 @@ def test_a_rotated_embedding_is_matched_even_in_eight_bits(encoder):
     assert np.mean(found.items[words[wanted]] == wanted) >= 0.95
 
 
+@pytest.mark.parametrize("teach", [train, learn])
 @pytest.mark.parametrize(("depth", "least"), [(1, 0.95), (3, 0.9), (6, 0.6)])
-def test_states_behind_each_block_are_decoded(encoder, depth, least):
-    """SPLIT over public weights: a linear decoder reads what the client hands over."""
+def test_states_behind_each_block_are_decoded(encoder, depth, least, teach):
+    """SPLIT over public weights: either decoder reads what the client hands over."""
     ours, theirs = (minilm.token_ids(half[:96], TOKENS) for half in paragraphs())
-    decoder = train(
-        *(each.reshape(-1, 384) for each in (encoder.states(theirs, depth), encoder.table[theirs]))
-    )
-    told = ours > minilm.PADDING
+    told, known = (each > minilm.PADDING for each in (ours, theirs))
+    decoder = teach(encoder.states(theirs, depth)[known], encoder.table[theirs[known]])
     read = nearest_directions(decoder.read(encoder.states(ours, depth)[told]), encoder.table)
     assert np.mean(read == ours[told]) >= least
