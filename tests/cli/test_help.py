@@ -39,6 +39,7 @@ def test_the_promised_commands_are_there() -> None:
         "privacy",
         "query",
         "reward",
+        "sue",
         "summon",
         "transfer",
         "watch",

@@ -9,13 +9,12 @@ from nesa.chain.abi import ContractCall
 from nesa.chain.connection import Connection
 from nesa.chain.contracts import Contracts
 from nesa.chain.court import Court
-from nesa.chain.disputes import claim_of
 from nesa.chain.events import SessionOpened
 from nesa.chain.history import QueryHistory, find_query
 from nesa.chain.sender import Receipt, Sender
 from nesa.chain.session_history import find_session, list_of
 from nesa.models.disputes.game import MOST_MOVES
-from nesa.protocol.errors import Incompatible, Unavailable
+from nesa.protocol.errors import Unavailable
 from nesa.protocol.ids import Address, Digest, QueryId, VersionId
 from nesa.protocol.queries import Query
 from nesa.protocol.sessions import is_session
@@ -40,34 +39,15 @@ class Courtroom:
         Raises:
             Incompatible: the deployment has none.
         """
-        return cls(connection, sender, cls.court_of(connection), Contracts(connection))
-
-    @staticmethod
-    def court_of(connection: Connection) -> Court:
-        """The court alone; errors as `open`."""
-        address = connection.deployment.court
-        if address is None:
-            raise Incompatible("this deployment has no dispute court")
-        return Court(connection, address)
+        return cls(connection, sender, Court.of(connection), Contracts(connection))
 
     async def send(self, call: ContractCall, *, again: bool = True) -> Receipt:
         """Send a call once; as `Sender.send`."""
         return await self.sender.send(call, again=again)
 
     async def has_announced(self, evidence: Digest) -> bool:
-        """Whether this account reserved evidence in an earlier block; reserves it when not.
-
-        Raises:
-            Rejected, Unavailable: as `send`.
-        """
-        claim = claim_of(
-            self.connection.deployment.chain_id, self.court.address, self.sender.address, evidence
-        )
-        at = await self.court.announced_at(claim, "latest")
-        if at is None:
-            await self.send(self.court.announce(claim))
-            return False
-        return (await self.connection.head()).number > at
+        """As `Court.has_announced`, for this account."""
+        return await self.court.has_announced(self.sender.address, evidence, self.send)
 
     async def history(self, query_id: QueryId) -> QueryHistory:
         """What the chain says of a query; errors as `find_query`."""

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from nesa.chain.connection import Connection
 from nesa.chain.contracts import Contracts
+from nesa.chain.court import Court
 from nesa.chain.deployment import Deployment
 from nesa.chain.docket import bonds_of, fold
 from nesa.chain.keystore import keystore_address
@@ -19,7 +20,6 @@ from nesa.chain.status import ask_running
 from nesa.protocol.errors import Incompatible, Unavailable
 from nesa.protocol.ids import Address, Amount
 from nesa.protocol.parameters import BPS
-from nesa_miner.disputes.courtroom import Courtroom
 from nesa_miner.watchtower.config import WatchSettings
 from nesa_miner.watchtower.journal import WatchJournal, journal_identity
 
@@ -87,7 +87,7 @@ async def look_into(connection: Connection, account: Address) -> Purse:
         Incompatible: the deployment has no court.
         Unavailable: the node does not answer.
     """
-    contracts, court = Contracts(connection), Courtroom.court_of(connection)
+    contracts, court = Contracts(connection), Court.of(connection)
     limits = await contracts.parameters.request_limits("latest")
     return Purse(
         coins=await connection.balance(account),

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
 from nesa.chain.abi import ContractCall
-from nesa.chain.connection import At
+from nesa.chain.connection import At, Connection
 from nesa.chain.contracts import ZERO_ADDRESS, BoundContract
-from nesa.chain.disputes import Challenge, ShownVersion, equivocation_as_abi
+from nesa.chain.disputes import Challenge, ShownVersion, claim_of, equivocation_as_abi
+from nesa.chain.sender import Receipt
+from nesa.protocol.errors import Incompatible
 from nesa.protocol.faults import Equivocation
 from nesa.protocol.ids import ZERO_DIGEST, Address, Amount, BlockNumber, Digest, QueryId, Timestamp
 from nesa.protocol.outcomes import NO_OUTCOME, outcome_as_abi
@@ -97,6 +100,37 @@ class Court(BoundContract):
     """DisputeCourt: evidence and the element game."""
 
     interface_name = "DisputeCourt"
+
+    @classmethod
+    def of(cls, connection: Connection) -> Court:
+        """The court of the connection's deployment.
+
+        Raises:
+            Incompatible: the deployment has none.
+        """
+        address = connection.deployment.court
+        if address is None:
+            raise Incompatible("this deployment has no dispute court")
+        return cls(connection, address)
+
+    async def has_announced(
+        self,
+        account: Address,
+        evidence: Digest,
+        send: Callable[[ContractCall], Awaitable[Receipt]],
+    ) -> bool:
+        """Whether an account reserved evidence in an earlier block; `send` reserves it when not.
+
+        Raises:
+            Rejected, Unavailable: as `send`.
+        """
+        connection = self._connection
+        claim = claim_of(connection.deployment.chain_id, self.address, account, evidence)
+        at = await self.announced_at(claim, "latest")
+        if at is None:
+            await send(self.announce(claim))
+            return False
+        return (await connection.head()).number > at
 
     async def announced_at(self, claim: Digest, at: At) -> BlockNumber | None:
         """The block in which a claim was announced."""

@@ -23,6 +23,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "privacy": ("nesa.cli.commands.privacy:privacy", "Put models under your key; audit modes."),
     "query": ("nesa.cli.commands.query:query", "Ask a model and wait for the answer."),
     "reward": ("nesa.cli.commands.reward:reward", "Credit new NES to who worked for a query."),
+    "sue": ("nesa.cli.commands.sue:sue", "Take to court who signed wrong sums of a share."),
     "summon": ("nesa.cli.commands.summon:summon", "Call the members of a silent shard."),
     "transfer": ("nesa.cli.commands.transfer:transfer", "Send NES to an account."),
     "watch": ("nesa.cli.commands.watch:watch", "Follow a query through its life."),

@@ -25,6 +25,8 @@ from nesa.client.sharing import (
     order_of,
     session_key,
 )
+from nesa.client.suing import CheckedSuit, Decided, OnProgress, Suing, quiet
+from nesa.privacy.shared.evidence import ShareEvidence
 from nesa.protocol.ids import Address, Amount
 from nesa.protocol.sessions import SessionOrder
 
@@ -67,6 +69,32 @@ class Shares(Connected):
         it paid what is left of their deposits, and what it earned in those of others."""
         address = self.address if account is None else account
         return await close_over(self.connection, address, self._send)
+
+    async def check_suit(self, evidence: ShareEvidence, shared: SharedPublicModel) -> CheckedSuit:
+        """What taking a member of a session to court with `evidence` of wrong sums would be, see
+        `SharedResult.evidence` and `decode_share_evidence`; nothing is paid.
+
+        Raises:
+            InvalidInput: the evidence is of another network, session or model than `shared`,
+                convicts nobody, or its time is over.
+            Unavailable: the node does not answer.
+        """
+        return await self._suing.check(evidence, shared)
+
+    async def sue(self, checked: CheckedSuit, on_progress: OnProgress = quiet) -> Decided:
+        """Open a checked suit, or take up one that is open, and play until it is decided and paid
+        out: a defence window at least. When it was interrupted, check and call it again.
+
+        Raises:
+            ExhaustedResource: the account does not hold the bond, or coins for gas.
+            Rejected: the court refuses.
+            Unavailable: the node does not answer.
+        """
+        return await self._suing.see_through(checked, on_progress)
+
+    @property
+    def _suing(self) -> Suing:
+        return Suing(self.connection, self.address, self._send)
 
     @contextlib.asynccontextmanager
     async def _session(

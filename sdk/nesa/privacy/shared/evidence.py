@@ -9,9 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from nesa.privacy.shared.statements import is_signed
+from nesa.models.disputes.parties import Defender
+from nesa.models.judging import Witness
+from nesa.privacy.shared.products import Product
+from nesa.privacy.shared.statements import is_signed, statement_of
 from nesa.protocol import cbor
-from nesa.protocol.errors import InvalidMessage, WrongShare
+from nesa.protocol.errors import InvalidInput, InvalidMessage, InvalidTensor, WrongShare
 from nesa.protocol.ids import VersionId
 from nesa.protocol.messages import MAX_TENSOR_BYTES
 from nesa.protocol.shapes import WORD, blob, record
@@ -75,3 +78,29 @@ def decode_share_evidence(data: bytes) -> ShareEvidence:
     if not is_signed(statement):
         raise InvalidMessage("the statement is not signed by the member that it names")
     return ShareEvidence(stored.version_id, statement, stored.digits)
+
+
+def convicting(evidence: ShareEvidence, product: Product) -> Witness:
+    """The right sums of the share in evidence, once the statement is found to claim others;
+    `product` is the one that the statement names.
+
+    Raises:
+        InvalidInput: it convicts nobody: it is no statement of a session, it is about another share
+            than the evidence holds, or its sums are right.
+    """
+    said = evidence.statement.reveal
+    digests, signature = (said.in_digest, said.out_digest), (said.salt, said.r, said.vs)
+    signer = evidence.statement.signer
+    rebuilt = statement_of(signer, said.context, said.round, *digests, *signature)
+    if rebuilt != evidence.statement or said.context.shard != 0:
+        raise InvalidInput("the statement is not what members of a session sign")
+    try:
+        witness = Witness.of_shard(product.table, 0, (evidence.digits,))
+    except InvalidTensor as error:
+        raise InvalidInput(f"the digits are no share of the product: {error}") from error
+    ours = Defender(witness, 0).charge
+    if ours.in_digest != said.in_digest:
+        raise InvalidInput("the statement is about another share than the one in the file")
+    if ours.out_digest == said.out_digest:
+        raise InvalidInput("the sums that were signed are right: there is nothing to sue for")
+    return witness
