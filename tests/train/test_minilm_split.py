@@ -18,6 +18,7 @@ from nesa.privacy.split.parts import split
 from nesa.privacy.split.places import places
 from nesa.privacy.split.running import SplitRunner
 from scripts import minilm, retrieval
+from tests.privacy.split.test_leaving import holds, layer_zero, value
 
 pytestmark = [pytest.mark.train, pytest.mark.timeout(600)]
 
@@ -63,3 +64,20 @@ def test_the_parts_answer_as_the_whole(table: Table, blocks: list[int]) -> None:
             begun = client.begin([tensor])
             (answer,) = run_all(runners, [begun.sent])
             assert client.finish(begun, answer) == whole.run([tensor])
+
+
+def test_no_ids_and_no_embeddings_leave(table: Table, blocks: list[int]) -> None:
+    """Whether the network's part begins behind the first norm or later; states are what leaves."""
+    ids = minilm.token_ids(retrieval.load().queries[:2], TOKENS)
+    starts = [places(table)[0].row, blocks[0], blocks[1]]
+    for first in starts:
+        parts = split(table, first, blocks[-2])
+        client, (edge,) = SplitRunner(parts), parts.middle.inputs
+        for row in ids:
+            tensor, real = table.inputs[0].encode(row[None]), row[row > 0]
+            sent = edge.decode(client.begin([tensor]).sent).astype(np.int64)
+            assert not holds(sent, real)
+            for one in layer_zero(table):
+                tokens = value(table, one, tensor).reshape(TOKENS, -1)[: len(real)]
+                assert not any(holds(sent, token) for token in tokens)
+            assert holds(sent, value(table, parts.sent[0], tensor))

@@ -20,6 +20,7 @@ import torch
 from eth_keys.datatypes import PrivateKey
 
 from nesa.cli.training import Data, train_with
+from nesa.privacy.battery.findings import Attack
 from nesa.privacy.envelopes import Deployment, Receiver
 from nesa.privacy.keys import generate_key
 from nesa.privacy.split.training.client import (
@@ -105,11 +106,10 @@ async def test_a_head_for_private_questions_is_as_good_as_one_trained_centrally(
     schedule = Schedule(EPOCHS, BATCH, Learning(RATE), order=SEED)
     made = await train_with(post, questions, schedule, Noise(), SEED)
     central = trained_centrally(questions)
-    print(f"split {made.accuracy:.4f}, central {central:.4f}, of {len(questions.test.labels)}")
     guess = np.bincount(questions.test.labels).max() / len(questions.test.labels)
     assert abs(made.accuracy - central) <= 0.01
     assert made.accuracy > 2 * guess
     rows = [row.tobytes()[:32] for row in questions.train.features[:20]]
     assert not any(row in envelope for envelope in travelled[:200] for row in rows)
-    found = made.recorder.findings(questions.train)
-    print([(one.attack.name, one.tried, round(one.recovery, 3), one.baseline) for one in found])
+    told = [one for one in made.recorder.findings(questions.train) if one.attack is Attack.T5]
+    assert max(one.recovery for one in told) > 0.5  # what is sealed on the way the peer still reads

@@ -110,7 +110,11 @@ class Recorder:
         """What the peer could have recovered, knowing KNOWN of the rows."""
         if self.activations is None or self.gradients is None:
             raise InvalidInput("nothing left yet")
-        seen = Observed(rows.features, rows.labels, self.activations, self.gradients)
+        # Whose rows are known is drawn: data that stand in order of their labels would have an
+        # observer know one label only.
+        drawn = np.random.default_rng(len(rows.labels)).permutation(len(rows.labels))
+        sent = self.activations[drawn], self.gradients[drawn]
+        seen = Observed(rows.features[drawn], rows.labels[drawn], *sent)
         return audit_training(seen, max(8, int(KNOWN * len(rows.labels))))
 
 
