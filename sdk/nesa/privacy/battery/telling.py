@@ -20,6 +20,8 @@ from nesa.privacy.battery.views import Floats
 
 SAMPLE: Final = 400
 """Rows whose distances are correlated; the cost grows with the square."""
+COMPARED: Final = 4096
+"""Bytes of a message whose distances are correlated."""
 TIME_BINS: Final = 20
 WORDS: Final = 2**18
 """Words of shares of which statistics are taken that have to be shuffled."""
@@ -33,7 +35,7 @@ def correlation(case: Case) -> Iterator[Finding]:
         inputs = targets(case.public, items)[counted][:SAMPLE]
         yield _correlated(inputs, states[counted][:SAMPLE], f"depth {depth}")
     for name, messages in case.view.messages.items():
-        bytes_ = _rectangle(messages[:SAMPLE])
+        bytes_ = _rectangle([each[:COMPARED] for each in messages[:SAMPLE]])
         inputs = targets(case.public, case.secret.items[: len(bytes_)])
         yield _correlated(inputs.reshape(len(bytes_), -1), bytes_, name)
 
@@ -65,7 +67,8 @@ def uniformity(case: Case) -> Iterator[Finding]:
     yield from _repeated(masks)
     for name, messages in case.view.messages.items():
         data = np.frombuffer(b"".join(messages), np.uint8)
-        yield _departure(data[: len(data) // 4 * 4].reshape(-1, 4).T, 8, name)
+        taken = min(len(data) // 4, WORDS) * 4
+        yield _departure(data[:taken].reshape(-1, 4).T, 8, name)
 
 
 def _departure(digits: NDArray[np.uint8], width: int, where: str) -> Finding:
