@@ -214,12 +214,14 @@ def test_shares_that_are_not_uniform_are_noticed(whole, states, secret, fault):
     assert FAULTS[fault] in {each.attack for each in found}
 
 
-def test_a_length_shows_where_padding_is_encrypted_to_one_identifier(public, secret):
+@pytest.mark.parametrize("held", [240, 100])
+def test_a_length_shows_where_padding_is_encrypted_to_one_identifier(public, secret, held):
+    """Also to whoever holds the identifiers of the first requests only."""
     items = secret.items.copy()
     lengths = np.random.default_rng(4).integers(3, toy.PLACES, len(items))
     items[np.arange(toy.PLACES) >= lengths[:, None]] = toy.WORDS - 1
     padded = replace(public, common=frozenset({toy.WORDS - 1}))
     key = np.random.default_rng(5).permutation(toy.WORDS)
-    view = View(Observer.PERMUTED_MEMBER, Hidden.CHANNELS, identifiers=key[items])
+    view = View(Observer.PERMUTED_MEMBER, Hidden.CHANNELS, identifiers=key[items[:held]])
     findings = audit(padded, view, replace(secret, items=items), BUDGET)
     assert min(recoveries(findings, Attack.T9)) >= 0.98

@@ -190,8 +190,8 @@ def lengths_and_repeats(case: Case) -> Iterator[Finding]:
     for name, numbers in proxies.items():
         yield _told(Measure.LENGTHS, numbers, lengths[: len(numbers)], name)
     if view.identifiers is not None:
-        counted = public.counted(items[: len(view.identifiers)])
-        seen, blind, pairs = traffic.repeats_seen(view.identifiers, items, counted)
+        plain = items[: len(view.identifiers)]
+        seen, blind, pairs = traffic.repeats_seen(view.identifiers, plain, public.counted(plain))
         slack = chance(blind, max(1, pairs))
         yield Finding(Attack.T9, Measure.REPEATS, seen, blind, slack, f"{pairs:,} pairs")
 
