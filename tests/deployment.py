@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import gc
+import os
+import pickle
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass, replace
 from functools import cache
+from hashlib import sha256
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,6 +27,7 @@ from nesa.protocol.summons import SummonsRules
 from nesa.protocol.versions import ShardFacts
 
 ROOT: Final = Path(__file__).parent.parent
+CACHE: Final = ROOT / ".cache" / "boa"
 
 
 def _brief(contract: VyperContract) -> str:
@@ -218,9 +224,39 @@ def next_epoch(epochs: int = 1) -> None:
 
 
 def _load(path: Path) -> VyperDeployer:
-    boa.interpret.set_search_paths([str(ROOT)])
+    """The contract, kept on disk with the digest of all that the compiler could read.
+
+    titanoboa has a cache of its own, but parses and analyses every import to look into it.
+    """
+    kept = CACHE / f"{path.parent.name}-{path.stem}.pickle"
+    digest = sha256(f"{path}{_sources()}".encode()).digest()
     with lasting_objects():
-        return boa.load_partial(str(path))
+        stored = kept.read_bytes() if kept.exists() else b""
+        if stored[: len(digest)] == digest:
+            return VyperDeployer(pickle.loads(stored[len(digest) :]), filename=str(path))
+        boa.interpret.set_search_paths([str(ROOT)])
+        loaded = boa.load_partial(str(path))
+        _keep(kept, digest + pickle.dumps(loaded.compiler_data))
+        return loaded
+
+
+def _keep(file: Path, content: bytes) -> None:
+    """Writes the file in one step: another worker reads the old one or the new one."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = file.with_suffix(f".{os.getpid()}")
+    unfinished.write_bytes(content)
+    unfinished.replace(file)
+
+
+@cache
+def _sources() -> str:
+    """Digest of every contract, and the versions of the compiler and what comes with it."""
+    versions = [version(name) for name in ("vyper", "titanoboa", "snekmate")]
+    total = sha256(repr((versions, sys.version)).encode())
+    folders = (ROOT / "contracts", ROOT / "tests" / "contracts" / "harness")
+    for file in sorted(file for folder in folders for file in folder.rglob("*.vy*")):
+        total.update(sha256(str(file).encode()).digest() + sha256(file.read_bytes()).digest())
+    return total.hexdigest()
 
 
 @contextmanager
