@@ -21,7 +21,9 @@ class MinerSettings(FileSettings):
     `memory_limit_mib` what the tensors of queries under way may take (others wait their turn),
     `max_fee_gwei` what a gas may cost when a slot is claimed that a report left out. `max_bonds` is
     how many NES of the signer may be in bonds at once to sue members of a committee that split, and
-    to summon those that say nothing; with none nobody is sued or summoned. Clients name the URLs of
+    to summon those that say nothing; with none nobody is sued or summoned. `coins_per_nes` is what
+    a NES is worth in the coin that pays for gas: vouchers of sessions are redeemed when they bring
+    more than the gas; without it the protocol's own price of gas counts. Clients name the URLs of
     long inputs: with `allow_private_contents` also such that only this machine or its network can
     reach, which is for networks without strangers.
     """
@@ -52,6 +54,7 @@ class MinerSettings(FileSettings):
     memory_limit_mib: int = Field(default=256, ge=1)
     max_fee_gwei: float = Field(default=500.0, gt=0)
     max_bonds: float = Field(default=0.0, ge=0)
+    coins_per_nes: float | None = Field(default=None, gt=0)
     allow_private_contents: bool = False
 
 

@@ -41,6 +41,7 @@ from nesa_miner.convicting import kept_equivocations
 from nesa_miner.disputes.bonds import Bonds
 from nesa_miner.disputes.courtroom import Courtroom
 from nesa_miner.disputes.equivocating import Equivocators
+from nesa_miner.disputes.gains import pays_for
 from nesa_miner.disputes.inputs import Recomputer
 from nesa_miner.disputes.litigation import Litigation, Recompute
 from nesa_miner.disputes.observability import DisputeMetrics
@@ -56,6 +57,7 @@ from nesa_miner.rekeying import forget_in_time
 from nesa_miner.seats import held_seats
 from nesa_miner.server import Routes
 from nesa_miner.sessions.attending import Attending
+from nesa_miner.sessions.products import LoadedProducts
 from nesa_miner.sessions.redeeming import Redeemer
 from nesa_miner.sessions.server import SessionsEndpoint
 from nesa_miner.sessions.serving import SessionService
@@ -291,18 +293,22 @@ def _assembled(
         engine = Engine(surroundings, disputes, convict, suits, answers, summoning)
     sessions = None
     if on_chain.sessions is not None:
-        sessions = _sessions(surroundings, connection, sender)
+        sessions = _sessions(surroundings, connection, sender, settings.coins_per_nes)
     warm_up = WarmUp(library)
     return Miner(folder, settings, connection, engine, post, warm_up, sessions)
 
 
-def _sessions(around: Surroundings, connection: Connection, sender: Sender) -> Attended:
+def _sessions(
+    around: Surroundings, connection: Connection, sender: Sender, coins_per_nes: float | None
+) -> Attended:
     """The part of this miner in sessions."""
     ledger, attending = around.journal.sessions, Attending(connection, around.identity.address)
-    parts = (around.identity, around.deployment, ledger, around.library)
+    parts = (around.identity, around.deployment, ledger, LoadedProducts(around.library))
+    wei_per_nes = None if coins_per_nes is None else int(coins_per_nes * 10**18)
+    pays = partial(pays_for, connection, Contracts(connection), wei_per_nes)
     return Attended(
         SessionService(*parts, attending.read, attending.seed, time.time, around.retention),
-        Redeemer(connection, sender, ledger, attending.read, time.time),
+        Redeemer(connection, sender, ledger, attending.read, time.time, pays),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -130,7 +131,14 @@ class Case:
 
 
 @pytest.fixture
-async def case(client: Client, shared: SharedPublicModel) -> Case:
+async def case(client: Client, shared: SharedPublicModel) -> AsyncIterator[Case]:
+    """Time and money that it takes are put back behind it."""
+    before = await client.connection.request("evm_snapshot")
+    yield await opened_case(client, shared)
+    await client.connection.request("evm_revert", before)
+
+
+async def opened_case(client: Client, shared: SharedPublicModel) -> Case:
     connection, sessions = client.connection, SharedSessions.of(client.connection)
     offer = await offer_shares(client._catalogue, shared.public.name, Shared(shared), None)
     order = replace(order_of(offer.listed, KEY, 1, 4), max_deposit=offer.offered.price)

@@ -1,4 +1,5 @@
-"""A private model runs, and no miner holds more of it than its shard, nor that on its disk."""
+"""A private model under its developer's key runs: no miner holds more of it than its shard, nor
+that on its disk, nor any weights in the order of the plain model."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,11 +21,14 @@ from nesa import Client, Model
 from nesa.chain.anvil import free_port
 from nesa.cli.compiling import recut
 from nesa.cli.demo.cast import Question
+from nesa.client.modes import Equivariant
 from nesa.devnet.models import PublishedModel
 from nesa.devnet.network import Devnet
 from nesa.devnet.operators import Operator, Seat
-from nesa.models.folder import load, save
+from nesa.models.folder import CompiledModel, load, save
 from nesa.models.index import constants_path
+from nesa.privacy.equivariant.folders import transformed_model
+from nesa.privacy.equivariant.user_keys import UserKey
 from nesa.privacy.model_secrets import (
     ModelSecret,
     load_model_secret,
@@ -50,13 +54,18 @@ class PrivateModel:
 
     published: PublishedModel
     secret: ModelSecret
+    plain: CompiledModel
+    held: UserKey
 
     def needles(self, shard: int) -> list[bytes]:
         """Runs of a shard's weights as they are kept anywhere: bytes, and ONNX Runtime's floats;
         and the key of the shard as bytes and as text."""
-        model = self.published.model
-        place, key = model.table.shards[shard], self.secret.shard_key(model.root, shard)
-        found = [key, key.hex().encode()]
+        key = self.secret.shard_key(self.published.model.root, shard)
+        return [key, key.hex().encode(), *self.weights(self.published.model, shard)]
+
+    def weights(self, model: CompiledModel, shard: int) -> list[bytes]:
+        """Runs of the weights of a shard of a model."""
+        found, place = list[bytes](), model.table.shards[shard]
         for row in model.table.rows[place.first : place.end]:
             for parameter in row.parameters:
                 values = np.frombuffer(parameter.data, parameter.kind.dtype)
@@ -94,7 +103,9 @@ def answering(command: list[str]) -> Iterator[None]:
 async def private(devnet: Devnet, tmp_path_factory: pytest.TempPathFactory) -> PrivateModel:
     """Registered by its developer, all miners listed, its keys released while miners register."""
     folder, port = tmp_path_factory.mktemp("developer"), free_port()
-    save(recut(load(SOURCE), 2), folder / "model")
+    plain = recut(load(SOURCE), 2)
+    held = UserKey.generate(plain)
+    save(transformed_model(plain, held), folder / "model")
     secret = folder / "secret"
     save_model_secret(secret, new_secret(), PASSWORD, 2**10)
     files = devnet.foundation.people.developer.files
@@ -114,7 +125,7 @@ async def private(devnet: Devnet, tmp_path_factory: pytest.TempPathFactory) -> P
     with answering(release):
         for number, miner in enumerate(devnet.miners):
             await devnet.founder.register(miner, Seat(published, number % 2))
-    return PrivateModel(published, load_model_secret(secret, PASSWORD))
+    return PrivateModel(published, load_model_secret(secret, PASSWORD), plain, held)
 
 
 @pytest_asyncio.fixture(loop_scope="session", scope="module")
@@ -134,8 +145,9 @@ async def test_a_private_model_answers_as_the_reference_does(
     client: Client, served: PrivateModel
 ) -> None:
     model: Model = await client.model(f"0x{served.published.version_id.hex()}")
-    question = Question.from_row(served.published, 7)
-    assert is_right(await client.ask(model, question.features), question)
+    question = Question.from_row(replace(served.published, model=served.plain), 7)
+    mode = Equivariant(served.held)
+    assert is_right(await client.ask(model, question.features, privacy=mode), question)
 
 
 async def test_no_miner_holds_more_than_its_shard(
@@ -147,13 +159,14 @@ async def test_no_miner_holds_more_than_its_shard(
     for shard, wanted in enumerate(needles):
         source = (served.published.path / constants_path(shard)).read_bytes()
         assert any(needle in source for needle in wanted), "what is looked for is in the model"
+    plain = [needle for shard in (0, 1) for needle in served.weights(served.plain, shard)]
     for number, miner in enumerate(devnet.miners):
         own, others = needles[number % 2], needles[1 - number % 2]
         for name, data in disk_of(miner):
-            assert not found(data, own + others), (miner.name, name)
+            assert not found(data, own + others + plain), (miner.name, name)
         held = list(memory_of(observer.pid(miner)))
         assert any(found(data, own) for data in held), "its own weights are seen in its memory"
-        assert not any(found(data, others) for data in held), miner.name
+        assert not any(found(data, others + plain) for data in held), miner.name
 
 
 def found(data: bytes, needles: list[bytes]) -> int:

@@ -57,7 +57,8 @@ class Contacts:
     identity: Identity | None
 
     NAMES = (
-        "chain id", "protocol", "contracts", "clock", "operator", "stake", "seats", "coins"
+        "chain id", "protocol", "contracts", "clock", "inputs", "operator", "stake", "seats",
+        "coins",
     )  # fmt: skip
 
     async def checks(self) -> AsyncIterator[Check]:
@@ -70,8 +71,9 @@ class Contacts:
         for check in first:
             yield check
         yield await guarded("clock", self.check_clock)
+        yield self.check_inputs()
         if any(check.is_failure for check in first):
-            for name in self.NAMES[4:]:
+            for name in self.NAMES[5:]:
                 yield Check(name, Verdict.SKIPPED, "needs the right chain and contracts")
             return
         yield await guarded("operator", self.check_operator)
@@ -104,6 +106,16 @@ class Contacts:
                 text = f"there is no {name} contract at {address}"
                 return failed("contracts", f"{text}; use the deployment file of this chain")
         return Check("contracts", Verdict.OK, f"all {len(deployment.contracts())} are there")
+
+    def check_inputs(self) -> Check:
+        """Clients cannot have this miner ask servers in its own network."""
+        if not self.settings.allow_private_contents:
+            return Check("inputs", Verdict.OK, "read from public addresses only")
+        text = "clients may have this miner read from private addresses"
+        if self.connection.deployment.chain_id in LOCAL_CHAIN_IDS:
+            return Check("inputs", Verdict.OK, f"{text}, on a chain of this machine")
+        advice = f"take allow_private_contents out of {CONFIG_FILE}"
+        return Check("inputs", Verdict.WARNING, f"{text}; {advice}, unless no stranger asks here")
 
     async def check_clock(self) -> Check:
         """This machine's clock and the chain's agree."""

@@ -1,16 +1,21 @@
-"""Reads a session from the chain: its terms, its draw, and the place of this miner in it."""
+"""Reads a session from the chain: its terms, its draw, and the place of this miner in it.
+
+Anybody can send an envelope that names a session, and its logs are slow to search. So what one call
+of a contract answers is asked first, what was refused is remembered, and searches are counted.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
+import time
+from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeVar
 
 from nesa.chain.committees import Seat, drawn_members
 from nesa.chain.connection import Connection
-from nesa.chain.contracts import Contracts
+from nesa.chain.contracts import ZERO_ADDRESS, Contracts
 from nesa.chain.events import SessionOpened
 from nesa.chain.session_history import find_session, list_of
 from nesa.chain.sessions import SharedSessions
@@ -18,13 +23,25 @@ from nesa.privacy.shared.statements import Session
 from nesa.protocol.errors import NotEntitled, Unavailable
 from nesa.protocol.ids import ZERO_DIGEST, Address, BlockNumber, QueryId, VersionId
 from nesa.protocol.sessions import is_session
-from nesa_miner.sessions.terms import Attendance, require_products
+from nesa_miner.sessions.terms import Attendance, require_payer, require_products
 
 MOST_KNOWN: Final = 256
 """Sessions that are not read again."""
 
-ReadAttendance = Callable[[QueryId], Awaitable[Attendance]]
-"""Reads what a member knows of a session. Raises NotEntitled where it is none of its own."""
+MOST_REFUSED: Final = 1_024
+"""Sessions whose refusal is remembered, the newest ones."""
+
+REFUSED_SECONDS: Final = 60.0
+"""For how long; a reorganisation may draw others."""
+
+SEARCHES_A_MINUTE: Final = 120
+"""Sessions of strangers that are looked for in the logs within a minute."""
+
+ReadAttendance = Callable[[QueryId, Address | None], Awaitable[Attendance]]
+"""Reads what a member knows of a session that a sender asks about, None where the member itself
+does. Raises NotEntitled where the session is none of its own, or the sender does not pay for it."""
+
+_Kept = TypeVar("_Kept")
 
 ReadSeed = Callable[[Attendance], Awaitable[tuple[bool, BlockNumber]]]
 """Reads whether the hash of a session's seed block is kept, and the newest block."""
@@ -37,16 +54,21 @@ class Attending:
 
     connection: Connection
     signer: Address
+    clock: Callable[[], float] = time.monotonic
     _known: OrderedDict[QueryId, Attendance] = field(default_factory=OrderedDict)
+    _refused: OrderedDict[QueryId, tuple[float, str]] = field(default_factory=OrderedDict)
+    _searches: deque[float] = field(default_factory=deque)
     _turn: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(4))
 
-    async def read(self, session_id: QueryId) -> Attendance:
-        """What this signer's member knows of a session.
+    async def read(self, session_id: QueryId, sender: Address | None = None) -> Attendance:
+        """What this signer's member knows of a session that `sender` asks about; None where the
+        member itself wants to know.
 
         Raises:
-            NotEntitled: there is none, the signer was not drawn for it, or its products are not one
-                developer's.
-            Unavailable: its seed block is not there yet, or the node does not answer.
+            NotEntitled: there is none, the sender does not pay for it, the signer was not drawn for
+                it, or its products are not one developer's.
+            Unavailable: its seed block is not there yet, the node does not answer, or too many
+                sessions were looked for within a minute.
         """
         known = self._known.get(session_id)
         if known is not None and await self._is_of_this_history(known):
@@ -54,12 +76,42 @@ class Attending:
             return known
         if not is_session(session_id):
             raise NotEntitled(f"{session_id} is no session")
+        self._require_not_refused(session_id)
+        if sender is not None:
+            await self._require_payer(session_id, sender)
+            self._count_search()
         async with self._turn:
-            found = await self._read(session_id)
-        self._known[session_id] = found
-        if len(self._known) > MOST_KNOWN:
-            self._known.popitem(last=False)
+            found = await self._found(session_id)
+        _remember(self._known, session_id, found, MOST_KNOWN)
         return found
+
+    def _require_not_refused(self, session_id: QueryId) -> None:
+        until, reason = self._refused.get(session_id, (0.0, ""))
+        if self.clock() < until:
+            raise NotEntitled(reason)
+
+    async def _require_payer(self, session_id: QueryId, sender: Address) -> None:
+        """One call instead of a search, for whoever pays for nothing."""
+        payer, _ = await SharedSessions.of(self.connection).payer_of(session_id, "latest")
+        if payer == ZERO_ADDRESS:
+            raise NotEntitled(f"there is no session {session_id}")
+        require_payer(payer, sender)
+
+    def _count_search(self) -> None:
+        now = self.clock()
+        while self._searches and self._searches[0] <= now - 60:
+            self._searches.popleft()
+        if len(self._searches) >= SEARCHES_A_MINUTE:
+            raise Unavailable("too many sessions were looked up; ask again in a minute")
+        self._searches.append(now)
+
+    async def _found(self, session_id: QueryId) -> Attendance:
+        try:
+            return await self._read(session_id)
+        except NotEntitled as error:
+            refused = (self.clock() + REFUSED_SECONDS, str(error))
+            _remember(self._refused, session_id, refused, MOST_REFUSED)
+            raise
 
     async def _is_of_this_history(self, attended: Attendance) -> bool:
         """Whether no reorganisation has changed the terms, which hold the seed block's number, and
@@ -101,6 +153,16 @@ class Attending:
         shards = (registry.shard_count(one, "latest") for one in listed.version_ids)
         require_products(await asyncio.gather(*developers), await asyncio.gather(*shards))
         return listed.version_ids
+
+
+def _remember(
+    kept: OrderedDict[QueryId, _Kept], session_id: QueryId, value: _Kept, most: int
+) -> None:
+    """Keep a value as the newest of `most`."""
+    kept[session_id] = value
+    kept.move_to_end(session_id)
+    if len(kept) > most:
+        kept.popitem(last=False)
 
 
 def _own_place(seats: tuple[Seat, ...], signer: Address) -> tuple[int, Seat]:

@@ -1,10 +1,13 @@
-"""Brings vouchers to the chain: when a session is paid in full, else between its end and theirs."""
+"""Brings vouchers to the chain: when a session is paid in full, else between its end and theirs.
+
+A voucher that brings less than the gas waits for cheaper gas, until it counts no more.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from typing import Final
 
 import structlog
@@ -13,12 +16,23 @@ from nesa.chain.connection import Block, Connection
 from nesa.chain.sender import Sender
 from nesa.chain.sessions import SharedSessions
 from nesa.protocol.errors import ExhaustedResource, NesaError
-from nesa.protocol.ids import ZERO_DIGEST, Timestamp
+from nesa.protocol.ids import ZERO_DIGEST, QueryId, Timestamp
+from nesa.protocol.sessions import reward
 from nesa_miner.sessions.attending import ReadAttendance
 from nesa_miner.sessions.ledger import Account, SessionLedger
 from nesa_miner.sessions.terms import Attendance, Forget, Pin, Redeem, next_step
 
 PAUSE_SECONDS: Final = 2.0
+
+REDEEM_GAS: Final = 175_000
+"""Of the first voucher of a member at the last place of the draw, the dearest one; measured in
+benchmarks/results/sessions.md."""
+
+PIN_GAS: Final = 45_000
+"""Of keeping a seed block's hash; measured there, too."""
+
+Pays = Callable[[int, int], Awaitable[bool]]
+"""Whether so many NES units are worth so much gas at its present price."""
 
 log = structlog.get_logger("nesa_miner")
 
@@ -32,7 +46,9 @@ class Redeemer:
     ledger: SessionLedger
     attendance: ReadAttendance
     clock: Callable[[], float]
+    pays: Pays
     pause: float = PAUSE_SECONDS
+    _waiting: set[QueryId] = field(default_factory=set)
 
     async def go_on(self) -> None:
         """Look after every voucher for ever; what fails is tried again."""
@@ -62,22 +78,37 @@ class Redeemer:
                 log.warning("voucher waits", session=account.session_id, reason=str(error))
 
     async def _look_after(self, account: Account, head: Block) -> None:
-        attended = await self.attendance(account.session_id)
+        attended = await self.attendance(account.session_id, None)
         sessions = SharedSessions.of(self.connection)
         paid = await sessions.redeemed_by(account.session_id, attended.operator, "latest")
         pinned = await sessions.pinned_seed(attended.terms.seed_block, "latest") != ZERO_DIGEST
         amount = account.voucher.amount
         match next_step(attended, amount, paid, pinned, head.number, head.timestamp):
             case Redeem():
-                await self._redeem(attended, account)
-                paid = amount
+                if await self._is_worth_it(attended, amount - paid, REDEEM_GAS):
+                    await self._redeem(attended, account)
+                    paid = amount
             case Pin():
-                await self.sender.send(sessions.pin_seed(attended.terms.seed_block))
+                # What it may still earn counts: later nobody can have the hash kept any more.
+                if await self._is_worth_it(attended, attended.most, REDEEM_GAS + PIN_GAS):
+                    await self.sender.send(sessions.pin_seed(attended.terms.seed_block))
             case Forget():
+                self._waiting.discard(account.session_id)
                 log.warning("voucher is over", session=account.session_id, units=amount - paid)
                 paid = amount
         if paid != account.redeemed:
             self.ledger.redeemed(account.session_id, paid)
+
+    async def _is_worth_it(self, attended: Attendance, amount: int, gas: int) -> bool:
+        """Whether a part of the deposit brings the member more than the gas costs it now."""
+        session_id, earned = attended.session.session_id, reward(attended.terms, amount)
+        is_worth_it = await self.pays(earned, gas)
+        if is_worth_it:
+            self._waiting.discard(session_id)
+        elif session_id not in self._waiting:
+            self._waiting.add(session_id)
+            log.info("voucher waits for cheaper gas", session=session_id, units=earned)
+        return is_worth_it
 
     async def _redeem(self, attended: Attendance, account: Account) -> None:
         if await self.connection.balance(self.sender.address) == 0:

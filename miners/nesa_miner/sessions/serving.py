@@ -28,6 +28,7 @@ from nesa.protocol.messages import SessionReply, SessionRequest
 from nesa_miner.identity import Identity
 from nesa_miner.sessions.attending import ReadAttendance, ReadSeed
 from nesa_miner.sessions.ledger import SessionLedger
+from nesa_miner.sessions.products import LoadedProducts
 from nesa_miner.sessions.terms import (
     Attendance,
     newer_voucher,
@@ -35,7 +36,6 @@ from nesa_miner.sessions.terms import (
     require_paid,
     require_redeemable,
 )
-from nesa_miner.surroundings import Library
 
 ENVELOPE_SECONDS: Final = 60
 MOST_AT_ONCE: Final = 8
@@ -52,7 +52,7 @@ class SessionService:
     identity: Identity
     deployment: Deployment
     ledger: SessionLedger
-    library: Library
+    products: LoadedProducts
     attendance: ReadAttendance
     seed: ReadSeed
     clock: Callable[[], float]
@@ -83,7 +83,7 @@ class SessionService:
 
     async def _served(self, sender: Address, request: SessionRequest) -> SessionReply:
         """One request of a session after the other: each must be paid before the next but one."""
-        attended = await self.attendance(request.session_id)
+        attended = await self.attendance(request.session_id, sender)
         require_open(attended, sender, self._now)
         async with self._turns.setdefault(request.session_id, asyncio.Lock()):
             await self._require_redeemable(attended)
@@ -124,7 +124,7 @@ class SessionService:
 
     async def _run(self, attended: Attendance, share: ShareRequest) -> Work:
         version_id = attended.products[share.number]
-        facts, runner = await self.library.runner(version_id, 0)
+        facts, runner = await self.products.runner(version_id)
         return await asyncio.to_thread(multiplied, share, facts, runner.run)
 
     def _opened(self, data: bytes) -> tuple[Address, SessionRequest]:

@@ -72,10 +72,19 @@ def require_open(attended: Attendance, sender: Address, now: Timestamp) -> None:
         NotEntitled: it is not who pays for the session.
         InvalidMessage: the session is over.
     """
-    if sender != attended.payer:
-        raise NotEntitled("only the payer of the session asks its members")
+    require_payer(attended.payer, sender)
     if now > attended.terms.answer_deadline:
         raise InvalidMessage("the session is over; open another")
+
+
+def require_payer(payer: Address, sender: Address) -> None:
+    """Returns when a sender is who pays for the session.
+
+    Raises:
+        NotEntitled: it is not.
+    """
+    if sender != payer:
+        raise NotEntitled("only the payer of the session asks its members")
 
 
 def require_products(developers: Sequence[Address], shards: Sequence[int]) -> None:

@@ -94,7 +94,7 @@ async def preview(client: Client, wish: Wish, kept: Path | None) -> Preview:
     )
     if isinstance(plan.privacy, Shared):
         shared = plan.privacy.shared
-        shared.encoded(wish.given.ordered([one.name for one in shared.public.card.features]))
+        shared.encoded(wish.given.ordered([one.name for one in shared.card.features]))
         return Preview(plan)
     wish = wish.planned(plan)
     sent = carried(plan.model, as_version(wish.mode), wish.given)

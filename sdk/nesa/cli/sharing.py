@@ -21,7 +21,7 @@ async def ask_shared(client: Client, plan: QueryPlan, given: Given, *, quiet: bo
     it."""
     assert isinstance(plan.privacy, Shared)
     mode = plan.privacy
-    features = given.ordered([feature.name for feature in mode.shared.public.card.features])
+    features = given.ordered([feature.name for feature in mode.shared.card.features])
     async with client.shared_session(
         mode.shared,
         plan.model,

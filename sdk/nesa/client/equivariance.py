@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nesa.client.cards import Features, Model, encode_features
+from nesa.client.cards import Features, encode_features
 from nesa.models.card import AnyCard
 from nesa.protocol.errors import InvalidInput
 
@@ -15,7 +15,19 @@ if TYPE_CHECKING:
     from nesa.privacy.equivariant.user_keys import UserKey
 
 
-def require_key(model: Model, held: UserKey | None) -> None:
+class Described(Protocol):
+    """A model with its card: one that is offered, or one that is at hand."""
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+
+    @property
+    def card(self) -> AnyCard:
+        """What it takes and gives."""
+
+
+def require_key(model: Described, held: UserKey | None) -> None:
     """Returns when a model is under this key, or under none and no key is given.
 
     Raises:
@@ -30,24 +42,24 @@ def require_key(model: Model, held: UserKey | None) -> None:
         )
 
 
-def encoded_features(model: Model, features: Features, held: UserKey | None) -> bytes:
+def encoded_features(model: Described, features: Features, held: UserKey | None) -> bytes:
     """Canonical bytes of the input tensor as the model takes it; for one under a key the features
     are those of the plain model.
 
     Raises:
         InvalidInput: the model is under another key, or one is missing.
-        InvalidTensor: see `Model.encode_features`.
+        InvalidTensor: see `encode_features`.
     """
     require_key(model, held)
     if held is None:
-        return model.encode_features(features)
+        return encode_features(model.card, features)
     edge = held.plain_card.input_edge
     plain = edge.decode(encode_features(held.plain_card, features))
     return edge.encode(held.encode_input(plain.astype(np.int64)))
 
 
 def plain_answer(
-    model: Model, integers: NDArray[np.generic], held: UserKey | None
+    model: Described, integers: NDArray[np.generic], held: UserKey | None
 ) -> tuple[AnyCard, NDArray[np.generic]]:
     """The card that says what an answer means, and the answer in its terms.
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from eth_keys.datatypes import PrivateKey
 
@@ -15,10 +15,12 @@ from nesa.chain.history import find_versions
 from nesa.chain.session_history import products_of, sessions_of
 from nesa.chain.sessions import SharedSessions
 from nesa.client.answers import OutputTensor
-from nesa.client.cards import Features, encode_features
+from nesa.client.cards import Features
+from nesa.client.equivariance import encoded_features, plain_answer, require_key
 from nesa.client.payment import Send
 from nesa.client.results import in_words
 from nesa.client.shared_draws import Drawn
+from nesa.models.card import AnyCard
 from nesa.models.folder import CompiledModel, load
 from nesa.privacy.shared.evidence import encode_share_evidence, evidence_in
 from nesa.privacy.shared.session import (
@@ -41,26 +43,33 @@ from nesa.protocol.messages import MAX_SHARE_BYTES
 from nesa.protocol.queries import QueryStatus
 from nesa.protocol.sessions import SessionOrder, deposit
 
+if TYPE_CHECKING:
+    from nesa.privacy.equivariant.user_keys import UserKey
+
 ROOM: Final = 256
 """Bytes of a request or a reply beside its tensor."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SharedPublicModel:
-    """A public model that this client holds, prepared once for queries on shares."""
+    """A public model that this client holds, prepared once for queries on shares; `held` is the
+    key that it is under, where it is under one."""
 
     public: CompiledModel
     model: SharedModel
+    held: UserKey | None = field(default=None, repr=False)
 
     @classmethod
-    def read(cls, folder: Path) -> Self:
-        """The model in a folder.
+    def read(cls, folder: Path, held: UserKey | None = None) -> Self:
+        """The model in a folder, with the key that it is under.
 
         Raises:
+            InvalidInput: it is under another key, or under one that is missing.
             InvalidModel, IntegrityError: the folder does not hold a whole model, none of its rows
                 is linear, or a share of it does not fit into one message.
         """
         public = load(folder)
+        require_key(public, held)
         model = SharedModel(public.table)
         for number, product in enumerate(model.plan.products):
             longest = max(product.input_edge.nbytes, packed_bytes(product.output_edge))
@@ -69,15 +78,20 @@ class SharedPublicModel:
                     f"product {number} of {public.name} takes messages of {longest} bytes, more "
                     f"than the {MAX_SHARE_BYTES} of the network; compile it for shorter inputs"
                 )
-        return cls(public, model)
+        return cls(public, model, held)
 
     def encoded(self, features: Features) -> bytes:
-        """The model's input.
+        """The model's input; of one under a key from the features of the plain model.
 
         Raises:
             InvalidTensor: the features are not what the model takes.
         """
-        return encode_features(self.public.card, features)
+        return encoded_features(self.public, features, self.held)
+
+    @property
+    def card(self) -> AnyCard:
+        """What features and answers mean: the card of the plain model."""
+        return self.public.card if self.held is None else self.held.plain_card
 
     @property
     def first_product(self) -> str:
@@ -189,9 +203,10 @@ class SharedSession:
         return found
 
     def _result(self, answer: SharedAnswer, unpaid: tuple[Address, ...]) -> SharedResult:
-        card, purse = self._shared.public.card, self._drawn.members.purse
+        shared, purse = self._shared, self._drawn.members.purse
         (output,) = answer.outputs
-        integers = card.output_edge.decode(output)
+        found = shared.public.output_edge.decode(output)
+        card, integers = plain_answer(shared.public, found, shared.held)
         words = in_words(card, integers)
         return SharedResult(
             label=words.label,

@@ -46,7 +46,7 @@ from nesa.protocol.errors import (
     Rejected,
     Unavailable,
 )
-from nesa.protocol.ids import ZERO_DIGEST, Address, Amount, Timestamp, VersionId
+from nesa.protocol.ids import ZERO_DIGEST, Address, Amount, Digest, Timestamp, VersionId
 from nesa.protocol.outcomes import NO_OUTCOME, suing_ends
 from nesa.protocol.parameters import BPS
 from nesa.protocol.queries import Query
@@ -279,19 +279,21 @@ class Suing:
                 f"the bond is {in_nes(checked.bond)}, and {self.account} holds {in_nes(held)}"
             )
         await self._pin(checked.terms)
-        await self._announce(checked.suit.statement)
+        evidence = checked.suit.statement.evidence
+        await court.has_announced(self.account, evidence, self.send)
         if await token.allowance(self.account, court.address, "latest") < checked.bond:
             await self.send(token.approve(court.address, checked.bond))
+        await self._wait_for_block(evidence)
         await self.send(court.sue(checked.suit))
         challenge = await self._own(checked.suit.statement, checked.terms)
         if challenge is None:
             raise Unavailable("the node does not show the suit that was sent; call it again")
         return challenge
 
-    async def _announce(self, statement: Statement) -> None:
-        """Reserve the evidence, and wait for the block behind it."""
+    async def _wait_for_block(self, evidence: Digest) -> None:
+        """Wait for the block behind the one that evidence was reserved in."""
         while True:
-            if await self.court.has_announced(self.account, statement.evidence, self.send):
+            if await self.court.has_announced(self.account, evidence, self.send):
                 return
             await asyncio.sleep(self.connection.policy.poll)
 

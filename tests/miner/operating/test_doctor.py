@@ -28,8 +28,8 @@ Capture = pytest.CaptureFixture[str]
 
 NAMES = [
     "onnx runtime", "keys", "journal", "disk", "port", "node", "chain id", "protocol",
-    "contracts", "clock", "operator", "stake", "seats", "coins", "store", "self-test",
-    "memory", "proofs",
+    "contracts", "clock", "inputs", "operator", "stake", "seats", "coins", "store",
+    "self-test", "memory", "proofs",
 ]  # fmt: skip
 
 

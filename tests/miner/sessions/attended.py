@@ -38,6 +38,7 @@ from nesa.protocol.versions import ShardFacts
 from nesa_miner.at_rest import AtRest
 from nesa_miner.identity import Identity
 from nesa_miner.journal import Journal
+from nesa_miner.sessions.products import LoadedProducts
 from nesa_miner.sessions.server import SessionsEndpoint
 from nesa_miner.sessions.serving import SessionService
 from nesa_miner.sessions.terms import Attendance
@@ -94,6 +95,7 @@ class HeldProducts:
     """A library of the products of one model."""
 
     runners: dict[VersionId, ShardRunner]
+    released: list[VersionId] = field(default_factory=list)
 
     async def runner(self, version_id: VersionId, shard: int) -> tuple[ShardFacts, ShardRunner]:
         found = self.runners[version_id]
@@ -103,7 +105,7 @@ class HeldProducts:
         raise NotImplementedError
 
     def release(self, version_id: VersionId, shard: int | None = None) -> None:
-        raise NotImplementedError
+        self.released.append(version_id)
 
 
 @dataclass
@@ -132,7 +134,7 @@ class Member:
         self.journal = Journal(path, b"identity", AtRest(self.identity.encryption))
         held = HeldProducts(dict(zip(products(), held_products(self.model), strict=True)))
 
-        async def read(session_id: QueryId) -> Attendance:
+        async def read(session_id: QueryId, _: Address | None) -> Attendance:
             if session_id not in (SESSION.session_id, SESSION.session_id + 1):
                 raise NotEntitled(f"there is no session {session_id}")
             return attendance(self.position, session_id)
@@ -140,8 +142,8 @@ class Member:
         async def seed(_: Attendance) -> tuple[bool, BlockNumber]:
             return self.seed
 
-        parts = (self.identity, MARKET, self.journal.sessions, held, read, seed)
-        self.service = SessionService(*parts, lambda: self.now[0], 60)  # type: ignore[arg-type]
+        parts = (self.identity, MARKET, self.journal.sessions, LoadedProducts(held), read, seed)  # type: ignore[arg-type]
+        self.service = SessionService(*parts, lambda: self.now[0], 60)
 
     def restart(self) -> None:
         """End and begin again from what is on disk."""

@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from nesa.chain.connection import Block
-from nesa.protocol.ids import BlockNumber, Digest, QueryId, Timestamp
-from nesa_miner.sessions.attending import Attending
+from nesa.chain.sessions import SharedSessions
+from nesa.protocol.errors import NotEntitled, Unavailable
+from nesa.protocol.ids import Address, BlockNumber, Digest, QueryId, Timestamp
+from nesa_miner.sessions.attending import REFUSED_SECONDS, SEARCHES_A_MINUTE, Attending
 from nesa_miner.sessions.terms import Attendance
 
 from .attended import OPERATORS, SESSION, TERMS, attendance
@@ -47,3 +49,74 @@ async def test_a_session_is_read_again_when_its_seed_block_is_another(
     chain.seed = OTHER
     assert (await attending.read(TERMS.query_id)).session.seed == OTHER
     assert read == 2
+
+
+PAYER = attendance().payer
+NOBODY = Address("0x" + "00" * 20)
+
+
+@dataclass
+class Searched:
+    """Sessions that only one call or a search finds; both are counted."""
+
+    payers: dict[QueryId, Address]
+    drawn: set[QueryId]
+    calls: int = 0
+    searches: int = 0
+    now: float = 1_000.0
+
+    def attending(self, monkeypatch: pytest.MonkeyPatch) -> Attending:
+        async def payer_of(_: SharedSessions, session_id: QueryId, __: str) -> tuple[Address, int]:
+            self.calls += 1
+            return self.payers.get(session_id, NOBODY), 4
+
+        async def _read(_: Attending, session_id: QueryId) -> Attendance:
+            self.searches += 1
+            if session_id not in self.drawn:
+                raise NotEntitled("this miner was not drawn for the session")
+            return attendance(session_id=session_id)
+
+        monkeypatch.setattr(SharedSessions, "of", lambda _: object.__new__(SharedSessions))
+        monkeypatch.setattr(SharedSessions, "payer_of", payer_of)
+        monkeypatch.setattr(Attending, "_read", _read)
+        connection: Any = History(SESSION.seed)
+        return Attending(connection, OPERATORS[0], clock=lambda: self.now)
+
+
+async def test_logs_are_searched_for_who_pays_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    chain = Searched({SESSION.session_id: PAYER}, {SESSION.session_id})
+    attending = chain.attending(monkeypatch)
+    with pytest.raises(NotEntitled, match="only the payer"):
+        await attending.read(SESSION.session_id, OPERATORS[1])
+    with pytest.raises(NotEntitled, match="there is no session"):
+        await attending.read(QueryId(SESSION.session_id + 1), PAYER)
+    assert (chain.calls, chain.searches) == (2, 0)
+    assert (await attending.read(SESSION.session_id, PAYER)).payer == PAYER
+    assert chain.searches == 1
+
+
+async def test_a_refusal_is_remembered_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    chain = Searched({SESSION.session_id: PAYER}, set())
+    attending = chain.attending(monkeypatch)
+    for _ in range(3):
+        with pytest.raises(NotEntitled, match="not drawn"):
+            await attending.read(SESSION.session_id, PAYER)
+    assert (chain.calls, chain.searches) == (1, 1)
+    chain.now += REFUSED_SECONDS
+    chain.drawn.add(SESSION.session_id)
+    assert (await attending.read(SESSION.session_id, PAYER)).payer == PAYER
+
+
+async def test_searches_of_others_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of the miner itself are not: its vouchers are at stake."""
+    sessions = [QueryId(SESSION.session_id + one) for one in range(SEARCHES_A_MINUTE + 2)]
+    chain = Searched(dict.fromkeys(sessions, PAYER), set(sessions))
+    attending = chain.attending(monkeypatch)
+    *first, last, own = sessions
+    for session_id in first:
+        await attending.read(session_id, PAYER)
+    with pytest.raises(Unavailable, match="in a minute"):
+        await attending.read(last, PAYER)
+    await attending.read(own)
+    chain.now += 60
+    await attending.read(last, PAYER)

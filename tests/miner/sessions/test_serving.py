@@ -134,7 +134,7 @@ async def test_another_share_of_a_round_that_was_served_is_not_even_computed(wor
     """Nobody pays for a round twice, so it would be computed for nothing, again and again."""
     member = world.members[0]
     await world.reached.ask(member.identity.address, request(0))
-    runners = member.service.library.runners
+    runners = member.service.products.library.runners
     runners[next(iter(runners))] = _Unasked(held_products(mlp)[0].facts)
     with pytest.raises(InvalidMessage, match="count the round up"):
         await member.answer(sealed(member, request(0)))
@@ -166,7 +166,7 @@ async def test_a_machine_that_computes_otherwise_than_before_signs_nothing(world
     body = request(0, seed=SEED)
     await world.reached.ask(member.identity.address, body)
     held = held_products(mlp)
-    first = world.members[0].service.library.runners
+    first = world.members[0].service.products.library.runners
     name = next(iter(first))
     first[name] = _OffByOne(held[0])
     with pytest.raises(IntegrityError, match="other sums of this share before"):
@@ -220,8 +220,8 @@ async def test_a_session_that_is_over_is_served_no_more(world):
     member = world.members[0]
     kept = member.service.attendance
 
-    async def over(session_id: QueryId) -> Any:
-        found = await kept(session_id)
+    async def over(session_id: QueryId, sender: Any) -> Any:
+        found = await kept(session_id, sender)
         return replace(found, terms=replace(TERMS, answer_deadline=Timestamp(1)))
 
     member.service.attendance = over

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -29,9 +29,12 @@ from nesa.client.sharing import SharedPublicModel, SharedResult
 from nesa.protocol.errors import InvalidInput
 from nesa.protocol.ids import Amount
 
+if TYPE_CHECKING:
+    from nesa.privacy.equivariant.user_keys import UserKey
+
 ALONE: Final = (
-    "--shared goes with --replicas, --max-fee, --attested and --dry-run only: nothing of it is on "
-    "chain to seal, to watch or to report (--privacy auto may choose it)"
+    "--shared goes with --replicas, --max-fee, --attested, --ee-key and --dry-run only: nothing of "
+    "it is on chain to seal, to watch or to report (--privacy auto may choose it)"
 )
 
 UNACCOMPANIED: Final = (
@@ -152,8 +155,8 @@ def query(
     held = read_user_key(ee_key, ee_password_file)
     in_parts = read_split(split, middle)
     if shared is not None and not wanted.is_auto:
-        refuse_beside_shares(wanted, watchers, keep_key, gas_deposit, publisher, held, in_parts)
-    on_shares = None if shared is None else offered_shares(shared, wanted, replicas)
+        refuse_beside_shares(wanted, watchers, keep_key, gas_deposit, publisher, in_parts)
+    on_shares = None if shared is None else offered_shares(shared, wanted, replicas, held)
     mode = wanted.mode(held, on_shares, in_parts, watched=bool(watchers))
     wish = Wish(
         model,
@@ -204,10 +207,12 @@ def asked(
         )
 
 
-def offered_shares(folder: Path, wanted: Wanted, replicas: int | None) -> Shared:
-    """How the public model in a folder is asked on shares. Where the mode is still to be chosen,
-    replicas are those of committees."""
-    public = SharedPublicModel.read(folder)
+def offered_shares(
+    folder: Path, wanted: Wanted, replicas: int | None, held: UserKey | None
+) -> Shared:
+    """How the model in a folder, which may be under a key, is asked on shares. Where the mode is
+    still to be chosen, replicas are those of committees, and a key that of the version."""
+    public = SharedPublicModel.read(folder, None if wanted.is_auto else held)
     if wanted.is_auto or replicas is None:
         return Shared(public)
     return Shared(public, replicas=replicas)
