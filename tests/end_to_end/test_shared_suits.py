@@ -7,6 +7,7 @@ import contextlib
 import sqlite3
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -21,17 +22,18 @@ from nesa.chain.keystore import load_keystore
 from nesa.chain.sender import Sender
 from nesa.chain.session_history import find_session, list_of
 from nesa.cli.demo.liar import replace_by_liar
+from nesa.cli.main import main
 from nesa.client.sharing import SharedPublicModel
 from nesa.devnet.network import Devnet
 from nesa.devnet.operators import Operator
 from nesa.models.samples import LabelledRows
-from nesa.privacy.shared.evidence import decode_share_evidence
 from nesa.privacy.shared.statements import Session, sign_sums
 from nesa.protocol.ids import Digest, QueryId, VersionId
 from nesa.protocol.sessions import product_terms
 from nesa.protocol.statements import Statement
 from nesa.protocol.versions import shards_digest
 from nesa_miner.disputes.courtroom import Courtroom
+from tests.end_to_end.conftest import PUBLIC
 from tests.end_to_end.processes import Observer
 from tests.end_to_end.test_disputes import Dispute, until
 from tests.end_to_end.test_shared import (
@@ -151,21 +153,34 @@ async def test_a_member_that_is_sued_for_right_sums_defends_itself(
 async def test_what_a_client_keeps_of_a_liar_takes_its_seat(
     client: Client,
     devnet: Devnet,
-    accuser: Accuser,
     shared: SharedPublicModel,
     rows: LabelledRows,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    """By the command, which is told first what it would do."""
     async with client.shared_session(shared) as session:
         _, (chosen,), _ = members_of(devnet, session)
         liar = await replace_by_liar(devnet, chosen.name)
         result = await session.ask(rows.features[1], round_seconds=ROUND_SECONDS)
-    ((_, stored),) = result.evidence.items()
-    statement = decode_share_evidence(stored).statement
+    ((name, stored),) = result.evidence.items()
+    (tmp_path / name).write_bytes(stored)
+    words = ["sue", str(tmp_path / name), "--shared", str(PUBLIC)]
+    words += ["--network", str(devnet.layout.network)]
     dispute = Dispute(client, session.session_id)
     before = await dispute.stake(liar)
-    challenge = await accuser.sue(statement)
+    assert await asyncio.to_thread(main, [*words, "--dry-run"]) == 0
+    assert liar.signer in capsys.readouterr().out
+    assert not await dispute.challenges()
+    suit = asyncio.create_task(asyncio.to_thread(main, words))
+
+    async def is_open() -> bool:
+        return bool(await dispute.challenges())
+
+    await until(is_open)
+    (challenge,) = await dispute.challenges()
     await dispute.pass_time(61)
-    terms = (await accuser.opened(session.session_id)).query
-    await accuser.room.send(accuser.room.court.conclude(challenge, terms))
+    assert await suit == 0
+    assert "the signer was convicted and lost a seat's stake" in capsys.readouterr().out
     assert await dispute.ending() is Ending.FALLEN
     assert await dispute.stake(liar) == before - challenge.seat_stake
