@@ -18,7 +18,7 @@ from eth_account.signers.local import LocalAccount
 
 from nesa import ONE_NES, Client, Model, NesaError
 from nesa.chain.abi import ContractCall, interface
-from nesa.chain.deployment import Network
+from nesa.chain.deployment import read_network
 from nesa.chain.keystore import load_keystore, read_password_file
 from nesa.chain.sender import Sender
 from nesa.cli.features import read_features
@@ -88,7 +88,7 @@ async def decide(
 
 async def main(options: argparse.Namespace) -> None:
     """Does what the command line says, and prints what the chain now knows."""
-    network = Network.read(options.network)
+    network = read_network(options.network)
     if network.client is None:
         raise InvalidConfiguration(f"{options.network} names no client key to sign with")
     password = read_password_file(network.client.password_file)

@@ -11,6 +11,7 @@ import pytest
 
 from examples.medical_triage import triage
 from nesa import Client
+from nesa.cli.demo.cast import MLP, Question
 from nesa.cli.demo.leaks import find, read_chain, read_files, spellings
 from nesa.cli.demo.liar import replace_by_liar
 from nesa.client.cards import encode_features
@@ -19,11 +20,15 @@ from nesa.devnet.network import Devnet
 from nesa.models import reference
 from nesa.privacy.shared.evidence import decode_share_evidence
 from nesa.protocol.digests import boundary_digest
+from tests.end_to_end.insides import calculated, memory_of, opened_journals
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="session"),
     pytest.mark.usefixtures("everybody_honest"),
 ]
+
+CONTROL = 44
+"""A test row that is no patient and that no other test asks about."""
 
 
 @pytest.fixture(scope="module")
@@ -54,21 +59,39 @@ async def test_patients_are_ordered_and_nobody_sees_one(
     )
     said, complaint = await asyncio.wait_for(process.communicate(), 120)
     assert process.returncode == 0, complaint.decode()[-2000:]
-    lines = said.decode().splitlines()[-len(patients) :]
     scores = {}
-    secrets: dict[str, bytes] = {}
-    edge, urgent = shared.public.input_edge, shared.public.classifier.labels.index(triage.URGENT)
+    urgent = shared.public.classifier.labels.index(triage.URGENT)
     for patient in patients:
-        data, output = expected(shared, patient)
+        _, output = expected(shared, patient)
         answer = shared.public.classifier.interpret(shared.public.output_edge.decode(output))
         scores[patient["case"]] = answer.scores[urgent]
-        spelled = spellings(data, edge.decode(data))
-        secrets |= {f"{patient['case']} {name}": each for name, each in spelled.items()}
     ordered = sorted(scores, key=lambda case: -scores[case])
+    lines = said.decode().splitlines()[-len(patients) :]
     assert lines == [f"{scores[case]:.3f} {triage.URGENT}  {case}" for case in ordered]
+    await assert_nobody_sees(client, devnet, shared, patients)
+
+
+async def assert_nobody_sees(
+    client: Client, devnet: Devnet, shared: SharedPublicModel, patients: list[triage.Patient]
+) -> None:
+    """Neither patients nor answers are found where those of a sealed query are, which its members
+    open."""
+    control = Question.from_row(devnet.model(MLP), CONTROL)
+    await client.ask(MLP, control.features, privacy="sealed")
+    edge, opened, memory = shared.public.input_edge, opened_journals(devnet), memory_of(devnet)
     places = [devnet.layout.logs, *(miner.folder for miner in devnet.miners)]
-    traces = (*await read_chain(client.connection), *read_files(places))
-    assert not find(secrets, traces)
+    closed = (*await read_chain(client.connection), *read_files(places))
+    (answer,) = reference.run(shared.public.table, (control.input,))
+    known = spellings(control.input, edge.decode(control.input))
+    assert find(known, opened)
+    assert find({"answer": answer}, opened)
+    assert find(calculated(control.input, edge.decode(control.input)), memory)
+    assert not find(known, closed)
+    for patient in patients:
+        data, output = expected(shared, patient)
+        assert not find(spellings(data, edge.decode(data)), (*closed, *opened))
+        assert not find({"answer": output}, opened)
+        assert not find(calculated(data, edge.decode(data)), memory)
 
 
 async def test_a_lying_member_is_named_replaced_and_convicted_by_what_is_kept(

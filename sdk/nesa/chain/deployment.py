@@ -134,6 +134,11 @@ def read_network(path: Path, rpc_url: str | None = None) -> Network:
     Raises:
         InvalidConfiguration: no such file, not JSON, a field missing or wrong, or no RPC URL.
     """
+    if not path.is_file():
+        raise InvalidConfiguration(
+            f"there is no network file {path}: start a network with `nesa devnet up`, "
+            "or name the file of another with --network"
+        )
     if not _is_deployment(path):
         found = Network.read(path)
         return found if rpc_url is None else found.model_copy(update={"rpc_url": rpc_url})

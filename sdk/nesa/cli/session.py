@@ -40,11 +40,6 @@ class Target:
         Raises:
             InvalidConfiguration: no network file, or only one of a key and its password file.
         """
-        if not self.network.is_file():
-            raise InvalidConfiguration(
-                f"there is no network file {self.network}: start a network with `nesa devnet up`, "
-                "or name a file with --network"
-            )
         key = self._key()
         return Client.connect(
             self.network, rpc_url=self.rpc_url, key=key, on_intent=on_intent, publisher=publisher
