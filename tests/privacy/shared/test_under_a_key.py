@@ -70,8 +70,8 @@ def test_groups_hold_other_products_than_those_of_the_plain_model(
         assert before.root != after.root
         (one, *_), (other, *_) = before.table.rows[0].parameters, after.table.rows[0].parameters
         assert one.data != other.data
-        plain, moved = (np.sort(np.frombuffer(held.data, np.uint8)) for held in (one, other))
-        assert np.array_equal(plain, moved)
+        first, second = (np.sort(np.frombuffer(held.data, np.uint8)) for held in (one, other))
+        assert np.array_equal(first, second)
 
 
 def test_a_model_under_a_key_is_not_read_without_it(
