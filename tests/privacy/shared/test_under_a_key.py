@@ -70,7 +70,8 @@ def test_groups_hold_other_products_than_those_of_the_plain_model(
         assert before.root != after.root
         (one, *_), (other, *_) = before.table.rows[0].parameters, after.table.rows[0].parameters
         assert one.data != other.data
-        assert np.array_equal(*(np.sort(np.frombuffer(x.data, np.uint8)) for x in (one, other)))
+        plainly, moved = (np.sort(np.frombuffer(each.data, np.uint8)) for each in (one, other))
+        assert np.array_equal(plainly, moved)
 
 
 def test_a_model_under_a_key_is_not_read_without_it(
