@@ -36,6 +36,7 @@ from nesa.privacy.model_secrets import (
     save_model_secret,
 )
 from nesa.protocol.ids import VersionId
+from tests.end_to_end.insides import memory_areas
 from tests.end_to_end.processes import Observer, until
 from tests.end_to_end.test_queries import is_right
 
@@ -164,7 +165,7 @@ async def test_no_miner_holds_more_than_its_shard(
         own, others = needles[number % 2], needles[1 - number % 2]
         for name, data in disk_of(miner):
             assert not found(data, own + others + plain), (miner.name, name)
-        held = list(memory_of(observer.pid(miner)))
+        held = list(memory_areas(observer.pid(miner)))
         assert any(found(data, own) for data in held), "its own weights are seen in its memory"
         assert not any(found(data, others + plain) for data in held), miner.name
 
@@ -178,19 +179,3 @@ def disk_of(miner: Operator) -> Iterator[tuple[str, bytes]]:
     for path in miner.folder.rglob("*"):
         if path.is_file():
             yield path.name, path.read_bytes()
-
-
-def memory_of(pid: int) -> Iterator[bytes]:
-    """What a process has written: its heaps, stacks and mapped pages, as the kernel shows them."""
-    maps = Path(f"/proc/{pid}/maps").read_text().splitlines()
-    with Path(f"/proc/{pid}/mem").open("rb", buffering=0) as memory:
-        for line in maps:
-            area, rights, *_ = line.split()
-            if not rights.startswith("rw"):
-                continue
-            first, end = (int(text, 16) for text in area.split("-"))
-            try:
-                memory.seek(first)
-                yield memory.read(end - first)
-            except (OSError, ValueError, OverflowError):
-                continue  # such as the kernel's own pages
