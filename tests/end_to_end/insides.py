@@ -15,13 +15,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from nesa import Client
 from nesa.chain.keystore import read_password_file
-from nesa.cli.demo.leaks import Trace
+from nesa.cli.demo.leaks import Leak, Trace, find, read_chain, read_files, spellings
 from nesa.devnet.network import Devnet
 from nesa.devnet.operators import Operator
 from nesa.privacy.envelopes import Deployment
 from nesa.privacy.sealing import open_input
 from nesa.privacy.shared.wire import ShareRequest, decode_request
+from nesa.protocol.edges import EdgeType
 from nesa.protocol.errors import IntegrityError, InvalidMessage
 from nesa.protocol.ids import QueryId
 from nesa.protocol.queries import decode_query
@@ -103,6 +105,37 @@ class Insides:
             me = (identity.keys, identity.address, self.deployment)
             with contextlib.suppress(InvalidMessage):  # of a long input only the digest is there
                 yield open_input(unwrapped(wrapped, *me, query), query.version_id, sent)
+
+
+@dataclass(frozen=True)
+class Traces:
+    """Everything that could be searched for what a query hides: what is open to anybody who gets
+    hold of a disk, what the miners' own keys open, and what their processes have in memory."""
+
+    closed: list[Trace]
+    opened: list[Trace]
+    memory: list[Trace]
+
+    @classmethod
+    async def of(cls, client: Client, devnet: Devnet) -> Traces:
+        """As they are now."""
+        memory = memory_of(devnet)
+        places = [devnet.layout.logs, *(miner.folder for miner in devnet.miners)]
+        closed = [*await read_chain(client.connection), *read_files(places)]
+        return cls(closed, opened_journals(devnet), memory)
+
+    def places_of(self, data: bytes, edge: EdgeType) -> tuple[Leak, ...]:
+        """Where a tensor is found, in any spelling."""
+        values = edge.decode(data)
+        written = find(spellings(data, values), (*self.closed, *self.opened))
+        return (*written, *find(calculated(data, values), self.memory))
+
+    def assert_seen(self, data: bytes, edge: EdgeType) -> None:
+        """That of a sealed query is found by those who opened it only: the search can find it."""
+        values = edge.decode(data)
+        assert find(spellings(data, values), self.opened)
+        assert find(calculated(data, values), self.memory)
+        assert not find(spellings(data, values), self.closed)
 
 
 def opened_journals(devnet: Devnet) -> list[Trace]:

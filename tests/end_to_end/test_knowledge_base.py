@@ -11,11 +11,12 @@ import pytest_asyncio
 from examples.knowledge_base import search
 from nesa import Client
 from nesa.chain.connection import RpcPolicy
-from nesa.cli.demo.leaks import find, read_chain, read_files, spellings
+from nesa.cli.demo.leaks import find
 from nesa.client.sharing import SharedPublicModel
 from nesa.devnet.network import Devnet, DevnetSettings, running_devnet
 from nesa.models import reference
 from nesa.models.folder import save
+from tests.end_to_end.insides import Traces
 from tests.text_model import NAME, text_model, tokenize
 
 pytestmark = [
@@ -25,6 +26,8 @@ pytestmark = [
 ]
 
 PASSAGES = 3
+SEALED = "who signs for what the desk buys in a week without a lead"
+"""A text that every member of its committee opens: the search has to find it."""
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +42,8 @@ async def network(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Asy
     settings = DevnetSettings(
         tmp_path_factory.mktemp("search") / "net",
         oracles=1,
-        seated=(f"{NAME}-shared-0",),
+        seated=(NAME, f"{NAME}-shared-0"),
+        models=(folder,),
         shared=(folder,),
     )
     async with running_devnet(settings, print) as running:
@@ -56,13 +60,17 @@ async def test_documents_are_searched_and_nobody_reads_them(
         embedder = search.Embedder(client, shared, tokenize)
         assert await search.index(embedder, passages, path) == PASSAGES
         (score, best), *_ = await search.search(embedder, question, path, PASSAGES)
-        chain = await read_chain(client.connection)
+        known = shared.encoded(tokenize(SEALED))
+        await client.ask(NAME, tokenize(SEALED), privacy="sealed")
+        traces = await Traces.of(client, network)
     assert (best.id, round(score, 9)) == (passages[1].id, 1.0)
-    files = read_files([network.layout.logs, *(miner.folder for miner in network.miners)])
-    traces = (*chain, *files)
-    edge = shared.public.input_edge
+    edge, answers = shared.public.input_edge, shared.public.output_edge
+    (answer,) = reference.run(shared.public.table, (known,))
+    traces.assert_seen(known, edge)
+    assert find({"answer": answer}, traces.opened)
     for entry in search.read_index(path, embedder.version):
         data = shared.encoded(tokenize(entry.text))
         (output,) = reference.run(shared.public.table, (data,))
-        assert entry.embedding == shared.public.output_edge.decode(output).reshape(-1).tolist()
-        assert not find(spellings(data, edge.decode(data)), traces)
+        assert entry.embedding == answers.decode(output).reshape(-1).tolist()
+        assert not traces.places_of(data, edge)
+        assert not traces.places_of(output, answers)

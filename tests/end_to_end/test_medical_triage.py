@@ -12,7 +12,7 @@ import pytest
 from examples.medical_triage import triage
 from nesa import Client
 from nesa.cli.demo.cast import MLP, Question
-from nesa.cli.demo.leaks import find, read_chain, read_files, spellings
+from nesa.cli.demo.leaks import find
 from nesa.cli.demo.liar import replace_by_liar
 from nesa.client.cards import encode_features
 from nesa.client.sharing import SharedPublicModel
@@ -20,7 +20,7 @@ from nesa.devnet.network import Devnet
 from nesa.models import reference
 from nesa.privacy.shared.evidence import decode_share_evidence
 from nesa.protocol.digests import boundary_digest
-from tests.end_to_end.insides import calculated, memory_of, opened_journals
+from tests.end_to_end.insides import Traces
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="session"),
@@ -78,20 +78,14 @@ async def assert_nobody_sees(
     open."""
     control = Question.from_row(devnet.model(MLP), CONTROL)
     await client.ask(MLP, control.features, privacy="sealed")
-    edge, opened, memory = shared.public.input_edge, opened_journals(devnet), memory_of(devnet)
-    places = [devnet.layout.logs, *(miner.folder for miner in devnet.miners)]
-    closed = (*await read_chain(client.connection), *read_files(places))
+    traces, edge = await Traces.of(client, devnet), shared.public.input_edge
     (answer,) = reference.run(shared.public.table, (control.input,))
-    known = spellings(control.input, edge.decode(control.input))
-    assert find(known, opened)
-    assert find({"answer": answer}, opened)
-    assert find(calculated(control.input, edge.decode(control.input)), memory)
-    assert not find(known, closed)
+    traces.assert_seen(control.input, edge)
+    assert find({"answer": answer}, traces.opened)
     for patient in patients:
         data, output = expected(shared, patient)
-        assert not find(spellings(data, edge.decode(data)), (*closed, *opened))
-        assert not find({"answer": output}, opened)
-        assert not find(calculated(data, edge.decode(data)), memory)
+        assert not traces.places_of(data, edge)
+        assert not find({"answer": output}, traces.opened)
 
 
 async def test_a_lying_member_is_named_replaced_and_convicted_by_what_is_kept(

