@@ -13,6 +13,7 @@ from nesa.cli.demo.liar import replace_by_liar
 from nesa.client.sharing import SharedPublicModel
 from nesa.devnet.network import Devnet
 from nesa.models.samples import LabelledRows
+from nesa.privacy.shared.evidence import decode_share_evidence
 from nesa.privacy.shared.seeds import expanded
 from nesa.privacy.shared.wire import ShareRequest
 from nesa.protocol.errors import GroupSilent
@@ -121,6 +122,8 @@ async def test_a_divided_group_and_a_dead_member_are_replaced_in_groups_of_three
     assert set(result.refused) == {liar.signer, second[2].signer}
     assert "signed sums" in result.refused[liar.signer]
     assert "does not answer" in result.refused[second[2].signer]
+    (stored,) = result.evidence.values()
+    assert decode_share_evidence(stored).statement.signer == liar.signer
     assert await redeemed(client, result.session_id, liar) == 0
 
 

@@ -80,6 +80,10 @@ async def test_a_member_that_lies_is_outvoted_and_named(mlp, groups):
     answer = await answered(mlp, groups)
     assert right(mlp, answer)
     assert "other sums than the quorum" in answer.refused[named]
+    for failure in answer.failures:
+        assert isinstance(failure, WrongShare)
+        assert [one.signer for one in failure.statements] == [named]
+    assert len(answer.failures) == len(mlp.plan.products)
 
 
 @pytest.mark.parametrize("lying", [0, 1])

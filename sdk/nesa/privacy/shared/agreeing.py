@@ -111,6 +111,17 @@ def checked(
     raise _wrong(group, message, question, agreed)
 
 
+def lies_among(group: str, question: Question, claims: Sequence[Claim]) -> WrongShare | None:
+    """What convicts members of a group that signed wrong sums without a quorum; None if nobody."""
+    lies = [one for one in claims if not question.accepts(one) and question.is_own(one)]
+    if not lies:
+        return None
+    message = f"members of group {group!r} signed wrong sums, without a quorum; keep the statements"
+    failure = _wrong(group, message, question, lies)
+    failure.members = tuple(one.member for one in lies)
+    return failure
+
+
 def _wrong(group: str, message: str, question: Question, agreed: Sequence[Claim]) -> WrongShare:
     statements = [claim.statement for claim in agreed]
     return WrongShare(group, message, statements, question.digits.tobytes())

@@ -9,7 +9,7 @@ from itertools import count
 from typing import Final, TypeVar
 
 from nesa.models.graph import Held, Integers, Table
-from nesa.privacy.shared.agreeing import Claim, Question, checked
+from nesa.privacy.shared.agreeing import Claim, Question, checked, lies_among
 from nesa.privacy.shared.checking import Check
 from nesa.privacy.shared.digits import Bytes
 from nesa.privacy.shared.evaluation import ClientParts, Evaluation
@@ -20,7 +20,7 @@ from nesa.privacy.shared.products import Product
 from nesa.privacy.shared.seeds import ShareSeed
 from nesa.privacy.shared.statements import Session
 from nesa.privacy.shared.wire import ShareRequest, encode_request
-from nesa.protocol.errors import GroupFailed, InvalidInput, ReusedRandomness
+from nesa.protocol.errors import GroupFailed, InvalidInput, ReusedRandomness, WrongShare
 from nesa.protocol.ids import Address, Digest
 
 T = TypeVar("T")
@@ -48,8 +48,8 @@ class SharedAnswer:
 
     `rounds` are those that wait for the input; the first group's are all one before.
     `refused` gives for each member that was outvoted, or whose reply was not used, the reason.
-    `failures` are those of groups in which somebody else stood in; a `WrongShare` among them is
-    evidence against its signers.
+    `failures` are those of groups in which somebody else stood in, and of members that were
+    outvoted; a `WrongShare` among them is evidence against its signers.
     """
 
     outputs: tuple[bytes, ...]
@@ -287,9 +287,17 @@ class _Line:
             self._settle(found, right)
             honest = {claim.member for claim in right}
             error.members = tuple(member for member in members if member not in honest)
+            if not isinstance(error, WrongShare):  # which has the statements itself
+                self._keep_lies(question, found.claims)
             raise
+        self._keep_lies(question, [claim for claim in found.claims if claim not in agreed])
         self._settle(found, agreed)
         return sums
+
+    def _keep_lies(self, question: Question, claims: Sequence[Claim]) -> None:
+        failure = lies_among(self._group.name, question, claims)
+        if failure is not None:
+            self.failures.append(failure)
 
     def _settle(self, found: Poll, right: Sequence[Claim]) -> None:
         self.refused.update(found.refused)
