@@ -8,6 +8,8 @@ import socket
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import onnxruntime
 import pytest
@@ -16,9 +18,12 @@ from nesa.chain.anvil import AnvilSettings, running_anvil
 from nesa.chain.deployment import Deployment
 from nesa.models.folder import load
 from nesa.models.index import constants_path
+from nesa.privacy.keys import public_bytes
 from nesa.protocol.digests import bytes_root
 from nesa.protocol.errors import IntegrityError
 from nesa_miner import cli
+from nesa_miner.doctor import Verdict
+from nesa_miner.doctor.network import Contacts
 from nesa_miner.founding import DEPLOYMENT_FILE
 from nesa_miner.keys import PASSWORD_VARIABLE
 from tests.miner.operating.miner import OwnedMiner
@@ -219,10 +224,16 @@ def test_a_taken_port_is_said(miner: OwnedMiner, capsys: Capture) -> None:
     assert "change port in miner.json" in checks["port"]["text"]
 
 
-def test_the_running_miner_itself_may_have_the_port(miner: OwnedMiner, capsys: Capture) -> None:
-    with answering(miner.settings.port, {"signer": miner.identity.address}):
+@pytest.mark.parametrize(("is_own", "verdict"), [(True, "ok"), (False, "warning")])
+def test_the_running_miner_itself_may_have_the_port(
+    miner: OwnedMiner, capsys: Capture, is_own: bool, verdict: str
+) -> None:
+    """It runs with the encryption key that lies here, or has to be restarted."""
+    key = public_bytes(miner.identity.encryption) if is_own else bytes(32)
+    status = {"signer": miner.identity.address, "encryption_key": f"0x{key.hex()}"}
+    with answering(miner.settings.port, status):
         _, checks = miner.examined(capsys)
-    assert checks["port"]["verdict"] == "ok"
+    assert checks["port"]["verdict"] == verdict
 
 
 def test_another_miner_on_the_port_is_said(miner: OwnedMiner, capsys: Capture) -> None:
@@ -258,3 +269,18 @@ class answering:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+
+
+@pytest.mark.parametrize(
+    ("allowed", "chain_id", "verdict"),
+    [(False, 1, Verdict.OK), (True, 31_337, Verdict.OK), (True, 1, Verdict.WARNING)],
+)
+def test_who_reads_private_addresses_for_strangers_is_warned(
+    allowed: bool, chain_id: int, verdict: Verdict
+) -> None:
+    connection: Any = SimpleNamespace(deployment=SimpleNamespace(chain_id=chain_id))
+    settings: Any = SimpleNamespace(allow_private_contents=allowed)
+    unused: Any = None
+    check = Contacts(connection, unused, settings, None).check_inputs()
+    assert check.verdict is verdict
+    assert ("allow_private_contents" in check.text) == (verdict is Verdict.WARNING)
