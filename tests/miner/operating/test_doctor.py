@@ -230,7 +230,10 @@ def test_the_running_miner_itself_may_have_the_port(
 ) -> None:
     """It runs with the encryption key that lies here, or has to be restarted."""
     key = public_bytes(miner.identity.encryption) if is_own else bytes(32)
-    status = {"signer": miner.identity.address, "encryption_key": f"0x{key.hex()}"}
+    status: dict[str, object] = {
+        "signer": miner.identity.address,
+        "encryption_key": f"0x{key.hex()}",
+    }
     with answering(miner.settings.port, status):
         _, checks = miner.examined(capsys)
     assert checks["port"]["verdict"] == verdict
