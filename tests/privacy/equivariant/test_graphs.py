@@ -177,6 +177,18 @@ def between(act: Callable[[GraphBuilder, str], str]) -> Callable[[GraphBuilder, 
     return lambda made, name: dense(made, act(made, dense(made, name)), 5, 24)
 
 
+def routed(made: GraphBuilder, name: str) -> str:
+    """The two experts of six whose gates are the largest, as exporters write it out."""
+    gates = made.add("MatMul", name, made.weights(WIDTH, 6))
+    values, chosen = made.add("TopK", gates, made.whole(2), outputs=2)
+    hot = made.add("OneHot", chosen, made.whole(6), made.constant([0.0, 1.0]))
+    scaled = made.add("Mul", hot, made.add("Unsqueeze", made.add("Softmax", values), made.whole(3)))
+    weights = made.add("ReduceSum", scaled, made.whole(2), keepdims=0)
+    outputs = made.reshape(dense(made, name, 30), 1, LENGTH, 6, 5)
+    weighted = made.add("Mul", outputs, made.add("Unsqueeze", weights, made.whole(3)))
+    return made.add("ReduceSum", weighted, made.whole(2), keepdims=0)
+
+
 def simple(kind: str, **attributes: Any) -> Callable[[GraphBuilder, str], str]:
     return between(lambda made, name: made.add(kind, name, **attributes))
 
@@ -295,6 +307,7 @@ LAYERS: dict[str, tuple[Callable[[GraphBuilder, str], str], tuple]] = {
     "patches": (patches, IMAGE),
     "experts": (experts, ROWS),
     "adapter": (adapted, ROWS),
+    "routing to experts": (routed, ROWS),
 }
 
 

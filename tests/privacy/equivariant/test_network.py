@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from nesa.client.client import Client
-from nesa.client.modes import Auto, Equivariant
+from nesa.client.modes import Auto, Equivariant, Shared
+from nesa.client.sharing import SharedPublicModel
 from nesa.devnet.network import COMMITTEE, DevnetSettings, running_devnet
 from nesa.models.folder import load, save
 from nesa.privacy.equivariant.folders import transformed_model
@@ -38,8 +39,9 @@ async def test_miners_answer_under_a_key_that_they_never_see(tmp_path: Path) -> 
     settings = DevnetSettings(
         tmp_path / "net",
         miners=len(made.shards) * COMMITTEE,
-        seated=(made.name,),
+        seated=(made.name, f"{made.name}-shared-0"),
         models=(tmp_path / made.name,),
+        shared=(tmp_path / made.name,),
     )
     async with (
         running_devnet(settings, lambda line: None) as devnet,
@@ -74,12 +76,23 @@ async def test_miners_answer_under_a_key_that_they_never_see(tmp_path: Path) -> 
         again = await by_command(devnet.layout.network, tmp_path, made.name, mixed, held)
         assert again["label"] == answer.label
         assert again["logits"] == pytest.approx(dict(answer.logits))
+        folder = tmp_path / made.name
+        shares = await client.ask(
+            made.name, mixed, privacy=Shared(SharedPublicModel.read(folder, held))
+        )
+        assert np.array_equal(shares.output.integers, answer.output.integers)
+        words = ("--shared", str(folder))
+        printed = await by_command(
+            devnet.layout.network, tmp_path / "shared", made.name, mixed, held, *words
+        )
+        assert printed["label"] == answer.label
 
 
 async def by_command(
-    network: Path, folder: Path, name: str, row: np.ndarray, held: UserKey
+    network: Path, folder: Path, name: str, row: np.ndarray, held: UserKey, *others: str
 ) -> dict[str, Any]:
     """The answer that `nesa query` prints."""
+    folder.mkdir(exist_ok=True)
     key, password, features = (folder / name for name in ("again.key", "password", "row.json"))
     save_user_key(key, held, "a password", 2**10)
     password.write_text("a password\n")
@@ -93,6 +106,7 @@ async def by_command(
         *map(str, words),
         "--ee-password-file",
         password,
+        *others,
         stdout=asyncio.subprocess.PIPE,
     )
     out, _ = await process.communicate()
