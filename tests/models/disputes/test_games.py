@@ -31,6 +31,8 @@ from nesa.models.folder import load
 from nesa.models.graph import Opcode, Parameter, ParameterKind, Table
 from nesa.models.judging import Witness
 from nesa.models.judging.undefined import Undefined
+from nesa.privacy.equivariant.keys import EquivariantKey
+from nesa.privacy.equivariant.tables import transform
 from nesa.protocol.edges import DType, EdgeType
 from nesa.protocol.errors import IllegalMove, InvalidInput, InvalidOpening
 from tests.judging import drawn_inputs, witness_of
@@ -120,6 +122,22 @@ def test_a_liar_loses_in_every_operator(name, data):
     game = play_out(liar.charge, liar, Challenger(witness, number))
     assert game.state == Ended(Side.CHALLENGER, Cause.FACT)
     assert game.moves <= MOST_MOVES
+
+
+@pytest.mark.parametrize("name", ["breast-cancer-mlp", "digits-cnn"])
+def test_a_liar_about_a_model_under_a_key_loses_in_every_row(name):
+    """A table under a user's key is judged as any other: by its own root, without the key."""
+    plain = load(MODELS / name).table
+    table = transform(plain, EquivariantKey(bytes(range(32)), bytes(32))).table
+    assert table.operators_root != plain.operators_root
+    witness = honest(table)
+    for index, row in enumerate(table.rows):
+        true = int(witness.values[table.output_of(index)].reshape(-1)[0])
+        value = row.output_type.low if true > row.output_type.low else row.output_type.high
+        number = next(k for k, shard in enumerate(table.shards) if shard.first <= index < shard.end)
+        liar = Liar(falsified(witness, index, 0, value, hide=False), number, lambda count: 0)
+        game = play_out(liar.charge, liar, Challenger(witness, number))
+        assert game.state == Ended(Side.CHALLENGER, Cause.FACT)
 
 
 @pytest.mark.parametrize("name", TABLES)
