@@ -357,7 +357,7 @@ async def test_a_wrong_password_is_told_with_the_file(
 
 
 def test_a_missing_network_file_says_which(tmp_path: Path) -> None:
-    with pytest.raises(InvalidConfiguration, match=r"cannot read .*nowhere.json"):
+    with pytest.raises(InvalidConfiguration, match=r"no network file .*nowhere.json"):
         Client.connect(tmp_path / "nowhere.json")
 
 

@@ -664,7 +664,8 @@ class QueryMarketMachine(RuleBasedStateMachine):
 
     def is_claimable(self, book: QueryBook, shard: int, position: int) -> bool:
         is_left = (shard, position) in book.unpaid and position not in book.absent
-        return is_left and not book.is_held and self.now <= book.closes_at
+        is_standing = book.status is QueryStatus.FULFILLED and not book.is_held
+        return is_left and is_standing and self.now <= book.closes_at
 
     def send_claim(
         self,

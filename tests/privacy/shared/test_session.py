@@ -83,7 +83,8 @@ async def test_a_member_that_lies_is_outvoted_and_named(mlp, groups):
     for failure in answer.failures:
         assert isinstance(failure, WrongShare)
         assert [one.signer for one in failure.statements] == [named]
-    assert len(answer.failures) == len(mlp.plan.products)
+    # What comes when the others have agreed is not waited for.
+    assert 1 <= len(answer.failures) <= len(mlp.plan.products)
 
 
 @pytest.mark.parametrize("lying", [0, 1])
