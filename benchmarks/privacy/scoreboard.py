@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import numpy as np
+from pydantic import TypeAdapter
 
 from benchmarks.privacy.corpus import paragraphs
 from benchmarks.privacy.page import Score, picture, text_page
@@ -37,6 +39,9 @@ LONGEST: Final = 56
 """Tokens of the longest request; the attacker knows that the places behind hold padding."""
 PADDING, FIRST, LAST = 0, 101, 102
 """[PAD], [CLS] and [SEP]."""
+OBSERVERS: Final = tuple(one for one in Observer if one is not Observer.ROTATED_MEMBER)
+"""Who looks at integers, of which a rotation is not exact."""
+SCORES: Final = TypeAdapter(list[Score])
 SEED: Final = 1
 WATCHED: Final = 240
 """Requests whose states are seen."""
@@ -61,39 +66,71 @@ def main(arguments: Sequence[str] | None = None) -> None:
         default=ROOT / ".build" / "minilm",
         help="folder of scripts.minilm, with model.onnx and the compiled model in compiled/",
     )
+    parser.add_argument(
+        "--scores", type=Path, help="file of scores: those in it are taken, others are added"
+    )
     options = parser.parse_args(arguments)
-    scores = list(_record_scores())
+    board = Board(options.scores)
+    _record_scores(board)
     if not options.without_text:
-        scores += _text_scores(options.minilm)
-    page = text_page(scores)
+        _text_scores(board, options.minilm)
+    page = text_page(board.scores)
     print(page)
     if options.write:
         PAGE.write_text(page + "\n", encoding="utf-8")
-        PICTURE.write_text(picture(scores), encoding="utf-8")
+        PICTURE.write_text(picture(board.scores), encoding="utf-8")
 
 
-def _record_scores() -> Iterator[Score]:
+class Board:
+    """Scores in the order in which they are asked for; a file of them makes a run resumable."""
+
+    def __init__(self, file: Path | None) -> None:
+        self.scores: list[Score] = []
+        self._file = file
+        read = file.read_bytes() if file is not None and file.exists() else b"[]"
+        self._waiting = SCORES.validate_json(read)
+
+    def add(
+        self, model: str, public: Public, secret: Secret, budget: Budget, see: Callable[[], View]
+    ) -> None:
+        """The score of the view that `see` makes, unless the file has it."""
+        if len(self.scores) < len(self._waiting):
+            self.scores.append(self._waiting[len(self.scores)])
+            return
+        seen, start = see(), time.perf_counter()
+        findings = audit(public, seen, secret, budget)
+        spent = time.perf_counter() - start
+        print(f"{model}: {seen.observer.value}, {spent:.0f} s", flush=True)
+        self.scores.append(Score(model, seen.observer, findings, spent))
+        if self._file is not None:
+            self._file.write_bytes(SCORES.dump_json(self.scores))
+
+
+def _record_scores(board: Board) -> None:
     for name in ("breast-cancer-mlp", "digits-cnn"):
         subject = Subject(load(ROOT / "models" / name))
-        for observer in Observer:
-            if observer is not Observer.ROTATED_MEMBER:
-                seen = view(subject, observer, SEED)
-                yield _score(name, subject.public, seen, subject.secret, RECORDS)
+        for observer in OBSERVERS:
+            see = partial(view, subject, observer, SEED)
+            board.add(name, subject.public, subject.secret, RECORDS, see)
 
 
-def _text_scores(folder: Path) -> Iterator[Score]:
+def _text_scores(board: Board, folder: Path) -> None:
     text = requests_and_text()
     _prepare(folder)
     model = load(folder / "compiled")
     subject = Subject(model, text, depths=BLOCKS, watched=WATCHED)
-    for observer in Observer:
-        if observer is not Observer.ROTATED_MEMBER:
-            seen = view(subject, observer, SEED)
-            if observer is Observer.SEALED_OUTSIDER:
-                seen = replace(seen, seconds=_seconds(model, subject.secret.items))
-            budget = WIDELY if seen.shares else TOKENS
-            yield _score("MiniLM, integers", subject.public, seen, subject.secret, budget)
-    yield from _float_scores((folder / "model.onnx").read_bytes(), text, subject.secret)
+
+    def see(observer: Observer) -> View:
+        seen = view(subject, observer, SEED)
+        if observer is Observer.SEALED_OUTSIDER:
+            return replace(seen, seconds=_seconds(model, subject.secret.items))
+        return seen
+
+    for observer in OBSERVERS:
+        budget = WIDELY if observer is Observer.SHARED_MEMBER else TOKENS
+        given = (subject.public, subject.secret, budget)
+        board.add("MiniLM, integers", *given, partial(see, observer))
+    _float_scores(board, (folder / "model.onnx").read_bytes(), text, subject.secret)
 
 
 def _prepare(folder: Path) -> None:
@@ -110,7 +147,7 @@ def _prepare(folder: Path) -> None:
         raise SystemExit(f"MiniLM could not be compiled into {folder}")
 
 
-def _float_scores(onnx_file: bytes, text: Text, secret: Secret) -> Iterator[Score]:
+def _float_scores(board: Board, onnx_file: bytes, text: Text, secret: Secret) -> None:
     from benchmarks.privacy.float_encoder import FloatEncoder
 
     encoder = FloatEncoder(onnx_file)
@@ -126,12 +163,17 @@ def _float_scores(onnx_file: bytes, text: Text, secret: Secret) -> Iterator[Scor
         layers={depth: each.T for depth, each in enumerate(encoder.queries)},
     )
     watched = secret.items[:WATCHED]
+    given = ("MiniLM, floats", public, secret, TOKENS)
     for hidden in (Hidden.BASIS, Hidden.CHANNELS):
         for seen in _equivariant(public, encoder.states(watched, 0), secret, hidden):
-            yield _score("MiniLM, floats", public, seen, secret, TOKENS)
-    states = {depth: encoder.states(watched, depth) for depth in SPLIT_BEHIND}
-    split = View(Observer.SPLIT_MEMBER, states=states)
-    yield _score("MiniLM, floats", public, split, secret, TOKENS)
+            board.add(*given, partial(_same, seen))
+    for depth in SPLIT_BEHIND:
+        states = {depth: encoder.states(watched, depth)}
+        board.add(*given, partial(View, Observer.SPLIT_MEMBER, states=states))
+
+
+def _same(seen: View) -> View:
+    return seen
 
 
 def _equivariant(public: Public, states: Floats, secret: Secret, hidden: Hidden) -> Iterator[View]:
@@ -202,14 +244,6 @@ def _seconds(model: CompiledModel, items: Items) -> np.ndarray[tuple[int], np.dt
             tensors = runner.run(None, dict(zip(names, tensors, strict=True)))
         found.append(time.perf_counter() - start)
     return np.array(found)
-
-
-def _score(model: str, public: Public, seen: View, secret: Secret, budget: Budget) -> Score:
-    start = time.perf_counter()
-    findings = audit(public, seen, secret, budget)
-    spent = time.perf_counter() - start
-    print(f"{model}: {seen.observer.value}, {spent:.0f} s", flush=True)
-    return Score(model, seen.observer, findings, spent)
 
 
 if __name__ == "__main__":
