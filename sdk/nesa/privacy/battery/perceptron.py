@@ -56,12 +56,12 @@ def learn(states: NDArray[Any], targets: NDArray[Any], seed: int = 0) -> Percept
     lessons = len(states) - max(1, len(states) // HELD_OUT)
     linear = train(states[:lessons], targets[:lessons])
     mean, deviation = states.mean(axis=0), states.std(axis=0)
-    values = (states - mean) / np.where(deviation > 0, deviation, 1).astype(np.float32)
+    divisors = np.where(deviation > 0, deviation, 1).astype(np.float32)
+    values = (states - mean) / divisors
     errors = targets - linear.read(states)
     scale = float(np.sqrt(np.mean(np.square(errors[:lessons])))) or 1.0
     draws = np.random.default_rng(seed)
     found = _descend(values, errors / np.float32(scale), lessons, draws)
-    divisors = np.where(deviation > 0, deviation, 1).astype(np.float32)
     return Perceptron(linear, mean, divisors, scale, found)
 
 
