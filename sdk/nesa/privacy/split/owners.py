@@ -4,8 +4,8 @@ Of the rows in the middle the network computes those that follow from the values
 What follows from the model's input alone, past the first part, the client computes as well, so that
 its input stays with it. What follows from nothing at all, the constants, whoever needs it makes.
 
-What a table of embeddings gives for token ids is the ids to whoever has the table, also with their
-positions added: it counts as the input.
+A value that tells of single elements of the input can be looked up element by element by whoever
+has the model: it counts as the input, see `nesa.privacy.split.origins`.
 """
 
 from __future__ import annotations
@@ -14,29 +14,23 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-import numpy as np
-
-from nesa.models.graph import Opcode, ParameterKind, Row, Table
-
-VIEWS: Final = frozenset({Opcode.RESHAPE, Opcode.TRANSPOSE, Opcode.SLICE, Opcode.CONCAT})
-"""Rows that move numbers and change none: a view of the input is the input."""
-
-SUMS: Final = frozenset({Opcode.RESCALE, Opcode.ADD_RESCALE})
-"""Rows that leave what is looked up for an id to be looked up, with constants added or not."""
-
-ENTRIES: Final = 256
-"""So many entries of a table of embeddings say whether it tells ids apart."""
+from nesa.models.graph import Table
+from nesa.privacy.split.origins import makes_constant, told_alone
 
 
 class Owner(Enum):
     """Where a value comes from."""
 
-    INPUT = "the model's input, a view of it, or what is looked up for its ids"
+    INPUT = "single elements of the model's input, whatever was made of each"
     CONSTANT = "nothing but the model's constants"
     HEAD = "the first part"
     BESIDE = "the input alone, by rows of the middle"
     NETWORK = "values of the first part, by rows of the middle"
     TAIL = "the last part"
+
+
+OF_CLIENT: Final = (Owner.HEAD, Owner.BESIDE, Owner.TAIL)
+"""Who else computes what is made of single elements; at the network it would be exposed."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,55 +78,25 @@ def owners(table: Table, first: int, end: int) -> Owners:
 
 def _kinds(table: Table, first: int, end: int) -> list[Owner]:
     """The owner of every value."""
-    kinds, looked_up = [Owner.INPUT for _ in table.inputs], set[int]()
+    kinds, alone = [Owner.INPUT for _ in table.inputs], told_alone(table)
     for index, row in enumerate(table.rows):
         kind = _kind(table, index, {kinds[value] for value in row.inputs}, (first, end))
-        if _is_looked_up(row, kinds, looked_up) and kind is not Owner.CONSTANT:
-            looked_up.add(table.output_of(index))
-            kind = Owner.INPUT
-        kinds.append(kind)
+        is_input = alone[table.output_of(index)] and kind in OF_CLIENT
+        kinds.append(Owner.INPUT if is_input else kind)
     return kinds
-
-
-def _is_looked_up(row: Row, kinds: list[Owner], looked_up: set[int]) -> bool:
-    """Whether a row looks up each id for itself, or goes on with such values and constants."""
-    if row.opcode is Opcode.EMBEDDING:
-        return kinds[row.inputs[0]] is Owner.INPUT and _tells_apart(row)
-    others = {kinds[value] for value in row.inputs if value not in looked_up}
-    return row.opcode in SUMS | VIEWS and others <= {Owner.CONSTANT} and _reads(row, looked_up)
-
-
-def _reads(row: Row, values: set[int]) -> bool:
-    return not values.isdisjoint(row.inputs)
-
-
-def _tells_apart(row: Row) -> bool:
-    """Whether most ids have an entry of their own; a mask of the padding has two."""
-    entries = row.held(ParameterKind.WEIGHTS)[:ENTRIES]
-    return 2 * len(np.unique(entries, axis=0)) > len(entries)
 
 
 def _kind(table: Table, index: int, read: set[Owner], ends: tuple[int, int]) -> Owner:
     first, end = ends
     # A constant made of what the network holds is left to it: the client could not make it alone.
-    if read == {Owner.CONSTANT} or (Owner.NETWORK not in read and _makes_constant(table, index)):
+    if read == {Owner.CONSTANT} or (Owner.NETWORK not in read and makes_constant(table, index)):
         return Owner.CONSTANT
-    if Owner.INPUT in read <= {Owner.INPUT, Owner.CONSTANT} and table.rows[index].opcode in VIEWS:
-        return Owner.INPUT
     if index < first:
         return Owner.HEAD
     if index >= end:
         return Owner.TAIL
     alone = read <= {Owner.INPUT, Owner.CONSTANT, Owner.BESIDE}
     return Owner.BESIDE if alone else Owner.NETWORK
-
-
-def _makes_constant(table: Table, index: int) -> bool:
-    """Whether a row is a dense layer of one number without weights, of which its biases remain."""
-    row = table.rows[index]
-    if row.opcode is not Opcode.LINEAR or table.type_of(row.inputs[0]).shape != (1, 1):
-        return False
-    return not row.held(ParameterKind.WEIGHTS).any()
 
 
 def _constants_for(table: Table, kinds: list[Owner], read: set[int]) -> set[int]:
@@ -148,7 +112,7 @@ def _constants_for(table: Table, kinds: list[Owner], read: set[int]) -> set[int]
 
 
 def _sources(table: Table, made: set[int]) -> tuple[int, ...]:
-    rows = [index for index in made if _makes_constant(table, index)]
+    rows = [index for index in made if makes_constant(table, index)]
     return tuple(sorted({table.rows[index].inputs[0] for index in rows}))
 
 

@@ -61,9 +61,9 @@ def split(table: Table, first: int, end: int) -> Parts:
         )
     if owned.exposed:
         raise InvalidModel(
-            f"row {owned.exposed[0]} of the network's part reads the model's input, or what is "
-            "looked up for its ids, which would leave in the clear, together with activations; "
-            "begin the network's part behind it"
+            f"row {owned.exposed[0]} of the network's part reads the model's input, or what was "
+            "made of single elements of it and can be looked up for each; begin the network's "
+            "part behind it, in a model that reads text behind the first attention"
         )
     middle = _middle(table, owned, left[0])
     check_table(middle)

@@ -52,7 +52,8 @@ def _sent(table: Table, row: int) -> tuple[EdgeType, ...] | None:
         return None
     owned = owners(table, row, last)
     edges = table.types_of(owned.sent)
-    fits = bool(edges) and not owned.exposed and _all_narrow(edges)
+    begins = row in owned.network_rows  # else the client computes the row, and it begins further on
+    fits = begins and bool(edges) and not owned.exposed and _all_narrow(edges)
     return edges if fits else None
 
 
