@@ -26,7 +26,7 @@ from nesa.models.runtime import session
 from nesa.privacy.battery.audit import audit
 from nesa.privacy.battery.case import Budget
 from nesa.privacy.battery.compiled import Subject, Text
-from nesa.privacy.battery.observing import view
+from nesa.privacy.battery.observing import OF_INTEGERS, view
 from nesa.privacy.battery.views import Floats, Hidden, Items, Observer, Public, Secret, View
 from nesa.privacy.battery.vocabulary import Effort
 
@@ -39,8 +39,6 @@ LONGEST: Final = 56
 """Tokens of the longest request; the attacker knows that the places behind hold padding."""
 PADDING, FIRST, LAST = 0, 101, 102
 """[PAD], [CLS] and [SEP]."""
-OBSERVERS: Final = tuple(one for one in Observer if one is not Observer.ROTATED_MEMBER)
-"""Who looks at integers, of which a rotation is not exact."""
 SCORES: Final = TypeAdapter(list[Score])
 SEED: Final = 1
 WATCHED: Final = 240
@@ -109,7 +107,7 @@ class Board:
 def _record_scores(board: Board) -> None:
     for name in ("breast-cancer-mlp", "digits-cnn"):
         subject = Subject(load(ROOT / "models" / name))
-        for observer in OBSERVERS:
+        for observer in OF_INTEGERS:
             see = partial(view, subject, observer, SEED)
             board.add(name, subject.public, subject.secret, RECORDS, see)
 
@@ -126,7 +124,7 @@ def _text_scores(board: Board, folder: Path) -> None:
             return replace(seen, seconds=_seconds(model, subject.secret.items))
         return seen
 
-    for observer in OBSERVERS:
+    for observer in OF_INTEGERS:
         budget = WIDELY if observer is Observer.SHARED_MEMBER else TOKENS
         given = (subject.public, subject.secret, budget)
         board.add("MiniLM, integers", *given, partial(see, observer))

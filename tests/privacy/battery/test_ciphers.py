@@ -61,6 +61,21 @@ def test_a_template_gives_its_tokens_away_wherever_they_stand():
     assert table[key[request]].tolist() == [[3, -1, 9, -1]]
 
 
+def test_known_requests_put_places_in_order(texts):
+    """Whoever knows what was asked needs no weights to see which place is which."""
+    ours, _ = texts
+    draws = np.random.default_rng(4)
+    key, order = draws.permutation(VOCABULARY), draws.permutation(PLACES)
+    known = ours[:32]
+    held = key[known][:, order]
+    found = ciphers.in_places(held, known, VOCABULARY)
+    assert np.array_equal(held[:, found], key[known])
+    table = ciphers.by_occurrence(held, known, VOCABULARY)
+    told = table >= 0
+    assert told.sum() > 50
+    assert np.array_equal(key[table[told]], np.flatnonzero(told))
+
+
 def test_nobody_knows_anything_without_a_known_request():
     rows = np.ones((3, 4), np.float32)
     assert ciphers.look_up(rows[:0], np.empty(0, np.int64), rows).tolist() == [-1, -1, -1]

@@ -17,7 +17,7 @@ from nesa.privacy.battery.bounds import breaches
 from nesa.privacy.battery.case import Budget
 from nesa.privacy.battery.compiled import Subject
 from nesa.privacy.battery.findings import Attack, Measure
-from nesa.privacy.battery.observing import view
+from nesa.privacy.battery.observing import OF_INTEGERS, view
 from nesa.privacy.battery.views import Observer
 from nesa.privacy.shared import seeds
 from nesa.privacy.shared.digits import key_stream
@@ -25,7 +25,6 @@ from nesa.protocol.errors import InvalidInput
 
 MODELS = Path(__file__).parents[3] / "models"
 BUDGET = Budget(requests=64)
-OBSERVERS = [each for each in Observer if each is not Observer.ROTATED_MEMBER]
 
 
 @pytest.fixture(scope="module", params=["breast-cancer-mlp", "digits-cnn"])
@@ -38,7 +37,7 @@ def found(subject):
     """Findings of every observer, with keys and seeds that are drawn alike in every run."""
     return {
         observer: audit(subject.public, view(subject, observer, 1), subject.secret, BUDGET)
-        for observer in OBSERVERS
+        for observer in OF_INTEGERS
     }
 
 
@@ -55,6 +54,16 @@ def test_no_mode_lets_more_be_seen_than_it_claims(found):
 def test_a_permutation_of_public_weights_hides_no_record(found, attack):
     """The negative control."""
     assert min(recoveries(found[Observer.PERMUTED_MEMBER], attack)) >= 0.9
+
+
+@pytest.mark.parametrize("observer", [Observer.PERMUTED_PRIVATE, Observer.SPLIT_PRIVATE])
+def test_private_weights_leave_what_needs_no_weights(found, observer):
+    """Nothing is compared with a public model; known requests and pairs still tell."""
+    tried = {each.attack for each in found[observer]}
+    assert tried.isdisjoint({Attack.T1, Attack.T2, Attack.T3})
+    assert max(recoveries(found[observer], Attack.T10, Measure.PAIRS)) == 1.0
+    assert max(recoveries(found[observer], Attack.T5)) > 0.05
+    assert max(recoveries(found[observer], Attack.T6, Measure.VARIANCE)) > 0.2
 
 
 def test_a_split_at_any_depth_is_matched_and_inverted(found):

@@ -87,6 +87,15 @@ def test_a_permutation_is_read(subject):
         assert max(recoveries(findings, attack)) >= 0.95
 
 
+def test_private_weights_hide_no_word_that_was_known(subject):
+    """Places are in a secret order, which the known requests give away."""
+    findings = found(subject, Observer.PERMUTED_PRIVATE)
+    with_weights = found(subject, Observer.PERMUTED_MEMBER)
+    assert max(recoveries(findings, Attack.T5)) == max(recoveries(with_weights, Attack.T5)) > 0.5
+    assert max(recoveries(findings, Attack.T10)) >= 0.95
+    assert not recoveries(findings, Attack.T1)
+
+
 def test_colluding_groups_and_drawn_members_read(subject):
     assert recoveries(found(subject, Observer.SEALED_MEMBER), Attack.T0) == [1.0]
     assert max(recoveries(found(subject, Observer.SHARED_COLLUDING), Attack.T1)) >= 0.95

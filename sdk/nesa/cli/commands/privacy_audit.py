@@ -20,8 +20,8 @@ FOLDER: Final = click.Path(path_type=Path, file_okay=False)
 MODES: Final[Mapping[str, tuple[str, ...]]] = {
     "open": ("OPEN_MEMBER",),
     "sealed": ("SEALED_OUTSIDER", "SEALED_MEMBER"),
-    "equivariant": ("PERMUTED_MEMBER",),
-    "split": ("SPLIT_MEMBER",),
+    "equivariant": ("PERMUTED_MEMBER", "PERMUTED_PRIVATE"),
+    "split": ("SPLIT_MEMBER", "SPLIT_PRIVATE"),
     "shared": ("SHARED_MEMBER", "SHARED_COLLUDING"),
 }
 """Who is looked over the shoulder in each mode."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -18,30 +19,37 @@ def audit(
     """What every attack finds in the view; attacks that have nothing to work on are left out.
 
     Places in a secret order are put in order first. Identifiers that can be read as they stand are
-    not attacked as a cipher.
+    not attacked as a cipher. Where the weights are private, attacks that compare with the public
+    model are left out, and decoders learn from the requests that are known.
     """
     budget = budget or Budget()
-    view = in_order(public, view, budget.requests)
+    view = in_order(public, view, secret, budget)
     seen = activations(public, view)
     case = Case(public, view, secret, budget, seen, comparable(public, view))
     read = tuple(reading.plain(case))
     if any(found.recovery == 1 for found in read):
         view = replace(view, identifiers=None)
         case = replace(case, view=view)
-    keys = case.keys()
-    legible = dict(seen) | {
-        depth: (view.states[depth] @ basis).astype(np.float32) for depth, basis in keys.items()
-    }
     return (
         *read,
-        *reading.by_states(case),
-        *reading.by_products(case),
-        *reading.by_weights(case, keys, legible),
+        *(_by_model(case) if view.observer.knows_model else ()),
         *reading.by_frequency(case),
         *reading.by_known_requests(case),
-        *reading.by_inversion(case, legible),
+        *(() if view.observer.knows_model else reading.by_known_lessons(case)),
         *telling.correlation(case),
         *telling.uniformity(case),
         *telling.lengths_and_repeats(case),
         *telling.linkage(case),
     )
+
+
+def _by_model(case: Case) -> Iterator[Finding]:
+    """T1, T2, T3 and T6, which need the public model."""
+    keys, states = case.keys(), case.view.states
+    legible = dict(case.activations) | {
+        depth: (states[depth] @ basis).astype(np.float32) for depth, basis in keys.items()
+    }
+    yield from reading.by_states(case)
+    yield from reading.by_products(case)
+    yield from reading.by_weights(case, keys, legible)
+    yield from reading.by_inversion(case, legible)

@@ -29,7 +29,10 @@ CLAIMS: Final[Mapping[Observer, Mapping[Attack, Claim]]] = {
     Observer.SEALED_MEMBER: {},
     Observer.PERMUTED_MEMBER: {},
     Observer.ROTATED_MEMBER: {},
+    Observer.PERMUTED_PRIVATE: {},
+    Observer.ROTATED_PRIVATE: {},
     Observer.SPLIT_MEMBER: {},
+    Observer.SPLIT_PRIVATE: {},
     Observer.SHARED_MEMBER: _ALL_CHANCE,
     Observer.SHARED_COLLUDING: {},
 }

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nesa.privacy.battery import (
+    ciphers,
     dependence,
     traffic,
     weights,
@@ -80,9 +81,9 @@ class Case:
         return traffic.most_frequent(text[self.public.counted(text)])
 
     def keys(self) -> dict[int, NDArray[np.float64]]:
-        """The basis of each depth at which the view holds secret weights."""
+        """The basis of each depth at which the view holds secret weights of a public model."""
         hidden, held = self.view.hidden, self.view.layers
-        if hidden is Hidden.NOTHING:
+        if hidden is Hidden.NOTHING or not self.view.observer.knows_model:
             return {}
         return {
             depth: self._key(depth, weights.match_layer(self.public.layers[depth], secret, hidden))
@@ -96,16 +97,26 @@ class Case:
         return np.kron(basis, np.eye(pixels)) if pixels > 1 else basis
 
 
-def in_order(public: Public, view: View, requests: int) -> View:
-    """The view with its places in the public order, which T3 finds through the embedding."""
-    identifiers, table = view.identifiers, view.table
-    if not view.scattered or identifiers is None or table is None or public.table is None:
+def in_order(public: Public, view: View, secret: Secret, budget: Budget) -> View:
+    """The view with its places in the public order, which T3 finds through the embedding; without
+    public weights by the requests that are known."""
+    identifiers = view.identifiers
+    if not view.scattered or identifiers is None:
         return view
-    few = identifiers[:requests]
-    key = weights.match_table(public.table, table, view.hidden, np.unique(few))
-    order = weights.match_places(public, key, few, view.states[0][:requests])
+    if view.observer.knows_model:
+        order = _by_embedding(public, view, identifiers[: budget.requests])
+    else:
+        known = identifiers[: budget.known], secret.items[: budget.known]
+        order = ciphers.in_places(*known, public.vocabulary)
     states = {depth: each[:, order] for depth, each in view.states.items()}
     return replace(view, identifiers=identifiers[:, order], states=states, scattered=False)
+
+
+def _by_embedding(public: Public, view: View, few: Items) -> Items:
+    assert public.table is not None
+    assert view.table is not None
+    key = weights.match_table(public.table, view.table, view.hidden, np.unique(few))
+    return weights.match_places(public, key, few, view.states[0][: len(few)])
 
 
 def activations(public: Public, view: View) -> dict[int, Floats]:

@@ -67,6 +67,44 @@ def crib(known: Items, plain: Items, vocabulary: int) -> Items:
     return table
 
 
+def by_occurrence(known: Items, plain: Items, vocabulary: int) -> Items:
+    """Item of every identifier [vocabulary] that occurs in requests `known` as often, request by
+    request, as one item in `plain` and no other does (both [m, places]); -1 of all others.
+
+    The order of places does not matter.
+    """
+    table = np.full(vocabulary, -1, np.int64)
+    ours, theirs = (_by_counts(each) for each in (known, plain))
+    for counts in ours.keys() & theirs.keys():
+        if len(ours[counts]) == len(theirs[counts]) == 1:
+            table[ours[counts][0]] = theirs[counts][0]
+    return table
+
+
+def in_places(known: Items, plain: Items, vocabulary: int) -> Items:
+    """For each place of `plain` that of `known` [places], where places are in a secret order.
+
+    Identifiers whose counts give them away vote; the pair of places with most votes is taken first.
+    """
+    told, places = by_occurrence(known, plain, vocabulary)[known], known.shape[1]
+    votes = (told[:, None, :] == plain[:, :, None]).sum(0)
+    order = np.full(places, -1, np.int64)
+    taken = np.zeros(places, np.bool_)
+    for pair in np.argsort(-votes, axis=None, kind="stable"):
+        ours, held = divmod(int(pair), places)
+        if order[ours] < 0 and not taken[held]:
+            order[ours], taken[held] = held, True
+    return order
+
+
+def _by_counts(requests: Items) -> dict[bytes, list[int]]:
+    """The items [k] that occur equally often in each request."""
+    found = dict[bytes, list[int]]()
+    for item in np.unique(requests).tolist():
+        found.setdefault((requests == item).sum(1).tobytes(), []).append(item)
+    return found
+
+
 def _ranked(items: Items, vocabulary: int) -> Items:
     return np.argsort(-np.bincount(items.reshape(-1), minlength=vocabulary), kind="stable")
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
-from typing import assert_never
+from dataclasses import replace
+from typing import Final, assert_never
 
 import numpy as np
 
@@ -24,6 +25,11 @@ from nesa.privacy.equivariant.moves import Mover
 from nesa.privacy.equivariant.tables import transform
 from nesa.protocol.errors import InvalidInput
 
+OF_INTEGERS: Final = tuple(
+    one for one in Observer if one not in (Observer.ROTATED_MEMBER, Observer.ROTATED_PRIVATE)
+)
+"""Who looks at compiled models, of which a rotation is not exact."""
+
 
 def view(subject: Subject, observer: Observer, seed: int | None = None) -> View:
     """What `observer` sees of the subject's requests.
@@ -39,13 +45,13 @@ def view(subject: Subject, observer: Observer, seed: int | None = None) -> View:
             return _sealed(subject, draws)
         case Observer.SHARED_COLLUDING:
             return _colluding(subject)
-        case Observer.PERMUTED_MEMBER:
-            return _permuted(subject, draws)
+        case Observer.PERMUTED_MEMBER | Observer.PERMUTED_PRIVATE:
+            return replace(_permuted(subject, draws), observer=observer)
         case Observer.SHARED_MEMBER:
             return _shared(subject)
-        case Observer.SPLIT_MEMBER:
-            return _split(subject)
-        case Observer.ROTATED_MEMBER:
+        case Observer.SPLIT_MEMBER | Observer.SPLIT_PRIVATE:
+            return replace(_split(subject), observer=observer)
+        case Observer.ROTATED_MEMBER | Observer.ROTATED_PRIVATE:
             raise InvalidInput("a rotation is not exact on integers; audit the permutation")
     assert_never(observer)
 

@@ -129,9 +129,13 @@ def _looked_up(states: Floats, items: Items, many: int) -> Items:
 
 def _unknown(case: Case, guess: Items, tried: str) -> Finding:
     """As `finding`, without the requests that were known."""
-    many = case.budget.known
-    later = replace(case, secret=replace(case.secret, items=case.secret.items[many : len(guess)]))
-    return later.finding(Attack.T5, guess[many:], tried, prior=True)
+    return _later(case).finding(Attack.T5, guess[case.budget.known :], tried, prior=True)
+
+
+def _later(case: Case) -> Case:
+    """The case of the requests behind those that are known."""
+    items = case.secret.items[case.budget.known :]
+    return replace(case, secret=replace(case.secret, items=items))
 
 
 def by_inversion(case: Case, legible: dict[int, Floats]) -> Iterator[Finding]:
@@ -147,6 +151,19 @@ def by_inversion(case: Case, legible: dict[int, Floats]) -> Iterator[Finding]:
             readers["no training"] = lambda rows: rows
         for name, read in readers.items():
             yield _decoded(case, seen, read, f"depth {depth}: {name}")
+
+
+def by_known_lessons(case: Case) -> Iterator[Finding]:
+    """T6 without public weights: decoders that learn from the states of known requests. What they
+    say of a token is its row in some public embedding."""
+    many, later = case.budget.known, _later(case)
+    items = case.secret.items[:many]
+    counted = case.public.counted(items)
+    for depth, states in sorted(case.activations.items()):
+        decoder = inversion.train(states[:many][counted], targets(case.public, items)[counted])
+        seen = states[many : many + case.budget.inverted]
+        tried = f"depth {depth}: linear decoder of {many} known requests"
+        yield _decoded(later, seen, decoder.read, tried)
 
 
 def _lessons(public: Public, many: int, depth: int) -> tuple[Floats, Floats]:

@@ -34,9 +34,21 @@ class Observer(Enum):
     SEALED_MEMBER = "SEALED, a drawn member"
     PERMUTED_MEMBER = "EQUIVARIANT by permutation, public weights"
     ROTATED_MEMBER = "EQUIVARIANT by rotation, public weights"
+    PERMUTED_PRIVATE = "EQUIVARIANT by permutation, private weights"
+    ROTATED_PRIVATE = "EQUIVARIANT by rotation, private weights"
     SPLIT_MEMBER = "SPLIT, the network's part"
+    SPLIT_PRIVATE = "SPLIT, the network's part, private first layers"
     SHARED_MEMBER = "SHARED, one group"
     SHARED_COLLUDING = "SHARED, both groups together"
+
+    @property
+    def knows_model(self) -> bool:
+        """Whether the plain weights are public; otherwise nobody but the client has them."""
+        return self not in (
+            Observer.PERMUTED_PRIVATE,
+            Observer.ROTATED_PRIVATE,
+            Observer.SPLIT_PRIVATE,
+        )
 
 
 class Hidden(Enum):
