@@ -42,7 +42,7 @@ def test_places_of_a_split_are_listed(nesa: Nesa, tmp_path: Path) -> None:
     found = nesa("model", "split", MLP, "--json").document["places"]
     assert [place["row"] for place in found] == [2, 4, 5]
     assert (found[0]["sent"], found[0]["sent_bytes"]) == (["uint8 1x64"], 64)
-    assert (found[1]["returned"], found[1]["returned_bytes"]) == ("uint8 1x32", 32)
+    assert (found[1]["returned"], found[1]["returned_bytes"]) == (["uint8 1x32"], 32)
     assert "uint8 1x64" in nesa("model", "split", MLP, "--first", 2).out
 
 

@@ -37,7 +37,9 @@ def table() -> Table:
 def blocks(table: Table) -> list[int]:
     """The rows in front of which a block begins: one tensor of states crosses, and little else."""
     found = [place for place in places(table) if place.sent and place.returned]
-    whole = [place for place in found if place.returned and place.returned.elements == STATES]
+    whole = [
+        place for place in found if [each.elements for each in place.returned or ()] == [STATES]
+    ]
     return [place.row for place in whole if beside_states(place) <= 2 * TOKENS + 1]
 
 

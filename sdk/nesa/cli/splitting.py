@@ -51,8 +51,8 @@ def place_facts(table: Table, place: Place) -> dict[str, Any]:
         "behind": table.rows[place.row - 1].opcode.name,
         "sent": None if sent is None else [_tensor(edge) for edge in sent],
         "sent_bytes": None if sent is None else joined(sent).nbytes,
-        "returned": None if returned is None else _tensor(returned),
-        "returned_bytes": None if returned is None else returned.nbytes,
+        "returned": None if returned is None else [_tensor(edge) for edge in returned],
+        "returned_bytes": None if returned is None else joined(returned).nbytes,
     }
 
 
@@ -68,7 +68,7 @@ def place_lines(table: Table, found: Sequence[Place]) -> Lines:
             facts["behind"].lower().replace("_", " "),
             "-" if sent is None else ", ".join(sent),
             "-" if sent is None else f"{facts['sent_bytes']:,}",
-            returned or "-",
+            "-" if returned is None else ", ".join(returned),
             "-" if returned is None else f"{facts['returned_bytes']:,}",
         )
     return lines
@@ -84,7 +84,7 @@ def _rows(parts: Parts) -> dict[str, Any]:
         "given": len(parts.middle.rows),
         "kept_last": len(parts.whole.rows) - parts.end,
         "input_bytes": parts.middle.inputs[0].nbytes,
-        "output_bytes": parts.whole.type_of(parts.returned).nbytes,
+        "output_bytes": parts.middle.type_of(parts.middle.outputs[0]).nbytes,
     }
 
 

@@ -113,6 +113,49 @@ def mixed(builder: TableBuilder, value: int, edge: EdgeType, draws: np.random.Ge
     return builder.reshaped(builder.rescale(sums, [1], 1, narrow), edge.shape)
 
 
+def two_branches() -> Table:
+    """Eight features, two dense layers of them, and a sum of both at the end: two values cross in
+    between, of different types."""
+    edge, draws = EdgeType(DType.INT8, (1, 8), -127, 127), np.random.default_rng(2)
+    builder = TableBuilder([edge])
+    first = mixed(builder, 0, edge, draws)
+    narrow = mixed(builder, first, edge, draws)
+    wide = builder.rescale(mixed(builder, first, edge, draws), [256], 1, WIDE)
+    total = builder.add_rescaled((narrow, wide), [128, 128], 1, replace_range(edge, DType.INT16))
+    return builder.table([builder.rescale(total, [64], 1, edge)])
+
+
+WIDE = EdgeType(DType.INT16, (1, 8), -254, 254)
+
+
+def test_values_that_come_back_together_travel_in_one_tensor(tmp_path: Path) -> None:
+    """As behind a branch that begins inside of the middle."""
+    table = two_branches()
+    end = len(table.rows) - 2
+    parts = split(table, 2, end)
+    assert len(parts.returned) == 2
+    answered = parts.middle.type_of(parts.middle.outputs[0])
+    assert (answered.dtype, answered.elements) == (DType.INT16, 16)
+    runner = SplitRunner(parts)
+    for row in np.random.default_rng(3).integers(-127, 128, (5, 1, 8)):
+        tensor = table.inputs[0].encode(row)
+        begun = runner.begin([tensor])
+        (answer,) = run(parts.middle, [begun.sent])
+        assert runner.finish(begun, answer) == run(table, [tensor])
+
+
+def test_a_number_beyond_one_of_the_values_that_came_back_is_refused() -> None:
+    """The joint tensor is wider than the values in it, and an answer is nobody's word for that."""
+    table = two_branches()
+    parts = split(table, 2, len(table.rows) - 2)
+    runner, edge = SplitRunner(parts), parts.middle.type_of(parts.middle.outputs[0])
+    begun = runner.begin([table.inputs[0].encode(np.zeros((1, 8), np.int64))])
+    numbers = np.zeros(edge.shape, np.int64)
+    numbers[0, 0] = 200
+    with pytest.raises(InvalidTensor):
+        runner.finish(begun, edge.encode(numbers))
+
+
 def replace_range(edge: EdgeType, dtype: DType) -> EdgeType:
     """The same shape with the whole range of another dtype."""
     return EdgeType(dtype, edge.shape, *dtype.bounds)
@@ -265,7 +308,7 @@ def test_places_are_where_a_model_can_be_split(model: CompiledModel) -> None:
     assert begin.returned is None
     for place in found[1:]:
         parts = split(table, begin.row, place.row)
-        assert place.returned == table.type_of(parts.returned)
+        assert place.returned == table.types_of(parts.returned)
     assert [place.row for place in places(table, begin.row)] == [place.row for place in found]
     with pytest.raises(InvalidModel, match="leave no rows"):
         places(table, len(table.rows))

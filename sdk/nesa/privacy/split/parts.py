@@ -2,8 +2,8 @@
 
 The middle becomes a table of its own with one input and one output, as every version has. Where it
 reads several values of the first part, their elements travel behind each other in one tensor, and
-its first rows take them apart again. Values that the last part needs of the first one stay with the
-client.
+its first rows take them apart again; where it leaves several, its last rows put them behind each
+other. Values that the last part needs of the first one stay with the client.
 
 Some rows of the middle may read the model's input itself: a language model looks at its token ids
 again to see where the padding begins. The client computes these too, and what they give travels
@@ -29,8 +29,8 @@ IDENTITY: tuple[tuple[int, ...], int] = ((128,), 1)
 class Parts:
     """A table in three parts: rows in front of `first`, rows in front of `end`, and the rest.
 
-    `middle` computes value `returned` of the whole table from the values `sent`, in that order;
-    the client computes `head`, to which rows behind `first` may belong, and `tail`.
+    `middle` computes the values `returned` of the whole table from the values `sent`, each in that
+    order; the client computes `head`, to which rows behind `first` may belong, and `tail`.
     """
 
     whole: Table
@@ -38,7 +38,7 @@ class Parts:
     first: int
     end: int
     sent: tuple[int, ...]
-    returned: int
+    returned: tuple[int, ...]
     head: Part
     tail: Part
 
@@ -47,28 +47,25 @@ def split(table: Table, first: int, end: int) -> Parts:
     """The table with rows `first <= i < end` as the middle.
 
     Raises:
-        InvalidModel: a part is empty, the middle leaves more than one value behind, it reads the
-            model's input, or a value on its ends is too wide to travel.
+        InvalidModel: a part is empty, the middle leaves no value behind, it reads the model's
+            input, or a value on its ends is too wide to travel.
     """
     owned = require_owners(table, first, end)
     sent, left = owned.sent, owned.left
     if not sent:
         raise InvalidModel(f"rows {first} to {end} read nothing of the rows in front of them")
-    if len(left) != 1:
-        raise InvalidModel(
-            f"rows {first} to {end} leave {len(left)} values behind and a version has one output; "
-            "split where one tensor crosses, such as between two layers"
-        )
+    if not left:
+        raise InvalidModel(f"nothing behind row {end} reads what rows {first} to {end} compute")
     if owned.exposed:
         raise InvalidModel(
             f"row {owned.exposed[0]} of the network's part reads the model's input, or what was "
             "made of single elements of it and can be looked up for each; begin the network's "
             "part behind it, in a model that reads text behind the first attention"
         )
-    middle = _middle(table, owned, left[0])
+    head, tail = _client_parts(table, owned)
+    middle = _middle(table, owned)
     check_table(middle)
-    head, tail = _client_parts(table, owned, left[0])
-    return Parts(replace(table, cuts=()), middle, first, end, sent, left[0], head, tail)
+    return Parts(replace(table, cuts=()), middle, first, end, sent, left, head, tail)
 
 
 def require_owners(table: Table, first: int, end: int) -> Owners:
@@ -93,20 +90,20 @@ def joined(edges: tuple[EdgeType, ...]) -> EdgeType:
     return EdgeType(dtype, (1, sum(edge.elements for edge in edges)), low, high)
 
 
-def _client_parts(table: Table, owned: Owners, returned: int) -> tuple[Part, Part]:
+def _client_parts(table: Table, owned: Owners) -> tuple[Part, Part]:
     """The client's first rows and its last ones.
 
     What the first rows leave behind is what the other two parts read.
     """
     last = Shard(owned.end, len(table.rows), tuple(sorted(owned.read_behind)), table.outputs).part
-    outputs = sorted({*owned.sent, *(value for value in last.inputs if value != returned)})
-    wide = [value for value in (*outputs, returned) if not is_narrow(table.type_of(value))]
+    outputs = sorted({*owned.sent, *(value for value in last.inputs if value not in owned.left)})
+    wide = [value for value in (*outputs, *owned.left) if not is_narrow(table.type_of(value))]
     if wide:
         raise InvalidModel(f"value {wide[0]} on an end of the middle is beyond 2**24")
     return Part(owned.client_rows, table.crossing(0), tuple(outputs)), last
 
 
-def _middle(table: Table, owned: Owners, left: int) -> Table:
+def _middle(table: Table, owned: Owners) -> Table:
     edges = table.types_of(owned.sent)
     builder = TableBuilder([joined(edges)])
     known = dict(zip(owned.sent, _apart(builder, edges), strict=True))
@@ -118,7 +115,7 @@ def _middle(table: Table, owned: Owners, left: int) -> Table:
         known[table.output_of(index)] = builder.add(
             row.opcode, operands, row.attributes, row.parameters, row.output_type
         )
-    return builder.table([known[left]])
+    return builder.table([_behind_each_other(builder, [known[value] for value in owned.left])])
 
 
 def _any_element(builder: TableBuilder) -> int:
@@ -141,3 +138,15 @@ def _apart(builder: TableBuilder, edges: tuple[EdgeType, ...]) -> list[int]:
         found.append(builder.reshaped(builder.rescale(flat, *IDENTITY, narrow), edge.shape))
         start = stop
     return found
+
+
+def _behind_each_other(builder: TableBuilder, values: list[int]) -> int:
+    if len(values) == 1:
+        return values[0]
+    edges = tuple(map(builder.type_of, values))
+    dtype, flat = joined(edges).dtype, list[int]()
+    for value, edge in zip(values, edges, strict=True):
+        row = builder.reshaped(value, (1, edge.elements))
+        alike = EdgeType(dtype, (1, edge.elements), edge.low, edge.high)
+        flat.append(row if edge.dtype is dtype else builder.rescale(row, *IDENTITY, alike))
+    return builder.joined(flat, 1)

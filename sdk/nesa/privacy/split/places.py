@@ -13,16 +13,16 @@ from nesa.protocol.edges import EdgeType
 @dataclass(frozen=True, slots=True)
 class Place:
     """In front of `row` the network's part may begin, `sent` one tensor for each value that leaves
-    the client; or end, `returned` coming back. None where it may not."""
+    the client; or end, `returned` one for each that comes back. None where it may not."""
 
     row: int
     sent: tuple[EdgeType, ...] | None
-    returned: EdgeType | None
+    returned: tuple[EdgeType, ...] | None
 
 
 def places(table: Table, first: int | None = None) -> tuple[Place, ...]:
-    """Row `first`, and behind it the rows where a part that begins there may end and less comes
-    back than one row earlier.
+    """Row `first`, and behind it the rows where a part that begins there may end, less comes back
+    than one row earlier, and in as few tensors as anywhere.
 
     By default the part begins where for the first time no more leaves than one row later. At each
     place `sent` is what a part needs that begins there and goes on to the last row but one.
@@ -33,11 +33,13 @@ def places(table: Table, first: int | None = None) -> tuple[Place, ...]:
     first = _earliest(table) if first is None else first
     owned = require_owners(table, first, len(table.rows) - 1)
     found = {row: _returned(table, first, row) for row in range(first + 1, len(table.rows))}
-    ends = {row: edge for row, edge in found.items() if edge is not None}
+    ends = {row: edges for row, edges in found.items() if edges is not None}
     sizes = {first: joined(table.types_of(owned.sent)).nbytes} if owned.sent else {}
-    sizes |= {row: edge.nbytes for row, edge in ends.items()}
+    sizes |= {row: joined(edges).nbytes for row, edges in ends.items()}
     less = [row for row in ends if row - 1 not in sizes or sizes[row] < sizes[row - 1]]
-    return tuple(Place(row, _sent(table, row), ends.get(row)) for row in (first, *less))
+    fewest = min((len(ends[row]) for row in less), default=0)
+    listed = [row for row in less if len(ends[row]) == fewest]
+    return tuple(Place(row, _sent(table, row), ends.get(row)) for row in (first, *listed))
 
 
 def _earliest(table: Table) -> int:
@@ -57,11 +59,11 @@ def _sent(table: Table, row: int) -> tuple[EdgeType, ...] | None:
     return edges if fits else None
 
 
-def _returned(table: Table, first: int, row: int) -> EdgeType | None:
+def _returned(table: Table, first: int, row: int) -> tuple[EdgeType, ...] | None:
     owned = owners(table, first, row)
     edges = table.types_of(owned.left)
-    fits = len(edges) == 1 and not owned.exposed and _all_narrow((*edges, *_kept(table, owned)))
-    return edges[0] if fits else None
+    fits = bool(edges) and not owned.exposed and _all_narrow((*edges, *_kept(table, owned)))
+    return edges if fits else None
 
 
 def _kept(table: Table, owned: Owners) -> tuple[EdgeType, ...]:

@@ -53,7 +53,16 @@ class SplitRunner:
         """Outputs of the whole model once the middle's output is known, canonical bytes.
 
         Raises:
-            InvalidTensor: not a tensor of the middle's output.
+            InvalidTensor: not a tensor of the middle's output, or a number in it is out of range.
         """
-        known = {**begun.kept, self._parts.returned: answer}
+        known = {**begun.kept, **self._apart(answer)}
         return self._tail.run([known[value] for value in self._parts.tail.inputs])
+
+    def _apart(self, answer: bytes) -> dict[int, bytes]:
+        """The values that the middle left behind, canonical bytes by their numbers."""
+        middle, returned = self._parts.middle, self._parts.returned
+        edges = self._parts.whole.types_of(returned)
+        numbers = middle.type_of(middle.outputs[0]).decode(answer).reshape(-1)
+        ends = np.cumsum([edge.elements for edge in edges])[:-1]
+        values = zip(returned, edges, np.split(numbers, ends), strict=True)
+        return {value: edge.encode(each.reshape(edge.shape)) for value, edge, each in values}
