@@ -2,6 +2,7 @@
 
 One network of real processes with blocks of a second; a query of every kind in turns, one at a
 time, all about the same rows of breast-cancer-mlp. Each answer is held against the public model's.
+`--minilm FOLDER` asks the compiled MiniLM in that folder instead, in every mode but PROVED.
 """
 
 from __future__ import annotations
@@ -24,28 +25,29 @@ from benchmarks.privacy.traffic import counted
 from nesa.chain.connection import RpcPolicy
 from nesa.client.answers import Answer
 from nesa.client.client import Client
-from nesa.client.modes import AsVersion, Equivariant, Open, Sealed, Split
+from nesa.client.modes import AsVersion, Equivariant, Open, Sealed, Shared, Split
 from nesa.client.sharing import SharedPublicModel, SharedResult
 from nesa.client.splitting import SplitModel
 from nesa.devnet.layout import find_clone
 from nesa.devnet.models import make_proving_keys
 from nesa.devnet.network import Devnet, DevnetSettings, prepare, running_devnet
-from nesa.models.cut import good_positions
 from nesa.models.folder import CompiledModel, load, save
 from nesa.models.reference import run
 from nesa.privacy.equivariant.folders import transformed_model
 from nesa.privacy.equivariant.user_keys import UserKey
 from nesa.privacy.split.parts import split
+from nesa.privacy.split.places import places
 from nesa.privacy.split.publishing import write_middle
-from nesa.protocol.ids import Address
+from nesa.protocol.ids import ONE_NES, Address, Amount
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-RESULTS: Final = ROOT / "benchmarks" / "results" / "privacy-modes.md"
+RESULTS: Final = ROOT / "benchmarks" / "results"
 PLAIN: Final = ROOT / "models" / "breast-cancer-mlp"
 HASHED: Final = ROOT / "models" / "hashed" / "breast-cancer-mlp-hashed"
 POLL: Final = RpcPolicy(poll=0.1)
 RUNS: Final = 9
-SHARDS: Final = 2
+SEATS: Final = 4
+"""Members of a shard's committee."""
 
 Reply = Answer | SharedResult
 
@@ -67,6 +69,7 @@ class Sample:
     received: int
     client_gas: int
     report_gas: int
+    price: Amount
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,37 +84,52 @@ class Timed:
 @dataclass(frozen=True, slots=True)
 class Kind:
     """A kind of query: `ask` asks about a row of features, `beside` names the kind whose figures
-    its own are compared with."""
+    its own are compared with, `quote` says what it costs."""
 
     name: str
     beside: str
     ask: Callable[[Any], Awaitable[Timed]]
+    quote: Callable[[], Awaitable[Amount]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Versions:
-    """The plain model, and what was made of it for modes that ask a version of their own."""
+    """The plain model, and what was made of it for modes that ask a version of their own; `hashed`
+    is there where it can be proved."""
 
     plain: CompiledModel
+    folder: Path
+    hashed: Path | None
     held: UserKey
     under_key: Path
     middle: Path
 
     @classmethod
-    def write(cls, folder: Path) -> Versions:
-        """The model under a new key, and its middle layers, in folders; all in as many shards."""
-        plain = load(PLAIN)
-        held = UserKey.generate(plain)
-        made = transformed_model(plain, held)
+    def write(cls, plain: Path, hashed: Path | None, folder: Path) -> Versions:
+        """The model under a new key, and its middle layers, in folders; all in as many shards.
+
+        The middle goes from the first row where a split may begin to the last.
+        """
+        model = load(plain)
+        held = UserKey.generate(model)
+        made = transformed_model(model, held)
         save(made, folder / made.name)
-        places, middle = good_positions(plain.table), folder / f"{plain.name}-middle"
-        write_middle(plain, split(plain.table, places[0], places[-1]), SHARDS, middle)
-        return cls(plain, held, folder / made.name, middle)
+        begins = [each.row for each in places(model.table) if each.sent]
+        middle = folder / f"{model.name}-middle"
+        parts = split(model.table, begins[0], begins[-1])
+        write_middle(model, parts, len(model.shards), middle)
+        return cls(model, plain, hashed, held, folder / made.name, middle)
 
     @property
     def folders(self) -> tuple[Path, ...]:
-        """What a network has to serve beside the repository's models."""
-        return (HASHED, self.under_key, self.middle)
+        """What a network has to serve."""
+        proved = () if self.hashed is None else (self.hashed,)
+        return (self.folder, *proved, self.under_key, self.middle)
+
+
+def miners_for(plain: CompiledModel) -> int:
+    """As many as fill the committees of all shards, and no fewer than two shards need."""
+    return SEATS * max(2, len(plain.shards))
 
 
 class Meter:
@@ -136,8 +154,9 @@ class Meter:
         sent, received = wire.besides(self._node)
         asked, client_gas = await self._transactions(before, {self._client.address})
         reported, report_gas = await self._transactions(before, self._oracles)
-        gas = (client_gas, report_gas)
-        return Sample(timed.seconds, timed.prepared, asked, reported, sent, received, *gas)
+        bytes_ = (asked, reported, sent, received)
+        costs = (client_gas, report_gas, await kind.quote())
+        return Sample(timed.seconds, timed.prepared, *bytes_, *costs)
 
     def _check(self, row: int, reply: Reply) -> None:
         plain = self._plain
@@ -186,66 +205,90 @@ async def on_shares(client: Client, shared: SharedPublicModel, features: Any) ->
 
 def kinds(client: Client, made: Versions, shared: SharedPublicModel) -> Sequence[Kind]:
     """Every kind of query, those that others are compared with first."""
-    whole = SplitModel.read(PLAIN, made.middle)
-    under = Equivariant(made.held)
+    plain = made.plain.name
+    under, middle = Equivariant(made.held), Split(SplitModel.read(made.folder, made.middle))
 
-    def market(name: str, mode: AsVersion, assurance: str = "AGREED") -> Callable[[Any], Any]:
-        return partial(on_market, client, name, mode, assurance)
+    def market(name: str, model: str, mode: AsVersion) -> Kind:
+        assurance = name.rsplit(maxsplit=1)[-1]
+        ask = partial(on_market, client, model, mode, assurance)
+        quote = partial(client.quote, model, privacy=mode, assurance=assurance)
+        return Kind(name, f"OPEN {assurance}", ask, quote)
 
+    agreed = (
+        market("OPEN AGREED", plain, Open()),
+        market("SEALED AGREED", plain, Sealed()),
+        market("EQUIVARIANT AGREED", made.under_key.name, under),
+        market("SPLIT AGREED", made.middle.name, middle),
+        Kind(
+            "SHARED",
+            "OPEN AGREED",
+            partial(on_shares, client, shared),
+            partial(client.quote, plain, privacy=Shared(shared)),
+        ),
+        market("OPEN CHALLENGED", plain, Open()),
+        market("SEALED CHALLENGED", plain, Sealed()),
+    )
+    if made.hashed is None:
+        return agreed
+    hashed = load(made.hashed).name
     return (
-        Kind("OPEN AGREED", "OPEN AGREED", market(PLAIN.name, Open())),
-        Kind("SEALED AGREED", "OPEN AGREED", market(PLAIN.name, Sealed())),
-        Kind("EQUIVARIANT AGREED", "OPEN AGREED", market(made.under_key.name, under)),
-        Kind("SPLIT AGREED", "OPEN AGREED", market(made.middle.name, Split(whole))),
-        Kind("SHARED", "OPEN AGREED", partial(on_shares, client, shared)),
-        Kind("OPEN CHALLENGED", "OPEN CHALLENGED", market(PLAIN.name, Open(), "CHALLENGED")),
-        Kind("SEALED CHALLENGED", "OPEN CHALLENGED", market(PLAIN.name, Sealed(), "CHALLENGED")),
-        Kind("OPEN PROVED", "OPEN PROVED", market(PLAIN.name, Open(), "PROVED")),
-        Kind("SEALED PROVED", "OPEN PROVED", market(HASHED.name, Sealed(), "PROVED")),
+        *agreed,
+        market("OPEN PROVED", plain, Open()),
+        market("SEALED PROVED", hashed, Sealed()),
     )
 
 
-async def measure(runs: int) -> Mapping[Kind, Sequence[Sample]]:
+async def measure(runs: int, plain: Path, hashed: Path | None) -> Mapping[Kind, Sequence[Sample]]:
     """Queries of each kind in turns, on one network; the first of each is not counted, since it
     loads what the others find."""
-    shared = SharedPublicModel.read(PLAIN)
+    shared = SharedPublicModel.read(plain)
     with TemporaryDirectory() as folder:
-        made = Versions.write(Path(folder))
-        seated = (PLAIN.name, *(path.name for path in made.folders), shared.first_product)
-        await prepare(print, (PLAIN.name,))
-        await make_proving_keys((HASHED,), find_clone().proving_cache, print)
+        made = Versions.write(plain, hashed, Path(folder))
+        await prepare(print, (made.plain.name,))
+        if hashed is not None:
+            await make_proving_keys((hashed,), find_clone().proving_cache, print)
         settings = DevnetSettings(
-            Path(folder) / "net", seated=seated, models=made.folders, shared=(PLAIN,)
+            Path(folder) / "net",
+            miners=miners_for(made.plain),
+            seated=(*(load(each).name for each in made.folders), shared.first_product),
+            models=tuple(each for each in made.folders if each.parent != ROOT / "models"),
+            shared=(plain,),
         )
         async with (
             running_devnet(settings, print) as devnet,
             Client.connect(devnet.network, policy=POLL) as client,
         ):
-            meter = Meter(client, devnet, made.plain)
-            found: dict[Kind, list[Sample]] = {one: [] for one in kinds(client, made, shared)}
-            for row in range(runs + 1):
-                for kind, samples in found.items():
-                    samples.append(await meter.sample(kind, row))
-                    print(f"{kind.name}, row {row}: {samples[-1].seconds:.2f} s", flush=True)
-            return {kind: samples[1:] for kind, samples in found.items()}
+            return await _samples(runs, Meter(client, devnet, made.plain), client, made, shared)
 
 
-def page(found: Mapping[Kind, Sequence[Sample]]) -> str:
+async def _samples(
+    runs: int, meter: Meter, client: Client, made: Versions, shared: SharedPublicModel
+) -> Mapping[Kind, Sequence[Sample]]:
+    found: dict[Kind, list[Sample]] = {one: [] for one in kinds(client, made, shared)}
+    for row in range(runs + 1):
+        for kind, samples in found.items():
+            samples.append(await meter.sample(kind, row))
+            print(f"{kind.name}, row {row}: {samples[-1].seconds:.2f} s", flush=True)
+    return {kind: samples[1:] for kind, samples in found.items()}
+
+
+def page(plain: CompiledModel, found: Mapping[Kind, Sequence[Sample]]) -> str:
     """The table and what to know of it."""
     typical = {kind.name: _typical(samples) for kind, samples in found.items()}
     runs = len(next(iter(found.values())))
     head = (
-        "breast-cancer-mlp on a network of eight miners and two oracles, 1 s blocks, on one "
+        f"{plain.name} in {len(plain.shards)} shards on a network of "
+        f"{miners_for(plain)} miners and two oracles, 1 s blocks, on one "
         f"{platform.machine()} machine with {os.cpu_count()} cores; medians of {runs} queries of "
         f"each kind, asked in turns at commit {_commit()}. `x` is the share of what the same "
         "assurance takes OPEN. Written by `python -m benchmarks.privacy.modes`."
     )
     columns = (
         "| query | seconds | x | calldata of the client | of the report | to members "
-        "| from members | gas of the client | x | of the report | x |"
+        "| from members | gas of the client | x | of the report | x | NES |"
     )
     rows = [_line(kind, typical) for kind in found]
-    lines = ["# What every mode costs", "", head, "", columns, "|---" + "|--:" * 10 + "|"]
+    lines = ["# What every mode costs", "", head, "", columns, "|---" + "|--:" * 11 + "|"]
     return "\n".join([*lines, *rows, "", *NOTES])
 
 
@@ -258,6 +301,8 @@ NOTES: Final = (
     "* CHALLENGED is timed until its answer is reported, which may be disputed from then on; that "
     "it is final is said by a transaction behind the dispute window, which is not in these sums.",
     "* SEALED PROVED asks the version whose circuits hash, OPEN PROVED that whose circuits show.",
+    "* NES is what is put down at this network's prices, which developers set; of SHARED the "
+    "deposit, of which members earn price times products and the rest comes back.",
 )
 
 
@@ -276,6 +321,7 @@ def _line(kind: Kind, typical: Mapping[str, Sample]) -> str:
     gas = [f"{one.client_gas:,.0f}", _ratio(one.client_gas, other.client_gas)]
     gas += [f"{one.report_gas:,.0f}", _ratio(one.report_gas, other.report_gas)]
     cells = [kind.name, seconds, _ratio(one.seconds, other.seconds), *sizes, *gas]
+    cells.append(f"{one.price / ONE_NES:g}")
     return "| " + " | ".join(cells) + " |"
 
 
@@ -293,12 +339,15 @@ def main() -> None:
     """Measure and print; write the page where `--write` is given."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--runs", type=int, default=RUNS)
-    parser.add_argument("--write", action="store_true", help=f"write {RESULTS.relative_to(ROOT)}")
+    parser.add_argument("--minilm", type=Path, metavar="FOLDER", help="ask this compiled model")
+    parser.add_argument("--write", action="store_true", help=f"write into {RESULTS}")
     options = parser.parse_args()
-    text = page(asyncio.run(measure(options.runs)))
+    given = (PLAIN, HASHED) if options.minilm is None else (options.minilm, None)
+    text = page(load(given[0]), asyncio.run(measure(options.runs, *given)))
     print(text)
     if options.write:
-        RESULTS.write_text(text + "\n", encoding="utf-8")
+        name = "privacy-modes.md" if options.minilm is None else "privacy-modes-minilm.md"
+        (RESULTS / name).write_text(text + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
