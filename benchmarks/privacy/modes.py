@@ -13,7 +13,7 @@ import os
 import platform
 import subprocess
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -70,6 +70,15 @@ class Sample:
     client_gas: int
     report_gas: int
     price: Amount
+
+
+@dataclass(frozen=True, slots=True)
+class Paid:
+    """A transaction: who sent it, in lower case, bytes of its calldata, gas that it used."""
+
+    sender: str
+    calldata: int
+    gas: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -152,8 +161,9 @@ class Meter:
             timed = await kind.ask(self._plain.test_rows().features[row])
         self._check(row, timed.reply)
         sent, received = wire.besides(self._node)
-        asked, client_gas = await self._transactions(before, {self._client.address})
-        reported, report_gas = await self._transactions(before, self._oracles)
+        paid = [one async for one in self._transactions(before)]
+        asked, client_gas = _sums(paid, {self._client.address})
+        reported, report_gas = _sums(paid, self._oracles)
         bytes_ = (asked, reported, sent, received)
         costs = (client_gas, report_gas, await kind.quote())
         return Sample(timed.seconds, timed.prepared, *bytes_, *costs)
@@ -165,17 +175,21 @@ class Meter:
         if plain.output_edge.encode(reply.output.integers) != expected:
             raise AssertionError(f"row {row}: the answer is not the model's")
 
-    async def _transactions(self, before: int, senders: set[Address]) -> tuple[int, int]:
-        """Bytes of calldata and gas of what these accounts sent behind a block."""
-        request, size, gas = self._client.connection.request, 0, 0
+    async def _transactions(self, before: int) -> AsyncIterator[Paid]:
+        """Whatever was sent behind a block."""
+        request = self._client.connection.request
         for number in range(before + 1, (await self._client.connection.head()).number + 1):
             block = await request("eth_getBlockByNumber", hex(number), True)
             for sent in block["transactions"]:
-                if Address(sent["from"].lower()) in {one.lower() for one in senders}:
-                    receipt = await request("eth_getTransactionReceipt", sent["hash"])
-                    size += len(sent["input"]) // 2 - 1
-                    gas += int(receipt["gasUsed"], 16)
-        return size, gas
+                receipt = await request("eth_getTransactionReceipt", sent["hash"])
+                gas = int(receipt["gasUsed"], 16)
+                yield Paid(sent["from"].lower(), len(sent["input"]) // 2 - 1, gas)
+
+
+def _sums(paid: Iterable[Paid], senders: set[Address]) -> tuple[int, int]:
+    """Bytes of calldata and gas of what these accounts sent."""
+    own = [one for one in paid if one.sender in {sender.lower() for sender in senders}]
+    return sum(one.calldata for one in own), sum(one.gas for one in own)
 
 
 async def on_market(
