@@ -47,6 +47,7 @@ def test_the_promised_commands_are_there() -> None:
     }
     assert {path[1] for path in LEAVES if path[0] == "model"} == {
         "allow",
+        "evict",
         "check",
         "compile",
         "circuits",

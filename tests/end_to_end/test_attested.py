@@ -119,7 +119,7 @@ async def test_a_seat_that_is_attested_no_more_is_not_asked(
     revoked = await attested.attestor.attestor(place).revoke(operator)
     assert operator.next_encryption_key in revoked
     before = (await client.balance()).nes
-    with pytest.raises(Unavailable, match="is attested no more and still seated"):
+    with pytest.raises(Unavailable, match="is attested no more and may still be drawn"):
         await client.ask(mine, Question.from_row(attested.published, 7).features, attested=place)
     assert (await client.balance()).nes == before
     question = Question.from_row(attested.published, 7)

@@ -21,7 +21,8 @@ class WatchSettings(FileSettings):
     `challenge_gas` is what one whole challenge may need, and `coins_per_nes` what a NES is worth in
     the coin that pays for gas; without it the protocol's own price of gas counts. With
     `fault_proofs` shards that can be proved are challenged by a proof, which needs no bond, but
-    memory and time for proofs; with `evict` seats that a slash left without stake are ended.
+    memory and time for proofs; with `evict` seats are ended that a slash left without stake, and
+    every `admission_seconds` those of operators whom their version admits no more.
     `allow_private_contents` is as in a miner's settings.
     """
 
@@ -45,6 +46,7 @@ class WatchSettings(FileSettings):
     fault_proofs: bool = False
     reference_string: Path | None = None
     evict: bool = True
+    admission_seconds: float = Field(default=600.0, gt=0)
     allow_private_contents: bool = False
     confirmations: int = Field(default=0, ge=0)
     poll_seconds: float = Field(default=0.5, gt=0)

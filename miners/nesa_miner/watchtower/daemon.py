@@ -33,7 +33,7 @@ from nesa_miner.tasks import TaskPool
 from nesa_miner.transport.http import HttpServer
 from nesa_miner.watchtower.accusing import Accuser, Means
 from nesa_miner.watchtower.config import WatchSettings
-from nesa_miner.watchtower.evicting import Evictions
+from nesa_miner.watchtower.evicting import Evictions, Sweeps
 from nesa_miner.watchtower.grants import GrantFolder
 from nesa_miner.watchtower.journal import WatchJournal, journal_identity
 from nesa_miner.watchtower.observability import WatchMetrics
@@ -176,6 +176,7 @@ def assembled(
     metrics, means, running = WatchMetrics(), _means(settings), (tasks.spawn, time.monotonic)
     prover = FaultProver(sources.library, tasks.spawn) if settings.fault_proofs else None
     evictions = Evictions(room, journal.slashed, *running, metrics.evictions)
+    sweeps = Sweeps(room, *running, metrics.evictions, settings.admission_seconds)
     return Tower(
         journal,
         sources.library,
@@ -188,6 +189,7 @@ def assembled(
             room, journal.equivocations, *running, metrics.equivocations, means.wei_per_nes
         ),
         evictions if settings.evict else None,
+        sweeps if settings.evict else None,
         settings.share,
         *running,
         metrics,

@@ -1,21 +1,27 @@
-"""Ends the seats that a slash has left without stake: nobody is drawn who has none to lose."""
+"""Ends seats that nobody should be drawn from: those that a slash has left without stake, and those
+of operators whom their version admits no more."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Final
 
 import structlog
 from prometheus_client import Counter
 
 from nesa.chain.leaving import NO_END
+from nesa.chain.unadmitted import UnadmittedSeat, restricted_versions, unadmitted_seats
 from nesa.protocol.errors import Rejected
 from nesa.protocol.ids import Address
 from nesa_miner.disputes.courtroom import Courtroom
 from nesa_miner.retrying import Retries, reason_of
 from nesa_miner.seats import held_seats
 from nesa_miner.tasks import Spawn
+
+ADMISSION_GAS: Final = 500_000
+"""What one eviction may cost where a developer's contract says who is admitted: it may burn all."""
 
 log = structlog.get_logger("nesa_miner")
 
@@ -62,9 +68,55 @@ class Evictions:
                 continue
             self.ended.inc()
             version = f"0x{seat.version_id.hex()}"
-            log.warning("seat evicted", operator=operator, version=version, shard=seat.shard)
+            why = "without stake"
+            log.warning(
+                "seat evicted", operator=operator, version=version, shard=seat.shard, why=why
+            )
         self.pending.discard(operator)
 
 
 def _tell(operator: Address, seconds: float, error: Exception) -> None:
     log.warning("not evicted yet", operator=operator, seconds=seconds, **reason_of(error))
+
+
+@dataclass(slots=True)
+class Sweeps:
+    """Looks every `seconds` whether operators sit in versions that admit them no more.
+
+    A statement of an attestor ends without an event, so that only asking tells.
+    """
+
+    room: Courtroom
+    spawn: Spawn
+    clock: Callable[[], float]
+    ended: Counter
+    seconds: float
+    _retries: Retries[None] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._retries = Retries(self.spawn, self.clock, _tell_sweep, self.seconds, longest=60.0)
+
+    def advance(self) -> None:
+        """Start looking when it is time."""
+        self._retries.start(None, self._sweep)
+
+    async def _sweep(self) -> None:
+        for version_id in await restricted_versions(self.room.connection):
+            for seat in await unadmitted_seats(self.room.contracts, version_id):
+                if not seat.is_ended:
+                    await self._evict(seat)
+
+    async def _evict(self, seat: UnadmittedSeat) -> None:
+        call, operator = seat.eviction(self.room.contracts), seat.operator
+        try:
+            await self.room.sender.send(call, ADMISSION_GAS)
+        except Rejected as refused:
+            log.debug("seat stays", operator=operator, reason=refused.reason)
+            return
+        self.ended.inc()
+        place, why = {"version": f"0x{seat.version_id.hex()}", "shard": seat.shard}, "not admitted"
+        log.warning("seat evicted", operator=operator, **place, why=why)
+
+
+def _tell_sweep(_: None, seconds: float, error: Exception) -> None:
+    log.warning("admissions not looked at", seconds=seconds, **reason_of(error))

@@ -49,7 +49,7 @@ from nesa_miner.watchtower.cases import (
     is_sampled,
     next_step,
 )
-from nesa_miner.watchtower.evicting import Evictions
+from nesa_miner.watchtower.evicting import Evictions, Sweeps
 from nesa_miner.watchtower.inspecting import inspect, view_of
 from nesa_miner.watchtower.journal import Checked, WatchJournal
 from nesa_miner.watchtower.observability import WatchMetrics
@@ -77,8 +77,9 @@ ReadStatements = Callable[[QueryHistory], Awaitable[Sequence[tuple[Address, Equi
 class Tower:
     """Answers under watch, and what came of them: challenges, convictions, evictions.
 
-    Without `evictions` seats that lost their stake are left to others. `share` (0 to 1) of all
-    answers is looked at. Everything that changes a case runs on one event loop between two awaits.
+    Without `evictions` and `sweeps` seats that nobody should be drawn from are left to others.
+    `share` (0 to 1) of all answers is looked at. Everything that changes a case runs on one event
+    loop between two awaits.
     """
 
     journal: WatchJournal
@@ -90,6 +91,7 @@ class Tower:
     disputes: Litigation
     equivocators: Equivocators
     evictions: Evictions | None
+    sweeps: Sweeps | None
     share: float
     spawn: Spawn
     clock: Callable[[], float]
@@ -166,6 +168,8 @@ class Tower:
         self.equivocators.advance()
         if self.evictions is not None:
             self.evictions.advance()
+        if self.sweeps is not None:
+            self.sweeps.advance()
         self.metrics.cases.set(len(self.cases))
         self.metrics.bonds.set(bonds_of(docket, me) / ONE_NES)
 

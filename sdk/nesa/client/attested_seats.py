@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from nesa.chain.contracts import Contracts
+from nesa.chain.unadmitted import unadmitted_seats
 from nesa.client.cards import Model
 from nesa.protocol.errors import InvalidInput, Unavailable
 from nesa.protocol.ids import Address
-from nesa.protocol.queries import count_of
 
 
 async def require_attested(contracts: Contracts, model: Model, attestations: Address) -> None:
@@ -15,7 +15,7 @@ async def require_attested(contracts: Contracts, model: Model, attestations: Add
 
     Raises:
         InvalidInput: the version has another rule, or none.
-        Unavailable: a statement about an operator has run out, and its seat was not ended yet.
+        Unavailable: a statement about an operator has run out, and its seat may still be drawn.
     """
     admission = await contracts.registry.admission_of(model.version_id, at="latest")
     if admission != attestations:
@@ -25,23 +25,14 @@ async def require_attested(contracts: Contracts, model: Model, attestations: Add
             f"version that was registered with `--admission {attestations}`, or leave --attested "
             "out"
         )
-    for shard in range(await contracts.registry.shard_count(model.version_id, at="latest")):
-        await _require_admitted(contracts, model, shard)
-
-
-async def _require_admitted(contracts: Contracts, model: Model, shard: int) -> None:
-    """Seats outlive a statement until somebody ends them, so each is asked for."""
-    vault, version = contracts.vault, model.version_id
-    slots = count_of(await vault.seat_counts(version, shard + 1, at="latest"), shard)
-    seats = await vault.seats(version, shard, range(slots), at="latest")
-    epoch = await vault.epoch(at="latest")
-    for slot, seat in enumerate(seats):
-        if not seat.is_active(epoch):
-            continue
-        keys = (seat.operator, seat.signer)
-        if not await contracts.registry.admits(version, *keys, at="latest"):
-            raise Unavailable(
-                f"the operator {seat.operator} in slot {slot} of shard {shard} of {model.name} is "
-                "attested no more and still seated; ask again when a watchtower, or anybody by "
-                "StakeVault.evict, has ended its seat"
-            )
+    for seat in await unadmitted_seats(contracts, model.version_id):
+        how = (
+            "its seat ends with this epoch; ask again then"
+            if seat.is_ended
+            else f"end its seat with `nesa model evict {model.name}`, or wait until a watchtower "
+            "has, and ask again in the next epoch"
+        )
+        raise Unavailable(
+            f"the operator {seat.operator} in slot {seat.slot} of shard {seat.shard} of "
+            f"{model.name} is attested no more and may still be drawn; {how}"
+        )

@@ -21,11 +21,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client import CollectorRegistry, Counter
 
 from nesa import Client, InvalidInput, Unavailable
 from nesa.chain.admissions import SeatAttestations
 from nesa.chain.deployment import Network
 from nesa.chain.keystore import create_keystore
+from nesa.chain.leaving import NO_END
 from nesa.chain.sender import Sender
 from nesa.cli.compiling import recut
 from nesa.cli.main import main as nesa
@@ -36,6 +38,8 @@ from nesa.privacy.attested.quotes import read_quote
 from nesa.privacy.keys import public_bytes
 from nesa.protocol.ids import Address, Digest, Timestamp, VersionId
 from nesa_miner import cli
+from nesa_miner.disputes.courtroom import Courtroom
+from nesa_miner.watchtower.evicting import Sweeps
 from tests.miner.operating.miner import OwnedMiner
 from tests.miner.operating.network import HOLDER, MODEL, LocalNetwork, create
 from tests.miner.operating.test_doctor import answering
@@ -44,6 +48,7 @@ from tests.privacy.attested.test_quotes import TDX, VECTORS
 
 Capture = pytest.CaptureFixture[str]
 ATTESTOR = HOLDER
+HOUR = 3600
 QUOTE = read_quote(TDX.data)
 FILES = [str(VECTORS / "tdx_quote"), "--collateral", str(VECTORS / "tdx_quote_collateral.json")]
 
@@ -156,8 +161,57 @@ def test_an_attested_operator_is_seated_and_asked_for(
     words = ["attest", "revoke", miner.owner.address, "--contract", attested.statements]
     assert nesa([*words, *attested.options, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["encryption_keys"] == [f"0x{key}"]
-    with pytest.raises(Unavailable, match="is attested no more and still seated"):
+    with pytest.raises(Unavailable, match="end its seat with `nesa model evict"):
         ask_for_attested(attested)
+    words = ["model", "evict", attested.version, *attested.options, "--json"]
+    for ended in ([{"operator": miner.owner.address, "shard": 0, "slot": 0}], []):
+        assert nesa(words) == 0
+        assert json.loads(capsys.readouterr().out)["ended"] == ended
+    with pytest.raises(Unavailable, match="its seat ends with this epoch"):
+        ask_for_attested(attested)
+    attested.network.pass_time(HOUR)
+    ask_for_attested(attested)  # what is left is attested, if nobody at all
+
+
+def test_a_watchtower_ends_the_seat_of_a_statement_that_ran_out(
+    attested: AttestedNetwork, miner: OwnedMiner
+) -> None:
+    """No event tells of it. Another version, which admits everybody, keeps its seats."""
+    state(attested, miner)
+    miner.pay()
+    assert replace(miner, network=attested.network).register() == 0
+    asyncio.run(sweep(attested))
+    assert open_slots(attested) == [0]
+    attested.network.pass_time(HOUR + 1)
+    with pytest.raises(Unavailable, match="attested no more"):
+        ask_for_attested(attested)
+    asyncio.run(sweep(attested))
+    assert open_slots(attested) == []
+    attested.network.pass_time(HOUR)
+    ask_for_attested(attested)
+
+
+def open_slots(attested: AttestedNetwork) -> list[int]:
+    """Slots of shard 0 whose seat has no end."""
+    version = attested.network.version_id
+    seats = attested.network.read("vault", "seats", version, 0, range(1))
+    return [slot for slot, seat in enumerate(seats) if seat.to_epoch == NO_END]
+
+
+async def sweep(attested: AttestedNetwork) -> None:
+    """What a watchtower does now and then, once."""
+    async with attested.network.connect() as connection:
+        room = Courtroom.open(connection, Sender(connection, ATTESTOR))
+        tasks: list[asyncio.Task[None]] = []
+        sweeps = Sweeps(
+            room,
+            lambda work: tasks.append(asyncio.create_task(work)),
+            time.monotonic,
+            Counter("ended", "", registry=CollectorRegistry()),
+            600.0,
+        )
+        sweeps.advance()
+        await asyncio.gather(*tasks)
 
 
 def test_an_attested_key_is_not_rotated_unawares(
@@ -189,7 +243,7 @@ def state(attested: AttestedNetwork, miner: OwnedMiner) -> None:
     async def send() -> None:
         async with attested.network.connect() as connection:
             statements = SeatAttestations(connection, attested.statements)
-            key, until = public_bytes(miner.identity.encryption), attested.network.time() + 3600
+            key, until = public_bytes(miner.identity.encryption), attested.network.time() + HOUR
             keys = (Address(miner.owner.address), miner.identity.address, key)
             call = statements.attest(*keys, Digest(bytes(31) + b"\1"), Timestamp(until))
             await Sender(connection, ATTESTOR).send(call)

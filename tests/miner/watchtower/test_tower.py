@@ -111,7 +111,7 @@ class Watch:
         self.tower = Tower(
             journal, LIBRARY, self.history, self.granted.get, self.statements,
             cast(Accuser, accuser), disputes, cast(Equivocators, equivocators),
-            cast(Evictions, evictions), self.share,
+            cast(Evictions, evictions), None, self.share,
             self.spawn, self.clock, metrics, is_following=True,
         )  # fmt: skip
         self.tower.restart()

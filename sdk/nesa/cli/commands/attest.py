@@ -138,7 +138,10 @@ def post(
 @network_options
 @json_option
 def revoke(target: Target, operator: str, contract: str, as_json: bool) -> None:
-    """Take the statement about OPERATOR's keys of the moment back; anybody may end its seats."""
+    """Take the statement about OPERATOR's keys of the moment back.
+
+    Its seats are ended by watchtowers, or by anybody with `nesa model evict`.
+    """
     account, address = read_account(operator), read_account(contract)
 
     async def work(client: Client) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from nesa.chain.admissions import SeatAttestations
+from nesa.chain.unadmitted import UnadmittedSeat, unadmitted_seats
 from nesa.client.attesting import Attestor
 from nesa.client.cards import Model
 from nesa.client.modes import Chosen, Name, Shared, chosen_mode, require_terms, seal_of
@@ -112,6 +113,21 @@ class Models(Connected):
         """
         limits = await self.contracts.parameters.request_limits(at="latest")
         return Amount(int(lost(limits, replicas)))
+
+    async def end_unadmitted_seats(self, model: Model | str) -> tuple[UnadmittedSeat, ...]:
+        """End the seats of operators whom a version admits no more, at this account's cost of gas;
+        returns those that were not ended before. They are drawn until the epoch is over.
+
+        Raises:
+            Rejected: an operator has been admitted again meanwhile.
+        """
+        version_id = (await self._offered(model)).version_id
+        found = [
+            seat for seat in await unadmitted_seats(self.contracts, version_id) if not seat.is_ended
+        ]
+        for seat in found:
+            await self._send(seat.eviction(self.contracts))
+        return tuple(found)
 
     def developer(self) -> Developer:
         """Registers models with this client's key."""

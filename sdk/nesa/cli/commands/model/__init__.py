@@ -24,6 +24,7 @@ for command in (
     offering.register_products,
     offering.register,
     offering.allow,
+    offering.evict,
     offering.retire,
     showing.list_models,
     showing.show_model,

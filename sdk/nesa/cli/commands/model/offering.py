@@ -1,4 +1,5 @@
-"""`nesa model share|register|register-products|allow|retire`: what a developer puts on offer."""
+"""`nesa model share|register|register-products|allow|evict|retire`: what is on offer, and who may
+serve it."""
 
 from __future__ import annotations
 
@@ -159,7 +160,8 @@ def register(
 def allow(target: Target, name: str, operators: Path, as_json: bool) -> None:
     """Let the operators in a file sit in a version of yours, and no others; one account a line.
 
-    The version was registered with --allow-list.
+    The version was registered with --allow-list. Whoever sits there and is not in the file goes on
+    until the seat is ended: `nesa model evict`.
     """
     lines = (line.partition("#")[0].strip() for line in operators.read_text().splitlines())
     accounts = [read_account(line) for line in lines if line]
@@ -170,6 +172,30 @@ def allow(target: Target, name: str, operators: Path, as_json: bool) -> None:
             "version": f"0x{found.version_id.hex()}",
             "listed": len(set(accounts)),
             "admitted": await client.developer().allow(found.version_id, accounts),
+        }
+
+    show(connected(target, send), as_json=as_json)
+
+
+@click.command(epilog="Example: nesa model evict breast-cancer-mlp")
+@click.argument("name")
+@network_options
+@json_option
+def evict(target: Target, name: str, as_json: bool) -> None:
+    """End the seats of operators whom a version admits no more; anybody may.
+
+    They are drawn until the epoch is over. It costs gas and earns nothing; watchtowers do it too.
+    """
+
+    async def send(client: Client) -> dict[str, Any]:
+        found = await client.model(name)
+        ended = await client.end_unadmitted_seats(found)
+        return {
+            "version": f"0x{found.version_id.hex()}",
+            "ended": [
+                {"operator": seat.operator, "shard": seat.shard, "slot": seat.slot}
+                for seat in ended
+            ],
         }
 
     show(connected(target, send), as_json=as_json)
