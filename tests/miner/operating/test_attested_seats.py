@@ -15,7 +15,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -203,9 +203,14 @@ async def sweep(attested: AttestedNetwork) -> None:
     async with attested.network.connect() as connection:
         room = Courtroom.open(connection, Sender(connection, ATTESTOR))
         tasks: list[asyncio.Task[None]] = []
+
+        def spawn(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+            tasks.append(asyncio.create_task(work))
+            return tasks[-1]
+
         sweeps = Sweeps(
             room,
-            lambda work: tasks.append(asyncio.create_task(work)),
+            spawn,
             time.monotonic,
             Counter("ended", "", registry=CollectorRegistry()),
             600.0,
