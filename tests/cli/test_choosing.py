@@ -80,6 +80,7 @@ def test_whoever_says_no_pays_nothing(
         (["--privacy", "open", "--sealed"], "leave one of them out"),
         (["--sensitivity", "public"], "for --privacy auto"),
         (["--yes"], "for --privacy auto"),
+        (["--public-answer"], "for --privacy auto"),
         (
             ["--privacy", "auto", "--sensitivity", "personal", "--max-fee", "0.01", "--dry-run"],
             "more than the limit of 0.01 NES",

@@ -44,7 +44,7 @@ def _nothing_is_paid(nesa: Nesa, network: StandingNetwork) -> Iterator[None]:
         (
             ["--assurance", "CHALLENGED", "--sealed", "--watcher", VIEW_KEY],
             "SEALED CHALLENGED",
-            "drawn, and the watcher that you name, and spares",
+            "drawn, spares in their place, and the watcher that you name",
             "nobody can dispute",
             "0.4 NES",
         ),
@@ -60,7 +60,7 @@ def _nothing_is_paid(nesa: Nesa, network: StandingNetwork) -> Iterator[None]:
             ["--privacy", "auto", "--sensitivity", "critical", "--shared", FOLDER],
             "SHARED AGREED (row 2 of the table)",
             "both groups",
-            "passed over: SEALED PROVED: proofs of breast-cancer-mlp show the input",
+            "passed over: SEALED PROVED: this version has no circuits that hash the input",
             "0.6 NES",
         ),
     ],

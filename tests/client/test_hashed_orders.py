@@ -6,6 +6,9 @@ import pytest
 
 from nesa.client.answers import SubmittedQuery
 from nesa.client.cards import Model
+from nesa.client.hybrid.offers import Limits, shows_answer, task_of
+from nesa.client.hybrid.rule import ROWS, Offered, Way, obstacle
+from nesa.client.modes import Auto
 from nesa.client.ordering import make_order, sealed_order
 from nesa.client.results import plain_output
 from nesa.models.folder import load
@@ -14,7 +17,7 @@ from nesa.privacy.sealing import input_digest, open_input, proof_blind, seal_ans
 from nesa.protocol.circuits import CircuitKind
 from nesa.protocol.digests import boundary_digest
 from nesa.protocol.errors import InvalidInput, InvalidMessage
-from nesa.protocol.ids import Digest, VersionId
+from nesa.protocol.ids import Amount, Digest, VersionId
 from nesa.protocol.queries import Assurance, Privacy
 from tests.miner.committee_network import proved_request
 from tests.models.proving.shards import MODELS
@@ -63,6 +66,32 @@ def test_other_assurances_show_a_blinded_digest(assurance):
     ordered, _ = sealed_order(order(HASHED.card, assurance), model, INPUT, KEY)
     plain = boundary_digest([HASHED.input_edge], [INPUT])
     assert ordered.input_digest == input_digest(KEY, plain)
+
+
+@pytest.mark.parametrize(
+    ("card", "public_answer", "chosen"),
+    [(HASHED.card, False, False), (HASHED.card, True, True), (HIDDEN, False, True)],
+)
+def test_no_answer_of_critical_data_is_made_public_unasked(card, public_answer, chosen):
+    """Most hashed circuits show it, for a contract to act on."""
+    auto = Auto("critical", public_answer=public_answer)
+    task = task_of(offered(card), auto, Limits(), provable=True)
+    found = obstacle(ROWS[0], task, Offered(Amount(1), 2, 1, 0, 60))
+    assert isinstance(found, Offered) is chosen
+    if not chosen:
+        assert "shows the answer to everybody, for good" in str(found)
+
+
+def test_a_plan_says_whether_a_proof_shows_the_answer():
+    ways = {kind: Way(Privacy.SEALED, Assurance[kind]) for kind in ("AGREED", "PROVED")}
+    assert shows_answer(offered(HASHED.card), ways["PROVED"])
+    assert not shows_answer(offered(HIDDEN), ways["PROVED"])
+    assert not shows_answer(offered(HASHED.card), ways["AGREED"])
+
+
+def test_circuits_that_show_the_input_prove_no_critical_query():
+    task = task_of(offered(PUBLIC.card), Auto("critical"), Limits(), provable=True)
+    assert not task.provable
 
 
 def test_proofs_that_show_the_input_are_not_asked_sealed():

@@ -54,9 +54,10 @@ def test_a_name_that_does_not_say_enough_is_told_what_to_give(given: Any, reason
     [
         (Open(), Privacy.OPEN, False),
         (Sealed(), Privacy.SEALED, True),
-        (Equivariant(HELD), Privacy.EQUIVARIANT, False),
-        (Equivariant(HELD, sealed=True), Privacy.EQUIVARIANT, True),
-        (Split(WHOLE), Privacy.SPLIT, False),
+        (Equivariant(HELD), Privacy.EQUIVARIANT, True),
+        (Equivariant(HELD, sealed=False), Privacy.EQUIVARIANT, False),
+        (Split(WHOLE), Privacy.SPLIT, True),
+        (Split(WHOLE, sealed=False), Privacy.SPLIT, False),
         (Split(WHOLE, sealed=Sealed(KEY)), Privacy.SPLIT, True),
     ],
 )

@@ -38,13 +38,15 @@ NOBODY_TO_ASK: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What the command line says of privacy and assurance. `kind` is open, sealed or auto."""
+    """What the command line says of privacy and assurance. `kind` is open, sealed or auto, None
+    where it says nothing."""
 
-    kind: str
+    kind: str | None
     assurance: str | None
     sensitivity: str | None
     deadline: int | None
     attested: Address | None
+    public_answer: bool
     yes: bool
     dry_run: bool
 
@@ -67,9 +69,10 @@ class Wanted:
         if not self.is_auto:
             if self.yes:
                 raise InvalidInput("--yes is for --privacy auto, which asks before it pays")
-            if self.sensitivity is not None or self.deadline is not None:
+            if self.sensitivity is not None or self.deadline is not None or self.public_answer:
                 raise InvalidInput(
-                    "a sensitivity and a deadline are for --privacy auto, which chooses by them"
+                    "a sensitivity, a deadline and --public-answer are for --privacy auto, which "
+                    "chooses by them"
                 )
             return
         if self.assurance is not None:
@@ -94,16 +97,16 @@ class Wanted:
             InvalidInput: the model would be several of these.
         """
         if self.is_auto:
-            wished = self.sensitivity or "", self.deadline, watched
+            wished = self.sensitivity or "", self.deadline, watched, self.public_answer
             return Auto(*wished, equivariant=held, split=split, shared=shared)
         if shared is not None:
             return shared
         if split is not None:
             if held is not None:
                 raise InvalidInput("a version is under a key or a middle: --ee-key or --split")
-            return Split(split, sealed=self.kind == SEALED)
+            return Split(split, sealed=self.kind != OPEN)
         if held is not None:
-            return Equivariant(held, sealed=self.kind == SEALED)
+            return Equivariant(held, sealed=self.kind != OPEN)
         return Sealed() if self.kind == SEALED else Open()
 
     def confirm(self, found: Explanation) -> None:
@@ -127,28 +130,30 @@ def privacy_options(command: Command) -> Command:
         sensitivity: str | None,
         deadline: int | None,
         attested: str | None,
+        public_answer: bool,
         yes: bool,
         dry_run: bool,
         **others: Any,
     ) -> Any:
         kind = _kind(privacy, sealed)
         named = None if attested is None else read_account(attested)
-        wanted = Wanted(kind, assurance, sensitivity, deadline, named, yes, dry_run)
+        wished = kind, assurance, sensitivity, deadline, named
+        wanted = Wanted(*wished, public_answer=public_answer, yes=yes, dry_run=dry_run)
         return command(wanted=wanted, **others)
 
     return grouped(command, call, _OPTIONS)
 
 
-def _kind(privacy: str | None, sealed: bool) -> str:
-    """The privacy that is named, in either way.
+def _kind(privacy: str | None, sealed: bool) -> str | None:
+    """The privacy that is named, in either way; None where none is.
 
     Raises:
         InvalidInput: in both, and not the same.
     """
-    kind = (privacy or (SEALED if sealed else OPEN)).lower()
-    if sealed and kind != SEALED:
+    kind = None if privacy is None else privacy.lower()
+    if sealed and kind not in (None, SEALED):
         raise InvalidInput(f"a query is sealed, or its privacy is {kind}; leave one of them out")
-    return kind
+    return SEALED if sealed else kind
 
 
 def tell_plan(found: Explanation) -> None:
@@ -181,7 +186,8 @@ _OPTIONS: Final = (
     click.option(
         "--privacy",
         type=click.Choice([OPEN, SEALED, AUTO], case_sensitive=False),
-        help="Who may read the query. With auto, privacy and assurance are chosen by sensitivity, "
+        help="Who may read the query; open when nothing is said, but for --ee-key and --split, "
+        "which are sealed then. With auto, privacy and assurance are chosen by sensitivity, "
         "deadline and --max-fee, explained, and paid when you say yes.",
     ),
     click.option("--sealed", is_flag=True, help="Short for --privacy sealed: drawn members only."),
@@ -200,6 +206,11 @@ _OPTIONS: Final = (
         "--attested",
         metavar="CONTRACT",
         help="Ask only when all seats are attested by this contract (SeatAttestations).",
+    ),
+    click.option(
+        "--public-answer",
+        is_flag=True,
+        help="For --privacy auto: the answer of critical data may be on chain for everybody.",
     ),
     click.option("--yes", is_flag=True, help="For --privacy auto: pay without asking."),
     click.option(

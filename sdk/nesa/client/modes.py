@@ -48,20 +48,22 @@ class Sealed:
 @dataclass(frozen=True, slots=True, eq=False)
 class Equivariant:
     """The model is under a user's key: features and answer are those of the plain model, whoever
-    computes sees them in the frame of the key. `sealed` hides those from everybody else."""
+    computes sees them in the frame of the key. `sealed` hides those from everybody else; without it
+    they stand on the chain for whoever gets the plain weights, also years later."""
 
     key: UserKey = field(repr=False)
-    sealed: Sealed | bool = False
+    sealed: Sealed | bool = True
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Split:
     """This client computes the first and the last layers, the network the middle, which is the
     version that is asked; it sees activations behind the first layers, never the features. They
-    can be turned back into much of the input where the first layers are known."""
+    can be turned back into much of the input where the first layers are known. `sealed` hides them
+    from everybody but who computes; without it they stand on the chain for good."""
 
     split: SplitModel
-    sealed: Sealed | bool = False
+    sealed: Sealed | bool = True
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,9 +86,11 @@ class Shared:
 class Auto:
     """The hybrid rule chooses mode and assurance by how sensitive the input is, see `Client.plan`.
 
-    `deadline` is in seconds. `watched` says that a watcher will get a view grant. The others say
-    what the client has at hand: the key that the model is under, the model of which the version is
-    the middle, or the public model itself, to be asked on shares where that is what it takes.
+    `deadline` is in seconds. `watched` says that a watcher will get a view grant, `public_answer`
+    that the answer of critical data may be on chain for everybody, as a contract needs it that acts
+    on it. The others say what the client has at hand: the key that the model is under, the model of
+    which the version is the middle, or the public model itself, to be asked on shares where that is
+    what it takes.
 
     Raises:
         InvalidInput: there is no such sensitivity, or the version would be several things at once.
@@ -95,6 +99,7 @@ class Auto:
     sensitivity: Sensitivity | str
     deadline: int | None = None
     watched: bool = False
+    public_answer: bool = False
     equivariant: UserKey | None = field(default=None, repr=False)
     split: SplitModel | None = None
     shared: Shared | None = None

@@ -38,6 +38,7 @@ WAYS_BY = {str(way): way for way in WAYS}
 LACKING: Mapping[Need, tuple[dict[str, Any], str]] = {
     Need.SMALL: ({"weights": SMALL_WEIGHTS + 1}, "weights"),
     Need.PROVABLE: ({"provable": False}, "no circuits"),
+    Need.HIDDEN: ({"hidden": False}, "shows the answer to everybody, for good"),
     Need.ENCODED: ({"encoded": False}, "not under a key"),
     Need.SPLIT: ({"split": False}, "compute no layers"),
     Need.WATCHED: ({"watched": False}, "no watcher"),
@@ -63,6 +64,7 @@ def fitting(row: Row) -> Task:
         sensitivity=row.sensitivity,
         weights=SMALL_WEIGHTS if Need.SMALL in row.needs else SMALL_WEIGHTS + 1,
         provable=Need.PROVABLE in row.needs,
+        hidden=Need.HIDDEN in row.needs,
         encoded=Need.ENCODED in row.needs,
         split=Need.SPLIT in row.needs,
         watched=Need.WATCHED in row.needs,
@@ -95,7 +97,7 @@ def test_a_way_that_is_not_offered_is_passed_over_by_its_reason(row: Row) -> Non
 
 
 def test_a_budget_passes_over_what_costs_more() -> None:
-    task = Task(Sensitivity.CRITICAL, 1000, provable=True, budget=PRICE)
+    task = Task(Sensitivity.CRITICAL, 1000, provable=True, hidden=True, budget=PRICE)
     proved = WAYS_BY["SEALED PROVED"]
     dear = {**EVERYTHING, proved: offered(proved, Amount(2 * PRICE))}
     choice = choose(task, dear)
@@ -149,7 +151,10 @@ ALLOWED = {
     sensitivity=st.sampled_from(Sensitivity),
     weights=st.sampled_from([1, SMALL_WEIGHTS, SMALL_WEIGHTS + 1]),
     facts=st.fixed_dictionaries(
-        {name: st.booleans() for name in ("provable", "encoded", "split", "watched", "attested")}
+        {
+            name: st.booleans()
+            for name in ("provable", "hidden", "encoded", "split", "watched", "attested")
+        }
     ),
     deadline=st.sampled_from([None, 1, ANSWERED, WINDOW, WINDOW + ANSWERED]),
     budget=st.sampled_from([None, Amount(1), PRICE]),
@@ -176,6 +181,8 @@ def test_no_choice_is_weaker_than_the_sensitivity_asks(
     if sensitivity is Sensitivity.CRITICAL and choice.way.assurance is Assurance.CHALLENGED:
         assert task.attested
         assert task.watched
+    if choice.way.assurance is Assurance.PROVED:
+        assert task.hidden
     said = explain("a model", Readers(choice.way.mode, choice.way.is_sealed), task, choice)
     assert (said.mode, said.assurance) == (choice.way.mode.name, choice.way.assurance.name)
     assert len(said.passed) == len(choice.passed)
@@ -192,7 +199,10 @@ def test_every_mode_and_assurance_is_said_in_words() -> None:
     assert "the operator that is drawn" in said(Privacy.SEALED, one)
     assert "8 operators" in said(Privacy.SEALED)
     assert "enclaves" in said(Privacy.SEALED, attested=True)
+    assert "spares in their place" in said(Privacy.SEALED)
     assert "the watcher that you name" in said(Privacy.SEALED, watched=True)
+    assert said(Privacy.SEALED, answer_shown=True).endswith("the answer everybody reads, for good")
+    assert "answer" not in said(Privacy.SEALED)
     assert "both groups, of 1 each" in said(Privacy.SHARED, one)
     for mode in (Privacy.SPLIT, Privacy.EQUIVARIANT):
         assert "8 operators" in said(mode)

@@ -230,7 +230,7 @@ def refuse_beside_shares(
     Raises:
         InvalidInput: something is.
     """
-    if wanted.kind != OPEN or wanted.assurance or watchers or keep_key:
+    if wanted.kind not in (None, OPEN) or wanted.assurance or watchers or keep_key:
         raise InvalidInput(ALONE)
     if deposit != 0 or any(others):
         raise InvalidInput(ALONE)

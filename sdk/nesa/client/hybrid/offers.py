@@ -6,7 +6,7 @@ Whether a way is to be had is asked in `market_offer` and `nesa.client.shared_of
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, assert_never
+from typing import Any, Final, assert_never
 
 from nesa.chain.contracts import Contracts
 from nesa.client.attested_seats import require_attested
@@ -40,9 +40,12 @@ from nesa.client.ordering import make_order
 from nesa.client.payment import check_fee
 from nesa.client.refusals import explained
 from nesa.client.shared_offers import SharedOffer
+from nesa.protocol.circuits import CircuitKind
 from nesa.protocol.errors import InvalidInput, Rejected
 from nesa.protocol.ids import Address, Amount
 from nesa.protocol.queries import Assurance, Privacy
+
+_PROVED: Final = Way(Privacy.SEALED, Assurance.PROVED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +109,8 @@ async def plan_told(
     sealed = seal_of(mode) is not None
     offered = await market_offer(contracts, model, assurance, sealed, limits.replicas)
     check_fee(offered.price, limits.max_fee)
-    who = Readers(way.mode, sealed, limits.attested is not None)
+    shown = sealed and shows_answer(model, way)
+    who = Readers(way.mode, sealed, limits.attested is not None, answer_shown=shown)
     words = explain_told(model.name, who, way, offered)
     return QueryPlan(model, mode, way, offered, limits.attested, who, words)
 
@@ -129,7 +133,7 @@ async def plan_auto(
     await _require(contracts, model, _at_hand(auto, sealed=True), limits)
     with explained():
         version = await contracts.registry.offer(model.version_id, at="latest")
-    task = _task(model, auto, limits, provable=version.provable)
+    task = task_of(model, auto, limits, provable=version.provable)
     ways = {row.way for row in rows_of(task.sensitivity)}
     offers = {way: await _offer(contracts, model, way, limits, shares) for way in ways}
     choice = choose(task, offers)
@@ -138,16 +142,19 @@ async def plan_auto(
         assert isinstance(shares, SharedOffer), "nothing else was offered"
         asked = shares.first
     sealed = not isinstance(mode, Shared) and seal_of(mode) is not None
-    who = Readers(kind_of(mode), sealed, task.attested, task.watched)
+    shown = sealed and shows_answer(model, choice.way)
+    who = Readers(kind_of(mode), sealed, task.attested, task.watched, shown)
     words = explain(model.name, who, task, choice)
     return QueryPlan(asked, mode, choice.way, choice.offered, limits.attested, who, words)
 
 
-def _task(model: Model, auto: Auto, limits: Limits, *, provable: bool) -> Task:
+def task_of(model: Model, auto: Auto, limits: Limits, *, provable: bool) -> Task:
+    """What the rule goes by; `provable` says that the version's circuits are on chain."""
     return Task(
         sensitivity=read_sensitivity(auto.sensitivity),
         weights=model.weights,
-        provable=provable,
+        provable=provable and model.card.circuits is not CircuitKind.PUBLIC,
+        hidden=auto.public_answer or not shows_answer(model, _PROVED),
         encoded=auto.equivariant is not None,
         split=auto.split is not None,
         watched=auto.watched,
@@ -155,6 +162,12 @@ def _task(model: Model, auto: Auto, limits: Limits, *, provable: bool) -> Task:
         deadline=auto.deadline,
         budget=limits.max_fee,
     )
+
+
+def shows_answer(model: Model, way: Way) -> bool:
+    """Whether a proof shows the answer of a sealed query to everybody."""
+    hides = model.card.circuits is CircuitKind.HASHED_ANSWER
+    return way.assurance is Assurance.PROVED and not hides
 
 
 def plan_shares(mode: Shared, offer: SharedOffer, limits: Limits) -> QueryPlan:

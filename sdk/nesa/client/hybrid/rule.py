@@ -25,7 +25,8 @@ class Sensitivity(Enum):
 
     PUBLIC is for everybody. PERSONAL is for the operators that compute it, where nothing less does.
     CRITICAL is for one operator a shard whose answer is proved, for none alone, or for enclaves and
-    a watcher of the client's; the answer of members whom nobody could check is not enough.
+    a watcher of the client's; the answer of members whom nobody could check is not enough. The same
+    holds for the answer, unless the client says that it may be public.
     """
 
     PUBLIC = "public"
@@ -66,7 +67,8 @@ class Need(Enum):
     """What a row needs beside an offer."""
 
     SMALL = "a small model"
-    PROVABLE = "circuits"
+    PROVABLE = "hashed circuits"
+    HIDDEN = "a hidden answer or one that may be public"
     ENCODED = "a model under the client's key"
     SPLIT = "first and last layers at the client"
     WATCHED = "a watcher with a view grant"
@@ -91,7 +93,7 @@ _SHARED: Final = Way(Privacy.SHARED, Assurance.AGREED)
 ROWS: Final = (
     Row(
         Sensitivity.CRITICAL,
-        (Need.SMALL, Need.PROVABLE),
+        (Need.SMALL, Need.PROVABLE, Need.HIDDEN),
         _SEALED_PROVED,
         "one operator a shard reads it, and a proof takes the place of everybody else",
     ),
@@ -155,11 +157,13 @@ ROWS: Final = (
 @dataclass(frozen=True, slots=True)
 class Task:
     """What is known of a query beforehand. `weights` counts the model's constants, `deadline` is in
-    seconds and `budget` in NES units, both None when the client did not state them."""
+    seconds and `budget` in NES units, both None when the client did not state them. `provable` says
+    that a proof would hide the input, `hidden` that it would hide the answer, or need not."""
 
     sensitivity: Sensitivity
     weights: int
     provable: bool
+    hidden: bool = False
     encoded: bool = False
     split: bool = False
     watched: bool = False
@@ -250,7 +254,18 @@ def _lacking(need: Need, task: Task) -> str | None:
             words = f"the model has {task.weights:,} weights; small ones have {SMALL_WEIGHTS:,}"
             return None if task.weights <= SMALL_WEIGHTS else words
         case Need.PROVABLE:
-            return None if task.provable else "this version has no circuits, so nothing is proved"
+            words = (
+                "this version has no circuits that hash the input (`nesa model circuits`), so no "
+                "proof hides it"
+            )
+            return None if task.provable else words
+        case Need.HIDDEN:
+            words = (
+                "its proof shows the answer to everybody, for good; ask a version with circuits "
+                "of kind hashed-answer, or say that the answer may be public (--public-answer, "
+                "Auto(public_answer=True))"
+            )
+            return None if task.hidden else words
         case Need.ENCODED:
             words = "the model is not under a key of yours (`nesa privacy transform`)"
             return None if task.encoded else words

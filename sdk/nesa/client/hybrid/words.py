@@ -39,12 +39,14 @@ class Explanation:
 @dataclass(frozen=True, slots=True)
 class Readers:
     """What decides who reads a query. `mode` says what they see, `sealed` whether only the drawn
-    members see it; a watcher opens what is sealed as they do."""
+    members see it; a watcher opens what is sealed as they do. `answer_shown` says that a proof
+    shows the answer of a sealed query."""
 
     mode: Privacy
     sealed: bool
     attested: bool = False
     watched: bool = False
+    answer_shown: bool = False
 
 
 def explain(model: str, who: Readers, task: Task, choice: Choice) -> Explanation:
@@ -83,16 +85,18 @@ def explain_told(
 
 def readers(who: Readers, offered: Offered) -> str:
     """Who will be able to read what."""
+    shown = "; the answer everybody reads, for good" if who.answer_shown else ""
     drawn = _drawn(who, offered) if who.sealed else "everybody, for good, can"
     match who.mode:
         case Privacy.OPEN:
             return "everybody, for good: input and answer stand on the chain"
         case Privacy.SEALED:
-            return f"{drawn} and spares in their place read the input; nobody else does"
+            return f"{drawn} read the input; nobody else does{shown}"
         case Privacy.EQUIVARIANT:
-            return f"{drawn} see encoded input; with the plain weights they can read it"
+            return f"{drawn} see encoded input; with the plain weights they can read it{shown}"
         case Privacy.SPLIT:
-            return f"{drawn} see activations; knowing your first layers they can read most of it"
+            known = "knowing your first layers they can read most of it"
+            return f"{drawn} see activations; {known}{shown}"
         case Privacy.SHARED:
             return (
                 f"no operator alone; both groups, of {offered.replicas} each, together would read "
@@ -107,8 +111,8 @@ def _drawn(who: Readers, offered: Offered) -> str:
     if who.attested:
         drawn += " (in enclaves, as far as the attestor, Intel and the program can be trusted)"
     if who.watched:
-        drawn += ", and the watcher that you name,"
-    return drawn
+        return f"{drawn}, spares in their place, and the watcher that you name"
+    return f"{drawn} and spares in their place"
 
 
 def backing(way: Way) -> str:
@@ -124,10 +128,7 @@ def backing(way: Way) -> str:
         case Assurance.CHALLENGED:
             return "as AGREED, and it counts only when nobody can dispute it any more"
         case Assurance.PROVED:
-            return (
-                "the chain verifies a proof of every shard; the answer is public unless the "
-                "version hides it"
-            )
+            return "the chain verifies a proof of every shard"
     assert_never(way.assurance)
 
 
