@@ -15,8 +15,8 @@ from nesa.privacy.battery import (
     weights,
 )
 from nesa.privacy.battery.findings import Attack, Finding, Measure, chance
-from nesa.privacy.battery.nearest import directions
-from nesa.privacy.battery.views import Floats, Hidden, Items, Public, Secret, View
+from nesa.privacy.battery.nearest import directions, nearest
+from nesa.privacy.battery.views import Floats, Hidden, Items, Public, Secret, View, Weights
 from nesa.privacy.battery.vocabulary import Effort
 
 
@@ -81,15 +81,25 @@ class Case:
         return traffic.most_frequent(text[self.public.counted(text)])
 
     def keys(self) -> dict[int, NDArray[np.float64]]:
-        """The basis of each depth at which the view holds secret weights of a public model."""
-        hidden, held = self.view.hidden, self.view.layers
-        if hidden is Hidden.NOTHING or not self.view.observer.knows_model:
+        """The basis of each depth at which the view holds secret weights of a public model; that of
+        the embedding at depths as wide where no layer tells it."""
+        view, hidden = self.view, self.view.hidden
+        if hidden is Hidden.NOTHING or not view.observer.knows_model:
             return {}
-        return {
+        found = {
             depth: self._key(depth, weights.match_layer(self.public.layers[depth], secret, hidden))
-            for depth, secret in sorted(held.items())
-            if depth in self.view.states
+            for depth, secret in view.layers.items()
+            if depth in view.states
         }
+        wanting = [depth for depth in view.states if depth not in found]
+        if wanting and view.table is not None and self.public.table is not None:
+            basis = self._table_key(self.public.table, view.table).basis
+            found |= {d: basis for d in wanting if view.states[d].shape[-1] == len(basis)}
+        return found
+
+    def _table_key(self, public: Floats, held: Weights) -> weights.Key:
+        some = np.arange(min(weights.COLUMNS_BY, len(held)))
+        return weights.match_table(public, held, self.view.hidden, some)
 
     def _key(self, depth: int, basis: NDArray[np.float64]) -> NDArray[np.float64]:
         """A convolution's channels each stand for all of their pixels."""
@@ -98,13 +108,13 @@ class Case:
 
 
 def in_order(public: Public, view: View, secret: Secret, budget: Budget) -> View:
-    """The view with its places in the public order, which T3 finds through the embedding; without
-    public weights by the requests that are known."""
+    """The view with its places in the public order, which T3 finds by constants of each place or
+    through the embedding; without public weights by the requests that are known."""
     identifiers = view.identifiers
     if not view.scattered or identifiers is None:
         return view
     if view.observer.knows_model:
-        order = _by_embedding(public, view, identifiers[: budget.requests])
+        order = _by_weights(public, view, identifiers[: budget.requests])
     else:
         known = identifiers[: budget.known], secret.items[: budget.known]
         order = ciphers.in_places(*known, public.vocabulary)
@@ -112,11 +122,15 @@ def in_order(public: Public, view: View, secret: Secret, budget: Budget) -> View
     return replace(view, identifiers=identifiers[:, order], states=states, scattered=False)
 
 
-def _by_embedding(public: Public, view: View, few: Items) -> Items:
+def _by_weights(public: Public, view: View, few: Items) -> Items:
+    if public.constants is not None and view.constants is not None:
+        order: Items = nearest(np.sort(public.constants), np.sort(view.constants))[:, 0]
+        if len(set(order.tolist())) == len(order):
+            return order
     assert public.table is not None
     assert view.table is not None
     key = weights.match_table(public.table, view.table, view.hidden, np.unique(few))
-    return weights.match_places(public, key, few, view.states[0][: len(few)])
+    return weights.match_places(public, key, view.hidden, few, view.states[0][: len(few)])
 
 
 def activations(public: Public, view: View) -> dict[int, Floats]:

@@ -68,6 +68,7 @@ class Public:
     that the attacker wrote or found. `known` [places] are items that stand at their place in every
     request, -1 where none does, and `common` items that say nothing, such as padding; they are
     never counted as recovered. A causal model's state at a place depends on no later place.
+    `constants` [places, k] are what the model holds for each place: its angles, its row of a mask.
     """
 
     vocabulary: int
@@ -78,6 +79,7 @@ class Public:
     table: Floats | None = None
     layers: Mapping[int, Weights] = field(default_factory=dict)
     causal: bool = False
+    constants: Weights | None = None
 
     @property
     def places(self) -> int:
@@ -101,7 +103,8 @@ class View:
     `identifiers` [n, places] are item numbers as they pass. `states` are activations by depth
     [k, places, width], of the first k requests; `shares` are what is sent in place of them.
     `table` and `layers` are weights as they are held.
-    `scattered` says that places lie in a secret order too, the same in all requests.
+    `scattered` says that places lie in a secret order too, the same in all requests, and so do the
+    `constants` of each.
     `masks` are numbers that follow from where the padding of the first k requests begins.
     `messages` are by their names bytes that pass for each of the first requests and have to look
     like noise. `counts` are by their names numbers [k] that anybody counts, and `seconds` how long
@@ -116,6 +119,7 @@ class View:
     table: Weights | None = None
     layers: Mapping[int, Weights] = field(default_factory=dict)
     scattered: bool = False
+    constants: Weights | None = None
     masks: Items | None = None
     messages: Mapping[str, tuple[bytes, ...]] = field(default_factory=dict)
     counts: Mapping[str, Counts] = field(default_factory=dict)

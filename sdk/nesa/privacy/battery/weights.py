@@ -54,17 +54,21 @@ def match_table(public: Floats, held: Weights, hidden: Hidden, wanted: Items) ->
             return Key(_items(rows @ basis.T, public, wanted), basis.T)
 
 
-def match_places(public: Public, key: Key, identifiers: Items, states: Floats) -> Items:
+def match_places(
+    public: Public, key: Key, hidden: Hidden, identifiers: Items, states: Floats
+) -> Items:
     """For each public place the held one [places], by requests whose tokens the key reads.
 
     `identifiers` [n, places] and `states` [n, places, width] of depth 0 lie in the held order. Each
-    row is compared, channels sorted, with its own token at every place; most votes win. The held
-    order stays where states do not depend on places.
+    row is compared with its own token at every place, channels sorted or the basis undone; most
+    votes win. The held order stays where states do not depend on places.
     """
     count = identifiers.shape[1]
     tokens = key.items[identifiers].reshape(-1, 1)
-    tried = np.sort(public.states(np.repeat(tokens, count, axis=1), 0), axis=-1)
-    seen = np.sort(states, axis=-1).reshape(-1, 1, states.shape[-1])
+    tried = public.states(np.repeat(tokens, count, axis=1), 0)
+    seen = (key.undo(states) if hidden is Hidden.BASIS else states).reshape(-1, 1, states.shape[-1])
+    if hidden is Hidden.CHANNELS:
+        tried, seen = (np.sort(each, axis=-1) for each in (tried, seen))
     votes = np.zeros((count, count))
     held = np.tile(np.arange(count), len(identifiers))
     np.add.at(votes, (np.square(tried - seen).sum(-1).argmin(1), held), 1)

@@ -1,0 +1,113 @@
+"""Float graphs under a key, as the product makes them: read back wherever the weights are public."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from nesa.privacy.battery.audit import audit
+from nesa.privacy.battery.case import Budget
+from nesa.privacy.battery.compiled import Text
+from nesa.privacy.battery.findings import Attack
+from nesa.privacy.battery.float_graphs import FloatSubject
+from nesa.privacy.battery.views import Observer, Secret
+from nesa.protocol.errors import InvalidInput
+from tests.privacy.equivariant.float_graphs import (
+    KEY,
+    LENGTH,
+    WIDTH,
+    WORDS,
+    GraphBuilder,
+    answer,
+    llama,
+)
+
+BUDGET = Budget(requests=8, lessons=128, known=16)
+REQUESTS, WATCHED = 240, 96
+
+
+@pytest.fixture(scope="module")
+def secret() -> Secret:
+    """Requests in a made-up language, of which every other pair begins with the same words."""
+    items, draws = sentences(11), np.random.default_rng(5)
+    linked = draws.random(REQUESTS // 2) < 0.5
+    items[1::2, :3] = np.where(linked[:, None], items[0::2, :3], items[1::2, :3])
+    return Secret(items, linked, 3)
+
+
+@pytest.fixture(scope="module")
+def subject(secret: Secret) -> FloatSubject:
+    text = Text(secret.items, sentences(3))
+    return FloatSubject(llama(np.float32), text, causal=True)
+
+
+@pytest.fixture(scope="module")
+def found(subject, secret):
+    """Findings of who knows the model and of who does not."""
+    observers = Observer.ROTATED_MEMBER, Observer.ROTATED_PRIVATE
+    return {
+        one: audit(subject.public(), subject.view(one, KEY, secret, WATCHED), secret, BUDGET)
+        for one in observers
+    }
+
+
+def sentences(seed: int) -> np.ndarray:
+    shares = 1 / np.arange(1, WORDS + 1)
+    draws = np.random.default_rng(seed)
+    return draws.choice(WORDS, (REQUESTS, LENGTH), p=shares / shares.sum())
+
+
+def recoveries(findings, attack):
+    return [each.recovery for each in findings if each.attack is attack]
+
+
+def test_states_are_those_of_the_graph(subject, secret):
+    """Many at a time as one alone."""
+    items = secret.items[:5]
+    for depth in range(len(subject.depths)):
+        states = subject.public().states(items, depth)
+        assert states.shape == (5, LENGTH, WIDTH)
+        for number, row in enumerate(items):
+            alone = subject.public().states(row[None], depth)
+            assert np.allclose(alone[0], states[number], atol=1e-6)
+
+
+def test_a_key_turns_the_stream_and_moves_the_places(subject, secret):
+    seen = subject.view(Observer.ROTATED_MEMBER, KEY, secret, WATCHED)
+    assert seen.scattered
+    plain = subject.public().states(secret.items[:WATCHED], 0)
+    assert not np.allclose(np.sort(seen.states[0]), np.sort(plain), atol=1e-3)
+    lengths = [np.sort(np.linalg.norm(each, axis=-1)) for each in (seen.states[0], plain)]
+    assert np.allclose(*lengths, atol=1e-4)
+
+
+@pytest.mark.parametrize("attack", [Attack.T2, Attack.T3])
+def test_a_rotation_of_public_weights_hides_nothing(found, attack):
+    """The negative control, on what the product makes, at every depth."""
+    tried = recoveries(found[Observer.ROTATED_MEMBER], attack)
+    assert len(tried) >= 5
+    assert min(tried) >= 0.98
+
+
+def test_sorted_channels_do_not_match_a_rotation(found):
+    assert max(recoveries(found[Observer.ROTATED_MEMBER], Attack.T1)) < 0.2
+
+
+def test_private_weights_leave_known_requests_and_linkage(found):
+    private = found[Observer.ROTATED_PRIVATE]
+    assert {Attack.T1, Attack.T2, Attack.T3}.isdisjoint(each.attack for each in private)
+    assert max(recoveries(private, Attack.T5)) > 0.7
+    assert max(recoveries(private, Attack.T10)) >= 0.95
+
+
+def test_who_sees_no_model_under_a_key_is_refused(subject, secret):
+    with pytest.raises(InvalidInput, match="sees no float model under a key"):
+        subject.view(Observer.SHARED_MEMBER, KEY, secret, WATCHED)
+
+
+def test_a_graph_that_looks_no_words_up_is_refused(secret):
+    made = GraphBuilder(kind=np.float32)
+    proto = made.model([("x", (1, 4), 1)], [made.add("MatMul", "x", made.weights(4, 4))])
+    assert answer(proto, [np.ones((1, 4), np.float32)])
+    with pytest.raises(InvalidInput, match="looks no token ids up"):
+        FloatSubject(proto, Text(secret.items, secret.items))
