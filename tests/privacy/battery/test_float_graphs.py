@@ -1,4 +1,4 @@
-"""Float graphs under a key, as the product makes them: read back wherever the weights are public."""
+"""Float graphs under a key, as the product makes them, are read wherever weights are public."""
 
 from __future__ import annotations
 
@@ -77,8 +77,8 @@ def test_a_key_turns_the_stream_and_moves_the_places(subject, secret):
     assert seen.scattered
     plain = subject.public().states(secret.items[:WATCHED], 0)
     assert not np.allclose(np.sort(seen.states[0]), np.sort(plain), atol=1e-3)
-    lengths = [np.sort(np.linalg.norm(each, axis=-1)) for each in (seen.states[0], plain)]
-    assert np.allclose(*lengths, atol=1e-4)
+    turned, straight = (np.linalg.norm(each, axis=-1) for each in (seen.states[0], plain))
+    assert np.allclose(np.sort(turned), np.sort(straight), atol=1e-4)
 
 
 @pytest.mark.parametrize("attack", [Attack.T2, Attack.T3])

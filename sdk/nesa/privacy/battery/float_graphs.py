@@ -52,8 +52,8 @@ class FloatDepth:
 class FloatSubject:
     """A float graph that reads token ids [1, places], and what an attacker knows of it.
 
-    A `causal` model's state at a place depends on no later place. At most `depths` depths are looked
-    at, evenly spaced.
+    A `causal` model's state at a place depends on no later place. At most `depths` depths are
+    looked at, evenly spaced.
 
     Raises:
         InvalidModel: as `infer_graph`.
@@ -146,7 +146,8 @@ class GraphStates:
         runner, name = self._sessions[depth], self._proto.graph.input[0].name
         parts = np.array_split(items, -(-len(items) // STACKED))
         found = [runner.run(None, {name: part.astype(np.int64)})[0] for part in parts]
-        return np.concatenate(found).astype(np.float32).reshape(*items.shape, -1)
+        states: Floats = np.concatenate(found).astype(np.float32).reshape(*items.shape, -1)
+        return states
 
 
 def _constant(proto: ModelProto, name: str) -> Floats:
