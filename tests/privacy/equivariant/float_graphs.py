@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
-from nesa.privacy.equivariant.graphs import transform_graph
+from nesa.privacy.equivariant.graphs import infer_graph, transform_graph
 from nesa.privacy.equivariant.keys import EquivariantKey
 
 Array = NDArray[Any]
@@ -94,7 +94,9 @@ def error(proto: onnx.ModelProto, tensors: Sequence[Array], key: EquivariantKey 
 
 def moved(proto: onnx.ModelProto, key: EquivariantKey = KEY) -> int:
     """How many constants the transform changes."""
-    before = {one.name: numpy_helper.to_array(one) for one in proto.graph.initializer}
+    before = {
+        one.name: numpy_helper.to_array(one) for one in infer_graph(proto).proto.graph.initializer
+    }
     after = {
         one.name: numpy_helper.to_array(one)
         for one in transform_graph(proto, key).proto.graph.initializer
