@@ -62,9 +62,10 @@ bench-privacy: setup-train ## attack what each mode of privacy leaves to see, an
 	@.venv/bin/python -m benchmarks.sessions
 	@.venv/bin/python -m benchmarks.privacy.modes $(filter --write,$(ARGS))
 	@.venv/bin/python -m benchmarks.privacy.modes --runs 5 --minilm .build/minilm/compiled $(filter --write,$(ARGS))
-	@.venv/bin/python -m benchmarks.privacy.guessing
+	@.venv/bin/python -m benchmarks.privacy.guessing $(filter --write,$(ARGS))
 	@.venv/bin/python -m benchmarks.privacy.equivariant --minilm $(filter --write,$(ARGS))
 	@.venv/bin/python -m benchmarks.privacy.split_training $(filter --write,$(ARGS))
+	@.venv/bin/python -m benchmarks.privacy.text_head $(filter --write,$(ARGS))
 
 mutation: setup ## take safety rules out of the contracts, see whether a test notices; hours
 	@.venv/bin/python -m tests.mutation $(ARGS)

@@ -2,7 +2,7 @@
 
     from nesa import Client
 
-    async with Client.connect("network.json") as nesa:
+    async with Client.connect(".devnet/network.json") as nesa:
         model = await nesa.model("breast-cancer-mlp")
         answer = await nesa.ask(model, features, assurance="AGREED", privacy="sealed")
         print(answer.label)
