@@ -163,7 +163,7 @@ def _attention(made: GraphBuilder, states: str) -> str:
     key, value = _repeated(made, key), _repeated(made, value)
     scores = made.add("MatMul", query, made.add("Transpose", key, perm=[0, 1, 3, 2]))
     scores = made.add("Div", scores, made.constant(np.sqrt(HEAD)))
-    mask = np.triu(np.full((1, 1, LENGTH, LENGTH), -1e9), 1)
+    mask = np.triu(np.full((1, 1, LENGTH, LENGTH), -1e4 if made.kind is np.float16 else -1e9), 1)
     shares = made.add("Softmax", made.add("Add", scores, made.constant(mask)), axis=-1)
     mixed = made.add("Transpose", made.add("MatMul", shares, value), perm=[0, 2, 1, 3])
     return made.add("MatMul", made.reshape(mixed, 1, LENGTH, -1), made.weights(HEADS * HEAD, WIDTH))

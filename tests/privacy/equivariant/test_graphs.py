@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from nesa.privacy.equivariant.graphs import infer_graph, transform_graph
 from nesa.privacy.equivariant.keys import EquivariantKey
 from nesa.privacy.equivariant.layouts import Leaf
 from nesa.privacy.equivariant.moves import Mixed, draw
+from nesa.privacy.equivariant.preparing import replace_constants
 from nesa.privacy.equivariant.streams import Stream
 from nesa.protocol.errors import InvalidModel
 from tests.privacy.equivariant import float_graphs as made_of
@@ -202,11 +203,63 @@ def gelu(made: GraphBuilder, name: str) -> str:
 
 def attention(made: GraphBuilder, states: str) -> str:
     """Four heads without positions."""
-    query, key, value = (heads(made, states, 4) for _ in range(3))
+    return attended(made, (heads(made, states, 4) for _ in range(3)))
+
+
+def attended(made: GraphBuilder, read: Iterable[str], bias: str = "", length: int = LENGTH) -> str:
+    """What four heads make of queries, keys and values, with a bias of the scores."""
+    query, key, value = read
     scores = made.add("MatMul", query, made.add("Transpose", key, perm=[0, 1, 3, 2]))
+    scores = made.add("Add", scores, bias) if bias else scores
     mixed = made.add("MatMul", made.add("Softmax", scores, axis=-1), value)
     joined = made.add("Transpose", mixed, perm=[0, 2, 1, 3])
-    return made.add("MatMul", made.reshape(joined, 1, LENGTH, -1), made.weights(24, WIDTH))
+    return made.add("MatMul", made.reshape(joined, 1, length, 24), made.weights(24, WIDTH))
+
+
+def normalised_queries(made: GraphBuilder, states: str) -> str:
+    """Queries and keys are brought to one length, with gains that were learned (QK-norm)."""
+    query, key, value = (heads(made, states, 4) for _ in range(3))
+    query, key = (rms_norm(made, each, 6) for each in (query, key))
+    return attended(made, (query, key, value))
+
+
+def linear_biases(made: GraphBuilder, states: str) -> str:
+    """Scores lose by distance, in every head at a rate of its own (ALiBi)."""
+    far = -np.abs(np.arange(LENGTH)[:, None] - np.arange(LENGTH))
+    bias = made.constant(far * 2.0 ** -np.arange(1, 5)[:, None, None])
+    return attended(made, (heads(made, states, 4) for _ in range(3)), bias)
+
+
+def relative_positions(made: GraphBuilder, states: str) -> str:
+    """A bias of the scores by distance and head, out of a table."""
+    far = np.arange(LENGTH)[:, None] - np.arange(LENGTH) + LENGTH - 1
+    found = made.add("Gather", made.weights(2 * LENGTH - 1, 4), made.constant(far, np.int64))
+    bias = made.add("Transpose", found, perm=[2, 0, 1])
+    return attended(made, (heads(made, states, 4) for _ in range(3)), bias)
+
+
+def one_more(past: int) -> onnx.ModelProto:
+    """Attention of one token to itself and to `past` ones before, whose keys and values are given;
+    all keys and values come out."""
+    made = GraphBuilder()
+    query, key, value = (heads(made, "x", 4, 1) for _ in range(3))
+    keys = made.add("Concat", "keys", key, axis=2)
+    values = made.add("Concat", "values", value, axis=2)
+    held = [(name, (1, 4, past, 6), FLOAT) for name in ("keys", "values")]
+    outputs = [attended(made, (query, keys, values), length=1), keys, values]
+    return made.model([("x", (1, 1, WIDTH), FLOAT), *held], outputs)
+
+
+def quantised(made: GraphBuilder, name: str) -> str:
+    """Dense layers whose weights are integers, one scale for all and one a column."""
+    first = made.constant(made.random.integers(-127, 128, (WIDTH, 24)), np.int8)
+    scale, zero = made.constant(0.01), made.constant(3, np.int8)
+    outer = made.constant(made.random.integers(0, 256, (24, 5)), np.uint8)
+    scales, zeros = made.vector(5), made.constant(made.random.integers(90, 130, 5), np.uint8)
+    bent = made.add(
+        "Relu", made.add("MatMul", name, made.add("DequantizeLinear", first, scale, zero))
+    )
+    return made.add("MatMul", bent, made.add("DequantizeLinear", outer, scales, zeros, axis=1))
 
 
 def fused(made: GraphBuilder, states: str) -> str:
@@ -301,6 +354,9 @@ LAYERS: dict[str, tuple[Callable[[GraphBuilder, str], str], tuple]] = {
     ),
     "attention": (attention, ROWS),
     "fused attention": (fused, ROWS),
+    "normalised queries": (normalised_queries, ROWS),
+    "linear biases": (linear_biases, ROWS),
+    "relative positions": (relative_positions, ROWS),
     "rotary": (lambda made, x: made_of._attention(made, x), ROWS),
     "embedding": (embedding, ("ids", (1, LENGTH), TensorProto.INT64)),
     "convolution": (convolutions, IMAGE),
@@ -321,6 +377,85 @@ def test_every_layer_answers_the_same_to_rounding(name: str) -> None:
         key = EquivariantKey(bytes([seed]) * 32, bytes(32))
         assert error(proto, inputs(proto, seed), key) < 1e-10
     assert moved(proto)
+
+
+def test_gains_of_queries_leave_permutations_and_values_anything() -> None:
+    proto = one_layer(normalised_queries)
+    assert conditions(proto, made_of.HEAD) == {PERMUTATION, Conditions.NONE}
+
+
+@pytest.mark.parametrize("build", [linear_biases, relative_positions])
+def test_heads_move_together_with_the_biases_of_their_scores(
+    build: Callable[[GraphBuilder, str], str],
+) -> None:
+    proto = one_layer(build)
+    leaves = infer_graph(proto).layouts.leaves()
+    head_counts = [leaf for leaf in leaves if leaf.size == 4 and not leaf.stays]
+    assert {leaf.rules for leaf in head_counts} == {PERMUTATION}
+    assert moved(proto) >= 5, "queries, keys, values, outputs and the biases"
+
+
+def test_a_cache_of_keys_and_values_goes_on_under_a_key() -> None:
+    """Two tokens, one after the other, as the plain model asked about both with its own cache."""
+    random = np.random.default_rng(4)
+    tokens = random.normal(size=(2, 1, 1, WIDTH))
+    plain = [random.normal(size=(1, 4, 5, 6)) for _ in range(2)]
+    kept = plain
+    for step, token in enumerate(tokens):
+        proto = one_more(5 + step)
+        expected, *plain = answer(proto, [token, *plain])
+        found, *kept = made_of.through(proto, [token, *kept])
+        assert np.abs(found - expected).max() < 1e-10
+        assert all(np.abs(one - two).max() < 1e-10 for one, two in zip(kept, plain, strict=True))
+
+
+def test_half_precision_says_the_same_word() -> None:
+    """Weights and sums in float16: the most likely word is the same where the plain model is not
+    itself undecided within the rounding."""
+    proto, same, near = llama(np.float16), list[Array](), 0.0
+    made = transform_graph(proto, KEY)
+    stored = {one.data_type for one in made.proto.graph.initializer}
+    assert stored == {TensorProto.FLOAT16, TensorProto.INT64}
+    for seed in range(40):
+        given = inputs(proto, seed)
+        (plain,), (back,) = answer(proto, given), made_of.through(proto, given)
+        same.append(plain.argmax(-1) == back.argmax(-1))
+        near = max(near, float(np.abs(plain.astype(np.float64) - back).max()))
+    assert np.mean(same) >= 0.98
+    assert 0 < near < 0.1
+
+
+def test_quantised_weights_are_the_floats_that_they_stand_for() -> None:
+    """As the plain graph dequantises them, in single precision."""
+    given = ("x", (1, LENGTH, WIDTH), TensorProto.FLOAT)
+    made = GraphBuilder(kind=np.float32)
+    proto = made.model([given], [quantised(made, "x")])
+    for seed in range(3):
+        rows = inputs(proto, seed)
+        scale = float(np.abs(answer(proto, rows)[0]).max())
+        assert error(proto, rows, EquivariantKey(bytes([seed]) * 32, bytes(32))) < 1e-5 * scale
+    kinds = {one.data_type for one in transform_graph(proto, KEY).proto.graph.initializer}
+    assert TensorProto.FLOAT in kinds
+    assert TensorProto.INT8 not in kinds
+    assert moved(proto) == 2
+
+
+def test_scales_for_each_block_are_refused() -> None:
+    made = GraphBuilder(kind=np.float32)
+    whole = made.constant(np.ones((WIDTH, 4)), np.int8)
+    held = made.add("DequantizeLinear", whole, made.weights(2, 4), axis=0, block_size=8)
+    given = ("x", (1, LENGTH, WIDTH), TensorProto.FLOAT)
+    with pytest.raises(InvalidModel, match="a scale for each block"):
+        transform_graph(made.model([given], [made.add("MatMul", "x", held)]), KEY)
+
+
+def test_whole_numbers_that_would_be_broken_are_refused() -> None:
+    held = np.arange(4, dtype=np.int64)
+    proto = one_layer(dense)
+    proto.graph.initializer.append(onnx.numpy_helper.from_array(held, "whole"))
+    replace_constants(proto, {"whole": held[::-1].astype(np.float64)})
+    with pytest.raises(InvalidModel, match="holds whole numbers"):
+        replace_constants(proto, {"whole": held + 0.5})
 
 
 def test_each_function_allows_what_it_commutes_with() -> None:

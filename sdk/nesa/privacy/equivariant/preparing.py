@@ -1,6 +1,9 @@
 """Brings a float graph into the form that is transformed: constants folded, none of them shared,
 and the gains of norms folded into the dense layers behind them.
 
+Weights that are stored as integers with a scale become the floats that they stand for: under a key
+that is more than a permutation no integers do.
+
 A norm's gain is a diagonal, which no rotation commutes with. Where all that reads the norm is dense
 layers, the gain belongs to their weights as well, and the norm alone is left, which commutes.
 """
@@ -32,7 +35,10 @@ def prepared(proto: onnx.ModelProto) -> onnx.ModelProto:
         InvalidModel: ONNX Runtime cannot work out its constants, or it has branches or loops.
     """
     made = onnx.ModelProto()
-    made.CopyFrom(optimised(proto) if _has_constant_nodes(proto) else proto)
+    made.CopyFrom(proto)
+    _dequantise(made)
+    if _has_constant_nodes(made):
+        made.CopyFrom(optimised(made))
     inner = [node for node in made.graph.node if any(subgraphs(node))]
     if inner or made.graph.sparse_initializer:
         what = described(inner[0]) if inner else "a sparse constant"
@@ -52,12 +58,50 @@ def constant_tensors(proto: onnx.ModelProto) -> dict[str, Array]:
 
 
 def replace_constants(proto: onnx.ModelProto, arrays: dict[str, Array]) -> None:
-    """Put arrays in the place of initialisers, in their types."""
+    """Put arrays in the place of initialisers, in their types.
+
+    Raises:
+        InvalidModel: whole numbers would become broken ones.
+    """
     for tensor in proto.graph.initializer:
         if tensor.name in arrays:
             kind = helper.tensor_dtype_to_np_dtype(tensor.data_type)
             values = arrays[tensor.name].astype(kind, order="C")
+            if np.issubdtype(kind, np.integer) and not np.allclose(values, arrays[tensor.name]):
+                raise InvalidModel(
+                    f"the constant {tensor.name} holds whole numbers, which a key would turn into "
+                    "others; store it as floats"
+                )
             tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
+
+
+def _dequantise(proto: onnx.ModelProto) -> None:
+    """Puts floats in the place of constants that a DequantizeLinear reads."""
+    constants, left = constants_of(proto), list[NodeProto]()
+    for node in proto.graph.node:
+        known = [constants[name] for name in node.input if name in constants]
+        if node.op_type != "DequantizeLinear" or len(known) != len(node.input):
+            left.append(node)
+            continue
+        if attribute(node, "block_size", 0):
+            raise InvalidModel(f"{described(node)} has a scale for each block; store it as floats")
+        axis = attribute(node, "axis", 1)
+        assert isinstance(axis, int)
+        values = _dequantised(known, axis)
+        proto.graph.initializer.append(numpy_helper.from_array(values, node.output[0]))
+    del proto.graph.node[:]
+    proto.graph.node.extend(left)
+
+
+def _dequantised(known: list[Array], axis: int) -> Array:
+    """(integers - zero) * scale, with one scale or one for each place of the axis."""
+    whole, scale, *zeros = known
+    shape = [1] * whole.ndim
+    if scale.ndim:
+        shape[axis] = -1
+    zero = zeros[0].reshape(shape).astype(np.int32) if zeros else 0
+    values: Array = (whole.astype(np.int32) - zero).astype(scale.dtype) * scale.reshape(shape)
+    return values
 
 
 def _has_constant_nodes(proto: onnx.ModelProto) -> bool:
