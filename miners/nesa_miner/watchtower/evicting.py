@@ -12,9 +12,10 @@ import structlog
 from prometheus_client import Counter
 
 from nesa.chain.leaving import NO_END
+from nesa.chain.sender import Reverted
 from nesa.chain.unadmitted import UnadmittedSeat, restricted_versions, unadmitted_seats
-from nesa.protocol.errors import Rejected
-from nesa.protocol.ids import Address
+from nesa.protocol.errors import NesaError, Rejected
+from nesa.protocol.ids import Address, VersionId
 from nesa_miner.disputes.courtroom import Courtroom
 from nesa_miner.retrying import Retries, reason_of
 from nesa_miner.seats import held_seats
@@ -22,6 +23,8 @@ from nesa_miner.tasks import Spawn
 
 ADMISSION_GAS: Final = 500_000
 """What one eviction may cost where a developer's contract says who is admitted: it may burn all."""
+
+DISTRUST_SECONDS: Final = 24 * 3600.0
 
 log = structlog.get_logger("nesa_miner")
 
@@ -83,7 +86,9 @@ def _tell(operator: Address, seconds: float, error: Exception) -> None:
 class Sweeps:
     """Looks every `seconds` whether operators sit in versions that admit them no more.
 
-    A statement of an attestor ends without an event, so that only asking tells.
+    A statement of an attestor ends without an event, so that only asking tells. Who is admitted
+    may be said by a contract of a developer's own. One that fails keeps nobody from looking at the
+    other versions; one by which an eviction was paid for and refused is asked no more for a day.
     """
 
     room: Courtroom
@@ -91,6 +96,7 @@ class Sweeps:
     clock: Callable[[], float]
     ended: Counter
     seconds: float
+    _put_off: dict[VersionId, float] = field(default_factory=dict)
     _retries: Retries[None] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -102,14 +108,32 @@ class Sweeps:
 
     async def _sweep(self) -> None:
         for version_id in await restricted_versions(self.room.connection):
-            for seat in await unadmitted_seats(self.room.contracts, version_id):
-                if not seat.is_ended:
-                    await self._evict(seat)
+            if self._put_off.get(version_id, 0.0) > self.clock():
+                continue
+            try:
+                await self._sweep_version(version_id)
+            except NesaError as error:
+                version = f"0x{version_id.hex()}"
+                log.warning("admission not looked at", version=version, **reason_of(error))
+
+    async def _sweep_version(self, version_id: VersionId) -> None:
+        for seat in await unadmitted_seats(self.room.contracts, version_id):
+            if seat.is_ended:
+                continue
+            try:
+                await self._evict(seat)
+            except Reverted:
+                # Somebody was faster, and will be with the others. Or the contract answers one
+                # thing when asked and another when it is paid for.
+                self._put_off[version_id] = self.clock() + DISTRUST_SECONDS
+                raise
 
     async def _evict(self, seat: UnadmittedSeat) -> None:
         call, operator = seat.eviction(self.room.contracts), seat.operator
         try:
             await self.room.sender.send(call, ADMISSION_GAS)
+        except Reverted:
+            raise
         except Rejected as refused:
             log.debug("seat stays", operator=operator, reason=refused.reason)
             return

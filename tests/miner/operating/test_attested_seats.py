@@ -15,19 +15,17 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Coroutine, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from prometheus_client import CollectorRegistry, Counter
 
 from nesa import Client, InvalidInput, Unavailable
 from nesa.chain.admissions import SeatAttestations
 from nesa.chain.deployment import Network
 from nesa.chain.keystore import create_keystore
-from nesa.chain.leaving import NO_END
 from nesa.chain.sender import Sender
 from nesa.cli.compiling import recut
 from nesa.cli.main import main as nesa
@@ -38,10 +36,9 @@ from nesa.privacy.attested.quotes import read_quote
 from nesa.privacy.keys import public_bytes
 from nesa.protocol.ids import Address, Digest, Timestamp, VersionId
 from nesa_miner import cli
-from nesa_miner.disputes.courtroom import Courtroom
-from nesa_miner.watchtower.evicting import Sweeps
 from tests.miner.operating.miner import OwnedMiner
 from tests.miner.operating.network import HOLDER, MODEL, LocalNetwork, create
+from tests.miner.operating.sweeping import open_slots, sweep
 from tests.miner.operating.test_doctor import answering
 from tests.privacy.attested.test_policy import BINDING
 from tests.privacy.attested.test_quotes import TDX, VECTORS
@@ -180,43 +177,15 @@ def test_a_watchtower_ends_the_seat_of_a_statement_that_ran_out(
     state(attested, miner)
     miner.pay()
     assert replace(miner, network=attested.network).register() == 0
-    asyncio.run(sweep(attested))
-    assert open_slots(attested) == [0]
+    asyncio.run(sweep(attested.network))
+    assert open_slots(attested.network, attested.network.version_id) == [0]
     attested.network.pass_time(HOUR + 1)
     with pytest.raises(Unavailable, match="attested no more"):
         ask_for_attested(attested)
-    asyncio.run(sweep(attested))
-    assert open_slots(attested) == []
+    asyncio.run(sweep(attested.network))
+    assert open_slots(attested.network, attested.network.version_id) == []
     attested.network.pass_time(HOUR)
     ask_for_attested(attested)
-
-
-def open_slots(attested: AttestedNetwork) -> list[int]:
-    """Slots of shard 0 whose seat has no end."""
-    version = attested.network.version_id
-    seats = attested.network.read("vault", "seats", version, 0, range(1))
-    return [slot for slot, seat in enumerate(seats) if seat.to_epoch == NO_END]
-
-
-async def sweep(attested: AttestedNetwork) -> None:
-    """What a watchtower does now and then, once."""
-    async with attested.network.connect() as connection:
-        room = Courtroom.open(connection, Sender(connection, ATTESTOR))
-        tasks: list[asyncio.Task[None]] = []
-
-        def spawn(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-            tasks.append(asyncio.create_task(work))
-            return tasks[-1]
-
-        sweeps = Sweeps(
-            room,
-            spawn,
-            time.monotonic,
-            Counter("ended", "", registry=CollectorRegistry()),
-            600.0,
-        )
-        sweeps.advance()
-        await asyncio.gather(*tasks)
 
 
 def test_an_attested_key_is_not_rotated_unawares(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from fractions import Fraction
 
 from nesa.chain.admissions import SeatAttestations
@@ -15,6 +16,7 @@ from nesa.client.refusals import explained
 from nesa.client.registering import Developer
 from nesa.client.shared_offers import offer_shares
 from nesa.protocol.economics.lies import lost
+from nesa.protocol.errors import Rejected
 from nesa.protocol.ids import Address, Amount
 from nesa.protocol.queries import Assurance, count_of
 from nesa.protocol.report_gas import wanted_deposit
@@ -116,18 +118,23 @@ class Models(Connected):
 
     async def end_unadmitted_seats(self, model: Model | str) -> tuple[UnadmittedSeat, ...]:
         """End the seats of operators whom a version admits no more, at this account's cost of gas;
-        returns those that were not ended before. They are drawn until the epoch is over.
+        returns those that it ended. They are drawn until the epoch is over.
+
+        A seat that somebody else ended first is passed over, and so is one whose operator was
+        admitted again meanwhile.
 
         Raises:
-            Rejected: an operator has been admitted again meanwhile.
+            Rejected: the version's admission fails when it is asked.
         """
         version_id = (await self._offered(model)).version_id
-        found = [
-            seat for seat in await unadmitted_seats(self.contracts, version_id) if not seat.is_ended
-        ]
-        for seat in found:
-            await self._send(seat.eviction(self.contracts))
-        return tuple(found)
+        ended: list[UnadmittedSeat] = []
+        for seat in await unadmitted_seats(self.contracts, version_id):
+            if seat.is_ended:
+                continue
+            with contextlib.suppress(Rejected):
+                await self._send(seat.eviction(self.contracts))
+                ended.append(seat)
+        return tuple(ended)
 
     def developer(self) -> Developer:
         """Registers models with this client's key."""

@@ -1,0 +1,130 @@
+"""Seats of whom a list names no more are ended, whatever other developers' contracts do."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import accumulate
+from pathlib import Path
+
+import pytest
+
+from nesa import Client
+from nesa.chain.deployment import Network
+from nesa.chain.sender import Sender
+from nesa.cli.compiling import recut
+from nesa.client.registering import Developer, Terms
+from nesa.models.folder import load, save
+from nesa.models.publish import publish
+from nesa.protocol.ids import Address, Amount, VersionId
+from nesa_miner.watchtower.evicting import DISTRUST_SECONDS
+from tests.miner.operating.miner import OwnedMiner
+from tests.miner.operating.network import HOLDER, MODEL, LocalNetwork
+from tests.miner.operating.sweeping import REST, open_slots, sweep
+
+CUSTOM = Address("0x00000000000000000000000000000000C0DEAD00")
+"""Where a contract of a developer's own is."""
+
+ADMITS_ALL = "0x60015f5260205ff3"
+BURNS_ALL_GAS = "0xfe"
+ADMITS_WHOEVER_PAYS = "0x3a15155f5260205ff3"
+"""Nobody when it is asked, for then gas has no price; everybody in a transaction."""
+
+
+def register(network: LocalNetwork, folder: Path, shards: int, admission: Address) -> VersionId:
+    """A version with an admission, from the holder."""
+    save(recut(load(MODEL), shards), folder)
+    location = publish(folder, network.store, str(network.store))
+
+    async def send() -> VersionId:
+        async with network.connect() as connection:
+            developer = Developer(connection, Sender(connection, HOLDER))
+            return await developer.register(
+                folder, Terms(Amount(10), Amount(10), 0, location, admission)
+            )
+
+    return asyncio.run(send())
+
+
+def allow(network: LocalNetwork, version: VersionId, *operators: str) -> None:
+    """List these operators, and no others."""
+
+    async def send() -> None:
+        async with network.connect() as connection:
+            developer = Developer(connection, Sender(connection, HOLDER))
+            await developer.allow(version, [Address(one) for one in operators])
+
+    asyncio.run(send())
+
+
+def paid_for(network: LocalNetwork) -> int:
+    """Transactions of the account that the watchtower uses here."""
+    return int(network.anvil.rpc("eth_getTransactionCount", HOLDER.address, "latest"), 16)
+
+
+@pytest.fixture
+def custom(network: LocalNetwork, tmp_path: Path) -> Iterator[VersionId]:
+    """A version, older than the others, whose developer's contract admits everybody as yet."""
+    network.anvil.rpc("anvil_setCode", CUSTOM, ADMITS_ALL)
+    yield register(network, tmp_path / "custom", 1, CUSTOM)
+    network.anvil.rpc("anvil_setCode", CUSTOM, "0x")
+
+
+@pytest.fixture
+def listed(
+    network: LocalNetwork, custom: VersionId, miner: OwnedMiner, tmp_path: Path
+) -> VersionId:
+    """A version with a list, in which the miner has a seat."""
+    lists = network.deployment.allow_list
+    assert lists is not None
+    version = register(network, tmp_path / "listed", 2, lists)
+    allow(network, version, HOLDER.address, miner.owner.address)
+    miner.pay()
+    assert replace(miner, network=replace(network, version_id=version)).register() == 0
+    return version
+
+
+def test_a_struck_operators_seat_is_ended_though_another_contract_fails(
+    network: LocalNetwork, listed: VersionId, miner: OwnedMiner
+) -> None:
+    """Whoever is on the next list too stays, also while the list is changed."""
+    network.anvil.rpc("anvil_setCode", CUSTOM, BURNS_ALL_GAS)
+    allow(network, listed, miner.owner.address)
+    asyncio.run(sweep(network))
+    assert open_slots(network, listed) == [0]
+    allow(network, listed, HOLDER.address)
+    asyncio.run(sweep(network))
+    assert open_slots(network, listed) == []
+
+
+def test_a_contract_that_has_evictions_paid_and_refused_costs_one_a_day(
+    network: LocalNetwork, custom: VersionId, miner: OwnedMiner
+) -> None:
+    miner.pay()
+    assert replace(miner, network=replace(network, version_id=custom)).register() == 0
+    network.anvil.rpc("anvil_setCode", CUSTOM, ADMITS_WHOEVER_PAYS)
+    before, moments = paid_for(network), accumulate([REST + 1] * 10_000)
+    asyncio.run(sweep(network, 5, lambda: next(moments)))
+    assert paid_for(network) == before + 1
+    days = accumulate([DISTRUST_SECONDS + 1] * 10_000)
+    asyncio.run(sweep(network, 2, lambda: next(days)))
+    assert paid_for(network) == before + 3
+    assert open_slots(network, custom) == [0]
+
+
+def test_anybody_may_end_the_seats_of_a_version(
+    network: LocalNetwork, custom: VersionId, listed: VersionId, tmp_path: Path
+) -> None:
+    description = Network(rpc_url=network.anvil.url, chain_id=31337, contracts=network.deployment)
+    description.write(tmp_path / "network.json")
+    allow(network, listed, HOLDER.address)
+
+    async def end(version: VersionId) -> list[int]:
+        async with Client.connect(tmp_path / "network.json", key=HOLDER) as client:
+            ended = await client.end_unadmitted_seats(f"0x{version.hex()}")
+            return [seat.slot for seat in ended]
+
+    assert asyncio.run(end(custom)) == []
+    assert asyncio.run(end(listed)) == [0]
+    assert asyncio.run(end(listed)) == []
