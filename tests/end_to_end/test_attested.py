@@ -7,7 +7,7 @@ sample quotes were good.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from eth_utils.crypto import keccak
 from nesa import Answer, Auto, Client, InvalidInput, KeyFile, Model, Privacy, Unavailable
 from nesa.chain.admissions import SeatAttestations
 from nesa.chain.keystore import load_keystore, read_password_file
+from nesa.chain.unadmitted import unadmitted_seats
 from nesa.cli.compiling import recut
 from nesa.cli.demo.cast import Question
 from nesa.client.registering import Terms
@@ -30,6 +31,8 @@ from nesa.models.folder import load, save
 from nesa.models.publish import publish
 from nesa.protocol.ids import Address, Amount, Digest, Timestamp, VersionId
 from tests.end_to_end.processes import until
+from tests.end_to_end.test_disputes import until as eventually
+from tests.end_to_end.test_disputes import watching
 from tests.end_to_end.test_queries import is_right
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.deep]
@@ -63,18 +66,39 @@ async def attested(
     place, _ = await deploy_code(
         client.connection, account, creation, ("address", "address"), (vault, account.address)
     )
-    save(recut(load(SOURCE), 2), folder / "model")
-    location = publish(folder / "model", folder / "store", str(folder / "store"))
-    terms = Terms(Amount(10**7), Amount(0), 0, location, place)
     async with Client.connect(devnet.layout.network, key=account) as attestor:
-        version = await attestor.developer().register(folder / "model", terms)
-        published = PublishedModel(load(folder / "model"), folder / "model", version)
-        made = AttestedVersion(published, SeatAttestations(client.connection, place), attestor)
-        for number, miner in enumerate(devnet.miners):
-            await state(made, Address(miner.owner))
-            await devnet.founder.register(miner, Seat(published, number % 2))
-        await until(lambda: all(is_ready(devnet, miner, version) for miner in devnet.miners), 120)
-        yield made
+        statements = SeatAttestations(client.connection, place)
+        yield await seated(devnet, attestor, statements, 2, devnet.miners, folder)
+
+
+async def seated(
+    devnet: Devnet,
+    attestor: Client,
+    statements: SeatAttestations,
+    shards: int,
+    miners: Sequence[Operator],
+    folder: Path,
+) -> AttestedVersion:
+    """A version of so many shards, in which these miners sit by turns and may be drawn."""
+    save(recut(load(SOURCE), shards), folder / "model")
+    location = publish(folder / "model", folder / "store", str(folder / "store"))
+    terms = Terms(Amount(10**7), Amount(0), 0, location, statements.address)
+    version = await attestor.developer().register(folder / "model", terms)
+    published = PublishedModel(load(folder / "model"), folder / "model", version)
+    made = AttestedVersion(published, statements, attestor)
+    for number, miner in enumerate(miners):
+        await state(made, Address(miner.owner))
+        await devnet.founder.register(miner, Seat(published, number % shards))
+    await until(lambda: all(is_ready(devnet, miner, version) for miner in miners), 120)
+    vault, slots = attestor.contracts.vault, range(len(miners) // shards)
+
+    async def may_be_drawn() -> bool:
+        epoch = await vault.epoch(at="latest")
+        found = [await vault.seats(version, one, slots, at="latest") for one in range(shards)]
+        return all(seat.from_epoch <= epoch for seats in found for seat in seats)
+
+    await eventually(may_be_drawn)
+    return made
 
 
 def is_ready(devnet: Devnet, miner: Operator, version: VersionId) -> bool:
@@ -129,3 +153,30 @@ async def test_a_seat_that_is_attested_no_more_is_not_asked(
     assert operator.address in unpaid, "it was given no key"
     await state(attested, operator.address)
     assert (await client.plan(mine, privacy=Auto("personal"), attested=place)).attested == place
+
+
+async def test_a_watchtower_ends_the_seat_and_the_others_answer(
+    client: Client, devnet: Devnet, attested: AttestedVersion, tmp_path: Path
+) -> None:
+    """Nobody has to do anything: it looks when it starts, and every ten minutes."""
+    attestor, statements = attested.attestor, attested.statements
+    mine = await seated(devnet, attestor, statements, 1, devnet.miners[:5], tmp_path)
+    version, contracts = mine.published.version_id, client.contracts
+    operator = await contracts.vault.operator(Address(devnet.miners[0].owner), at="latest")
+    await attestor.attestor(statements.address).revoke(operator)
+
+    async def is_ended() -> bool:
+        return all(seat.is_ended for seat in await unadmitted_seats(contracts, version))
+
+    async def is_drawn_no_more() -> bool:
+        return not await unadmitted_seats(contracts, version)
+
+    assert not await is_ended()
+    async with watching(devnet, client, evicts=True):
+        await eventually(is_ended)
+    await eventually(is_drawn_no_more)
+    question = Question.from_row(mine.published, 7)
+    model = await client.model(f"0x{version.hex()}")
+    answer = await client.ask(model, question.features, attested=statements.address)
+    assert is_right(answer, question)
+    assert operator.address not in {member.operator for member in answer.committee}

@@ -86,9 +86,11 @@ def listed(
 
 
 def test_a_struck_operators_seat_is_ended_though_another_contract_fails(
-    network: LocalNetwork, listed: VersionId, miner: OwnedMiner
+    network: LocalNetwork, custom: VersionId, listed: VersionId, miner: OwnedMiner
 ) -> None:
-    """Whoever is on the next list too stays, also while the list is changed."""
+    """The failing one is asked first. Whoever is on the next list too stays."""
+    miner.pay()
+    assert replace(miner, network=replace(network, version_id=custom)).register() == 0
     network.anvil.rpc("anvil_setCode", CUSTOM, BURNS_ALL_GAS)
     allow(network, listed, miner.owner.address)
     asyncio.run(sweep(network))
