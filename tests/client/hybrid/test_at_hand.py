@@ -16,7 +16,7 @@ from nesa.privacy.equivariant.folders import transformed_model
 from nesa.privacy.equivariant.user_keys import UserKey
 from nesa.privacy.split.parts import split
 from nesa.privacy.split.publishing import write_middle
-from nesa.protocol.ids import Address
+from nesa.protocol.ids import Address, VersionRoot
 from nesa.protocol.versions import version_id
 from tests.standing_network import SHARED
 
@@ -64,8 +64,8 @@ def encoded(model: Model, whole: CompiledModel, key: UserKey) -> Model:
 
 @pytest.fixture
 def middle(model: Model, layers: SplitModel) -> Model:
-    root = layers.note.middle
-    return replace(model, version_id=version_id(NOBODY, bytes.fromhex(root[2:])))
+    root = VersionRoot(bytes.fromhex(layers.note.middle[2:]))
+    return replace(model, version_id=version_id(NOBODY, root))
 
 
 async def test_all_of_them_can_be_given_and_the_table_picks(
