@@ -220,7 +220,8 @@ async def on_shares(client: Client, shared: SharedPublicModel, features: Any) ->
 def kinds(client: Client, made: Versions, shared: SharedPublicModel) -> Sequence[Kind]:
     """Every kind of query, those that others are compared with first."""
     plain = made.plain.name
-    under, middle = Equivariant(made.held), Split(SplitModel.read(made.folder, made.middle))
+    under = Equivariant(made.held, sealed=False)
+    middle = Split(SplitModel.read(made.folder, made.middle), sealed=False)
 
     def market(name: str, model: str, mode: AsVersion) -> Kind:
         assurance = name.rsplit(maxsplit=1)[-1]
@@ -314,6 +315,8 @@ NOTES: Final = (
     "member's redemption is in [sessions](sessions.md).",
     "* CHALLENGED is timed until its answer is reported, which may be disputed from then on; that "
     "it is final is said by a transaction behind the dispute window, which is not in these sums.",
+    "* EQUIVARIANT and SPLIT are asked in the open here, so that their own cost is seen; by "
+    "default they are sealed, which takes what SEALED takes.",
     "* SEALED PROVED asks the version whose circuits hash, OPEN PROVED that whose circuits show.",
     "* NES is what is put down at this network's prices, which developers set; of SHARED the "
     "deposit, of which members earn price times products and the rest comes back.",

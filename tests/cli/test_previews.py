@@ -163,3 +163,9 @@ def test_a_model_under_a_key_is_planned_for_who_holds_it(
     chosen = ("--privacy", "auto", "--sensitivity", "personal")
     for options in (opened, (*opened, "--sealed"), (*opened, *chosen)):
         assert "too few operators serve this model" in nesa(*words, *options).err
+    # Of what is given with auto each row takes its own: here the plain model, on shares.
+    critical = ("--privacy", "auto", "--sensitivity", "critical")
+    found = nesa(*words, *opened, *critical, "--shared", FOLDER)
+    assert "SHARED AGREED (row 2 of the table)" in " ".join(found.out.split()), found.err
+    found = nesa(*words, *opened, *critical, "--shared", folder)
+    assert f"SHARED AGREED: there is no model {load(folder).name[:50]}-shared-0" in found.err

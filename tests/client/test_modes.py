@@ -78,11 +78,9 @@ def test_keys_are_not_printed() -> None:
     assert HELD not in repr(Auto("public", equivariant=HELD))
 
 
-def test_a_version_is_one_thing() -> None:
+def test_there_are_three_sensitivities() -> None:
     with pytest.raises(InvalidInput, match="choose one of public, personal, critical"):
         Auto("secret")
-    with pytest.raises(InvalidInput, match="one of equivariant, split and shared"):
-        Auto("personal", equivariant=HELD, split=WHOLE)
 
 
 def test_what_a_mode_chooses_or_does_not_know_is_refused() -> None:

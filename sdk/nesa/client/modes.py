@@ -88,12 +88,13 @@ class Auto:
 
     `deadline` is in seconds. `watched` says that a watcher will get a view grant, `public_answer`
     that the answer of critical data may be on chain for everybody, as a contract needs it that acts
-    on it. The others say what the client has at hand: the key that the model is under, the model of
-    which the version is the middle, or the public model itself, to be asked on shares where that is
-    what it takes.
+    on it. The others say what the client has at hand, each or all of them: the key that the model
+    is under, the model of which the version is the middle, the public model itself, to be asked on
+    shares where that is what it takes. What is of another version is left aside, as long as one is
+    of the version that is asked.
 
     Raises:
-        InvalidInput: there is no such sensitivity, or the version would be several things at once.
+        InvalidInput: there is no such sensitivity.
     """
 
     sensitivity: Sensitivity | str
@@ -106,12 +107,6 @@ class Auto:
 
     def __post_init__(self) -> None:
         read_sensitivity(self.sensitivity)
-        given = [self.equivariant, self.split, self.shared]
-        if sum(one is not None for one in given) > 1:
-            raise InvalidInput(
-                "a version is under a key, the middle of a split model, or the model that you hold "
-                "yourself: give Auto one of equivariant, split and shared"
-            )
 
 
 Name: TypeAlias = Literal["open", "sealed"]

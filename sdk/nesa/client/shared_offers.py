@@ -54,17 +54,11 @@ def seats_of(wanted: Shared) -> int:
 
 
 async def offer_if_any(
-    catalogue: Catalogue, model: Model, wanted: Shared, attested: Address | None
+    catalogue: Catalogue, wanted: Shared, attested: Address | None
 ) -> SharedOffer | Missing:
-    """What a session takes, or why there is none to be had for a model.
-
-    Raises:
-        InvalidInput: the client holds another model.
-        Unavailable: the node does not answer.
-    """
+    """What a session takes for a query of the model at hand, or why there is none to be had."""
     if catalogue.connection.deployment.sessions is None:
         return Missing(NO_SESSIONS)
-    await require_same(catalogue.connection, model, wanted.shared)
     try:
         return await offer_shares(catalogue, wanted.shared.public.name, wanted, attested)
     except NesaError as error:  # also of a store that is away: other ways do not need it

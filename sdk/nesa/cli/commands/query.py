@@ -26,6 +26,7 @@ from nesa.client.hybrid.offers import QueryPlan
 from nesa.client.modes import Shared, Split, key_of, new_content_key, seal_of
 from nesa.client.publishing import Publisher
 from nesa.client.sharing import SharedPublicModel, SharedResult
+from nesa.models.folder import load
 from nesa.protocol.errors import InvalidInput
 from nesa.protocol.ids import Amount
 
@@ -52,7 +53,7 @@ Examples:
   nesa query digits-cnn pixels.json --assurance PROVED --json
   nesa query breast-cancer-mlp patient.csv --sealed --watcher 0x1f9d…
   nesa query breast-cancer-mlp patient.csv --shared models/breast-cancer-mlp
-  nesa query digits-cnn-middle pixels.json --split models/digits-cnn --middle middle --sealed
+  nesa query digits-cnn-middle pixels.json --split models/digits-cnn --middle middle
   nesa query breast-cancer-mlp patient.csv --privacy auto --sensitivity personal
   nesa query breast-cancer-mlp patient.csv --assurance CHALLENGED --dry-run
 """
@@ -211,11 +212,12 @@ def offered_shares(
     folder: Path, wanted: Wanted, replicas: int | None, held: UserKey | None
 ) -> Shared:
     """How the model in a folder, which may be under a key, is asked on shares. Where the mode is
-    still to be chosen, replicas are those of committees, and a key that of the version."""
-    public = SharedPublicModel.read(folder, None if wanted.is_auto else held)
-    if wanted.is_auto or replicas is None:
-        return Shared(public)
-    return Shared(public, replicas=replicas)
+    still to be chosen, replicas are those of committees, and a key may be that of the version."""
+    if not wanted.is_auto:
+        public = SharedPublicModel.read(folder, held)
+        return Shared(public) if replicas is None else Shared(public, replicas=replicas)
+    is_under_key = load(folder).card.equivariance is not None
+    return Shared(SharedPublicModel.read(folder, held if is_under_key else None))
 
 
 def refuse_beside_shares(

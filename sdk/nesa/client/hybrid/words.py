@@ -91,7 +91,8 @@ def readers(who: Readers, offered: Offered) -> str:
         case Privacy.OPEN:
             return "everybody, for good: input and answer stand on the chain"
         case Privacy.SEALED:
-            return f"{drawn} read the input; nobody else does{shown}"
+            others = f"does{shown}" if who.answer_shown else "reads it or the answer"
+            return f"{drawn} read the input; nobody else {others}"
         case Privacy.EQUIVARIANT:
             return f"{drawn} see encoded input; with the plain weights they can read it{shown}"
         case Privacy.SPLIT:

@@ -7,6 +7,7 @@ from typing import Any, TypeAlias, assert_never, overload
 
 from nesa.client.answers import Answer
 from nesa.client.cards import Features, Model
+from nesa.client.hybrid.at_hand import require_shareable, what_fits
 from nesa.client.hybrid.offers import (
     Limits,
     QueryPlan,
@@ -35,6 +36,7 @@ from nesa.client.parts.shares import Shares
 from nesa.client.parts.submitting import Submitting
 from nesa.client.shared_offers import SharedOffer, not_held, offer_if_any, offer_shares
 from nesa.client.sharing import SharedResult
+from nesa.protocol.errors import InvalidInput
 from nesa.protocol.ids import Address, Amount
 from nesa.protocol.queries import Assurance
 
@@ -71,8 +73,9 @@ class Asking(Submitting, Shares):
                 return plan_shares(mode, offer, limits)
             case Auto():
                 found = await self._offered(model)
-                shares = await self._shares_for(found, mode, attested)
-                return await plan_auto(self.contracts, found, mode, limits, shares)
+                fitting = await what_fits(self.contracts, found, mode)
+                shares = await self._shares_for(found, fitting, attested)
+                return await plan_auto(self.contracts, found, fitting, limits, shares)
             case Open() | Sealed() | Equivariant() | Split():
                 found, kind = await self._offered(model), read_assurance(assurance)
                 return await plan_told(self.contracts, found, mode, kind, limits)
@@ -204,9 +207,15 @@ class Asking(Submitting, Shares):
             return await session.ask(features)
 
     async def _shares_for(
-        self, model: Model, auto: Auto, attested: Address | None
+        self, model: Model, fitting: Auto, attested: Address | None
     ) -> SharedOffer | Missing:
         """What queries on shares would take, as far as they come into question."""
-        if auto.shared is None:
+        if fitting.shared is None:
             return not_held(self.connection.deployment)
-        return await offer_if_any(self._catalogue, model, auto.shared, attested)
+        try:
+            await require_shareable(self.connection, model, fitting)
+        except InvalidInput as error:
+            if fitting.equivariant is None and fitting.split is None:
+                raise
+            return Missing(str(error))
+        return await offer_if_any(self._catalogue, fitting.shared, attested)
