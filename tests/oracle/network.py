@@ -18,7 +18,6 @@ from eth_account import Account
 from eth_account.signers.local import LocalAccount
 from eth_keys.datatypes import PrivateKey
 from eth_utils.crypto import keccak
-from vyper.cli.vyper_compile import compile_files
 
 from nesa.chain.abi import ContractCall, interface
 from nesa.chain.anvil import CHAIN_ID, Anvil, development_account, free_port
@@ -38,6 +37,7 @@ from nesa.protocol.versions import ShardFacts
 from scripts.deployment.plan import NAMINGS, STEPS, Accounts, deployment
 from scripts.deployment.profiles import DEVNET
 from tests.reports import Work, shard_works
+from tests.revm import compiled_as
 
 ROOT = Path(__file__).parents[2]
 QUICK = RpcPolicy(timeout=5, retries=1, backoff=0.02, poll=0.05)
@@ -55,11 +55,9 @@ Show = Callable[[web.Request, bytes], Awaitable[web.StreamResponse]]
 """How a member answers; it is given the honest body."""
 
 
-@cache
 def creation_code(path: str) -> bytes:
     """Initialisation code of a contract."""
-    (output,) = compile_files([str(ROOT / path)], ["bytecode"], paths=[str(ROOT)]).values()
-    return bytes.fromhex(str(output["bytecode"]).removeprefix("0x"))
+    return bytes.fromhex(compiled_as(path.removesuffix(".vy"))["bytecode"][2:])
 
 
 @cache
@@ -254,7 +252,7 @@ async def _deployed(anvil: Anvil) -> Deployment:
         shapes = [entry["inputs"] for entry in entries if entry["type"] == "constructor"]
         shape: list[Any] = shapes[0] if shapes else []
         arguments = encode([_type_of(one) for one in shape], step.arguments(DEVNET, accounts, at))
-        code = creation_code(str(source))
+        code = creation_code(str(source.relative_to(ROOT)))
         at[step.name] = await created(anvil, deployer, code + arguments)
     return deployment(CHAIN_ID, BlockNumber(1), at)
 

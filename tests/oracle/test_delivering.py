@@ -10,7 +10,6 @@ from typing import Any, Self
 
 import pytest
 from eth_abi.abi import encode
-from vyper.cli.vyper_compile import compile_files
 
 from nesa.chain.abi import ContractCall, Interface
 from nesa.chain.anvil import development_account
@@ -23,7 +22,6 @@ from nesa.protocol.ids import ONE_NES, Address, Amount
 from nesa.protocol.outcomes import outcome_as_abi
 from nesa.protocol.queries import Assurance, Outcome, Privacy, Query, QueryStatus
 from tests.oracle.network import (
-    ROOT,
     TENSORS,
     Network,
     created,
@@ -35,6 +33,7 @@ from tests.oracle.network import (
 )
 from tests.oracle.test_oracle import answer, first_oracle, key_of, oracle
 from tests.oracle.test_restart import prepare, running
+from tests.revm import compiled_as
 
 CONSUMER = "tests/contracts/harness/HostileConsumer.vy"
 KIND = 1
@@ -43,8 +42,7 @@ CALLBACK_GAS = 200_000
 
 @cache
 def consumer_interface() -> Interface:
-    (output,) = compile_files([str(ROOT / CONSUMER)], ["abi"], paths=[str(ROOT)]).values()
-    return Interface("HostileConsumer", output["abi"])
+    return Interface("HostileConsumer", compiled_as(CONSUMER.removesuffix(".vy"))["abi"])
 
 
 @dataclass

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -21,7 +20,7 @@ from nesa.protocol.ids import Address, Amount, BlockNumber, VersionId
 from scripts.deployment.plan import STEPS, Accounts, deployment
 from scripts.deployment.profiles import DEVNET
 from tests.chain.emitter import QUICK, included
-from tests.deployment import deployer
+from tests.revm import compiled_as
 
 ROOT: Final = Path(__file__).parents[3]
 MODEL: Final = ROOT / "models" / "breast-cancer-mlp"
@@ -118,18 +117,11 @@ def _deploy(anvil: Anvil) -> dict[str, Address]:
 
 def create(anvil: Anvil, source: str, arguments: tuple[Any, ...]) -> Address:
     """Where a contract is now, deployed from its source below `contracts/`."""
-    compiled = deployer(source).compiler_data
-    factory = Web3().eth.contract(abi=_abi(compiled), bytecode=compiled.bytecode)
+    compiled = compiled_as(f"contracts/{source}")
+    factory = Web3().eth.contract(abi=compiled["abi"], bytecode=compiled["bytecode"])
     data = factory.constructor(*arguments).data_in_transaction
     receipt = included(anvil, {"from": HOLDER.address, "data": data, "gas": hex(20_000_000)})
     return Address(Web3.to_checksum_address(receipt["contractAddress"]))
-
-
-def _abi(compiled: Any) -> list[Mapping[str, Any]]:
-    from vyper.compiler.output import build_abi_output
-
-    found: list[Mapping[str, Any]] = build_abi_output(compiled)
-    return found
 
 
 def _stand_in(anvil: Anvil, number: int) -> Address:
