@@ -14,9 +14,11 @@ export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.tools/bin:$(PATH)
 unexport PYTHONDONTWRITEBYTECODE
 
 SETUP = $(PYTHON) -m scripts.setup
-# These start chains, miners and oracles as processes and keep their clocks: one after the other,
-# when nothing else wants the cores.
-PROCESS_TESTS = tests/adversary/daemons tests/chain tests/devnet tests/end_to_end tests/miner/operating tests/oracle
+# These have a chain and a process or two, and mostly wait for blocks.
+CHAIN_TESTS = tests/adversary/daemons tests/chain tests/devnet tests/miner/operating tests/oracle
+# These start whole networks and keep their clocks: one after the other, when nothing else wants the
+# cores.
+NETWORK_TESTS = tests/end_to_end
 SOURCES = $(wildcard sdk miners oracle scripts tests benchmarks examples)
 # Off: 4 does not see calls through a module's immutables; 5 and 10 speak of reserved functions,
 # which keep the arguments and the mutability that their interface promises; 11 wants leading
@@ -37,8 +39,10 @@ demo: setup-demo ## set up, then ask a network of miners on this machine a quest
 	@.venv/bin/nesa demo $(ARGS)
 
 test: setup ## the tests of every change; minutes
-	@.venv/bin/pytest -n 2 --dist loadfile $(addprefix --ignore=,$(PROCESS_TESTS)) $(ARGS)
-	@.venv/bin/pytest $(PROCESS_TESTS) $(ARGS)
+	@.venv/bin/pytest -n 2 --dist loadfile \
+	  $(addprefix --ignore=,$(CHAIN_TESTS) $(NETWORK_TESTS)) $(ARGS)
+	@.venv/bin/pytest -n 2 --dist loadfile $(CHAIN_TESTS) $(ARGS)
+	@.venv/bin/pytest $(NETWORK_TESTS) $(ARGS)
 
 test-train: setup-train ## the tests that need torch and scikit-learn
 	@.venv/bin/pytest -m train $(ARGS)
