@@ -45,7 +45,7 @@ def secret():
     items = toy.sentences(240, 11)
     linked = np.random.default_rng(5).random(120) < 0.5
     items[1::2, :3] = np.where(linked[:, None], items[0::2, :3], items[1::2, :3])
-    return Secret(items, linked, 3)
+    return Secret(items, 3)
 
 
 @pytest.fixture(scope="module")

@@ -29,15 +29,20 @@ BUDGET = Budget(requests=64)
 
 @pytest.fixture(scope="module", params=["breast-cancer-mlp", "digits-cnn"])
 def subject(request):
-    return Subject(load(MODELS / request.param))
+    return Subject(load(MODELS / request.param), begun=600)
 
 
 @pytest.fixture(scope="module")
-def found(subject):
-    """Findings of every observer, with keys and seeds that are drawn alike in every run."""
+def seen(subject):
+    """Views of every observer, with keys and seeds that are drawn alike in every run."""
+    return {observer: view(subject, observer, 1) for observer in OF_INTEGERS}
+
+
+@pytest.fixture(scope="module")
+def found(subject, seen):
     return {
-        observer: audit(subject.public, view(subject, observer, 1), subject.secret, BUDGET)
-        for observer in OF_INTEGERS
+        observer: audit(subject.public, each, subject.secret, BUDGET)
+        for observer, each in seen.items()
     }
 
 
@@ -104,7 +109,7 @@ def test_shares_are_those_that_queries_send(subject):
 @pytest.mark.parametrize("fault", ["a bit too few", "the same seed for all requests"])
 def test_a_client_that_masks_badly_is_noticed(monkeypatch, fault):
     """The battery attacks what is sent, so it fails where sending is broken."""
-    subject = Subject(load(MODELS / "breast-cancer-mlp"))
+    subject = Subject(load(MODELS / "breast-cancer-mlp"), begun=160)
     if fault == "a bit too few":
         low = np.uint8((1 << 7) - 1)
         monkeypatch.setattr(f"{seeds.__name__}.key_stream", lambda *given: key_stream(*given) & low)
@@ -119,40 +124,66 @@ def test_a_client_that_masks_badly_is_noticed(monkeypatch, fault):
     assert Attack.T8 in found
 
 
-def test_one_group_is_sent_what_every_product_needs(subject):
-    seen, products = view(subject, Observer.SHARED_MEMBER), len(subject.depths)
-    assert set(seen.shares) == set(subject.depths)
-    assert {len(each) for each in seen.messages["seeds"]} == {32 * products}
+def test_one_group_is_sent_what_every_product_needs(subject, seen):
+    shared, products = seen[Observer.SHARED_MEMBER], len(subject.depths)
+    assert set(shared.shares) == set(subject.depths)
+    assert {len(each) for each in shared.messages["seeds"]} == {32 * products}
 
 
-def test_every_request_of_a_model_has_as_many_bytes_and_rounds(found, subject):
+def test_a_request_that_was_begun_is_what_a_whole_one_begins_with(subject):
+    """Its first round is that of the model, and there is no other."""
+    whole, begun = subject.recorded, subject.recorded_begun
+    assert set(begun.first) == set(begun.second) == {0}
+    assert begun.second[0].written == whole.second[0].written
+    for told in (whole, begun):
+        added = told.first[0].added(told.second[0])
+        assert np.array_equal(added, subject.public.states(subject.secret.items[: len(added)], 0))
+    assert len(begun.second[0]) == 600
+    assert {len(each) for each in begun.seeds} == {32}
+    assert set(begun.counts["rounds of the second group"].tolist()) == {1}
+
+
+@pytest.mark.parametrize("observer", [Observer.SEALED_OUTSIDER, Observer.SHARED_MEMBER])
+def test_a_weak_likeness_of_requests_would_show(found, observer):
+    """The bound of linkage leaves little room: at a coin and a tenth the claim is broken."""
+    sure = [
+        each.baseline + each.slack
+        for each in found[observer]
+        if each.attack is Attack.T10
+        and (observer is not Observer.SHARED_MEMBER or "begun" in each.tried)
+    ]
+    assert len(sure) >= 3
+    assert max(sure) <= 0.61
+
+
+def test_every_request_of_a_model_has_as_many_bytes_and_rounds(found, seen):
     """T9 counts them, and they say nothing."""
     for observer in (Observer.SEALED_OUTSIDER, Observer.SHARED_MEMBER):
-        assert all(len(set(each)) == 1 for each in view(subject, observer).counts.values())
+        assert all(len(set(each)) == 1 for each in seen[observer].counts.values())
         told = [each for each in found[observer] if each.attack is Attack.T9]
         assert len(told) >= 6
         assert all(each.recovery == each.baseline for each in told if each.tried != "seconds")
 
 
-def test_who_was_not_drawn_sees_every_part_of_an_answered_query(subject):
-    seen = view(subject, Observer.SEALED_OUTSIDER)
+def test_who_was_not_drawn_sees_every_part_of_an_answered_query(seen):
     parts = {"input", "blinded digests", "answer", "wrapped keys", "hand-over"}
-    assert set(seen.messages) == parts
+    assert set(seen[Observer.SEALED_OUTSIDER].messages) == parts
 
 
-def test_digests_without_a_blind_are_noticed(subject, monkeypatch):
+def test_digests_without_a_blind_are_noticed(monkeypatch):
     """Of one record they are the same whenever it is asked about."""
+    subject = Subject(load(MODELS / "breast-cancer-mlp"), begun=160)
     monkeypatch.setattr(sealing, "sealed_digest", lambda content_key, boundary, digest: digest)
     seen = view(subject, Observer.SEALED_OUTSIDER, 1)
     findings = audit(subject.public, seen, subject.secret, BUDGET)
     assert Attack.T10 in {each.attack for each in breaches(Observer.SEALED_OUTSIDER, findings)}
 
 
-def test_what_a_split_hands_over_is_what_its_client_computes(subject):
-    seen = view(subject, Observer.SPLIT_MEMBER)
-    assert set(seen.states) == set(subject.depths) - {0}  # in front of depth 0 is the input
-    for depth, states in seen.states.items():
-        assert np.array_equal(states, subject.states(depth))
+def test_what_a_split_hands_over_is_what_its_client_computes(subject, seen):
+    states = seen[Observer.SPLIT_MEMBER].states
+    assert set(states) == set(subject.depths) - {0}  # in front of depth 0 is the input
+    for depth, handed in states.items():
+        assert np.array_equal(handed, subject.states(depth))
 
 
 def test_a_rotation_of_integers_is_refused(subject):

@@ -21,7 +21,7 @@ from nesa.models.graph import Opcode, ParameterKind, Row, Shard, Table
 from nesa.models.lowering import runtime_model
 from nesa.models.runtime import session
 from nesa.models.stacking import obstacles, with_open_axis
-from nesa.privacy.battery.recording import Recorded, record, source
+from nesa.privacy.battery.recording import Recorded, first_round, record, source
 from nesa.privacy.battery.views import (
     Floats,
     Items,
@@ -39,9 +39,9 @@ STACKED: Final = 8
 """Requests in one run; more would only take memory."""
 ASKED: Final = 160
 """So many requests are asked of groups, or sealed, where nobody says how many."""
-ASKED_TEXT: Final = 96
-"""The same of models that read text, which take a second each: with fewer pairs no linkage could be
-told from chance."""
+BEGUN: Final = 1_000
+"""So many are begun: asked of groups in one round only, or sealed in full. That costs little, and
+of 500 pairs a weak likeness shows."""
 LEAST_ROWS: Final = 64
 LINKED: Final = 8
 """Tokens in which two linked requests are alike."""
@@ -77,8 +77,8 @@ class Subject:
     and the second is the attacker's own. Pairs of requests are made alike where the draw says so.
 
     At most `depths` depths are looked at, of the first `watched` requests. The first `asked` ones
-    are asked of groups in earnest, and sealed with all that comes of it; by default `ASKED`, or
-    `ASKED_TEXT` where the model reads text.
+    are asked of groups in earnest. The first `begun` ones are asked of groups in one round, and
+    sealed with all that comes of it.
 
     Raises:
         InvalidInput: too few rows to attack anything.
@@ -91,12 +91,13 @@ class Subject:
         *,
         depths: int = DEPTHS,
         watched: int = WATCHED,
-        asked: int | None = None,
+        asked: int = ASKED,
+        begun: int = BEGUN,
         seed: int = 1,
     ) -> None:
         self.model = model
         self._watched = watched
-        self._asked = asked or (ASKED_TEXT if is_text(model) else ASKED)
+        self._asked, self._begun = asked, begun
         self._draws = np.random.default_rng(seed)
         self._states = TableStates(model.table, entering(model, depths))
         if is_text(model):
@@ -108,8 +109,7 @@ class Subject:
             records = np.unique(_test_rows(model), axis=0)
             self._records = records[self._draws.permutation(len(records))]
             half = len(self._records) // 4 * 2
-            drawn = self._draws.integers(0, half, (2 * half, 1))
-            self.secret = self._linked(drawn, 1)
+            self.secret = self._linked(self._drawn(half, begun), 1)
             self.public = self._listed(half)
 
     @property
@@ -142,22 +142,41 @@ class Subject:
         """Requests that are really asked."""
         return self.watched[: self._asked]
 
+    @property
+    def begun(self) -> Items:
+        """Requests of which the first round is asked."""
+        return self.secret.items[: self._begun]
+
     @cached_property
     def recorded(self) -> Recorded:
         """What both groups are sent when requests are asked on shares."""
         values = [each.value for each in self._states.depths]
         return record(self.model.table, values, self.tensors(self.asked), self.public.places)
 
+    @cached_property
+    def recorded_begun(self) -> Recorded:
+        """What both groups are sent of the first round of more requests."""
+        values = [each.value for each in self._states.depths]
+        table = first_round(self.model.table)
+        return record(table, values, self.tensors(self.begun), self.public.places)
+
     def tensors(self, items: Items) -> tuple[bytes, ...]:
         """The canonical bytes of each request's input."""
         return tuple(map(self.model.input_edge.encode, self.inputs(items)))
+
+    def _drawn(self, half: int, least: int) -> Items:
+        """Numbers [n, 1] of records of the first half, which are asked about; how many are wanted
+        changes none of the first."""
+        (more,) = self._draws.spawn(1)
+        first = self._draws.integers(0, half, (2 * half, 1))
+        return np.concatenate([first, more.integers(0, half, (max(0, least - 2 * half), 1))])
 
     def _linked(self, items: Items, alike: int) -> Secret:
         items = items[: len(items) // 2 * 2].copy()
         linked = self._draws.random(len(items) // 2) < 0.5
         pairs = np.flatnonzero(linked)
         items[2 * pairs + 1, : alike + 1] = items[2 * pairs, : alike + 1]
-        return Secret(items, linked, alike)
+        return Secret(items, alike)
 
     def _reading(self, given: Text) -> Public:
         card = self.model.card

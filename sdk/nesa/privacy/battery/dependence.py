@@ -47,16 +47,21 @@ class Uniformity:
 
 
 def distance_correlation(first: NDArray[Any], second: NDArray[Any], seed: int = 0) -> Dependence:
-    """Bias-corrected distance correlation of paired rows [n, ..] and [n, ..], n >= 4."""
+    """Bias-corrected distance correlation of paired rows [n, ..] and [n, ..], n >= 4.
+
+    What shuffled pairs have spreads evenly in squares only; SIGMAS deviations above the mean are
+    taken there, and `deviation` is a part of that way.
+    """
     ours, theirs = _centred(first), _centred(second)
     scale = np.sqrt(_inner(ours, ours) * _inner(theirs, theirs))
     draws, found = np.random.default_rng(seed), []
     for _ in range(SHUFFLES):
         order = draws.permutation(len(theirs))
-        found.append(_root(_inner(ours, theirs[np.ix_(order, order)]), scale))
-    return Dependence(
-        _root(_inner(ours, theirs), scale), float(np.mean(found)), float(np.std(found))
-    )
+        found.append(_inner(ours, theirs[np.ix_(order, order)]) / (scale or 1.0))
+    mean, spread = float(np.mean(found)), float(np.std(found))
+    shuffled, most = _root(mean), _root(max(0.0, mean) + SIGMAS * spread)
+    value = _root(_inner(ours, theirs) / (scale or 1.0))
+    return Dependence(value, shuffled, (most - max(0.0, shuffled)) / SIGMAS)
 
 
 def uniformity(digits: NDArray[np.uint8], bits: int = 8) -> Uniformity:
@@ -108,9 +113,8 @@ def _inner(first: Matrix, second: Matrix) -> float:
     return float((first * second).sum())
 
 
-def _root(inner: float, scale: float) -> float:
+def _root(square: float) -> float:
     """The correlation itself, with the sign of its square."""
-    square = inner / scale if scale else 0.0
     return float(np.sign(square) * np.sqrt(abs(square)))
 
 

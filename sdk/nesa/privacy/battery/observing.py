@@ -59,12 +59,18 @@ def view(subject: Subject, observer: Observer, seed: int | None = None) -> View:
 def _shared(subject: Subject) -> View:
     """What either group is sent: the first one seeds, before the input is known, and the second one
     digits. No attack looks at both at once."""
-    told = subject.recorded
+    told, begun = subject.recorded, subject.recorded_begun
     return View(
         Observer.SHARED_MEMBER,
         shares=told.second,
-        messages={"seeds": told.seeds, **told.others},
-        counts=told.counts,
+        begun=begun.second,
+        messages={
+            "seeds": told.seeds,
+            "seeds of requests that were begun": begun.seeds,
+            **told.others,
+            **{f"{name}, one round": each for name, each in begun.others.items()},
+        },
+        counts=told.counts | {f"{name}, one round": each for name, each in begun.counts.items()},
         seconds=told.seconds,
     )
 
@@ -78,9 +84,9 @@ def _colluding(subject: Subject) -> View:
 
 def _sealed(subject: Subject, draws: np.random.Generator) -> View:
     """What passes of requests under keys of their own, and what comes of reading the words of
-    their inputs as items. Only the first requests are answered."""
+    their inputs as items. Not all requests are answered."""
     network, data = SealedNetwork(subject.model, draws), subject.tensors(subject.secret.items)
-    passed = [network.passed(n, one) for n, one in enumerate(data[: len(subject.asked)])]
+    passed = [network.passed(n, one) for n, one in enumerate(data[: len(subject.begun)])]
     rest = data[len(passed) :]
     inputs = [each.request for each in passed]
     inputs += [sealing.seal_input(draws.bytes(32), VERSION, one) for one in rest]

@@ -15,10 +15,11 @@ from nesa.privacy.battery import (
 )
 from nesa.privacy.battery.case import Case, targets
 from nesa.privacy.battery.findings import SIGMAS, Attack, Finding, Measure, chance
+from nesa.privacy.battery.nearest import directions
 from nesa.privacy.battery.shares import Shares
 from nesa.privacy.battery.views import Floats
 
-SAMPLE: Final = 400
+SAMPLE: Final = 600
 """Rows whose distances are correlated; the cost grows with the square."""
 COMPARED: Final = 4096
 """Bytes of a message whose distances are correlated."""
@@ -29,11 +30,15 @@ WORDS: Final = 2**18
 
 def correlation(case: Case) -> Iterator[Finding]:
     """T7, of each place with what is seen of it, and of whole requests with their messages."""
-    for depth, states in sorted(case.activations.items()):
+    seen = {f"depth {depth}": states for depth, states in sorted(case.activations.items())}
+    for depth, shares in sorted(case.view.begun.items()):
+        signed = Shares(shares.digits[:, :SAMPLE], shares.written).words().view(np.int32)
+        seen[f"depth {depth} of requests that were begun"] = directions(signed)
+    for name, states in seen.items():
         items = case.secret.items[: len(states)]
         counted = case.public.counted(items)
         inputs = targets(case.public, items)[counted][:SAMPLE]
-        yield _correlated(inputs, states[counted][:SAMPLE], f"depth {depth}")
+        yield _correlated(inputs, states[counted][:SAMPLE], name)
     for name, messages in case.view.messages.items():
         bytes_ = _rectangle([each[:COMPARED] for each in messages[:SAMPLE]])
         inputs = targets(case.public, case.secret.items[: len(bytes_)])
@@ -214,27 +219,48 @@ def _counted(case: Case) -> dict[str, NDArray[Any]]:
 def _told(measure: Measure, numbers: NDArray[Any], sought: NDArray[np.int64], name: str) -> Finding:
     recovery = traffic.told_by(numbers, sought)
     blind = traffic.told_by(np.zeros_like(sought), sought)
-    slack = chance(blind, len(sought) // 2)
+    slack = chance(blind, len(sought))
     return Finding(Attack.T9, measure, recovery, blind, slack, name)
 
 
 def linkage(case: Case) -> Iterator[Finding]:
     """T10, on whatever is seen of each pair."""
+    alike = _alike(case)
+    for name, (requests, compare) in _comparable(case, alike).items():
+        whole = len(requests) // 2 * 2
+        found = traffic.told_apart(requests[:whole], case.secret.items[:whole, alike], compare)
+        if found is not None:
+            slack = SIGMAS * found.deviation + 1 / found.alike
+            tried = f"{name}: {found.alike:,} linked pairs among {found.alike + found.others:,}"
+            yield Finding(Attack.T10, Measure.PAIRS, found.told, 0.5, slack, tried)
+
+
+def _alike(case: Case) -> slice:
+    """Places in which linked requests are alike, which the attacker knows."""
     first = int(np.flatnonzero(case.public.known < 0)[0])
-    alike, view = case.secret.alike, case.view
-    scores: dict[str, NDArray[np.float64]] = {}
+    return slice(first, first + case.secret.alike)
+
+
+def _comparable(case: Case, alike: slice) -> dict[str, tuple[NDArray[Any], traffic.Compare]]:
+    """By their names what is seen of requests, [n, ..], and how two are compared: in the places
+    `alike` where it is known which those are."""
+    view = case.view
+    found = dict[str, tuple[NDArray[Any], traffic.Compare]]()
     if view.identifiers is not None:
-        scores["identifiers"] = traffic.equal_starts(view.identifiers[:, first:], alike)
+        found["identifiers"] = view.identifiers[:, alike], traffic.equality
     for name, messages in view.messages.items():
-        data = _rectangle(messages[: len(messages) // 2 * 2])
-        scores[name] = traffic.equal_starts(data, data.shape[1])
-    for depth, shares in sorted(view.shares.items()):
-        flat = shares.words()[:, first : first + alike].reshape(len(shares), -1)
-        scores[f"depth {depth}, equal words"] = traffic.equal_starts(flat, flat.shape[1])
-    for depth, states in sorted(case.activations.items()):
-        scores[f"depth {depth}"] = traffic.likeness(states[:, first:], alike)
-    for name, found in scores.items():
-        linked = case.secret.linked[: len(found)]
-        slack = chance(0.5, len(found) // 2)
-        apart = traffic.told_apart(found, linked)
-        yield Finding(Attack.T10, Measure.PAIRS, apart, 0.5, slack, f"{name}: {len(found)} pairs")
+        found[name] = _rectangle(messages), traffic.equality
+    for name, shares in _named_shares(case):
+        words = shares.words()[:, alike]
+        found[f"{name}, equal words"] = words.reshape(len(words), -1), traffic.equality
+        found[name] = directions(words.view(np.int32)), traffic.likeness
+    for depth, states in sorted(view.states.items()):
+        found[f"depth {depth}"] = directions(states[:, alike]), traffic.likeness
+    return found
+
+
+def _named_shares(case: Case) -> Iterator[tuple[str, Shares]]:
+    for depth, shares in sorted(case.view.shares.items()):
+        yield f"depth {depth}", shares
+    for depth, shares in sorted(case.view.begun.items()):
+        yield f"depth {depth} of requests that were begun", shares

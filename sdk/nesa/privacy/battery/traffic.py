@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nesa.privacy.battery.nearest import directions
 from nesa.privacy.battery.views import Floats, Items
 
 Numbers = NDArray[np.int64]
+Scores = NDArray[np.float64]
+
+STRANGERS: Final = 4
+"""Requests of others with which each one is compared; more would hardly lower what chance does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Linkage:
+    """Of how many draws of one of `alike` linked pairs and one of `others` the linked one is
+    told, from 0.5; and the deviation of that where nothing tells."""
+
+    told: float
+    deviation: float
+    alike: int
+    others: int
 
 
 def trailing(identifiers: Items) -> Numbers:
@@ -25,16 +41,21 @@ def told_by(numbers: NDArray[Any], sought: Numbers) -> float:
     """Share of requests of which the best single guess for each value of `numbers` [n] tells what
     is sought [n]: how long the text is, or which record.
 
-    The attacker learns the table on the even requests and is asked about the odd ones; a value
-    that it never met gets what is most frequent.
+    The attacker learns a table on the even requests and is asked about the odd ones, and the other
+    way round; a value that it never met gets what is most frequent.
     """
-    usual = most_frequent(sought[::2])
-    table = {
-        number: most_frequent(sought[::2][numbers[::2] == number])
-        for number in set(numbers[::2].tolist())
-    }
-    told = np.array([table.get(number, usual) for number in numbers[1::2].tolist()])
-    return float((told == sought[1::2]).mean())
+    even = np.arange(len(sought)) % 2 == 0
+    told = [_told(numbers, sought, lessons) for lessons in (even, ~even)]
+    return float(np.concatenate(told).mean())
+
+
+def _told(numbers: NDArray[Any], sought: Numbers, lessons: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Which of the other requests are told by what the lessons [n] teach."""
+    given, answers = numbers[lessons], sought[lessons]
+    usual = most_frequent(answers)
+    table = {number: most_frequent(answers[given == number]) for number in set(given.tolist())}
+    guess = np.array([table.get(number, usual) for number in numbers[~lessons].tolist()])
+    return np.asarray(guess == sought[~lessons])
 
 
 def most_frequent(values: Numbers) -> int:
@@ -60,23 +81,53 @@ def repeats_seen(
     return told, blind, len(rates[0])
 
 
-def likeness(rows: Floats, alike: int) -> NDArray[np.float64]:
-    """How alike each two requests 2i and 2i + 1 of rows [n, places, width] begin: the mean cosine
-    of their first `alike` rows, [n / 2]."""
-    units = directions(rows[:, :alike])
-    cosines = np.einsum("npw,npw->n", units[0::2], units[1::2])
-    return np.asarray(cosines / alike, np.float64)
+def likeness(first: Floats, second: Floats) -> Scores:
+    """How alike requests of two lists [n, places, width] are, one by one: the mean cosine of their
+    rows, [n]. Rows have length 1."""
+    cosines = np.einsum("npw,npw->n", first, second)
+    return np.asarray(cosines / first.shape[1], np.float64)
 
 
-def equal_starts(identifiers: NDArray[Any], alike: int) -> NDArray[np.float64]:
-    """Share of the first `alike` identifiers that are equal in requests 2i and 2i + 1, [n / 2]."""
-    same = identifiers[0::2, :alike] == identifiers[1::2, :alike]
-    return np.asarray(same.mean(axis=1))
+def equality(first: NDArray[Any], second: NDArray[Any]) -> Scores:
+    """Share of the numbers of requests of two lists [n, width] that are equal, [n]."""
+    return np.asarray((first == second).mean(axis=1), np.float64)
 
 
-def told_apart(scores: NDArray[np.float64], linked: NDArray[np.bool_]) -> float:
-    """Share of the odd pairs [n] that the best threshold of the even ones tells apart."""
-    tried = np.concatenate([scores[::2], [np.inf]])
-    right = [((scores[::2] >= one) == linked[::2]).mean() for one in tried]
-    threshold = tried[int(np.argmax(right))]
-    return float(((scores[1::2] >= threshold) == linked[1::2]).mean())
+Compare = Callable[[NDArray[Any], NDArray[Any]], Scores]
+"""How alike requests of two lists are, one by one."""
+
+
+def told_apart(requests: NDArray[Any], beginnings: Items, compare: Compare) -> Linkage | None:
+    """How well linked requests 2i and 2i + 1 [n, ..], whose `beginnings` [n, places] are the same,
+    are told from others that are compared; None where either are missing.
+
+    Every request 2i is compared with its neighbour and with `STRANGERS` others. The attacker knows
+    whether linked ones are more alike or less.
+    """
+    linked = (beginnings[0::2] == beginnings[1::2]).all(axis=1)
+    alike = compare(requests[0::2], requests[1::2])
+    shifts = range(1, min(STRANGERS + 1, len(linked)))
+    strangers = [_strangers(requests, beginnings, compare, shift) for shift in shifts]
+    others = np.concatenate([alike[~linked], *strangers])
+    return _ranked(alike[linked], others) if linked.any() and len(others) else None
+
+
+def _strangers(requests: NDArray[Any], beginnings: Items, compare: Compare, shift: int) -> Scores:
+    """How alike each request 2i and one of another pair are, where they begin differently."""
+    theirs, apart = (np.roll(each[1::2], shift, axis=0) for each in (requests, beginnings))
+    different = (beginnings[0::2] != apart).any(axis=1)
+    return compare(requests[0::2], theirs)[different]
+
+
+def _ranked(alike: Scores, others: Scores) -> Linkage:
+    """The area under the curve of both kinds of errors by ranks (Mann and Whitney), with what equal
+    scores take from its deviation."""
+    scores = np.concatenate([alike, others])
+    _, places, counts = np.unique(scores, return_inverse=True, return_counts=True)
+    middles = np.cumsum(counts) - (counts - 1) / 2
+    some, rest, every = len(alike), len(others), len(scores)
+    above = middles[places][:some].sum() - some * (some + 1) / 2
+    area, repeated = above / (some * rest), counts.astype(np.float64)
+    equal = float((repeated**3 - repeated).sum()) / (every * (every - 1))
+    deviation = np.sqrt(max(0.0, every + 1 - equal) / (12 * some * rest))
+    return Linkage(float(max(area, 1 - area)), float(deviation), some, rest)

@@ -101,7 +101,8 @@ class View:
     """What one observer holds of n requests; what it does not hold is empty.
 
     `identifiers` [n, places] are item numbers as they pass. `states` are activations by depth
-    [k, places, width], of the first k requests; `shares` are what is sent in place of them.
+    [k, places, width], of the first k requests; `shares` are what is sent in place of them, and
+    `begun` those of more requests, of which the first round was asked and no other.
     `table` and `layers` are weights as they are held.
     `scattered` says that places lie in a secret order too, the same in all requests, and so do the
     `constants` of each.
@@ -116,6 +117,7 @@ class View:
     identifiers: Items | None = None
     states: Mapping[int, Floats] = field(default_factory=dict)
     shares: Mapping[int, Shares] = field(default_factory=dict)
+    begun: Mapping[int, Shares] = field(default_factory=dict)
     table: Weights | None = None
     layers: Mapping[int, Weights] = field(default_factory=dict)
     scattered: bool = False
@@ -130,9 +132,8 @@ class View:
 class Secret:
     """What the requests [n, places] really were, to count with; no attack is given it.
 
-    Requests 2i and 2i + 1 are a pair, which begins alike in `alike` places where `linked[i]`.
+    Requests 2i and 2i + 1 are a pair, and about every other pair begins alike in `alike` places.
     """
 
     items: Items
-    linked: NDArray[np.bool_]
     alike: int = 1
