@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import cycle
+from itertools import count, cycle
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -122,6 +122,23 @@ def test_a_client_that_masks_badly_is_noticed(monkeypatch, fault):
     findings = audit(subject.public, seen, subject.secret, BUDGET)
     found = {each.attack for each in breaches(Observer.SHARED_MEMBER, findings)}
     assert Attack.T8 in found
+
+
+def test_a_seed_that_a_few_pairs_share_is_noticed(monkeypatch):
+    """One pair in six, and every mask is as uniform as before."""
+    subject = Subject(load(MODELS / "breast-cancer-mlp"), asked=64, begun=600)
+    whole = subject.recorded
+    drawn, places = np.random.default_rng(4), count()
+    fresh = [drawn.bytes(32) for _ in subject.begun]
+    shared = [place - place % 2 if place % 12 < 2 else place for place in range(len(fresh))]
+    again = SimpleNamespace(token_bytes=lambda size: fresh[shared[next(places)]])
+    monkeypatch.setattr(seeds.SeenSeeds, "admit", lambda *given: None)
+    monkeypatch.setattr(f"{seeds.__name__}.secrets", again)
+    seen = view(subject, Observer.SHARED_MEMBER)
+    assert subject.recorded is whole
+    findings = audit(subject.public, seen, subject.secret, BUDGET)
+    found = {each.attack for each in breaches(Observer.SHARED_MEMBER, findings)}
+    assert found == {Attack.T10}
 
 
 def test_one_group_is_sent_what_every_product_needs(subject, seen):
