@@ -1,113 +1,109 @@
-"""The scoreboard as a page in markdown and as a picture."""
+"""The scoreboard as two pages in markdown: what attacks found, and everything that was tried."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from html import escape
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from nesa.privacy.battery.bounds import Claim, breaches, claim
-from nesa.privacy.battery.findings import Attack, Finding, strongest
+from nesa.privacy.battery.findings import Attack, Finding
+from nesa.privacy.battery.picture import SHOWN, Score, by_model, telling
 from nesa.privacy.battery.views import Observer
 
 INTRODUCTION: Final = """\
 # Privacy scoreboard
 
 What one observer reads of private requests, in every mode, as the attack battery measured it:
-`make bench-privacy` makes this page and its picture. [privacy-battery.md](privacy-battery.md) says
-what each attack knows and how to read the figures; `nesa privacy audit` does the same to a model of
-your own.
+`make bench-privacy` makes this page and its picture, and fails where a claim is broken.
+[privacy-battery.md](privacy-battery.md) says what each attack knows and how to read the figures,
+[privacy-scoreboard-details.md](privacy-scoreboard-details.md) has everything that was tried, and
+`nesa privacy audit` does the same to a model of your own.
 
 ![Share of the requests that each attack reads](privacy-scoreboard.svg)
 
-A cell holds what the strongest run of an attack recovered, and in brackets what guessing reaches.
-**Bold** is more than chance explains; the long tables say up to where it does, which for few
-requests is well above guessing. An empty cell: the observer holds nothing that the attack
-works on. Only a mode that claims *chance* may be called private against that observer, and a test
-fails when it leaks more.
+A cell holds what an attack recovered at its strongest, and in brackets what guessing reaches.
+**Bold** is more than chance explains. In a row that claims *chance* the second figure in the
+brackets says up to where chance explains it, which for few requests is well above guessing; such a
+row shows the run that came nearest to that, and its claim is broken where any run is beyond. An
+empty cell: the observer holds nothing that the attack works on. Only a mode that claims *chance*
+may be called private against that observer, and a test fails when it leaks more.
+
+What a percentage is of:
 """
 
-SHOWN: Final = tuple(attack for attack in Attack if attack is not Attack.T8)
-"""Attacks with a column; uniformity is a property, and stands in the long tables."""
+LEGEND: Final[Mapping[Attack, str]] = {
+    Attack.T0: "takes identifiers as they are: tokens read, of models without text records named",
+    Attack.T1: "runs every token or record and compares states: tokens read, or records named",
+    Attack.T2: "the same by lengths and inner products, which a rotation keeps",
+    Attack.T3: "the same behind the key that public weights give away, or by rows of the embedding",
+    Attack.T4: "ranks identifiers and their neighbours as in a cipher: tokens read",
+    Attack.T5: "looks up what 32 known requests said: tokens read, or records named",
+    Attack.T6: "decodes states: tokens read, or of records the variance that is explained",
+    Attack.T7: "distance correlation of the input and what is seen: 100 % where all distances are "
+    "in proportion, which is not yet to read anything",
+    Attack.T8: "tests whether shares and messages are uniform; it has no column, and stands in the "
+    "details only",
+    Attack.T9: "counts bytes, rounds, seconds, equal identifiers: lengths told, records named, or "
+    "equal tokens seen as equal",
+    Attack.T10: "compares two requests: how often, of a linked pair and another one, it says which "
+    "is linked; 50 % is a coin",
+}
+"""What each attack does and what its percentage is of."""
 
-LABEL: Final = 300
-CELL: Final = 78
-ROW: Final = 24
-TOP: Final = 46
-INK: Final = "#222222"
-FAINT: Final = "#d9d9d9"
-LEAK: Final = "#c0392b"
-FAIR: Final = "#2e7d5b"
+DETAILS: Final = """\
+# Privacy scoreboard: everything that was tried
 
-
-@dataclass(frozen=True, slots=True)
-class Score:
-    """What the battery found in one view of requests to one model."""
-
-    model: str
-    observer: Observer
-    findings: tuple[Finding, ...]
-    seconds: float
+Every attack behind the [scoreboard](privacy-scoreboard.md), one row a run; `make bench-privacy`
+makes this page too. **Bold** is more than chance explains, which is up to the figure in the column
+*chance up to*.
+"""
 
 
 def text_page(scores: Sequence[Score]) -> str:
-    """The page: for each model one short table, then everything that was tried."""
-    parts = [INTRODUCTION]
-    for model, rows in _by_model(scores).items():
+    """The page: what the figures are of, and for each model one short table."""
+    legend = "\n".join(f"* **{attack.name}** {text}" for attack, text in LEGEND.items())
+    parts = [INTRODUCTION, legend, ""]
+    for model, rows in by_model(scores).items():
         parts += [f"## {model}\n", _short(rows), ""]
-    parts.append("## Everything that was tried\n")
-    for model, rows in _by_model(scores).items():
-        parts += [f"### {model}\n", _long(rows), ""]
     return "\n".join(parts).rstrip()
 
 
-def picture(scores: Sequence[Score]) -> str:
-    """An SVG: for each model and observer one bar an attack, as long as the share that it read; a
-    tick where guessing ends, red where more was read than chance explains."""
-    lines, top = list[str](), 10
-    for model, rows in _by_model(scores).items():
-        lines.append(_label(8, top + 14, model, weight="bold"))
-        for place, attack in enumerate(SHOWN):
-            lines.append(_label(LABEL + place * CELL, top + 34, attack.name))
-        top += TOP
-        for observer, findings in rows.items():
-            lines.append(_label(8, top + 14, observer.value))
-            for place, attack in enumerate(SHOWN):
-                found = _strongest(findings, attack)
-                if found is not None:
-                    lines.append(_bar(LABEL + place * CELL, top, found))
-            top += ROW
-        top += 16
-    width = LABEL + len(SHOWN) * CELL + 8
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{top}" '
-    head += 'font-family="sans-serif" font-size="12">\n'
-    title = "<title>Share of the requests that each attack reads, by model and observer</title>\n"
-    ground = f'<rect width="{width}" height="{top}" fill="#ffffff"/>\n'
-    return head + title + ground + "\n".join(lines) + "\n</svg>\n"
+def details_page(scores: Sequence[Score]) -> str:
+    """The page of long tables, one a model."""
+    parts = [DETAILS]
+    for model, rows in by_model(scores).items():
+        parts += [f"## {model}\n", _long(rows), ""]
+    return "\n".join(parts).rstrip()
 
 
-def _by_model(scores: Iterable[Score]) -> dict[str, dict[Observer, tuple[Finding, ...]]]:
-    found: dict[str, dict[Observer, tuple[Finding, ...]]] = {}
-    for score in scores:
-        rows = found.setdefault(score.model, {})
-        rows[score.observer] = (*rows.get(score.observer, ()), *score.findings)
-    return found
+def broken(scores: Sequence[Score]) -> tuple[str, ...]:
+    """A line for every finding that is more than a mode claims."""
+    return tuple(
+        f"{score.model}: {score.observer.value} claims chance, and {found.attack.name} "
+        f"({found.tried}) has {found.recovery:.1%} where chance explains "
+        f"{found.baseline + found.slack:.1%}"
+        for score in scores
+        for found in breaches(score.observer, score.findings)
+    )
 
 
 def _short(rows: Mapping[Observer, tuple[Finding, ...]]) -> str:
     head = " | ".join(attack.name for attack in SHOWN)
     lines = [f"| who looks | claims | {head} |", "|---|---|" + "---:|" * len(SHOWN)]
     for observer, findings in rows.items():
-        cells = " | ".join(_cell(_strongest(findings, attack)) for attack in SHOWN)
+        cells = " | ".join(_cell(observer, findings, attack) for attack in SHOWN)
         lines.append(f"| {observer.value} | {_claims(observer, findings)} | {cells} |")
     return "\n".join(lines)
 
 
-def _cell(found: Finding | None) -> str:
+def _cell(observer: Observer, findings: tuple[Finding, ...], attack: Attack) -> str:
+    found = telling(observer, findings, attack)
     if found is None:
         return ""
-    text = f"{found.recovery:.1%} ({_guess(found.baseline)})"
+    guess = _guess(found.baseline)
+    if claim(observer, attack) is Claim.CHANCE:
+        guess = f"{guess}, up to {_guess(found.baseline + found.slack)}"
+    text = f"{found.recovery:.1%} ({guess})"
     return text if found.is_chance else f"**{text}**"
 
 
@@ -135,26 +131,3 @@ def _long(rows: Mapping[Observer, tuple[Finding, ...]]) -> str:
 
 def _guess(share: float) -> str:
     return f"{share:.1%}" if share >= 0.001 or share == 0 else f"{share:.3%}"
-
-
-def _strongest(findings: tuple[Finding, ...], attack: Attack) -> Finding | None:
-    found = [each for each in strongest(findings) if each.attack is attack]
-    return max(found, key=lambda each: each.gain, default=None)
-
-
-def _label(left: int, top: int, text: str, weight: str = "normal") -> str:
-    return f'<text x="{left}" y="{top}" fill="{INK}" font-weight="{weight}">{escape(text)}</text>'
-
-
-def _bar(left: int, top: int, found: Finding) -> str:
-    """A faint whole, the share that was read, a tick at guessing, and the figure."""
-    whole = CELL - 36
-    length, guess = (round(whole * min(1.0, each)) for each in (found.recovery, found.baseline))
-    colour = FAIR if found.is_chance else LEAK
-    return (
-        f'<rect x="{left}" y="{top + 4}" width="{whole}" height="12" fill="{FAINT}"/>'
-        f'<rect x="{left}" y="{top + 4}" width="{length}" height="12" fill="{colour}"/>'
-        f'<rect x="{left + guess}" y="{top + 2}" width="1" height="16" fill="{INK}"/>'
-        f'<text x="{left + whole + 3}" y="{top + 14}" font-size="10" fill="{INK}">'
-        f"{found.recovery:.0%}</text>"
-    )

@@ -20,18 +20,20 @@ import numpy as np
 from pydantic import TypeAdapter
 
 from benchmarks.privacy.corpus import paragraphs
-from benchmarks.privacy.page import Score, picture, text_page
+from benchmarks.privacy.page import broken, details_page, text_page
 from nesa.models.folder import CompiledModel, load
 from nesa.models.runtime import session
 from nesa.privacy.battery.audit import audit
 from nesa.privacy.battery.case import Budget
 from nesa.privacy.battery.compiled import Subject, Text
 from nesa.privacy.battery.observing import OF_INTEGERS, view
+from nesa.privacy.battery.picture import Score, picture
 from nesa.privacy.battery.views import Floats, Hidden, Items, Observer, Public, Secret, View
 from nesa.privacy.battery.vocabulary import Effort
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 PAGE: Final = ROOT / "docs" / "privacy-scoreboard.md"
+DETAILS: Final = ROOT / "docs" / "privacy-scoreboard-details.md"
 PICTURE: Final = PAGE.with_suffix(".svg")
 
 PLACES: Final = 64
@@ -54,7 +56,10 @@ WIDELY: Final = replace(TOKENS, requests=32, effort=Effort(sweeps=0))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Print the page; write it and the picture where `--write` is given."""
+    """Print the page; write it, its details and the picture where `--write` is given.
+
+    The exit status is 1 where a claim is broken.
+    """
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--write", action="store_true", help=f"write {PAGE.relative_to(ROOT)}")
     parser.add_argument("--without-text", action="store_true", help="only the repository's models")
@@ -76,11 +81,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(page)
     if options.write:
         PAGE.write_text(page + "\n", encoding="utf-8")
+        DETAILS.write_text(details_page(board.scores) + "\n", encoding="utf-8")
         PICTURE.write_text(picture(board.scores), encoding="utf-8")
+    if lines := broken(board.scores):
+        raise SystemExit("\n".join(lines))
 
 
 class Board:
-    """Scores in the order in which they are asked for; a file of them makes a run resumable."""
+    """Scores in the order in which they are asked for.
+
+    A file of them makes a run resumable: what it has of the same model and observer, the first for
+    the first, is taken and not computed again.
+    """
 
     def __init__(self, file: Path | None) -> None:
         self.scores: list[Score] = []
@@ -89,19 +101,27 @@ class Board:
         self._waiting = SCORES.validate_json(read)
 
     def add(
-        self, model: str, public: Public, secret: Secret, budget: Budget, see: Callable[[], View]
+        self,
+        model: str,
+        public: Public,
+        secret: Secret,
+        budget: Budget,
+        observer: Observer,
+        see: Callable[[], View],
     ) -> None:
-        """The score of the view that `see` makes, unless the file has it."""
-        if len(self.scores) < len(self._waiting):
-            self.scores.append(self._waiting[len(self.scores)])
-            return
+        """The score of what `observer` sees, which `see` makes, unless the file has it."""
+        for waiting in self._waiting:
+            if (waiting.model, waiting.observer) == (model, observer):
+                self._waiting.remove(waiting)
+                self.scores.append(waiting)
+                return
         seen, start = see(), time.perf_counter()
         findings = audit(public, seen, secret, budget)
         spent = time.perf_counter() - start
-        print(f"{model}: {seen.observer.value}, {spent:.0f} s", flush=True)
-        self.scores.append(Score(model, seen.observer, findings, spent))
+        print(f"{model}: {observer.value}, {spent:.0f} s", flush=True)
+        self.scores.append(Score(model, observer, findings, spent))
         if self._file is not None:
-            self._file.write_bytes(SCORES.dump_json(self.scores))
+            self._file.write_bytes(SCORES.dump_json([*self.scores, *self._waiting]))
 
 
 def _record_scores(board: Board) -> None:
@@ -109,7 +129,7 @@ def _record_scores(board: Board) -> None:
         subject = Subject(load(ROOT / "models" / name))
         for observer in OF_INTEGERS:
             see = partial(view, subject, observer, SEED)
-            board.add(name, subject.public, subject.secret, RECORDS, see)
+            board.add(name, subject.public, subject.secret, RECORDS, observer, see)
 
 
 def _text_scores(board: Board, folder: Path) -> None:
@@ -127,7 +147,7 @@ def _text_scores(board: Board, folder: Path) -> None:
     for observer in OF_INTEGERS:
         budget = WIDELY if observer is Observer.SHARED_MEMBER else TOKENS
         given = (subject.public, subject.secret, budget)
-        board.add("MiniLM, integers", *given, partial(see, observer))
+        board.add("MiniLM, integers", *given, observer, partial(see, observer))
     _float_scores(board, (folder / "model.onnx").read_bytes(), text, subject.secret)
 
 
@@ -164,10 +184,11 @@ def _float_scores(board: Board, onnx_file: bytes, text: Text, secret: Secret) ->
     given = ("MiniLM, floats", public, secret, TOKENS)
     for hidden in (Hidden.BASIS, Hidden.CHANNELS):
         for seen in _equivariant(public, encoder.states(watched, 0), secret, hidden):
-            board.add(*given, partial(_same, seen))
+            board.add(*given, seen.observer, partial(_same, seen))
     for depth in SPLIT_BEHIND:
         states = {depth: encoder.states(watched, depth)}
-        board.add(*given, partial(View, Observer.SPLIT_MEMBER, states=states))
+        observer = Observer.SPLIT_MEMBER
+        board.add(*given, observer, partial(View, observer, states=states))
 
 
 def _same(seen: View) -> View:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import xml.etree.ElementTree as ElementTree
 
 import pytest
 
@@ -41,6 +42,21 @@ def test_a_person_reads_a_table(capsys):
     shown = capsys.readouterr().out
     assert "T3 matching of weights" in shown
     assert "depth 2" in shown
+    assert "chance up to" in shown
+
+
+def test_a_picture_is_drawn(capsys, tmp_path):
+    file = tmp_path / "audit.svg"
+    assert main(["privacy", "audit", FOLDER, "--mode", "open", "--plot", str(file)]) == 0
+    drawn = "".join(ElementTree.fromstring(file.read_text(encoding="utf-8")).itertext())
+    assert "breast-cancer-mlp" in drawn
+    assert Observer.OPEN_MEMBER.value in drawn
+
+
+def test_a_picture_that_cannot_be_written_is_an_error(capsys, tmp_path):
+    file = str(tmp_path / "nowhere" / "audit.svg")
+    assert main(["privacy", "audit", FOLDER, "--mode", "open", "--plot", file]) == 1
+    assert "cannot be written" in capsys.readouterr().err
 
 
 def test_a_broken_claim_fails_the_command(capsys, monkeypatch):

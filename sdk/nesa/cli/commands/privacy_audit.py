@@ -10,12 +10,17 @@ import click
 from rich.table import Table
 
 from nesa.cli.output import console, json_option, safe, show
+from nesa.protocol.errors import InvalidInput
 
 if TYPE_CHECKING:
     from nesa.privacy.battery.findings import Finding
     from nesa.privacy.battery.views import Observer
 
 FOLDER: Final = click.Path(path_type=Path, file_okay=False)
+FILE: Final = click.Path(path_type=Path, dir_okay=False)
+
+RECORDS, TEXTS = 64, 8
+"""Requests that are matched where nobody says how many."""
 
 MODES: Final[Mapping[str, tuple[str, ...]]] = {
     "open": ("OPEN_MEMBER",),
@@ -33,13 +38,20 @@ MODES: Final[Mapping[str, tuple[str, ...]]] = {
 @click.option(
     "--requests",
     type=click.IntRange(1, 10_000),
-    default=8,
-    show_default=True,
-    help="So many requests are matched against the whole vocabulary; more take longer.",
+    help="So many requests are matched against every record or, which takes longer, every token.  "
+    f"[default: {RECORDS}; {TEXTS} of models that read text]",
 )
 @click.option("--every", is_flag=True, help="Show every finding, not the strongest of each attack.")
+@click.option("--plot", type=FILE, help="Draw what was found into this file, an SVG.")
 @json_option
-def audit(model: Path, modes: tuple[str, ...], requests: int, every: bool, as_json: bool) -> None:
+def audit(
+    model: Path,
+    modes: tuple[str, ...],
+    requests: int | None,
+    every: bool,
+    plot: Path | None,
+    as_json: bool,
+) -> None:
     """Attack what nodes would see of requests to the compiled model in the folder MODEL.
 
     Its own test rows are the requests. Beside what each attack recovers stands what guessing
@@ -53,6 +65,8 @@ def audit(model: Path, modes: tuple[str, ...], requests: int, every: bool, as_js
     shown = {
         observer: findings if every else strongest(findings) for observer, findings in found.items()
     }
+    if plot is not None:
+        _draw(plot, model, found)
     if as_json:
         show({"observers": [_document(*each) for each in shown.items()]}, as_json=True)
     else:
@@ -62,16 +76,18 @@ def audit(model: Path, modes: tuple[str, ...], requests: int, every: bool, as_js
 
 
 def _attacked(
-    model: Path, modes: tuple[str, ...], requests: int
+    model: Path, modes: tuple[str, ...], requests: int | None
 ) -> dict[Observer, tuple[Finding, ...]]:
     from nesa.models.folder import load
     from nesa.privacy.battery.audit import audit as attack
     from nesa.privacy.battery.case import Budget
-    from nesa.privacy.battery.compiled import Subject
+    from nesa.privacy.battery.compiled import Subject, is_text
     from nesa.privacy.battery.observing import view
     from nesa.privacy.battery.views import Observer
 
-    subject, budget = Subject(load(model)), Budget(requests=requests)
+    read = load(model)
+    subject, matched = Subject(read), requests or (TEXTS if is_text(read) else RECORDS)
+    budget = Budget(requests=matched)
     observers = [Observer[name] for mode in modes for name in MODES[mode]]
     return {
         observer: attack(subject.public, view(subject, observer), subject.secret, budget)
@@ -79,8 +95,19 @@ def _attacked(
     }
 
 
+def _draw(file: Path, model: Path, found: Mapping[Observer, tuple[Finding, ...]]) -> None:
+    from nesa.privacy.battery.picture import Score, picture
+
+    scores = [Score(model.name, observer, findings, 0.0) for observer, findings in found.items()]
+    try:
+        file.write_text(picture(scores), encoding="utf-8")
+    except OSError as error:
+        raise InvalidInput(f"{file} cannot be written: {error.strerror}") from error
+
+
 def _table(shown: Mapping[Observer, tuple[Finding, ...]]) -> Table:
-    table = Table("who looks", "attack", "recovered", "guessing", "of", "claim", "how", box=None)
+    heads = "who looks", "attack", "recovered", "guessing", "chance up to", "of", "claim", "how"
+    table = Table(*heads, box=None)
     for observer, findings in shown.items():
         for found in findings:
             table.add_row(observer.value, *map(safe, _words(observer, found)))
@@ -89,7 +116,8 @@ def _table(shown: Mapping[Observer, tuple[Finding, ...]]) -> Table:
 
 def _words(observer: Observer, found: Finding) -> tuple[str, ...]:
     attack = f"{found.attack.name} {found.attack.value}"
-    figures = f"{found.recovery:.1%}", f"{found.baseline:.1%}"
+    shares = found.recovery, found.baseline, found.baseline + found.slack
+    figures = (f"{share:.1%}" for share in shares)
     return attack, *figures, found.measure.value, _claim(observer, found), found.tried
 
 
