@@ -23,18 +23,16 @@ def audited(capsys, *arguments: str) -> dict[str, dict]:
     return {each["observer"]: {f["attack"]: f for f in each["findings"]} for each in found}
 
 
-def test_one_share_is_held_against_two_that_collude(capsys):
-    found = audited(capsys, "--mode", "shared")
+def test_every_mode_is_audited_without_a_choice(capsys):
+    """One share is held against two that collude."""
+    found = audited(capsys)
+    assert set(found) == {each.value for each in OF_INTEGERS}
     alone, together = (
         found[each.value]["T1"] for each in (Observer.SHARED_MEMBER, Observer.SHARED_COLLUDING)
     )
     assert alone["claim"] == "held"
     assert alone["recovery"] <= alone["baseline"] + alone["slack"]
     assert together == {**together, "claim": "none", "recovery": 1.0}
-
-
-def test_every_mode_is_audited_without_a_choice(capsys):
-    assert set(audited(capsys)) == {each.value for each in OF_INTEGERS}
 
 
 def test_a_person_reads_a_table(capsys):

@@ -24,6 +24,7 @@ from nesa.privacy.battery.inversion import nearest_directions, train
 from nesa.privacy.battery.observing import view
 from nesa.privacy.battery.perceptron import learn
 from nesa.privacy.battery.views import Hidden, Observer
+from nesa.privacy.battery.vocabulary import Effort
 from nesa.privacy.battery.weights import match_table
 from scripts import minilm, retrieval
 
@@ -43,8 +44,8 @@ def encoder(exported):
 
 
 @pytest.fixture(scope="module")
-def subject(exported):
-    """The integer model, looked at where states enter its first block."""
+def model(exported):
+    """The integer model."""
     ids = minilm.token_ids(retrieval.load().calibration, TOKENS).astype(np.float64)
     table = compile_model(exported, ids, percentile=100.0, padding=0).table
     edges = (table.inputs[0], table.type_of(table.outputs[0]))
@@ -63,24 +64,45 @@ def subject(exported):
         tokens=words.tokens,
         fidelity=Fidelity(test_rows=0, mean_cosine=1, lowest_cosine=1, relative_error=0),
     )
-    model = CompiledModel(table, card, (), {})
-    return Subject(model, requests_and_text(), depths=1, watched=64, asked=48)
+    return CompiledModel(table, card, (), {})
+
+
+@pytest.fixture(scope="module")
+def subject(model):
+    """Looked at where states enter its first block."""
+    return Subject(model, requests_and_text(), depths=1, watched=64)
+
+
+@pytest.fixture(scope="module")
+def deep(model):
+    """Looked at where states enter its first, third and fifth block."""
+    return Subject(model, requests_and_text(), depths=3, watched=64, asked=48, begun=400)
 
 
 def recoveries(findings, attack):
     return [found.recovery for found in findings if found.attack is attack]
 
 
-def test_what_one_group_of_shared_sees_tells_no_token(subject):
+def test_what_one_group_of_shared_sees_tells_no_token(deep):
     """T1 to T3 at the baseline for a single node's view: the mode that may be called private."""
-    budget = Budget(requests=16, known=16, lessons=32)
-    seen = view(subject, Observer.SHARED_MEMBER, 1)
-    assert len(seen.shares) == 1
-    assert len(seen.messages) == 24  # the seeds, and 23 products that belong to no depth
-    findings = audit(subject.public, seen, subject.secret, budget)
+    budget = Budget(requests=8, known=16, lessons=32, effort=Effort(shortlist=4, sweeps=0))
+    seen = view(deep, Observer.SHARED_MEMBER, 1)
+    assert len(seen.shares) == 3
+    assert len(seen.begun) == 1
+    assert len(seen.messages) == 23  # seeds twice, and 21 products that belong to no depth
+    findings = audit(deep.public, seen, deep.secret, budget)
     assert breaches(Observer.SHARED_MEMBER, findings) == ()
     for attack in (Attack.T1, Attack.T2, Attack.T3):
-        assert max(recoveries(findings, attack)) <= 0.01
+        assert max(recoveries(findings, attack)) <= 0.02
+
+
+def test_who_was_not_drawn_for_a_sealed_text_reads_nothing(deep):
+    seen = view(deep, Observer.SEALED_OUTSIDER, 1)
+    findings = audit(deep.public, seen, deep.secret)
+    assert breaches(Observer.SEALED_OUTSIDER, findings) == ()
+    tried = {found.attack for found in findings}
+    assert tried == {Attack[f"T{number}"] for number in (0, 4, 5, 7, 8, 9, 10)}
+    assert max(recoveries(findings, Attack.T0)) <= 0.001
 
 
 def test_a_permutation_of_public_weights_hides_no_token(subject):

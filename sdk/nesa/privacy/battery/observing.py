@@ -70,7 +70,10 @@ def _shared(subject: Subject) -> View:
             **told.others,
             **{f"{name}, one round": each for name, each in begun.others.items()},
         },
-        counts=told.counts | {f"{name}, one round": each for name, each in begun.counts.items()},
+        counts={
+            **told.counts,
+            **{f"{name}, one round": each for name, each in begun.counts.items()},
+        },
         seconds=told.seconds,
     )
 

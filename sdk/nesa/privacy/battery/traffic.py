@@ -116,7 +116,8 @@ def _strangers(requests: NDArray[Any], beginnings: Items, compare: Compare, shif
     """How alike each request 2i and one of another pair are, where they begin differently."""
     theirs, apart = (np.roll(each[1::2], shift, axis=0) for each in (requests, beginnings))
     different = (beginnings[0::2] != apart).any(axis=1)
-    return compare(requests[0::2], theirs)[different]
+    alike: Scores = compare(requests[0::2], theirs)[different]
+    return alike
 
 
 def _ranked(alike: Scores, others: Scores) -> Linkage:
