@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from nesa.privacy.battery import vocabulary, weights
+from nesa.privacy.battery import telling, vocabulary, weights
 from nesa.privacy.battery.audit import audit
 from nesa.privacy.battery.bounds import breaches
 from nesa.privacy.battery.case import Budget
@@ -210,7 +210,9 @@ def test_shares_that_are_not_uniform_are_noticed(whole, states, secret, fault):
         for depth in (0, 1)
     }
     view = View(Observer.SHARED_MEMBER, shares=shares)
-    found = breaches(Observer.SHARED_MEMBER, audit(whole, view, secret, BUDGET))
+    case = toy.case(whole, view, secret, BUDGET)
+    findings = [*telling.uniformity(case), *telling.linkage(case)]
+    found = breaches(Observer.SHARED_MEMBER, findings)
     assert FAULTS[fault] in {each.attack for each in found}
 
 

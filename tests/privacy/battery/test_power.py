@@ -9,7 +9,7 @@ import pytest
 
 from nesa.privacy.battery import reading, telling
 from nesa.privacy.battery.bounds import Claim, breaches, claim
-from nesa.privacy.battery.case import Budget, Case, activations, comparable
+from nesa.privacy.battery.case import Budget
 from nesa.privacy.battery.findings import Attack
 from nesa.privacy.battery.shares import shares_of
 from nesa.privacy.battery.views import Observer, Secret, View
@@ -123,8 +123,7 @@ def rows(message):
 
 def broken(attack, public, view, secret):
     """Findings of the attack beyond what the mode claims."""
-    seen = activations(public, view), comparable(public, view)
-    tried = tuple(TRIED[attack](Case(public, view, secret, BUDGET, *seen)))
+    tried = tuple(TRIED[attack](toy.case(public, view, secret, BUDGET)))
     mine = [each for each in tried if each.attack is attack]
     assert mine, "nothing was tried"
     return breaches(view.observer, mine)

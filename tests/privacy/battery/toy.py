@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from nesa.privacy.battery.views import Hidden, Public
+from nesa.privacy.battery.case import Budget, Case, activations, comparable
+from nesa.privacy.battery.views import Hidden, Public, Secret, View
 
 WIDTH, HEADS, GROUPS, HEAD, INNER, WORDS, LAYERS, PLACES = 32, 4, 2, 8, 64, 100, 2, 8
 
@@ -94,6 +95,12 @@ def public(plain: Network, requests: int = 64, seed: int = 3) -> Public:
         layers={depth: folded(plain, depth) for depth in range(LAYERS)},
         causal=True,
     )
+
+
+def case(public: Public, view: View, secret: Secret, budget: Budget) -> Case:
+    """The view as single attacks are given it."""
+    seen = activations(public, view), comparable(public, view)
+    return Case(public, view, secret, budget, *seen)
 
 
 def folded(network: Network, depth: int) -> np.ndarray:
