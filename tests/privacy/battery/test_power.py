@@ -50,6 +50,7 @@ LEAKS = [
     (Attack.T10, "equal messages", 0.1),
     (Attack.T10, "equal masks", 0.1),
     (Attack.T10, "nearly equal masks", 0.25),
+    (Attack.T10, "nearly equal masks of all rounds", 0.25),
 ]
 """An attack, a leak and the share of what it could tell that it tells."""
 
@@ -114,6 +115,13 @@ def leaking(leak, part, public, items):
             if leak == "nearly equal masks":
                 masks += draws.integers(0, 2**30, masks.shape)
             return View(Observer.SHARED_MEMBER, begun={0: shares_of(states, masks)})
+        case "nearly equal masks of all rounds":
+            states = public.states(items[:160], 0)
+            masks = draws.integers(0, 2**32, (12, *states.shape))
+            near = masks[:, 0::2] + draws.integers(0, 2**30, masks[:, 0::2].shape)
+            masks[:, 1::2][:, told[1:160:2]] = near[:, told[1:160:2]]
+            shares = {depth: shares_of(states, each) for depth, each in enumerate(masks)}
+            return View(Observer.SHARED_MEMBER, shares=shares)
     raise AssertionError(leak)
 
 

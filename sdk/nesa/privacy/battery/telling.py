@@ -17,7 +17,7 @@ from nesa.privacy.battery.case import Case, targets
 from nesa.privacy.battery.findings import SIGMAS, Attack, Finding, Measure, chance
 from nesa.privacy.battery.nearest import directions
 from nesa.privacy.battery.shares import Shares
-from nesa.privacy.battery.views import Floats
+from nesa.privacy.battery.views import Floats, View
 
 SAMPLE: Final = 600
 """Rows whose distances are correlated; the cost grows with the square."""
@@ -224,15 +224,31 @@ def _told(measure: Measure, numbers: NDArray[Any], sought: NDArray[np.int64], na
 
 
 def linkage(case: Case) -> Iterator[Finding]:
-    """T10, on whatever is seen of each pair."""
-    alike = _alike(case)
+    """T10, on whatever is seen of each pair, and on all rounds of SHARED together."""
+    alike, found = _alike(case), dict[str, traffic.Linkage]()
     for name, (requests, compare) in _comparable(case, alike).items():
         whole = len(requests) // 2 * 2
-        found = traffic.told_apart(requests[:whole], case.secret.items[:whole, alike], compare)
-        if found is not None:
-            slack = SIGMAS * found.deviation + 1 / found.alike
-            tried = f"{name}: {found.alike:,} linked pairs among {found.alike + found.others:,}"
-            yield Finding(Attack.T10, Measure.PAIRS, found.told, 0.5, slack, tried)
+        told = traffic.told_apart(requests[:whole], case.secret.items[:whole, alike], compare)
+        if told is not None:
+            found[name] = told
+            yield _linked(name, told)
+    rounds = [found[name] for name in _rounds(case.view) if name in found]
+    if len(rounds) > 1:
+        yield _linked("all rounds together", traffic.together(rounds))
+
+
+def _linked(name: str, told: traffic.Linkage) -> Finding:
+    slack = SIGMAS * told.deviation + 1 / told.alike
+    tried = f"{name}: {told.alike:,} linked pairs among {told.alike + told.others:,}"
+    return Finding(Attack.T10, Measure.PAIRS, told.told, 0.5, slack, tried)
+
+
+def _rounds(view: View) -> list[str]:
+    """Names of what was sent of requests on shares that were asked to the end: each product has
+    masks of its own."""
+    asked = {len(shares) for shares in view.shares.values()}
+    others = [name for name, messages in view.messages.items() if len(messages) in asked]
+    return [f"depth {depth}" for depth in sorted(view.shares)] + others
 
 
 def _alike(case: Case) -> slice:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -20,13 +20,19 @@ STRANGERS: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class Linkage:
-    """Of how many draws of one of `alike` linked pairs and one of `others` the linked one is
-    told, from 0.5; and the deviation of that where nothing tells."""
+    """In how many draws of one of `alike` linked pairs and one of `others` the linked one is more
+    alike, and the deviation of that around a half where nothing tells."""
 
-    told: float
+    area: float
     deviation: float
     alike: int
     others: int
+
+    @property
+    def told(self) -> float:
+        """In how many draws the linked one is told by somebody who knows whether linked pairs are
+        more alike or less, from 0.5."""
+        return max(self.area, 1 - self.area)
 
 
 def trailing(identifiers: Items) -> Numbers:
@@ -101,8 +107,7 @@ def told_apart(requests: NDArray[Any], beginnings: Items, compare: Compare) -> L
     """How well linked requests 2i and 2i + 1 [n, ..], whose `beginnings` [n, places] are the same,
     are told from others that are compared; None where either are missing.
 
-    Every request 2i is compared with its neighbour and with `STRANGERS` others. The attacker knows
-    whether linked ones are more alike or less.
+    Every request 2i is compared with its neighbour and with `STRANGERS` others.
     """
     linked = (beginnings[0::2] == beginnings[1::2]).all(axis=1)
     alike = compare(requests[0::2], requests[1::2])
@@ -110,6 +115,16 @@ def told_apart(requests: NDArray[Any], beginnings: Items, compare: Compare) -> L
     strangers = [_strangers(requests, beginnings, compare, shift) for shift in shifts]
     others = np.concatenate([alike[~linked], *strangers])
     return _ranked(alike[linked], others) if linked.any() and len(others) else None
+
+
+def together(found: Sequence[Linkage]) -> Linkage:
+    """The mean of what is found in several places of the same requests, which chance does not
+    hang together."""
+    area = float(np.mean([each.area for each in found]))
+    deviation = float(np.linalg.norm([each.deviation for each in found])) / len(found)
+    return Linkage(
+        area, deviation, sum(each.alike for each in found), sum(each.others for each in found)
+    )
 
 
 def _strangers(requests: NDArray[Any], beginnings: Items, compare: Compare, shift: int) -> Scores:
@@ -131,4 +146,4 @@ def _ranked(alike: Scores, others: Scores) -> Linkage:
     area, repeated = above / (some * rest), counts.astype(np.float64)
     equal = float((repeated**3 - repeated).sum()) / (every * (every - 1))
     deviation = np.sqrt(max(0.0, every + 1 - equal) / (12 * some * rest))
-    return Linkage(float(max(area, 1 - area)), float(deviation), some, rest)
+    return Linkage(float(area), float(deviation), some, rest)
