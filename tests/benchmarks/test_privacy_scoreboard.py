@@ -76,7 +76,9 @@ def test_a_file_of_scores_is_taken_by_whose_they_are(tmp_path):
     file.write_bytes(scoreboard.SCORES.dump_json(held))
     board = scoreboard.Board(file)
     items = np.arange(4)[:, None]
-    public = Public(4, lambda items, depth: items[..., None], items, np.full(1, -1))
+    public = Public(
+        4, lambda items, depth: items[..., None].astype(np.float32), items, np.full(1, -1)
+    )
     made = View(Observer.OPEN_MEMBER, identifiers=items)
 
     def add(model, observer, see):

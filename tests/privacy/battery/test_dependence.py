@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from nesa.privacy.battery import dependence
-from nesa.privacy.battery.findings import SIGMAS, Attack, Finding, Measure, chance, strongest
+from nesa.privacy.battery.bounds import foremost
+from nesa.privacy.battery.findings import SIGMAS, Attack, Finding, Measure, chance
+from nesa.privacy.battery.views import Observer
 
 
 @pytest.fixture
@@ -68,9 +70,16 @@ def test_chance_leaves_room_for_luck_and_not_for_more():
     assert Finding(Attack.T1, Measure.TOKENS, 1 / 400, 1 / 30_000, lucky.slack, "").is_chance
 
 
-def test_the_strongest_finding_of_each_attack_is_kept():
+def test_of_each_attack_the_strongest_finding_is_kept_where_nothing_is_claimed():
     weak, strong = (
         Finding(Attack.T6, Measure.TOKENS, recovery, 0.1, 0.0, "") for recovery in (0.2, 0.9)
     )
     other = Finding(Attack.T1, Measure.TOKENS, 0.5, 0.0, 0.0, "")
-    assert strongest([weak, strong, other]) == (other, strong)
+    assert foremost(Observer.SPLIT_MEMBER, [weak, strong, other]) == (other, strong)
+
+
+def test_a_weak_finding_that_breaks_a_claim_comes_before_a_strong_one_that_does_not():
+    held = Finding(Attack.T10, Measure.PAIRS, 0.68, 0.5, 0.2, "forty pairs")
+    breach = Finding(Attack.T10, Measure.PAIRS, 0.57, 0.5, 0.05, "a thousand pairs")
+    assert foremost(Observer.SHARED_MEMBER, [held, breach]) == (breach,)
+    assert foremost(Observer.SPLIT_MEMBER, [held, breach]) == (held,)

@@ -58,12 +58,12 @@ def audit(
     would; docs/privacy-battery.md says what each attack knows. The command fails when a mode
     lets more be seen than it claims.
     """
-    from nesa.privacy.battery.bounds import breaches
-    from nesa.privacy.battery.findings import strongest
+    from nesa.privacy.battery.bounds import breaches, foremost
 
     found = _attacked(model, modes or tuple(MODES), requests)
     shown = {
-        observer: findings if every else strongest(findings) for observer, findings in found.items()
+        observer: findings if every else foremost(observer, findings)
+        for observer, findings in found.items()
     }
     if plot is not None:
         _draw(plot, model, found)

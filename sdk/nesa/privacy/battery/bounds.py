@@ -6,11 +6,13 @@ claims nothing, everything may be found, and the negative controls say where it 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from enum import Enum
+from functools import partial
 from typing import Final
 
-from nesa.privacy.battery.findings import Attack, Finding
+from nesa.privacy.battery.findings import Attack, Finding, Measure
 from nesa.privacy.battery.views import Observer
 
 
@@ -51,3 +53,21 @@ def breaches(observer: Observer, findings: Iterable[Finding]) -> tuple[Finding, 
         for found in findings
         if claim(observer, found.attack) is Claim.CHANCE and not found.is_chance
     )
+
+
+def severity(observer: Observer, found: Finding) -> float:
+    """How near a finding is to breaking the claim, above 1 where it does; where nothing is claimed,
+    how far above guessing it is."""
+    if claim(observer, found.attack) is Claim.NOTHING:
+        return found.gain
+    return found.gain / (found.slack or math.ulp(1.0))
+
+
+def foremost(observer: Observer, findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Of every attack and measure the severest finding, in order: where any breaks a claim, one
+    that does."""
+    best: dict[tuple[Attack, Measure], Finding] = {}
+    for found in sorted(findings, key=partial(severity, observer)):
+        best[found.attack, found.measure] = found
+    order = list(Attack)
+    return tuple(sorted(best.values(), key=lambda found: order.index(found.attack)))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
@@ -79,14 +78,3 @@ def chance(baseline: float, trials: int) -> float:
     SIGMAS standard deviations of the binomial share, and one guess more where few are expected.
     """
     return SIGMAS * math.sqrt(baseline * (1 - baseline) / trials) + 1 / trials
-
-
-def strongest(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """Of every attack and measure the finding that is furthest above its baseline, in order."""
-    best: dict[tuple[Attack, Measure], Finding] = {}
-    for found in findings:
-        place = (found.attack, found.measure)
-        if place not in best or found.gain > best[place].gain:
-            best[place] = found
-    order = list(Attack)
-    return tuple(sorted(best.values(), key=lambda found: order.index(found.attack)))

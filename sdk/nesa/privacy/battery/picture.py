@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from html import escape
 from typing import Final
 
-from nesa.privacy.battery.bounds import Claim, claim
-from nesa.privacy.battery.findings import Attack, Finding, strongest
+from nesa.privacy.battery.bounds import severity
+from nesa.privacy.battery.findings import Attack, Finding
 from nesa.privacy.battery.views import Observer
 
 SHOWN: Final = tuple(attack for attack in Attack if attack is not Attack.T8)
@@ -44,12 +44,9 @@ def by_model(scores: Iterable[Score]) -> dict[str, dict[Observer, tuple[Finding,
 
 
 def telling(observer: Observer, findings: Sequence[Finding], attack: Attack) -> Finding | None:
-    """The finding that stands for an attack: the one furthest above guessing, or, where chance is
-    claimed, the one that comes nearest to breaking the claim."""
+    """The finding that stands for an attack: the severest one."""
     tried = [found for found in findings if found.attack is attack]
-    if claim(observer, attack) is Claim.CHANCE:
-        return max(tried, key=lambda found: found.gain / max(found.slack, 1e-9), default=None)
-    return max(strongest(tried), key=lambda found: found.gain, default=None)
+    return max(tried, key=lambda found: severity(observer, found), default=None)
 
 
 def picture(scores: Sequence[Score]) -> str:
