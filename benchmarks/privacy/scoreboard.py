@@ -28,6 +28,7 @@ from nesa.privacy.battery.case import Budget
 from nesa.privacy.battery.compiled import Subject, Text
 from nesa.privacy.battery.observing import OF_INTEGERS, view
 from nesa.privacy.battery.picture import Score, picture
+from nesa.privacy.battery.recording import asking_order
 from nesa.privacy.battery.views import Floats, Hidden, Items, Observer, Public, Secret, View
 from nesa.privacy.battery.vocabulary import Effort
 
@@ -255,14 +256,14 @@ def requests_and_text() -> Text:
 def _seconds(model: CompiledModel, items: Items) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
     """How long each of the first requests takes a miner, shard after shard."""
     runners = [session(model.shard_file(number)) for number in range(len(model.shards))]
-    found = []
-    for row in items[:WATCHED]:
-        start, tensors = time.perf_counter(), [row[None].astype(np.float32)]
+    found = np.zeros(WATCHED)
+    for number in asking_order(WATCHED):
+        start, tensors = time.perf_counter(), [items[number][None].astype(np.float32)]
         for runner in runners:
             names = [each.name for each in runner.get_inputs()]
             tensors = runner.run(None, dict(zip(names, tensors, strict=True)))
-        found.append(time.perf_counter() - start)
-    return np.array(found)
+        found[number] = time.perf_counter() - start
+    return found
 
 
 if __name__ == "__main__":

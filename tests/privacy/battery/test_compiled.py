@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import count, cycle
+from itertools import cycle
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -18,6 +18,7 @@ from nesa.privacy.battery.case import Budget
 from nesa.privacy.battery.compiled import Subject
 from nesa.privacy.battery.findings import Attack, Measure
 from nesa.privacy.battery.observing import OF_INTEGERS, view
+from nesa.privacy.battery.recording import asking_order
 from nesa.privacy.battery.views import Observer
 from nesa.privacy.shared import seeds
 from nesa.privacy.shared.digits import key_stream
@@ -128,10 +129,10 @@ def test_a_seed_that_a_few_pairs_share_is_noticed(monkeypatch):
     """One pair in six, and every mask is as uniform as before."""
     subject = Subject(load(MODELS / "breast-cancer-mlp"), asked=64, begun=600)
     whole = subject.recorded
-    drawn, places = np.random.default_rng(4), count()
+    drawn, asked = np.random.default_rng(4), iter(asking_order(len(subject.begun)))
     fresh = [drawn.bytes(32) for _ in subject.begun]
     shared = [place - place % 2 if place % 12 < 2 else place for place in range(len(fresh))]
-    again = SimpleNamespace(token_bytes=lambda size: fresh[shared[next(places)]])
+    again = SimpleNamespace(token_bytes=lambda size: fresh[shared[next(asked)]])
     monkeypatch.setattr(seeds.SeenSeeds, "admit", lambda *given: None)
     monkeypatch.setattr(f"{seeds.__name__}.secrets", again)
     seen = view(subject, Observer.SHARED_MEMBER)
