@@ -32,7 +32,7 @@ def secret() -> Secret:
     items, draws = sentences(11), np.random.default_rng(5)
     linked = draws.random(REQUESTS // 2) < 0.5
     items[1::2, :3] = np.where(linked[:, None], items[0::2, :3], items[1::2, :3])
-    return Secret(items, linked, 3)
+    return Secret(items, 3)
 
 
 @pytest.fixture(scope="module")
