@@ -139,7 +139,8 @@ def test_a_seed_that_a_few_pairs_share_is_noticed(monkeypatch):
     assert subject.recorded is whole
     findings = audit(subject.public, seen, subject.secret, BUDGET)
     found = {each.attack for each in breaches(Observer.SHARED_MEMBER, findings)}
-    assert found == {Attack.T10}
+    assert Attack.T10 in found
+    assert found <= {Attack.T7, Attack.T10}
 
 
 def test_one_group_is_sent_what_every_product_needs(subject, seen):

@@ -83,3 +83,16 @@ def test_a_weak_finding_that_breaks_a_claim_comes_before_a_strong_one_that_does_
     breach = Finding(Attack.T10, Measure.PAIRS, 0.57, 0.5, 0.05, "a thousand pairs")
     assert foremost(Observer.SHARED_MEMBER, [held, breach]) == (breach,)
     assert foremost(Observer.SPLIT_MEMBER, [held, breach]) == (held,)
+
+
+def test_chance_lifts_a_distance_correlation_no_further_than_is_said(draws):
+    """Of skewed numbers and of bytes, few rows of them."""
+    tried = [
+        dependence.distance_correlation(
+            draws.normal(size=(60, 3)) ** 3, draws.integers(0, 256, (60, 32))
+        )
+        for _ in range(200)
+    ]
+    spread = np.std([np.sign(each.value) * each.value**2 for each in tried])
+    assert spread == pytest.approx(np.sqrt(2 / (60 * 57)), rel=0.25)
+    assert all(each.value <= SIGMAS * each.deviation for each in tried)
