@@ -161,3 +161,19 @@ def test_the_numbers_of_the_chosen_experts_are_decoded() -> None:
         kept += np.array_equal(np.sort(raw, axis=None), np.sort(chosen, axis=None))
     assert kept < len(KEYS), "the node would read the plain numbers"
     assert moved(proto)
+
+
+@pytest.mark.parametrize("number", [-1, EXPERTS])
+def test_names_compared_with_what_is_none_of_them_stay(number: int) -> None:
+    """A number that no place has cannot be renamed: the last place would be taken for -1."""
+    made = GraphBuilder()
+    _, numbers = gates(made)
+    none = made.add("Equal", numbers, made.constant(number, np.int64))
+    rows_of = made.add("Gather", made.weights(EXPERTS, 1), numbers)
+    marked = made.add("Cast", none, to=TensorProto.DOUBLE)
+    proto = made.model(
+        [ROWS], [made.add("Add", marked, made.add("Squeeze", rows_of, made.whole(3)))]
+    )
+    assert not expert_rules(proto)
+    for seed, key in enumerate(KEYS):
+        assert error(proto, rows(seed), key) < 1e-10

@@ -146,9 +146,20 @@ class _Inference:
             self._narrow(axes)
 
     def _stay(self, root: str, names: Axis) -> bool:
-        """Names that are reckoned with, and those of places that move in parts."""
+        """Names that are reckoned with, or compared with what is none of them, and those of places
+        that move in parts."""
         flat = self.reading.ties.flat(names)
-        return root in self.reading.numbers or len(flat) > 1 or any(a.segments for a, _ in flat)
+        compared = (
+            int(self.network.constants[name].item())
+            for name, other in self.reading.renamed.items()
+            if other == root
+        )
+        return (
+            root in self.reading.numbers
+            or any(not 0 <= number < size_of(names) for number in compared)
+            or len(flat) > 1
+            or any(atom.segments for atom, _ in flat)
+        )
 
     def _needed(self) -> frozenset[str]:
         """Tensors that the outputs depend on; what is inside of a pattern is not."""

@@ -22,7 +22,8 @@ def top_k(reading: Reading, node: NodeProto) -> Sequence[Axes]:
 
     Where two are equal to the bit the lower name wins, which a permutation changes.
     """
-    axes, count = reading.operand(node.input[0]), reading.constant(node.input[1])
+    axes = reading.operand(node.input[0])
+    count = reading.constant(node.input[1]) if len(node.input) > 1 else None
     place = _place(node, len(axes))
     row = reading.ties.flat(axes[place])
     if count is None or len(row) != 1 or not attribute(node, "sorted", 1):
