@@ -100,6 +100,7 @@ class _Inference:
             if (found := pattern_of(self.network, node)) is not None
         }
         self.reading = Reading(AxisTies(), self.network)
+        self.inputs = [info.name for info in proto.graph.input]
 
     def found(self) -> GraphFrame:
         reading, ties = self.reading, self.reading.ties
@@ -113,7 +114,7 @@ class _Inference:
         outputs = [info.name for info in self.proto.graph.output]
         for name in outputs:
             self._output(name)
-        ties.freeze(*(names for root, names in reading.names.items() if root in reading.numbers))
+        ties.freeze(*(names for root, names in reading.names.items() if self._stay(root, names)))
         for axes in (*reading.axes.values(), *reading.parameters.values()):
             ties.array(axes)
         for names in reading.names.values():
@@ -143,6 +144,22 @@ class _Inference:
             self.reading.roots[info.name] = info.name
         if kind.elem_type not in (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16):
             self._narrow(axes)
+
+    def _stay(self, root: str, names: Axis) -> bool:
+        """Names that are reckoned with, or compared with what is none of them, and those of places
+        that move in parts."""
+        flat = self.reading.ties.flat(names)
+        compared = (
+            int(self.network.constants[name].item())
+            for name, other in self.reading.renamed.items()
+            if other == root
+        )
+        return (
+            root in self.reading.numbers
+            or any(not 0 <= number < size_of(names) for number in compared)
+            or len(flat) > 1
+            or any(atom.segments for atom, _ in flat)
+        )
 
     def _needed(self) -> frozenset[str]:
         """Tensors that the outputs depend on; what is inside of a pattern is not."""
@@ -199,7 +216,7 @@ class _Inference:
         if axes is None:
             raise InvalidModel(f"the output {name} is a constant")
         self._narrow(axes)
-        for names in reading.names.values():
+        for names in (reading.names[root] for root in self.inputs if root in reading.names):
             for axis in axes:
                 if axis and size_of(axis) == size_of(names) and len(reading.ties.flat(axis)) == 1:
                     reading.ties.tie(axis, names)

@@ -6,7 +6,7 @@ from typing import Final
 
 from onnx import NodeProto
 
-from nesa.privacy.equivariant.operators import mixing, pointwise, viewing
+from nesa.privacy.equivariant.operators import choosing, mixing, pointwise, viewing
 from nesa.privacy.equivariant.operators.reading import Reading, Rule, untouched
 from nesa.privacy.equivariant.preparing import NORMS
 from nesa.protocol.errors import InvalidModel, NesaError
@@ -50,8 +50,10 @@ _RULES: Final[dict[str, Rule]] = {
     "Gather": mixing.gather,
     "Gemm": mixing.gemm,
     "MatMul": mixing.mat_mul,
+    "OneHot": choosing.one_hot,
     "Slice": viewing.sliced,
     "Split": viewing.split,
+    "TopK": choosing.top_k,
     "Transpose": viewing.transpose,
 }
 

@@ -10,7 +10,7 @@ from typing import TypeAlias
 from onnx import NodeProto
 
 from nesa.models.simplifying.network import Network, attribute
-from nesa.privacy.equivariant.axes import Axes, Axis, AxisTies
+from nesa.privacy.equivariant.axes import Axes, Axis, AxisTies, size_of
 from nesa.privacy.equivariant.conditions import PERMUTATION, Conditions
 from nesa.privacy.equivariant.moves import Array
 from nesa.protocol.errors import InvalidModel
@@ -20,9 +20,10 @@ from nesa.protocol.errors import InvalidModel
 class Reading:
     """What is known of a graph so far.
 
-    `parameters` are the axes of constants that move. Whole numbers that come from an input `roots`
-    and are looked up by are names; where they are reckoned with as well they are `numbers`, and
-    constants that they are compared with are `renamed` along.
+    `parameters` are the axes of constants that move. Whole numbers that come from one of the
+    `roots` (an input, or a choice of places) and are looked up by are names; where they are
+    reckoned with as well they are `numbers`, and constants that they are compared with are
+    `renamed` along.
     """
 
     ties: AxisTies
@@ -49,6 +50,14 @@ class Reading:
         """The values of a constant; None for what is computed."""
         return None if name in self.axes else self.network.constants.get(name)
 
+    def named_by(self, node: NodeProto) -> Axis | None:
+        """The axis whose places are the rows that a OneHot makes; None where it makes others."""
+        depth = self.constant(node.input[1])
+        names = self.names.get(self.roots.get(node.input[0], ""))
+        if names is None or depth is None or self.constant(node.input[2]) is None:
+            return None
+        return names if int(depth.item()) == size_of(names) else None
+
     def narrow_to_planes(self, axis: Axis) -> None:
         """Leave an axis the rotations of a rotary embedding."""
         self.ties.narrow(axis, Conditions.PLANES)
@@ -66,6 +75,8 @@ Rule: TypeAlias = Callable[[Reading, NodeProto], Sequence[Axes]]
 def _keeps_names(reading: Reading, node: NodeProto, name: str) -> bool:
     if node.op_type == "Gather":
         return node.input[1] == name and reading.constant(node.input[0]) is not None
+    if node.op_type == "OneHot":
+        return node.input[0] == name and reading.named_by(node) is not None
     if node.op_type != "Equal":
         return False
     other = node.input[1] if node.input[0] == name else node.input[0]
