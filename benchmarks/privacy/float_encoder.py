@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -28,7 +27,6 @@ class FloatEncoder:
     def __init__(self, onnx_file: bytes) -> None:
         model = onnx.load_model_from_string(onnx_file)
         self.table = _constant(model, "words.weight")
-        self.queries = [_constant(model, name) for name in _query_weights(model)]
         norms = [node.output[0] for node in model.graph.node if node.op_type.startswith("LayerN")]
         self._sessions = [_up_to(model, name) for name in norms[::NORMS_A_BLOCK]]
 
@@ -43,23 +41,6 @@ class FloatEncoder:
         runner = self._sessions[depth]
         found = [runner.run(None, {"input_ids": part.astype(np.int64)})[0] for part in parts]
         return np.concatenate(found)
-
-
-def _query_weights(model: ModelProto) -> list[str]:
-    """Names of the [in, out] weights of each block's queries: what is added to its bias."""
-    graph = model.graph
-    makers = {name: node for node in graph.node for name in node.output}
-    biases = [node for node in graph.node if node.op_type == "Add" and _is_query_bias(node.input)]
-    return [_weights_of(node, makers) for node in biases]
-
-
-def _is_query_bias(names: Sequence[str]) -> bool:
-    return any(name.endswith("attention.query.bias") for name in names)
-
-
-def _weights_of(node: NodeProto, makers: dict[str, NodeProto]) -> str:
-    product = next(makers[name] for name in node.input if name in makers)
-    return str(product.input[1])
 
 
 def _constant(model: ModelProto, name: str) -> NDArray[np.float32]:

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Final
 
 import numpy as np
+from onnx import load_model_from_string
 from pydantic import TypeAdapter
 
 from benchmarks.privacy.corpus import paragraphs
@@ -26,11 +27,13 @@ from nesa.models.runtime import session
 from nesa.privacy.battery.audit import audit
 from nesa.privacy.battery.case import Budget
 from nesa.privacy.battery.compiled import Subject, Text
+from nesa.privacy.battery.float_graphs import FloatSubject
 from nesa.privacy.battery.observing import OF_INTEGERS, view
 from nesa.privacy.battery.picture import Score, picture
 from nesa.privacy.battery.recording import asking_order
-from nesa.privacy.battery.views import Floats, Hidden, Items, Observer, Public, Secret, View
+from nesa.privacy.battery.views import Items, Observer, Public, Secret, States, View
 from nesa.privacy.battery.vocabulary import Effort
+from nesa.privacy.equivariant.keys import EquivariantKey
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 PAGE: Final = ROOT / "docs" / "privacy-scoreboard.md"
@@ -44,6 +47,8 @@ PADDING, FIRST, LAST = 0, 101, 102
 """[PAD], [CLS] and [SEP]."""
 SCORES: Final = TypeAdapter(list[Score])
 SEED: Final = 1
+KEY: Final = EquivariantKey(bytes([SEED]) * 32, bytes(32))
+"""Of the float models; the integer models' is drawn from the seed."""
 WATCHED: Final = 240
 """Requests whose states are seen."""
 BLOCKS: Final = 6
@@ -51,6 +56,8 @@ SPLIT_BEHIND: Final = range(1, BLOCKS + 1)
 """Blocks behind which a client may hand over."""
 
 RECORDS: Final = Budget(requests=64)
+DECODER: Final = Budget(requests=64, known=16)
+"""Few of its requests are known: it has sixty words."""
 TOKENS: Final = Budget(requests=4, inverted=64, lessons=512, effort=Effort(shortlist=4))
 WIDELY: Final = replace(TOKENS, requests=32, effort=Effort(sweeps=0))
 """More requests where nothing is found that could be improved."""
@@ -63,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--write", action="store_true", help=f"write {PAGE.relative_to(ROOT)}")
-    parser.add_argument("--without-text", action="store_true", help="only the repository's models")
+    parser.add_argument("--without-text", action="store_true", help="no MiniLM")
     parser.add_argument(
         "--minilm",
         type=Path,
@@ -76,6 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     board = Board(options.scores)
     _record_scores(board)
+    _decoder_scores(board)
     if not options.without_text:
         _text_scores(board, options.minilm)
     page = text_page(board.scores)
@@ -166,81 +174,34 @@ def _prepare(folder: Path) -> None:
         raise SystemExit(f"MiniLM could not be compiled into {folder}")
 
 
+def _decoder_scores(board: Board) -> None:
+    """A pre-norm decoder, whose stream a key rotates; MiniLM's is only permuted."""
+    from tests.privacy.battery.decoder import decoder_requests, decoder_subject
+
+    secret = decoder_requests()
+    subject = decoder_subject(secret)
+    given = ("Small decoder of random weights, floats", subject.public(), secret, DECODER)
+    for observer in (Observer.ROTATED_MEMBER, Observer.ROTATED_PRIVATE):
+        board.add(*given, observer, partial(subject.view, observer, KEY, secret, WATCHED))
+
+
 def _float_scores(board: Board, onnx_file: bytes, text: Text, secret: Secret) -> None:
     from benchmarks.privacy.float_encoder import FloatEncoder
 
-    encoder = FloatEncoder(onnx_file)
-    known = np.full(PLACES, -1)
-    known[list(text.known)] = list(text.known.values())
-    public = Public(
-        vocabulary=len(encoder.table),
-        states=encoder.states,
-        text=text.text,
-        known=known,
-        common=text.common | {PADDING},
-        table=encoder.table,
-        layers={depth: each.T for depth, each in enumerate(encoder.queries)},
-    )
-    watched = secret.items[:WATCHED]
-    given = ("MiniLM, floats", public, secret, TOKENS)
-    for hidden in (Hidden.BASIS, Hidden.CHANNELS):
-        for seen in _equivariant(public, encoder.states(watched, 0), secret, hidden):
-            board.add(*given, seen.observer, partial(_same, seen))
+    subject = FloatSubject(load_model_from_string(onnx_file), text, depths=BLOCKS)
+    public, encoder = subject.public(), FloatEncoder(onnx_file)
+    for observer in (Observer.PERMUTED_MEMBER, Observer.PERMUTED_PRIVATE):
+        see = partial(subject.view, observer, KEY, secret, WATCHED)
+        board.add("MiniLM, floats", public, secret, TOKENS, observer, see)
+    behind = replace(public, states=encoder.states)
+    watched, observer = secret.items[:WATCHED], Observer.SPLIT_MEMBER
     for depth in SPLIT_BEHIND:
-        states = {depth: encoder.states(watched, depth)}
-        observer = Observer.SPLIT_MEMBER
-        board.add(*given, observer, partial(View, observer, states=states))
+        see = partial(_split, encoder.states, watched, depth)
+        board.add("MiniLM, floats", behind, secret, TOKENS, observer, see)
 
 
-def _same(seen: View) -> View:
-    return seen
-
-
-def _equivariant(public: Public, states: Floats, secret: Secret, hidden: Hidden) -> Iterator[View]:
-    """What the node of the first block sees under the naive transform of public weights, and the
-    embedding rounded to float16 and int8.
-
-    LayerNorm takes a rotation that keeps the vector of ones. Behind it a post-norm encoder needs
-    one more dense layer, which no attack here looks at.
-    """
-    assert public.table is not None
-    draws, width = np.random.default_rng(SEED), public.table.shape[1]
-    basis = _permutation(draws, width) if hidden is Hidden.CHANNELS else _rotation(draws, width)
-    observers = {Hidden.CHANNELS: Observer.PERMUTED_MEMBER, Hidden.BASIS: Observer.ROTATED_MEMBER}
-    words = draws.permutation(public.vocabulary)
-    table = (public.table @ basis.T)[np.argsort(words)]
-    whole = View(
-        observers[hidden],
-        hidden,
-        identifiers=words[secret.items],
-        states={0: states @ basis.T},
-        table=table,
-        layers={0: _shuffled(public.layers[0] @ basis.T, draws)},
-    )
-    yield whole
-    few = words[secret.items[:WATCHED]]
-    for rounded in (table.astype(np.float16), np.rint(table / np.abs(table).max() * 127)):
-        held = rounded if rounded.dtype == np.float16 else rounded.astype(np.int8)
-        yield View(whole.observer, hidden, identifiers=few, table=held)
-
-
-def _shuffled(rows: Floats, draws: np.random.Generator) -> Floats:
-    shuffled: Floats = rows[draws.permutation(len(rows))]
-    return shuffled
-
-
-def _permutation(draws: np.random.Generator, width: int) -> Floats:
-    basis: Floats = np.eye(width, dtype=np.float32)[draws.permutation(width)]
-    return basis
-
-
-def _rotation(draws: np.random.Generator, width: int) -> Floats:
-    """An orthogonal basis that keeps the vector of ones, which is what LayerNorm needs."""
-    ones = np.linalg.qr(np.column_stack([np.ones(width), draws.normal(size=(width, width - 1))]))[0]
-    inner = np.linalg.qr(draws.normal(size=(width - 1, width - 1)))[0]
-    turned = np.eye(width)
-    turned[1:, 1:] = inner
-    return np.asarray(ones @ turned @ ones.T, np.float32)
+def _split(states: States, watched: Items, depth: int) -> View:
+    return View(Observer.SPLIT_MEMBER, states={depth: states(watched, depth)})
 
 
 def requests_and_text() -> Text:

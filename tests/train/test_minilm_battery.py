@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import onnx
 import pytest
 
 pytest.importorskip("torch", reason="needs requirements/train.lock")
@@ -20,12 +21,14 @@ from nesa.privacy.battery.bounds import breaches
 from nesa.privacy.battery.case import Budget
 from nesa.privacy.battery.compiled import Subject
 from nesa.privacy.battery.findings import Attack
+from nesa.privacy.battery.float_graphs import FloatSubject
 from nesa.privacy.battery.inversion import nearest_directions, train
 from nesa.privacy.battery.observing import view
 from nesa.privacy.battery.perceptron import learn
-from nesa.privacy.battery.views import Hidden, Observer
+from nesa.privacy.battery.views import Hidden, Observer, Secret
 from nesa.privacy.battery.vocabulary import Effort
 from nesa.privacy.battery.weights import match_table
+from nesa.privacy.equivariant.keys import EquivariantKey
 from scripts import minilm, retrieval
 
 pytestmark = [pytest.mark.train, pytest.mark.timeout(600)]
@@ -126,7 +129,21 @@ def test_a_split_hands_over_how_long_a_text_is_and_no_ids(subject):
     assert len(pairs) == len(np.unique(lengths)) == len(np.unique(seen.masks))
 
 
+def test_a_key_of_the_float_model_hides_no_token(exported):
+    """The negative control on what the product makes: a post-norm stream is permuted."""
+    text = requests_and_text()
+    subject = FloatSubject(onnx.load_model_from_string(exported), text, depths=2)
+    secret, key = Secret(text.requests[:48], 1), EquivariantKey(bytes(range(32)), bytes(32))
+    seen = subject.view(Observer.PERMUTED_MEMBER, key, secret, 16)
+    assert seen.scattered
+    budget = Budget(requests=2, inverted=16, known=16, lessons=32, effort=Effort(sweeps=0))
+    findings = audit(subject.public(), seen, secret, budget)
+    for attack in (Attack.T1, Attack.T2, Attack.T3, Attack.T6):
+        assert max(recoveries(findings, attack)) >= 0.98
+
+
 def test_a_rotated_embedding_is_matched_even_in_eight_bits(encoder):
+    """The attack alone: post-norm MiniLM is never rotated by a key, other models' tables are."""
     draws = np.random.default_rng(2)
     vocabulary, width = encoder.table.shape
     words = draws.permutation(vocabulary)

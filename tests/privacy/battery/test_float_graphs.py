@@ -12,33 +12,21 @@ from nesa.privacy.battery.findings import Attack
 from nesa.privacy.battery.float_graphs import FloatSubject
 from nesa.privacy.battery.views import Observer, Secret
 from nesa.protocol.errors import InvalidInput
-from tests.privacy.equivariant.float_graphs import (
-    KEY,
-    LENGTH,
-    WIDTH,
-    WORDS,
-    GraphBuilder,
-    answer,
-    llama,
-)
+from tests.privacy.battery.decoder import decoder_requests, decoder_subject
+from tests.privacy.equivariant.float_graphs import KEY, LENGTH, WIDTH, GraphBuilder, answer
 
 BUDGET = Budget(requests=8, lessons=128, known=16)
-REQUESTS, WATCHED = 240, 96
+WATCHED = 96
 
 
 @pytest.fixture(scope="module")
 def secret() -> Secret:
-    """Requests in a made-up language, of which every other pair begins with the same words."""
-    items, draws = sentences(11), np.random.default_rng(5)
-    linked = draws.random(REQUESTS // 2) < 0.5
-    items[1::2, :3] = np.where(linked[:, None], items[0::2, :3], items[1::2, :3])
-    return Secret(items, 3)
+    return decoder_requests()
 
 
 @pytest.fixture(scope="module")
 def subject(secret: Secret) -> FloatSubject:
-    text = Text(secret.items, sentences(3))
-    return FloatSubject(llama(np.float32), text, causal=True)
+    return decoder_subject(secret)
 
 
 @pytest.fixture(scope="module")
@@ -49,12 +37,6 @@ def found(subject, secret):
         one: audit(subject.public(), subject.view(one, KEY, secret, WATCHED), secret, BUDGET)
         for one in observers
     }
-
-
-def sentences(seed: int) -> np.ndarray:
-    shares = 1 / np.arange(1, WORDS + 1)
-    draws = np.random.default_rng(seed)
-    return draws.choice(WORDS, (REQUESTS, LENGTH), p=shares / shares.sum())
 
 
 def recoveries(findings, attack):

@@ -1,7 +1,8 @@
-"""A very small causal transformer with made-up public weights, and it under a user's key.
+"""A very small causal transformer with made-up public weights, and it under a key made here.
 
-RMSNorm, rotary positions, grouped heads, a gated layer: what EQUIVARIANT transforms exactly. The
-key permutes the vocabulary and permutes or rotates the residual stream, heads and inner channels.
+RMSNorm, rotary positions, grouped heads, a gated layer. The key permutes the vocabulary and
+permutes or rotates the residual stream, which tries the attacks one by one; what a key of the
+product hides is tried in test_float_graphs and test_compiled.
 """
 
 from __future__ import annotations
