@@ -90,7 +90,8 @@ def tell(finding: Finding, until: datetime) -> None:
     for member, reason in result.refused.items():
         print(f"  {member} was replaced: {reason}")
     for path in finding.evidence:
-        print(f"  {path} convicts it in court until {until:%H:%M:%S} UTC")
+        print(f"  {path} convicts it in court until {until:%H:%M:%S} UTC:")
+        print(f"  nesa sue {path} --shared {MODEL}")
 
 
 async def main(options: argparse.Namespace) -> None:

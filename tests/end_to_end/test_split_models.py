@@ -26,6 +26,7 @@ from nesa.protocol.errors import IntegrityError
 from nesa.protocol.messages import Message
 from nesa.protocol.queries import Privacy
 from nesa.protocol.wire import encode_message
+from tests.end_to_end.insides import Traces
 
 pytestmark = [pytest.mark.deep, pytest.mark.timeout(600)]
 
@@ -65,8 +66,9 @@ def plain(edge: EdgeType, data: bytes, name: str) -> dict[str, bytes]:
 async def test_a_split_model_answers_as_the_whole_one_and_no_features_leave(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nothing on chain, in a miner's folder, in a log or in an envelope of the client holds them.
-    Activations of the open query are in the request, those of the sealed one are nowhere."""
+    """Nothing on chain, in a miner's journal or memory, in a log or in an envelope of the client
+    holds them. Activations of the open query are in the request, those of the sealed one with the
+    members that opened it only."""
     whole = load(WHOLE)
     places = good_positions(whole.table)
     parts = split(whole.table, places[0], places[-1])
@@ -109,6 +111,13 @@ async def test_a_split_model_answers_as_the_whole_one_and_no_features_leave(
             secrets |= {f"given features {row}": ",".join(map(str, numbers)).encode()}
         folders = [devnet.layout.logs, *(miner.folder for miner in devnet.miners)]
         traces = [*await read_chain(client.connection), *read_files(folders), *held.sent]
+        inside = await Traces.of(client, devnet)
+        activations = spellings(begun[sealed], parts.middle.inputs[0].decode(begun[sealed]))
+        assert find(activations, inside.opened), "members have them, and the search can find them"
+        assert not find(activations, inside.closed)
+        for row in (sealed, opened):
+            data = whole.input_edge.encode(rows.inputs[row])
+            assert not inside.places_of(data, whole.input_edge)
         assert {trace.place for trace in held.sent} == {"sealed ContentKey"}
         assert not find(secrets, traces)
         leaked = find({"open activations": begun[opened]}, traces)
