@@ -140,8 +140,8 @@ async def test_a_seat_that_is_attested_no_more_is_not_asked(
     place = attested.statements.address
     mine = await client.model(f"0x{attested.published.version_id.hex()}")
     operator = await client.contracts.vault.operator(Address(devnet.miners[0].owner), at="latest")
-    revoked = await attested.attestor.attestor(place).revoke(operator)
-    assert operator.next_encryption_key in revoked
+    revoked = await attested.attestor.attestor(place).revoke(operator.address)
+    assert (operator.signer, operator.next_encryption_key) in revoked
     before = (await client.balance()).nes
     with pytest.raises(Unavailable, match="is attested no more and may still be drawn"):
         await client.ask(mine, Question.from_row(attested.published, 7).features, attested=place)
@@ -163,7 +163,7 @@ async def test_a_watchtower_ends_the_seat_and_the_others_answer(
     mine = await seated(devnet, attestor, statements, 1, devnet.miners[:5], tmp_path)
     version, contracts = mine.published.version_id, client.contracts
     operator = await contracts.vault.operator(Address(devnet.miners[0].owner), at="latest")
-    await attestor.attestor(statements.address).revoke(operator)
+    await attestor.attestor(statements.address).revoke(operator.address)
 
     async def is_ended() -> bool:
         return all(seat.is_ended for seat in await unadmitted_seats(contracts, version))

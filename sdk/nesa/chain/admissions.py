@@ -5,6 +5,8 @@ from __future__ import annotations
 from nesa.chain.abi import ContractCall
 from nesa.chain.connection import At, Connection
 from nesa.chain.contracts import BoundContract, deployed
+from nesa.chain.events import OperatorAttested
+from nesa.chain.history import read_events, topic, word
 from nesa.protocol.allow_lists import AllowList
 from nesa.protocol.ids import Address, Digest, Timestamp, VersionId
 
@@ -61,6 +63,22 @@ class SeatAttestations(BoundContract):
         """Last second in which a statement counts, 0 without one."""
         keys = (signer, encryption_key)
         return Timestamp(await self._one("attested_until", operator, *keys, at=at))
+
+    async def stated(self, operator: Address, at: At) -> tuple[tuple[Address, bytes], ...]:
+        """Signers and encryption keys of an operator of which a statement stands, oldest first,
+        whether its time is over or not.
+
+        A seat keeps the signer that it was taken with, so that the keys of the moment are not all.
+
+        Raises:
+            Unavailable: the node does not answer.
+        """
+        topics = [topic(self.interface_name, OperatorAttested.__name__), word(operator)]
+        since = self._connection.deployment.block
+        events = await read_events(self._connection, self.address, topics, since)
+        said = [one for one in events if isinstance(one, OperatorAttested)]
+        keys = dict.fromkeys((one.signer, one.encryption_key) for one in said)
+        return tuple([one for one in keys if await self.attested_until(operator, *one, at=at)])
 
     def attest(
         self,

@@ -773,6 +773,28 @@ class RewardsAdded:
     amount: Amount
 
 
+@dataclass(frozen=True, slots=True)
+class OperatorAttested:
+    """An attestor stated that an enclave holds keys of an operator, until a second."""
+
+    log: LogKey
+    operator: Address
+    signer: Address
+    encryption_key: bytes
+    evidence: Digest
+    until: Timestamp
+
+
+@dataclass(frozen=True, slots=True)
+class AttestationRevoked:
+    """A statement was taken back."""
+
+    log: LogKey
+    operator: Address
+    signer: Address
+    encryption_key: bytes
+
+
 MarketEvent = (
     QueryRequested
     | AttemptOpened
@@ -858,6 +880,8 @@ SessionEvent = ProductsListed | SessionOpened | VoucherRedeemed | SessionClosed
 
 SummonsEvent = MemberSummoned | SummonsAnswered | MemberAbsent | SeatJailed
 
+AttestationEvent = OperatorAttested | AttestationRevoked
+
 ChainEvent = (
     MarketEvent
     | RegistryEvent
@@ -869,6 +893,7 @@ ChainEvent = (
     | DelegationEvent
     | SummonsEvent
     | SessionEvent
+    | AttestationEvent
 )
 
 CONTRACT_EVENTS: Final[Mapping[str, Any]] = {
@@ -882,6 +907,7 @@ CONTRACT_EVENTS: Final[Mapping[str, Any]] = {
     "DelegationPool": DelegationEvent,
     "Summons": SummonsEvent,
     "SharedSessions": SessionEvent,
+    "SeatAttestations": AttestationEvent,
 }
 """Which events each contract emits, by the name of its interface."""
 

@@ -128,18 +128,20 @@ class Attestor:
         await self.send(self.statements.attest(*keys, found.evidence.digest, until))
         return until
 
-    async def revoke(self, operator: Operator) -> tuple[bytes, ...]:
-        """Take back what was stated of an operator's keys; returns its encryption keys that had a
-        statement.
+    async def revoke(self, operator: Address) -> tuple[tuple[Address, bytes], ...]:
+        """Take back all that was stated of an operator, of keys that it had before too: its seats
+        keep the signers that they were taken with. Returns signers and encryption keys.
 
         Raises:
-            InvalidInput: the contract takes the word of somebody else.
+            InvalidInput: the contract takes the word of somebody else, or nothing was stated.
         """
         await self.require_trusted()
-        revoked = list[bytes]()
-        for key in dict.fromkeys((operator.encryption_key, operator.next_encryption_key)):
-            keys = (operator.address, operator.signer, key)
-            if await self.statements.attested_until(*keys, at="latest"):
-                await self.send(self.statements.revoke(*keys))
-                revoked.append(key)
-        return tuple(revoked)
+        stated = await self.statements.stated(operator, at="latest")
+        if not stated:
+            raise InvalidInput(
+                f"no statement of {operator} stands in {self.statements.address}, so there is "
+                "nothing to take back"
+            )
+        for keys in stated:
+            await self.send(self.statements.revoke(operator, *keys))
+        return stated

@@ -157,7 +157,8 @@ def test_an_attested_operator_is_seated_and_asked_for(
     ask_for_attested(attested)
     words = ["attest", "revoke", miner.owner.address, "--contract", attested.statements]
     assert nesa([*words, *attested.options, "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["encryption_keys"] == [f"0x{key}"]
+    revoked = [{"signer": miner.identity.address, "encryption_key": f"0x{key}"}]
+    assert json.loads(capsys.readouterr().out)["statements"] == revoked
     with pytest.raises(Unavailable, match="end its seat with `nesa model evict"):
         ask_for_attested(attested)
     words = ["model", "evict", attested.version, *attested.options, "--json"]
@@ -168,6 +169,33 @@ def test_an_attested_operator_is_seated_and_asked_for(
         ask_for_attested(attested)
     attested.network.pass_time(HOUR)
     ask_for_attested(attested)  # what is left is attested, if nobody at all
+
+
+def test_statements_of_former_keys_are_revoked_too(
+    attested: AttestedNetwork, miner: OwnedMiner, capsys: Capture
+) -> None:
+    """Whoever is about to be found out changes its keys: the seat keeps its signer, and goes on."""
+    state(attested, miner)
+    miner.pay()
+    assert replace(miner, network=attested.network).register() == 0
+    successor = str(miner.folder.with_name("second"))
+    words = ["rotate-signer", successor, "--dir", str(miner.folder), "--port", "8702"]
+    assert cli.main([*words, "--light-keys"]) == 0
+    words = ["rotate-encryption-key", "--dir", str(miner.folder), "--unattested"]
+    assert cli.main(words) == 0
+    attested.network.pass_time(2 * HOUR // 60)
+    owner, signer = miner.owner.address, miner.identity.address
+    key, admits = public_bytes(miner.identity.encryption), ("registry", "admits")
+    revoke = ["attest", "revoke", owner, "--contract", attested.statements, *attested.options]
+    capsys.readouterr()
+    assert nesa([*revoke, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)["statements"]
+    assert found == [{"signer": signer, "encryption_key": f"0x{key.hex()}"}]
+    assert not attested.network.read(*admits, attested.network.version_id, owner, signer)
+    assert nesa(["model", "evict", attested.version, *attested.options, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["ended"][0]["operator"] == owner
+    assert nesa(revoke) == 1
+    assert "nothing to take back" in " ".join(capsys.readouterr().err.split())
 
 
 def test_a_watchtower_ends_the_seat_of_a_statement_that_ran_out(

@@ -138,16 +138,16 @@ def post(
 @network_options
 @json_option
 def revoke(target: Target, operator: str, contract: str, as_json: bool) -> None:
-    """Take the statement about OPERATOR's keys of the moment back.
+    """Take back all that was stated about OPERATOR, also of keys that it has no more.
 
     Its seats are ended by watchtowers, or by anybody with `nesa model evict`.
     """
     account, address = read_account(operator), read_account(contract)
 
     async def work(client: Client) -> dict[str, Any]:
-        record = await client.contracts.vault.operator(account, at="latest")
-        keys = await client.attestor(address).revoke(record)
-        return {"operator": account, "signer": record.signer, "encryption_keys": keys}
+        revoked = await client.attestor(address).revoke(account)
+        statements = [{"signer": signer, "encryption_key": key} for signer, key in revoked]
+        return {"operator": account, "statements": statements}
 
     show(connected(target, work), as_json=as_json)
 
