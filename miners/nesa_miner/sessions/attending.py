@@ -34,8 +34,11 @@ MOST_REFUSED: Final = 1_024
 REFUSED_SECONDS: Final = 60.0
 """For how long; a reorganisation may draw others."""
 
-SEARCHES_A_MINUTE: Final = 120
-"""Sessions of strangers that are looked for in the logs within a minute."""
+SEARCHES_A_MINUTE: Final = 240
+"""Sessions of others that are looked for in the logs within a minute."""
+
+SEARCHES_OF_ONE: Final = 60
+"""The same of one payer, so that it keeps nobody else out."""
 
 ReadAttendance = Callable[[QueryId, Address | None], Awaitable[Attendance]]
 """Reads what a member knows of a session that a sender asks about, None where the member itself
@@ -57,7 +60,7 @@ class Attending:
     clock: Callable[[], float] = time.monotonic
     _known: OrderedDict[QueryId, Attendance] = field(default_factory=OrderedDict)
     _refused: OrderedDict[QueryId, tuple[float, str]] = field(default_factory=OrderedDict)
-    _searches: deque[float] = field(default_factory=deque)
+    _searches: deque[tuple[float, Address]] = field(default_factory=deque)
     _turn: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(4))
 
     async def read(self, session_id: QueryId, sender: Address | None = None) -> Attendance:
@@ -79,7 +82,7 @@ class Attending:
         self._require_not_refused(session_id)
         if sender is not None:
             await self._require_payer(session_id, sender)
-            self._count_search()
+            self._count_search(sender)
         async with self._turn:
             found = await self._found(session_id)
         _remember(self._known, session_id, found, MOST_KNOWN)
@@ -97,13 +100,14 @@ class Attending:
             raise NotEntitled(f"there is no session {session_id}")
         require_payer(payer, sender)
 
-    def _count_search(self) -> None:
+    def _count_search(self, sender: Address) -> None:
         now = self.clock()
-        while self._searches and self._searches[0] <= now - 60:
+        while self._searches and self._searches[0][0] <= now - 60:
             self._searches.popleft()
-        if len(self._searches) >= SEARCHES_A_MINUTE:
+        own = sum(one == sender for _, one in self._searches)
+        if len(self._searches) >= SEARCHES_A_MINUTE or own >= SEARCHES_OF_ONE:
             raise Unavailable("too many sessions were looked up; ask again in a minute")
-        self._searches.append(now)
+        self._searches.append((now, sender))
 
     async def _found(self, session_id: QueryId) -> Attendance:
         try:
@@ -142,7 +146,9 @@ class Attending:
         position, seat = _own_place(seats, self.signer)
         session = Session(chain_id, contract, session_id, seed)
         products = await self._products(opened)
-        return Attendance(session, opened.query, products, opened.payer, seat.operator, position)
+        spares = max(0, opened.seats - 2 * opened.query.replicas)
+        place = (seat.operator, position, spares)
+        return Attendance(session, opened.query, products, opened.payer, *place)
 
     async def _products(self, opened: SessionOpened) -> tuple[VersionId, ...]:
         listed = await list_of(self.connection, opened.products_id)

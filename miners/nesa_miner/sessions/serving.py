@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
 from weakref import WeakValueDictionary
@@ -22,7 +24,7 @@ from nesa.privacy.keys import public_key
 from nesa.privacy.shared.members import Work, multiplied, signed_reply
 from nesa.privacy.shared.wire import ShareRequest, decode_request, encode_reply
 from nesa.protocol.envelopes import NONCE_BYTES
-from nesa.protocol.errors import ExhaustedResource, InvalidMessage
+from nesa.protocol.errors import ExhaustedResource, InvalidMessage, NotEntitled
 from nesa.protocol.ids import Address, Amount, QueryId, Timestamp
 from nesa.protocol.messages import SessionReply, SessionRequest
 from nesa_miner.identity import Identity
@@ -39,7 +41,19 @@ from nesa_miner.sessions.terms import (
 
 ENVELOPE_SECONDS: Final = 60
 MOST_AT_ONCE: Final = 8
-"""Requests that are worked on or wait at once, of all sessions."""
+"""Products that are computed at once, of all sessions."""
+
+MOST_OF_ONE: Final = 2
+"""Requests of one session at once: one that is worked on, and one that waits."""
+
+MOST_OPEN: Final = 64
+"""Requests that are read or wait at once, of all sessions."""
+
+MOST_AGAIN: Final = 8
+"""So often one statement is computed again for a client that lost it."""
+
+MOST_COUNTED: Final = 4_096
+"""Statements whose repetitions are counted, the newest ones."""
 
 
 @dataclass(slots=True)
@@ -59,7 +73,9 @@ class SessionService:
     retention: int
     window: ReplayWindow = field(default_factory=ReplayWindow)
     _turns: WeakValueDictionary[QueryId, asyncio.Lock] = field(default_factory=WeakValueDictionary)
-    _under_way: int = 0
+    _open: Counter[QueryId] = field(default_factory=Counter)
+    _again: OrderedDict[tuple[QueryId, int, int], int] = field(default_factory=OrderedDict)
+    _computing: int = 0
 
     async def answer(self, data: bytes) -> bytes:
         """The envelope with the reply to the request in an envelope.
@@ -71,15 +87,22 @@ class SessionService:
             ExhaustedResource: too much at once, or the disk is full.
             IntegrityError: this machine does not compute what it did before.
         """
-        if self._under_way >= MOST_AT_ONCE:
-            raise ExhaustedResource("too many requests at once")
-        self._under_way += 1
-        try:
-            sender, request = self._opened(data)
+        sender, request = self._opened(data)
+        with self._place(request.session_id):
             reply = await self._served(sender, request)
-            return self._sealed(reply, sender, public_key(request.reply_key))
+        return self._sealed(reply, sender, public_key(request.reply_key))
+
+    @contextmanager
+    def _place(self, session_id: QueryId) -> Iterator[None]:
+        """A place among the requests that are open; no session takes those of the others."""
+        if self._open[session_id] >= MOST_OF_ONE or self._open.total() >= MOST_OPEN:
+            raise ExhaustedResource("too many requests at once")
+        self._open[session_id] += 1
+        try:
+            yield
         finally:
-            self._under_way -= 1
+            self._open[session_id] -= 1
+            self._open += Counter()  # drops sessions without any
 
     async def _served(self, sender: Address, request: SessionRequest) -> SessionReply:
         """One request of a session after the other: each must be paid before the next but one."""
@@ -113,7 +136,9 @@ class SessionService:
         share, ledger, session_id = decode_request(request.body), self.ledger, request.session_id
         if share.number >= len(attended.products):
             raise InvalidMessage(f"the session has {len(attended.products)} products")
-        if not ledger.has_served(session_id, share):
+        if ledger.has_served(session_id, share):
+            self._count_again((session_id, share.number, share.round))
+        else:
             require_paid(attended, ledger.served(session_id), paid)
         ledger.open(session_id, Timestamp(attended.disputed_until + self.retention))
         ledger.admit_seed(session_id, share)
@@ -122,10 +147,26 @@ class SessionService:
         signer = self.identity.signer
         return encode_reply(signed_reply(signer, attended.session, share, work))
 
+    def _count_again(self, place: tuple[QueryId, int, int]) -> None:
+        """It is not paid for, and costs as much as the first time."""
+        times = self._again.get(place, 0)
+        if times >= MOST_AGAIN:
+            raise NotEntitled(f"this was answered {times + 1} times")
+        self._again[place] = times + 1
+        self._again.move_to_end(place)
+        if len(self._again) > MOST_COUNTED:
+            self._again.popitem(last=False)
+
     async def _run(self, attended: Attendance, share: ShareRequest) -> Work:
         version_id = attended.products[share.number]
         facts, runner = await self.products.runner(version_id)
-        return await asyncio.to_thread(multiplied, share, facts, runner.run)
+        if self._computing >= MOST_AT_ONCE:
+            raise ExhaustedResource("too many products are computed at once")
+        self._computing += 1
+        try:
+            return await asyncio.to_thread(multiplied, share, facts, runner.run)
+        finally:
+            self._computing -= 1
 
     def _opened(self, data: bytes) -> tuple[Address, SessionRequest]:
         opened = open_envelope(

@@ -31,7 +31,7 @@ _NO_WORD: Final = bytes(32)
 @dataclass(frozen=True, slots=True)
 class Attendance:
     """What a member knows of a session that it was drawn for: its terms, the versions of the
-    products, who pays, and this member's operator and place in the draw."""
+    products, who pays, this member's operator and place in the draw, and how many stand by."""
 
     session: Session
     terms: Query
@@ -39,6 +39,12 @@ class Attendance:
     payer: Address
     operator: Address
     position: int
+    spares: int = 0
+
+    @property
+    def most_statements(self) -> int:
+        """Every product once, and once more for each that stands in for somebody of the group."""
+        return len(self.products) + self.spares
 
     @property
     def most(self) -> Amount:
@@ -117,12 +123,18 @@ def require_redeemable(attended: Attendance, pinned: bool, head: BlockNumber) ->
 
 
 def require_paid(attended: Attendance, served: int, paid: Amount) -> None:
-    """Returns when a member that has served `served` products goes on.
+    """Returns when a member that has signed `served` statements goes on.
+
+    A product is asked for again when somebody else of the group failed. No voucher is worth more
+    than all products once, so what is above that is worked for nothing, as often as somebody can
+    stand in.
 
     Raises:
-        NotEntitled: too many of them are not paid for.
+        NotEntitled: too many of them are not paid for, or more are asked for than can be needed.
     """
-    wanted = attended.terms.base_fee * (served + 1 - CREDIT)
+    if served >= attended.most_statements:
+        raise NotEntitled(f"a session of {len(attended.products)} products needs no more of these")
+    wanted = min(attended.terms.base_fee * (served + 1 - CREDIT), attended.most)
     if paid < wanted:
         raise NotEntitled(
             f"{served} products are worth a voucher of {wanted} units, this member holds {paid}"

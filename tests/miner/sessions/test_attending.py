@@ -11,7 +11,12 @@ from nesa.chain.connection import Block
 from nesa.chain.sessions import SharedSessions
 from nesa.protocol.errors import NotEntitled, Unavailable
 from nesa.protocol.ids import Address, BlockNumber, Digest, QueryId, Timestamp
-from nesa_miner.sessions.attending import REFUSED_SECONDS, SEARCHES_A_MINUTE, Attending
+from nesa_miner.sessions.attending import (
+    REFUSED_SECONDS,
+    SEARCHES_A_MINUTE,
+    SEARCHES_OF_ONE,
+    Attending,
+)
 from nesa_miner.sessions.terms import Attendance
 
 from .attended import OPERATORS, SESSION, TERMS, attendance
@@ -110,13 +115,26 @@ async def test_a_refusal_is_remembered_for_a_while(monkeypatch: pytest.MonkeyPat
 async def test_searches_of_others_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Those of the miner itself are not: its vouchers are at stake."""
     sessions = [QueryId(SESSION.session_id + one) for one in range(SEARCHES_A_MINUTE + 2)]
-    chain = Searched(dict.fromkeys(sessions, PAYER), set(sessions))
+    payers = {one: Address(f"0x{place // 20:040x}") for place, one in enumerate(sessions, 20)}
+    chain = Searched(payers, set(sessions))
     attending = chain.attending(monkeypatch)
     *first, last, own = sessions
     for session_id in first:
+        await attending.read(session_id, payers[session_id])
+    with pytest.raises(Unavailable, match="in a minute"):
+        await attending.read(last, payers[last])
+    await attending.read(own)
+    chain.now += 60
+    await attending.read(last, payers[last])
+
+
+async def test_no_payer_keeps_the_others_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    sessions = [QueryId(SESSION.session_id + one) for one in range(SEARCHES_OF_ONE + 2)]
+    *own, last, others = sessions
+    chain = Searched({**dict.fromkeys(sessions, PAYER), others: OPERATORS[3]}, set(sessions))
+    attending = chain.attending(monkeypatch)
+    for session_id in own:
         await attending.read(session_id, PAYER)
     with pytest.raises(Unavailable, match="in a minute"):
         await attending.read(last, PAYER)
-    await attending.read(own)
-    chain.now += 60
-    await attending.read(last, PAYER)
+    await attending.read(others, OPERATORS[3])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import time
 from collections.abc import AsyncIterator
@@ -20,6 +21,7 @@ from nesa.privacy.shared.session import SharedModel, ask
 from nesa.privacy.shared.wire import ShareRequest, decode_reply, encode_request
 from nesa.protocol.envelopes import MAX_ENVELOPE_BYTES, SESSIONS_PATH
 from nesa.protocol.errors import (
+    ExhaustedResource,
     IntegrityError,
     InvalidMessage,
     NotEntitled,
@@ -27,6 +29,8 @@ from nesa.protocol.errors import (
 )
 from nesa.protocol.ids import Amount, BlockNumber, QueryId, Timestamp
 from nesa.protocol.messages import SessionRequest
+from nesa_miner.sessions.products import LoadedProducts
+from nesa_miner.sessions.serving import MOST_AGAIN
 from tests.privacy.shared.parties import held_products, random_inputs
 
 from .attended import MARKET, OPERATORS, PAYER, PRICE, SESSION, TERMS, Member, World, serving
@@ -109,6 +113,39 @@ async def test_a_client_that_waits_until_the_seed_is_gone_is_not_served(world):
     await world.reached.ask(member.identity.address, request(0))
     member.seed = (False, late)
     await world.reached.ask(member.identity.address, request(1))
+
+
+async def test_one_session_takes_no_places_of_the_others(world, monkeypatch):
+    """One of its requests is worked on and one waits; the third is refused at once."""
+    service, going = world.members[0].service, asyncio.Event()
+    plain = LoadedProducts.runner
+
+    async def slow(*given):
+        await going.wait()
+        return await plain(*given)
+
+    monkeypatch.setattr(LoadedProducts, "runner", slow)
+    body = request(0, seed=SEED)
+    waiting = [
+        asyncio.create_task(service.answer(sealed(world.members[0], body))) for _ in range(2)
+    ]
+    await asyncio.sleep(0.05)
+    with pytest.raises(ExhaustedResource, match="at once"):
+        await service.answer(sealed(world.members[0], body))
+    other = QueryId(SESSION.session_id + 5)
+    with pytest.raises(NotEntitled, match="there is no session"):
+        await service.answer(sealed(world.members[0], body, session_id=other))
+    going.set()
+    assert all(await asyncio.gather(*waiting))
+
+
+async def test_a_statement_is_not_computed_again_without_end(world):
+    """It is not paid for, and costs as much as the first time."""
+    service, body = world.members[0].service, request(0, seed=SEED)
+    for _ in range(1 + MOST_AGAIN):
+        assert await service.answer(sealed(world.members[0], body))
+    with pytest.raises(NotEntitled, match="was answered 9 times"):
+        await service.answer(sealed(world.members[0], body))
 
 
 async def test_a_repeated_request_costs_nothing_and_gives_the_same(world):

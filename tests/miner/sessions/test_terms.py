@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from eth_keys.datatypes import PrivateKey
 
@@ -64,6 +66,23 @@ def test_one_product_is_worked_on_before_it_is_paid(served, paid):
 def test_a_second_one_is_not(served, paid):
     with pytest.raises(NotEntitled, match=f"{served} products are worth"):
         require_paid(ATTENDED, served, Amount(paid))
+
+
+def test_stand_ins_in_the_group_cost_an_honest_member_nothing():
+    """Two others failed, so it signed two products twice; no voucher is worth more than all."""
+    attended = replace(ATTENDED, spares=2)
+    products = len(attended.products)
+    for served in range(products, products + 2):
+        require_paid(attended, served, attended.most)
+        with pytest.raises(NotEntitled, match="are worth a voucher of 300 units"):
+            require_paid(attended, served, Amount(attended.most - 1))
+
+
+def test_no_more_is_worked_for_than_can_be_needed():
+    for spares in (0, 2):
+        attended = replace(ATTENDED, spares=spares)
+        with pytest.raises(NotEntitled, match="needs no more"):
+            require_paid(attended, len(attended.products) + spares, attended.most)
 
 
 def test_a_voucher_counts_when_it_is_worth_more():
