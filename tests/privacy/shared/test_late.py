@@ -39,8 +39,8 @@ class PaidGroup(MemoryGroup):
             raise Unavailable("connection refused")
         if self.served[member] > self.settled[member]:
             raise NotEntitled("a product is not paid for")
-        reply = await super().ask(member, request)
         self.served[member] += 1
+        reply = await super().ask(member, request)
         if member == self.members[-1] and not number:
             await self._paid.wait()
         return reply
