@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
+import aiohttp
 import pytest
 from eth_keys.datatypes import PrivateKey
 
 from nesa.chain.committees import Seat
 from nesa.chain.events import LogKey, SessionOpened
-from nesa.client import sharing
+from nesa.client import shared_groups, sharing
 from nesa.client.shared_draws import require_apart
-from nesa.client.shared_groups import Purse
+from nesa.client.shared_groups import Members, Purse
 from nesa.client.sharing import SharedPublicModel
+from nesa.privacy.envelopes import Deployment
+from nesa.privacy.keys import generate_key, public_bytes
 from nesa.protocol.errors import InvalidInput, InvalidModel, InvalidTensor
 from nesa.protocol.ids import Address, Amount, BlockNumber, Digest
 from tests.miner.sessions.attended import OPERATORS, PRICE, SESSION, TERMS
@@ -61,3 +66,45 @@ def test_a_model_whose_shares_are_too_long_is_refused(monkeypatch: pytest.Monkey
     monkeypatch.setattr(sharing, "MAX_SHARE_BYTES", 100)
     with pytest.raises(InvalidModel, match="compile it for shorter inputs"):
         SharedPublicModel.read(PUBLIC)
+
+
+@pytest.fixture
+async def silent() -> AsyncIterator[Members]:
+    """Members that take a connection and say nothing, each of whom is owed a product."""
+
+    async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    key = public_bytes(generate_key())
+    purse = Purse(KEY, SESSION, PRICE, PRICE)
+    seats = {}
+    for seat in SEATS:
+        endpoint = f"http://127.0.0.1:{port}"
+        seats[seat.signer] = replace(seat, endpoint=endpoint, encryption_key=key)
+        purse.settle(seat.operator)
+    async with server, aiohttp.ClientSession() as http:
+        yield Members(http, Deployment(SESSION.chain_id, SESSION.contract), seats, purse)
+
+
+async def test_members_that_say_nothing_do_not_hold_up_a_session(
+    silent: Members, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor does one whose reply is still on its way: the session's end gives it up."""
+    monkeypatch.setattr(shared_groups, "PAYING_SECONDS", 0.2)
+    given_up = asyncio.Event()
+
+    async def never() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            given_up.set()
+
+    silent.late.follow(SEATS[0].signer, never())
+    async with asyncio.timeout(5):
+        assert await silent.pay(0.2) == tuple(silent.seats)
+        assert not given_up.is_set()
+        await silent.leave()
+    assert given_up.is_set()

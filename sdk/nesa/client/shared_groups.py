@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 import time
 from collections.abc import Collection, Mapping, Sequence
@@ -23,6 +24,7 @@ from nesa.privacy.envelopes import (
 )
 from nesa.privacy.keys import generate_key, public_bytes, public_key
 from nesa.privacy.shared.groups import Spares
+from nesa.privacy.shared.late import LateReplies
 from nesa.privacy.shared.statements import Session
 from nesa.protocol.envelopes import MAX_ENVELOPE_BYTES, NONCE_BYTES, SESSIONS_PATH
 from nesa.protocol.errors import InvalidMessage, NesaError, NotEntitled, Unavailable
@@ -34,6 +36,8 @@ ENVELOPE_SECONDS: Final = 60
 MOST_TRIES: Final = 5
 PAUSE_SECONDS: Final = 0.3
 MOST_REASON_BYTES: Final = 512
+PAYING_SECONDS: Final = 3.0
+"""How long members that do not take their last voucher may hold up a finished answer."""
 
 NOTHING_PAID: Final = (bytes(32), bytes(32))
 
@@ -77,8 +81,8 @@ class Purse:
         return (amount, *sign_voucher(self.key, *place, voucher))
 
     def told(self, operator: Address, paid: Amount) -> None:
-        """An operator holds a voucher of this amount."""
-        self.paid[operator] = paid
+        """An operator holds a voucher of this amount, or of more that it named before."""
+        self.paid[operator] = max(paid, self.paid.get(operator, paid))
 
     def is_settled(self, operator: Address) -> bool:
         """Whether an operator holds all that it is owed."""
@@ -93,6 +97,7 @@ class Members:
     deployment: Deployment
     seats: Mapping[Address, Seat]
     purse: Purse
+    late: LateReplies = field(default_factory=LateReplies)
 
     async def ask(self, member: Address, body: bytes) -> bytes:
         """A member's reply; a request that did not get through is sent again.
@@ -112,22 +117,30 @@ class Members:
                     raise
                 await asyncio.sleep(PAUSE_SECONDS * tries)
 
-    async def pay(self) -> tuple[Address, ...]:
-        """Bring everybody its newest voucher; returns signers that did not take theirs."""
-        left = [
+    async def pay(self, seconds: float) -> tuple[Address, ...]:
+        """Bring everybody its newest voucher within `seconds`; returns signers that did not take
+        theirs. Who is at work on a reply is waited for as long, and paid for it too."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await asyncio.gather(*map(self._pay, self.seats))
+        return tuple(
             signer
             for signer, seat in self.seats.items()
             if not self.purse.is_settled(seat.operator)
-        ]
-        found = await asyncio.gather(*map(self._paid, left))
-        return tuple(signer for signer, paid in zip(left, found, strict=True) if not paid)
+        )
 
-    async def _paid(self, signer: Address) -> bool:
+    async def leave(self) -> None:
+        """Pay for the last time, in `PAYING_SECONDS`, and wait for no reply any more."""
         try:
-            await self.ask(signer, b"")
-        except NesaError:
-            return False
-        return self.purse.is_settled(self.seats[signer].operator)
+            await self.pay(PAYING_SECONDS)
+        finally:
+            await self.late.stop()
+
+    async def _pay(self, signer: Address) -> None:
+        await self.late.arrived(signer)
+        if not self.purse.is_settled(self.seats[signer].operator):
+            with contextlib.suppress(NesaError):
+                await self.ask(signer, b"")
 
     async def _exchange(self, seat: Seat, body: bytes) -> bytes:
         own = generate_key()
@@ -191,6 +204,7 @@ class NetworkGroup:
     ) -> None:
         self.name, self.members = name, tuple(members)
         self._spares, self._reached = spares, reached
+        self.late = reached.late
 
     def settle(self, member: Address) -> None:
         """Owe a member one product more."""

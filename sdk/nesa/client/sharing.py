@@ -20,6 +20,7 @@ from nesa.client.equivariance import encoded_features, plain_answer, require_key
 from nesa.client.payment import Send
 from nesa.client.results import in_words
 from nesa.client.shared_draws import Drawn
+from nesa.client.shared_groups import PAYING_SECONDS
 from nesa.models.card import AnyCard
 from nesa.models.folder import CompiledModel, load
 from nesa.privacy.shared.evidence import encode_share_evidence, evidence_in
@@ -157,8 +158,9 @@ class SharedSession:
         return tuple(self._drawn.spares.waiting)
 
     async def pay(self) -> tuple[Address, ...]:
-        """Bring everybody its newest voucher; returns signers that did not take theirs."""
-        return await self._drawn.members.pay()
+        """Bring everybody its newest voucher, in a round's time; returns signers that did not take
+        theirs."""
+        return await self._drawn.members.pay(ROUND_SECONDS)
 
     async def prepare(self, *, round_seconds: float = ROUND_SECONDS) -> None:
         """Have the first group do its part, which hangs on no input; `ask` does it otherwise.
@@ -189,7 +191,7 @@ class SharedSession:
         answer = await ask_blinded(
             model, inputs, self._blinding, drawn.second, session, round_seconds=round_seconds
         )
-        return self._result(answer, await drawn.members.pay())
+        return self._result(answer, await drawn.members.pay(PAYING_SECONDS))
 
     def evidence(self, failures: Sequence[Exception]) -> dict[str, bytes]:
         """By the name of a file, what convicts members that signed wrong sums."""

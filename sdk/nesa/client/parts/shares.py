@@ -6,6 +6,7 @@ import contextlib
 import secrets
 from collections.abc import AsyncGenerator
 from dataclasses import replace
+from typing import Final
 
 import aiohttp
 
@@ -27,8 +28,13 @@ from nesa.client.sharing import (
 )
 from nesa.client.suing import CheckedSuit, Decided, OnProgress, Suing, quiet
 from nesa.privacy.shared.evidence import ShareEvidence
+from nesa.privacy.shared.session import ROUND_SECONDS
 from nesa.protocol.ids import Address, Amount
 from nesa.protocol.sessions import SessionOrder
+
+MEMBERS_TIMEOUT: Final = aiohttp.ClientTimeout(total=None, sock_connect=ROUND_SECONDS)
+"""A connection takes a round at most; how long a reply may take says whoever asks, who may choose
+longer rounds, and who pays."""
 
 
 class Shares(Connected):
@@ -103,12 +109,13 @@ class Shares(Connected):
         key = session_key(secrets.token_bytes(32))
         order = order_of(offer.listed, key, wanted.replicas, seats_of(wanted))
         opening = await self._open_session(order, offer.offered.price, max_deposit)
-        async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http:
+        jar = aiohttp.DummyCookieJar()
+        async with aiohttp.ClientSession(cookie_jar=jar, timeout=MEMBERS_TIMEOUT) as http:
             drawn = await draw_groups(self.connection, opening.opened, key, http)
             try:
                 yield SharedSession(wanted.shared, offer.listed, opening, drawn)
             finally:
-                await drawn.members.pay()
+                await drawn.members.leave()
 
     async def _open_session(
         self, order: SessionOrder, price: Amount, max_deposit: Amount | None

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from nesa.privacy.shared.late import LateReplies
 from nesa.protocol.ids import Address
 
 MOST_WAITING: Final = 64
@@ -27,6 +28,10 @@ class Group(Protocol):
     @property
     def at_once(self) -> int:
         """How many products it is asked for at a time."""
+
+    @property
+    def late(self) -> LateReplies:
+        """What its members are still at work on when the quorum has answered."""
 
     def settle(self, member: Address) -> None:
         """Takes note that a member's sums were right."""
@@ -69,6 +74,7 @@ class MemoryGroup:
         self.members = tuple(answers)
         self._answers = dict(answers)
         self._busy = {member: asyncio.Lock() for member in answers}
+        self.late = LateReplies()
         self.at_once = max(1, len(answers) * MOST_WAITING)
 
     def settle(self, member: Address) -> None:

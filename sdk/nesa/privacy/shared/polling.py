@@ -17,12 +17,18 @@ Read = Callable[[bytes, Address], Claim]
 
 @dataclass(slots=True)
 class Poll:
-    """What came of asking a group: claims, and for each other member why there is none of it."""
+    """What came of asking a group: claims, and for each other member why there is none of it.
+
+    `late` are replies that the quorum did not wait for; they are of use until `until`, a time of
+    the loop's clock, and are the caller's to take or to cancel.
+    """
 
     group: str
     replicas: int
+    until: float
     claims: list[Claim] = field(default_factory=list)
     refused: dict[Address, str] = field(default_factory=dict)
+    late: dict[Address, asyncio.Future[bytes]] = field(default_factory=dict)
 
     def agreed(self) -> tuple[Claim, ...]:
         """The quorum's claims; everybody who said something else is named in `refused`.
@@ -49,16 +55,23 @@ class Poll:
 async def poll(group: Group, request: bytes, read: Read, seconds: float) -> Poll:
     """Claims of the members, as they come, until a quorum of them is alike.
 
-    An answer that `read` refuses counts as none.
+    An answer that `read` refuses counts as none. A member that is at work on an earlier product is
+    asked once it is done with it, and not at all where the quorum does without it.
     """
-    found = Poll(group.name, len(group.members))
     clock = asyncio.get_running_loop()
-    until = clock.time() + seconds
-    asked = {asyncio.ensure_future(group.ask(member, request)): member for member in group.members}
+    found = Poll(group.name, len(group.members), clock.time() + seconds)
+    sent: set[Address] = set()
+
+    async def ask(member: Address) -> bytes:
+        await group.late.arrived(member)
+        sent.add(member)
+        return await group.ask(member, request)
+
+    asked = {asyncio.ensure_future(ask(member)): member for member in group.members}
     pending = set(asked)
     try:
         while pending and not settled(found.claims, found.replicas):
-            left = max(0.0, until - clock.time())
+            left = max(0.0, found.until - clock.time())
             done, pending = await asyncio.wait(
                 pending, timeout=left, return_when=asyncio.FIRST_COMPLETED
             )
@@ -67,10 +80,13 @@ async def poll(group: Group, request: bytes, read: Read, seconds: float) -> Poll
                 break
             for task in done:
                 _note(found, asked[task], task, read)
+        else:
+            found.late = {asked[task]: task for task in pending if asked[task] in sent}
     finally:
-        for task in asked:
+        given_up = [task for task in asked if asked[task] not in found.late]
+        for task in given_up:
             task.cancel()
-        await asyncio.gather(*asked, return_exceptions=True)
+        await asyncio.gather(*given_up, return_exceptions=True)
     return found
 
 

@@ -20,7 +20,13 @@ from nesa.privacy.shared.products import Product
 from nesa.privacy.shared.seeds import ShareSeed
 from nesa.privacy.shared.statements import Session
 from nesa.privacy.shared.wire import ShareRequest, encode_request
-from nesa.protocol.errors import GroupFailed, InvalidInput, ReusedRandomness, WrongShare
+from nesa.protocol.errors import (
+    GroupFailed,
+    InvalidInput,
+    NesaError,
+    ReusedRandomness,
+    WrongShare,
+)
 from nesa.protocol.ids import Address, Digest
 
 T = TypeVar("T")
@@ -276,6 +282,8 @@ class _Line:
 
         self.traffic.sent += len(data) * len(members)
         found = await poll(self._group, data, read, self._seconds)
+        for member, reply in found.late.items():
+            self._group.late.follow(member, self._late(question, member, reply, found.until))
         try:
             agreed = found.agreed()
             sums = checked(self._group.name, question, agreed, found.refused)
@@ -293,6 +301,27 @@ class _Line:
         self._keep_lies(question, [claim for claim in found.claims if claim not in agreed])
         self._settle(found, agreed)
         return sums
+
+    async def _late(
+        self, question: Question, member: Address, reply: Awaitable[bytes], until: float
+    ) -> None:
+        """Settles with a member whose reply came after the quorum: not paid, it would refuse what
+        is asked next, and the group could do without nobody any more."""
+        try:
+            async with asyncio.timeout_at(until):
+                claim = question.read(await reply, member)
+        except TimeoutError:
+            self.refused[member] = "did not answer in time"
+        except NesaError as error:
+            self.refused[member] = str(error)
+        else:
+            if not question.is_own(claim):
+                self.refused[member] = "sent other sums than it signed"
+            elif question.accepts(claim):
+                self._group.settle(member)
+            else:
+                self.refused[member] = "signed other sums than the quorum"
+                self._keep_lies(question, [claim])
 
     def _keep_lies(self, question: Question, claims: Sequence[Claim]) -> None:
         failure = lies_among(self._group.name, question, claims)
