@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import logging
 import secrets
 import time
 import warnings
@@ -34,8 +35,10 @@ from nesa.privacy.split.training.layers import require_torch
 from nesa.privacy.split.training.part import Post, RemotePart
 from nesa.privacy.split.training.peer import TrainingPeer
 from nesa.privacy.split.training.wire import Floats
-from nesa.protocol.errors import InvalidConfiguration, InvalidInput
+from nesa.protocol.errors import InvalidConfiguration, InvalidInput, NesaError
 from nesa.protocol.ids import Address
+
+logger = logging.getLogger(__name__)
 
 KNOWN: Final = 0.1
 """The part of the rows that the audit's observer knows."""
@@ -134,7 +137,7 @@ async def train_with(
     """Train the client's two layers with the peer behind `post`.
 
     `seed` is that of the client's layers, the peer's are drawn from the next number; None takes
-    secret ones.
+    secret ones. A peer that is gone once it has handed over its layers costs nothing.
 
     Raises:
         InvalidInput: something came back that is NaN or of another shape, or was refused.
@@ -148,9 +151,17 @@ async def train_with(
     layers = ClientLayers.dense(rows.features.shape[1], data.labels, part.widths, seed)
     await train(layers, part, rows, schedule, noise, recorder.watch)
     whole = joined(layers, await part.layers())
-    await part.close()
+    await _forgotten(part)
     right = predict(whole, data.test.features) == data.test.labels
     return Trained(whole, float(right.mean()), recorder, time.monotonic() - began)
+
+
+async def _forgotten(part: RemotePart) -> None:
+    """Have the peer forget a training that is over; what it does not hear it forgets when idle."""
+    try:
+        await part.close()
+    except NesaError as error:
+        logger.warning("the peer was not told that the training is over: %s", error)
 
 
 def peer_seed(seed: int | None) -> int:

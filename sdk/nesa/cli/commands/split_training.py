@@ -161,6 +161,8 @@ def train_split(
 
     if output.exists():
         raise InvalidInput(f"{output} is there already; name another file")
+    if not output.parent.is_dir():
+        raise InvalidInput(f"there is no folder {output.parent}; make it, or name another file")
     rows = training.read_data(data)
     schedule = Schedule(epochs, batch, Learning(learning_rate), seed, seed)
     blur = Noise(noise, gradient_noise)

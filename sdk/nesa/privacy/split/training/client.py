@@ -7,7 +7,6 @@ is measured by `nesa.privacy.battery.training`.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nesa.privacy.split.training.draws import Draws, draws
 from nesa.privacy.split.training.layers import Learning, dense, optimiser
 from nesa.privacy.split.training.part import NetworkPart
 from nesa.privacy.split.training.wire import MAX_ROWS, Floats
@@ -26,8 +26,8 @@ Integers = NDArray[np.int64]
 @dataclass(frozen=True, slots=True)
 class Schedule:
     """How long to train and in which batches. `order` seeds the order of the rows and `noise` the
-    noise; what is None is drawn by the operating system, as it should be outside of tests: who
-    knows a seed of the noise can subtract it."""
+    noise, so that a test can repeat them; a peer finds such a seed by trying and subtracts the
+    noise. What is None is drawn from a key of 256 bits, as it should be outside of tests."""
 
     epochs: int = 30
     batch: int = 32
@@ -70,14 +70,15 @@ class ClientLayers:
     def dense(
         cls, inputs: int, labels: int, widths: tuple[int, ...], seed: int | None = None
     ) -> ClientLayers:
-        """A dense layer on either side of a part of `widths`; a secret seed unless one is given.
+        """A dense layer on either side of a part of `widths`; their weights are
+        drawn from a secret key unless a seed is given, which a peer finds by trying.
 
         Raises:
             InvalidConfiguration: torch is not installed.
         """
-        seed = secrets.randbits(63) if seed is None else seed
         first = dense((inputs, widths[0]), seed)
-        return cls(first, dense((widths[-1], labels), seed + 1, ends_plain=True))
+        after = None if seed is None else seed + 1
+        return cls(first, dense((widths[-1], labels), after, ends_plain=True))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -128,22 +129,21 @@ async def train(
     import torch
 
     step, noise = 0, noise or Noise()
-    order = torch.Generator().manual_seed(_seed(schedule.order))
-    draws = torch.Generator().manual_seed(_seed(schedule.noise))
+    order, blur = draws(schedule.order), draws(schedule.noise)
     steps = [optimiser(each, schedule.learning) for each in (layers.first, layers.last)]
     features, labels = torch.from_numpy(rows.features), torch.from_numpy(rows.labels)
     for epoch in range(schedule.epochs):
-        for numbers in torch.randperm(len(labels), generator=order).split(schedule.batch):
+        for numbers in order.permutation(len(labels)).split(schedule.batch):
             if len(numbers) == 1:
                 continue  # one row has no spread that noise could be measured in
             for each in steps:
                 each.zero_grad()
             ours = layers.first(features[numbers])
-            sent = _noisy(ours.detach(), noise.activations, draws)
+            sent = _noisy(ours.detach(), noise.activations, blur)
             back = torch.from_numpy(await part.forward(step, sent.numpy()))
             back.requires_grad_()
             torch.nn.functional.cross_entropy(layers.last(back), labels[numbers]).backward()
-            gradient = _noisy(back.grad, noise.gradients, draws)
+            gradient = _noisy(back.grad, noise.gradients, blur)
             ours.backward(torch.from_numpy(await part.backward(step, gradient.numpy())))
             for each in steps:
                 each.step()
@@ -168,15 +168,8 @@ def predict(whole: Any, features: Floats) -> Integers:
     return answers
 
 
-def _noisy(values: Any, deviations: float, draws: Any) -> Any:
+def _noisy(values: Any, deviations: float, blur: Draws) -> Any:
     """Values with noise of so many of their standard deviations."""
-    import torch
-
     if not deviations:
         return values.clone()
-    drawn = torch.randn(values.shape, generator=draws)
-    return values + deviations * values.std() * drawn
-
-
-def _seed(given: int | None) -> int:
-    return secrets.randbits(63) if given is None else given
+    return values + deviations * values.std() * blur.normal(values.shape)

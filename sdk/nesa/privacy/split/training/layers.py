@@ -1,4 +1,4 @@
-"""Dense layers in torch, drawn from seeds; torch is imported when the first ones are made."""
+"""Dense layers in torch, drawn from seeds or in secret; torch is imported for the first ones."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from nesa.privacy.split.training.draws import secret_draws
 from nesa.privacy.split.training.wire import (
     MAX_LAYERS,
     MAX_PARAMETERS,
@@ -59,9 +60,10 @@ def require_widths(widths: Sequence[int]) -> tuple[int, ...]:
     return tuple(widths)
 
 
-def dense(widths: Sequence[int], seed: int, *, ends_plain: bool = False) -> Any:
+def dense(widths: Sequence[int], seed: int | None, *, ends_plain: bool = False) -> Any:
     """Dense layers [.., widths[0]] to [.., widths[-1]], each with a ReLU; the last without where
-    it `ends_plain`. Equal seeds give equal weights; torch's own generator stays as it was.
+    it `ends_plain`. Equal seeds give equal weights, and 32 bits of a seed count; with None the
+    weights are secret. Torch's own generator stays as it was.
 
     Raises:
         InvalidConfiguration: torch is not installed.
@@ -72,10 +74,23 @@ def dense(widths: Sequence[int], seed: int, *, ends_plain: bool = False) -> Any:
 
     made: list[Any] = []
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.manual_seed(seed or 0)
         for inputs, outputs in pairwise(widths):
             made += [nn.Linear(inputs, outputs), nn.ReLU()]
+    if seed is None:
+        for each in made[::2]:
+            _draw_in_secret(each)
     return nn.Sequential(*(made[:-1] if ends_plain else made))
+
+
+def _draw_in_secret(linear: Any) -> None:
+    """Weights and biases of the distribution that torch begins with, from a stream of their own."""
+    import torch
+
+    drawn, bound = secret_draws(), linear.in_features**-0.5
+    with torch.no_grad():
+        for values in linear.parameters():
+            values.copy_(drawn.uniform(values.shape, bound))
 
 
 def optimiser(layers: Any, learning: Learning) -> Any:
