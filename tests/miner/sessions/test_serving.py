@@ -81,7 +81,7 @@ def sealed(member: Member, body: bytes, key: PrivateKey = PAYER, **other: Any) -
 async def test_two_members_answer_a_query_and_hold_what_they_earned(world, mlp):
     inputs = random_inputs(mlp, 0)
     answer = await ask(mlp, inputs, world.groups(), SESSION)
-    assert await world.reached.pay() == ()
+    assert await world.reached.pay(5.0) == ()
     public = load(MODELS / "breast-cancer-mlp")
     whole = [ShardRunner(public.shard_file(one), facts) for one, facts in enumerate(public.shards)]
     assert answer.outputs == run_all(whole, inputs)
