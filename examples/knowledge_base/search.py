@@ -13,7 +13,7 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final, TypeVar
@@ -25,7 +25,7 @@ from nesa import Client, NesaError, Shared
 from nesa.cli.session import DEFAULT_NETWORK
 from nesa.client.sharing import SharedPublicModel
 from nesa.models.card import TensorCard
-from nesa.protocol.errors import IntegrityError, InvalidConfiguration, InvalidInput
+from nesa.protocol.errors import GroupFailed, IntegrityError, InvalidConfiguration, InvalidInput
 
 PASSAGES: Final = Path(__file__).with_name("passages.jsonl")
 INDEX: Final = Path("knowledge-base.index.jsonl")
@@ -81,14 +81,22 @@ class Embedder:
 
     async def embed(self, text: str) -> list[int]:
         """The public model's embedding, bit for bit."""
-        result = await self.client.ask(
-            self.shared.public.name, list(self.tokenize(text)), privacy=Shared(self.shared)
-        )
+        name, tokens = self.shared.public.name, list(self.tokenize(text))
+        try:
+            result = await self.client.ask(name, tokens, privacy=Shared(self.shared))
+        except GroupFailed as error:
+            keep(error.evidence)
+            raise
         for member, reason in result.refused.items():
             print(f"refused {member}: {reason}", file=sys.stderr)
-        for name, data in result.evidence.items():
-            Path(name).write_bytes(data)
+        keep(result.evidence)
         return [int(number) for number in result.output.integers.reshape(-1)]
+
+
+def keep(evidence: Mapping[str, bytes]) -> None:
+    """Write what convicts members that signed wrong sums into files here."""
+    for name, data in evidence.items():
+        Path(name).write_bytes(data)
 
 
 async def index(embedder: Embedder, passages: Sequence[Passage], path: Path) -> int:

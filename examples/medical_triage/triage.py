@@ -21,7 +21,7 @@ from nesa import Client, NesaError
 from nesa.chain.session_history import sessions_of
 from nesa.cli.session import DEFAULT_NETWORK
 from nesa.client.sharing import SharedPublicModel, SharedResult, SharedSession
-from nesa.protocol.errors import GroupFailed, InvalidInput
+from nesa.protocol.errors import InvalidInput
 from nesa.protocol.ids import QueryId
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -54,10 +54,9 @@ async def assess(
     """Ask about one patient in an open session. A member that lies or fails is replaced."""
     try:
         result = await session.ask(features_of(shared, patient))
-    except GroupFailed as error:
-        keep(session.evidence([error]), evidence)
-        raise
-    return Finding(patient["case"], result, keep(result.evidence, evidence))
+    finally:
+        kept = keep(session.evidence(), evidence)
+    return Finding(patient["case"], result, kept)
 
 
 def features_of(shared: SharedPublicModel, patient: Patient) -> list[float]:
@@ -69,7 +68,8 @@ def features_of(shared: SharedPublicModel, patient: Patient) -> list[float]:
 
 
 def keep(found: Mapping[str, bytes], folder: Path) -> tuple[Path, ...]:
-    """Write evidence into files; it holds digits of a share, which say nothing of the patient."""
+    """Write evidence into files. It holds digits of a share: with the other group's they are the
+    patient's, so the files stay here."""
     for name, data in found.items():
         folder.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(data)

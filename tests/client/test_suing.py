@@ -169,14 +169,14 @@ async def test_a_liar_that_does_not_answer_loses_a_seats_stake(case: Case) -> No
         if isinstance(progress, Sued):
             await pass_time(client, case.terms.rules.defence_window + 1)
 
-    decided = await client.sue(checked, note)
+    decided = await client.sue(checked, note, reveal_share=True)
     assert [type(one) for one in seen] == [Sued, Decided]
     assert decided.ending is Ending.FALLEN
     assert await member.stake() == before - checked.stake
     assert decided.paid > checked.bond
     assert (await client.balance()).nes == held - checked.bond + decided.paid
     again = await client.check_suit(case.evidence(case.lie), case.shared)
-    assert (await client.sue(again)).paid == 0
+    assert (await client.sue(again, reveal_share=True)).paid == 0
     with pytest.raises(InvalidInput, match="lost its seat's stake"):
         await of_another(client).check(case.evidence(case.lie), case.shared)
 
@@ -199,7 +199,7 @@ async def test_a_liar_that_answers_is_played_to_the_wrong_element(case: Case) ->
         raise asyncio.CancelledError
 
     with pytest.raises(asyncio.CancelledError):
-        await client.sue(checked, answer_once)
+        await client.sue(checked, answer_once, reveal_share=True)
     resumed = await client.check_suit(case.evidence(case.lie), case.shared)
     assert resumed.challenge is not None
     moves = list[int]()
@@ -208,7 +208,7 @@ async def test_a_liar_that_answers_is_played_to_the_wrong_element(case: Case) ->
         if isinstance(progress, Answered):
             moves.append(progress.moves)
 
-    suit = asyncio.create_task(client.sue(resumed, note))
+    suit = asyncio.create_task(client.sue(resumed, note, reveal_share=True))
     assert await member.play(resumed.challenge, liar) is GameResult.LOST_BY_FACT
     await pass_time(client, case.terms.rules.defence_window + 1)
     assert (await suit).ending is Ending.FALLEN
@@ -250,7 +250,22 @@ async def test_a_bond_that_is_not_there_is_said_before_anything_is_sent(case: Ca
     checked = await poor.check(case.evidence(case.lie), case.shared)
     head = (await case.client.connection.head()).number
     with pytest.raises(ExhaustedResource, match="the bond is"):
+        await poor.see_through(checked, reveal_share=True)
+    assert (await case.client.connection.head()).number == head
+
+
+async def test_a_share_that_was_used_is_not_shown_unasked(case: Case) -> None:
+    """One that was discarded is: the first thing that stands in its way is the bond."""
+    poor, evidence = of_another(case.client), case.evidence(case.lie)
+    head = (await case.client.connection.head()).number
+    checked = await poor.check(evidence, case.shared)
+    assert checked.reveals
+    with pytest.raises(InvalidInput, match="other group has the input.*--reveal-share"):
         await poor.see_through(checked)
+    discarded = await poor.check(replace(evidence, is_discarded=True), case.shared)
+    assert not discarded.reveals
+    with pytest.raises(ExhaustedResource, match="the bond is"):
+        await poor.see_through(discarded)
     assert (await case.client.connection.head()).number == head
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,13 @@ from nesa.client.hybrid.offers import QueryPlan
 from nesa.client.modes import Shared
 from nesa.client.payment import in_nes
 from nesa.client.sharing import SharedResult
-from nesa.protocol.errors import GroupFailed
 
 
-async def ask_shared(client: Client, plan: QueryPlan, given: Given, *, quiet: bool) -> SharedResult:
-    """Ask as planned and wait; evidence against members is written to files here, whatever comes of
-    it."""
+async def ask_shared(
+    client: Client, plan: QueryPlan, given: Given, evidence: dict[str, bytes], *, quiet: bool
+) -> SharedResult:
+    """Ask as planned and wait; what convicts members is put into `evidence` by the name of a file,
+    whatever comes of the query."""
     assert isinstance(plan.privacy, Shared)
     mode = plan.privacy
     features = given.ordered([feature.name for feature in mode.shared.card.features])
@@ -33,17 +35,23 @@ async def ask_shared(client: Client, plan: QueryPlan, given: Given, *, quiet: bo
         if not quiet:
             console().print(f"session {session.session_id} is open; its groups are drawn")
         try:
-            result = await session.ask(features)
-        except GroupFailed as error:
-            _keep(session.evidence([error]), quiet=quiet)
-            raise
-    _keep(result.evidence, quiet=quiet)
-    return result
+            return await session.ask(features)
+        finally:
+            evidence.update(session.evidence())
 
 
-def _keep(evidence: Mapping[str, bytes], *, quiet: bool) -> None:
+def keep_evidence(evidence: Mapping[str, bytes], *, quiet: bool) -> None:
+    """Write evidence into files here; where that fails it is said, and nothing else is lost."""
     for name, data in evidence.items():
-        Path(name).write_bytes(data)
+        try:
+            Path(name).write_bytes(data)
+        except OSError as error:
+            warnings.warn(
+                f"a member signed wrong sums, and what convicts it could not be kept in {name}: "
+                f"{error.strerror}; ask in a folder that can be written to",
+                stacklevel=1,
+            )
+            continue
         if not quiet:
             console().print(f"a member signed wrong sums: what convicts it is in {name}")
 

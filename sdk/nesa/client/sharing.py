@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
@@ -35,6 +36,7 @@ from nesa.privacy.shared.session import (
 )
 from nesa.privacy.shared.wire import packed_bytes
 from nesa.protocol.errors import (
+    GroupFailed,
     InvalidInput,
     InvalidModel,
     WrongShare,
@@ -136,6 +138,7 @@ class SharedSession:
         self._shared, self._listed = shared, listed
         self._opening, self._drawn = opening, drawn
         self._blinding: Blinding | None = None
+        self._failures: list[GroupFailed] = []
 
     @property
     def session_id(self) -> QueryId:
@@ -166,12 +169,18 @@ class SharedSession:
         """Have the first group do its part, which hangs on no input; `ask` does it otherwise.
 
         Raises:
-            GroupFailed: nobody is left to stand in for members that fail.
+            GroupFailed: nobody is left to stand in for members that fail; it has the evidence.
         """
         if self._blinding is None:
             first, session = self._drawn.first, self._drawn.members.purse.session
-            model = self._shared.model
-            self._blinding = await blind(model, first, session, round_seconds=round_seconds)
+            with self._evidence_told():
+                self._blinding = await blind(
+                    self._shared.model,
+                    first,
+                    session,
+                    round_seconds=round_seconds,
+                    failures=self._failures,
+                )
 
     async def ask(
         self, features: Features, *, round_seconds: float = ROUND_SECONDS
@@ -181,22 +190,38 @@ class SharedSession:
         Raises:
             InvalidTensor: the features are not what the model takes.
             ReusedRandomness: the session has served a query.
-            GroupFailed: nobody is left to stand in for members that fail.
+            GroupFailed: nobody is left to stand in for members that fail; it has the evidence.
         """
         model, drawn = self._shared.model, self._drawn
         inputs = (self._shared.encoded(features),)
         await self.prepare(round_seconds=round_seconds)
         assert self._blinding is not None
         session = drawn.members.purse.session
-        answer = await ask_blinded(
-            model, inputs, self._blinding, drawn.second, session, round_seconds=round_seconds
-        )
+        with self._evidence_told():
+            answer = await ask_blinded(
+                model,
+                inputs,
+                self._blinding,
+                drawn.second,
+                session,
+                round_seconds=round_seconds,
+                failures=self._failures,
+            )
         return self._result(answer, await drawn.members.pay(PAYING_SECONDS))
 
-    def evidence(self, failures: Sequence[Exception]) -> dict[str, bytes]:
-        """By the name of a file, what convicts members that signed wrong sums."""
+    @contextlib.contextmanager
+    def _evidence_told(self) -> Iterator[None]:
+        try:
+            yield
+        except GroupFailed as error:
+            error.evidence = self.evidence()
+            raise
+
+    def evidence(self) -> dict[str, bytes]:
+        """By the name of a file, what convicts members that signed wrong sums so far; also after
+        an error, or when a query was broken off."""
         found: dict[str, bytes] = {}
-        for failure in failures:
+        for failure in self._failures:
             if isinstance(failure, WrongShare):
                 for one in evidence_in(failure, self._listed.version_ids):
                     place = one.statement.reveal.context
@@ -224,7 +249,7 @@ class SharedSession:
             traffic=answer.traffic,
             members=tuple(self._drawn.members.seats),
             refused=answer.refused,
-            evidence=self.evidence(answer.failures),
+            evidence=self.evidence(),
             unpaid=unpaid,
         )
 

@@ -63,6 +63,12 @@ PIN_AFTER: Final = 64
 MOST_REFUSALS: Final = 3
 """Refusals of moves, one after the other, behind which a suit is left to be taken up later."""
 
+WHAT_IT_SHOWS: Final = (
+    "puts digits of a share of your query on chain when the member answers, and a short share is "
+    "all in one leaf: whoever served in the other group has the input, or a value computed from it"
+)
+"""What a game about a share that was not discarded tells, behind the words of what shows it."""
+
 _COURT: Final = "DisputeCourt"
 _LIFE: Final = (ChallengeOpened, Moved, GameEnded, ChallengeEnded)
 
@@ -71,14 +77,17 @@ _LIFE: Final = (ChallengeOpened, Moved, GameEnded, ChallengeEnded)
 class CheckedSuit:
     """Evidence that was found to convict its signer, and what a suit takes.
 
-    `witness` has the right sums of the share. `stake` is what the operator can lose, `bond` what
-    the account puts down, in NES units; `until` is when suits of the session are taken last.
+    `witness` has the right sums of the share. `reveals` says that a game shows digits of a share to
+    everybody that, with the other group's share, are a value of the query; who sues has to want it.
+    `stake` is what the operator can lose, `bond` what the account puts down, in NES units; `until`
+    is when suits of the session are taken last.
     `challenge` is the account's own suit of the same evidence, where it is open or over already.
     """
 
     terms: Query
     suit: Suit
     witness: Witness
+    reveals: bool
     operator: Address
     stake: Amount
     bond: Amount
@@ -160,6 +169,7 @@ class Suing:
             terms=product,
             suit=Suit(product, shown, said, terms.seed_block),
             witness=witness,
+            reveals=not evidence.is_discarded,
             operator=operator,
             stake=limits.seat_stake,
             bond=Amount(limits.seat_stake * limits.challenger_bond_bps // BPS),
@@ -170,16 +180,30 @@ class Suing:
             await self._require_open(checked)
         return checked
 
-    async def see_through(self, checked: CheckedSuit, on_progress: OnProgress = quiet) -> Decided:
+    async def see_through(
+        self,
+        checked: CheckedSuit,
+        on_progress: OnProgress = quiet,
+        *,
+        reveal_share: bool = False,
+    ) -> Decided:
         """Open the suit, unless it is open, and play until it is decided and paid out. It takes the
         defence window, and more where the member answers.
 
         Raises:
+            InvalidInput: the game would show a share of the query, and `reveal_share` does not say
+                that it may; nothing was sent.
             ExhaustedResource: the account does not hold the bond or coins for gas.
             Rejected: the court refuses; the message says why.
             IntegrityError: the member showed the very sums that were computed here.
             Unavailable: the node does not answer; call it again.
         """
+        if checked.reveals and not reveal_share:
+            raise InvalidInput(
+                f"a suit of product {checked.terms.attempt} {WHAT_IT_SHOWS}; sue with "
+                "--reveal-share (reveal_share=True) if they may know, or let it be: what "
+                "is wrong was not paid"
+            )
         challenge = checked.challenge
         if challenge is None:
             challenge = await self._open(checked)

@@ -27,7 +27,8 @@ NesaError
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 
@@ -128,10 +129,14 @@ class QueryRefunded(QueryFailed):
 class GroupFailed(QueryFailed):
     """A group of a shared query cannot be gone on with; `group` is its name.
 
-    `members` are the signers of those who sent no right sums.
+    `members` are the signers of those who sent no right sums. `failures` are all of the query up to
+    this one, itself among them, `evidence` has by the name of a file what convicts members that
+    signed wrong sums of any product so far (see `SharedResult.evidence`).
     """
 
     members: tuple[Any, ...] = ()
+    failures: tuple[GroupFailed, ...] = ()
+    evidence: Mapping[str, bytes] = MappingProxyType({})
 
     def __init__(self, group: str, message: str) -> None:
         super().__init__(message)
@@ -142,9 +147,12 @@ class WrongShare(GroupFailed):
     """A quorum of the group signed sums that are not those of its share.
 
     `statements` are the signed statements (`nesa.protocol.statements.Statement`),
-    `digits` the share that they are about, as canonical bytes: together they show the fault, and
-    the digits say nothing about the input.
+    `digits` the share that they are about, as canonical bytes: together they show the fault. With
+    the other group's share of the same product the digits are the value that was shared, unless
+    `is_discarded`: then another share took its place before it blinded anything.
     """
+
+    is_discarded: bool = False
 
     def __init__(self, group: str, message: str, statements: Sequence[Any], digits: bytes) -> None:
         super().__init__(group, message)

@@ -53,7 +53,9 @@ async def test_rows_that_do_not_wait_for_each_other_share_a_round(transformer):
     assert [len(product.sums) for product in transformer.plan.products] == [3, 1]
 
 
-async def test_a_member_that_lies_is_outvoted_and_named(mlp, groups):
+@pytest.mark.parametrize("lying", [0, 1])
+async def test_a_member_that_lies_is_outvoted_and_named(mlp, groups, lying):
+    """The share is used all the same, so that a suit over it gives it away."""
     said = threading.Event()
 
     def liar(member, key):
@@ -74,15 +76,16 @@ async def test_a_member_that_lies_is_outvoted_and_named(mlp, groups):
 
         return answer
 
-    named = groups[1].replace(0, liar)
+    named = groups[lying].replace(0, liar)
     for place in (1, 2, 3):
-        groups[1].replace(place, waiting)
+        groups[lying].replace(place, waiting)
     answer = await answered(mlp, groups)
     assert right(mlp, answer)
     assert "other sums than the quorum" in answer.refused[named]
     for failure in answer.failures:
         assert isinstance(failure, WrongShare)
         assert [one.signer for one in failure.statements] == [named]
+        assert not failure.is_discarded
     # What comes when the others have agreed is not waited for.
     assert 1 <= len(answer.failures) <= len(mlp.plan.products)
 
@@ -136,6 +139,13 @@ async def test_a_group_that_splits_is_named(mlp, groups):
     with pytest.raises(GroupDivided, match="no quorum alike; choose another") as caught:
         await answered(mlp, groups)
     assert caught.value.group == "first"
+    statements = [
+        (statement.signer, failure.is_discarded)
+        for failure in caught.value.failures
+        if isinstance(failure, WrongShare)
+        for statement in failure.statements
+    ]
+    assert set(statements) == {(address, True) for address in groups[0].addresses[:2]}
 
 
 async def test_a_group_that_stops_is_named_in_time(mlp, groups):
@@ -334,6 +344,7 @@ async def test_somebody_stands_in_for_a_member_that_lies(mlp, place):
     (failure,) = answer.failures
     assert isinstance(failure, WrongShare)
     assert failure.members == (liar,)
+    assert failure.is_discarded is (place == 0)  # a new seed stands in for it in the first group
     assert [one.signer for one in failure.statements] == [liar]
     assert set(groups[place].settled) == {spare.honest[0].address}
     assert len(groups[place].settled) == len(mlp.plan.products)
@@ -351,3 +362,15 @@ async def test_without_anybody_to_stand_in_the_failure_is_told(mlp):
         await ask(mlp, random_inputs(mlp, 0), (pair[0].transport, group), SESSION)
     assert caught.value.members == group.members
     assert group.settled == []
+
+
+async def test_what_was_found_before_a_later_failure_is_told_with_it(mlp):
+    """A liar of the first group was replaced, then the second group fails."""
+    pair, spare = (Group("first", mlp, 1), Group("second", mlp, 2)), Group("spares", mlp, 3)
+    liars = [pair[place].replace(0, off_by_one(mlp)) for place in (0, 1)]
+    first = StandIns("first", pair[0].answers, spare.answers)
+    with pytest.raises(WrongShare) as caught:
+        await ask(mlp, random_inputs(mlp, 0), (first, pair[1].transport), SESSION)
+    found = caught.value.failures
+    assert [one.members for one in found] == [(liar,) for liar in liars]
+    assert [isinstance(one, WrongShare) and one.is_discarded for one in found] == [True, False]

@@ -17,7 +17,7 @@ from nesa.cli.publishing import publishing_options
 from nesa.cli.quantities import Coins, Nes, WholeNumber
 from nesa.cli.resuming import Departure
 from nesa.cli.session import Target, connected, network_options
-from nesa.cli.sharing import ask_shared
+from nesa.cli.sharing import ask_shared, keep_evidence
 from nesa.cli.showing import show_answer, show_shared
 from nesa.cli.split_queries import as_version, read_split, split_options
 from nesa.cli.user_keys import read_user_key, user_key_options
@@ -180,16 +180,24 @@ def query(
             wanted.confirm(found.plan.explanation)
         plan, wish = found.plan, wish.planned(found.plan)
     if plan is not None and isinstance(plan.privacy, Shared):
-        result = asked_shares(target, plan, wish, quiet=as_json)
-        show_shared(result, as_json=as_json, plan=plan)
+        evidence: dict[str, bytes] = {}
+        try:
+            result = asked_shares(target, plan, wish, evidence, quiet=as_json)
+            show_shared(result, as_json=as_json, plan=plan)
+        finally:
+            keep_evidence(evidence, quiet=as_json)
     else:
         answer = asked(target, publisher, wish, keep_key, quiet=as_json)
         show_answer(answer, as_json=as_json, plan=plan)
 
 
-def asked_shares(target: Target, plan: QueryPlan, wish: Wish, *, quiet: bool) -> SharedResult:
-    """The answer to a query on shares, as it was planned."""
-    return connected(target, lambda client: ask_shared(client, plan, wish.given, quiet=quiet))
+def asked_shares(
+    target: Target, plan: QueryPlan, wish: Wish, evidence: dict[str, bytes], *, quiet: bool
+) -> SharedResult:
+    """The answer to a query on shares, as it was planned; `evidence` as of `ask_shared`."""
+    return connected(
+        target, lambda client: ask_shared(client, plan, wish.given, evidence, quiet=quiet)
+    )
 
 
 def asked(

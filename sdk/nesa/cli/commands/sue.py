@@ -14,7 +14,7 @@ from nesa.cli.session import Target, connected, network_options
 from nesa.client.client import Client
 from nesa.client.payment import in_nes
 from nesa.client.sharing import SharedPublicModel
-from nesa.client.suing import Answered, CheckedSuit, Decided, Progress, Sued
+from nesa.client.suing import WHAT_IT_SHOWS, Answered, CheckedSuit, Decided, Progress, Sued
 from nesa.privacy.shared.evidence import (
     MAX_EVIDENCE_BYTES,
     ShareEvidence,
@@ -35,15 +35,26 @@ from nesa.protocol.errors import InvalidInput, InvalidMessage
     help="Folder of the public model that was asked on shares.",
 )
 @click.option("--dry-run", is_flag=True, help="Check the file and show the bond; send nothing.")
+@click.option(
+    "--reveal-share",
+    is_flag=True,
+    help="Sue although the game shows members of the other group a value of the query.",
+)
 @network_options
 @json_option
-def sue(target: Target, file: Path, shared: Path, dry_run: bool, as_json: bool) -> None:
+def sue(
+    target: Target, file: Path, shared: Path, dry_run: bool, reveal_share: bool, as_json: bool
+) -> None:
     """Take a member of a session to court with FILE, what a query on shares kept of its wrong sums.
 
     The sums are computed here first: who sues for right ones loses the bond. Your key puts down the
     bond and pays the gas. Then the command waits until the suit is decided, for a member that
     answers has to be answered, and nobody else holds the share to do so. When it is interrupted,
     the same command goes on with the suit; leave it for longer than a move may take and you lose.
+
+    A member that answers makes both sides show digits of the share. Unless the share was discarded
+    before it blinded anything, members of the other group then know what was asked, and the command
+    goes on with --reveal-share only.
     """
     evidence, public = read_evidence(file), SharedPublicModel.read(shared)
 
@@ -51,7 +62,9 @@ def sue(target: Target, file: Path, shared: Path, dry_run: bool, as_json: bool) 
         checked = await client.check_suit(evidence, public)
         if not as_json:
             show(claimed(checked), as_json=False)
-        return checked, None if dry_run else await client.sue(checked, tell)
+        if dry_run:
+            return checked, None
+        return checked, await client.sue(checked, tell, reveal_share=reveal_share)
 
     async def tell(progress: Progress) -> None:
         if not as_json:
@@ -90,9 +103,16 @@ def claimed(checked: CheckedSuit) -> Mapping[str, Any]:
         "claim": "it signed sums that are not those of the share; they were computed here",
         "it can lose": f"{in_nes(checked.stake)}, the stake of a seat",
         "bond": f"{in_nes(checked.bond)}, back when the suit is won",
+        "a game shows": _shown(checked),
         "suits are taken until": moment(checked.until),
         **({"suit": "open already"} if checked.challenge is not None else {}),
     }
+
+
+def _shown(checked: CheckedSuit) -> str:
+    if not checked.reveals:
+        return "nothing of the query: the share was discarded before it blinded anything"
+    return f"the query to the other group (needs --reveal-share): it {WHAT_IT_SHOWS}"
 
 
 def in_words(progress: Progress) -> str:
@@ -128,6 +148,7 @@ def document(checked: CheckedSuit, decided: Decided | None) -> Mapping[str, Any]
         "operator": checked.operator,
         "stake": checked.stake,
         "bond": checked.bond,
+        "reveals_share": checked.reveals,
         "until": checked.until,
         "challenge": None if decided is None else decided.challenge.challenge_id,
         "ending": None if decided is None else decided.ending,

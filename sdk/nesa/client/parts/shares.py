@@ -87,16 +87,24 @@ class Shares(Connected):
         """
         return await self._suing.check(evidence, shared)
 
-    async def sue(self, checked: CheckedSuit, on_progress: OnProgress = quiet) -> Decided:
+    async def sue(
+        self,
+        checked: CheckedSuit,
+        on_progress: OnProgress = quiet,
+        *,
+        reveal_share: bool = False,
+    ) -> Decided:
         """Open a checked suit, or take up one that is open, and play until it is decided and paid
-        out: a defence window at least. When it was interrupted, check and call it again.
+        out: a defence window at least. When it was interrupted, check and call it again. A suit
+        that `checked.reveals` a share of the query to the other group needs `reveal_share`.
 
         Raises:
+            InvalidInput: it would reveal a share, and nobody said that it may; nothing was sent.
             ExhaustedResource: the account does not hold the bond, or coins for gas.
             Rejected: the court refuses.
             Unavailable: the node does not answer.
         """
-        return await self._suing.see_through(checked, on_progress)
+        return await self._suing.see_through(checked, on_progress, reveal_share=reveal_share)
 
     @property
     def _suing(self) -> Suing:

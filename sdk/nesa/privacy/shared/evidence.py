@@ -1,13 +1,15 @@
 """What shows that a member of a session signed wrong sums: its statement, and the share it is of.
 
-The share's digits are uniformly random: whoever brings them to the court gives nothing away.
+The share's digits are uniformly random by themselves. Whoever holds the other share of the same
+value has the value from both: a court shows digits to everybody, so to the other group too. Only a
+share that was discarded before it blinded anything has no other one, and gives nothing away.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from nesa.models.disputes.parties import Defender
 from nesa.models.judging import Witness
@@ -17,7 +19,7 @@ from nesa.protocol import cbor
 from nesa.protocol.errors import InvalidInput, InvalidMessage, InvalidTensor, WrongShare
 from nesa.protocol.ids import VersionId
 from nesa.protocol.messages import MAX_TENSOR_BYTES
-from nesa.protocol.shapes import WORD, blob, record
+from nesa.protocol.shapes import WORD, Shape, blob, record, uint
 from nesa.protocol.statements import (
     MAX_STATEMENT_BYTES,
     Statement,
@@ -31,11 +33,12 @@ MAX_EVIDENCE_BYTES: Final = MAX_TENSOR_BYTES + MAX_STATEMENT_BYTES + 256
 @dataclass(frozen=True, slots=True)
 class ShareEvidence:
     """One member's statement about a product with version `version_id`, and the digits of the
-    share that it is about, as canonical bytes."""
+    share that it is about, as canonical bytes; `is_discarded` where they never blinded a value."""
 
     version_id: VersionId
     statement: Statement
     digits: bytes
+    is_discarded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,20 +46,24 @@ class _Stored:
     version_id: VersionId
     statement: bytes
     digits: bytes
+    is_discarded: int = 0
 
 
-_EVIDENCE: Final = record(
-    _Stored,
-    version_id=WORD,
-    statement=blob(MAX_STATEMENT_BYTES),
-    digits=blob(MAX_TENSOR_BYTES),
-)
+_FIELDS: Final[dict[str, Shape[Any]]] = {
+    "version_id": WORD,
+    "statement": blob(MAX_STATEMENT_BYTES),
+    "digits": blob(MAX_TENSOR_BYTES),
+}
+_UNMARKED: Final = record(_Stored, **_FIELDS)
+_EVIDENCE: Final = record(_Stored, **_FIELDS, is_discarded=uint(1))
 
 
 def evidence_in(failure: WrongShare, products: Sequence[VersionId]) -> tuple[ShareEvidence, ...]:
     """What a failure shows of each of its signers; `products` are the versions of a session."""
     return tuple(
-        ShareEvidence(products[said.reveal.context.attempt], said, failure.digits)
+        ShareEvidence(
+            products[said.reveal.context.attempt], said, failure.digits, failure.is_discarded
+        )
         for said in failure.statements
     )
 
@@ -64,20 +71,25 @@ def evidence_in(failure: WrongShare, products: Sequence[VersionId]) -> tuple[Sha
 def encode_share_evidence(evidence: ShareEvidence) -> bytes:
     """Canonical bytes, as they are kept in a file."""
     statement = encode_statement(evidence.statement)
-    return cbor.encode(_EVIDENCE.pack(_Stored(evidence.version_id, statement, evidence.digits)))
+    mark = int(evidence.is_discarded)
+    stored = _Stored(evidence.version_id, statement, evidence.digits, mark)
+    return cbor.encode(_EVIDENCE.pack(stored))
 
 
 def decode_share_evidence(data: bytes) -> ShareEvidence:
-    """The evidence that `data` encodes; whether the sums are wrong is not looked at.
+    """The evidence that `data` encodes; whether the sums are wrong is not looked at. The share of
+    an older file, which does not say whether it was discarded, counts as one that was not.
 
     Raises:
         InvalidMessage: too long, not canonical, or not signed by whom it names.
     """
-    stored = _EVIDENCE.unpack(cbor.decode(data, MAX_EVIDENCE_BYTES))
+    item = cbor.decode(data, MAX_EVIDENCE_BYTES)
+    is_older = isinstance(item, list) and len(item) == len(_FIELDS)
+    stored = (_UNMARKED if is_older else _EVIDENCE).unpack(item)
     statement = decode_statement(stored.statement)
     if not is_signed(statement):
         raise InvalidMessage("the statement is not signed by the member that it names")
-    return ShareEvidence(stored.version_id, statement, stored.digits)
+    return ShareEvidence(stored.version_id, statement, stored.digits, bool(stored.is_discarded))
 
 
 def convicting(evidence: ShareEvidence, product: Product) -> Witness:

@@ -147,16 +147,19 @@ async def blind(
     session: Session,
     *,
     round_seconds: float = ROUND_SECONDS,
+    failures: list[GroupFailed] | None = None,
 ) -> Blinding:
     """What a query needs of the first group: it hangs on no input, so all products are one round,
     at any time before. A client may be its own first group, and then has nobody to collude.
+
+    `failures` is added to as they happen, so that they are there however this ends.
 
     Raises:
         InvalidInput: the group has no member or names one twice.
         GroupFailed: as of `ask`.
     """
     _check_apart(group.members, ())
-    line = _Line(model, group, session, round_seconds)
+    line = _Line(model, group, session, round_seconds, [] if failures is None else failures)
     shares = await _together(
         [line.blinded(number, product) for number, product in enumerate(model.plan.products)]
     )
@@ -172,8 +175,10 @@ async def ask_blinded(
     session: Session,
     *,
     round_seconds: float = ROUND_SECONDS,
+    failures: list[GroupFailed] | None = None,
 ) -> SharedAnswer:
-    """As `ask`, with a first group that has done its part.
+    """As `ask`, with a first group that has done its part; `failures` as of `blind`, to which those
+    of the second group are added.
 
     Raises:
         InvalidInput: as of `ask`, or the blinding is for another model.
@@ -186,7 +191,8 @@ async def ask_blinded(
         raise InvalidInput("the blinding was made for another model; make one for this")
     evaluation, rounds = model.parts.begin(inputs), model.plan.rounds
     blinded = blinding.take()
-    line, number = _Line(model, group, session, round_seconds), 0
+    seen = list(blinding.failures) if failures is None else failures
+    line, number = _Line(model, group, session, round_seconds, seen), 0
     for place, products in enumerate(rounds):
         await asyncio.to_thread(evaluation.run, place)
         numbered = enumerate(products, number)
@@ -199,8 +205,7 @@ async def ask_blinded(
     await asyncio.to_thread(evaluation.run, len(rounds))
     line.traffic.add(blinding.traffic)
     refused = {**blinding.refused, **line.refused}
-    failures = (*blinding.failures, *line.failures)
-    return SharedAnswer(evaluation.outputs, len(rounds), line.traffic, refused, failures)
+    return SharedAnswer(evaluation.outputs, len(rounds), line.traffic, refused, tuple(seen))
 
 
 def _check_apart(members: tuple[Address, ...], others: tuple[Address, ...]) -> None:
@@ -220,11 +225,18 @@ _Asked = tuple[Bytes, Question, ShareRequest]
 class _Line:
     """What a client asks one group in one query."""
 
-    def __init__(self, model: SharedModel, group: Group, session: Session, seconds: float) -> None:
+    def __init__(
+        self,
+        model: SharedModel,
+        group: Group,
+        session: Session,
+        seconds: float,
+        failures: list[GroupFailed],
+    ) -> None:
         self._model, self._group, self._session, self._seconds = model, group, session, seconds
         self._places = asyncio.Semaphore(group.at_once)
         self.traffic, self.refused = Traffic(), dict[Address, str]()
-        self.failures: list[GroupFailed] = []
+        self.failures = failures
 
     async def blinded(self, number: int, product: Product) -> Blinded:
         """A share from a new seed, and its sums; from yet another one for whoever stands in."""
@@ -268,6 +280,7 @@ class _Line:
                 except GroupFailed as error:
                     self.failures.append(error)
                     if not self._group.replace(error.members):
+                        error.failures = tuple(self.failures)
                         raise
         raise AssertionError("the rounds do not end")
 
@@ -284,6 +297,9 @@ class _Line:
         found = await poll(self._group, data, read, self._seconds)
         for member, reply in found.late.items():
             self._group.late.follow(member, self._late(question, member, reply, found.until))
+        # A share of the first group whose round fails is given up with its seed, before any value
+        # was blinded by it; that of the second group is what is left of the value itself.
+        is_discarded = request.seed is not None
         try:
             agreed = found.agreed()
             sums = checked(self._group.name, question, agreed, found.refused)
@@ -295,8 +311,10 @@ class _Line:
             self._settle(found, right)
             honest = {claim.member for claim in right}
             error.members = tuple(member for member in members if member not in honest)
-            if not isinstance(error, WrongShare):  # which has the statements itself
-                self._keep_lies(question, found.claims)
+            if isinstance(error, WrongShare):  # which has the statements itself
+                error.is_discarded = is_discarded
+            else:
+                self._keep_lies(question, found.claims, is_discarded=is_discarded)
             raise
         self._keep_lies(question, [claim for claim in found.claims if claim not in agreed])
         self._settle(found, agreed)
@@ -323,9 +341,12 @@ class _Line:
                 self.refused[member] = "signed other sums than the quorum"
                 self._keep_lies(question, [claim])
 
-    def _keep_lies(self, question: Question, claims: Sequence[Claim]) -> None:
+    def _keep_lies(
+        self, question: Question, claims: Sequence[Claim], *, is_discarded: bool = False
+    ) -> None:
         failure = lies_among(self._group.name, question, claims)
         if failure is not None:
+            failure.is_discarded = is_discarded
             self.failures.append(failure)
 
     def _settle(self, found: Poll, right: Sequence[Claim]) -> None:
