@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import aiohttp
 import pytest
@@ -16,12 +18,16 @@ from nesa.chain.events import LogKey, SessionOpened
 from nesa.client import shared_groups, sharing
 from nesa.client.shared_draws import require_apart
 from nesa.client.shared_groups import Members, Purse
-from nesa.client.sharing import SharedPublicModel
+from nesa.client.sharing import SharedPublicModel, SharedSession
 from nesa.privacy.envelopes import Deployment
 from nesa.privacy.keys import generate_key, public_bytes
-from nesa.protocol.errors import InvalidInput, InvalidModel, InvalidTensor
+from nesa.privacy.shared.evidence import decode_share_evidence
+from nesa.privacy.shared.groups import MemoryGroup
+from nesa.protocol.errors import InvalidInput, InvalidModel, InvalidTensor, WrongShare
 from nesa.protocol.ids import Address, Amount, BlockNumber, Digest
 from tests.miner.sessions.attended import OPERATORS, PRICE, SESSION, TERMS
+from tests.privacy.shared.parties import SESSION as PLACE
+from tests.privacy.shared.parties import Group, off_by_one
 
 PUBLIC = Path(__file__).parents[2] / "models" / "breast-cancer-mlp"
 WORD = Digest(bytes(32))
@@ -108,3 +114,49 @@ async def test_members_that_say_nothing_do_not_hold_up_a_session(
         assert not given_up.is_set()
         await silent.leave()
     assert given_up.is_set()
+
+
+class OneStandsIn(MemoryGroup):
+    """A group of one, in which another stands in once."""
+
+    def __init__(self, name: str, liar: Group, spare: Group) -> None:
+        super().__init__(name, {**liar.answers, **spare.answers})
+        self.members, self._spare, self.at_once = tuple(liar.answers), tuple(spare.answers), 1
+
+    def replace(self, failed: Collection[Address]) -> bool:
+        found, self.members = self.members != self._spare, self._spare
+        return found
+
+
+async def test_what_a_member_signed_is_kept_however_the_query_ends() -> None:
+    """A liar of the first group is replaced; then nobody stands in in the second, or it is slow."""
+    shared = SharedPublicModel.read(PUBLIC)
+    first, spare, second = (Group("group", shared.model, 10 * place + 1) for place in range(3))
+    liar = first.replace(0, off_by_one(shared.model))
+    features = [10.0] * len(shared.card.features)
+
+    def session_of(last: MemoryGroup) -> SharedSession:
+        drawn = SimpleNamespace(first=OneStandsIn("first", first, spare), second=last)
+        drawn.members = SimpleNamespace(purse=SimpleNamespace(session=PLACE))
+        listed = SimpleNamespace(version_ids=shared.model.roots)
+        return SharedSession(shared, cast(Any, listed), cast(Any, None), cast(Any, drawn))
+
+    def signers(found: Mapping[str, bytes]) -> dict[Address, bool]:
+        kept = map(decode_share_evidence, found.values())
+        return {one.statement.signer: one.is_discarded for one in kept}
+
+    class Slow(MemoryGroup):
+        async def ask(self, member: Address, request: bytes) -> bytes:
+            query.cancel()
+            await asyncio.Event().wait()
+            raise AssertionError
+
+    session = session_of(Slow("second", second.answers))
+    query = asyncio.ensure_future(session.ask(features))
+    with pytest.raises(asyncio.CancelledError):
+        await query
+    assert signers(session.evidence()) == {liar: True}
+    other = second.replace(0, off_by_one(shared.model))
+    with pytest.raises(WrongShare) as caught:
+        await session_of(second.transport).ask(features)
+    assert signers(caught.value.evidence) == {liar: True, other: False}
