@@ -133,7 +133,7 @@ async def test_what_a_member_signed_is_kept_however_the_query_ends() -> None:
     shared = SharedPublicModel.read(PUBLIC)
     first, spare, second = (Group("group", shared.model, 10 * place + 1) for place in range(3))
     liar = first.replace(0, off_by_one(shared.model))
-    features = [10.0] * len(shared.card.features)
+    features = [one.offset + one.step for one in shared.card.features]
 
     def session_of(last: MemoryGroup) -> SharedSession:
         drawn = SimpleNamespace(first=OneStandsIn("first", first, spare), second=last)
