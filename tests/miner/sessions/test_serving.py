@@ -17,6 +17,7 @@ from nesa.models.folder import load
 from nesa.models.runtime import ShardRunner, run_all
 from nesa.privacy.envelopes import Receiver, seal_envelope
 from nesa.privacy.keys import generate_key, public_bytes
+from nesa.privacy.shared.members import Work
 from nesa.privacy.shared.session import SharedModel, ask
 from nesa.privacy.shared.wire import ShareRequest, decode_reply, encode_request
 from nesa.protocol.envelopes import MAX_ENVELOPE_BYTES, SESSIONS_PATH
@@ -27,7 +28,7 @@ from nesa.protocol.errors import (
     NotEntitled,
     ReusedRandomness,
 )
-from nesa.protocol.ids import Amount, BlockNumber, QueryId, Timestamp
+from nesa.protocol.ids import Amount, BlockNumber, Digest, QueryId, Timestamp
 from nesa.protocol.messages import SessionRequest
 from nesa_miner.sessions.products import LoadedProducts
 from nesa_miner.sessions.serving import MOST_AGAIN
@@ -159,6 +160,15 @@ async def test_outsiders_take_no_places_of_a_session(world):
     going.set()
     refused = await asyncio.gather(*waiting, return_exceptions=True)
     assert all(isinstance(error, NotEntitled) for error in refused)
+
+
+async def test_what_a_former_format_stored_counts_for_the_session(world):
+    """Its seed was not stored; a member that forgot what it said would contradict itself."""
+    ledger, former = world.members[0].journal.sessions, replace(SESSION, seed=Digest(b""))
+    ledger.open(former, Timestamp(4_000_000_000))
+    ledger.state(former, ShareRequest(0, 0, SEED, None), Work(*[Digest(bytes(32))] * 2, b""))
+    with pytest.raises(InvalidMessage, match="count the round up"):
+        await world.members[0].service.answer(sealed(world.members[0], request(0)))
 
 
 async def test_a_statement_is_not_computed_again_without_end(world):
