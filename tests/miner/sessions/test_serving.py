@@ -166,7 +166,9 @@ async def test_what_a_former_format_stored_counts_for_the_session(world):
     """Its seed was not stored; a member that forgot what it said would contradict itself."""
     ledger, former = world.members[0].journal.sessions, replace(SESSION, seed=Digest(b""))
     ledger.open(former, Timestamp(4_000_000_000))
-    ledger.state(former, ShareRequest(0, 0, SEED, None), Work(*[Digest(bytes(32))] * 2, b""))
+    ledger.state(
+        former, ShareRequest(0, 0, SEED, None), Work(Digest(bytes(32)), Digest(bytes(32)), b"")
+    )
     with pytest.raises(InvalidMessage, match="count the round up"):
         await world.members[0].service.answer(sealed(world.members[0], request(0)))
 
