@@ -22,7 +22,12 @@ from nesa_miner.at_rest import AtRest
 from nesa_miner.disputes.court_log import COURT_EVENTS, CourtLog
 from nesa_miner.jobs import Job, JobKey, Phase, StoredClaim, StoredFault, WorkKey
 from nesa_miner.journal_file import Format, JournalFile
-from nesa_miner.sessions.ledger import SESSION_TABLES, SessionLedger
+from nesa_miner.sessions.ledger import (
+    SESSION_TABLES,
+    SESSIONS_SINCE_7,
+    SESSIONS_SINCE_8,
+    SessionLedger,
+)
 
 _WORK: Final = (
     "records",
@@ -52,7 +57,7 @@ CREATE TABLE statements (
 """
 
 FORMAT: Final = Format(
-    version=7,
+    version=8,
     schema="""
 CREATE TABLE jobs (
     query_id INTEGER, attempt INTEGER, phase TEXT NOT NULL, log_key BLOB NOT NULL,
@@ -100,7 +105,7 @@ CREATE TABLE claimed (
     + _SINCE_5
     + _SINCE_6
     + SESSION_TABLES,
-    changes={4: _SINCE_5, 5: _SINCE_6, 6: SESSION_TABLES},
+    changes={4: _SINCE_5, 5: _SINCE_6, 6: SESSIONS_SINCE_7, 7: SESSIONS_SINCE_8},
 )
 
 _ENCRYPTED: Final = (

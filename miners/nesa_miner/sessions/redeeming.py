@@ -20,7 +20,14 @@ from nesa.protocol.ids import ZERO_DIGEST, QueryId, Timestamp
 from nesa.protocol.sessions import reward
 from nesa_miner.sessions.attending import ReadAttendance
 from nesa_miner.sessions.ledger import Account, SessionLedger
-from nesa_miner.sessions.terms import Attendance, Forget, Pin, Redeem, next_step
+from nesa_miner.sessions.terms import (
+    Attendance,
+    Forget,
+    Pin,
+    Redeem,
+    next_step,
+    require_voucher_of_payer,
+)
 
 PAUSE_SECONDS: Final = 2.0
 
@@ -79,6 +86,8 @@ class Redeemer:
 
     async def _look_after(self, account: Account, head: Block) -> None:
         attended = await self.attendance(account.session_id, None)
+        if account.seed != attended.session.seed:
+            require_voucher_of_payer(attended, account.voucher)
         sessions = SharedSessions.of(self.connection)
         paid = await sessions.redeemed_by(account.session_id, attended.operator, "latest")
         pinned = await sessions.pinned_seed(attended.terms.seed_block, "latest") != ZERO_DIGEST
@@ -97,7 +106,7 @@ class Redeemer:
                 log.warning("voucher is over", session=account.session_id, units=amount - paid)
                 paid = amount
         if paid != account.redeemed:
-            self.ledger.redeemed(account.session_id, paid)
+            self.ledger.redeemed(account, paid)
 
     async def _is_worth_it(self, attended: Attendance, amount: int, gas: int) -> bool:
         """Whether a part of the deposit brings the member more than the gas costs it now."""

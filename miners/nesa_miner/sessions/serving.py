@@ -22,6 +22,7 @@ from nesa.privacy.envelopes import (
 )
 from nesa.privacy.keys import public_key
 from nesa.privacy.shared.members import Work, multiplied, signed_reply
+from nesa.privacy.shared.statements import Session
 from nesa.privacy.shared.wire import ShareRequest, decode_request, encode_reply
 from nesa.protocol.envelopes import NONCE_BYTES
 from nesa.protocol.errors import ExhaustedResource, InvalidMessage, NotEntitled
@@ -73,8 +74,8 @@ class SessionService:
     retention: int
     window: ReplayWindow = field(default_factory=ReplayWindow)
     _turns: WeakValueDictionary[QueryId, asyncio.Lock] = field(default_factory=WeakValueDictionary)
-    _open: Counter[QueryId] = field(default_factory=Counter)
-    _again: OrderedDict[tuple[QueryId, int, int], int] = field(default_factory=OrderedDict)
+    _open: Counter[tuple[QueryId, Address]] = field(default_factory=Counter)
+    _again: OrderedDict[tuple[Session, int, int], int] = field(default_factory=OrderedDict)
     _computing: int = 0
 
     async def answer(self, data: bytes) -> bytes:
@@ -88,20 +89,21 @@ class SessionService:
             IntegrityError: this machine does not compute what it did before.
         """
         sender, request = self._opened(data)
-        with self._place(request.session_id):
+        with self._place((request.session_id, sender)):
             reply = await self._served(sender, request)
         return self._sealed(reply, sender, public_key(request.reply_key))
 
     @contextmanager
-    def _place(self, session_id: QueryId) -> Iterator[None]:
-        """A place among the requests that are open; no session takes those of the others."""
-        if self._open[session_id] >= MOST_OF_ONE or self._open.total() >= MOST_OPEN:
+    def _place(self, asked: tuple[QueryId, Address]) -> Iterator[None]:
+        """A place among the requests that are open; no session takes those of the others, and
+        nobody but its payer takes those of a session, whose number is no secret."""
+        if self._open[asked] >= MOST_OF_ONE or self._open.total() >= MOST_OPEN:
             raise ExhaustedResource("too many requests at once")
-        self._open[session_id] += 1
+        self._open[asked] += 1
         try:
             yield
         finally:
-            self._open[session_id] -= 1
+            self._open[asked] -= 1
             self._open += Counter()  # drops sessions without any
 
     async def _served(self, sender: Address, request: SessionRequest) -> SessionReply:
@@ -109,6 +111,7 @@ class SessionService:
         attended = await self.attendance(request.session_id, sender)
         require_open(attended, sender, self._now)
         async with self._turns.setdefault(request.session_id, asyncio.Lock()):
+            self.ledger.take_over(attended.session)
             await self._require_redeemable(attended)
             paid = self._paid(attended, request)
             body = await self._multiplied(attended, request, paid) if request.body else b""
@@ -116,38 +119,38 @@ class SessionService:
 
     async def _require_redeemable(self, attended: Attendance) -> None:
         """Whoever holds a voucher has the seed kept in time."""
-        if not self.ledger.voucher(attended.session.session_id).amount:
+        if not self.ledger.voucher(attended.session).amount:
             require_redeemable(attended, *await self.seed(attended))
 
     def _paid(self, attended: Attendance, request: SessionRequest) -> Amount:
         """What the member was paid, with what this request pays."""
-        ledger, session_id = self.ledger, request.session_id
-        held = ledger.voucher(session_id)
+        ledger, session = self.ledger, attended.session
+        held = ledger.voucher(session)
         newer = newer_voucher(attended, held, request)
         if newer is None:
             return held.amount
-        ledger.open(session_id, Timestamp(attended.disputed_until + self.retention))
-        ledger.keep_voucher(session_id, newer)
+        ledger.open(session, Timestamp(attended.disputed_until + self.retention))
+        ledger.keep_voucher(session, newer)
         return newer.amount
 
     async def _multiplied(
         self, attended: Attendance, request: SessionRequest, paid: Amount
     ) -> bytes:
-        share, ledger, session_id = decode_request(request.body), self.ledger, request.session_id
+        share, ledger, session = decode_request(request.body), self.ledger, attended.session
         if share.number >= len(attended.products):
             raise InvalidMessage(f"the session has {len(attended.products)} products")
-        if ledger.has_served(session_id, share):
-            self._count_again((session_id, share.number, share.round))
+        if ledger.has_served(session, share):
+            self._count_again((session, share.number, share.round))
         else:
-            require_paid(attended, ledger.served(session_id), paid)
-        ledger.open(session_id, Timestamp(attended.disputed_until + self.retention))
-        ledger.admit_seed(session_id, share)
+            require_paid(attended, ledger.served(session), paid)
+        ledger.open(session, Timestamp(attended.disputed_until + self.retention))
+        ledger.admit_seed(session.session_id, share)
         work = await self._run(attended, share)
-        ledger.state(session_id, share, work)
+        ledger.state(session, share, work)
         signer = self.identity.signer
-        return encode_reply(signed_reply(signer, attended.session, share, work))
+        return encode_reply(signed_reply(signer, session, share, work))
 
-    def _count_again(self, place: tuple[QueryId, int, int]) -> None:
+    def _count_again(self, place: tuple[Session, int, int]) -> None:
         """It is not paid for, and costs as much as the first time."""
         times = self._again.get(place, 0)
         if times >= MOST_AGAIN:

@@ -158,12 +158,23 @@ def newer_voucher(
         )
     if request.amount > attended.most:
         raise InvalidMessage(f"all products are worth {attended.most} units, not {request.amount}")
+    newer = HeldVoucher(request.amount, request.r, request.vs)
+    require_voucher_of_payer(attended, newer)
+    return newer
+
+
+def require_voucher_of_payer(attended: Attendance, held: HeldVoucher) -> None:
+    """Returns when a voucher is signed by who pays for the session now. It counts under every seed;
+    after a reorganisation, though, the session's number may be another client's.
+
+    Raises:
+        InvalidMessage: it is not.
+    """
     session = attended.session
-    voucher = Voucher(session.session_id, attended.operator, request.amount)
+    voucher = Voucher(session.session_id, attended.operator, held.amount)
     signed = voucher_hash(session.chain_id, session.contract, voucher)
-    if recover_signer(signed, request.r, request.vs) != attended.payer:
+    if recover_signer(signed, held.r, held.vs) != attended.payer:
         raise InvalidMessage("the voucher is not the payer's; sign it with the session's key")
-    return HeldVoucher(request.amount, request.r, request.vs)
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,9 +99,9 @@ async def test_a_dispute_keeps_a_session_that_would_be_forgotten(tmp_path: Path)
         ledger, over = member.journal.sessions, Timestamp(TERMS.answer_deadline + 10_000)
         ledger.keep_longer(SESSION.session_id, Timestamp(over + 1))
         ledger.prune(over)
-        assert ledger.served(SESSION.session_id) == 1
+        assert ledger.served(SESSION) == 1
         ledger.prune(Timestamp(over + 2))
-        assert ledger.served(SESSION.session_id) == 0
+        assert ledger.served(SESSION) == 0
 
 
 def layer(seed: int) -> Table:
@@ -125,10 +125,10 @@ async def test_one_share_of_two_products_is_multiplied_by_the_charged_ones_table
     tables, digits = (layer(1), layer(2)), bytes(range(36))
     charges = [Defender(Witness.of_shard(one, 0, (digits,)), 0).charge for one in tables]
     ledger = member.journal.sessions
-    ledger.open(SESSION.session_id, Timestamp(int(time.time()) + 1_000))
+    ledger.open(SESSION, Timestamp(int(time.time()) + 1_000))
     for number, charge in enumerate(charges):
         work = Work(Digest(charge.in_digest), Digest(charge.out_digest), b"")
-        ledger.state(SESSION.session_id, ShareRequest(number, 0, None, digits), work)
+        ledger.state(SESSION, ShareRequest(number, 0, None, digits), work)
     library = Definitions(dict(zip(products(), tables, strict=False)))
     parts = (library, no_history, lambda _: None, member.journal, listed)
     computing = Recomputer(*parts)  # type: ignore[arg-type]

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from eth_keys.datatypes import PrivateKey
 
 from nesa.chain.connection import Block
 from nesa.chain.sessions import SharedSessions
 from nesa.protocol.ids import ZERO_DIGEST, Address, Amount, BlockNumber, Digest, QueryId, Timestamp
-from nesa.protocol.sessions import reward
+from nesa.protocol.sessions import Voucher, reward, voucher_hash
+from nesa.protocol.signatures import sign_digest
 from nesa_miner.at_rest import AtRest
 from nesa_miner.journal import Journal
 from nesa_miner.sessions.redeeming import PIN_GAS, REDEEM_GAS, Redeemer
 from nesa_miner.sessions.terms import PIN_AFTER, Attendance, HeldVoucher
 
-from .attended import PRICE, SESSION, TERMS, attendance
+from .attended import PAYER, PRICE, SESSION, TERMS, attendance
 
 ATTENDED = attendance()
 FULL = ATTENDED.most
@@ -88,8 +90,8 @@ def redeemer(chain: Chain, journal: Journal, amount: Amount) -> Redeemer:
     async def read(session_id: QueryId, _: Address | None) -> Attendance:
         return attendance(session_id=session_id)
 
-    journal.sessions.open(SESSION.session_id, Timestamp(4_100_000_000))
-    journal.sessions.keep_voucher(SESSION.session_id, HeldVoucher(amount, bytes(32), bytes(32)))
+    journal.sessions.open(SESSION, Timestamp(4_100_000_000))
+    journal.sessions.keep_voucher(SESSION, HeldVoucher(amount, bytes(32), bytes(32)))
     either: Any = chain
     return Redeemer(either, either, journal.sessions, read, lambda: 0.0, chain.pays)
 
@@ -129,3 +131,22 @@ async def test_a_seed_is_kept_for_what_may_still_be_earned(chain: Chain, journal
     chain.price *= 0.99
     await made.advance()
     assert chain.sent == ["pin"]
+
+
+async def test_after_a_reorganisation_a_voucher_counts_where_its_payer_still_pays(
+    chain: Chain, journal: Journal
+) -> None:
+    """It says nothing of the seed; the session's number may be another client's, though."""
+    made = redeemer(chain, journal, PRICE)
+    said = voucher_hash(
+        SESSION.chain_id, SESSION.contract, Voucher(SESSION.session_id, ATTENDED.operator, FULL)
+    )
+    others, own = (replace(SESSION, seed=Digest(bytes([one]) * 32)) for one in (0x23, 0x24))
+    for session, key in ((others, PrivateKey(b"\x09" * 32)), (own, PAYER)):
+        assert chain.sent == []
+        journal.sessions.open(session, Timestamp(4_100_000_000))
+        journal.sessions.keep_voucher(session, HeldVoucher(FULL, *sign_digest(key, said)))
+        await made.advance()
+    assert chain.sent == ["redeem"]
+    await made.advance()
+    assert [account.seed for account in journal.sessions.unredeemed()] == [others.seed]

@@ -17,6 +17,7 @@ from nesa.models.folder import load
 from nesa.models.runtime import ShardRunner, run_all
 from nesa.privacy.envelopes import Receiver, seal_envelope
 from nesa.privacy.keys import generate_key, public_bytes
+from nesa.privacy.shared.members import Work
 from nesa.privacy.shared.session import SharedModel, ask
 from nesa.privacy.shared.wire import ShareRequest, decode_reply, encode_request
 from nesa.protocol.envelopes import MAX_ENVELOPE_BYTES, SESSIONS_PATH
@@ -27,7 +28,7 @@ from nesa.protocol.errors import (
     NotEntitled,
     ReusedRandomness,
 )
-from nesa.protocol.ids import Amount, BlockNumber, QueryId, Timestamp
+from nesa.protocol.ids import Amount, BlockNumber, Digest, QueryId, Timestamp
 from nesa.protocol.messages import SessionRequest
 from nesa_miner.sessions.products import LoadedProducts
 from nesa_miner.sessions.serving import MOST_AGAIN
@@ -86,10 +87,10 @@ async def test_two_members_answer_a_query_and_hold_what_they_earned(world, mlp):
     whole = [ShardRunner(public.shard_file(one), facts) for one, facts in enumerate(public.shards)]
     assert answer.outputs == run_all(whole, inputs)
     for member in world.members[:2]:
-        held = member.journal.sessions.voucher(SESSION.session_id)
+        held = member.journal.sessions.voucher(SESSION)
         assert held.amount == 3 * PRICE
-        assert member.journal.sessions.served(SESSION.session_id) == 3
-    assert world.members[2].journal.sessions.served(SESSION.session_id) == 0
+        assert member.journal.sessions.served(SESSION) == 3
+    assert world.members[2].journal.sessions.served(SESSION) == 0
 
 
 async def test_who_does_not_pay_is_not_served_a_second_time(world):
@@ -108,7 +109,7 @@ async def test_a_client_that_waits_until_the_seed_is_gone_is_not_served(world):
     world.purse.settle(OPERATORS[0])
     with pytest.raises(NotEntitled, match="no voucher counts"):
         await world.reached.ask(member.identity.address, request(0))
-    assert member.journal.sessions.voucher(SESSION.session_id).amount == 0
+    assert member.journal.sessions.voucher(SESSION).amount == 0
     member.seed = (True, late)
     await world.reached.ask(member.identity.address, request(0))
     member.seed = (False, late)
@@ -139,6 +140,39 @@ async def test_one_session_takes_no_places_of_the_others(world, monkeypatch):
     assert all(await asyncio.gather(*waiting))
 
 
+async def test_outsiders_take_no_places_of_a_session(world):
+    """Its number is no secret; who asks in its name is read from the chain, which takes a while."""
+    service, going = world.members[0].service, asyncio.Event()
+    plain, outsider = service.attendance, PrivateKey(b"\x09" * 32)
+
+    async def slow(session_id, sender):
+        if sender == outsider.public_key.to_checksum_address():
+            await going.wait()
+        return await plain(session_id, sender)
+
+    service.attendance, body = slow, request(0, seed=SEED)
+    waiting = [
+        asyncio.create_task(service.answer(sealed(world.members[0], body, outsider)))
+        for _ in range(2)
+    ]
+    await asyncio.sleep(0.05)
+    assert await service.answer(sealed(world.members[0], body))
+    going.set()
+    refused = await asyncio.gather(*waiting, return_exceptions=True)
+    assert all(isinstance(error, NotEntitled) for error in refused)
+
+
+async def test_what_a_former_format_stored_counts_for_the_session(world):
+    """Its seed was not stored; a member that forgot what it said would contradict itself."""
+    ledger, former = world.members[0].journal.sessions, replace(SESSION, seed=Digest(b""))
+    ledger.open(former, Timestamp(4_000_000_000))
+    ledger.state(
+        former, ShareRequest(0, 0, SEED, None), Work(Digest(bytes(32)), Digest(bytes(32)), b"")
+    )
+    with pytest.raises(InvalidMessage, match="count the round up"):
+        await world.members[0].service.answer(sealed(world.members[0], request(0)))
+
+
 async def test_a_statement_is_not_computed_again_without_end(world):
     """It is not paid for, and costs as much as the first time."""
     service, body = world.members[0].service, request(0, seed=SEED)
@@ -153,7 +187,7 @@ async def test_a_repeated_request_costs_nothing_and_gives_the_same(world):
     first = await world.reached.ask(member, body)
     world.members[0].restart()
     assert await world.reached.ask(member, body) == first
-    assert world.members[0].journal.sessions.served(SESSION.session_id) == 1
+    assert world.members[0].journal.sessions.served(SESSION) == 1
 
 
 async def test_a_member_signs_one_share_a_round_also_after_a_restart(world):
@@ -228,7 +262,7 @@ async def test_a_voucher_is_kept_before_anything_is_answered(world):
     with pytest.raises(InvalidMessage, match="no share of this product"):
         await world.reached.ask(member.identity.address, request(1, digits=b"\0"))
     member.restart()
-    assert member.journal.sessions.voucher(SESSION.session_id).amount == PRICE
+    assert member.journal.sessions.voucher(SESSION).amount == PRICE
     (account,) = member.journal.sessions.unredeemed()
     assert (account.session_id, account.redeemed) == (SESSION.session_id, 0)
 
@@ -250,7 +284,7 @@ async def test_what_does_not_check_out_is_refused_by_name(world, change, error, 
     values = {"body": request(0)} | change
     with pytest.raises(error, match=reason):
         await member.answer(sealed(member, **values))
-    assert member.journal.sessions.served(SESSION.session_id) == 0
+    assert member.journal.sessions.served(SESSION) == 0
 
 
 async def test_a_session_that_is_over_is_served_no_more(world):
