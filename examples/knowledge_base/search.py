@@ -1,7 +1,7 @@
 """Searches private documents by meaning; neither of two groups of miners learns query or document.
 
     python examples/knowledge_base/search.py index --model .build/minilm/all-minilm-l6-v2
-    python examples/knowledge_base/search.py ask --model .build/minilm/all-minilm-l6-v2 "When is payday?"
+    python examples/knowledge_base/search.py ask --model .build/minilm/all-minilm-l6-v2 "Payday?"
 
 Every text becomes one query on shares. The index stays here, in one file for its owner's eyes.
 """

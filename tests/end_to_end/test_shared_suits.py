@@ -165,7 +165,7 @@ async def test_what_a_client_keeps_of_a_liar_takes_its_seat(
         result = await session.ask(rows.features[1], round_seconds=ROUND_SECONDS)
     ((name, stored),) = result.evidence.items()
     (tmp_path / name).write_bytes(stored)
-    words = ["sue", str(tmp_path / name), "--shared", str(PUBLIC)]
+    words = ["sue", str(tmp_path / name), "--shared", str(PUBLIC), "--reveal-share"]
     words += ["--network", str(devnet.layout.network)]
     dispute = Dispute(client, session.session_id)
     before = await dispute.stake(liar)
