@@ -17,6 +17,14 @@ OBSERVERS: Final = {
     "SEALED, who was not drawn": ("SEALED, who was not drawn", ""),
     "SEALED, a drawn member": ("SEALED, a drawn member", ""),
     "EQUIVARIANT, a member": ("EQUIVARIANT by permutation, public weights", ""),
+    "EQUIVARIANT over weights that are yours alone, a member that knows what 32 requests said": (
+        "EQUIVARIANT by permutation, private weights",
+        "of 32 known requests",
+    ),
+    "the same, a member that knows nothing but the language": (
+        "EQUIVARIANT by permutation, private weights",
+        "ranks, then pairs",
+    ),
     "SPLIT, a member that computes from the second block on": (
         "SPLIT, the network's part",
         "depth 1:",
@@ -25,7 +33,7 @@ OBSERVERS: Final = {
     "SHARED, one group": ("SHARED, one group", ""),
     "SHARED, both groups together": ("SHARED, both groups together", ""),
 }
-"""The observers of docs/privacy.md: their names on the scoreboard, and at which depth they look."""
+"""The observers of docs/privacy.md: their names on the scoreboard, and what they tried."""
 
 
 def tokens_read() -> dict[tuple[str, str], tuple[float, float]]:
@@ -74,9 +82,8 @@ def test_costs_are_those_that_were_measured() -> None:
 
 
 def _shown(row: tuple[str, ...]) -> tuple[str, ...]:
-    name, seconds, share, asked, reported, sent, received, gas, gas_share, report, report_share = (
-        row
-    )
+    name, seconds, share, asked, reported, sent, received, gas, gas_share = row[:9]
+    report, report_share = row[9:11]
     base = name.startswith("OPEN")
     return (
         name,
