@@ -8,9 +8,10 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 from numpy.typing import NDArray
-from onnx import ModelProto, NodeProto, numpy_helper
+from onnx import ModelProto, numpy_helper
 
 from nesa.models.runtime import session
+from nesa.privacy.battery.float_graphs import makers_of
 from nesa.privacy.battery.views import Floats, Items
 
 STACKED: Final = 32
@@ -53,7 +54,7 @@ def _up_to(whole: ModelProto, name: str) -> ort.InferenceSession:
     model = onnx.ModelProto()
     model.CopyFrom(whole)
     # ONNX Runtime runs every node, also those that no output needs.
-    needed = _needed(whole, name)
+    needed = makers_of(whole, name)
     del model.graph.node[:]
     model.graph.node.extend(needed)
     shapes = {node.input[1] for node in model.graph.node if node.op_type == "Reshape"}
@@ -67,13 +68,3 @@ def _up_to(whole: ModelProto, name: str) -> ort.InferenceSession:
     output = onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None)
     model.graph.output.append(output)
     return session(model.SerializeToString())
-
-
-def _needed(model: ModelProto, name: str) -> list[NodeProto]:
-    """The nodes that a tensor is made by, in their order."""
-    wanted, found = {name}, list[NodeProto]()
-    for node in reversed(model.graph.node):
-        if not wanted.isdisjoint(node.output):
-            wanted.update(node.input)
-            found.append(node)
-    return found[::-1]

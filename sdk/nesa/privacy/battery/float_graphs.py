@@ -241,7 +241,7 @@ def _up_to(whole: ModelProto, name: str) -> bytes:
     """The part of a graph that makes one inner tensor."""
     made = ModelProto()
     made.CopyFrom(whole)
-    needed = _needed(whole, name)
+    needed = makers_of(whole, name)
     del made.graph.node[:], made.graph.output[:], made.graph.value_info[:]
     made.graph.node.extend(needed)
     kind = next(t.data_type for t in whole.graph.initializer if t.data_type in _FLOATS)
@@ -252,7 +252,7 @@ def _up_to(whole: ModelProto, name: str) -> bytes:
 _FLOATS: Final = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE)
 
 
-def _needed(proto: ModelProto, name: str) -> list[NodeProto]:
+def makers_of(proto: ModelProto, name: str) -> list[NodeProto]:
     """The nodes that a tensor is made by, in their order."""
     wanted, found = {name}, list[NodeProto]()
     for node in reversed(proto.graph.node):
