@@ -65,15 +65,19 @@ async def test_a_sealed_query_is_opened_by_its_client_only(
     assert find(spellings(other.input, edge.decode(other.input)), traces)
     assert not find(spellings(secret.input, edge.decode(secret.input)), traces)
     assert not find(spellings(KEY, np.frombuffer(KEY, np.uint8)), traces)
-    assert await told_by_whoever_was_not_drawn(client, devnet, submitted, answer) == 400
+    told = await told_by_whoever_did_not_answer(client, devnet, submitted, answer)
+    # A spare that was about to stand in for a slow member takes it; the others refuse.
+    assert 400 in told
+    assert told <= {204, 400}
 
 
-async def told_by_whoever_was_not_drawn(
+async def told_by_whoever_did_not_answer(
     client: Client, devnet: Devnet, submitted: SubmittedQuery, answer: Answer
-) -> int:
-    """What a miner that no shard drew says to an envelope with a drawn member's content key."""
-    drawn = {member.operator for member in answer.committee}
-    left = next(one for one in devnet.miners if one.owner.lower() not in drawn)
+) -> set[int]:
+    """What miners outside of the committees say to an envelope with a drawn member's content
+    key."""
+    drawn = {member.operator.lower() for member in answer.committee}
+    left = [one for one in devnet.miners if one.owner.lower() not in drawn]
     member, vault = answer.committee[0], client.contracts.vault
     record = await vault.operator(member.operator, at="latest")
     key = record.encryption_key_at(await vault.epoch(at="latest"))
@@ -82,12 +86,13 @@ async def told_by_whoever_was_not_drawn(
     account = load_keystore(kept.keystore, read_password_file(kept.password_file))
     sender = KeySender(account, client.connection.deployment, submitted.query, KEY)
     seat = Seat(0, member.operator, member.signer, member.endpoint, key)
-    envelope = sender.envelope(seat, Timestamp(int(time.time()) + 60))
-    async with (
-        aiohttp.ClientSession() as http,
-        http.post(left.endpoint + MESSAGES_PATH, data=envelope) as response,
-    ):
-        return response.status
+    told = set[int]()
+    async with aiohttp.ClientSession() as http:
+        for miner in left:
+            envelope = sender.envelope(seat, Timestamp(int(time.time()) + 60))
+            async with http.post(miner.endpoint + MESSAGES_PATH, data=envelope) as response:
+                told.add(response.status)
+    return told
 
 
 async def test_personal_data_are_asked_as_the_plan_says(
