@@ -118,12 +118,13 @@ def test_a_permutation_of_public_weights_hides_no_token(subject):
     assert max(recoveries(findings, Attack.T4)) >= 0.5
 
 
-def test_a_split_hands_over_how_long_a_text_is_and_no_ids(subject):
+def test_a_split_hands_over_how_long_a_text_is_and_no_ids(deep):
     """The mask of the padding crosses beside the states: each one is of one length."""
-    seen = view(subject, Observer.SPLIT_MEMBER)
+    seen = view(deep, Observer.SPLIT_MEMBER)
     assert seen.identifiers is None
+    assert set(seen.states) == {1, 2}, "none in front of the first attention"
     assert seen.masks is not None
-    lengths = (subject.watched != minilm.PADDING).sum(axis=1)
+    lengths = (deep.watched != minilm.PADDING).sum(axis=1)
     assert len(np.unique(lengths)) > 10
     pairs = {tuple(pair) for pair in zip(seen.masks.tolist(), lengths.tolist(), strict=True)}
     assert len(pairs) == len(np.unique(lengths)) == len(np.unique(seen.masks))
