@@ -83,7 +83,7 @@ async def last_suit(client: Client, session_id: QueryId) -> datetime:
     return datetime.fromtimestamp(query.answer_deadline + query.rules.dispute_window, UTC)
 
 
-def tell(finding: Finding, until: datetime) -> None:
+def tell(finding: Finding, until: datetime, asked: argparse.Namespace) -> None:
     """Print who was asked, and what stays to be disputed."""
     result = finding.result
     print(f"{finding.case}: session {result.session_id}, {result.rounds} rounds")
@@ -91,7 +91,7 @@ def tell(finding: Finding, until: datetime) -> None:
         print(f"  {member} was replaced: {reason}")
     for path in finding.evidence:
         print(f"  {path} convicts it in court until {until:%H:%M:%S} UTC:")
-        print(f"  nesa sue {path} --shared {MODEL}")
+        print(f"  nesa sue {path} --shared {asked.model} --network {asked.network}")
 
 
 async def main(options: argparse.Namespace) -> None:
@@ -104,7 +104,7 @@ async def main(options: argparse.Namespace) -> None:
         for patient in patients:
             async with client.shared_session(shared) as session:
                 finding = await assess(session, shared, patient, options.evidence)
-            tell(finding, await last_suit(client, finding.result.session_id))
+            tell(finding, await last_suit(client, finding.result.session_id), options)
             findings.append(finding)
     for finding in sorted(findings, key=lambda one: -one.urgency):
         print(f"{finding.urgency:.3f} {URGENT}  {finding.case}")

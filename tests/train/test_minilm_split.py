@@ -50,8 +50,10 @@ def beside_states(place: Place) -> int:
 
 
 def test_it_can_be_split_between_all_its_blocks(table: Table, blocks: list[int]) -> None:
-    """At every residual sum and every norm."""
-    assert len(blocks) >= 2 * 2 * minilm.LAYERS
+    """At every residual sum and every norm behind its first attention, whose sum is the first
+    row where the network's part may begin."""
+    assert len(blocks) == 2 * 2 * minilm.LAYERS - 1
+    assert places(table)[0].row < blocks[0]
 
 
 def test_the_parts_answer_as_the_whole(table: Table, blocks: list[int]) -> None:
