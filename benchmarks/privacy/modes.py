@@ -188,7 +188,8 @@ class Meter:
 
 def _sums(paid: Iterable[Paid], senders: set[Address]) -> tuple[int, int]:
     """Bytes of calldata and gas of what these accounts sent."""
-    own = [one for one in paid if one.sender in {sender.lower() for sender in senders}]
+    wanted = {sender.lower() for sender in senders}
+    own = [one for one in paid if one.sender in wanted]
     return sum(one.calldata for one in own), sum(one.gas for one in own)
 
 

@@ -70,12 +70,13 @@ class Evictions:
                 log.debug("seat stays", operator=operator, reason=refused.reason)
                 continue
             self.ended.inc()
-            version = f"0x{seat.version_id.hex()}"
-            why = "without stake"
-            log.warning(
-                "seat evicted", operator=operator, version=version, shard=seat.shard, why=why
-            )
+            _tell_ended(operator, seat.version_id, seat.shard, "without stake")
         self.pending.discard(operator)
+
+
+def _tell_ended(operator: Address, version_id: VersionId, shard: int, why: str) -> None:
+    version = f"0x{version_id.hex()}"
+    log.warning("seat evicted", operator=operator, version=version, shard=shard, why=why)
 
 
 def _tell(operator: Address, seconds: float, error: Exception) -> None:
@@ -138,8 +139,7 @@ class Sweeps:
             log.debug("seat stays", operator=operator, reason=refused.reason)
             return
         self.ended.inc()
-        place, why = {"version": f"0x{seat.version_id.hex()}", "shard": seat.shard}, "not admitted"
-        log.warning("seat evicted", operator=operator, **place, why=why)
+        _tell_ended(operator, seat.version_id, seat.shard, "not admitted")
 
 
 def _tell_sweep(_: None, seconds: float, error: Exception) -> None:

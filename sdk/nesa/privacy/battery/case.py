@@ -84,7 +84,7 @@ class Case:
         """The basis of each depth at which the view holds secret weights of a public model; that of
         the embedding at depths as wide where no layer tells it."""
         view, hidden = self.view, self.view.hidden
-        if hidden is Hidden.NOTHING or not view.observer.knows_model:
+        if hidden is Hidden.NOTHING:
             return {}
         found = {
             depth: self._key(depth, weights.match_layer(self.public.layers[depth], secret, hidden))
