@@ -75,9 +75,13 @@ def test_guessing_gets_what_the_page_says() -> None:
     assert int(said[1]) == round(max(guessed for _, guessed in tokens_read().values()))
 
 
-def test_costs_are_those_that_were_measured() -> None:
-    measured = with_head(f"{RESULTS}/privacy-modes.md", "query", "seconds", "x").rows
-    shown = with_head(PRIVACY, "query", "seconds", "bytes on chain")
+@pytest.mark.parametrize(
+    ("head", "results"),
+    [("query", "privacy-modes.md"), ("query about MiniLM", "privacy-modes-minilm.md")],
+)
+def test_costs_are_those_that_were_measured(head: str, results: str) -> None:
+    measured = with_head(f"{RESULTS}/{results}", "query", "seconds", "x").rows
+    shown = with_head(PRIVACY, head, "seconds", "bytes on chain")
     assert list(shown.rows) == [_shown(row) for row in measured]
 
 
