@@ -11,7 +11,9 @@ import pytest_asyncio
 from nesa import Client, Model
 from nesa.chain.connection import RpcPolicy
 from nesa.cli.demo.cast import MLP, Question
+from nesa.client.sharing import SharedPublicModel
 from nesa.devnet.network import Devnet, DevnetSettings, prepare, running_devnet
+from nesa.models.samples import LabelledRows
 from tests.end_to_end.processes import Observer
 
 SEATED = (MLP,)
@@ -44,6 +46,17 @@ async def client(devnet: Devnet) -> AsyncIterator[Client]:
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def model(client: Client) -> Model:
     return await client.model(MLP)
+
+
+@pytest.fixture(scope="session")
+def shared() -> SharedPublicModel:
+    """The public model that the network answers on shares."""
+    return SharedPublicModel.read(PUBLIC)
+
+
+@pytest.fixture(scope="session")
+def rows(shared: SharedPublicModel) -> LabelledRows:
+    return shared.public.test_rows()
 
 
 @pytest.fixture

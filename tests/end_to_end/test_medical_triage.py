@@ -32,11 +32,6 @@ CONTROL = 44
 
 
 @pytest.fixture(scope="module")
-def shared() -> SharedPublicModel:
-    return SharedPublicModel.read(triage.MODEL)
-
-
-@pytest.fixture(scope="module")
 def patients() -> list[triage.Patient]:
     with triage.PATIENTS.open(newline="") as file:
         return list(csv.DictReader(file))

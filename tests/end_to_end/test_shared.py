@@ -7,63 +7,29 @@ import asyncio
 import pytest
 
 from nesa import Auto, Client, QueryPlan, Shared
-from nesa.chain.sessions import SharedSessions
 from nesa.cli.demo.cast import MLP
 from nesa.cli.demo.liar import replace_by_liar
 from nesa.cli.main import main
-from nesa.client.sharing import SharedPublicModel, SharedResult, SharedSession
+from nesa.client.sharing import SharedPublicModel, SharedResult
 from nesa.devnet.network import Devnet
-from nesa.devnet.operators import Operator
 from nesa.models import reference
 from nesa.models.samples import LabelledRows
 from nesa.privacy.shared.evidence import decode_share_evidence
 from nesa.protocol.digests import boundary_digest
-from nesa.protocol.ids import QueryId
 from tests.end_to_end.conftest import PUBLIC
 from tests.end_to_end.processes import Observer
+from tests.end_to_end.sessions import (
+    ROUND_SECONDS,
+    is_exact,
+    members_of,
+    redeemed,
+    until_redeemed,
+)
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="session"),
     pytest.mark.usefixtures("everybody_honest"),
 ]
-
-ROUND_SECONDS = 20.0
-
-
-@pytest.fixture(scope="module")
-def shared() -> SharedPublicModel:
-    return SharedPublicModel.read(PUBLIC)
-
-
-@pytest.fixture(scope="module")
-def rows(shared: SharedPublicModel) -> LabelledRows:
-    return shared.public.test_rows()
-
-
-def is_exact(shared: SharedPublicModel, rows: LabelledRows, row: int, result: SharedResult) -> bool:
-    """Whether an answer is that of the public model, bit for bit."""
-    data = shared.public.input_edge.encode(rows.inputs[row])
-    (expected,) = reference.run(shared.public.table, (data,))
-    return shared.public.output_edge.encode(result.output.integers) == expected
-
-
-async def redeemed(client: Client, session_id: QueryId, operator: Operator) -> int:
-    sessions = SharedSessions.of(client.connection)
-    return await sessions.redeemed_by(session_id, operator.owner, "latest")
-
-
-async def until_redeemed(
-    client: Client, session_id: QueryId, operator: Operator, wanted: int
-) -> None:
-    async with asyncio.timeout(60):
-        while await redeemed(client, session_id, operator) != wanted:
-            await asyncio.sleep(0.2)
-
-
-def members_of(devnet: Devnet, session: SharedSession) -> tuple[list[Operator], ...]:
-    """Operators of the first group, of the second, and the spares."""
-    groups = (session.first_group, session.second_group, session.spares)
-    return tuple([devnet.operator_of(signer) for signer in group] for group in groups)
 
 
 async def test_two_groups_answer_exactly_and_have_themselves_paid(

@@ -20,17 +20,13 @@ from nesa.protocol.errors import GroupSilent
 from nesa.protocol.ids import QueryId
 from tests.end_to_end.insides import Insides
 from tests.end_to_end.processes import Observer
-from tests.end_to_end.test_shared import (
+from tests.end_to_end.sessions import (
     ROUND_SECONDS,
     is_exact,
     members_of,
     redeemed,
-    rows,
-    shared,
     until_redeemed,
 )
-
-__all__ = ["rows", "shared"]
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="session"),

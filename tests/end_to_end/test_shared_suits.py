@@ -35,15 +35,8 @@ from nesa.protocol.versions import shards_digest
 from nesa_miner.disputes.courtroom import Courtroom
 from tests.end_to_end.conftest import PUBLIC
 from tests.end_to_end.processes import Observer
+from tests.end_to_end.sessions import ROUND_SECONDS, members_of
 from tests.end_to_end.test_disputes import Dispute, until
-from tests.end_to_end.test_shared import (
-    ROUND_SECONDS,
-    members_of,
-    rows,
-    shared,
-)
-
-__all__ = ["rows", "shared"]
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="session"),
