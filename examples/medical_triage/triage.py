@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import csv
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -83,15 +84,17 @@ async def last_suit(client: Client, session_id: QueryId) -> datetime:
     return datetime.fromtimestamp(query.answer_deadline + query.rules.dispute_window, UTC)
 
 
-def tell(finding: Finding, until: datetime, asked: argparse.Namespace) -> None:
-    """Print who was asked, and what stays to be disputed."""
+def tell(finding: Finding, until: datetime, model: Path, network: Path) -> None:
+    """Print who was asked, and how to take to court who lied; `model` and `network` are those that
+    were asked."""
     result = finding.result
     print(f"{finding.case}: session {result.session_id}, {result.rounds} rounds")
     for member, reason in result.refused.items():
         print(f"  {member} was replaced: {reason}")
     for path in finding.evidence:
         print(f"  {path} convicts it in court until {until:%H:%M:%S} UTC:")
-        print(f"  nesa sue {path} --shared {asked.model} --network {asked.network}")
+        words = ["nesa", "sue", path, "--shared", model, "--network", network]
+        print(f"  {shlex.join(map(str, words))}")
 
 
 async def main(options: argparse.Namespace) -> None:
@@ -104,7 +107,8 @@ async def main(options: argparse.Namespace) -> None:
         for patient in patients:
             async with client.shared_session(shared) as session:
                 finding = await assess(session, shared, patient, options.evidence)
-            tell(finding, await last_suit(client, finding.result.session_id), options)
+            until = await last_suit(client, finding.result.session_id)
+            tell(finding, until, options.model, options.network)
             findings.append(finding)
     for finding in sorted(findings, key=lambda one: -one.urgency):
         print(f"{finding.urgency:.3f} {URGENT}  {finding.case}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import csv
+import shlex
 import sys
 from pathlib import Path
 
@@ -11,16 +12,17 @@ import pytest
 
 from examples.medical_triage import triage
 from nesa import Client
+from nesa.chain.disputes import Challenge, Ending
 from nesa.cli.demo.cast import MLP, Question
 from nesa.cli.demo.leaks import find
 from nesa.cli.demo.liar import replace_by_liar
+from nesa.cli.main import main
 from nesa.client.cards import encode_features
 from nesa.client.sharing import SharedPublicModel
 from nesa.devnet.network import Devnet
 from nesa.models import reference
-from nesa.privacy.shared.evidence import decode_share_evidence
-from nesa.protocol.digests import boundary_digest
 from tests.end_to_end.insides import Traces
+from tests.end_to_end.test_disputes import Dispute, until
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="session"),
@@ -29,6 +31,9 @@ pytestmark = [
 
 CONTROL = 44
 """A test row that is no patient and that no other test asks about."""
+
+DEFENCE_SECONDS = 60
+"""How long a member of a development network may answer a suit."""
 
 
 @pytest.fixture(scope="module")
@@ -83,27 +88,50 @@ async def assert_nobody_sees(
         assert not find({"answer": output}, traces.opened)
 
 
-async def test_a_lying_member_is_named_replaced_and_convicted_by_what_is_kept(
+@pytest.mark.deep
+async def test_a_lying_member_is_named_replaced_and_convicted_by_the_command_that_is_printed(
     client: Client,
     devnet: Devnet,
     shared: SharedPublicModel,
     patients: list[triage.Patient],
     tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    """A member of the first group: another share took the place of its, so that a suit about it
+    shows nobody the patient."""
     patient = patients[1]
     async with client.shared_session(shared) as session:
-        (chosen,) = session.second_group
+        (chosen,) = session.first_group
         liar = await replace_by_liar(devnet, devnet.operator_of(chosen).name)
         finding = await triage.assess(session, shared, patient, tmp_path / "evidence")
     result = finding.result
     _, output = expected(shared, patient)
     assert shared.public.output_edge.encode(result.output.integers) == output
     assert "signed sums" in result.refused[liar.signer]
-    (path,) = finding.evidence
-    shown = decode_share_evidence(path.read_bytes())
-    assert shown.statement.signer == liar.signer
-    product = shared.model.plan.products[shown.statement.reveal.context.attempt]
-    truth = boundary_digest((product.output_edge,), reference.run(product.table, (shown.digits,)))
-    assert shown.statement.reveal.out_digest != truth
-    head = (await client.connection.head()).timestamp
-    assert (await triage.last_suit(client, result.session_id)).timestamp() > head
+    last = await triage.last_suit(client, result.session_id)
+    assert last.timestamp() > (await client.connection.head()).timestamp
+    triage.tell(finding, last, triage.MODEL, devnet.layout.network)
+    printed = capsys.readouterr().out.splitlines()[-1]
+    dispute, held = Dispute(client, result.session_id), await client.balance()
+    stake = await dispute.stake(liar)
+    (challenge,) = await sued(dispute, shlex.split(printed))
+    assert "the signer was convicted and lost a seat's stake" in capsys.readouterr().out
+    assert challenge.accused == liar.signer
+    assert await dispute.ending() is Ending.FALLEN
+    assert await dispute.stake(liar) == stake - challenge.seat_stake
+    assert (await client.balance()).nes > held.nes, "the bond came back, and a reward"
+
+
+async def sued(dispute: Dispute, command: list[str]) -> list[Challenge]:
+    """The suits of a session behind a command that sues a member which does not answer."""
+    program, *words = command
+    assert program == "nesa"
+    suit = asyncio.create_task(asyncio.to_thread(main, words))
+
+    async def is_open() -> bool:
+        return bool(await dispute.challenges())
+
+    await until(is_open)
+    await dispute.pass_time(DEFENCE_SECONDS + 1)
+    assert await suit == 0
+    return await dispute.challenges()

@@ -31,6 +31,8 @@ pytestmark = [
     pytest.mark.usefixtures("everybody_honest"),
 ]
 
+ROWS, AT_ONCE = 100, 4
+
 
 async def test_two_groups_answer_exactly_and_have_themselves_paid(
     client: Client, devnet: Devnet, shared: SharedPublicModel, rows: LabelledRows
@@ -47,6 +49,23 @@ async def test_two_groups_answer_exactly_and_have_themselves_paid(
         await until_redeemed(client, result.session_id, operator, result.spent // 2)
     for operator in spares:
         assert await redeemed(client, result.session_id, operator) == 0
+
+
+@pytest.mark.deep
+async def test_a_hundred_rows_are_answered_as_the_public_model_answers_them(
+    client: Client, shared: SharedPublicModel, rows: LabelledRows
+) -> None:
+    """R10, with equal integers for its 1e-2: rows through sessions of their own, a few at once."""
+    free = asyncio.Semaphore(AT_ONCE)
+
+    async def answered(row: int) -> SharedResult:
+        async with free, client.shared_session(shared) as session:
+            return await session.ask(rows.features[row], round_seconds=ROUND_SECONDS)
+
+    results = await asyncio.gather(*map(answered, range(ROWS)))
+    assert len({result.session_id for result in results}) == ROWS
+    wrong = [row for row, result in enumerate(results) if not is_exact(shared, rows, row, result)]
+    assert not wrong
 
 
 async def test_who_holds_the_model_has_critical_data_asked_on_shares(
