@@ -6,9 +6,9 @@ import pytest
 
 from nesa.client.answers import SubmittedQuery
 from nesa.client.cards import Model
-from nesa.client.hybrid.offers import Limits, shows_answer, task_of
+from nesa.client.hybrid.offers import Limits, task_of, who_reads
 from nesa.client.hybrid.rule import ROWS, Offered, Way, obstacle
-from nesa.client.modes import Auto
+from nesa.client.modes import Auto, Open, Sealed, kind_of
 from nesa.client.ordering import make_order, sealed_order
 from nesa.client.results import plain_output
 from nesa.models.folder import load
@@ -83,10 +83,14 @@ def test_no_answer_of_critical_data_is_made_public_unasked(card, public_answer, 
 
 
 def test_a_plan_says_whether_a_proof_shows_the_answer():
-    ways = {kind: Way(Privacy.SEALED, Assurance[kind]) for kind in ("AGREED", "PROVED")}
-    assert shows_answer(offered(HASHED.card), ways["PROVED"])
-    assert not shows_answer(offered(HIDDEN), ways["PROVED"])
-    assert not shows_answer(offered(HASHED.card), ways["AGREED"])
+    def shown(card, mode, assurance):
+        way = Way(kind_of(mode), Assurance[assurance])
+        return who_reads(offered(card), mode, way, Limits()).answer_shown
+
+    assert shown(HASHED.card, Sealed(), "PROVED")
+    assert not shown(HIDDEN, Sealed(), "PROVED")
+    assert not shown(HASHED.card, Sealed(), "AGREED")
+    assert not shown(PUBLIC.card, Open(), "PROVED"), "of an open query nothing is sealed"
 
 
 def test_circuits_that_show_the_input_prove_no_critical_query():

@@ -109,8 +109,7 @@ async def plan_told(
     sealed = seal_of(mode) is not None
     offered = await market_offer(contracts, model, assurance, sealed, limits.replicas)
     check_fee(offered.price, limits.max_fee)
-    shown = sealed and shows_answer(model, way)
-    who = Readers(way.mode, sealed, limits.attested is not None, answer_shown=shown)
+    who = who_reads(model, mode, way, limits)
     words = explain_told(model.name, who, way, offered)
     return QueryPlan(model, mode, way, offered, limits.attested, who, words)
 
@@ -141,9 +140,7 @@ async def plan_auto(
     if isinstance(mode, Shared):
         assert isinstance(shares, SharedOffer), "nothing else was offered"
         asked = shares.first
-    sealed = not isinstance(mode, Shared) and seal_of(mode) is not None
-    shown = sealed and shows_answer(model, choice.way)
-    who = Readers(kind_of(mode), sealed, task.attested, task.watched, shown)
+    who = who_reads(model, mode, choice.way, limits, watched=task.watched)
     words = explain(model.name, who, task, choice)
     return QueryPlan(asked, mode, choice.way, choice.offered, limits.attested, who, words)
 
@@ -164,6 +161,15 @@ def task_of(model: Model, auto: Auto, limits: Limits, *, provable: bool) -> Task
     )
 
 
+def who_reads(
+    model: Model, mode: Chosen, way: Way, limits: Limits, *, watched: bool = False
+) -> Readers:
+    """Who reads a query in a mode, however that was chosen."""
+    sealed = not isinstance(mode, Shared) and seal_of(mode) is not None
+    shown = sealed and shows_answer(model, way)
+    return Readers(kind_of(mode), sealed, limits.attested is not None, watched, shown)
+
+
 def shows_answer(model: Model, way: Way) -> bool:
     """Whether a proof shows the answer of a sealed query to everybody."""
     hides = model.card.circuits is CircuitKind.HASHED_ANSWER
@@ -178,7 +184,7 @@ def plan_shares(mode: Shared, offer: SharedOffer, limits: Limits) -> QueryPlan:
     """
     way, offered = Way(Privacy.SHARED, Assurance.AGREED), offer.offered
     check_fee(offered.price, limits.max_fee)
-    who = Readers(way.mode, sealed=False)
+    who = who_reads(offer.first, mode, way, limits)
     words = explain_told(mode.shared.public.name, who, way, offered)
     return QueryPlan(offer.first, mode, way, offered, limits.attested, who, words)
 
