@@ -13,13 +13,13 @@ import torch
 
 from nesa.cli.main import main
 from nesa.cli.training import Data, train_with
-from nesa.privacy.equivariant.streams import Stream
 from nesa.privacy.split.training.client import ClientLayers, Noise, Rows, Schedule, Sent, train
 from nesa.privacy.split.training.draws import SecretDraws, draws
 from nesa.privacy.split.training.layers import Learning, dense
 from nesa.privacy.split.training.part import Post, RemotePart, in_this_process
 from nesa.privacy.split.training.peer import TrainingPeer
 from nesa.privacy.split.training.wire import Close, decode_request
+from nesa.privacy.streams import Stream
 from nesa.protocol.errors import Unavailable
 
 pytestmark = [pytest.mark.train, pytest.mark.timeout(120)]

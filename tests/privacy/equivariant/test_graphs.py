@@ -17,7 +17,7 @@ from nesa.privacy.equivariant.keys import EquivariantKey
 from nesa.privacy.equivariant.layouts import Leaf
 from nesa.privacy.equivariant.moves import Mixed, draw
 from nesa.privacy.equivariant.preparing import replace_constants
-from nesa.privacy.equivariant.streams import Stream
+from nesa.privacy.streams import Stream
 from nesa.protocol.errors import InvalidModel
 from tests.privacy.equivariant import float_graphs as made_of
 from tests.privacy.equivariant.float_graphs import (

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -13,7 +11,6 @@ from nesa.privacy.equivariant.conditions import PERMUTATION, Conditions
 from nesa.privacy.equivariant.keys import EquivariantKey
 from nesa.privacy.equivariant.layouts import Joined, Layout, Leaf, elements
 from nesa.privacy.equivariant.moves import Mixed, Mover, Permuted, draw
-from nesa.privacy.equivariant.streams import Stream
 from nesa.protocol.errors import InvalidInput
 
 PERMUTED = [7, 5, 0, 2, 1, 3, 6, 4]
@@ -40,24 +37,6 @@ def leaf(rules: Conditions, size: int = 6, label: int = 0, **more: object) -> Le
 def matrix(rules: Conditions, size: int = 6) -> np.ndarray:
     key = EquivariantKey(bytes(32), bytes(32))
     return Mover(key).move(np.eye(size), (leaf(rules, size), leaf(Conditions.FIXED, size, 1)))
-
-
-def test_every_permutation_is_as_likely() -> None:
-    """Chi-square of 6,000 permutations of 3 places, 5 degrees of freedom, p < 1e-4 at 25.7."""
-    stream = Stream(bytes(32))
-    counts = Counter(tuple(stream.permutation(3).tolist()) for _ in range(6000))
-    assert len(counts) == 6
-    assert sum((count - 1000) ** 2 / 1000 for count in counts.values()) < 25.7
-
-
-def test_normal_and_uniform_numbers_are_that() -> None:
-    stream = Stream(bytes(31) + b"\1")
-    flat, bell = stream.uniform(20_000), stream.normal(20_001)
-    assert bell.size == 20_001
-    assert abs(flat.mean() - 0.5) < 0.01
-    assert 0 <= flat.min() <= flat.max() < 1
-    assert abs(bell.mean()) < 0.03
-    assert abs(bell.std() - 1) < 0.03
 
 
 def test_each_matrix_keeps_its_conditions() -> None:

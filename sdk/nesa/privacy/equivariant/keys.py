@@ -9,7 +9,7 @@ from typing import Final
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from nesa.privacy.equivariant.streams import Stream
+from nesa.privacy.streams import Stream
 from nesa.protocol.errors import InvalidInput
 from nesa.protocol.ids import Digest
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from nesa.privacy.equivariant.conditions import PERMUTATION, Conditions
 from nesa.privacy.equivariant.keys import EquivariantKey
 from nesa.privacy.equivariant.layouts import Joined, Layout, Leaf, elements
-from nesa.privacy.equivariant.streams import Matrix, Places, Stream
+from nesa.privacy.streams import Matrix, Places, Stream
 
 Array: TypeAlias = NDArray[Any]
 

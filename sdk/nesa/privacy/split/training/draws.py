@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any, Final, Protocol
 
-from nesa.privacy.equivariant.streams import Stream
+from nesa.privacy.streams import Stream
 
 KEY_BYTES: Final = 32
 
