@@ -117,10 +117,12 @@ class Traces:
     memory: list[Trace]
 
     @classmethod
-    async def of(cls, client: Client, devnet: Devnet) -> Traces:
-        """As they are now."""
+    async def of(cls, client: Client, devnet: Devnet, folder: Path | None = None) -> Traces:
+        """As they are now; of files those below a folder, or where none is named what processes
+        write."""
         memory = memory_of(devnet)
-        places = [devnet.layout.logs, *(miner.folder for miner in devnet.miners)]
+        written = [devnet.layout.logs, *(miner.folder for miner in devnet.miners)]
+        places = written if folder is None else [folder]
         closed = [*await read_chain(client.connection), *read_files(places)]
         return cls(closed, opened_journals(devnet), memory)
 
@@ -129,6 +131,11 @@ class Traces:
         values = edge.decode(data)
         written = find(spellings(data, values), (*self.closed, *self.opened))
         return (*written, *find(calculated(data, values), self.memory))
+
+    def places_of_key(self, key: bytes) -> tuple[Leak, ...]:
+        """Where a key is found, in any spelling."""
+        spelled = spellings(key, np.frombuffer(key, np.uint8))
+        return find(spelled, (*self.closed, *self.opened, *self.memory))
 
     def assert_seen(self, data: bytes, edge: EdgeType) -> None:
         """That of a sealed query is found by those who opened it only: the search can find it."""
