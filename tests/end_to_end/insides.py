@@ -32,8 +32,9 @@ from nesa_miner.config import read_settings
 from nesa_miner.identity import Identity, unwrapped
 from nesa_miner.keys import open_identity
 
-CALCULATED = (np.float32, np.float64)
-"""Types in which a miner calculates: that of a model's rows, and that of products of shares."""
+CALCULATED = (np.float32, np.float64, np.int64)
+"""Types in which a miner calculates: that of a model's rows, that of products of shares, and that
+of ids where rows are looked up."""
 
 PAGE = 4096
 
