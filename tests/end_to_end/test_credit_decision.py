@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import csv
+import re
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -15,14 +16,17 @@ from eth_account import Account
 from examples.credit_decision import decide
 from nesa import Client
 from nesa.chain.connection import RpcPolicy
+from nesa.chain.history import find_query
 from nesa.cli.demo.leaks import find, read_chain, read_files, spellings
 from nesa.client.cards import encode_features
+from nesa.client.following import read_committees
 from nesa.devnet.deploying import compile_contracts
 from nesa.devnet.layout import find_clone
 from nesa.devnet.models import make_proving_keys
 from nesa.devnet.network import Devnet, DevnetSettings, running_devnet
 from nesa.devnet.processes import Supervisor
 from nesa.models.folder import load
+from nesa.protocol.ids import Address, QueryId
 from tests.end_to_end.insides import Insides
 
 pytestmark = [
@@ -70,6 +74,20 @@ def secrets_of(path: Path) -> dict[str, bytes]:
     return spellings(data, model.input_edge.decode(data))
 
 
+async def drawn_provers(client: Client, printed: str) -> tuple[Address, set[Address]]:
+    """Signers: who proved the answer to the query that a command asked, and all who were drawn for
+    it, spares for a prover's absence too."""
+    (number,) = re.findall(r"^query (\d+):", printed, re.MULTILINE)
+    submitted = await client.find(QueryId(int(number)))
+    committee = (await client.result(submitted)).committee
+    (prover,) = [member.signer for member in committee if member.paid]
+    history = await find_query(client.connection, submitted.query_id)
+    assert history.fulfilled is not None
+    seed_hash = history.fulfilled.outcome.seed
+    (seats,) = (await read_committees(client.connection, submitted.query, seed_hash)).shards
+    return prover, {seat.signer for seat in seats}
+
+
 async def test_a_desk_lends_by_a_proof_and_nobody_sees_the_numbers(network: Devnet) -> None:
     indebted = decide.APPLICANT.with_name("indebted.csv")
     granted, refused = (Account.create().address for _ in range(2))
@@ -83,9 +101,12 @@ async def test_a_desk_lends_by_a_proof_and_nobody_sees_the_numbers(network: Devn
     async with Client.connect(network.layout.network, policy=RpcPolicy(poll=0.1)) as client:
         places = [network.layout.logs, *(miner.folder for miner in network.miners)]
         traces = (*await read_chain(client.connection), *read_files(places))
-    for secret in secrets:
+        provers = [await drawn_provers(client, printed) for printed in (first, second)]
+    for secret, (prover, drawn) in zip(secrets, provers, strict=True):
         assert not find(secret, traces)
-        journals = {one.name: Insides.of(network, one).journal() for one in network.miners}
-        readers = [name for name, journal in journals.items() if find(secret, list(journal))]
-        # Who was drawn to prove, and a spare where that was slow; the search can find it.
-        assert 1 <= len(readers) <= 2 < len(network.miners)
+        journals = {one.signer: Insides.of(network, one).journal() for one in network.miners}
+        readers = {signer for signer, journal in journals.items() if find(secret, journal)}
+        # Spares get the content key too, before their turn.
+        assert readers == drawn
+        assert prover in drawn
+        assert len(drawn) < len(network.miners)
