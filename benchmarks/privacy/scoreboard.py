@@ -51,6 +51,9 @@ KEY: Final = EquivariantKey(bytes([SEED]) * 32, bytes(32))
 """Of the float models; the integer models' is drawn from the seed."""
 WATCHED: Final = 240
 """Requests whose states are seen."""
+ASKED: Final = 400
+"""Requests to a model of the repository that are asked of groups to the end: milliseconds each, and
+a second of MiniLM."""
 BLOCKS: Final = 6
 SPLIT_BEHIND: Final = range(1, BLOCKS + 1)
 """Blocks behind which a client may hand over."""
@@ -136,7 +139,7 @@ class Board:
 
 def _record_scores(board: Board) -> None:
     for name in ("breast-cancer-mlp", "digits-cnn"):
-        subject = Subject(load(ROOT / "models" / name))
+        subject = Subject(load(ROOT / "models" / name), asked=ASKED)
         for observer in OF_INTEGERS:
             see = partial(view, subject, observer, SEED)
             board.add(name, subject.public, subject.secret, RECORDS, observer, see)
