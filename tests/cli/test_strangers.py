@@ -72,6 +72,28 @@ def test_a_version_keeps_its_first_location_and_says_so(
     )
 
 
+async def _allow_list(client: Client) -> object:
+    return client.connection.deployment.allow_list
+
+
+@pytest.mark.usefixtures("chain_put_back")
+def test_products_seat_whom_their_developer_lists(
+    nesa: Nesa, network: StandingNetwork, tmp_path: Path
+) -> None:
+    """Seats and admission of a session are those of its first product."""
+    given, operators = ("--network", network.file, "--json"), tmp_path / "operators"
+    operators.write_text(f"{Account.create().address}\n")
+    products, store = tmp_path / "products", ("--price", "0.01", "--store", tmp_path / "store")
+    assert nesa("model", "share", PLAIN, "--output", products).code == 0
+    register = ("model", "register-products", products, *store, *given)
+    versions = nesa(*register, "--allow-list").document["products"]
+    seats = [nesa("model", "show", one, *given).document["admission"] for one in versions]
+    assert set(seats) == {on_chain(network, _allow_list)}
+    assert nesa("model", "allow", versions[0], operators, *given).document["listed"] == 1
+    assert nesa(*register, "--allow-list").document["products"] == versions
+    assert "seats whom the contract" in nesa(*register).document["error"]["message"]
+
+
 @pytest.fixture
 def expired(network: StandingNetwork) -> SubmittedQuery:
     """A query of the network's client that nobody answered in time."""

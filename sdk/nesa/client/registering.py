@@ -71,6 +71,7 @@ class Developer:
         Raises:
             InvalidModel, IntegrityError: the folder does not hold a whole model, or one whose
                 shards hand over more than miners do.
+            InvalidInput: it is registered already, and others may sit in it than its terms say.
             Incompatible: its proofs must not count on this chain.
             Rejected: the registry refuses.
         """
@@ -84,6 +85,8 @@ class Developer:
         version = version_id(self._sender.address, model.root)
         if not await self._contracts.registry.shard_count(version, at="latest"):
             await self._sender.send(self._registration(model, verifiers, terms))
+        else:
+            await self._require_admission(version, terms.admission)
         if provable and model.card.circuits is not CircuitKind.PUBLIC:
             await self._declare(version, model.card.circuits, provable)
         for index, shard in enumerate(provable):
@@ -160,6 +163,16 @@ class Developer:
             return False
         await self._sender.send(lists.show(listed, operator))
         return True
+
+    async def _require_admission(self, version: VersionId, asked: Address) -> None:
+        """Nobody should take for a version of few operators one where everybody may sit."""
+        admission = await self._contracts.registry.admission_of(version, at="latest")
+        if (admission or ZERO_ADDRESS) != asked:
+            stated = "everybody" if admission is None else f"whom the contract {admission} admits"
+            raise InvalidInput(
+                f"the version 0x{version.hex()} was registered before and seats {stated}, and that "
+                "is for good; register it anew under another card"
+            )
 
     async def _verifier(self, creation: bytes) -> Address:
         """Address of the verifier, deployed now unless somebody did before."""

@@ -186,8 +186,8 @@ def test_what_is_private_must_never_have_been_public(
     assert nesa([*register, str(MODEL), "--store", clear, *words]) == 1
     assert "has circuits, whose proving keys hold weights" in capsys.readouterr().err
     public = ["--price", "0.05", "--store", clear, *private.options]
-    assert nesa([*register, model, *public]) == 0
-    capsys.readouterr()
+    assert nesa([*register, model, *public]) == 1, "and yet it is published now"
+    assert "registered before and seats whom the contract" in capsys.readouterr().err
     assert nesa([*register, model, "--store", clear, *words]) == 1
     assert "in the clear" in capsys.readouterr().err
     for left_out in ("--secret", "--release-url"):

@@ -4,6 +4,7 @@ serve it."""
 from __future__ import annotations
 
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,49 @@ from nesa.chain.contracts import ZERO_ADDRESS
 from nesa.cli.commands.balance import read_account
 from nesa.cli.commands.model.arguments import FILE, FOLDER
 from nesa.cli.commands.release_keys import SECRET, encryption_of
+from nesa.cli.option_groups import Command, grouped
 from nesa.cli.output import json_option, show
 from nesa.cli.quantities import Nes
 from nesa.cli.session import Target, connected, network_options
 from nesa.client.client import Client
 from nesa.client.registering import Terms
 from nesa.protocol.errors import InvalidInput
-from nesa.protocol.ids import Amount
+from nesa.protocol.ids import Address, Amount
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """Who may sit in a version, as the options say: everybody, whom the developer lists, or whom
+    another contract admits."""
+
+    listed: bool
+    named: Address = ZERO_ADDRESS
+
+    def contract(self, client: Client) -> Address:
+        """The contract on a network, zero where everybody may sit.
+
+        Raises:
+            Unavailable: the deployment has no allow lists.
+        """
+        return AllowLists.of(client.connection).address if self.listed else self.named
+
+
+def admission_options(command: Command) -> Command:
+    """Options that say who may sit in a version; the command receives `admission`."""
+
+    def call(allow_list: bool, admission: str | None, **others: Any) -> Any:
+        if allow_list and admission is not None:
+            raise InvalidInput("give either --allow-list or --admission")
+        named = ZERO_ADDRESS if admission is None else read_account(admission)
+        return command(admission=Admission(allow_list, named), **others)
+
+    options = (
+        click.option(
+            "--allow-list", is_flag=True, help="Only operators of `nesa model allow` may sit."
+        ),
+        click.option("--admission", help="Another contract that says who may sit in it."),
+    )
+    return grouped(command, call, options)
 
 
 @click.command(epilog="Example: nesa model share models/breast-cancer-mlp --output products")
@@ -53,6 +90,7 @@ def share(folder: Path, output: Path, as_json: bool) -> None:
 @click.option("--royalty", type=click.IntRange(0, 2000), default=1000, help="Basis points.")
 @click.option("--store", type=FOLDER, required=True, help="Folder that you serve to miners.")
 @click.option("--base-url", help="Where the store answers; by default its path.")
+@admission_options
 @network_options
 @json_option
 def register_products(
@@ -62,22 +100,26 @@ def register_products(
     royalty: int,
     store: Path,
     base_url: str | None,
+    admission: Admission,
     as_json: bool,
 ) -> None:
     """Register the products in FOLDER (`nesa model share`) and list them for sessions.
 
-    The first version is the one that operators sit in and clients ask for.
+    The first version is the one that operators sit in and clients ask for; with --allow-list,
+    `nesa model allow` lists the operators of that one.
     """
     from nesa.models.publish import publish
     from nesa.privacy.shared.models import written_products
 
     base = base_url or str(store.resolve())
-    products = [
-        (path, Terms(price, Amount(0), royalty, publish(path, store, base)))
-        for path in written_products(folder)
-    ]
+    published = [(path, publish(path, store, base)) for path in written_products(folder)]
 
     async def send(client: Client) -> list[str]:
+        admitting = admission.contract(client)
+        products = [
+            (path, Terms(price, Amount(0), royalty, location, admitting))
+            for path, location in published
+        ]
         versions = await client.developer().register_products(products)
         return [f"0x{version.hex()}" for version in versions]
 
@@ -95,8 +137,7 @@ def register_products(
 @click.option("--royalty", type=click.IntRange(0, 2000), default=1000, help="Basis points.")
 @click.option("--store", type=FOLDER, required=True, help="Folder that you serve to miners.")
 @click.option("--base-url", help="Where the store answers; by default its path.")
-@click.option("--allow-list", is_flag=True, help="Only operators of `nesa model allow` may sit.")
-@click.option("--admission", help="Another contract that says who may sit in it.")
+@admission_options
 @click.option("--private", is_flag=True, help="Publish its weights encrypted; see docs.")
 @click.option("--secret", type=SECRET, help="With --private: file of the secret, made if absent.")
 @click.option("--release-url", help="With --private: where `release-keys` will answer operators.")
@@ -110,8 +151,7 @@ def register(
     royalty: int,
     store: Path,
     base_url: str | None,
-    allow_list: bool,
-    admission: str | None,
+    admission: Admission,
     private: bool,
     secret: Path | None,
     release_url: str | None,
@@ -125,18 +165,15 @@ def register(
     """
     from nesa.models.publish import publish
 
-    if allow_list and admission is not None:
-        raise InvalidInput("give either --allow-list or --admission")
     if not private and (secret is not None or release_url is not None):
         raise InvalidInput("--secret and --release-url go with --private")
     encryption = encryption_of(secret, release_url) if private else None
-    allow_list = allow_list or (private and admission is None)
+    if private and admission.named == ZERO_ADDRESS:
+        admission = Admission(listed=True)
     location = publish(folder, store, base_url or str(store.resolve()), encryption)
-    named = ZERO_ADDRESS if admission is None else read_account(admission)
 
     async def send(client: Client) -> dict[str, str]:
-        admitting = AllowLists.of(client.connection).address if allow_list else named
-        terms = Terms(price, proof_price, royalty, location, admitting)
+        terms = Terms(price, proof_price, royalty, location, admission.contract(client))
         developer = client.developer()
         version = await developer.register(folder, terms)
         stated = await developer.location_of(version)
