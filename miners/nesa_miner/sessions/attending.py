@@ -11,7 +11,7 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Final, TypeVar
+from typing import Final, TypeAlias, TypeVar
 
 from nesa.chain.committees import Seat, drawn_members
 from nesa.chain.connection import Connection
@@ -20,8 +20,8 @@ from nesa.chain.events import SessionOpened
 from nesa.chain.session_history import find_session, list_of
 from nesa.chain.sessions import SharedSessions
 from nesa.privacy.shared.statements import Session
-from nesa.protocol.errors import NotEntitled, Unavailable
-from nesa.protocol.ids import ZERO_DIGEST, Address, BlockNumber, QueryId, VersionId
+from nesa.protocol.errors import NesaError, NotEntitled, Unavailable
+from nesa.protocol.ids import ZERO_DIGEST, Address, BlockNumber, Digest, QueryId, VersionId
 from nesa.protocol.sessions import is_session
 from nesa_miner.sessions.terms import Attendance, require_payer, require_products
 
@@ -34,6 +34,13 @@ MOST_REFUSED: Final = 1_024
 REFUSED_SECONDS: Final = 60.0
 """For how long; a reorganisation may draw others."""
 
+NO_SEED_SECONDS: Final = 1.0
+"""How long the chain counts as no higher than it was when a seed block was not there yet."""
+
+MOST_ASKED: Final = 16
+"""Payers of sessions that are asked for at once; fewer than the envelopes that are held, so that
+strangers do not take the places of those whose sessions are known."""
+
 SEARCHES_A_MINUTE: Final = 240
 """Sessions of others that are looked for in the logs within a minute."""
 
@@ -45,9 +52,15 @@ ReadAttendance = Callable[[QueryId, Address | None], Awaitable[Attendance]]
 does. Raises NotEntitled where the session is none of its own, or the sender does not pay for it."""
 
 _Kept = TypeVar("_Kept")
+_Refusal: TypeAlias = tuple[float, type[NotEntitled] | type[Unavailable], str]
+"""Until when it holds, and what is raised."""
 
 ReadSeed = Callable[[Attendance], Awaitable[tuple[bool, BlockNumber]]]
 """Reads whether the hash of a session's seed block is kept, and the newest block."""
+
+
+class _NoSeedYet(Unavailable):
+    """Nobody is drawn for the session yet."""
 
 
 @dataclass(slots=True)
@@ -59,7 +72,9 @@ class Attending:
     signer: Address
     clock: Callable[[], float] = time.monotonic
     _known: OrderedDict[QueryId, Attendance] = field(default_factory=OrderedDict)
-    _refused: OrderedDict[QueryId, tuple[float, str]] = field(default_factory=OrderedDict)
+    _refused: OrderedDict[QueryId, _Refusal] = field(default_factory=OrderedDict)
+    _payers: OrderedDict[QueryId, tuple[float, Address]] = field(default_factory=OrderedDict)
+    _asking: int = 0
     _searches: deque[tuple[float, Address]] = field(default_factory=deque)
     _turn: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(4))
 
@@ -74,7 +89,8 @@ class Attending:
                 sessions were looked for within a minute.
         """
         known = self._known.get(session_id)
-        if known is not None and await self._is_of_this_history(known):
+        asks_again = known is not None and sender in (None, known.payer)
+        if known is not None and asks_again and await self._is_of_this_history(known):
             self._known.move_to_end(session_id)
             return known
         if not is_session(session_id):
@@ -89,16 +105,30 @@ class Attending:
         return found
 
     def _require_not_refused(self, session_id: QueryId) -> None:
-        until, reason = self._refused.get(session_id, (0.0, ""))
+        until, kind, reason = self._refused.get(session_id, (0.0, NotEntitled, ""))
         if self.clock() < until:
-            raise NotEntitled(reason)
+            raise kind(reason)
 
     async def _require_payer(self, session_id: QueryId, sender: Address) -> None:
-        """One call instead of a search, for whoever pays for nothing."""
-        payer, _ = await SharedSessions.of(self.connection).payer_of(session_id, "latest")
+        """One call a minute instead of a search, for whoever pays for nothing."""
+        until, payer = self._payers.get(session_id, (0.0, ZERO_ADDRESS))
+        if self.clock() >= until:
+            payer = await self._payer_of(session_id)
+            known_until = self.clock() + REFUSED_SECONDS
+            _remember(self._payers, session_id, (known_until, payer), MOST_REFUSED)
+        require_payer(payer, sender)
+
+    async def _payer_of(self, session_id: QueryId) -> Address:
+        if self._asking >= MOST_ASKED:
+            raise Unavailable("too many sessions are asked about at once; ask again")
+        self._asking += 1
+        try:
+            payer, _ = await SharedSessions.of(self.connection).payer_of(session_id, "latest")
+        finally:
+            self._asking -= 1
         if payer == ZERO_ADDRESS:
             raise NotEntitled(f"there is no session {session_id}")
-        require_payer(payer, sender)
+        return payer
 
     def _count_search(self, sender: Address) -> None:
         now = self.clock()
@@ -113,9 +143,21 @@ class Attending:
         try:
             return await self._read(session_id)
         except NotEntitled as error:
-            refused = (self.clock() + REFUSED_SECONDS, str(error))
-            _remember(self._refused, session_id, refused, MOST_REFUSED)
+            self._refuse(session_id, REFUSED_SECONDS, NotEntitled, error)
             raise
+        except _NoSeedYet as error:
+            self._refuse(session_id, NO_SEED_SECONDS, Unavailable, error)
+            raise
+
+    def _refuse(
+        self,
+        session_id: QueryId,
+        seconds: float,
+        kind: type[NotEntitled] | type[Unavailable],
+        error: NesaError,
+    ) -> None:
+        refusal = (self.clock() + seconds, kind, str(error))
+        _remember(self._refused, session_id, refusal, MOST_REFUSED)
 
     async def _is_of_this_history(self, attended: Attendance) -> bool:
         """Whether no reorganisation has changed the terms, which hold the seed block's number, and
@@ -137,7 +179,7 @@ class Attending:
         opened = await find_session(self.connection, session_id)
         if opened is None:
             raise NotEntitled(f"there is no session {session_id}")
-        seed = (await self.connection.block(opened.query.seed_block)).hash
+        seed = await self._seed_of(opened)
         contract = SharedSessions.of(self.connection).address
         chain_id = self.connection.deployment.chain_id
         seats = await drawn_members(
@@ -149,6 +191,15 @@ class Attending:
         spares = max(0, opened.seats - 2 * opened.query.replicas)
         place = (seat.operator, position, spares)
         return Attendance(session, opened.query, products, opened.payer, *place)
+
+    async def _seed_of(self, opened: SessionOpened) -> Digest:
+        found = await self.connection.find_block(opened.query.seed_block)
+        if found is None:
+            raise _NoSeedYet(
+                f"the session's seed is the hash of block {opened.query.seed_block}, which is not "
+                "there yet; ask again"
+            )
+        return found.hash
 
     async def _products(self, opened: SessionOpened) -> tuple[VersionId, ...]:
         listed = await list_of(self.connection, opened.products_id)

@@ -48,7 +48,7 @@ MOST_OF_ONE: Final = 2
 """Requests of one session at once: one that is worked on, and one that waits."""
 
 MOST_OPEN: Final = 64
-"""Requests that are read or wait at once, of all sessions."""
+"""Requests that are worked on or wait at once, of all sessions."""
 
 MOST_AGAIN: Final = 8
 """So often one statement is computed again for a client that lost it."""
@@ -74,7 +74,7 @@ class SessionService:
     retention: int
     window: ReplayWindow = field(default_factory=ReplayWindow)
     _turns: WeakValueDictionary[QueryId, asyncio.Lock] = field(default_factory=WeakValueDictionary)
-    _open: Counter[tuple[QueryId, Address]] = field(default_factory=Counter)
+    _open: Counter[QueryId] = field(default_factory=Counter)
     _again: OrderedDict[tuple[Session, int, int], int] = field(default_factory=OrderedDict)
     _computing: int = 0
 
@@ -89,14 +89,16 @@ class SessionService:
             IntegrityError: this machine does not compute what it did before.
         """
         sender, request = self._opened(data)
-        with self._place((request.session_id, sender)):
-            reply = await self._served(sender, request)
+        attended = await self.attendance(request.session_id, sender)
+        require_open(attended, sender, self._now)
+        with self._place(request.session_id):
+            reply = await self._served(attended, request)
         return self._sealed(reply, sender, public_key(request.reply_key))
 
     @contextmanager
-    def _place(self, asked: tuple[QueryId, Address]) -> Iterator[None]:
-        """A place among the requests that are open; no session takes those of the others, and
-        nobody but its payer takes those of a session, whose number is no secret."""
+    def _place(self, asked: QueryId) -> Iterator[None]:
+        """A place among the requests that are open, for payers of sessions only; no session takes
+        those of the others."""
         if self._open[asked] >= MOST_OF_ONE or self._open.total() >= MOST_OPEN:
             raise ExhaustedResource("too many requests at once")
         self._open[asked] += 1
@@ -106,10 +108,8 @@ class SessionService:
             self._open[asked] -= 1
             self._open += Counter()  # drops sessions without any
 
-    async def _served(self, sender: Address, request: SessionRequest) -> SessionReply:
+    async def _served(self, attended: Attendance, request: SessionRequest) -> SessionReply:
         """One request of a session after the other: each must be paid before the next but one."""
-        attended = await self.attendance(request.session_id, sender)
-        require_open(attended, sender, self._now)
         async with self._turns.setdefault(request.session_id, asyncio.Lock()):
             self.ledger.take_over(attended.session)
             await self._require_redeemable(attended)

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 
 from nesa.chain.connection import Block
+from nesa.chain.events import LogKey, SessionOpened
 from nesa.chain.sessions import SharedSessions
 from nesa.protocol.errors import NotEntitled, Unavailable
 from nesa.protocol.ids import Address, BlockNumber, Digest, QueryId, Timestamp
 from nesa_miner.sessions.attending import (
+    MOST_ASKED,
+    NO_SEED_SECONDS,
     REFUSED_SECONDS,
     SEARCHES_A_MINUTE,
     SEARCHES_OF_ONE,
     Attending,
 )
+from nesa_miner.sessions.server import MOST_HELD
 from nesa_miner.sessions.terms import Attendance
 
 from .attended import OPERATORS, SESSION, TERMS, attendance
@@ -110,6 +115,69 @@ async def test_a_refusal_is_remembered_for_a_while(monkeypatch: pytest.MonkeyPat
     chain.now += REFUSED_SECONDS
     chain.drawn.add(SESSION.session_id)
     assert (await attending.read(SESSION.session_id, PAYER)).payer == PAYER
+
+
+async def test_a_seed_block_that_is_not_there_is_looked_for_once_a_second(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A payer repeats its envelopes for as long as the block does not come."""
+    looked, now, key = 0, [0.0], LogKey(BlockNumber(9), 0, OTHER, OTHER)
+
+    async def find_session(*_: object) -> SessionOpened:
+        nonlocal looked
+        looked += 1
+        return SessionOpened(key, SESSION.session_id, PAYER, OTHER, TERMS, PAYER, 4)
+
+    class Early:
+        async def find_block(self, _: BlockNumber) -> Block | None:
+            return None
+
+    monkeypatch.setattr("nesa_miner.sessions.attending.find_session", find_session)
+    connection: Any = Early()
+    attending = Attending(connection, OPERATORS[0], clock=lambda: now[0])
+    for _ in range(3):
+        with pytest.raises(Unavailable, match="not there yet"):
+            await attending.read(SESSION.session_id)
+    assert looked == 1
+    now[0] += NO_SEED_SECONDS
+    with pytest.raises(Unavailable, match="not there yet"):
+        await attending.read(SESSION.session_id)
+    assert looked == 2
+
+
+async def test_strangers_cost_one_call_a_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its number is no secret, and accounts are for nothing."""
+    chain = Searched({SESSION.session_id: PAYER}, {SESSION.session_id})
+    attending = chain.attending(monkeypatch)
+    for stranger in OPERATORS:
+        with pytest.raises(NotEntitled, match="only the payer"):
+            await attending.read(SESSION.session_id, stranger)
+    assert (await attending.read(SESSION.session_id, PAYER)).payer == PAYER
+    assert (chain.calls, chain.searches) == (1, 1)
+
+
+async def test_strangers_leave_places_to_those_whose_session_is_known(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    chain, going = Searched({SESSION.session_id: PAYER}, {SESSION.session_id}), asyncio.Event()
+    attending = chain.attending(monkeypatch)
+    await attending.read(SESSION.session_id, PAYER)
+
+    async def slow(*_: object) -> tuple[Address, int]:
+        await going.wait()
+        return NOBODY, 0
+
+    monkeypatch.setattr(SharedSessions, "payer_of", slow)
+    invented = [QueryId(SESSION.session_id + one) for one in range(1, MOST_ASKED + 1)]
+    waiting = [asyncio.create_task(attending.read(one, OPERATORS[0])) for one in invented]
+    await asyncio.sleep(0)
+    with pytest.raises(Unavailable, match="at once"):
+        await attending.read(QueryId(SESSION.session_id + MOST_ASKED + 1), OPERATORS[0])
+    assert (await attending.read(SESSION.session_id, PAYER)).payer == PAYER
+    going.set()
+    refused = await asyncio.gather(*waiting, return_exceptions=True)
+    assert all(isinstance(error, NotEntitled) for error in refused)
+    assert MOST_ASKED < MOST_HELD
 
 
 async def test_searches_of_others_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
