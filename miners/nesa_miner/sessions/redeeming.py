@@ -56,6 +56,8 @@ class Redeemer:
     pays: Pays
     pause: float = PAUSE_SECONDS
     _waiting: set[QueryId] = field(default_factory=set)
+    _told: dict[tuple[QueryId, bytes], str] = field(default_factory=dict)
+    """Why vouchers wait, by session and seed, as the log has it already."""
 
     async def go_on(self) -> None:
         """Look after every voucher for ever; what fails is tried again."""
@@ -75,6 +77,8 @@ class Redeemer:
         """
         self.ledger.prune(Timestamp(int(self.clock())))
         waiting = self.ledger.unredeemed()
+        for gone in self._told.keys() - {(one.session_id, one.seed) for one in waiting}:
+            del self._told[gone]
         if not waiting:
             return
         head = await self.connection.head()
@@ -82,7 +86,16 @@ class Redeemer:
             try:
                 await self._look_after(account, head)
             except NesaError as error:
-                log.warning("voucher waits", session=account.session_id, reason=str(error))
+                self._tell(account, str(error))
+            else:
+                self._told.pop((account.session_id, account.seed), None)
+
+    def _tell(self, account: Account, reason: str) -> None:
+        """Once: a voucher whose payer pays no more is looked after until the journal drops it."""
+        place = (account.session_id, account.seed)
+        if self._told.get(place) != reason:
+            self._told[place] = reason
+            log.warning("voucher waits", session=account.session_id, reason=reason)
 
     async def _look_after(self, account: Account, head: Block) -> None:
         attended = await self.attendance(account.session_id, None)

@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from eth_keys.datatypes import PrivateKey
+from structlog.testing import capture_logs
 
 from nesa.chain.connection import Block
 from nesa.chain.sessions import SharedSessions
+from nesa.protocol.errors import NotEntitled
 from nesa.protocol.ids import ZERO_DIGEST, Address, Amount, BlockNumber, Digest, QueryId, Timestamp
 from nesa.protocol.sessions import Voucher, reward, voucher_hash
 from nesa.protocol.signatures import sign_digest
@@ -150,3 +152,23 @@ async def test_after_a_reorganisation_a_voucher_counts_where_its_payer_still_pay
     assert chain.sent == ["redeem"]
     await made.advance()
     assert [account.seed for account in journal.sessions.unredeemed()] == [others.seed]
+
+
+async def test_why_a_voucher_waits_is_told_once(chain: Chain, journal: Journal) -> None:
+    """It is looked after every two seconds, for as long as the journal keeps it."""
+    made, gone = redeemer(chain, journal, FULL), [True, True, False, True, True]
+
+    async def read(session_id: QueryId, _: Address | None) -> Attendance:
+        if gone.pop(0):
+            raise NotEntitled(f"there is no session {session_id}")
+        return attendance(session_id=session_id)
+
+    made, chain.price = replace(made, attendance=read), 1e9
+    with capture_logs() as logs:
+        while gone:
+            await made.advance()
+    told = [one["reason"] for one in logs if one["event"] == "voucher waits"]
+    assert told == [f"there is no session {SESSION.session_id}"] * 2, "again once it was better"
+    journal.sessions.prune(Timestamp(4_200_000_000))
+    await made.advance()
+    assert not made._told
