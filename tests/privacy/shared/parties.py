@@ -67,17 +67,17 @@ class Group:
 
 
 def off_by_one(
-    model: SharedModel, about: bytes | None = None
+    model: SharedModel, about: bytes | None = None, by: int = 1
 ) -> Callable[[GroupMember, PrivateKey], Answer]:
-    """A member that adds 1 to one sum and signs that, as the sums of share `about` where it names
-    another than it was sent."""
+    """A member that moves one sum `by` steps and signs that, as the sums of share `about` where it
+    names another than it was sent."""
 
     def make(member: GroupMember, key: PrivateKey) -> Answer:
         def answer(data: bytes) -> bytes:
             request = decode_request(data)
             product = model.plan.products[request.number]
             reply = decode_reply(member.answer(data))
-            sums = changed(product, reply)
+            sums = changed(product, reply, by)
             given = Digest(about or reply.in_digest)
             out = boundary_digest((product.output_edge,), (sums,))
             context = SESSION.product(request.number)
@@ -105,11 +105,11 @@ def tampering(model: SharedModel) -> Callable[[GroupMember, PrivateKey], Answer]
     return make
 
 
-def changed(product: Product, reply: ShareReply) -> bytes:
-    """The sums of a reply, one of them one step nearer to 0, as canonical bytes."""
+def changed(product: Product, reply: ShareReply, by: int = 1) -> bytes:
+    """The sums of a reply, one of them `by` steps towards 0, as canonical bytes."""
     sums = unpack_sums(product.output_edge, reply.sums)
     flat = sums.reshape(-1)
-    flat[-1] += -1 if flat[-1] > 0 else 1
+    flat[-1] += -by if flat[-1] > 0 else by
     return product.output_edge.encode(sums)
 
 

@@ -108,6 +108,44 @@ async def test_a_group_that_lies_with_one_voice_is_caught_at_once(mlp, groups, l
     assert signers <= set(groups[lying].addresses)
 
 
+@pytest.mark.parametrize("lying", [0, 1])
+async def test_a_minority_that_lies_otherwise_than_the_quorum_is_kept_too(mlp, groups, lying):
+    """Its statement convicts it as those of the others do."""
+    said = threading.Event()
+
+    def first(member, key):
+        lie = off_by_one(mlp, by=2)(member, key)
+
+        def answer(data: bytes) -> bytes:
+            try:
+                return lie(data)
+            finally:
+                said.set()
+
+        return answer
+
+    def waiting(member, key):
+        lie = off_by_one(mlp)(member, key)
+
+        def answer(data: bytes) -> bytes:
+            said.wait(10)
+            return lie(data)
+
+        return answer
+
+    alone = groups[lying].replace(0, first)
+    for place in (1, 2, 3):
+        groups[lying].replace(place, waiting)
+    with pytest.raises(WrongShare, match="a quorum of group") as caught:
+        await answered(mlp, groups)
+    assert alone not in {one.signer for one in caught.value.statements}
+    minority, quorum = caught.value.failures
+    assert isinstance(minority, WrongShare)
+    assert [one.signer for one in minority.statements] == [alone]
+    assert quorum is caught.value
+    assert minority.is_discarded is quorum.is_discarded is (lying == 0)
+
+
 async def test_a_convolution_off_by_one_is_caught(cnn):
     pair = Group("first", cnn, 1), Group("second", cnn, 2)
     pair[0].replace(0, off_by_one(cnn))

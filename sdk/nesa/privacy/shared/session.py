@@ -311,10 +311,11 @@ class _Line:
             self._settle(found, right)
             honest = {claim.member for claim in right}
             error.members = tuple(member for member in members if member not in honest)
-            if isinstance(error, WrongShare):  # which has the statements itself
+            others = found.claims
+            if isinstance(error, WrongShare):  # which has the quorum's statements itself
                 error.is_discarded = is_discarded
-            else:
-                self._keep_lies(question, found.claims, is_discarded=is_discarded)
+                others = [one for one in others if one.statement not in error.statements]
+            self._keep_lies(question, others, is_discarded=is_discarded)
             raise
         self._keep_lies(question, [claim for claim in found.claims if claim not in agreed])
         self._settle(found, agreed)
