@@ -207,28 +207,32 @@ def rotate_signer(
     epilog="Example: NESA_PASSWORD_FILE=password nesa-miner rotate-encryption-key --dir miner",
 )
 @folder_option
+@click.option("--prepare", is_flag=True, help="Make the key only, to be attested before.")
 @click.option("--unattested", is_flag=True, help="Also with attested seats, which may be ended.")
 @json_option
-def rotate_encryption_key(folder: Path, unattested: bool, as_json: bool) -> None:
+def rotate_encryption_key(folder: Path, prepare: bool, unattested: bool, as_json: bool) -> None:
     """Make a new encryption key and name it on chain; then restart the miner.
 
     The new key is used from the epoch after the next one on: restart the miner before. The old
     key is kept for queries of the epochs before and overwritten when none can need it. A rotation
-    that was broken off is finished by running this again.
+    that was broken off, or only prepared, is finished by running this again.
     """
-    from nesa_miner.rekeying import Rekeyed, Rekeying
+    from nesa_miner.rekeying import Prepared, Rekeyed, Rekeying
 
     settings = read_settings(folder)
     password = read_password(PASSWORD_VARIABLE)
     identity = open_identity(folder, settings, password)
     path = folder / settings.encryption_keystore
 
-    async def work(owner: Owner) -> Rekeyed:
+    async def work(owner: Owner) -> Rekeyed | Prepared:
         rekeying = Rekeying(owner, identity, path)
+        if prepare:
+            return await rekeying.prepare(password)
         return await rekeying.rotate(password, unattested=unattested)
 
     show(asdict(_as_owner(folder, settings, work)), as_json=as_json)
-    _progress("restart the miner now: one that runs does not know the new key")
+    if not prepare:
+        _progress("restart the miner now: one that runs does not know the new key")
 
 
 @cli.command(epilog="Example: NESA_PASSWORD_FILE=password nesa-miner unstake 500 --dir miner")

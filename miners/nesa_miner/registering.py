@@ -148,6 +148,11 @@ class Registrar:
                 vault.rotate_signer(self.identity.address, consent_of(self.owner, self.identity))
             )
         if known.next_encryption_key != key:
+            if known.next_encryption_key in map(public_bytes, self.identity.former):
+                raise InvalidInput(
+                    "another encryption key lies here that the chain does not know yet; name it "
+                    "with `nesa-miner rotate-encryption-key`, then register again"
+                )
             wanted.append(vault.set_encryption_key(key))
         if known.endpoint != endpoint:
             wanted.append(vault.set_endpoint(endpoint))

@@ -28,6 +28,9 @@ from nesa_miner.identity import Identity
 from nesa_miner.registrations import KeyChange, encryption_keys_of
 from nesa_miner.seats import held_seats
 
+NOTICE_EPOCHS: Final = 2
+"""Epochs from the one in which a key is named to the first in which it is used."""
+
 LOOK_SECONDS: Final = 600.0
 """How often a running miner looks whether it can forget a key."""
 
@@ -47,6 +50,23 @@ class Rekeyed:
 
 
 @dataclass(frozen=True, slots=True)
+class Prepared:
+    """A new encryption key that lies on the disk, and that the chain does not know yet."""
+
+    operator: Address
+    encryption: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class AttestedSeat:
+    """A seat, not left, with the contract of the attestor that vouches for its operator's keys."""
+
+    version_id: VersionId
+    signer: Address
+    statements: SeatAttestations
+
+
+@dataclass(frozen=True, slots=True)
 class Rekeying:
     """Everything that a rotation needs; `path` is where the encryption key lies."""
 
@@ -59,30 +79,56 @@ class Rekeying:
         broken off is finished, and one that is under way is only described.
 
         Raises:
-            InvalidInput: the owner is no operator, or has attested seats and `unattested` does not
-                say that they may be lost.
+            InvalidInput: the owner is no operator, or has seats whose attestor does not vouch for
+                both keys until the new one is used, and `unattested` does not say that they may be
+                lost.
             InvalidConfiguration: a key file cannot be written, too many former keys are still
                 needed, or the owner lacks coins for gas.
             Unavailable: the node does not answer; run it again.
         """
+        known = await self._operator()
         vault = self._contracts.vault
-        known = await vault.operator(self.owner.address, at="latest")
-        if known.signer == ZERO_ADDRESS:
-            raise InvalidInput(
-                f"{self.owner.address} is no operator; `nesa-miner register` makes it one"
-            )
         stored = public_bytes(self.identity.encryption)
         epoch = await vault.epoch(at="latest")
         if known.next_encryption_key == stored and known.key_epoch > epoch:
             return await self._rekeyed(known.encryption_key, known)
         if not unattested:
-            await self._refuse_attested()
+            await self._require_attested(known, stored, epoch)
         await self.owner.require_coins()
         if known.next_encryption_key == stored:
             stored = await self._replaced(password)
         await self.owner.send(vault.set_encryption_key(stored), "naming the new encryption key")
         named = await vault.operator(self.owner.address, at="latest")
         return await self._rekeyed(named.encryption_key, named)
+
+    async def prepare(self, password: str) -> Prepared:
+        """Make the next key and leave the chain as it is, so that an attestor can vouch for the key
+        before `rotate` names it; one that was prepared before is only described.
+
+        Raises:
+            InvalidInput: the owner is no operator, or its last rotation is still under way.
+            InvalidConfiguration: a key file cannot be written, or too many former keys are still
+                needed.
+            Unavailable: the node does not answer.
+        """
+        known, stored = await self._operator(), public_bytes(self.identity.encryption)
+        if known.next_encryption_key == stored:
+            epoch = await self._contracts.vault.epoch(at="latest")
+            if known.key_epoch > epoch:
+                raise InvalidInput(
+                    f"the key that was named last is used from epoch {known.key_epoch} on, and "
+                    f"this is epoch {epoch}; prepare another one then"
+                )
+            stored = await self._replaced(password)
+        return Prepared(known.address, stored)
+
+    async def _operator(self) -> Operator:
+        known = await self._contracts.vault.operator(self.owner.address, at="latest")
+        if known.signer == ZERO_ADDRESS:
+            raise InvalidInput(
+                f"{self.owner.address} is no operator; `nesa-miner register` makes it one"
+            )
+        return known
 
     async def _replaced(self, password: str) -> bytes:
         """The public part of a new key that lies where the old one lay."""
@@ -91,16 +137,17 @@ class Rekeying:
         await asyncio.to_thread(replace_key, self.path, key, password)
         return public_bytes(key)
 
-    async def _refuse_attested(self) -> None:
-        versions = await attested_seats(self.owner.connection, self.owner.address)
-        if versions:
-            names = ", ".join(f"0x{version_id.hex()}" for version_id in versions)
-            raise InvalidInput(
-                f"an attestor vouches for the key in use in {names}, and for no other: from the "
-                "moment that a new one is named anybody may end the seat, until the enclave has "
-                "shown a quote with the new key and its attestor has stated it. Leave the seat "
-                "first, or add --unattested and have the new key attested at once"
-            )
+    async def _require_attested(self, known: Operator, stored: bytes, epoch: Epoch) -> None:
+        """No seat can be ended for its keys while the new one waits to be used."""
+        length = await self._contracts.vault.epoch_seconds(at="latest")
+        used_at = (epoch + NOTICE_EPOCHS) * length
+        for seat in await attested_seats(self.owner.connection, self.owner.address):
+            if known.next_encryption_key == stored:
+                raise InvalidInput(_unattested(seat, "a key that is not made yet"))
+            for key in (known.encryption_key_at(epoch), stored):
+                keys = (known.address, seat.signer, key)
+                if await seat.statements.attested_until(*keys, at="latest") < used_at:
+                    raise InvalidInput(_unattested(seat, f"the encryption key 0x{key.hex()}"))
 
     async def _rekeyed(self, before: bytes, known: Operator) -> Rekeyed:
         vault = self._contracts.vault
@@ -114,8 +161,17 @@ class Rekeying:
         return Contracts(self.owner.connection)
 
 
-async def attested_seats(connection: Connection, operator: Address) -> list[VersionId]:
-    """Versions in which an operator has a seat, not left, for which an attestor vouches.
+def _unattested(seat: AttestedSeat, key: str) -> str:
+    return (
+        f"no statement about {key} in {seat.statements.address} lasts until the new one is used, "
+        f"so anybody could end the seat in 0x{seat.version_id.hex()}: run this with --prepare, "
+        "then `quote-data` and `attest`, have the attestor state both keys, and run it again "
+        "(docs/attested-seats.md); or leave the seat first, or add --unattested"
+    )
+
+
+async def attested_seats(connection: Connection, operator: Address) -> list[AttestedSeat]:
+    """The seats of an operator, not left, for whose keys an attestor vouches.
 
     Raises:
         Unavailable: the node does not answer.
@@ -125,11 +181,12 @@ async def attested_seats(connection: Connection, operator: Address) -> list[Vers
         admission = await registry.admission_of(seat.version_id, at="latest")
         if admission is None or seat.record.to_epoch != NO_END:
             continue
+        statements = SeatAttestations(connection, admission)
         try:
-            await SeatAttestations(connection, admission).attestor(at="latest")
+            await statements.attestor(at="latest")
         except (Rejected, Incompatible):
             continue  # another kind of admission, which does not look at keys
-        found.append(seat.version_id)
+        found.append(AttestedSeat(seat.version_id, seat.record.signer, statements))
     return found
 
 

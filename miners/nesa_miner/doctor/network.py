@@ -151,8 +151,8 @@ class Contacts:
         kept = [public_bytes(key) for key in identity.keys]
         if operator.next_encryption_key in kept[1:]:
             return (
-                "a rotation of the encryption key was broken off; finish it with `nesa-miner "
-                "rotate-encryption-key`"
+                "a rotation of the encryption key was broken off, or only prepared; finish it with "
+                "`nesa-miner rotate-encryption-key`"
             )
         if operator.next_encryption_key in kept:
             epoch = await self.contracts.vault.epoch(at="latest")

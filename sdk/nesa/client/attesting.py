@@ -81,7 +81,6 @@ class Examiner:
             vault=connection.deployment.vault,
             operator=record.address,
             signer=record.signer,
-            encryption_keys=(record.encryption_key, record.next_encryption_key),
             block_hash=None if named is None else named.hash,
             head=head.number,
             time=head.timestamp,

@@ -36,8 +36,9 @@ from nesa.privacy.attested.quotes import read_quote
 from nesa.privacy.keys import public_bytes
 from nesa.protocol.ids import Address, Digest, Timestamp, VersionId
 from nesa_miner import cli
+from nesa_miner.keys import open_identity
 from tests.miner.operating.miner import OwnedMiner
-from tests.miner.operating.network import HOLDER, MODEL, LocalNetwork, create
+from tests.miner.operating.network import HOLDER, MODEL, PASSWORD, LocalNetwork, create
 from tests.miner.operating.sweeping import open_slots, sweep
 from tests.miner.operating.test_doctor import answering
 from tests.privacy.attested.test_policy import BINDING
@@ -229,7 +230,7 @@ def test_an_attested_key_is_not_rotated_unawares(
     capsys.readouterr()
     assert cli.main(words) == 1
     said = json.loads(capsys.readouterr().out)["error"]["message"]
-    assert f"vouches for the key in use in {attested.version}" in said
+    assert f"could end the seat in {attested.version}" in said
     assert path.read_bytes() == before
     owner, signer = miner.owner.address, miner.identity.address
     admits = ("registry", "admits", attested.network.version_id, owner, signer)
@@ -239,14 +240,69 @@ def test_an_attested_key_is_not_rotated_unawares(
     assert not attested.network.read(*admits), "as was said"
 
 
-def state(attested: AttestedNetwork, miner: OwnedMiner) -> None:
+def test_a_key_that_is_attested_before_it_is_named_leaves_no_gap(
+    attested: AttestedNetwork, miner: OwnedMiner, capsys: Capture
+) -> None:
+    state(attested, miner)
+    miner.pay()
+    seat = replace(miner, network=attested.network)
+    assert seat.register() == 0
+    before = public_bytes(miner.identity.encryption)
+    rotate = ["rotate-encryption-key", "--dir", str(miner.folder), "--json"]
+    for _ in range(2):
+        capsys.readouterr()
+        assert cli.main([*rotate, "--prepare"]) == 0
+        prepared = json.loads(capsys.readouterr().out)["encryption"]
+        new = public_bytes(open_identity(miner.folder, miner.settings, PASSWORD).encryption)
+        assert prepared == f"0x{new.hex()}" != f"0x{before.hex()}"
+    assert seat.register() == 1, "which would name the key"
+    assert cli.main(rotate) == 1
+    assert f"about the encryption key {prepared}" in capsys.readouterr().out
+    owner, signer = Address(miner.owner.address), miner.identity.address
+    assert attested.network.read("vault", "operator", owner).next_encryption_key == before
+    state(attested, miner, new, seconds=10)
+    assert cli.main(rotate) == 1, "over before the key is used"
+    show_and_post(attested, miner, new, capsys)
+    assert cli.main(rotate) == 0
+    assert attested.network.read("vault", "operator", owner).next_encryption_key == new
+    admits = ("registry", "admits", attested.network.version_id, owner, signer)
+    assert attested.network.read(*admits)
+    attested.network.pass_time(2 * attested.network.read("vault", "epoch_seconds"))
+    assert attested.network.read(*admits)
+
+
+def show_and_post(
+    attested: AttestedNetwork, miner: OwnedMiner, key: bytes, capsys: Capture
+) -> None:
+    """Have the attestor vouch for a key by the evidence of the miner, as its policy names it."""
+    folder = ["--dir", str(miner.folder)]
+    capsys.readouterr()
+    assert cli.main(["quote-data", *folder, "--json"]) == 0
+    block = str(json.loads(capsys.readouterr().out)["block"])
+    assert cli.main(["attest", *FILES, "--block", block, "--other-format", *folder]) == 0
+    naming = {
+        "operator": miner.owner.address,
+        "signer": miner.identity.address,
+        "encryption_key": key.hex(),
+        "report_data": QUOTE.report_data.hex(),
+    }
+    policy = str(attested.policy(report_data=[naming]))
+    file = str(miner.folder / "seat_evidence.json")
+    words = ["attest", "post", file, "--policy", policy, "--contract", attested.statements]
+    assert nesa([*words, *attested.options]) == 0
+
+
+def state(
+    attested: AttestedNetwork, miner: OwnedMiner, key: bytes | None = None, seconds: int = HOUR
+) -> None:
     """Have the attestor vouch for a miner's key, which no quote here could show."""
 
     async def send() -> None:
         async with attested.network.connect() as connection:
             statements = SeatAttestations(connection, attested.statements)
-            key, until = public_bytes(miner.identity.encryption), attested.network.time() + HOUR
-            keys = (Address(miner.owner.address), miner.identity.address, key)
+            until = attested.network.time() + seconds
+            stated = key or public_bytes(miner.identity.encryption)
+            keys = (Address(miner.owner.address), miner.identity.address, stated)
             call = statements.attest(*keys, Digest(bytes(31) + b"\1"), Timestamp(until))
             await Sender(connection, ATTESTOR).send(call)
 

@@ -15,15 +15,15 @@ from nesa.protocol.ids import Address
 class OperatorOnChain:
     """What a chain says of an operator, at its newest block `head` made at second `time`.
 
-    `encryption_keys` are the one in use and the one that follows it. `block_hash` is that of the
-    block which the evidence names, None where the chain has no such block.
+    Its encryption keys are not asked for: a statement about one counts only while the operator uses
+    it, and one is stated before it is announced. `block_hash` is that of the block which the
+    evidence names, None where the chain has no such block.
     """
 
     chain_id: int
     vault: Address
     operator: Address
     signer: Address
-    encryption_keys: tuple[bytes, ...]
     block_hash: bytes | None
     head: int
     time: int
@@ -52,9 +52,6 @@ def _check_operator(evidence: SeatEvidence, known: OperatorOnChain) -> None:
     for name, said, wanted in stated:
         if said != wanted:
             raise InvalidMessage(f"the evidence is for the {name} {said}, not for {wanted}")
-    if binding.encryption_key not in known.encryption_keys:
-        key = f"0x{binding.encryption_key.hex()}"
-        raise InvalidMessage(f"the evidence is for the encryption key {key}, which is not in use")
     if binding.block_hash != known.block_hash:
         raise InvalidMessage(
             f"the evidence names a block {binding.block_number} that this chain does not have; a "
