@@ -14,6 +14,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,7 @@ _MNEMONIC: Final = "test test test test test test test test test test test junk"
 _START_SECONDS: Final = 15.0
 _STOP_SECONDS: Final = 5.0
 _PORT_TRIES: Final = 3
+_handed_out: Final[deque[int]] = deque(maxlen=1_000)
 _PR_SET_PDEATHSIG: Final = 1
 
 
@@ -147,7 +149,17 @@ def development_account(index: int) -> LocalAccount:
 
 
 def free_port() -> int:
-    """A TCP port that nobody listens on now."""
+    """A TCP port that nobody listens on now, and that was not handed out here shortly before.
+
+    Programs listen on theirs some time after they were told it.
+    """
+    while (port := _unused_port()) in _handed_out:
+        pass
+    _handed_out.append(port)
+    return port
+
+
+def _unused_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
