@@ -12,7 +12,7 @@ import structlog
 from nesa.chain.connection import Connection
 from nesa.chain.deployment import Deployment
 from nesa.chain.events import ChainEvent
-from nesa.chain.logs import LogReader, ReadPolicy
+from nesa.chain.logs import Cursor, LogReader, ReadPolicy
 from nesa.protocol.errors import Unavailable
 from nesa.protocol.ids import BlockNumber
 from nesa_miner.config import MinerSettings
@@ -35,15 +35,15 @@ async def follow(folder: Path, settings: MinerSettings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with await Connection.open(settings.rpc_url, deployment) as connection:
-        log.warning("dry mode: no signer key, nothing is computed or signed")
         reader = LogReader(connection, ReadPolicy(confirmations=settings.confirmations))
-        await _follow(reader, connection, settings, stop)
+        cursor = await reader.start(BlockNumber((await connection.head()).number + 1))
+        log.warning("dry mode: no signer key, nothing is computed or signed")
+        await _follow(reader, cursor, settings, stop)
 
 
 async def _follow(
-    reader: LogReader, connection: Connection, settings: MinerSettings, stop: asyncio.Event
+    reader: LogReader, cursor: Cursor, settings: MinerSettings, stop: asyncio.Event
 ) -> None:
-    cursor = await reader.start(BlockNumber((await connection.head()).number + 1))
     while not stop.is_set():
         pause = settings.poll_seconds
         try:

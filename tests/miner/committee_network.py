@@ -51,7 +51,7 @@ DEPLOYMENT = Deployment(31337, Address("0x" + "11" * 20))
 REQUESTER = PrivateKey(keccak(text="client"))
 VERSION = VersionId(keccak(text="version"))
 RULES = QueryParameters(7000, 1000, 500, 0, 20, 2, 20, 2, 60, 30, 120, 60, 20)
-QUICK = Timing(commit=0.2, lock=0.2, reveal=0.2, inquire=0.1)
+QUICK = Timing(commit=0.5, lock=0.2, reveal=0.2, inquire=0.1)
 SEED_BLOCK = BlockNumber(8)
 
 

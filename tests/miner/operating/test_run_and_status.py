@@ -9,7 +9,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -56,7 +55,6 @@ def test_without_a_signer_key_the_chain_is_followed_and_logged(
     try:
         assert process.stdout is not None
         assert json.loads(process.stdout.readline())["event"].startswith("dry mode")
-        time.sleep(1)
         miner.pay()
         assert miner.register() == 0
         events = [json.loads(process.stdout.readline()) for _ in range(3)]

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import tempfile
 import textwrap
-import time
 from pathlib import Path
 
 import numpy as np
@@ -153,15 +152,15 @@ async def test_a_killed_worker_leaves_no_files_and_no_process(tmp_path: Path, te
 @linux_only
 async def test_the_loop_runs_on_while_a_worker_works(tmp_path: Path):
     arguments = await set_up_arguments(tmp_path)
-    task = asyncio.create_task(run_step(process.SET_UP, arguments, tmp_path, Limits(seconds=0.5)))
-    longest, last = 0.0, time.monotonic()
+    task = asyncio.create_task(run_step(process.SET_UP, arguments, tmp_path, Limits(seconds=2)))
+    turns = 0
     while not task.done():
         await asyncio.sleep(0.01)
-        longest, last = max(longest, time.monotonic() - last), time.monotonic()
+        turns += 1
 
     with pytest.raises(ExhaustedResource):
         await task
-    assert longest < 1
+    assert turns > 10
 
 
 @linux_only

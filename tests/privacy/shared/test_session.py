@@ -200,7 +200,7 @@ async def test_a_group_that_stops_is_named_in_time(mlp, groups):
         groups[1].replace(place, stopped)
     try:
         with pytest.raises(GroupSilent, match="did not answer in time") as caught:
-            await answered(mlp, groups, round_seconds=0.5)
+            await answered(mlp, groups, round_seconds=3)
     finally:
         stop.set()
     assert caught.value.group == "second"
