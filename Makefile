@@ -63,7 +63,7 @@ bench-disputes: setup ## measure the gas of judging single elements, and of whol
 bench-privacy: setup-train ## attack what each mode of privacy leaves to see, and measure its cost
 	@.venv/bin/python -m benchmarks.privacy.scoreboard $(ARGS)
 	@.venv/bin/python -m benchmarks.privacy.shared $(filter --write,$(ARGS))
-	@.venv/bin/python -m benchmarks.sessions
+	@.venv/bin/python -m benchmarks.sessions $(filter --write,$(ARGS))
 	@.venv/bin/python -m benchmarks.privacy.modes $(filter --write,$(ARGS))
 	@.venv/bin/python -m benchmarks.privacy.modes --runs 5 --minilm .build/minilm/compiled $(filter --write,$(ARGS))
 	@.venv/bin/python -m benchmarks.privacy.guessing $(filter --write,$(ARGS))

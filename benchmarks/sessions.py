@@ -5,6 +5,7 @@ Gas is the same in every run.
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,7 +117,10 @@ def _line(text: str, *figures: int) -> str:
 
 
 def main() -> None:
-    """Measures, prints and keeps the table."""
+    """Measure and print; write the page where `--write` is given."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
+    parser.add_argument("--write", action="store_true", help=f"write {RESULTS}")
+    options = parser.parse_args()
     sessions, client = surroundings()
     first = measure(sessions, client)
     for _ in range(WARMING_SESSIONS):
@@ -143,7 +147,8 @@ A developer names a model's products once:
 Collecting the shares of developer, reviewers and treasury: {measure_collect(sessions):,}.
 """
     print(text)
-    RESULTS.write_text(text)
+    if options.write:
+        RESULTS.write_text(text)
 
 
 if __name__ == "__main__":

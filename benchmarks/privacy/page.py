@@ -14,7 +14,7 @@ INTRODUCTION: Final = """\
 # Privacy scoreboard
 
 What one observer reads of private requests, in every mode, as the attack battery measured it:
-`make bench-privacy` makes this page and its picture, and fails where a claim is broken.
+`make bench-privacy ARGS=--write` makes this page and its picture, and fails where a claim breaks.
 [privacy-battery.md](privacy-battery.md) says what each attack knows and how to read the figures,
 [privacy-scoreboard-details.md](privacy-scoreboard-details.md) has everything that was tried, and
 `nesa privacy audit` does the same to a model of your own.
@@ -53,9 +53,9 @@ LEGEND: Final[Mapping[Attack, str]] = {
 DETAILS: Final = """\
 # Privacy scoreboard: everything that was tried
 
-Every attack behind the [scoreboard](privacy-scoreboard.md), one row a run; `make bench-privacy`
-makes this page too. **Bold** is more than chance explains, which is up to the figure in the column
-*chance up to*.
+Every attack behind the [scoreboard](privacy-scoreboard.md), one row a run; `make bench-privacy
+ARGS=--write` makes this page too. **Bold** is more than chance explains, which is up to the figure
+in the column *chance up to*.
 """
 
 
