@@ -159,10 +159,10 @@ async def test_where_shares_are_not_to_be_had_the_reason_is_given(
     client: Client, shared: SharedPublicModel, other: SharedPublicModel
 ) -> None:
     auto = Auto("critical", shared=Shared(other))
-    with pytest.raises(InvalidInput, match="SHARED AGREED: there is no model digits-cnn-shared-0"):
+    with pytest.raises(InvalidInput, match="SHARED: there is no model digits-cnn-shared-0"):
         await client.plan("digits-cnn", privacy=auto)
     crowd = Auto("critical", shared=Shared(shared, replicas=5))
-    with pytest.raises(InvalidInput, match="SHARED AGREED: a group has 1 to 4 members"):
+    with pytest.raises(InvalidInput, match="SHARED: a group has 1 to 4 members"):
         await client.plan(SHARED, privacy=crowd)
 
 

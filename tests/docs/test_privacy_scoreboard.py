@@ -27,6 +27,14 @@ def test_nothing_is_bold_that_claims_chance() -> None:
     assert not any("**" in line for line in held)
 
 
+def test_no_split_begins_at_the_input() -> None:
+    """Decision 0056: nothing is shown that a split may not do."""
+    details = (DOCS / "privacy-scoreboard-details.md").read_text(encoding="utf-8")
+    split = [line for line in details.splitlines() if line.startswith("| SPLIT, the network's")]
+    assert any("depth 1" in line for line in split)
+    assert not any("depth 0" in line for line in split)
+
+
 @pytest.mark.parametrize("page", ["privacy-scoreboard-details.md", "privacy-scoreboard.svg"])
 def test_the_scoreboard_leads_to_what_it_is_made_with(page: str) -> None:
     assert f"]({page})" in PAGE

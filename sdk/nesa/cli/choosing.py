@@ -167,7 +167,7 @@ def _words(found: Explanation) -> Mapping[str, str]:
     row = "" if found.row is None else f" (row {found.row} of the table)"
     return {
         "model": found.model,
-        "asked": f"{found.mode} {found.assurance}{row}",
+        "asked": f"{found.asked}{row}",
         "because": found.why,
         "who can read it": found.readers,
         "the answer": found.backing,

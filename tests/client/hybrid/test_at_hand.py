@@ -111,7 +111,7 @@ async def test_another_model_at_hand_hinders_no_other_row(
     client: Client, encoded: Model, all_of_them: Auto, other: Shared
 ) -> None:
     held = replace(all_of_them, shared=other)
-    with pytest.raises(InvalidInput, match="SHARED AGREED: the folder at hand holds digits-cnn"):
+    with pytest.raises(InvalidInput, match="SHARED: the folder at hand holds digits-cnn"):
         await client.plan(encoded, privacy=held)
     plan = await client.plan(encoded, privacy=replace(held, sensitivity="personal"))
     assert (plan.way.mode, plan.explanation.row) == (Privacy.EQUIVARIANT, 5)

@@ -88,7 +88,7 @@ async def test_a_query_on_shares_is_named_and_left_to_the_client(
 ) -> None:
     with pytest.raises(InvalidInput) as refused:
         await client.plan(model, privacy=Auto("critical"))
-    assert str(refused.value).count("SHARED AGREED: it takes the public model in your hands") == 1
+    assert str(refused.value).count("SHARED: it takes the public model in your hands") == 1
     assert "`nesa query --shared FOLDER`, Auto(shared=Shared(model))" in str(refused.value)
 
 
@@ -99,7 +99,7 @@ async def test_a_network_without_sessions_names_no_query_on_shares(
     monkeypatch.setattr(client.connection, "deployment", bare)
     with pytest.raises(InvalidInput) as refused:
         await client.plan(model, privacy=Auto("critical"))
-    assert "SHARED AGREED: this network has no sessions" in str(refused.value)
+    assert "SHARED: this network has no sessions" in str(refused.value)
     assert "--shared" not in str(refused.value)
 
 

@@ -101,7 +101,7 @@ def test_a_budget_passes_over_what_costs_more() -> None:
     proved = WAYS_BY["SEALED PROVED"]
     dear = {**EVERYTHING, proved: offered(proved, Amount(2 * PRICE))}
     choice = choose(task, dear)
-    assert choice.way == WAYS_BY["SHARED AGREED"]
+    assert choice.way == WAYS_BY["SHARED"]
     assert "it costs 2 NES, more than the limit of 1 NES" in choice.passed[0].reason
     with pytest.raises(InvalidInput, match=r"more than the limit of 0\.5 NES"):
         choose(replace(task, budget=Amount(ONE_NES // 2)), dear)
@@ -112,7 +112,7 @@ def test_a_deadline_passes_over_what_takes_longer() -> None:
         Sensitivity.CRITICAL, SMALL_WEIGHTS + 1, False, watched=True, attested=True, deadline=119
     )
     choice = choose(attested, EVERYTHING)
-    assert choice.way == WAYS_BY["SHARED AGREED"]
+    assert choice.way == WAYS_BY["SHARED"]
     assert "takes 120 s, which is behind the deadline of 119 s" in choice.passed[-1].reason
     assert choose(replace(attested, deadline=120), EVERYTHING).row.needs == (
         Need.ATTESTED,
@@ -124,13 +124,13 @@ def test_a_deadline_passes_over_what_takes_longer() -> None:
 
 def test_nothing_private_enough_is_refused_with_what_would_have_to_change() -> None:
     task = Task(Sensitivity.CRITICAL, SMALL_WEIGHTS + 1, provable=False)
-    offers = {**EVERYTHING, WAYS_BY["SHARED AGREED"]: Missing("no shared version")}
+    offers = {**EVERYTHING, WAYS_BY["SHARED"]: Missing("no shared version")}
     with pytest.raises(InvalidInput) as refused:
         choose(task, offers)
     said = str(refused.value)
     assert "nothing here is private enough for critical data, and nothing was asked" in said
     assert "SEALED PROVED: the model has 1,048,577 weights" in said
-    assert "SHARED AGREED: no shared version" in said
+    assert "SHARED: no shared version" in said
     assert "SEALED CHALLENGED: no attested seats are asked for" in said
     assert "a machine of your own" in said
 
@@ -143,7 +143,7 @@ ALLOWED = {
         "SEALED CHALLENGED",
         "SEALED AGREED",
     },
-    Sensitivity.CRITICAL: {"SEALED PROVED", "SHARED AGREED", "SEALED CHALLENGED"},
+    Sensitivity.CRITICAL: {"SEALED PROVED", "SHARED", "SEALED CHALLENGED"},
 }
 
 

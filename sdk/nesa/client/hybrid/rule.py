@@ -60,7 +60,9 @@ class Way:
         return self.mode not in (Privacy.OPEN, Privacy.SHARED)
 
     def __str__(self) -> str:
-        return f"{self.mode.name} {self.assurance.name}"
+        # The groups of SHARED answer to their client alone: nobody attests that they agreed.
+        named = "" if self.mode is Privacy.SHARED else f" {self.assurance.name}"
+        return f"{self.mode.name}{named}"
 
 
 class Need(Enum):

@@ -35,6 +35,11 @@ class Explanation:
         """Whether the price is put down, and what nobody earns of it comes back."""
         return self.mode == Privacy.SHARED.name
 
+    @property
+    def asked(self) -> str:
+        """Mode and assurance, as `Way` is printed."""
+        return str(Way(Privacy[self.mode], Assurance[self.assurance]))
+
 
 @dataclass(frozen=True, slots=True)
 class Readers:
@@ -94,9 +99,10 @@ def readers(who: Readers, offered: Offered) -> str:
             others = f"does{shown}" if who.answer_shown else "reads it or the answer"
             return f"{drawn} read the input; nobody else {others}"
         case Privacy.EQUIVARIANT:
-            return f"{drawn} see encoded input; with the plain weights they can read it{shown}"
+            known = "with the plain weights, or knowing some requests, they can read it"
+            return f"{drawn} see encoded input; {known}, and much of a text without{shown}"
         case Privacy.SPLIT:
-            known = "knowing your first layers they can read most of it"
+            known = "knowing your first layers, or some requests, they can read most of it"
             return f"{drawn} see activations; {known}{shown}"
         case Privacy.SHARED:
             return (
