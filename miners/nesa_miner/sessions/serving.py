@@ -76,6 +76,7 @@ class SessionService:
     _turns: WeakValueDictionary[QueryId, asyncio.Lock] = field(default_factory=WeakValueDictionary)
     _open: Counter[QueryId] = field(default_factory=Counter)
     _again: OrderedDict[tuple[Session, int, int], int] = field(default_factory=OrderedDict)
+    _going: set[asyncio.Task[SessionReply]] = field(default_factory=set)
     _computing: int = 0
 
     async def answer(self, data: bytes) -> bytes:
@@ -91,9 +92,22 @@ class SessionService:
         sender, request = self._opened(data)
         attended = await self.attendance(request.session_id, sender)
         require_open(attended, sender, self._now)
-        with self._place(request.session_id):
-            reply = await self._served(attended, request)
+        going = asyncio.create_task(self._placed(attended, request))
+        self._going.add(going)
+        going.add_done_callback(self._forget)
+        # A thread goes on when its request is given up: until it ends, it keeps its place.
+        reply = await asyncio.shield(going)
         return self._sealed(reply, sender, public_key(request.reply_key))
+
+    def _forget(self, ended: asyncio.Task[SessionReply]) -> None:
+        """A failure was told to whoever still waited."""
+        self._going.discard(ended)
+        if not ended.cancelled():
+            ended.exception()
+
+    async def _placed(self, attended: Attendance, request: SessionRequest) -> SessionReply:
+        with self._place(request.session_id):
+            return await self._served(attended, request)
 
     @contextmanager
     def _place(self, asked: QueryId) -> Iterator[None]:
@@ -139,23 +153,28 @@ class SessionService:
         share, ledger, session = decode_request(request.body), self.ledger, attended.session
         if share.number >= len(attended.products):
             raise InvalidMessage(f"the session has {len(attended.products)} products")
-        if ledger.has_served(session, share):
-            self._count_again((session, share.number, share.round))
+        place, is_repeated = (session, share.number, share.round), ledger.has_served(session, share)
+        if is_repeated:
+            self._require_few(place)
         else:
             require_paid(attended, ledger.served(session), paid)
         ledger.open(session, Timestamp(attended.disputed_until + self.retention))
         ledger.admit_seed(session.session_id, share)
         work = await self._run(attended, share)
+        if is_repeated:
+            self._count_again(place)
         ledger.state(session, share, work)
         signer = self.identity.signer
         return encode_reply(signed_reply(signer, session, share, work))
 
-    def _count_again(self, place: tuple[Session, int, int]) -> None:
-        """It is not paid for, and costs as much as the first time."""
+    def _require_few(self, place: tuple[Session, int, int]) -> None:
+        """A repetition is not paid for, and costs as much as the first time."""
         times = self._again.get(place, 0)
         if times >= MOST_AGAIN:
             raise NotEntitled(f"this was answered {times + 1} times")
-        self._again[place] = times + 1
+
+    def _count_again(self, place: tuple[Session, int, int]) -> None:
+        self._again[place] = self._again.get(place, 0) + 1
         self._again.move_to_end(place)
         if len(self._again) > MOST_COUNTED:
             self._again.popitem(last=False)

@@ -140,6 +140,43 @@ async def test_one_session_takes_no_places_of_the_others(world, monkeypatch):
     assert all(await asyncio.gather(*waiting))
 
 
+async def test_a_computation_that_nobody_waits_for_keeps_its_place_and_is_stated(
+    world, monkeypatch
+):
+    """A thread goes on when its request is given up: another one beside it would slow both."""
+    member, going = world.members[0], asyncio.Event()
+    plain = LoadedProducts.runner
+
+    async def slow(*given):
+        await going.wait()
+        return await plain(*given)
+
+    monkeypatch.setattr(LoadedProducts, "runner", slow)
+    body = request(0, seed=SEED)
+    for _ in range(2):
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.1):
+                await member.service.answer(sealed(member, body))
+    with pytest.raises(ExhaustedResource, match="at once"):
+        await member.service.answer(sealed(member, body))
+    going.set()
+    async with asyncio.timeout(10):
+        while not member.journal.sessions.served(SESSION):
+            await asyncio.sleep(0.01)
+    assert member.journal.sessions.served(SESSION) == 1
+
+
+async def test_a_repetition_that_is_put_off_is_not_counted(world, monkeypatch):
+    service, body = world.members[0].service, request(0, seed=SEED)
+    assert await service.answer(sealed(world.members[0], body))
+    monkeypatch.setattr("nesa_miner.sessions.serving.MOST_AT_ONCE", 0)
+    for _ in range(MOST_AGAIN):
+        with pytest.raises(ExhaustedResource, match="computed at once"):
+            await service.answer(sealed(world.members[0], body))
+    monkeypatch.undo()
+    assert await service.answer(sealed(world.members[0], body))
+
+
 async def test_outsiders_take_no_places(world, monkeypatch):
     """A session's number is no secret; who asks in its name is read from the chain, which takes a
     while."""
