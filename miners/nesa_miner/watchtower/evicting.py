@@ -13,7 +13,12 @@ from prometheus_client import Counter
 
 from nesa.chain.leaving import NO_END
 from nesa.chain.sender import Reverted
-from nesa.chain.unadmitted import UnadmittedSeat, restricted_versions, unadmitted_seats
+from nesa.chain.unadmitted import (
+    UnadmittedSeat,
+    restricted_versions,
+    still_unadmitted,
+    unadmitted_seats,
+)
 from nesa.protocol.errors import NesaError, Rejected
 from nesa.protocol.ids import Address, VersionId
 from nesa_miner.disputes.courtroom import Courtroom
@@ -89,7 +94,8 @@ class Sweeps:
 
     A statement of an attestor ends without an event, so that only asking tells. Who is admitted
     may be said by a contract of a developer's own. One that fails keeps nobody from looking at the
-    other versions; one by which an eviction was paid for and refused is asked no more for a day.
+    other versions; one by which an eviction was paid for and refused, though the seat stands and is
+    still not admitted, is asked no more for a day.
     """
 
     room: Courtroom
@@ -123,9 +129,12 @@ class Sweeps:
                 continue
             try:
                 await self._evict(seat)
-            except Reverted:
-                # Somebody was faster, and will be with the others. Or the contract answers one
-                # thing when asked and another when it is paid for.
+            except Reverted as refused:
+                # Who ended this seat first, its operator maybe, keeps nobody else's.
+                if not await still_unadmitted(self.room.contracts, seat):
+                    log.debug("seat stays", operator=seat.operator, reason=refused.reason)
+                    continue
+                # The contract answers one thing when asked and another when it is paid for.
                 self._put_off[version_id] = self.clock() + DISTRUST_SECONDS
                 raise
 

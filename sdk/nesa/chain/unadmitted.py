@@ -9,6 +9,7 @@ from nesa.chain.connection import Connection
 from nesa.chain.contracts import Contracts, SeatRecord
 from nesa.chain.history import find_versions
 from nesa.chain.leaving import NO_END
+from nesa.protocol.errors import Rejected
 from nesa.protocol.ids import Address, VersionId
 from nesa.protocol.queries import count_of
 
@@ -52,6 +53,25 @@ async def unadmitted_seats(
     for shard in range(await contracts.registry.shard_count(version_id, at="latest")):
         found += await _of_shard(contracts, version_id, shard)
     return tuple(found)
+
+
+async def still_unadmitted(contracts: Contracts, seat: UnadmittedSeat) -> bool:
+    """Whether nobody ended a seat meanwhile, and its version admits who sits there no more. A
+    contract that fails when it is asked admits nobody.
+
+    Raises:
+        Unavailable: the node does not answer.
+    """
+    place = (seat.version_id, seat.shard, [seat.slot])
+    (now,) = await contracts.vault.seats(*place, at="latest")
+    if now.operator != seat.operator or now.to_epoch != NO_END:
+        return False
+    try:
+        return not await contracts.registry.admits(
+            seat.version_id, now.operator, now.signer, at="latest"
+        )
+    except Rejected:
+        return True
 
 
 async def _of_shard(

@@ -11,16 +11,20 @@ from pathlib import Path
 import pytest
 
 from nesa import Client
+from nesa.chain.contracts import Contracts
 from nesa.chain.deployment import Network
-from nesa.chain.sender import Sender
+from nesa.chain.sender import Intent, Sender
 from nesa.cli.compiling import recut
 from nesa.client.registering import Developer, Terms
 from nesa.models.folder import load, save
 from nesa.models.publish import publish
 from nesa.protocol.ids import Address, Amount, VersionId
+from nesa_miner.config import read_settings
+from nesa_miner.founding import Listening, Place, found_miner
+from nesa_miner.keys import open_identity, open_owner
 from nesa_miner.watchtower.evicting import DISTRUST_SECONDS
 from tests.miner.operating.miner import OwnedMiner
-from tests.miner.operating.network import HOLDER, MODEL, LocalNetwork
+from tests.miner.operating.network import HOLDER, MODEL, PASSWORD, LocalNetwork
 from tests.miner.operating.sweeping import REST, open_slots, sweep
 
 CUSTOM = Address("0x00000000000000000000000000000000C0DEAD00")
@@ -72,6 +76,18 @@ def custom(network: LocalNetwork, tmp_path: Path) -> Iterator[VersionId]:
 
 
 @pytest.fixture
+def other(network: LocalNetwork, miner: OwnedMiner, tmp_path: Path) -> OwnedMiner:
+    """A second operator's miner, which is never run."""
+    folder = tmp_path / "other"
+    place = Place(network.anvil.url, network.deployment)
+    listening = Listening("http://127.0.0.1:8702", "127.0.0.1", 8702)
+    found_miner(folder, place, listening, (str(network.store),), PASSWORD, light_keys=True)
+    settings = read_settings(folder)
+    identity = open_identity(folder, settings, PASSWORD)
+    return OwnedMiner(folder, network, identity, open_owner(folder, settings, PASSWORD))
+
+
+@pytest.fixture
 def listed(
     network: LocalNetwork, custom: VersionId, miner: OwnedMiner, tmp_path: Path
 ) -> VersionId:
@@ -97,6 +113,28 @@ def test_a_struck_operators_seat_is_ended_though_another_contract_fails(
     assert open_slots(network, listed) == [0]
     allow(network, listed, HOLDER.address)
     asyncio.run(sweep(network))
+    assert open_slots(network, listed) == []
+
+
+def test_who_leaves_before_its_eviction_keeps_no_other_seat(
+    network: LocalNetwork, listed: VersionId, miner: OwnedMiner, other: OwnedMiner
+) -> None:
+    """Its eviction is refused and paid for; the next seat is ended in the same sweep."""
+    allow(network, listed, HOLDER.address, miner.owner.address, other.owner.address)
+    other.pay()
+    assert replace(other, network=replace(network, version_id=listed)).register() == 0
+    assert open_slots(network, listed) == [0, 1]
+    allow(network, listed, HOLDER.address)
+
+    async def leave(intent: Intent) -> None:
+        async with network.connect() as connection:
+            vault = Contracts(connection).vault
+            if intent.call == vault.evict(listed, 0, 0):
+                await Sender(connection, miner.owner).send(vault.leave_seat(listed, 0, 0))
+
+    before = paid_for(network)
+    asyncio.run(sweep(network, on_intent=leave))
+    assert paid_for(network) == before + 2
     assert open_slots(network, listed) == []
 
 
