@@ -22,7 +22,8 @@ class WatchSettings(FileSettings):
     the coin that pays for gas; without it the protocol's own price of gas counts. With
     `fault_proofs` shards that can be proved are challenged by a proof, which needs no bond, but
     memory and time for proofs; with `evict` seats are ended that a slash left without stake, and
-    every `admission_seconds` those of operators whom their version admits no more.
+    every `admission_seconds` those of operators whom their version admits no more, for at most
+    `admission_gas` a day where contracts of developers' own say so.
     `allow_private_contents` is as in a miner's settings.
     """
 
@@ -47,6 +48,7 @@ class WatchSettings(FileSettings):
     reference_string: Path | None = None
     evict: bool = True
     admission_seconds: float = Field(default=600.0, gt=0)
+    admission_gas: int = Field(default=5_000_000, ge=0)
     allow_private_contents: bool = False
     confirmations: int = Field(default=0, ge=0)
     poll_seconds: float = Field(default=0.5, gt=0)

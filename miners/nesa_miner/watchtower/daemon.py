@@ -176,7 +176,8 @@ def assembled(
     metrics, means, running = WatchMetrics(), _means(settings), (tasks.spawn, time.monotonic)
     prover = FaultProver(sources.library, tasks.spawn) if settings.fault_proofs else None
     evictions = Evictions(room, journal.slashed, *running, metrics.evictions)
-    sweeps = Sweeps(room, *running, metrics.evictions, settings.admission_seconds)
+    pace = (settings.admission_seconds, settings.admission_gas)
+    sweeps = Sweeps(room, *running, metrics.evictions, *pace)
     return Tower(
         journal,
         sources.library,

@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Final
 
 import structlog
 from prometheus_client import Counter
@@ -14,22 +13,20 @@ from prometheus_client import Counter
 from nesa.chain.leaving import NO_END
 from nesa.chain.sender import Reverted
 from nesa.chain.unadmitted import (
+    EVICTION_GAS,
+    RestrictedVersion,
     UnadmittedSeat,
     restricted_versions,
     still_unadmitted,
     unadmitted_seats,
 )
-from nesa.protocol.errors import NesaError, Rejected
+from nesa.protocol.errors import NesaError, Rejected, Unmined
 from nesa.protocol.ids import Address, VersionId
 from nesa_miner.disputes.courtroom import Courtroom
 from nesa_miner.retrying import Retries, reason_of
 from nesa_miner.seats import held_seats
 from nesa_miner.tasks import Spawn
-
-ADMISSION_GAS: Final = 500_000
-"""What one eviction may cost where a developer's contract says who is admitted: it may burn all."""
-
-DISTRUST_SECONDS: Final = 24 * 3600.0
+from nesa_miner.watchtower.admission_costs import AdmissionCosts
 
 log = structlog.get_logger("nesa_miner")
 
@@ -69,7 +66,7 @@ class Evictions:
                 continue
             call = room.contracts.vault.evict(seat.version_id, seat.shard, seat.slot)
             try:
-                await room.send(call)
+                await room.sender.send(call, EVICTION_GAS)
             except Rejected as refused:
                 # Its stake covers what is left, or somebody else was faster.
                 log.debug("seat stays", operator=operator, reason=refused.reason)
@@ -94,8 +91,9 @@ class Sweeps:
 
     A statement of an attestor ends without an event, so that only asking tells. Who is admitted
     may be said by a contract of a developer's own. One that fails keeps nobody from looking at the
-    other versions; one by which an eviction was paid for and refused, though the seat stands and is
-    still not admitted, is asked no more for a day.
+    other versions. It is asked no more for a day, about any version, when an eviction was dearer
+    than is fair, or was paid for and refused though the seat stands and is still not admitted; all
+    of them together cost `gas_a_day` at most.
     """
 
     room: Courtroom
@@ -103,10 +101,12 @@ class Sweeps:
     clock: Callable[[], float]
     ended: Counter
     seconds: float
-    _put_off: dict[VersionId, float] = field(default_factory=dict)
+    gas_a_day: int
+    _costs: AdmissionCosts = field(init=False)
     _retries: Retries[None] = field(init=False)
 
     def __post_init__(self) -> None:
+        self._costs = AdmissionCosts(self.clock, self.gas_a_day)
         self._retries = Retries(self.spawn, self.clock, _tell_sweep, self.seconds, longest=60.0)
 
     def advance(self) -> None:
@@ -114,41 +114,46 @@ class Sweeps:
         self._retries.start(None, self._sweep)
 
     async def _sweep(self) -> None:
-        for version_id in await restricted_versions(self.room.connection):
-            if self._put_off.get(version_id, 0.0) > self.clock():
-                continue
+        for version in await restricted_versions(self.room.connection):
             try:
-                await self._sweep_version(version_id)
+                await self._sweep_version(version)
             except NesaError as error:
-                version = f"0x{version_id.hex()}"
-                log.warning("admission not looked at", version=version, **reason_of(error))
+                name = f"0x{version.version_id.hex()}"
+                log.warning("admission not looked at", version=name, **reason_of(error))
 
-    async def _sweep_version(self, version_id: VersionId) -> None:
-        for seat in await unadmitted_seats(self.room.contracts, version_id):
+    async def _sweep_version(self, version: RestrictedVersion) -> None:
+        if not self._costs.may_ask(version):
+            return
+        for seat in await unadmitted_seats(self.room.contracts, version.version_id):
             if seat.is_ended:
                 continue
-            try:
-                await self._evict(seat)
-            except Reverted as refused:
-                # Who ended this seat first, its operator maybe, keeps nobody else's.
-                if not await still_unadmitted(self.room.contracts, seat):
-                    log.debug("seat stays", operator=seat.operator, reason=refused.reason)
-                    continue
-                # The contract answers one thing when asked and another when it is paid for.
-                self._put_off[version_id] = self.clock() + DISTRUST_SECONDS
-                raise
+            if not self._costs.can_pay(version):
+                log.warning("seat stays", operator=seat.operator, reason="the day's gas is spent")
+                return
+            await self._evict(version, seat)
+            if not self._costs.may_ask(version):
+                return
 
-    async def _evict(self, seat: UnadmittedSeat) -> None:
-        call, operator = seat.eviction(self.room.contracts), seat.operator
+    async def _evict(self, version: RestrictedVersion, seat: UnadmittedSeat) -> None:
         try:
-            await self.room.sender.send(call, ADMISSION_GAS)
-        except Reverted:
+            receipt = await self.room.sender.send(seat.eviction(self.room.contracts), EVICTION_GAS)
+        except Unmined:
+            self._costs.count(version, EVICTION_GAS)
             raise
+        except Reverted as refused:
+            self._costs.count(version, refused.receipt.gas_used)
+            if await still_unadmitted(self.room.contracts, seat):
+                # The contract answers one thing when asked and another when it is paid for.
+                self._costs.leave_alone(version)
+                raise
+            # Who ended this seat first, its operator maybe, keeps nobody else's.
+            log.debug("seat stays", operator=seat.operator, reason=refused.reason)
         except Rejected as refused:
-            log.debug("seat stays", operator=operator, reason=refused.reason)
-            return
-        self.ended.inc()
-        _tell_ended(operator, seat.version_id, seat.shard, "not admitted")
+            log.debug("seat stays", operator=seat.operator, reason=refused.reason)
+        else:
+            self._costs.count(version, receipt.gas_used)
+            self.ended.inc()
+            _tell_ended(seat.operator, seat.version_id, seat.shard, "not admitted")
 
 
 def _tell_sweep(_: None, seconds: float, error: Exception) -> None:

@@ -190,19 +190,21 @@ class BoundContract:
         label = f"{self.interface_name}.{function}"
         return ContractCall(self.address, found.encode(arguments), label)
 
-    async def read(self, function: str, *arguments: Any, at: At) -> tuple[Any, ...]:
-        """What any view returns at a block.
+    async def read(
+        self, function: str, *arguments: Any, at: At, gas: int | None = None
+    ) -> tuple[Any, ...]:
+        """What any view returns at a block; with `gas` it may take no more than that.
 
         Raises:
             Rejected: it reverts.
             Incompatible: it answers something else than its interface says.
         """
         found = interface(self.interface_name).function(function, len(arguments))
-        answer = await self._connection.call(self.call(function, *arguments), at)
+        answer = await self._connection.call(self.call(function, *arguments), at, gas=gas)
         return found.decode(answer)
 
-    async def _one(self, function: str, *arguments: Any, at: At) -> Any:
-        (value,) = await self.read(function, *arguments, at=at)
+    async def _one(self, function: str, *arguments: Any, at: At, gas: int | None = None) -> Any:
+        (value,) = await self.read(function, *arguments, at=at, gas=gas)
         return value
 
 
@@ -389,10 +391,16 @@ class Registry(BoundContract):
         return None if found == ZERO_ADDRESS else found
 
     async def admits(
-        self, version_id: VersionId, operator: Address, signer: Address, at: At
+        self,
+        version_id: VersionId,
+        operator: Address,
+        signer: Address,
+        at: At,
+        gas: int | None = None,
     ) -> bool:
-        """Whether an operator may sit in a version with that signer."""
-        return bool(await self._one("admits", version_id, operator, signer, at=at))
+        """Whether an operator may sit in a version with that signer; with `gas`, by a contract that
+        takes no more than that to say so."""
+        return bool(await self._one("admits", version_id, operator, signer, at=at, gas=gas))
 
     async def shard(self, version_id: VersionId, index: int, at: At) -> ShardFacts:
         """One shard as registered."""

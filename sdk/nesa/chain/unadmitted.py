@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from nesa.chain.abi import ContractCall
 from nesa.chain.connection import Connection
@@ -12,6 +12,19 @@ from nesa.chain.leaving import NO_END
 from nesa.protocol.errors import Rejected
 from nesa.protocol.ids import Address, VersionId
 from nesa.protocol.queries import count_of
+
+EVICTION_GAS: Final = 500_000
+"""What one eviction may cost, and what asking who is admitted may take: a developer's contract that
+says so may burn all that it is given."""
+
+
+class RestrictedVersion(NamedTuple):
+    """A version and the contract that says who may sit in it; `is_listed` where that is the
+    network's own list, and not a contract of a developer's."""
+
+    version_id: VersionId
+    admission: Address
+    is_listed: bool
 
 
 class UnadmittedSeat(NamedTuple):
@@ -29,16 +42,20 @@ class UnadmittedSeat(NamedTuple):
         return contracts.vault.evict(self.version_id, self.shard, self.slot)
 
 
-async def restricted_versions(connection: Connection) -> tuple[VersionId, ...]:
+async def restricted_versions(connection: Connection) -> tuple[RestrictedVersion, ...]:
     """Versions that do not admit everybody, oldest first.
 
     Raises:
         Unavailable: the node does not answer.
     """
-    registry = Contracts(connection).registry
+    registry, own = Contracts(connection).registry, connection.deployment.allow_list
     versions = [event.version_id for event in await find_versions(connection)]
     rules = [await registry.admission_of(each, at="latest") for each in versions]
-    return tuple(version for version, rule in zip(versions, rules, strict=True) if rule is not None)
+    return tuple(
+        RestrictedVersion(version, rule, rule == own)
+        for version, rule in zip(versions, rules, strict=True)
+        if rule is not None
+    )
 
 
 async def unadmitted_seats(
@@ -67,9 +84,7 @@ async def still_unadmitted(contracts: Contracts, seat: UnadmittedSeat) -> bool:
     if now.operator != seat.operator or now.to_epoch != NO_END:
         return False
     try:
-        return not await contracts.registry.admits(
-            seat.version_id, now.operator, now.signer, at="latest"
-        )
+        return not await _admits(contracts, seat.version_id, now)
     except Rejected:
         return True
 
@@ -77,7 +92,7 @@ async def still_unadmitted(contracts: Contracts, seat: UnadmittedSeat) -> bool:
 async def _of_shard(
     contracts: Contracts, version_id: VersionId, shard: int
 ) -> list[UnadmittedSeat]:
-    vault, registry = contracts.vault, contracts.registry
+    vault = contracts.vault
     slots = count_of(await vault.seat_counts(version_id, shard + 1, at="latest"), shard)
     seats = await vault.seats(version_id, shard, range(slots), at="latest")
     epoch = await vault.epoch(at="latest")
@@ -85,8 +100,13 @@ async def _of_shard(
     return [
         UnadmittedSeat(version_id, shard, slot, seat.operator, seat.to_epoch != NO_END)
         for slot, seat in held
-        if not await registry.admits(version_id, seat.operator, seat.signer, at="latest")
+        if not await _admits(contracts, version_id, seat)
     ]
+
+
+async def _admits(contracts: Contracts, version_id: VersionId, seat: SeatRecord) -> bool:
+    keys = (version_id, seat.operator, seat.signer)
+    return await contracts.registry.admits(*keys, at="latest", gas=EVICTION_GAS)
 
 
 def _counts(seat: SeatRecord, epoch: int) -> bool:

@@ -30,6 +30,7 @@ async def sweep(
     times: int = 1,
     clock: Callable[[], float] = time.monotonic,
     on_intent: OnIntent = forget,
+    gas_a_day: int = 5_000_000,
 ) -> None:
     """One watchtower's sweeps, one after the other; a clock that stands still lets one through.
     What `on_intent` sends is in a block before the transaction that it is told of."""
@@ -42,7 +43,7 @@ async def sweep(
 
         room = Courtroom.open(connection, Sender(connection, HOLDER, on_intent=on_intent))
         ended = Counter("ended", "", registry=CollectorRegistry())
-        sweeps = Sweeps(room, spawn, clock, ended, REST)
+        sweeps = Sweeps(room, spawn, clock, ended, REST, gas_a_day)
         for _ in range(times):
             sweeps.advance()
             await asyncio.gather(*tasks)

@@ -14,15 +14,17 @@ from nesa import Client
 from nesa.chain.contracts import Contracts
 from nesa.chain.deployment import Network
 from nesa.chain.sender import Intent, Sender
+from nesa.chain.unadmitted import EVICTION_GAS, unadmitted_seats
 from nesa.cli.compiling import recut
 from nesa.client.registering import Developer, Terms
 from nesa.models.folder import load, save
 from nesa.models.publish import publish
+from nesa.protocol.errors import NesaError
 from nesa.protocol.ids import Address, Amount, VersionId
 from nesa_miner.config import read_settings
 from nesa_miner.founding import Listening, Place, found_miner
 from nesa_miner.keys import open_identity, open_owner
-from nesa_miner.watchtower.evicting import DISTRUST_SECONDS
+from nesa_miner.watchtower.admission_costs import DAY_SECONDS, FAIR_GAS
 from tests.miner.operating.miner import OwnedMiner
 from tests.miner.operating.network import HOLDER, MODEL, PASSWORD, LocalNetwork
 from tests.miner.operating.sweeping import REST, open_slots, sweep
@@ -34,6 +36,11 @@ ADMITS_ALL = "0x60015f5260205ff3"
 BURNS_ALL_GAS = "0xfe"
 ADMITS_WHOEVER_PAYS = "0x3a15155f5260205ff3"
 """Nobody when it is asked, for then gas has no price; everybody in a transaction."""
+
+
+def admits_nobody(gas: int) -> str:
+    """Code that answers no after burning about so much, by a loop of 26 gas a round."""
+    return f"0x62{gas // 26 + 1:06x}5b60019003806004575f5f5260205ff3"
 
 
 def register(network: LocalNetwork, folder: Path, shards: int, admission: Address) -> VersionId:
@@ -60,6 +67,13 @@ def allow(network: LocalNetwork, version: VersionId, *operators: str) -> None:
             await developer.allow(version, [Address(one) for one in operators])
 
     asyncio.run(send())
+
+
+def seat_in(network: LocalNetwork, version: VersionId, *miners: OwnedMiner) -> None:
+    """Each takes the next seat of shard 0."""
+    for one in miners:
+        one.pay()
+        assert replace(one, network=replace(network, version_id=version)).register() == 0
 
 
 def paid_for(network: LocalNetwork) -> int:
@@ -96,8 +110,7 @@ def listed(
     assert lists is not None
     version = register(network, tmp_path / "listed", 2, lists)
     allow(network, version, HOLDER.address, miner.owner.address)
-    miner.pay()
-    assert replace(miner, network=replace(network, version_id=version)).register() == 0
+    seat_in(network, version, miner)
     return version
 
 
@@ -105,8 +118,7 @@ def test_a_struck_operators_seat_is_ended_though_another_contract_fails(
     network: LocalNetwork, custom: VersionId, listed: VersionId, miner: OwnedMiner
 ) -> None:
     """The failing one is asked first. Whoever is on the next list too stays."""
-    miner.pay()
-    assert replace(miner, network=replace(network, version_id=custom)).register() == 0
+    seat_in(network, custom, miner)
     network.anvil.rpc("anvil_setCode", CUSTOM, BURNS_ALL_GAS)
     allow(network, listed, miner.owner.address)
     asyncio.run(sweep(network))
@@ -121,8 +133,7 @@ def test_who_leaves_before_its_eviction_keeps_no_other_seat(
 ) -> None:
     """Its eviction is refused and paid for; the next seat is ended in the same sweep."""
     allow(network, listed, HOLDER.address, miner.owner.address, other.owner.address)
-    other.pay()
-    assert replace(other, network=replace(network, version_id=listed)).register() == 0
+    seat_in(network, listed, other)
     assert open_slots(network, listed) == [0, 1]
     allow(network, listed, HOLDER.address)
 
@@ -141,16 +152,64 @@ def test_who_leaves_before_its_eviction_keeps_no_other_seat(
 def test_a_contract_that_has_evictions_paid_and_refused_costs_one_a_day(
     network: LocalNetwork, custom: VersionId, miner: OwnedMiner
 ) -> None:
-    miner.pay()
-    assert replace(miner, network=replace(network, version_id=custom)).register() == 0
+    seat_in(network, custom, miner)
     network.anvil.rpc("anvil_setCode", CUSTOM, ADMITS_WHOEVER_PAYS)
     before, moments = paid_for(network), accumulate([REST + 1] * 10_000)
     asyncio.run(sweep(network, 5, lambda: next(moments)))
     assert paid_for(network) == before + 1
-    days = accumulate([DISTRUST_SECONDS + 1] * 10_000)
+    days = accumulate([DAY_SECONDS + 1] * 10_000)
     asyncio.run(sweep(network, 2, lambda: next(days)))
     assert paid_for(network) == before + 3
     assert open_slots(network, custom) == [0]
+
+
+def test_a_contract_that_makes_evictions_dear_has_one_a_day_over_all_its_versions(
+    network: LocalNetwork,
+    custom: VersionId,
+    miner: OwnedMiner,
+    other: OwnedMiner,
+    tmp_path: Path,
+) -> None:
+    """Though each of them succeeds."""
+    second = register(network, tmp_path / "second", 2, CUSTOM)
+    seat_in(network, custom, miner, other)
+    seat_in(network, second, miner)
+    network.anvil.rpc("anvil_setCode", CUSTOM, admits_nobody(FAIR_GAS))
+    before, moments = paid_for(network), accumulate([REST + 1] * 10_000)
+    asyncio.run(sweep(network, 5, lambda: next(moments)))
+    assert paid_for(network) == before + 1
+    assert open_slots(network, custom) == [1]
+    network.anvil.rpc("anvil_setCode", CUSTOM, admits_nobody(0))
+    asyncio.run(sweep(network))
+    assert (open_slots(network, custom), open_slots(network, second)) == ([], [])
+
+
+def test_contracts_of_developers_cost_no_more_than_the_days_gas(
+    network: LocalNetwork, custom: VersionId, listed: VersionId, miner: OwnedMiner
+) -> None:
+    """The network's own list is not among them. Another day has gas of its own."""
+    seat_in(network, custom, miner)
+    network.anvil.rpc("anvil_setCode", CUSTOM, admits_nobody(0))
+    allow(network, listed, HOLDER.address)
+    asyncio.run(sweep(network, gas_a_day=EVICTION_GAS - 1))
+    assert (open_slots(network, custom), open_slots(network, listed)) == ([0], [])
+    asyncio.run(sweep(network, gas_a_day=EVICTION_GAS))
+    assert open_slots(network, custom) == []
+
+
+def test_who_is_admitted_is_asked_with_a_limit(
+    network: LocalNetwork, custom: VersionId, miner: OwnedMiner
+) -> None:
+    async def ask() -> int:
+        async with network.connect() as connection:
+            return len(await unadmitted_seats(Contracts(connection), custom))
+
+    seat_in(network, custom, miner)
+    network.anvil.rpc("anvil_setCode", CUSTOM, admits_nobody(EVICTION_GAS // 2))
+    assert asyncio.run(ask()) == 1
+    network.anvil.rpc("anvil_setCode", CUSTOM, admits_nobody(2 * EVICTION_GAS))
+    with pytest.raises(NesaError):
+        asyncio.run(ask())
 
 
 def test_anybody_may_end_the_seats_of_a_version(
