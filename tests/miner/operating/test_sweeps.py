@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import accumulate
 from pathlib import Path
 
 import pytest
+from eth_account.typed_transactions.typed_transaction import TypedTransaction
+from hexbytes import HexBytes
 
 from nesa import Client
 from nesa.chain.contracts import Contracts
 from nesa.chain.deployment import Network
-from nesa.chain.sender import Intent, Sender
+from nesa.chain.keystore import create_keystore
+from nesa.chain.sender import Intent, OnIntent, Sender, forget
 from nesa.chain.unadmitted import EVICTION_GAS, unadmitted_seats
 from nesa.cli.compiling import recut
+from nesa.cli.main import main as nesa
+from nesa.client.evicting import Evictions
 from nesa.client.registering import Developer, Terms
 from nesa.models.folder import load, save
 from nesa.models.publish import publish
@@ -81,6 +87,14 @@ def paid_for(network: LocalNetwork) -> int:
     return int(network.anvil.rpc("eth_getTransactionCount", HOLDER.address, "latest"), 16)
 
 
+def paying(folder: Path) -> list[str]:
+    """Options of a command that the holder pays for."""
+    create_keystore(folder / "key.json", "holder's own", bytes(HOLDER.key), cost=2**10)
+    (folder / "password").write_text("holder's own")
+    (folder / "password").chmod(0o600)
+    return ["--keystore", str(folder / "key.json"), "--password-file", str(folder / "password")]
+
+
 @pytest.fixture
 def custom(network: LocalNetwork, tmp_path: Path) -> Iterator[VersionId]:
     """A version, older than the others, whose developer's contract admits everybody as yet."""
@@ -128,6 +142,18 @@ def test_a_struck_operators_seat_is_ended_though_another_contract_fails(
     assert open_slots(network, listed) == []
 
 
+def leaving(network: LocalNetwork, version: VersionId, miner: OwnedMiner) -> OnIntent:
+    """The miner in slot 0 leaves just before its eviction."""
+
+    async def leave(intent: Intent) -> None:
+        async with network.connect() as connection:
+            vault = Contracts(connection).vault
+            if intent.call == vault.evict(version, 0, 0):
+                await Sender(connection, miner.owner).send(vault.leave_seat(version, 0, 0))
+
+    return leave
+
+
 def test_who_leaves_before_its_eviction_keeps_no_other_seat(
     network: LocalNetwork, listed: VersionId, miner: OwnedMiner, other: OwnedMiner
 ) -> None:
@@ -137,14 +163,8 @@ def test_who_leaves_before_its_eviction_keeps_no_other_seat(
     assert open_slots(network, listed) == [0, 1]
     allow(network, listed, HOLDER.address)
 
-    async def leave(intent: Intent) -> None:
-        async with network.connect() as connection:
-            vault = Contracts(connection).vault
-            if intent.call == vault.evict(listed, 0, 0):
-                await Sender(connection, miner.owner).send(vault.leave_seat(listed, 0, 0))
-
     before = paid_for(network)
-    asyncio.run(sweep(network, on_intent=leave))
+    asyncio.run(sweep(network, on_intent=leaving(network, listed, miner)))
     assert paid_for(network) == before + 2
     assert open_slots(network, listed) == []
 
@@ -212,18 +232,87 @@ def test_who_is_admitted_is_asked_with_a_limit(
         asyncio.run(ask())
 
 
-def test_anybody_may_end_the_seats_of_a_version(
-    network: LocalNetwork, custom: VersionId, listed: VersionId, tmp_path: Path
-) -> None:
+async def evict_all(
+    network: LocalNetwork, version: VersionId, on_intent: OnIntent = forget
+) -> Evictions:
+    """What a client that the holder pays for ends."""
     description = Network(rpc_url=network.anvil.url, chain_id=31337, contracts=network.deployment)
-    description.write(tmp_path / "network.json")
+    async with Client.connect(description, key=HOLDER, on_intent=on_intent) as client:
+        return await client.end_unadmitted_seats(f"0x{version.hex()}")
+
+
+def test_anybody_may_end_the_seats_of_a_version(
+    network: LocalNetwork, custom: VersionId, listed: VersionId
+) -> None:
     allow(network, listed, HOLDER.address)
 
-    async def end(version: VersionId) -> list[int]:
-        async with Client.connect(tmp_path / "network.json", key=HOLDER) as client:
-            ended = await client.end_unadmitted_seats(f"0x{version.hex()}")
-            return [seat.slot for seat in ended]
+    def end(version: VersionId) -> list[int]:
+        return [seat.slot for seat in asyncio.run(evict_all(network, version)).ended]
 
-    assert asyncio.run(end(custom)) == []
-    assert asyncio.run(end(listed)) == [0]
-    assert asyncio.run(end(listed)) == []
+    assert end(custom) == []
+    assert end(listed) == [0]
+    assert end(listed) == []
+
+
+def test_who_ends_seats_pays_for_one_that_is_refused_and_is_told(
+    network: LocalNetwork, custom: VersionId, miner: OwnedMiner, other: OwnedMiner
+) -> None:
+    seat_in(network, custom, miner, other)
+    network.anvil.rpc("anvil_setCode", CUSTOM, ADMITS_WHOEVER_PAYS)
+    before = paid_for(network)
+    evictions = asyncio.run(evict_all(network, custom))
+    assert paid_for(network) == before + 1
+    assert evictions.ended == ()
+    assert [seat.slot for seat in evictions.refused] == [0]
+    assert evictions.stands == evictions.refused[0]
+    assert 21_000 < evictions.gas < EVICTION_GAS
+    assert open_slots(network, custom) == [0, 1]
+
+
+def test_the_command_says_what_was_paid_in_vain(
+    network: LocalNetwork,
+    custom: VersionId,
+    miner: OwnedMiner,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    seat_in(network, custom, miner)
+    network.anvil.rpc("anvil_setCode", CUSTOM, ADMITS_WHOEVER_PAYS)
+    description = Network(rpc_url=network.anvil.url, chain_id=31337, contracts=network.deployment)
+    description.write(tmp_path / "network.json")
+    options = paying(tmp_path)
+    capsys.readouterr()
+    words = ["model", "evict", f"0x{custom.hex()}", "--network", str(tmp_path / "network.json")]
+    assert nesa([*words, *options, "--json"]) == 0
+    said = capsys.readouterr()
+    found = json.loads(said.out)
+    assert found["ended"] == []
+    assert [seat["operator"] for seat in found["refused"]] == [miner.owner.address]
+    assert found["gas"] > 21_000
+    assert "stopped at slot 0 of shard 0" in said.err
+
+
+def test_a_client_gives_an_eviction_no_more_gas_than_the_limit(
+    network: LocalNetwork, custom: VersionId, miner: OwnedMiner
+) -> None:
+    seat_in(network, custom, miner)
+    limits: list[int] = []
+
+    async def look(intent: Intent) -> None:
+        limits.append(TypedTransaction.from_bytes(HexBytes(intent.raw)).as_dict()["gas"])
+
+    network.anvil.rpc("anvil_setCode", CUSTOM, admits_nobody(0))
+    assert len(asyncio.run(evict_all(network, custom, look)).ended) == 1
+    assert limits == [EVICTION_GAS]
+
+
+def test_a_client_goes_on_where_somebody_ended_a_seat_first(
+    network: LocalNetwork, listed: VersionId, miner: OwnedMiner, other: OwnedMiner
+) -> None:
+    allow(network, listed, HOLDER.address, miner.owner.address, other.owner.address)
+    seat_in(network, listed, other)
+    allow(network, listed, HOLDER.address)
+    evictions = asyncio.run(evict_all(network, listed, leaving(network, listed, miner)))
+    assert [seat.slot for seat in evictions.refused] == [0]
+    assert [seat.slot for seat in evictions.ended] == [1]
+    assert evictions.stands is None

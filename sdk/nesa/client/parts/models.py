@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 from fractions import Fraction
 
 from nesa.chain.admissions import SeatAttestations
-from nesa.chain.unadmitted import UnadmittedSeat, unadmitted_seats
 from nesa.client.attesting import Attestor
 from nesa.client.cards import Model
+from nesa.client.evicting import Evictions, end_seats
 from nesa.client.modes import Chosen, Name, Shared, chosen_mode, require_terms, seal_of
 from nesa.client.ordering import DEFAULT_REPLICAS, make_order
 from nesa.client.parts.connected import Connected
@@ -16,7 +15,6 @@ from nesa.client.refusals import explained
 from nesa.client.registering import Developer
 from nesa.client.shared_offers import offer_shares
 from nesa.protocol.economics.lies import lost
-from nesa.protocol.errors import Rejected
 from nesa.protocol.ids import Address, Amount
 from nesa.protocol.queries import Assurance, count_of
 from nesa.protocol.report_gas import wanted_deposit
@@ -116,25 +114,21 @@ class Models(Connected):
         limits = await self.contracts.parameters.request_limits(at="latest")
         return Amount(int(lost(limits, replicas)))
 
-    async def end_unadmitted_seats(self, model: Model | str) -> tuple[UnadmittedSeat, ...]:
-        """End the seats of operators whom a version admits no more, at this account's cost of gas;
-        returns those that it ended. They are drawn until the epoch is over.
+    async def end_unadmitted_seats(self, model: Model | str) -> Evictions:
+        """End the seats of operators whom a version admits no more, at this account's cost of gas:
+        at most 500,000 for a seat. They are drawn until the epoch is over.
 
         A seat that somebody else ended first is passed over, and so is one whose operator was
-        admitted again meanwhile.
+        admitted again meanwhile. It stops at a seat whose eviction was paid for and refused though
+        it still stands; the answer says so.
 
         Raises:
-            Rejected: the version's admission fails when it is asked.
+            Rejected: the version's admission fails when it is asked, or takes too much gas.
+            Unavailable: the node does not answer.
+            ExhaustedResource: the account cannot pay the gas.
         """
         version_id = (await self._offered(model)).version_id
-        ended: list[UnadmittedSeat] = []
-        for seat in await unadmitted_seats(self.contracts, version_id):
-            if seat.is_ended:
-                continue
-            with contextlib.suppress(Rejected):
-                await self._send(seat.eviction(self.contracts))
-                ended.append(seat)
-        return tuple(ended)
+        return await end_seats(self.contracts, self._own_sender, version_id)
 
     def developer(self) -> Developer:
         """Registers models with this client's key."""

@@ -12,6 +12,7 @@ import click
 
 from nesa.chain.admissions import AllowLists
 from nesa.chain.contracts import ZERO_ADDRESS
+from nesa.chain.unadmitted import UnadmittedSeat
 from nesa.cli.commands.balance import read_account
 from nesa.cli.commands.model.arguments import FILE, FOLDER
 from nesa.cli.commands.release_keys import SECRET, encryption_of
@@ -20,9 +21,10 @@ from nesa.cli.output import json_option, show
 from nesa.cli.quantities import Nes
 from nesa.cli.session import Target, connected, network_options
 from nesa.client.client import Client
+from nesa.client.evicting import Evictions
 from nesa.client.registering import Terms
 from nesa.protocol.errors import InvalidInput
-from nesa.protocol.ids import Address, Amount
+from nesa.protocol.ids import Address, Amount, VersionId
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,21 +223,33 @@ def allow(target: Target, name: str, operators: Path, as_json: bool) -> None:
 def evict(target: Target, name: str, as_json: bool) -> None:
     """End the seats of operators whom a version admits no more; anybody may.
 
-    They are drawn until the epoch is over. It costs gas and earns nothing; watchtowers do it too.
+    They are drawn until the epoch is over. It costs gas, at most 500,000 a seat, and earns nothing;
+    watchtowers do it too. `refused` are seats whose eviction was paid for in vain.
     """
 
-    async def send(client: Client) -> dict[str, Any]:
+    async def send(client: Client) -> tuple[VersionId, Evictions]:
         found = await client.model(name)
-        ended = await client.end_unadmitted_seats(found)
-        return {
-            "version": f"0x{found.version_id.hex()}",
-            "ended": [
-                {"operator": seat.operator, "shard": seat.shard, "slot": seat.slot}
-                for seat in ended
-            ],
-        }
+        return found.version_id, await client.end_unadmitted_seats(found)
 
-    show(connected(target, send), as_json=as_json)
+    version_id, evictions = connected(target, send)
+    if evictions.stands is not None:
+        warnings.warn(
+            f"stopped at slot {evictions.stands.slot} of shard {evictions.stands.shard}: its "
+            "eviction was paid for and refused, and the seat still stands; the version's admission "
+            "answers one thing when asked and another when it is paid for, so do not repeat this",
+            stacklevel=1,
+        )
+    payload = {
+        "version": f"0x{version_id.hex()}",
+        "ended": _places(evictions.ended),
+        "refused": _places(evictions.refused),
+        "gas": evictions.gas,
+    }
+    show(payload, as_json=as_json)
+
+
+def _places(seats: tuple[UnadmittedSeat, ...]) -> list[dict[str, Any]]:
+    return [{"operator": seat.operator, "shard": seat.shard, "slot": seat.slot} for seat in seats]
 
 
 @click.command(epilog="Example: nesa model retire 0x… --json")
