@@ -77,13 +77,69 @@ def test_an_encoder_tells_of_single_tokens_up_to_its_first_attention() -> None:
     assert sum(table.output_of(index) in found for index in dense) >= 3
 
 
-@pytest.mark.parametrize(("entries", "alone"), [(range(10), True), ([0] + [1] * 9, False)])
+def looked_up(builder: TableBuilder, read: int, *entries: int) -> int:
+    """A number for each of ten ids."""
+    held = Parameter(ParameterKind.WEIGHTS, np.array(entries)[:, None])
+    return builder.add(Opcode.EMBEDDING, [read], (10, 1), [held])
+
+
+def are(*ids: int) -> list[int]:
+    """1 for these ids, and 0 for others."""
+    return [int(one in ids) for one in range(10)]
+
+
+PADDING = are(0)
+OTHERS = [[5 * one for one in PADDING], [1 - one for one in PADDING]]
+"""The same classes in other numbers, as masks in front of an attention and of a mean have them."""
+
+
+@pytest.mark.parametrize(("entries", "alone"), [([*range(10)], True), (PADDING, False)])
 def test_a_mask_of_the_padding_tells_no_token(entries: list[int], alone: bool) -> None:
     builder = TableBuilder([IDS])
-    held = Parameter(ParameterKind.WEIGHTS, np.array(entries)[:, None])
-    looked_up = builder.add(Opcode.EMBEDDING, [0], (10, 1), [held])
-    table = builder.table([looked_up])
-    assert (looked_up in by_rows(table)) is alone
+    made = looked_up(builder, 0, *entries)
+    assert by_rows(builder.table([made])) == ({0, made} if alone else {0})
+
+
+def test_a_table_of_few_entries_tells_tokens() -> None:
+    """Also where they are far fewer than ids."""
+    builder = TableBuilder([IDS])
+    made = looked_up(builder, 0, *[one // 4 for one in range(10)])
+    assert made in by_rows(builder.table([made]))
+
+
+def test_an_element_for_each_id_tells_tokens() -> None:
+    """Each of them is in two classes, and all together are the id."""
+    builder = TableBuilder([IDS])
+    held = Parameter(ParameterKind.WEIGHTS, np.eye(10, dtype=np.int64))
+    made = builder.add(Opcode.EMBEDDING, [0], (10, 10), [held])
+    assert made in by_rows(builder.table([made]))
+
+
+def test_masks_of_the_same_classes_tell_no_more() -> None:
+    """Nor does a table whose entries are all the same, in front of them."""
+    builder = TableBuilder([IDS])
+    view = builder.reshaped(0, (4, 1))
+    reads = zip((0, 0, view, 0), ([7] * 10, PADDING, *OTHERS), strict=True)
+    masks = [looked_up(builder, read, *each) for read, each in reads]
+    assert by_rows(builder.table(masks)) == {0, view}
+
+
+@pytest.mark.parametrize("viewed", [False, True])
+def test_masks_of_several_classes_together_tell_tokens(viewed: bool) -> None:
+    """`x == k` for every `k` is `x`: the first is a mask, and the others are not."""
+    builder = TableBuilder([IDS])
+    view = builder.reshaped(0, (4, 1)) if viewed else 0
+    masks = [looked_up(builder, read, *are(one)) for one, read in enumerate((0, view, 0))]
+    found = by_rows(builder.table(masks))
+    assert masks[0] not in found
+    assert set(masks[1:]) <= found
+
+
+def test_numbers_in_two_classes_are_told() -> None:
+    """A picture with a threshold leaves pixel by pixel."""
+    builder = TableBuilder([EdgeType(DType.INT8, (1, 4), -127, 127)])
+    signs = builder.rescale(0, [128], 1, EdgeType(DType.INT8, (1, 4), 0, 1))
+    assert by_rows(builder.table([signs])) == {0, signs}
 
 
 def test_a_concatenation_with_the_input_tells_it() -> None:

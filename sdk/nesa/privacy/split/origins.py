@@ -5,6 +5,10 @@ and looks up there what it is given: the embedding of a token id, that embedding
 layers, a grey value through a rescale. Where several elements meet, such as behind the first
 attention or the first dense layer of features, that is no list any more.
 
+One thing may be told of each element of the input: which of two classes it is in, as a mask of the
+padding tells, looked up in a table of two kinds of entries. Others of the same classes tell no
+more.
+
 Weights of zero count as weights.
 """
 
@@ -16,6 +20,7 @@ from functools import lru_cache, reduce
 from typing import Final, assert_never
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nesa.models.graph import Integers, Opcode, ParameterKind, Row, Table
 from nesa.models.opcodes import operator
@@ -24,8 +29,7 @@ from nesa.models.opcodes.window import PoolAttributes, windows
 
 NONE: Final = (2**40, -1)
 """First and last origin of what follows from no element."""
-ENTRIES: Final = 256
-"""So many entries of a table of embeddings say whether it tells ids apart."""
+VIEWS: Final = (Opcode.RESHAPE, Opcode.TRANSPOSE, Opcode.SLICE)
 TABLES_KEPT: Final = 4
 
 
@@ -51,10 +55,10 @@ def told_alone(table: Table) -> tuple[bool, ...]:
         numbers = np.arange(start, start + edge.elements).reshape(edge.shape)
         found.append(Origins(numbers, numbers))
         start += edge.elements
+    masks = _masks(table)
     for index, row in enumerate(table.rows):
-        shape = row.output_type.shape
-        if makes_constant(table, index) or _tells_little(row):
-            found.append(_nowhere(shape))
+        if index in masks or makes_constant(table, index):
+            found.append(_nowhere(row.output_type.shape))
         else:
             found.append(_behind(row, [found[value] for value in row.inputs]))
     return tuple(each.any_alone for each in found)
@@ -68,13 +72,33 @@ def makes_constant(table: Table, index: int) -> bool:
     return not row.held(ParameterKind.WEIGHTS).any()
 
 
-def _tells_little(row: Row) -> bool:
-    """Whether a row makes no more than two kinds of elements, as a mask of the padding does, or
-    looks up the same for most ids."""
-    if row.opcode is Opcode.EMBEDDING:
-        entries = row.held(ParameterKind.WEIGHTS)[:ENTRIES]
-        return 2 * len(np.unique(entries, axis=0)) <= len(entries)
-    return row.output_type.high - row.output_type.low <= 1
+def _masks(table: Table) -> frozenset[int]:
+    """Rows that look up elements of the input in two classes, the same two in all of them.
+
+    What follows from all of these together is one bit of each element. Classes that are different
+    from the first add up to more: `x == k` for every `k` is `x`.
+    """
+    read, found = set(range(len(table.inputs))), dict[int, bytes]()
+    for index, row in enumerate(table.rows):
+        if row.opcode in VIEWS and row.inputs[0] in read:
+            read.add(table.output_of(index))
+        if row.opcode is Opcode.EMBEDDING and row.inputs[0] in read:
+            classes = _classes(row)
+            if classes is not None:
+                found[index] = classes
+    allowed = next((classes for classes in found.values() if 0 in classes), b"")
+    return frozenset(
+        index for index, classes in found.items() if classes == allowed or 0 not in classes
+    )
+
+
+def _classes(row: Row) -> bytes | None:
+    """A byte for each entry of a table, 1 where it is as the first one and 0 elsewhere; None where
+    the others differ among each other."""
+    entries = row.held(ParameterKind.WEIGHTS)
+    as_first: NDArray[np.bool_] = (entries == entries[0]).all(axis=1)
+    others = entries[~as_first]
+    return as_first.tobytes() if (others == others[:1]).all() else None
 
 
 def _nowhere(shape: tuple[int, ...]) -> Origins:
