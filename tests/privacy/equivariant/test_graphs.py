@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
+from onnxruntime.quantization import CalibrationDataReader, QuantFormat, quantize_static
 
 from nesa.models.runtime import session
 from nesa.privacy.equivariant.conditions import PERMUTATION, Conditions
@@ -438,6 +440,64 @@ def test_quantised_weights_are_the_floats_that_they_stand_for() -> None:
     assert TensorProto.FLOAT in kinds
     assert TensorProto.INT8 not in kinds
     assert moved(proto) == 2
+
+
+class Calibration(CalibrationDataReader):
+    """Eight rows of `x`."""
+
+    def __init__(self) -> None:
+        rows = np.random.default_rng(1).normal(size=(8, 1, WIDTH)).astype(np.float32)
+        self.rows = iter(rows)
+
+    def get_next(self) -> dict[str, Array] | None:
+        row = next(self.rows, None)
+        return None if row is None else {"x": row}
+
+
+def with_float_activations(proto: onnx.ModelProto) -> onnx.ModelProto:
+    """Constants stay quantised; what is quantised on its way goes as it is."""
+    made = onnx.ModelProto.FromString(proto.SerializeToString())
+    del made.graph.node[:]
+    passed = dict[str, str]()
+    for node in proto.graph.node:
+        source = passed.get(node.input[0], node.input[0])
+        if node.op_type == "QuantizeLinear" or (
+            node.op_type == "DequantizeLinear" and node.input[0] in passed
+        ):
+            passed[node.output[0]] = source
+            continue
+        made.graph.node.append(node)
+        made.graph.node[-1].input[0] = source
+    last = proto.graph.output[0].name
+    made.graph.node.append(helper.make_node("Identity", [passed[last]], [last]))
+    return made
+
+
+def test_what_onnx_runtime_quantises_is_transformed(tmp_path: Path) -> None:
+    """It writes a bias with one scale in a vector, and no axis. Activations that are quantised
+    stay in their order, and what touches them."""
+    made = GraphBuilder(kind=np.float32)
+    sums = made.add("Gemm", "x", made.weights(WIDTH, 24), made.vector(24))
+    last = made.add("Gemm", made.add("Relu", sums), made.weights(24, 5), made.vector(5))
+    plain = made.model([("x", (1, WIDTH), TensorProto.FLOAT)], [last])
+    quantize_static(plain, tmp_path / "made.onnx", Calibration(), QuantFormat.QDQ)
+    proto = onnx.load(tmp_path / "made.onnx")
+    assert [1] in [list(one.dims) for one in proto.graph.initializer]
+    assert error(proto, inputs(proto, 1), KEY) < 1e-5
+    assert moved(proto) == 0
+    floats = with_float_activations(proto)
+    assert error(floats, inputs(floats, 1), KEY) < 1e-5
+    assert moved(floats) == 4
+
+
+@pytest.mark.parametrize(("scales", "axis"), [(4, 2), (4, -3), (3, 1)])
+def test_scales_that_do_not_fit_a_constant_are_refused(scales: int, axis: int) -> None:
+    made = GraphBuilder(kind=np.float32)
+    whole = made.constant(np.ones((WIDTH, 4)), np.int8)
+    held = made.add("DequantizeLinear", whole, made.vector(scales), axis=axis)
+    given = ("x", (1, LENGTH, WIDTH), TensorProto.FLOAT)
+    with pytest.raises(InvalidModel, match=f"{scales} scales or zeros for axis {axis}"):
+        transform_graph(made.model([given], [made.add("MatMul", "x", held)]), KEY)
 
 
 def test_scales_for_each_block_are_refused() -> None:

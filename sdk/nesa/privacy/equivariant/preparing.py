@@ -85,23 +85,42 @@ def _dequantise(proto: onnx.ModelProto) -> None:
             continue
         if attribute(node, "block_size", 0):
             raise InvalidModel(f"{described(node)} has a scale for each block; store it as floats")
-        axis = attribute(node, "axis", 1)
-        assert isinstance(axis, int)
-        values = _dequantised(known, axis)
+        values = _dequantised(node, known)
         proto.graph.initializer.append(numpy_helper.from_array(values, node.output[0]))
     del proto.graph.node[:]
     proto.graph.node.extend(left)
 
 
-def _dequantised(known: list[Array], axis: int) -> Array:
-    """(integers - zero) * scale, with one scale or one for each place of the axis."""
+def _dequantised(node: NodeProto, known: list[Array]) -> Array:
+    """(numbers - zero) * scale, with one scale or one for each place of the axis.
+
+    Raises:
+        InvalidModel: there is no such axis, or its size is not the number of scales or zeros.
+    """
     whole, scale, *zeros = known
-    shape = [1] * whole.ndim
-    if scale.ndim:
-        shape[axis] = -1
-    zero = zeros[0].reshape(shape).astype(np.int32) if zeros else 0
-    values: Array = (whole.astype(np.int32) - zero).astype(scale.dtype) * scale.reshape(shape)
-    return values
+    scales, *offsets = (_along_axis(node, one, whole.shape) for one in (scale, *zeros))
+    values = whole.astype(np.int32)
+    for zero in offsets:
+        values = values - zero.astype(np.int32)
+    made: Array = values.astype(scale.dtype) * scales
+    return made
+
+
+def _along_axis(node: NodeProto, numbers: Array, shape: tuple[int, ...]) -> Array:
+    """Numbers in a shape that spreads them along the node's axis; a single one fits anywhere,
+    whether it is written as a scalar or as a vector, as ONNX Runtime's quantiser does."""
+    if numbers.size == 1:
+        return numbers.reshape(())
+    axis = attribute(node, "axis", 1)
+    assert isinstance(axis, int)
+    if not -len(shape) <= axis < len(shape) or numbers.shape != (shape[axis],):
+        raise InvalidModel(
+            f"{described(node)} has {numbers.size} scales or zeros for axis {axis} of a constant "
+            f"of shape {list(shape)}; give one, or one for each place of an axis that is there"
+        )
+    spread = [1] * len(shape)
+    spread[axis] = numbers.size
+    return numbers.reshape(spread)
 
 
 def _has_constant_nodes(proto: onnx.ModelProto) -> bool:
