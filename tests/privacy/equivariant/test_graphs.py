@@ -18,7 +18,7 @@ from nesa.privacy.equivariant.graphs import infer_graph, transform_graph
 from nesa.privacy.equivariant.keys import EquivariantKey
 from nesa.privacy.equivariant.layouts import Leaf
 from nesa.privacy.equivariant.moves import Mixed, draw
-from nesa.privacy.equivariant.preparing import replace_constants
+from nesa.privacy.equivariant.preparing import constant_tensors, prepared, replace_constants
 from nesa.privacy.streams import Stream
 from nesa.protocol.errors import InvalidModel
 from tests.privacy.equivariant import float_graphs as made_of
@@ -440,6 +440,23 @@ def test_quantised_weights_are_the_floats_that_they_stand_for() -> None:
     assert TensorProto.FLOAT in kinds
     assert TensorProto.INT8 not in kinds
     assert moved(proto) == 2
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [TensorProto.FLOAT8E4M3FN, TensorProto.FLOAT8E5M2, TensorProto.INT4, TensorProto.INT32],
+)
+def test_constants_of_every_type_are_what_they_stand_for(stored: int) -> None:
+    """Broken ones in float8, small ones in four bits, and 2^24 + 1, which is no float32."""
+    kind = helper.tensor_dtype_to_np_dtype(stored)
+    made = GraphBuilder(kind=np.float64)
+    numbers = made.random.normal(0, 3, (WIDTH, 4)).astype(kind)
+    if stored == TensorProto.INT32:
+        numbers[0] = 2**24 + 1
+    held = made.add("DequantizeLinear", made.constant(numbers, kind), made.constant(0.5))
+    given = ("x", (1, LENGTH, WIDTH), TensorProto.DOUBLE)
+    ready = prepared(made.model([given], [made.add("MatMul", "x", held)]))
+    assert np.array_equal(constant_tensors(ready)[held], numbers.astype(np.float64) * 0.5)
 
 
 class Calibration(CalibrationDataReader):

@@ -1,8 +1,8 @@
 """Brings a float graph into the form that is transformed: constants folded, none of them shared,
 and the gains of norms folded into the dense layers behind them.
 
-Weights that are stored as integers with a scale become the floats that they stand for: under a key
-that is more than a permutation no integers do.
+Weights that are stored as integers or as float8 with a scale become the floats that they stand for:
+under a key that is more than a permutation no integers do.
 
 A norm's gain is a diagonal, which no rotation commutes with. Where all that reads the norm is dense
 layers, the gain belongs to their weights as well, and the norm alone is left, which commutes.
@@ -99,9 +99,10 @@ def _dequantised(node: NodeProto, known: list[Array]) -> Array:
     """
     whole, scale, *zeros = known
     scales, *offsets = (_along_axis(node, one, whole.shape) for one in (scale, *zeros))
-    values = whole.astype(np.int32)
+    # Doubles hold what is broken, such as float8, as well as 32 bits.
+    values = whole.astype(np.float64)
     for zero in offsets:
-        values = values - zero.astype(np.int32)
+        values = values - zero.astype(np.float64)
     made: Array = values.astype(scale.dtype) * scales
     return made
 
