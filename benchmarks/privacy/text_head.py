@@ -13,7 +13,7 @@ import asyncio
 import json
 import platform
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -36,6 +36,7 @@ from nesa.privacy.split.training.client import (
 from nesa.privacy.split.training.layers import Learning, dense, optimiser
 from nesa.privacy.split.training.peer import TrainingPeer
 from nesa.privacy.split.training.sealed import TrainingService, Writer, sealing
+from nesa.privacy.split.training.wire import Reply, Request
 from nesa.protocol.ids import Address
 from scripts import minilm, retrieval
 
@@ -129,28 +130,24 @@ def trained_centrally(data: Data) -> float:
     return float((predict(whole.eval(), data.test.features) == data.test.labels).mean())
 
 
-async def trained_split(data: Data, passed: Callable[[bytes], None] | None = None) -> Trained:
-    """The same with a peer, in envelopes, each of which `passed` sees on its way."""
+async def trained_split(data: Data, opened: Callable[[Request], None] | None = None) -> Trained:
+    """The same with a peer, in envelopes; `opened` sees each request as the peer reads it."""
     here, key = Deployment(31337, Address("0x" + "11" * 20)), generate_key()
     client, operator = (Writer(here, PrivateKey(bytes(31) + bytes([n])), time.time) for n in (1, 2))
     peer = TrainingPeer(WIDTHS, Learning(RATE), time.monotonic)
-    service = TrainingService(peer.answer, operator, key, frozenset({client.address}))
-    carry = _watched(service.answer, passed or (lambda envelope: None))
+
+    def answer(sender: Address, request: Request) -> Reply:
+        if opened is not None:
+            opened(request)
+        return peer.answer(sender, request)
+
+    async def carry(envelope: bytes) -> bytes:
+        return service.answer(envelope)
+
+    service = TrainingService(answer, operator, key, frozenset({client.address}))
     post = sealing(carry, client, Receiver(operator.address, key.public_key()))
     schedule = Schedule(EPOCHS, BATCH, Learning(RATE), order=SEED)
     return await train_with(post, data, schedule, Noise(), SEED)
-
-
-def _watched(
-    answer: Callable[[bytes], bytes], passed: Callable[[bytes], None]
-) -> Callable[[bytes], Awaitable[bytes]]:
-    async def carry(envelope: bytes) -> bytes:
-        reply = answer(envelope)
-        passed(envelope)
-        passed(reply)
-        return reply
-
-    return carry
 
 
 if __name__ == "__main__":
