@@ -459,7 +459,7 @@ def test_constants_of_every_type_are_what_they_stand_for(stored: int) -> None:
     assert np.array_equal(constant_tensors(ready)[held], numbers.astype(np.float64) * 0.5)
 
 
-class Calibration(CalibrationDataReader):
+class Calibration(CalibrationDataReader):  # type: ignore[misc]
     """Eight rows of `x`."""
 
     def __init__(self) -> None:
