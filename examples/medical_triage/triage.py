@@ -13,6 +13,7 @@ import asyncio
 import csv
 import shlex
 from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -50,14 +51,21 @@ class Finding:
 
 
 async def assess(
-    session: SharedSession, shared: SharedPublicModel, patient: Patient, evidence: Path
+    opening: AbstractAsyncContextManager[SharedSession],
+    shared: SharedPublicModel,
+    patient: Patient,
+    evidence: Path,
 ) -> Finding:
-    """Ask about one patient in an open session. A member that lies or fails is replaced."""
+    """Ask about one patient in a session that opens. A member that lies or fails is replaced, and
+    what convicts it is kept; lies also come while the session is left."""
+    features, left = features_of(shared, patient), list[SharedSession]()
     try:
-        result = await session.ask(features_of(shared, patient))
+        async with opening as session:
+            left.append(session)
+            result = await session.ask(features)
     finally:
-        kept = keep(session.evidence(), evidence)
-    return Finding(patient["case"], result, kept)
+        kept = tuple(path for one in left for path in keep(one.evidence(), evidence))
+    return Finding(patient["case"], session.with_late(result), kept)
 
 
 def features_of(shared: SharedPublicModel, patient: Patient) -> list[float]:
@@ -105,8 +113,8 @@ async def main(options: argparse.Namespace) -> None:
     findings = []
     async with Client.connect(options.network) as client:
         for patient in patients:
-            async with client.shared_session(shared) as session:
-                finding = await assess(session, shared, patient, options.evidence)
+            opening = client.shared_session(shared)
+            finding = await assess(opening, shared, patient, options.evidence)
             until = await last_suit(client, finding.result.session_id)
             tell(finding, until, options.model, options.network)
             findings.append(finding)

@@ -23,11 +23,13 @@ from nesa.privacy.envelopes import Deployment
 from nesa.privacy.keys import generate_key, public_bytes
 from nesa.privacy.shared.evidence import decode_share_evidence
 from nesa.privacy.shared.groups import MemoryGroup
+from nesa.privacy.shared.members import GroupMember
+from nesa.privacy.shared.wire import decode_request
 from nesa.protocol.errors import InvalidInput, InvalidModel, InvalidTensor, WrongShare
 from nesa.protocol.ids import Address, Amount, BlockNumber, Digest
 from tests.miner.sessions.attended import OPERATORS, PRICE, SESSION, TERMS
 from tests.privacy.shared.parties import SESSION as PLACE
-from tests.privacy.shared.parties import Group, off_by_one
+from tests.privacy.shared.parties import Answer, Group, off_by_one
 
 PUBLIC = Path(__file__).parents[2] / "models" / "breast-cancer-mlp"
 WORD = Digest(bytes(32))
@@ -128,6 +130,80 @@ class OneStandsIn(MemoryGroup):
         return found
 
 
+class InMemory:
+    """Members of two groups in this process. Whoever is late for the last product answers when it
+    is paid, or not before the session is left."""
+
+    def __init__(self, groups: tuple[MemoryGroup, MemoryGroup], open_: asyncio.Event) -> None:
+        self.groups, self.open, self.seats = groups, open_, ()
+        self.purse = SimpleNamespace(session=PLACE, price=PRICE, spent=PRICE)
+        self.opens_when_paid = True
+
+    async def pay(self, seconds: float) -> tuple[Address, ...]:
+        if self.opens_when_paid:
+            await self.leave()
+        return ()
+
+    async def leave(self) -> None:
+        self.open.set()
+        for group in self.groups:
+            for member in group.members:
+                await group.late.arrived(member)
+
+
+def in_memory(
+    shared: SharedPublicModel, first: MemoryGroup, second: MemoryGroup, members: Any = None
+) -> SharedSession:
+    """A session on groups in this process."""
+    members = members or SimpleNamespace(purse=SimpleNamespace(session=PLACE))
+    drawn = SimpleNamespace(first=first, second=second, members=members)
+    listed = SimpleNamespace(version_ids=shared.model.roots)
+    opening = SimpleNamespace(opened=SimpleNamespace(session_id=1, seats=2), gas=0)
+    return SharedSession(shared, cast(Any, listed), cast(Any, opening), cast(Any, drawn))
+
+
+def signers(found: Mapping[str, bytes]) -> dict[Address, bool]:
+    """Who is convicted, and whether the share was discarded."""
+    kept = map(decode_share_evidence, found.values())
+    return {one.statement.signer: one.is_discarded for one in kept}
+
+
+class LateForTheLast(MemoryGroup):
+    """A group of which one member answers about the last product only once it may."""
+
+    def __init__(self, group: Group, late: Address, may: asyncio.Event) -> None:
+        super().__init__(group.name, group.answers)
+        self._late, self._may, self._last = late, may, len(group.model.plan.products) - 1
+
+    async def ask(self, member: Address, request: bytes) -> bytes:
+        if member == self._late and decode_request(request).number == self._last:
+            await self._may.wait()
+        return await super().ask(member, request)
+
+
+@pytest.mark.parametrize("while_paying", [True, False])
+async def test_a_lie_that_comes_late_is_named_and_kept(while_paying: bool) -> None:
+    shared, may = SharedPublicModel.read(PUBLIC), asyncio.Event()
+    first, second = Group("first", shared.model, 1), Group("second", shared.model, 11, 4)
+    last = len(shared.model.plan.products) - 1
+
+    def lies_at_last(member: GroupMember, key: PrivateKey) -> Answer:
+        lie = off_by_one(shared.model)(member, key)
+        return lambda data: (lie if decode_request(data).number == last else member.answer)(data)
+
+    liar = second.replace(0, lies_at_last)
+    groups = first.transport, LateForTheLast(second, liar, may)
+    members = InMemory(groups, may)
+    members.opens_when_paid = while_paying
+    session = in_memory(shared, *groups, members)
+    result = await session.ask([one.offset + one.step for one in shared.card.features])
+    assert (liar in result.refused) is while_paying
+    await members.leave()
+    whole = session.with_late(result)
+    assert whole.refused == {liar: "signed other sums than the quorum"}
+    assert set(signers(whole.evidence)) == {liar}
+
+
 async def test_what_a_member_signed_is_kept_however_the_query_ends() -> None:
     """A liar of the first group is replaced; then nobody stands in in the second, or it is slow."""
     shared = SharedPublicModel.read(PUBLIC)
@@ -136,14 +212,7 @@ async def test_what_a_member_signed_is_kept_however_the_query_ends() -> None:
     features = [one.offset + one.step for one in shared.card.features]
 
     def session_of(last: MemoryGroup) -> SharedSession:
-        drawn = SimpleNamespace(first=OneStandsIn("first", first, spare), second=last)
-        drawn.members = SimpleNamespace(purse=SimpleNamespace(session=PLACE))
-        listed = SimpleNamespace(version_ids=shared.model.roots)
-        return SharedSession(shared, cast(Any, listed), cast(Any, None), cast(Any, drawn))
-
-    def signers(found: Mapping[str, bytes]) -> dict[Address, bool]:
-        kept = map(decode_share_evidence, found.values())
-        return {one.statement.signer: one.is_discarded for one in kept}
+        return in_memory(shared, OneStandsIn("first", first, spare), last)
 
     class Slow(MemoryGroup):
         async def ask(self, member: Address, request: bytes) -> bytes:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import csv
 import shlex
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -18,8 +20,9 @@ from nesa.cli.demo.leaks import find
 from nesa.cli.demo.liar import replace_by_liar
 from nesa.cli.main import main
 from nesa.client.cards import encode_features
-from nesa.client.sharing import SharedPublicModel
+from nesa.client.sharing import SharedPublicModel, SharedSession
 from nesa.devnet.network import Devnet
+from nesa.devnet.operators import Operator
 from nesa.models import reference
 from tests.end_to_end.insides import Traces
 from tests.end_to_end.test_disputes import Dispute, until
@@ -100,11 +103,17 @@ async def test_a_lying_member_is_named_replaced_and_convicted_by_the_command_tha
     """A member of the first group: another share took the place of its, so that a suit about it
     shows nobody the patient."""
     patient = patients[1]
-    async with client.shared_session(shared) as session:
-        (chosen,) = session.first_group
-        liar = await replace_by_liar(devnet, devnet.operator_of(chosen).name)
-        finding = await triage.assess(session, shared, patient, tmp_path / "evidence")
-    result = finding.result
+    liars = list[Operator]()
+
+    @contextlib.asynccontextmanager
+    async def with_a_liar() -> AsyncIterator[SharedSession]:
+        async with client.shared_session(shared) as session:
+            (chosen,) = session.first_group
+            liars.append(await replace_by_liar(devnet, devnet.operator_of(chosen).name))
+            yield session
+
+    finding = await triage.assess(with_a_liar(), shared, patient, tmp_path / "evidence")
+    result, (liar,) = finding.result, liars
     _, output = expected(shared, patient)
     assert shared.public.output_edge.encode(result.output.integers) == output
     assert "signed sums" in result.refused[liar.signer]

@@ -13,7 +13,7 @@ from nesa.client.client import Client
 from nesa.client.hybrid.offers import QueryPlan
 from nesa.client.modes import Shared
 from nesa.client.payment import in_nes
-from nesa.client.sharing import SharedResult
+from nesa.client.sharing import SharedResult, SharedSession
 
 
 async def ask_shared(
@@ -24,20 +24,25 @@ async def ask_shared(
     assert isinstance(plan.privacy, Shared)
     mode = plan.privacy
     features = given.ordered([feature.name for feature in mode.shared.card.features])
-    async with client.shared_session(
+    opening = client.shared_session(
         mode.shared,
         plan.model,
         replicas=mode.replicas,
         seats=mode.seats,
         max_deposit=plan.offered.price,
         attested=plan.attested,
-    ) as session:
-        if not quiet:
-            console().print(f"session {session.session_id} is open; its groups are drawn")
-        try:
-            return await session.ask(features)
-        finally:
-            evidence.update(session.evidence())
+    )
+    left = list[SharedSession]()
+    try:
+        async with opening as session:
+            left.append(session)
+            if not quiet:
+                console().print(f"session {session.session_id} is open; its groups are drawn")
+            result = await session.ask(features)
+        return session.with_late(result)
+    finally:
+        for one in left:  # lies also come while it is left
+            evidence.update(one.evidence())
 
 
 def keep_evidence(evidence: Mapping[str, bytes], *, quiet: bool) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
@@ -139,6 +139,7 @@ class SharedSession:
         self._opening, self._drawn = opening, drawn
         self._blinding: Blinding | None = None
         self._failures: list[GroupFailed] = []
+        self._refused: Mapping[Address, str] = {}
 
     @property
     def session_id(self) -> QueryId:
@@ -173,7 +174,7 @@ class SharedSession:
         """
         if self._blinding is None:
             first, session = self._drawn.first, self._drawn.members.purse.session
-            with self._evidence_told():
+            with self.evidence_told():
                 self._blinding = await blind(
                     self._shared.model,
                     first,
@@ -197,7 +198,7 @@ class SharedSession:
         await self.prepare(round_seconds=round_seconds)
         assert self._blinding is not None
         session = drawn.members.purse.session
-        with self._evidence_told():
+        with self.evidence_told():
             answer = await ask_blinded(
                 model,
                 inputs,
@@ -207,10 +208,17 @@ class SharedSession:
                 round_seconds=round_seconds,
                 failures=self._failures,
             )
+        self._refused = answer.refused
         return self._result(answer, await drawn.members.pay(PAYING_SECONDS))
 
+    def with_late(self, result: SharedResult) -> SharedResult:
+        """The result of the query with what came of replies that were not waited for; all of it,
+        once the session is left."""
+        return replace(result, refused=dict(self._refused), evidence=self.evidence())
+
     @contextlib.contextmanager
-    def _evidence_told(self) -> Iterator[None]:
+    def evidence_told(self) -> Iterator[None]:
+        """A `GroupFailed` that passes has the evidence there is by then."""
         try:
             yield
         except GroupFailed as error:
@@ -219,7 +227,8 @@ class SharedSession:
 
     def evidence(self) -> dict[str, bytes]:
         """By the name of a file, what convicts members that signed wrong sums so far; also after
-        an error, or when a query was broken off."""
+        an error, or when a query was broken off. Leaving a session waits for replies that are on
+        their way, so that all of it is there behind the `async with`."""
         found: dict[str, bytes] = {}
         for failure in self._failures:
             if isinstance(failure, WrongShare):
@@ -248,7 +257,7 @@ class SharedSession:
             rounds=answer.rounds,
             traffic=answer.traffic,
             members=tuple(self._drawn.members.seats),
-            refused=answer.refused,
+            refused=dict(answer.refused),
             evidence=self.evidence(),
             unpaid=unpaid,
         )

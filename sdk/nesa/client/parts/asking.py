@@ -204,7 +204,8 @@ class Asking(Submitting, Shares):
         mode.shared.encoded(features)  # before anything is paid
         offer = await offer_shares(self._catalogue, model, mode, attested)
         async with self._session(offer, mode, max_fee) as session:
-            return await session.ask(features)
+            result = await session.ask(features)
+        return session.with_late(result)
 
     async def _shares_for(
         self, model: Model, fitting: Auto, attested: Address | None

@@ -120,10 +120,12 @@ class Shares(Connected):
         jar = aiohttp.DummyCookieJar()
         async with aiohttp.ClientSession(cookie_jar=jar, timeout=MEMBERS_TIMEOUT) as http:
             drawn = await draw_groups(self.connection, opening.opened, key, http)
-            try:
-                yield SharedSession(wanted.shared, offer.listed, opening, drawn)
-            finally:
-                await drawn.members.leave()
+            session = SharedSession(wanted.shared, offer.listed, opening, drawn)
+            with session.evidence_told():  # also of replies that come while it is left
+                try:
+                    yield session
+                finally:
+                    await drawn.members.leave()
 
     async def _open_session(
         self, order: SessionOrder, price: Amount, max_deposit: Amount | None

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections import ChainMap
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Final, TypeVar
@@ -53,7 +54,8 @@ class SharedAnswer:
     """Outputs of the public model as canonical bytes, and what it took.
 
     `rounds` are those that wait for the input; the first group's are all one before.
-    `refused` gives for each member that was outvoted, or whose reply was not used, the reason.
+    `refused` gives for each member that was outvoted, or whose reply was not used, the reason; it
+    grows while replies come that were not waited for.
     `failures` are those of groups in which somebody else stood in, and of members that were
     outvoted; a `WrongShare` among them is evidence against its signers.
     """
@@ -61,7 +63,7 @@ class SharedAnswer:
     outputs: tuple[bytes, ...]
     rounds: int
     traffic: Traffic
-    refused: dict[Address, str] = field(default_factory=dict)
+    refused: Mapping[Address, str] = field(default_factory=dict)
     failures: tuple[GroupFailed, ...] = ()
 
 
@@ -204,7 +206,7 @@ async def ask_blinded(
         number += len(products)
     await asyncio.to_thread(evaluation.run, len(rounds))
     line.traffic.add(blinding.traffic)
-    refused = {**blinding.refused, **line.refused}
+    refused = ChainMap(line.refused, blinding.refused)
     return SharedAnswer(evaluation.outputs, len(rounds), line.traffic, refused, tuple(seen))
 
 
