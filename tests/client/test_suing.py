@@ -176,7 +176,7 @@ async def test_a_liar_that_does_not_answer_loses_a_seats_stake(case: Case) -> No
     assert decided.paid > checked.bond
     assert (await client.balance()).nes == held - checked.bond + decided.paid
     again = await client.check_suit(case.evidence(case.lie), case.shared)
-    assert (await client.sue(again, reveal_share=True)).paid == 0
+    assert (await client.sue(again)).paid == 0
     with pytest.raises(InvalidInput, match="lost its seat's stake"):
         await of_another(client).check(case.evidence(case.lie), case.shared)
 
@@ -188,7 +188,8 @@ def of_another(client: Client) -> Suing:
 
 
 async def test_a_liar_that_answers_is_played_to_the_wrong_element(case: Case) -> None:
-    """The client's side was interrupted behind the member's first move, and goes on."""
+    """The client's side was interrupted behind the member's first move, and goes on without being
+    told again what it shows."""
     client, member = case.client, case.member
     checked = await client.check_suit(case.evidence(case.lie), case.shared)
     before, liar = await member.stake(), Defender(case.lie, 0)
@@ -208,7 +209,7 @@ async def test_a_liar_that_answers_is_played_to_the_wrong_element(case: Case) ->
         if isinstance(progress, Answered):
             moves.append(progress.moves)
 
-    suit = asyncio.create_task(client.sue(resumed, note, reveal_share=True))
+    suit = asyncio.create_task(client.sue(resumed, note))
     assert await member.play(resumed.challenge, liar) is GameResult.LOST_BY_FACT
     await pass_time(client, case.terms.rules.defence_window + 1)
     assert (await suit).ending is Ending.FALLEN

@@ -78,7 +78,8 @@ class CheckedSuit:
     """Evidence that was found to convict its signer, and what a suit takes.
 
     `witness` has the right sums of the share. `reveals` says that a game shows digits of a share to
-    everybody that, with the other group's share, are a value of the query; who sues has to want it.
+    everybody that, with the other group's share, are a value of the query; who opens a suit has to
+    want it.
     `stake` is what the operator can lose, `bond` what the account puts down, in NES units; `until`
     is when suits of the session are taken last.
     `challenge` is the account's own suit of the same evidence, where it is open or over already.
@@ -191,21 +192,21 @@ class Suing:
         defence window, and more where the member answers.
 
         Raises:
-            InvalidInput: the game would show a share of the query, and `reveal_share` does not say
-                that it may; nothing was sent.
+            InvalidInput: the game of a new suit would show a share of the query, and `reveal_share`
+                does not say that it may; nothing was sent.
             ExhaustedResource: the account does not hold the bond or coins for gas.
             Rejected: the court refuses; the message says why.
             IntegrityError: the member showed the very sums that were computed here.
             Unavailable: the node does not answer; call it again.
         """
-        if checked.reveals and not reveal_share:
-            raise InvalidInput(
-                f"a suit of product {checked.terms.attempt} {WHAT_IT_SHOWS}; sue with "
-                "--reveal-share (reveal_share=True) if they may know, or let it be: what "
-                "is wrong was not paid"
-            )
         challenge = checked.challenge
-        if challenge is None:
+        if challenge is None:  # an open one is seen through: letting it be loses the bond
+            if checked.reveals and not reveal_share:
+                raise InvalidInput(
+                    f"a suit of product {checked.terms.attempt} {WHAT_IT_SHOWS}; sue with "
+                    "--reveal-share (reveal_share=True) if they may know, or let it be: what "
+                    "is wrong was not paid"
+                )
             challenge = await self._open(checked)
         await on_progress(Sued(challenge))
         return await self._play(checked, challenge, on_progress)

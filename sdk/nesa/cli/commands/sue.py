@@ -38,7 +38,7 @@ from nesa.protocol.errors import InvalidInput, InvalidMessage
 @click.option(
     "--reveal-share",
     is_flag=True,
-    help="Sue although the game shows members of the other group a value of the query.",
+    help="Open a suit although the game shows members of the other group a value of the query.",
 )
 @network_options
 @json_option
@@ -54,7 +54,7 @@ def sue(
 
     A member that answers makes both sides show digits of the share. Unless the share was discarded
     before it blinded anything, members of the other group then know what was asked, and the command
-    goes on with --reveal-share only.
+    opens a suit with --reveal-share only; with one that is open it goes on without.
     """
     evidence, public = read_evidence(file), SharedPublicModel.read(shared)
 
@@ -105,14 +105,15 @@ def claimed(checked: CheckedSuit) -> Mapping[str, Any]:
         "bond": f"{in_nes(checked.bond)}, back when the suit is won",
         "a game shows": _shown(checked),
         "suits are taken until": moment(checked.until),
-        **({"suit": "open already"} if checked.challenge is not None else {}),
+        **({"suit": "opened already"} if checked.challenge is not None else {}),
     }
 
 
 def _shown(checked: CheckedSuit) -> str:
     if not checked.reveals:
         return "nothing of the query: the share was discarded before it blinded anything"
-    return f"the query to the other group (needs --reveal-share): it {WHAT_IT_SHOWS}"
+    needs = " (needs --reveal-share)" if checked.challenge is None else ""
+    return f"the query to the other group{needs}: it {WHAT_IT_SHOWS}"
 
 
 def in_words(progress: Progress) -> str:

@@ -96,7 +96,8 @@ class Shares(Connected):
     ) -> Decided:
         """Open a checked suit, or take up one that is open, and play until it is decided and paid
         out: a defence window at least. When it was interrupted, check and call it again. A suit
-        that `checked.reveals` a share of the query to the other group needs `reveal_share`.
+        that `checked.reveals` a share of the query to the other group needs `reveal_share` to be
+        opened; one that is open goes on without it.
 
         Raises:
             InvalidInput: it would reveal a share, and nobody said that it may; nothing was sent.
