@@ -202,6 +202,8 @@ async def test_a_lie_that_comes_late_is_named_and_kept(while_paying: bool) -> No
     whole = session.with_late(result)
     assert whole.refused == {liar: "signed other sums than the quorum"}
     assert set(signers(whole.evidence)) == {liar}
+    (name,) = whole.evidence
+    assert name.endswith(f"-{liar}.cbor"), "not a part of it, on which colluding ones could agree"
 
 
 async def test_what_a_member_signed_is_kept_however_the_query_ends() -> None:

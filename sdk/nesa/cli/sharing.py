@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from nesa.cli.features import Given
 from nesa.cli.output import console
 from nesa.client.client import Client
+from nesa.client.evidence_files import keep_evidence
 from nesa.client.hybrid.offers import QueryPlan
 from nesa.client.modes import Shared
 from nesa.client.payment import in_nes
@@ -45,20 +44,11 @@ async def ask_shared(
             evidence.update(one.evidence())
 
 
-def keep_evidence(evidence: Mapping[str, bytes], *, quiet: bool) -> None:
-    """Write evidence into files here; where that fails it is said, and nothing else is lost."""
-    for name, data in evidence.items():
-        try:
-            Path(name).write_bytes(data)
-        except OSError as error:
-            warnings.warn(
-                f"a member signed wrong sums, and what convicts it could not be kept in {name}: "
-                f"{error.strerror}; ask in a folder that can be written to",
-                stacklevel=1,
-            )
-            continue
+def tell_kept(evidence: Mapping[str, bytes], *, quiet: bool) -> None:
+    """Keep evidence in files here, and say which unless quiet."""
+    for path in keep_evidence(evidence):
         if not quiet:
-            console().print(f"a member signed wrong sums: what convicts it is in {name}")
+            console().print(f"a member signed wrong sums: what convicts it is in {path}")
 
 
 def shared_summary(result: SharedResult, said: str) -> Mapping[str, Any]:

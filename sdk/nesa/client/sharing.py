@@ -234,8 +234,9 @@ class SharedSession:
             if isinstance(failure, WrongShare):
                 for one in evidence_in(failure, self._listed.version_ids):
                     place = one.statement.reveal.context
-                    name = f"nesa-wrong-share-{place.query_id}-{place.attempt}"
-                    found[f"{name}-{one.statement.signer[:10]}.cbor"] = encode_share_evidence(one)
+                    # The whole signer: colluding ones could be drawn until parts of them agree.
+                    name = f"{place.query_id}-{place.attempt}-{one.statement.signer}"
+                    found[f"nesa-wrong-share-{name}.cbor"] = encode_share_evidence(one)
         return found
 
     def _result(self, answer: SharedAnswer, unpaid: tuple[Address, ...]) -> SharedResult:

@@ -17,7 +17,7 @@ from nesa.cli.publishing import publishing_options
 from nesa.cli.quantities import Coins, Nes, WholeNumber
 from nesa.cli.resuming import Departure
 from nesa.cli.session import Target, connected, network_options
-from nesa.cli.sharing import ask_shared, keep_evidence
+from nesa.cli.sharing import ask_shared, tell_kept
 from nesa.cli.showing import show_answer, show_shared
 from nesa.cli.split_queries import as_version, read_split, split_options
 from nesa.cli.user_keys import read_user_key, user_key_options
@@ -185,7 +185,7 @@ def query(
             result = asked_shares(target, plan, wish, evidence, quiet=as_json)
             show_shared(result, as_json=as_json, plan=plan)
         finally:
-            keep_evidence(evidence, quiet=as_json)
+            tell_kept(evidence, quiet=as_json)
     else:
         answer = asked(target, publisher, wish, keep_key, quiet=as_json)
         show_answer(answer, as_json=as_json, plan=plan)

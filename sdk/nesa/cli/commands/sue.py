@@ -24,7 +24,7 @@ from nesa.protocol.errors import InvalidInput, InvalidMessage
 
 
 @click.command(
-    epilog="Example: nesa sue nesa-wrong-share-9-0-0x1f9d34aa.cbor "
+    epilog="Example: nesa sue nesa-wrong-share-9-0-0x1f9d34aa….cbor "
     "--shared models/breast-cancer-mlp --dry-run"
 )
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
