@@ -79,7 +79,8 @@ DROP TABLE former_statements;
 """
 
 SESSIONS_SINCE_8: Final = _ASIDE + _BY_SEED + _TAKEN_OVER
-"""What was stored without its session's seed has none, until the session is asked about again."""
+"""What was stored without its session's seed has none, until the session is asked about again,
+by the payer of the voucher in it."""
 
 
 ANOTHER_SHARE: Final = "another share was sent in this round; count the round up"
@@ -107,8 +108,16 @@ class SessionLedger:
         self._file = file
         self._at_rest = at_rest
 
+    def former_voucher(self, session_id: QueryId) -> HeldVoucher | None:
+        """The voucher that a former format stored of a session of the number, without its seed."""
+        row = self._file.execute(
+            "SELECT amount, r, vs FROM sessions WHERE session_id = ? AND seed = x''", (session_id,)
+        ).fetchone()
+        return None if row is None else HeldVoucher(Amount(row[0]), row[1], row[2])
+
     def take_over(self, session: Session) -> None:
-        """What a former format stored of a session without its seed is this one's."""
+        """What a former format stored of a session without its seed is this one's; who calls has
+        found that its `former_voucher` is the payer's, or of no worth."""
         with self._file.transaction():
             for table in ("sessions", "session_statements"):
                 self._file.execute(

@@ -6,7 +6,7 @@ import asyncio
 import secrets
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Final
 from weakref import WeakValueDictionary
@@ -38,6 +38,7 @@ from nesa_miner.sessions.terms import (
     require_open,
     require_paid,
     require_redeemable,
+    require_voucher_of_payer,
 )
 
 ENVELOPE_SECONDS: Final = 60
@@ -125,11 +126,23 @@ class SessionService:
     async def _served(self, attended: Attendance, request: SessionRequest) -> SessionReply:
         """One request of a session after the other: each must be paid before the next but one."""
         async with self._turns.setdefault(request.session_id, asyncio.Lock()):
-            self.ledger.take_over(attended.session)
+            self._take_over(attended)
             await self._require_redeemable(attended)
             paid = self._paid(attended, request)
             body = await self._multiplied(attended, request, paid) if request.body else b""
         return SessionReply(request.session_id, paid, body)
+
+    def _take_over(self, attended: Attendance) -> None:
+        """Goes on with what a former format stored, unless its voucher is another client's: the
+        number may have been one before a reorganisation. Without a voucher nobody can tell, and a
+        member that forgot what it said would contradict itself."""
+        former = self.ledger.former_voucher(attended.session.session_id)
+        if former is None:
+            return
+        with suppress(InvalidMessage):
+            if former.amount:
+                require_voucher_of_payer(attended, former)
+            self.ledger.take_over(attended.session)
 
     async def _require_redeemable(self, attended: Attendance) -> None:
         """Whoever holds a voucher has the seed kept in time."""

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from eth_keys.datatypes import PrivateKey
 
+from nesa.client.shared_groups import Purse
 from nesa.models.folder import load
 from nesa.models.runtime import ShardRunner, run_all
 from nesa.privacy.envelopes import Receiver, seal_envelope
@@ -32,12 +33,14 @@ from nesa.protocol.ids import Amount, BlockNumber, Digest, QueryId, Timestamp
 from nesa.protocol.messages import SessionRequest
 from nesa_miner.sessions.products import LoadedProducts
 from nesa_miner.sessions.serving import MOST_AGAIN
+from nesa_miner.sessions.terms import HeldVoucher
 from tests.privacy.shared.parties import held_products, random_inputs
 
-from .attended import MARKET, OPERATORS, PAYER, PRICE, SESSION, TERMS, Member, World, serving
+from .attended import FAR, MARKET, OPERATORS, PAYER, PRICE, SESSION, TERMS, Member, World, serving
 
 MODELS = Path(__file__).resolve().parents[3] / "models"
 SEED = b"\x07" * 32
+WORK = Work(Digest(b"\3" * 32), Digest(b"\4" * 32), b"")
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +94,23 @@ async def test_two_members_answer_a_query_and_hold_what_they_earned(world, mlp):
         assert held.amount == 3 * PRICE
         assert member.journal.sessions.served(SESSION) == 3
     assert world.members[2].journal.sessions.served(SESSION) == 0
+
+
+@pytest.mark.parametrize("key", [PAYER, PrivateKey(SEED)])
+async def test_what_a_former_format_stored_is_its_payers_only(world, key):
+    """It has no seed by which two clients' sessions of one number could be told apart."""
+    ledger, purse = world.members[0].journal.sessions, Purse(key, SESSION, PRICE, PRICE)
+    purse.settle(OPERATORS[0])
+    former = replace(SESSION, seed=Digest(b""))
+    ledger.open(former, FAR)
+    ledger.keep_voucher(former, HeldVoucher(*purse.voucher(OPERATORS[0])))
+    ledger.state(former, ShareRequest(0, 0, SEED, None), WORK)
+    await world.reached.ask(world.members[0].identity.address, request(1))
+    if key == PAYER:
+        assert (ledger.voucher(SESSION).amount, ledger.served(SESSION)) == (PRICE, 2)
+    else:
+        assert (ledger.voucher(SESSION).amount, ledger.served(SESSION)) == (0, 1)
+        assert [account.seed for account in ledger.unredeemed()] == [b""]
 
 
 async def test_who_does_not_pay_is_not_served_a_second_time(world):
