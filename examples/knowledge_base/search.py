@@ -13,7 +13,7 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final, TypeVar
@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from nesa import Client, NesaError, Shared
 from nesa.cli.session import DEFAULT_NETWORK
+from nesa.client.evidence_files import keep_evidence
 from nesa.client.sharing import SharedPublicModel
 from nesa.models.card import TensorCard
 from nesa.protocol.errors import GroupFailed, IntegrityError, InvalidConfiguration, InvalidInput
@@ -85,18 +86,12 @@ class Embedder:
         try:
             result = await self.client.ask(name, tokens, privacy=Shared(self.shared))
         except GroupFailed as error:
-            keep(error.evidence)
+            keep_evidence(error.evidence)
             raise
         for member, reason in result.refused.items():
             print(f"refused {member}: {reason}", file=sys.stderr)
-        keep(result.evidence)
+        keep_evidence(result.evidence)
         return [int(number) for number in result.output.integers.reshape(-1)]
-
-
-def keep(evidence: Mapping[str, bytes]) -> None:
-    """Write what convicts members that signed wrong sums into files here."""
-    for name, data in evidence.items():
-        Path(name).write_bytes(data)
 
 
 async def index(embedder: Embedder, passages: Sequence[Passage], path: Path) -> int:

@@ -22,6 +22,7 @@ from typing import Final
 from nesa import Client, NesaError
 from nesa.chain.session_history import sessions_of
 from nesa.cli.session import DEFAULT_NETWORK
+from nesa.client.evidence_files import keep_evidence
 from nesa.client.sharing import SharedPublicModel, SharedResult, SharedSession
 from nesa.protocol.errors import InvalidInput
 from nesa.protocol.ids import QueryId
@@ -57,14 +58,18 @@ async def assess(
     evidence: Path,
 ) -> Finding:
     """Ask about one patient in a session that opens. A member that lies or fails is replaced, and
-    what convicts it is kept; lies also come while the session is left."""
+    what convicts it is kept; lies also come while the session is left.
+
+    The files hold digits of a share: with the other group's they are the patient's, so they stay
+    here.
+    """
     features, left = features_of(shared, patient), list[SharedSession]()
     try:
         async with opening as session:
             left.append(session)
             result = await session.ask(features)
     finally:
-        kept = tuple(path for one in left for path in keep(one.evidence(), evidence))
+        kept = tuple(path for one in left for path in keep_evidence(one.evidence(), evidence))
     return Finding(patient["case"], session.with_late(result), kept)
 
 
@@ -74,15 +79,6 @@ def features_of(shared: SharedPublicModel, patient: Patient) -> list[float]:
         return [float(patient[feature.name]) for feature in shared.public.card.features]
     except (KeyError, ValueError) as error:
         raise InvalidInput(f"case {patient.get('case')}: no number {error}") from error
-
-
-def keep(found: Mapping[str, bytes], folder: Path) -> tuple[Path, ...]:
-    """Write evidence into files. It holds digits of a share: with the other group's they are the
-    patient's, so the files stay here."""
-    for name, data in found.items():
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(data)
-    return tuple(folder / name for name in found)
 
 
 async def last_suit(client: Client, session_id: QueryId) -> datetime:

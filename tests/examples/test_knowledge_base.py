@@ -35,6 +35,7 @@ class Members:
 
     asked: list[Sequence[int]] = field(default_factory=list)
     most: int = 100
+    evidence: dict[str, bytes] = field(default_factory=dict)
 
     async def ask(self, name: str, features: Sequence[int], *, privacy: Shared) -> Any:
         """A query on shares."""
@@ -47,7 +48,8 @@ class Members:
         pair = Group("first", model, 1).transport, Group("second", model, 2).transport
         answer = await ask(model, (shared.encoded(features),), pair, SESSION)
         integers = shared.public.output_edge.decode(answer.outputs[0])
-        return SimpleNamespace(output=SimpleNamespace(integers=integers), refused={}, evidence={})
+        output = SimpleNamespace(integers=integers)
+        return SimpleNamespace(output=output, refused={}, evidence=self.evidence)
 
 
 @pytest.fixture(scope="module")
@@ -126,3 +128,10 @@ def test_a_line_that_is_none_is_named(tmp_path, line):
 
 def test_the_handbook_is_read():
     assert len(search.read_passages(search.PASSAGES)) > 50
+
+
+async def test_evidence_that_cannot_be_kept_costs_no_answer(embedder, members, path):
+    path.touch()
+    members.evidence[f"{path}/statement.cbor"] = b"signed"
+    with pytest.warns(UserWarning, match="could not be kept"):
+        assert await embedder.embed("Where is the sun?")

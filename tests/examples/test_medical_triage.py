@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 
 import pytest
 
 from examples.medical_triage import triage
 from nesa.client.sharing import SharedPublicModel
-from nesa.protocol.errors import InvalidInput
+from nesa.protocol.errors import GroupSilent, InvalidInput
 
 
 @pytest.fixture(scope="module")
@@ -39,9 +40,37 @@ def test_a_missing_measurement_is_named(shared, patient):
         triage.features_of(shared, patient)
 
 
-def test_evidence_is_kept_in_files(tmp_path):
-    folder = tmp_path / "evidence"
-    assert triage.keep({}, folder) == ()
-    assert not folder.exists()
-    (path,) = triage.keep({"statement.cbor": b"signed"}, folder)
+class Session:
+    """One in which a member lied, and that ends as a test says."""
+
+    def __init__(self, ends=None):
+        self.ends = ends
+
+    async def ask(self, features):
+        if self.ends is not None:
+            raise self.ends
+        return "answer"
+
+    def evidence(self):
+        return {"statement.cbor": b"signed"}
+
+    def with_late(self, result):
+        return result
+
+
+async def test_evidence_is_kept_in_files(shared, patient, tmp_path):
+    opening, folder = contextlib.nullcontext(Session()), tmp_path / "evidence"
+    finding = await triage.assess(opening, shared, patient, folder)
+    (path,) = finding.evidence
     assert path.read_bytes() == b"signed"
+
+
+async def test_a_folder_that_cannot_be_written_costs_no_answer(shared, patient, tmp_path):
+    file = tmp_path / "evidence"
+    file.touch()
+    with pytest.warns(UserWarning, match="could not be kept"):
+        finding = await triage.assess(contextlib.nullcontext(Session()), shared, patient, file)
+    assert (finding.result, finding.evidence) == ("answer", ())
+    silent = contextlib.nullcontext(Session(GroupSilent("first", "nobody answered")))
+    with pytest.raises(GroupSilent), pytest.warns(UserWarning, match="could not be kept"):
+        await triage.assess(silent, shared, patient, file)
