@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from nesa.cli.commands import privacy_audit
 from nesa.cli.main import main
 from nesa.privacy.battery import bounds, observing
 from nesa.privacy.battery.findings import Attack
@@ -63,7 +64,10 @@ def test_a_picture_is_drawn(capsys, tmp_path):
     assert Observer.OPEN_MEMBER.value in drawn
 
 
-def test_a_picture_that_cannot_be_written_is_an_error(capsys, tmp_path):
+def test_a_picture_that_cannot_be_written_is_an_error_before_anything_is_attacked(
+    capsys, monkeypatch, tmp_path
+):
+    monkeypatch.setattr(privacy_audit, "_attacked", lambda *_: pytest.fail("minutes of attacks"))
     file = str(tmp_path / "nowhere" / "audit.svg")
     assert main(["privacy", "audit", FOLDER, "--mode", "open", "--plot", file]) == 1
     assert "cannot be written" in capsys.readouterr().err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -60,17 +61,19 @@ def audit(
     """
     from nesa.privacy.battery.bounds import breaches, foremost
 
+    if plot is not None:
+        _require_writable(plot)  # before minutes of attacks
     found = _attacked(model, modes or tuple(MODES), requests)
     shown = {
         observer: findings if every else foremost(observer, findings)
         for observer, findings in found.items()
     }
-    if plot is not None:
-        _draw(plot, model, found)
     if as_json:
         show({"observers": [_document(*each) for each in shown.items()]}, as_json=True)
     else:
         console().print(_table(shown))
+    if plot is not None:
+        _draw(plot, model, found)
     if any(breaches(observer, findings) for observer, findings in found.items()):
         raise click.exceptions.Exit(1)
 
@@ -93,6 +96,12 @@ def _attacked(
         observer: attack(subject.public, view(subject, observer), subject.secret, budget)
         for observer in observers
     }
+
+
+def _require_writable(file: Path) -> None:
+    place = file if file.exists() else file.parent
+    if not os.access(place, os.W_OK):
+        raise InvalidInput(f"{file} cannot be written: name a file in a folder that you may write")
 
 
 def _draw(file: Path, model: Path, found: Mapping[Observer, tuple[Finding, ...]]) -> None:
