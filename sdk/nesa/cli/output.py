@@ -45,10 +45,13 @@ def show(payload: Mapping[str, Any], *, as_json: bool) -> None:
 
 
 def pairs(payload: Mapping[str, Any]) -> Table:
-    """A table with a row for each entry."""
+    """A table with a row for each entry, and for each of the mappings in one that lists some."""
     table = Table.grid(padding=(0, 2))
     for name, entry in payload.items():
-        table.add_row(f"[bold]{name.replace('_', ' ')}[/]", safe(_words(entry)))
+        first, *others = _lines(entry)
+        table.add_row(f"[bold]{name.replace('_', ' ')}[/]", safe(first))
+        for line in others:
+            table.add_row("", safe(line))
     return table
 
 
@@ -62,9 +65,17 @@ def safe(text: str) -> str:
     return escape(printable(text))
 
 
-def _words(entry: Any) -> str:
+def _lines(entry: Any) -> list[str]:
+    """What stands beside the name of an entry, at least one line."""
     found = plain(entry)
-    return ", ".join(str(one) for one in found) if isinstance(found, list) else str(found)
+    if not isinstance(found, list):
+        return [str(found)]
+    if found and all(isinstance(one, dict) for one in found):
+        return [
+            ", ".join(f"{name.replace('_', ' ')} {part}" for name, part in one.items())
+            for one in found
+        ]
+    return [", ".join(map(str, found)) or "none"]
 
 
 def plain(value: Any) -> Any:
