@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import csv
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Final
 
 import pytest
 
@@ -40,6 +42,9 @@ def test_a_missing_measurement_is_named(shared, patient):
         triage.features_of(shared, patient)
 
 
+ANSWER: Final[Any] = "answer"
+
+
 class Session:
     """One in which a member lied, and that ends as a test says."""
 
@@ -49,7 +54,7 @@ class Session:
     async def ask(self, features):
         if self.ends is not None:
             raise self.ends
-        return "answer"
+        return ANSWER
 
     def evidence(self):
         return {"statement.cbor": b"signed"}
@@ -58,9 +63,12 @@ class Session:
         return result
 
 
+def opening(ends: Exception | None = None) -> AbstractAsyncContextManager[Any]:
+    return contextlib.nullcontext(Session(ends))
+
+
 async def test_evidence_is_kept_in_files(shared, patient, tmp_path):
-    opening, folder = contextlib.nullcontext(Session()), tmp_path / "evidence"
-    finding = await triage.assess(opening, shared, patient, folder)
+    finding = await triage.assess(opening(), shared, patient, tmp_path / "evidence")
     (path,) = finding.evidence
     assert path.read_bytes() == b"signed"
 
@@ -69,8 +77,8 @@ async def test_a_folder_that_cannot_be_written_costs_no_answer(shared, patient, 
     file = tmp_path / "evidence"
     file.touch()
     with pytest.warns(UserWarning, match="could not be kept"):
-        finding = await triage.assess(contextlib.nullcontext(Session()), shared, patient, file)
-    assert (finding.result, finding.evidence) == ("answer", ())
-    silent = contextlib.nullcontext(Session(GroupSilent("first", "nobody answered")))
+        finding = await triage.assess(opening(), shared, patient, file)
+    assert (finding.result, finding.evidence) == (ANSWER, ())
+    silent = opening(GroupSilent("first", "nobody answered"))
     with pytest.raises(GroupSilent), pytest.warns(UserWarning, match="could not be kept"):
         await triage.assess(silent, shared, patient, file)
