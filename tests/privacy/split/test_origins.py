@@ -100,6 +100,13 @@ def test_a_mask_of_the_padding_tells_no_token(entries: list[int], alone: bool) -
     assert by_rows(builder.table([made])) == ({0, made} if alone else {0})
 
 
+def test_two_entries_tell_an_input_of_two_values() -> None:
+    builder = TableBuilder([EdgeType(DType.INT8, (1, 4), 0, 1)])
+    held = Parameter(ParameterKind.WEIGHTS, np.array([[3], [8]]))
+    made = builder.add(Opcode.EMBEDDING, [0], (2, 1), [held])
+    assert by_rows(builder.table([made])) == {0, made}
+
+
 def test_a_table_of_few_entries_tells_tokens() -> None:
     """Also where they are far fewer than ids."""
     builder = TableBuilder([IDS])

@@ -94,8 +94,10 @@ def _masks(table: Table) -> frozenset[int]:
 
 def _classes(row: Row) -> bytes | None:
     """A byte for each entry of a table, 1 where it is as the first one and 0 elsewhere; None where
-    the others differ among each other."""
+    the others differ among each other, and of two entries, whose classes are all there is."""
     entries = row.held(ParameterKind.WEIGHTS)
+    if len(entries) == 2:
+        return None
     as_first: NDArray[np.bool_] = (entries == entries[0]).all(axis=1)
     others = entries[~as_first]
     return as_first.tobytes() if (others == others[:1]).all() else None
