@@ -20,9 +20,11 @@ DAY_SECONDS: Final = 24 * 3600.0
 class AdmissionCosts:
     """Whose contracts are left alone for a day, and the gas of the day that all of them share.
 
-    A contract answers for every version that names it. The network's own list is shared by many
-    developers, so there the version answers, and what its evictions take is not counted: they
-    cannot be made dear. Kept in memory: a watchtower that starts again begins anew.
+    A contract that makes evictions dear answers for every version that names it. The network's own
+    list is shared by many developers, so there the version answers, and what its evictions take is
+    not counted: they cannot be made dear. Where one was refused it is the version alone: an
+    operator can turn its keys to and fro, which is no fault of its attestor. Kept in memory: a
+    watchtower that starts again begins anew.
     """
 
     clock: Callable[[], float]
@@ -33,7 +35,8 @@ class AdmissionCosts:
 
     def may_ask(self, version: RestrictedVersion) -> bool:
         """Whether its admission is not left alone."""
-        return self._put_off.get(_answering(version), 0.0) <= self.clock()
+        asked = (version.version_id, _answering(version))
+        return all(self._put_off.get(one, 0.0) <= self.clock() for one in asked)
 
     def can_pay(self, version: RestrictedVersion) -> bool:
         """Whether the dearest eviction would still be within the day's gas."""
@@ -43,14 +46,18 @@ class AdmissionCosts:
 
     def count(self, version: RestrictedVersion, gas: int) -> None:
         """An eviction took so much; one that took more than is fair is the last of its contract."""
+        self.count_unmined(version, gas)
+        if gas > FAIR_GAS:
+            self._put_off[_answering(version)] = self.clock() + DAY_SECONDS
+
+    def count_unmined(self, version: RestrictedVersion, gas: int) -> None:
+        """An eviction may still take so much; that it waits is not its contract's doing."""
         if not version.is_listed:
             self._spent += gas
-        if gas > FAIR_GAS:
-            self.leave_alone(version)
 
     def leave_alone(self, version: RestrictedVersion) -> None:
-        """Ask its admission no more for a day."""
-        self._put_off[_answering(version)] = self.clock() + DAY_SECONDS
+        """Ask no more for a day who is admitted to this version."""
+        self._put_off[version.version_id] = self.clock() + DAY_SECONDS
 
 
 def _answering(version: RestrictedVersion) -> Address | VersionId:

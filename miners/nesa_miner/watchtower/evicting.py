@@ -92,8 +92,8 @@ class Sweeps:
     A statement of an attestor ends without an event, so that only asking tells. Who is admitted
     may be said by a contract of a developer's own. One that fails keeps nobody from looking at the
     other versions. It is asked no more for a day, about any version, when an eviction was dearer
-    than is fair, or was paid for and refused though the seat stands and is still not admitted; all
-    of them together cost `gas_a_day` at most.
+    than is fair, and about one version when an eviction there was paid for and refused though the
+    seat stands and is still not admitted; all of them together cost `gas_a_day` at most.
     """
 
     room: Courtroom
@@ -138,7 +138,7 @@ class Sweeps:
         try:
             receipt = await self.room.sender.send(seat.eviction(self.room.contracts), EVICTION_GAS)
         except Unmined:
-            self._costs.count(version, EVICTION_GAS)
+            self._costs.count_unmined(version, EVICTION_GAS)
             raise
         except Reverted as refused:
             self._costs.count(version, refused.receipt.gas_used)

@@ -45,6 +45,22 @@ def test_a_contract_answers_for_all_its_versions_and_a_list_for_none() -> None:
     assert costs.may_ask(LISTED)
 
 
+def test_a_refusal_leaves_the_other_versions_of_a_contract() -> None:
+    """Its attestor may be honest: an operator turns its keys to and fro."""
+    costs = AdmissionCosts(lambda: 1_000.0, EVICTION_GAS)
+    costs.leave_alone(FIRST)
+    assert not costs.may_ask(FIRST)
+    assert costs.may_ask(SECOND)
+
+
+def test_what_is_not_mined_counts_and_is_nobodys_fault() -> None:
+    costs = AdmissionCosts(lambda: 1_000.0, EVICTION_GAS)
+    assert costs.can_pay(FIRST)
+    costs.count_unmined(FIRST, EVICTION_GAS)
+    assert costs.may_ask(FIRST)
+    assert not costs.can_pay(FIRST)
+
+
 def test_what_lists_cost_takes_nothing_of_the_days_gas() -> None:
     costs = AdmissionCosts(lambda: 1_000.0, EVICTION_GAS)
     assert costs.can_pay(FIRST)
