@@ -137,12 +137,12 @@ class InMemory:
     def __init__(self, groups: tuple[MemoryGroup, MemoryGroup], open_: asyncio.Event) -> None:
         self.groups, self.open, self.seats = groups, open_, ()
         self.purse = SimpleNamespace(session=PLACE, price=PRICE, spent=PRICE)
-        self.opens_when_paid = True
+        self.opens_when_paid, self.unpaid = True, tuple[Address, ...]()
 
     async def pay(self, seconds: float) -> tuple[Address, ...]:
         if self.opens_when_paid:
             await self.leave()
-        return ()
+        return self.unpaid
 
     async def leave(self) -> None:
         self.open.set()
@@ -199,7 +199,9 @@ async def test_a_lie_that_comes_late_is_named_and_kept(while_paying: bool) -> No
     result = await session.ask([one.offset + one.step for one in shared.card.features])
     assert (liar in result.refused) is while_paying
     await members.leave()
+    members.purse.spent, members.unpaid = 2 * PRICE, (liar,)
     whole = session.with_late(result)
+    assert (whole.spent, whole.unpaid) == (2 * PRICE, (liar,))
     assert whole.refused == {liar: "signed other sums than the quorum"}
     assert set(signers(whole.evidence)) == {liar}
     (name,) = whole.evidence

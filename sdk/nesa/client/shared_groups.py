@@ -123,6 +123,11 @@ class Members:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await asyncio.gather(*map(self._pay, self.seats))
+        return self.unpaid
+
+    @property
+    def unpaid(self) -> tuple[Address, ...]:
+        """Signers that have not taken their newest vouchers."""
         return tuple(
             signer
             for signer, seat in self.seats.items()

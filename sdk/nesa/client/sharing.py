@@ -214,7 +214,13 @@ class SharedSession:
     def with_late(self, result: SharedResult) -> SharedResult:
         """The result of the query with what came of replies that were not waited for; all of it,
         once the session is left."""
-        return replace(result, refused=dict(self._refused), evidence=self.evidence())
+        return replace(
+            result,
+            refused=dict(self._refused),
+            evidence=self.evidence(),
+            spent=self._drawn.members.purse.spent,
+            unpaid=self._drawn.members.unpaid,
+        )
 
     @contextlib.contextmanager
     def evidence_told(self) -> Iterator[None]:
@@ -222,7 +228,7 @@ class SharedSession:
         try:
             yield
         except GroupFailed as error:
-            error.evidence = self.evidence()
+            error.evidence = {**error.evidence, **self.evidence()}
             raise
 
     def evidence(self) -> dict[str, bytes]:
