@@ -4,7 +4,7 @@ Each model runs plain and under a key in ONNX Runtime, one thread, turn by turn,
 slows the machine down slows both; the ratio is the median over rounds of the two times of a round,
 beside the interval in which that median lies in 95 of 100 draws of the sessions. Each model is
 loaded anew several times, since two sessions of the same file differ in time too. Exit 1 says that
-an interval lies above 2 %.
+an overhead is above 2 %, or that a transform took over a minute.
 Beside it the time that a transform takes, and what a client spends to encode a query and decode an
 answer. `--minilm` adds all-MiniLM-L6-v2 with 64 tokens, in integers and in float; it needs
 requirements/train and compiles for some minutes, or takes the folder of `--compiled`.

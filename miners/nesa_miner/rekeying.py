@@ -164,8 +164,9 @@ class Rekeying:
 def _unattested(seat: AttestedSeat, key: str) -> str:
     return (
         f"no statement about {key} in {seat.statements.address} lasts until the new one is used, "
-        f"so anybody could end the seat in 0x{seat.version_id.hex()}: run this with --prepare, "
-        "then `quote-data` and `attest`, have the attestor state both keys, and run it again "
+        f"so anybody could end the seat in 0x{seat.version_id.hex()}: have the key in use stated "
+        "anew first, then run this with --prepare, `quote-data` and `attest`, have the new key "
+        "stated, and run it again "
         "(docs/attested-seats.md); or leave the seat first, or add --unattested"
     )
 

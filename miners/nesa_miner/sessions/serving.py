@@ -48,7 +48,7 @@ MOST_AT_ONCE: Final = 8
 MOST_OF_ONE: Final = 2
 """Requests of one session at once: one that is worked on, and one that waits."""
 
-MOST_OPEN: Final = 64
+MOST_OPEN: Final = 32
 """Requests that are worked on or wait at once, of all sessions."""
 
 MOST_AGAIN: Final = 8

@@ -171,7 +171,8 @@ class Developer:
             stated = "everybody" if admission is None else f"whom the contract {admission} admits"
             raise InvalidInput(
                 f"the version 0x{version.hex()} was registered before and seats {stated}, and that "
-                "is for good; register it anew under another card"
+                "is for good; repeat it with the --allow-list or --admission of then, or register "
+                "it anew under another card"
             )
 
     async def _verifier(self, creation: bytes) -> Address:

@@ -76,8 +76,9 @@ def show_quote(quote: Path, collateral: Path | None, at: int | None, as_json: bo
 def verify(target: Target, source: str, policy: Path, as_json: bool) -> None:
     """Check the evidence of a seat: a file, or what OPERATOR (an account) shows at its endpoint.
 
-    The quote has to be good at the time of the newest block, and bound to the signer and the
-    encryption key that the chain has for the operator. Nothing is sent.
+    The quote has to be good at the time of the newest block, and bound to the operator's
+    signer and to the encryption key that is printed, which the chain may not have yet. Nothing is
+    sent.
 
     \b
     A policy names programs by their registers (`nesa attest show QUOTE`):
