@@ -136,16 +136,22 @@ async def test_a_client_that_waits_until_the_seed_is_gone_is_not_served(world):
     await world.reached.ask(member.identity.address, request(1))
 
 
-async def test_one_session_takes_no_places_of_the_others(world, monkeypatch):
-    """One of its requests is worked on and one waits; the third is refused at once."""
-    service, going = world.members[0].service, asyncio.Event()
-    plain = LoadedProducts.runner
+@pytest.fixture
+def going(monkeypatch):
+    """No product is there before this is set."""
+    may, plain = asyncio.Event(), LoadedProducts.runner
 
     async def slow(*given):
-        await going.wait()
+        await may.wait()
         return await plain(*given)
 
     monkeypatch.setattr(LoadedProducts, "runner", slow)
+    return may
+
+
+async def test_one_session_takes_no_places_of_the_others(world, going):
+    """One of its requests is worked on and one waits; the third is refused at once."""
+    service = world.members[0].service
     body = request(0, seed=SEED)
     waiting = [
         asyncio.create_task(service.answer(sealed(world.members[0], body))) for _ in range(2)
@@ -160,18 +166,9 @@ async def test_one_session_takes_no_places_of_the_others(world, monkeypatch):
     assert all(await asyncio.gather(*waiting))
 
 
-async def test_a_computation_that_nobody_waits_for_keeps_its_place_and_is_stated(
-    world, monkeypatch
-):
+async def test_a_computation_that_nobody_waits_for_keeps_its_place_and_is_stated(world, going):
     """A thread goes on when its request is given up: another one beside it would slow both."""
-    member, going = world.members[0], asyncio.Event()
-    plain = LoadedProducts.runner
-
-    async def slow(*given):
-        await going.wait()
-        return await plain(*given)
-
-    monkeypatch.setattr(LoadedProducts, "runner", slow)
+    member = world.members[0]
     body = request(0, seed=SEED)
     for _ in range(2):
         with pytest.raises(TimeoutError):

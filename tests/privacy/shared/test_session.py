@@ -53,32 +53,40 @@ async def test_rows_that_do_not_wait_for_each_other_share_a_round(transformer):
     assert [len(product.sums) for product in transformer.plan.products] == [3, 1]
 
 
-@pytest.mark.parametrize("lying", [0, 1])
-async def test_a_member_that_lies_is_outvoted_and_named(mlp, groups, lying):
-    """The share is used all the same, so that a suit over it gives it away."""
+def speaks_first(group, one, others):
+    """The signer of a member that answers as `one` says, before the rest of its group does as
+    `others` says."""
     said = threading.Event()
 
-    def liar(member, key):
-        lie = off_by_one(mlp)(member, key)
+    def first(member, key):
+        speak = one(member, key)
 
         def answer(data: bytes) -> bytes:
             try:
-                return lie(data)
+                return speak(data)
             finally:
                 said.set()
 
         return answer
 
     def waiting(member, key):
+        speak = others(member, key)
+
         def answer(data: bytes) -> bytes:
             said.wait(10)
-            return member.answer(data)
+            return speak(data)
 
         return answer
 
-    named = groups[lying].replace(0, liar)
     for place in (1, 2, 3):
-        groups[lying].replace(place, waiting)
+        group.replace(place, waiting)
+    return group.replace(0, first)
+
+
+@pytest.mark.parametrize("lying", [0, 1])
+async def test_a_member_that_lies_is_outvoted_and_named(mlp, groups, lying):
+    """The share is used all the same, so that a suit over it gives it away."""
+    named = speaks_first(groups[lying], off_by_one(mlp), lambda member, key: member.answer)
     answer = await answered(mlp, groups)
     assert right(mlp, answer)
     assert "other sums than the quorum" in answer.refused[named]
@@ -111,31 +119,7 @@ async def test_a_group_that_lies_with_one_voice_is_caught_at_once(mlp, groups, l
 @pytest.mark.parametrize("lying", [0, 1])
 async def test_a_minority_that_lies_otherwise_than_the_quorum_is_kept_too(mlp, groups, lying):
     """Its statement convicts it as those of the others do."""
-    said = threading.Event()
-
-    def first(member, key):
-        lie = off_by_one(mlp, by=2)(member, key)
-
-        def answer(data: bytes) -> bytes:
-            try:
-                return lie(data)
-            finally:
-                said.set()
-
-        return answer
-
-    def waiting(member, key):
-        lie = off_by_one(mlp)(member, key)
-
-        def answer(data: bytes) -> bytes:
-            said.wait(10)
-            return lie(data)
-
-        return answer
-
-    alone = groups[lying].replace(0, first)
-    for place in (1, 2, 3):
-        groups[lying].replace(place, waiting)
+    alone = speaks_first(groups[lying], off_by_one(mlp, by=2), off_by_one(mlp))
     with pytest.raises(WrongShare, match="a quorum of group") as caught:
         await answered(mlp, groups)
     assert alone not in {one.signer for one in caught.value.statements}
