@@ -166,8 +166,8 @@ def _unattested(seat: AttestedSeat, key: str) -> str:
         f"no statement about {key} in {seat.statements.address} lasts until the new one is used, "
         f"so anybody could end the seat in 0x{seat.version_id.hex()}: have the key in use stated "
         "anew first, then run this with --prepare, `quote-data` and `attest`, have the new key "
-        "stated, and run it again "
-        "(docs/attested-seats.md); or leave the seat first, or add --unattested"
+        "stated, and run it again (docs/attested-seats.md); or leave the seat first, or add "
+        "--unattested"
     )
 
 

@@ -17,7 +17,7 @@ from nesa.protocol.ids import VersionId
 
 
 @dataclass(frozen=True, slots=True)
-class Evictions:
+class EvictionOutcome:
     """What became of the seats: those `ended`, and those whose eviction was `refused` after it was
     paid for. `gas` is what both took.
 
@@ -32,7 +32,7 @@ class Evictions:
     stands: UnadmittedSeat | None
 
 
-async def end_seats(contracts: Contracts, sender: Sender, version_id: VersionId) -> Evictions:
+async def end_seats(contracts: Contracts, sender: Sender, version_id: VersionId) -> EvictionOutcome:
     """End the seats one after the other; errors as `Models.end_unadmitted_seats`."""
     ended: list[UnadmittedSeat] = []
     refused: list[UnadmittedSeat] = []
@@ -46,9 +46,9 @@ async def end_seats(contracts: Contracts, sender: Sender, version_id: VersionId)
             gas += error.receipt.gas_used
             refused.append(seat)
             if await still_unadmitted(contracts, seat):
-                return Evictions(tuple(ended), tuple(refused), gas, seat)
+                return EvictionOutcome(tuple(ended), tuple(refused), gas, seat)
         except Rejected:
             continue  # nothing was sent: somebody ended it, or it is admitted again
         else:
             ended.append(seat)
-    return Evictions(tuple(ended), tuple(refused), gas, None)
+    return EvictionOutcome(tuple(ended), tuple(refused), gas, None)

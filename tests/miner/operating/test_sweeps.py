@@ -21,7 +21,7 @@ from nesa.chain.sender import Intent, OnIntent, Sender, forget
 from nesa.chain.unadmitted import EVICTION_GAS, unadmitted_seats
 from nesa.cli.compiling import recut
 from nesa.cli.main import main as nesa
-from nesa.client.evicting import Evictions
+from nesa.client.evicting import EvictionOutcome
 from nesa.client.registering import Developer, Terms
 from nesa.models.folder import load, save
 from nesa.models.publish import publish
@@ -234,7 +234,7 @@ def test_who_is_admitted_is_asked_with_a_limit(
 
 async def evict_all(
     network: LocalNetwork, version: VersionId, on_intent: OnIntent = forget
-) -> Evictions:
+) -> EvictionOutcome:
     """What a client that the holder pays for ends."""
     description = Network(rpc_url=network.anvil.url, chain_id=31337, contracts=network.deployment)
     async with Client.connect(description, key=HOLDER, on_intent=on_intent) as client:

@@ -7,7 +7,7 @@ from fractions import Fraction
 from nesa.chain.admissions import SeatAttestations
 from nesa.client.attesting import Attestor
 from nesa.client.cards import Model
-from nesa.client.evicting import Evictions, end_seats
+from nesa.client.evicting import EvictionOutcome, end_seats
 from nesa.client.modes import Chosen, Name, Shared, chosen_mode, require_terms, seal_of
 from nesa.client.ordering import DEFAULT_REPLICAS, make_order
 from nesa.client.parts.connected import Connected
@@ -114,7 +114,7 @@ class Models(Connected):
         limits = await self.contracts.parameters.request_limits(at="latest")
         return Amount(int(lost(limits, replicas)))
 
-    async def end_unadmitted_seats(self, model: Model | str) -> Evictions:
+    async def end_unadmitted_seats(self, model: Model | str) -> EvictionOutcome:
         """End the seats of operators whom a version admits no more, at this account's cost of gas:
         at most 500,000 for a seat. They are drawn until the epoch is over.
 

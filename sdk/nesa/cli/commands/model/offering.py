@@ -21,7 +21,7 @@ from nesa.cli.output import json_option, show
 from nesa.cli.quantities import Nes
 from nesa.cli.session import Target, connected, network_options
 from nesa.client.client import Client
-from nesa.client.evicting import Evictions
+from nesa.client.evicting import EvictionOutcome
 from nesa.client.registering import Terms
 from nesa.protocol.errors import InvalidInput
 from nesa.protocol.ids import Address, Amount, VersionId
@@ -227,7 +227,7 @@ def evict(target: Target, name: str, as_json: bool) -> None:
     watchtowers do it too. `refused` are seats whose eviction was paid for in vain.
     """
 
-    async def send(client: Client) -> tuple[VersionId, Evictions]:
+    async def send(client: Client) -> tuple[VersionId, EvictionOutcome]:
         found = await client.model(name)
         return found.version_id, await client.end_unadmitted_seats(found)
 
