@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 import subprocess
@@ -46,10 +47,17 @@ def files(folder: Path, **extra: str) -> dict[str, str]:
 
 
 async def set_up_arguments(folder: Path) -> dict[str, str]:
-    """What it takes to make keys, which needs seconds and hundreds of megabytes."""
+    """What it takes to make keys, which needs hundreds of megabytes."""
     circuit = provable("breast-cancer-mlp", 1).circuit
     await compiled(circuit, folder)
     return files(folder, reference=str(circuit.reference.path))
+
+
+def endless_arguments(folder: Path) -> dict[str, str]:
+    """What makes a worker wait for as long as it lives: nobody ever writes into its circuit."""
+    arguments = files(folder, reference=str(folder / "reference.srs"))
+    os.mkfifo(arguments["circuit"])
+    return arguments
 
 
 def workers() -> list[int]:
@@ -99,7 +107,7 @@ async def test_a_refusal_becomes_one_sentence(tmp_path: Path):
 
 @linux_only
 async def test_a_call_that_takes_too_long_is_ended(tmp_path: Path):
-    arguments = await set_up_arguments(tmp_path)
+    arguments = endless_arguments(tmp_path)
 
     with pytest.raises(ExhaustedResource, match="did not finish within 1 seconds"):
         await run_step(process.SET_UP, arguments, tmp_path, Limits(seconds=1))
@@ -124,13 +132,14 @@ async def test_a_full_disk_is_named(tmp_path: Path):
 
 @linux_only
 async def test_a_cancelled_call_leaves_no_process(tmp_path: Path):
-    arguments = await set_up_arguments(tmp_path)
+    arguments = endless_arguments(tmp_path)
     task = asyncio.create_task(run_step(process.SET_UP, arguments, tmp_path))
-    await started_worker()
+    pipe = await opened_by_a_worker(arguments["circuit"])
 
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+    os.close(pipe)
 
     assert workers() == []
 
@@ -151,7 +160,7 @@ async def test_a_killed_worker_leaves_no_files_and_no_process(tmp_path: Path, te
 
 @linux_only
 async def test_the_loop_runs_on_while_a_worker_works(tmp_path: Path):
-    arguments = await set_up_arguments(tmp_path)
+    arguments = endless_arguments(tmp_path)
     task = asyncio.create_task(run_step(process.SET_UP, arguments, tmp_path, Limits(seconds=2)))
     turns = 0
     while not task.done():
@@ -165,7 +174,7 @@ async def test_the_loop_runs_on_while_a_worker_works(tmp_path: Path):
 
 @linux_only
 async def test_a_worker_dies_with_its_parent(tmp_path: Path):
-    arguments = await set_up_arguments(tmp_path)
+    arguments = endless_arguments(tmp_path)
     program = textwrap.dedent(f"""
         import asyncio
         from pathlib import Path
@@ -173,31 +182,39 @@ async def test_a_worker_dies_with_its_parent(tmp_path: Path):
         asyncio.run(process.run_step(process.SET_UP, {arguments!r}, Path({str(tmp_path)!r})))
     """)
     parent = start_program(program)
-    worker = await child_of(parent.pid)
+    pipe = await opened_by_a_worker(arguments["circuit"])
+    worker = child_of(parent.pid)
     parent.kill()
     parent.wait()
 
-    for _ in range(100):
-        if not is_alive(worker):
-            return
+    try:
+        for _ in range(400):
+            if not is_alive(worker):
+                return
+            await asyncio.sleep(0.05)
+        pytest.fail("the worker outlived its parent")
+    finally:
+        os.close(pipe)
+
+
+async def opened_by_a_worker(pipe: str) -> int:
+    """The other end of `pipe`, once a worker has opened it; closing it ends the worker's wait."""
+    while True:
+        try:
+            return os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError as error:
+            if error.errno != errno.ENXIO:
+                raise
         await asyncio.sleep(0.05)
-    os.kill(worker, signal.SIGKILL)
-    pytest.fail("the worker outlived its parent")
 
 
 def start_program(program: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, "-c", program])
 
 
-async def child_of(parent: int) -> int:
-    """Process id of the worker, once it has imported ezkl."""
-    children = Path(f"/proc/{parent}/task/{parent}/children")
-    while True:
-        for child in map(int, children.read_text().split()):
-            if "ezkl" in Path(f"/proc/{child}/maps").read_text():
-                await asyncio.sleep(0.3)
-                return child
-        await asyncio.sleep(0.05)
+def child_of(parent: int) -> int:
+    (child,) = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+    return int(child)
 
 
 def is_alive(pid: int) -> bool:
