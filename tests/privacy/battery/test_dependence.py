@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from fractions import Fraction
+
 import numpy as np
 import pytest
 
 from nesa.privacy.battery import dependence
 from nesa.privacy.battery.bounds import foremost
-from nesa.privacy.battery.findings import SIGMAS, Attack, Finding, Measure, chance
+from nesa.privacy.battery.findings import ODDS, SIGMAS, Attack, Finding, Measure, chance
 from nesa.privacy.battery.views import Observer
 
 
@@ -65,9 +68,29 @@ def test_mutual_information_counts_bits(draws):
 
 
 def test_chance_leaves_room_for_luck_and_not_for_more():
-    lucky = Finding(Attack.T1, Measure.TOKENS, 2 / 400, 1 / 30_000, chance(1 / 30_000, 400), "")
-    assert not lucky.is_chance
-    assert Finding(Attack.T1, Measure.TOKENS, 1 / 400, 1 / 30_000, lucky.slack, "").is_chance
+    found = Finding(Attack.T1, Measure.TOKENS, 3 / 400, 1 / 30_000, chance(1 / 30_000, 400), "")
+    assert not found.is_chance
+    assert Finding(Attack.T1, Measure.TOKENS, 2 / 400, 1 / 30_000, found.slack, "").is_chance
+
+
+@pytest.mark.parametrize("odds", [0.0, 1 / 30_000, 1 / 540, 0.2, 0.5, 0.999, 1.0])
+@pytest.mark.parametrize("trials", [1, 10, 64, 400])
+def test_luck_exceeds_the_slack_no_more_often_than_is_said(odds, trials):
+    """By sums of exact fractions: the slack allows as many right guesses, and no more."""
+    share = Fraction(odds)
+
+    def beyond(most: int) -> Fraction:
+        return sum(
+            (
+                math.comb(trials, right) * share**right * (1 - share) ** (trials - right)
+                for right in range(most + 1, trials + 1)
+            ),
+            Fraction(),
+        )
+
+    allowed = math.floor((odds + chance(odds, trials)) * trials)
+    assert beyond(allowed) <= ODDS
+    assert allowed == 0 or beyond(allowed - 1) > ODDS
 
 
 def test_of_each_attack_the_strongest_finding_is_kept_where_nothing_is_claimed():

@@ -7,8 +7,14 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 SIGMAS: Final = 4.0
 """So many standard deviations above the baseline are still chance: one run in 30,000 is beyond."""
+
+ODDS: Final = 0.5 * math.erfc(SIGMAS / math.sqrt(2))
+"""How often a normal number lies beyond SIGMAS deviations on one side: once in 31,574."""
 
 
 class Attack(Enum):
@@ -75,6 +81,25 @@ class Finding:
 def chance(baseline: float, trials: int) -> float:
     """Slack of a share of `trials` independent guesses that are right with odds `baseline`.
 
-    SIGMAS standard deviations of the binomial share, and one guess more where few are expected.
+    The most right guesses that are exceeded by luck no more often than SIGMAS deviations of a
+    normal distribution are, by the binomial distribution itself: where few are expected, the normal
+    one would call luck a leak. Half a guess more keeps rounding out of comparisons.
     """
-    return SIGMAS * math.sqrt(baseline * (1 - baseline) / trials) + 1 / trials
+    likely = math.sqrt(trials * baseline * (1 - baseline))
+    first = max(0, int(trials * baseline - 2 * SIGMAS * likely))
+    last = min(trials, int(trials * baseline + 2 * SIGMAS * (likely + SIGMAS)))
+    beyond = np.cumsum(_binomial(baseline, trials, first, last)[::-1])[::-1]
+    most = first + int(np.count_nonzero(beyond > ODDS)) - 1
+    return (most + 0.5) / trials - baseline
+
+
+def _binomial(odds: float, trials: int, first: int, last: int) -> NDArray[np.float64]:
+    """How likely each of `first` to `last` right guesses is, of `trials` with `odds`."""
+    if odds in (0, 1):
+        return np.equal(np.arange(first, last + 1), odds * trials).astype(np.float64)
+    head = math.lgamma(trials + 1) - math.lgamma(first + 1) - math.lgamma(trials - first + 1)
+    head += first * math.log(odds) + (trials - first) * math.log1p(-odds)
+    right = np.arange(first, last)
+    steps = np.log((trials - right) / (right + 1)) + math.log(odds) - math.log1p(-odds)
+    likely: NDArray[np.float64] = np.exp(head + np.concatenate([[0.0], np.cumsum(steps)]))
+    return likely
