@@ -526,13 +526,22 @@ def test_scales_for_each_block_are_refused() -> None:
         transform_graph(made.model([given], [made.add("MatMul", "x", held)]), KEY)
 
 
-def test_whole_numbers_that_would_be_broken_are_refused() -> None:
-    held = np.arange(4, dtype=np.int64)
+@pytest.mark.parametrize(
+    ("kind", "title"),
+    [
+        (TensorProto.INT64, "int64"),
+        (TensorProto.INT4, "int4"),
+        (TensorProto.FLOAT8E4M3FN, "float8_e4m3fn"),
+    ],
+)
+def test_numbers_that_a_type_does_not_hold_are_refused(kind: int, title: str) -> None:
+    held = np.arange(4, dtype=np.float64)
     proto = one_layer(dense)
-    proto.graph.initializer.append(onnx.numpy_helper.from_array(held, "whole"))
-    replace_constants(proto, {"whole": held[::-1].astype(np.float64)})
-    with pytest.raises(InvalidModel, match="holds whole numbers"):
-        replace_constants(proto, {"whole": held + 0.5})
+    stored = held.astype(helper.tensor_dtype_to_np_dtype(kind))
+    proto.graph.initializer.append(onnx.numpy_helper.from_array(stored, "few"))
+    replace_constants(proto, {"few": held[::-1]})
+    with pytest.raises(InvalidModel, match=f"holds numbers of type {title}"):
+        replace_constants(proto, {"few": held + 0.3})
 
 
 def test_each_function_allows_what_it_commutes_with() -> None:

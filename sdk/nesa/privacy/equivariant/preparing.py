@@ -16,7 +16,7 @@ from typing import Final
 
 import numpy as np
 import onnx
-from onnx import NodeProto, helper, numpy_helper
+from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from nesa.models.onnx_graphs.nodes import described, subgraphs
 from nesa.models.simplifying.network import Network, attribute, constants_of
@@ -26,6 +26,13 @@ from nesa.privacy.equivariant.moves import Array
 from nesa.protocol.errors import InvalidModel
 
 NORMS: Final = ("LayerNormalization", "RMSNormalization", "SimplifiedLayerNormalization")
+
+_FLOATS: Final = (
+    TensorProto.FLOAT,
+    TensorProto.DOUBLE,
+    TensorProto.FLOAT16,
+    TensorProto.BFLOAT16,
+)
 
 
 def prepared(proto: onnx.ModelProto) -> onnx.ModelProto:
@@ -61,16 +68,17 @@ def replace_constants(proto: onnx.ModelProto, arrays: dict[str, Array]) -> None:
     """Put arrays in the place of initialisers, in their types.
 
     Raises:
-        InvalidModel: whole numbers would become broken ones.
+        InvalidModel: a type of whole numbers, or of few, would not hold them.
     """
     for tensor in proto.graph.initializer:
         if tensor.name in arrays:
             kind = helper.tensor_dtype_to_np_dtype(tensor.data_type)
             values = arrays[tensor.name].astype(kind, order="C")
-            if np.issubdtype(kind, np.integer) and not np.allclose(values, arrays[tensor.name]):
+            kept = values.astype(np.float64)
+            if tensor.data_type not in _FLOATS and not np.allclose(kept, arrays[tensor.name]):
                 raise InvalidModel(
-                    f"the constant {tensor.name} holds whole numbers, which a key would turn into "
-                    "others; store it as floats"
+                    f"the constant {tensor.name} holds numbers of type {kind}, which a key would "
+                    "turn into others; store it as floats"
                 )
             tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
 
