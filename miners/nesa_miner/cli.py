@@ -227,7 +227,7 @@ def rotate_encryption_key(folder: Path, prepare: bool, unattested: bool, as_json
     async def work(owner: Owner) -> Rekeyed | Prepared:
         rekeying = Rekeying(owner, identity, path)
         if prepare:
-            return await rekeying.prepare(password)
+            return await rekeying.prepare(password, unattested=unattested)
         return await rekeying.rotate(password, unattested=unattested)
 
     show(asdict(_as_owner(folder, settings, work)), as_json=as_json)

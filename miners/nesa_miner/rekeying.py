@@ -101,12 +101,14 @@ class Rekeying:
         named = await vault.operator(self.owner.address, at="latest")
         return await self._rekeyed(named.encryption_key, named)
 
-    async def prepare(self, password: str) -> Prepared:
+    async def prepare(self, password: str, *, unattested: bool = False) -> Prepared:
         """Make the next key and leave the chain as it is, so that an attestor can vouch for the key
         before `rotate` names it; one that was prepared before is only described.
 
         Raises:
-            InvalidInput: the owner is no operator, or its last rotation is still under way.
+            InvalidInput: the owner is no operator, its last rotation is still under way, or an
+                attestor's statement about the key in use ends too soon, which can be renewed only
+                while that is the newest key; `unattested` does without.
             InvalidConfiguration: a key file cannot be written, or too many former keys are still
                 needed.
             Unavailable: the node does not answer.
@@ -119,6 +121,8 @@ class Rekeying:
                     f"the key that was named last is used from epoch {known.key_epoch} on, and "
                     f"this is epoch {epoch}; prepare another one then"
                 )
+            if not unattested:
+                await self._require_statements([stored], known, epoch)
             stored = await self._replaced(password)
         return Prepared(known.address, stored)
 
@@ -139,14 +143,22 @@ class Rekeying:
 
     async def _require_attested(self, known: Operator, stored: bytes, epoch: Epoch) -> None:
         """No seat can be ended for its keys while the new one waits to be used."""
+        if known.next_encryption_key != stored:
+            keys = [known.encryption_key_at(epoch), stored]
+            await self._require_statements(keys, known, epoch)
+        elif seats := await attested_seats(self.owner.connection, self.owner.address):
+            raise InvalidInput(_unattested(seats[0], "a key that is not made yet"))
+
+    async def _require_statements(
+        self, keys: Sequence[bytes], known: Operator, epoch: Epoch
+    ) -> None:
+        """Attestors of all seats vouch for the keys until one that is named now is used."""
         length = await self._contracts.vault.epoch_seconds(at="latest")
         used_at = (epoch + NOTICE_EPOCHS) * length
         for seat in await attested_seats(self.owner.connection, self.owner.address):
-            if known.next_encryption_key == stored:
-                raise InvalidInput(_unattested(seat, "a key that is not made yet"))
-            for key in (known.encryption_key_at(epoch), stored):
-                keys = (known.address, seat.signer, key)
-                if await seat.statements.attested_until(*keys, at="latest") < used_at:
+            for key in keys:
+                stated = (known.address, seat.signer, key)
+                if await seat.statements.attested_until(*stated, at="latest") < used_at:
                     raise InvalidInput(_unattested(seat, f"the encryption key 0x{key.hex()}"))
 
     async def _rekeyed(self, before: bytes, known: Operator) -> Rekeyed:

@@ -249,6 +249,12 @@ def test_a_key_that_is_attested_before_it_is_named_leaves_no_gap(
     assert seat.register() == 0
     before = public_bytes(miner.identity.encryption)
     rotate = ["rotate-encryption-key", "--dir", str(miner.folder), "--json"]
+    attested.network.pass_time(HOUR + 1)
+    capsys.readouterr()
+    assert cli.main([*rotate, "--prepare"]) == 1, "the key in use is attested first"
+    assert f"about the encryption key 0x{before.hex()}" in capsys.readouterr().out
+    assert public_bytes(open_identity(miner.folder, miner.settings, PASSWORD).encryption) == before
+    state(attested, miner)
     for _ in range(2):
         capsys.readouterr()
         assert cli.main([*rotate, "--prepare"]) == 0
