@@ -36,6 +36,19 @@ async def test_a_read_can_name_a_block_by_its_hash(connection: Connection) -> No
     assert await connection.call(call, head.hash) == await connection.call(call, "latest")
 
 
+async def test_requests_that_are_cancelled_leave_the_node_in_reach(connection: Connection) -> None:
+    """At whatever step of a request."""
+    for steps in range(40):
+        asked = [asyncio.create_task(connection.head()) for _ in range(8)]
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        for one in asked:
+            one.cancel()
+        await asyncio.gather(*asked, return_exceptions=True)
+        async with asyncio.timeout(60):
+            await connection.head()
+
+
 async def test_another_chain_is_refused_with_what_to_do(anvil: Anvil) -> None:
     deployment = emitter.deployment_at(NOBODY, 0, chain_id=5)
     with pytest.raises(Incompatible, match=r"is chain 31337, the deployment is on chain 5; point"):

@@ -11,12 +11,12 @@ from typing import Any, Final, Literal, Self, TypeGuard, TypeVar
 from urllib.parse import urlsplit
 
 from aiohttp import ClientError, ClientResponseError, ClientTimeout
-from web3 import AsyncHTTPProvider, AsyncWeb3
 from web3.exceptions import Web3Exception
 from web3.types import RPCEndpoint
 
 from nesa.chain.abi import ContractCall
 from nesa.chain.deployment import Deployment
+from nesa.chain.http_provider import CancellableProvider
 from nesa.chain.reverts import revert_reason
 from nesa.protocol.errors import Incompatible, InvalidConfiguration, Rejected, Unavailable
 from nesa.protocol.ids import PROTOCOL_VERSION, Address, BlockNumber, Digest, Timestamp
@@ -83,10 +83,7 @@ class Connection:
         self.deployment = deployment
         self.policy = policy
         timeout = ClientTimeout(total=policy.timeout)
-        self._provider = AsyncHTTPProvider(
-            rpc_url, {"timeout": timeout}, exception_retry_configuration=None
-        )
-        self.web3: AsyncWeb3[AsyncHTTPProvider] = AsyncWeb3(self._provider)
+        self._provider = CancellableProvider(rpc_url, timeout=timeout)
 
     @classmethod
     async def open(

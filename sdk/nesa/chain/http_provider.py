@@ -1,0 +1,39 @@
+"""The HTTP under a connection: one session of aiohttp, whose requests can be cancelled."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiohttp import ClientSession, TCPConnector
+from web3 import AsyncHTTPProvider
+from web3.types import RPCEndpoint
+
+
+class CancellableProvider(AsyncHTTPProvider):
+    """A provider for one event loop that takes no lock.
+
+    web3's own takes one that all providers of the process share, on another thread, for every
+    request; a task that is cancelled while it waits leaves it taken, and from then on no request
+    of the process is sent.
+    """
+
+    def __init__(self, rpc_url: str, **request: Any) -> None:
+        super().__init__(rpc_url, request, exception_retry_configuration=None)
+        self._session: ClientSession | None = None
+
+    async def _make_request(self, method: RPCEndpoint, request_data: bytes) -> bytes:
+        if self._session is None:
+            # A connection that the node has closed meanwhile would lose the request.
+            connector = TCPConnector(force_close=True)
+            self._session = ClientSession(connector=connector, raise_for_status=True)
+        request = self._session.post(
+            str(self.endpoint_uri), data=request_data, **self.get_request_kwargs()
+        )
+        async with request as response:
+            return await response.read()
+
+    async def disconnect(self) -> None:
+        """Close the session; the next request opens another."""
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
