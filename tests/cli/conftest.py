@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -30,6 +31,16 @@ class Outcome:
 
 
 Nesa = Callable[..., Outcome]
+
+RENDERING = ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE")
+"""Variables that make rich write to a string as to a terminal."""
+
+
+@pytest.fixture(autouse=True)
+def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands see no choices of whoever runs the tests; a test sets its own behind this."""
+    for name in [name for name in os.environ if name in RENDERING or name.startswith("NESA_")]:
+        monkeypatch.delenv(name)
 
 
 @pytest.fixture

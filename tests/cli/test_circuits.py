@@ -26,7 +26,6 @@ def test_without_a_compiler_nothing_is_begun(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.delenv("NESA_SOLC", raising=False)
     with pytest.raises(InvalidConfiguration, match=r"solc 0\.8\.20"):
         make(tmp_path / "made", tmp_path)
     assert list(tmp_path.iterdir()) == []

@@ -163,7 +163,7 @@ async def test_a_query_that_is_interrupted_before_its_block_is_found_again(
 ) -> None:
     departure = Departure(KEY)
     wish = Wish("breast-cancer-mlp", Given(EXAMPLE), Sealed())
-    async with without_blocks(network, departure.note) as client, asyncio.timeout(30):
+    async with without_blocks(network, departure.note) as client, asyncio.timeout(90):
         asking = asyncio.create_task(ask(client, wish, departure, quiet=True))
         await sent(client, departure)
         asking.cancel()
@@ -214,7 +214,7 @@ async def test_a_query_without_an_answer_is_named_in_json(
         market = client.contracts.market
         before = await market.last_query_id("latest")
         asking = asyncio.create_task(asyncio.to_thread(main, command))
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(90):
             while (number := await market.last_query_id("latest")) == before:
                 await asyncio.sleep(0.02)
         await client.connection.request("evm_increaseTime", 61)

@@ -49,7 +49,7 @@ async def asked(client: Client, wanted: Wish, departure: Departure) -> AsyncIter
     """While a query is waited for that nobody answers."""
     asking = asyncio.create_task(ask(client, wanted, departure, quiet=False))
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(90):
             yield
     finally:
         asking.cancel()

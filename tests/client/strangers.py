@@ -14,15 +14,15 @@ from nesa.chain.contracts import ZERO_ADDRESS
 from nesa.models.folder import load
 from nesa.protocol.ids import ZERO_DIGEST, Address, Amount
 
-QUICK = RpcPolicy(poll=0.02, retries=0)
-
 
 @asynccontextmanager
 async def chain_put_back(client: Client) -> AsyncIterator[None]:
     """What the block puts on chain is gone behind it."""
     snapshot = await client.connection.request("evm_snapshot")
-    yield
-    await client.connection.request("evm_revert", snapshot)
+    try:
+        yield
+    finally:
+        await client.connection.request("evm_revert", snapshot)
 
 
 @asynccontextmanager
@@ -32,9 +32,7 @@ async def other_requester(client: Client, network: Network) -> AsyncIterator[Cli
     await client.connection.request("anvil_setBalance", account.address, hex(10**18))
     gift = client.contracts.token.transfer(Address(account.address), Amount(10 * ONE_NES))
     await client._own_sender.send(gift)
-    async with Client.connect(
-        network, key=account, policy=RpcPolicy(poll=0.02, retries=0)
-    ) as stranger:
+    async with Client.connect(network, key=account, policy=RpcPolicy(poll=0.02)) as stranger:
         yield stranger
 
 

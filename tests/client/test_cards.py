@@ -10,7 +10,6 @@ import pytest
 from aiohttp import web
 
 from nesa import Client, IntegrityError, InvalidModel, Model, Unavailable
-from nesa.chain.anvil import free_port
 from nesa.client import cards
 from nesa.client.cards import read_store
 from nesa.protocol.digests import bytes_root
@@ -36,9 +35,8 @@ async def store() -> AsyncIterator[str]:
     app.router.add_get("/{name}", get)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
-    port = free_port()
-    await web.TCPSite(runner, "127.0.0.1", port).start()
-    yield f"http://127.0.0.1:{port}"
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    yield f"http://127.0.0.1:{runner.addresses[0][1]}"
     await runner.cleanup()
 
 

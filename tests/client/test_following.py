@@ -23,7 +23,6 @@ from nesa import (
     SubmittedQuery,
     Unavailable,
 )
-from nesa.chain.anvil import free_port
 from nesa.chain.committees import DrawnCommittees
 from nesa.chain.connection import Connection, RpcPolicy
 from nesa.chain.events import MemberSummoned, decode_event
@@ -39,7 +38,7 @@ from tests.chain.rpc_stub import error, stub_node
 from tests.client.strangers import other_requester
 from tests.standing_network import StandingNetwork, rich_account
 
-QUICK = RpcPolicy(poll=0.02, retries=0)
+QUICK = RpcPolicy(timeout=60, poll=0.02, retries=0)
 
 
 async def rpc(client: Client, method: str, *params: object) -> Any:
@@ -67,7 +66,7 @@ class Undone:
 
 
 async def first_stage(client: Client, submitted: SubmittedQuery) -> Stage:
-    async with asyncio.timeout(20), aclosing(client.watch(submitted)) as stages:
+    async with asyncio.timeout(90), aclosing(client.watch(submitted)) as stages:
         return await anext(stages)
 
 
@@ -138,7 +137,7 @@ async def test_another_seed_block_is_told_with_its_draw(
     submitted = await client.submit(model, features)
     await rpc(client, "evm_mine")
     drawn: list[DrawnCommittees] = []
-    async with asyncio.timeout(20), aclosing(client.watch(submitted)) as stages:
+    async with asyncio.timeout(90), aclosing(client.watch(submitted)) as stages:
         while len(drawn) < 2:
             stage = await anext(stages)
             if isinstance(stage, Drawn):
@@ -153,7 +152,7 @@ async def test_another_seed_block_is_told_with_its_draw(
 class Members:
     """Everybody who may be drawn, at one port: they take nothing, and remember who was told."""
 
-    port: int = field(default_factory=free_port)
+    port: int = 0
     told: set[str] = field(default_factory=set)
 
     async def receive(self, request: web.Request) -> web.Response:
@@ -177,7 +176,8 @@ async def members(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Members]:
     app.router.add_post(f"/{{member}}{MESSAGES_PATH}", made.receive)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", made.port).start()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    made.port = runner.addresses[0][1]
     yield made
     await runner.cleanup()
 
@@ -190,7 +190,7 @@ async def everybody(client: Client, model: Model, features: np.ndarray) -> list[
     """Operators of all seats; a committee of four is all there are of a shard."""
     submitted = await client.submit(model, features)
     await rpc(client, "evm_mine")
-    async with asyncio.timeout(20), aclosing(client.watch(submitted)) as stages:
+    async with asyncio.timeout(90), aclosing(client.watch(submitted)) as stages:
         while not isinstance(stage := await anext(stages), Drawn):
             pass
     return [seat.operator for shard in stage.committees.shards for seat in shard]
@@ -209,7 +209,7 @@ async def test_whoever_is_drawn_anew_gets_the_content_key(
             drawn.put_nowait(endpoints(stage.committees))
 
     waiting = asyncio.create_task(client.result(submitted, on_stage))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(90):
         first = await drawn.get()
         while (second := await redrawn(client, drawn)) == first:
             pass
@@ -235,7 +235,7 @@ async def test_a_spare_that_gets_a_slot_gets_the_content_key(
             drawn.put_nowait(stage.committees)
 
     waiting = asyncio.create_task(client.result(submitted, on_stage))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(90):
         first = await drawn.get()
         await find_absent(client, submitted, position=1)
         second = await drawn.get()

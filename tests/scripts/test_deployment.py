@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier, BrokenBarrierError
 from typing import Any
 
 import boa
 import click
 import pytest
 
-from nesa.devnet.sources import is_compiled, mark_compiled, sources_digest
+from nesa.devnet.sources import compile_once, is_compiled, mark_compiled, sources_digest
 from nesa.protocol.errors import InvalidConfiguration, InvalidInput
 from nesa.protocol.ids import Address, BlockNumber
 from scripts.deployment.options import AddressType, free_path
@@ -86,6 +88,26 @@ def test_sources_that_change_while_they_are_compiled_are_not_marked(tmp_path: Pa
     (contracts / "Market.vy").write_text("b")
     mark_compiled(contracts, stamp, digest)
     assert not stamp.exists()
+
+
+def test_of_two_that_compile_at_once_one_does_it(tmp_path: Path) -> None:
+    contracts, stamp = tmp_path / "contracts", tmp_path / "build" / "stamp"
+    contracts.mkdir()
+    (contracts / "Market.vy").write_text("a")
+    both_begin, both_compile = Barrier(2), Barrier(2)
+
+    def compile_all() -> None:
+        # Without the lock both would meet here.
+        with pytest.raises(BrokenBarrierError):
+            both_compile.wait(timeout=0.5)
+
+    def command(_: int) -> bool:
+        both_begin.wait(timeout=60)
+        return compile_once(contracts, stamp, compile_all)
+
+    with ThreadPoolExecutor(2) as pool:
+        assert sorted(pool.map(command, range(2))) == [False, True]
+    assert is_compiled(contracts, stamp)
 
 
 SOMEBODY = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8"

@@ -24,7 +24,7 @@ from nesa.protocol.ids import Address
 HEAD_START_SECONDS: Final = 600
 """How far in the past set-up begins; more than it has transactions."""
 
-START_TIMEOUT: Final = 15.0
+START_TIMEOUT: Final = 60.0
 DEVELOPMENT_COINS: Final = 10**21
 """1,000 coins in wei: more gas than a network ever burns."""
 

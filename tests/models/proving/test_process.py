@@ -145,9 +145,12 @@ async def test_a_cancelled_call_leaves_no_process(tmp_path: Path):
 
 
 @linux_only
-async def test_a_killed_worker_leaves_no_files_and_no_process(tmp_path: Path, temporary_files):
+async def test_a_killed_worker_leaves_no_files_and_no_process(temporary_files, monkeypatch):
     shard = provable("breast-cancer-mlp", 1)
     proof = shard.corner_proof
+    # Real work could end before it is killed.
+    sleep = (sys.executable, "-c", "import time; time.sleep(600)", "nesa.models.proving.worker")
+    monkeypatch.setattr(process, "_command", lambda: sleep)
     task = asyncio.create_task(shard.verify(proof))
     os.kill(await started_worker(), signal.SIGKILL)
 

@@ -61,7 +61,7 @@ def test_of_two_that_make_a_folder_one_wins_and_both_go_on(tmp_path):
 
     def fill(folder):
         (folder / "first").touch()
-        both_are_filling.wait(timeout=10)
+        both_are_filling.wait(timeout=60)
         (folder / "second").touch()
 
     with ThreadPoolExecutor(2) as pool:
@@ -99,4 +99,4 @@ def test_a_second_run_waits_for_the_first(tmp_path):
         assert "waiting for it" in process.stdout.readline()
         (tmp_path / ".new-mine").mkdir()
 
-    assert process.communicate(timeout=20)[0] == "second\n"
+    assert process.communicate(timeout=60)[0] == "second\n"
