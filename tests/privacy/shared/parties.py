@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cache
@@ -48,6 +49,7 @@ class Group:
         held = held_products(model)
         self.honest = [GroupMember(key, SESSION, held) for key in self.keys]
         self.answers: dict[Address, Answer] = {one.address: one.answer for one in self.honest}
+        self.heard_first: Address | None = None
 
     @property
     def addresses(self) -> list[Address]:
@@ -63,7 +65,26 @@ class Group:
     @property
     def transport(self) -> MemoryGroup:
         """The group as a client sees it."""
-        return MemoryGroup(self.name, self.answers)
+        if self.heard_first is None:
+            return MemoryGroup(self.name, self.answers)
+        return _OneHeardFirst(self.name, self.answers, self.heard_first)
+
+
+class _OneHeardFirst(MemoryGroup):
+    """A group whose others are asked once the first one's reply has arrived."""
+
+    def __init__(self, name: str, answers: dict[Address, Answer], first: Address) -> None:
+        super().__init__(name, answers)
+        self._first, self._heard = first, asyncio.Event()
+
+    async def ask(self, member: Address, request: bytes) -> bytes:
+        if member != self._first:
+            await self._heard.wait()
+            return await super().ask(member, request)
+        try:
+            return await super().ask(member, request)
+        finally:
+            self._heard.set()
 
 
 def off_by_one(

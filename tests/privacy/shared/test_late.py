@@ -89,7 +89,7 @@ async def test_whoever_lies_late_is_named_and_not_paid(mlp):
 
 async def test_a_reply_is_waited_for_until_its_round_is_over(mlp):
     group = PaidGroup(Group("second", mlp, 11, 4).answers, 99, fails=False)
-    answer = await asked(mlp, group, seconds=2)
-    await asyncio.wait_for(group.late.arrived(group.members[-1]), 10)
+    answer = await asked(mlp, group, seconds=5)
+    await asyncio.wait_for(group.late.arrived(group.members[-1]), 60)
     assert right(mlp, answer)
     assert group.settled[group.members[-1]] == 0
