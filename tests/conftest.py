@@ -6,13 +6,26 @@ from collections.abc import Iterator
 
 import pytest
 import structlog
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
+from hypothesis.internal.conjecture import providers
+from hypothesis.internal.constants_ast import Constants
 
 # A change is judged by the same examples wherever its tests run; `make test-deep` searches on.
 # Neither judges by the clock: a busy machine may stall any example.
-settings.register_profile("repeatable", derandomize=True, deadline=None)
-settings.register_profile("searching", deadline=None)
+UNTIMED = [HealthCheck.too_slow]
+settings.register_profile(
+    "repeatable", derandomize=True, deadline=None, suppress_health_check=UNTIMED
+)
+settings.register_profile("searching", deadline=None, suppress_health_check=UNTIMED)
 settings.load_profile("repeatable")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Hypothesis tries constants of all modules that are loaded, which are others in every worker
+    and every order of tests."""
+    if config.getoption("--hypothesis-profile") != "searching":
+        none = Constants()
+        vars(providers)["_get_local_constants"] = lambda: none
 
 
 @pytest.fixture(autouse=True)
