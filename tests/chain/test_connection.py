@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 
 import pytest
 from aiohttp import web
 
+from nesa.chain import http_provider
 from nesa.chain.anvil import Anvil, free_port
 from nesa.chain.connection import Connection, RpcPolicy, RpcRefused, redacted
 from nesa.chain.deployment import Deployment
@@ -104,6 +106,26 @@ async def test_garbage_is_unavailable_and_never_anything_else(garbage: bytes) ->
     async with stub_node(answer) as url:
         with pytest.raises(Unavailable):
             await Connection.open(url, emitter.deployment_at(NOBODY, 0), emitter.QUICK)
+
+
+async def test_an_answer_without_an_end_is_not_read_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is refused as nodes themselves refuse spans of logs that are too long."""
+    monkeypatch.setattr(http_provider, "MAX_ANSWER", 2**16)
+
+    async def answer(method: str, params: object) -> web.StreamResponse:
+        return web.Response(body=endless(), content_type="application/json")
+
+    async def endless() -> AsyncIterator[bytes]:
+        while True:
+            yield b" " * 2**12
+
+    async with (
+        stub_node(answer) as url,
+        Connection(url, emitter.deployment_at(NOBODY, 0), emitter.QUICK) as connection,
+    ):
+        with pytest.raises(RpcRefused, match="response size exceeds") as caught:
+            await connection.head()
+    assert not caught.value.is_transient
 
 
 async def test_errors_of_the_node_keep_their_code() -> None:

@@ -16,7 +16,7 @@ from web3.types import RPCEndpoint
 
 from nesa.chain.abi import ContractCall
 from nesa.chain.deployment import Deployment
-from nesa.chain.http_provider import CancellableProvider
+from nesa.chain.http_provider import MAX_ANSWER, CancellableProvider, TooLong
 from nesa.chain.reverts import revert_reason
 from nesa.protocol.errors import Incompatible, InvalidConfiguration, Rejected, Unavailable
 from nesa.protocol.ids import PROTOCOL_VERSION, Address, BlockNumber, Digest, Timestamp
@@ -28,6 +28,7 @@ _T = TypeVar("_T")
 
 _REVERT_CODE: Final = 3
 _TOO_MANY_REQUESTS: Final = 429
+_LIMIT_EXCEEDED: Final = -32005  # EIP-1474
 _HEX: Final = re.compile(r"0x[0-9a-fA-F]*")
 _RATE_LIMITED: Final = re.compile(r"rate limit|too many requests|capacity", re.IGNORECASE)
 
@@ -149,6 +150,9 @@ class Connection:
             if isinstance(error, ClientResponseError) and error.status == _TOO_MANY_REQUESTS:
                 raise RpcRefused(method, error.status, "too many requests") from error
             raise Unavailable(f"{self.url} cannot be reached for {method}") from error
+        except TooLong as error:
+            message = f"response size exceeds {MAX_ANSWER:,} bytes"
+            raise RpcRefused(method, _LIMIT_EXCEEDED, message) from error
         except (Web3Exception, ValueError, TypeError, AttributeError) as error:
             raise Unavailable(f"{self.url} answered {method} with garbage") from error
         return self._result(method, response)

@@ -1,12 +1,22 @@
-"""The HTTP under a connection: one session of aiohttp, whose requests can be cancelled."""
+"""The HTTP under a connection: one session, whose requests can be cancelled and whose answers are
+bounded."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from aiohttp import ClientSession, TCPConnector
 from web3 import AsyncHTTPProvider
 from web3.types import RPCEndpoint
+
+from nesa.chain.web import read_bounded
+
+MAX_ANSWER: Final = 64 * 2**20
+"""Bytes of one answer. Logs of many blocks are longest, and can be asked for in smaller spans."""
+
+
+class TooLong(Exception):
+    """The node's answer has more than MAX_ANSWER bytes."""
 
 
 class CancellableProvider(AsyncHTTPProvider):
@@ -30,7 +40,10 @@ class CancellableProvider(AsyncHTTPProvider):
             str(self.endpoint_uri), data=request_data, **self.get_request_kwargs()
         )
         async with request as response:
-            return await response.read()
+            answer = await read_bounded(response.content, MAX_ANSWER)
+        if answer is None:
+            raise TooLong
+        return answer
 
     async def disconnect(self) -> None:
         """Close the session; the next request opens another."""
