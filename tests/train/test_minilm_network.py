@@ -128,4 +128,4 @@ async def defends(devnet: Devnet, client: Client, query_id: QueryId, shard: int)
         mine = [one for one in moves if one.challenge_id == challenge.challenge_id]
         return signer in {one.defender for one in mine}
 
-    await until(has_moved, 60)
+    await until(has_moved)
