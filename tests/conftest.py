@@ -28,6 +28,14 @@ def pytest_configure(config: pytest.Config) -> None:
         vars(providers)["_get_local_constants"] = lambda: none
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whichever test deploys the contracts first compiles them, which may take minutes."""
+    for item in items:
+        deploys = "deployed_world" in getattr(item, "fixturenames", ())
+        if deploys and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(600))
+
+
 @pytest.fixture(autouse=True)
 def own_logs() -> Iterator[None]:
     """Commands send the process's logs to a stream that ends with their test."""

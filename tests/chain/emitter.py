@@ -19,7 +19,7 @@ from nesa.protocol.ids import Address
 
 ROOT = Path(__file__).parents[2]
 DEPLOYER = Address(development_account(9).address)
-QUICK = RpcPolicy(timeout=5, retries=1, backoff=0.01, poll=0.02)
+QUICK = RpcPolicy(timeout=60, retries=1, backoff=0.01, poll=0.02)
 
 
 @cache

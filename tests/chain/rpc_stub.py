@@ -8,8 +8,6 @@ from typing import Any
 
 from aiohttp import ClientSession, web
 
-from nesa.chain.anvil import free_port
-
 Reply = web.StreamResponse | None
 Answer = Callable[[str, list[Any]], Awaitable[Reply]]
 
@@ -31,10 +29,10 @@ async def stub_node(answer: Answer, upstream: str | None = None) -> AsyncIterato
     application.router.add_post("/", handle)
     runner = web.AppRunner(application, shutdown_timeout=0.1)
     await runner.setup()
-    port = free_port()
-    await web.TCPSite(runner, "127.0.0.1", port).start()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    host, port = runner.addresses[0][:2]
     try:
-        yield f"http://127.0.0.1:{port}"
+        yield f"http://{host}:{port}"
     finally:
         await runner.cleanup()
 

@@ -10,8 +10,8 @@ from nesa.chain.connection import Connection
 from nesa.chain.sender import Sender, SendPolicy
 
 GWEI: Final = 10**9
-IMPATIENT: Final = SendPolicy(patience=0.2, give_up=20, poll=0.02)
-PATIENT: Final = SendPolicy(patience=60, give_up=20, poll=0.02)
+IMPATIENT: Final = SendPolicy(patience=0.2, give_up=120, poll=0.02)
+PATIENT: Final = SendPolicy(patience=60, give_up=120, poll=0.02)
 
 
 def sender(connection: Connection, policy: SendPolicy = PATIENT, **more: Any) -> Sender:

@@ -51,7 +51,7 @@ def test_a_taken_port_is_told() -> None:
 
 def test_blocks_come_by_the_clock() -> None:
     with running_anvil(AnvilSettings(block_time=0.2)) as anvil:
-        limit = time.monotonic() + 10
+        limit = time.monotonic() + 60
         while int(anvil.rpc("eth_blockNumber"), 16) < 2:
             assert time.monotonic() < limit
             time.sleep(0.1)
@@ -73,7 +73,8 @@ def test_a_chain_dies_with_a_killed_parent() -> None:
     parent.kill()
     parent.wait()
     parent.stdout.close()
-    for _ in range(200):
+    limit = time.monotonic() + 60
+    while time.monotonic() < limit:
         if not _is_alive(pid):
             return
         time.sleep(0.05)

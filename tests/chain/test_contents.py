@@ -71,7 +71,7 @@ WANTED = Wanted(QueryId(7), NAME, len(DATA), check)
 
 
 @asynccontextmanager
-async def reading(seconds: float = 4.0) -> AsyncIterator[ContentReader]:
+async def reading(seconds: float = 60.0) -> AsyncIterator[ContentReader]:
     async with content_reader(allow_private=True, seconds=seconds) as reader:
         yield reader
 
@@ -104,11 +104,12 @@ async def test_who_stalls_is_left() -> None:
     async with (
         serving(stalling) as (slow, _),
         serving(right) as (quick, _),
-        reading(0.6) as reader,
+        reading() as reader,
+        reading(0.6) as hasty,
     ):
         assert await reader.published(WANTED, [slow, quick]) == DATA
         with pytest.raises(Unavailable, match="TimeoutError"):
-            await reader.published(WANTED, [slow])
+            await hasty.published(WANTED, [slow])
 
 
 async def test_what_is_packed_is_not_unpacked() -> None:

@@ -8,7 +8,6 @@ import pytest
 import pytest_asyncio
 from aiohttp import ClientSession, web
 
-from nesa.chain.anvil import free_port
 from nesa.chain.members import ask_member
 from nesa.chain.web import Patience, read_url
 from nesa.protocol.errors import Unavailable
@@ -31,16 +30,17 @@ async def server() -> AsyncIterator[str]:
     app.router.add_get("/there", there)
     app.router.add_get("/elsewhere", elsewhere)
     app.router.add_get("/broken", broken)
-    runner, port = web.AppRunner(app, shutdown_timeout=0.1), free_port()
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", port).start()
-    yield f"http://127.0.0.1:{port}"
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    host, port = runner.addresses[0][:2]
+    yield f"http://{host}:{port}"
     await runner.cleanup()
 
 
 async def read(url: str, most: int = len(BODY), *, redirects: bool = False) -> bytes | None:
     async with ClientSession() as session:
-        return await read_url(session, url, Patience(5, most, redirects=redirects))
+        return await read_url(session, url, Patience(60, most, redirects=redirects))
 
 
 async def test_what_is_there_is_read_whole(server: str) -> None:

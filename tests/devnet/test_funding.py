@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -20,5 +21,5 @@ async def test_an_account_holds_what_it_was_given_and_more_after_more() -> None:
 
 
 async def test_without_a_network_the_command_that_starts_one_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InvalidConfiguration, match=f"nesa devnet up --dir {tmp_path}"):
+    with pytest.raises(InvalidConfiguration, match=re.escape(f"nesa devnet up --dir {tmp_path}")):
         await fund(tmp_path, Address("0x" + "11" * 20), Gift(Amount(1), 1))

@@ -22,9 +22,10 @@ PUBLIC = Path(__file__).parents[2] / "models" / "breast-cancer-mlp"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Set-up belongs to the first test, so every test here may take minutes."""
+    """Set-up belongs to the first test, so every test here may take minutes; some name more."""
     for item in items:
-        if Path(__file__).parent in item.path.parents:
+        is_here = Path(__file__).parent in item.path.parents
+        if is_here and item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(600))
 
 

@@ -18,7 +18,7 @@ from nesa.devnet.network import Devnet
 from nesa.devnet.operators import Operator, wait_until_ready
 from nesa.protocol.ids import QueryId
 
-PATIENCE = 60.0
+PATIENCE = 240.0
 
 
 @dataclass(frozen=True)

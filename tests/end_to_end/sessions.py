@@ -31,7 +31,7 @@ async def redeemed(client: Client, session_id: QueryId, operator: Operator) -> i
 async def until_redeemed(
     client: Client, session_id: QueryId, operator: Operator, wanted: int
 ) -> None:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(240):
         while await redeemed(client, session_id, operator) != wanted:
             await asyncio.sleep(0.2)
 

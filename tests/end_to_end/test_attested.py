@@ -89,7 +89,7 @@ async def seated(
     for number, miner in enumerate(miners):
         await state(made, Address(miner.owner))
         await devnet.founder.register(miner, Seat(published, number % shards))
-    await until(lambda: all(is_ready(devnet, miner, version) for miner in miners), 120)
+    await until(lambda: all(is_ready(devnet, miner, version) for miner in miners))
     vault, slots = attestor.contracts.vault, range(len(miners) // shards)
 
     async def may_be_drawn() -> bool:

@@ -37,7 +37,7 @@ async def test_a_challenged_query_is_waited_for(
     await asyncio.sleep(1.5)
     assert not waiting.done()
     await pass_time(client, window)
-    answer = await asyncio.wait_for(waiting, 30)
+    answer = await asyncio.wait_for(waiting, 120)
     assert is_right(answer, question)
     assert (answer.status, answer.disputable_until) == (QueryStatus.FINAL, None)
     assert isinstance(told[-1], Finalised)

@@ -22,6 +22,7 @@ from nesa.devnet.network import COMMITTEE, Devnet
 from nesa.devnet.operators import Operator, Seat
 from nesa.models.folder import save
 from nesa.models.reference import run
+from nesa.protocol.commitments import quorum
 from nesa.protocol.contents import decode_locator
 from nesa.protocol.digests import boundary_digest
 from tests.end_to_end.processes import until
@@ -64,14 +65,14 @@ async def served(devnet: Devnet, tmp_path_factory: pytest.TempPathFactory) -> Pu
         log = devnet.layout.log(miner.name).read_text("utf-8", "replace")
         return any("shard ready" in line and version in line for line in log.splitlines())
 
-    await until(lambda: all(map(is_ready, committee)), patience=120)
+    await until(lambda: all(map(is_ready, committee)))
     await seats_begin(devnet, f"0x{version}")
     return made
 
 
 async def seats_begin(devnet: Devnet, version: str) -> None:
     """Returns in the epoch in which the committee can be drawn."""
-    async with asyncio.timeout(60), Client.connect(devnet.layout.network) as client:
+    async with asyncio.timeout(240), Client.connect(devnet.layout.network) as client:
         while True:
             with contextlib.suppress(Rejected):
                 await client.quote(version)
@@ -100,7 +101,8 @@ async def test_a_long_query_is_answered(
     assert len(history.fulfilled.output) == 32
     plain = boundary_digest([model.input_edge], [data])
     assert (history.query.input_digest == plain) is not sealed
-    assert all(member.paid for member in answer.committee)
+    # Who commits late on a busy machine is in no set, and unpaid.
+    assert sum(member.paid for member in answer.committee) >= quorum(COMMITTEE)
 
 
 async def test_the_command_serves_the_input_while_it_waits(

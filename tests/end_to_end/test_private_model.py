@@ -138,7 +138,7 @@ async def served(devnet: Devnet, private: PrivateModel) -> PrivateModel:
         log = devnet.layout.log(miner.name).read_text("utf-8", "replace")
         return any("shard ready" in line and version in line for line in log.splitlines())
 
-    await until(lambda: all(map(is_ready, devnet.miners)), patience=120)
+    await until(lambda: all(map(is_ready, devnet.miners)))
     return private
 
 

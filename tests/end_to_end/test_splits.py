@@ -99,7 +99,7 @@ async def test_a_split_committee_sues_itself_though_one_of_it_dies(
     async def are_played() -> bool:
         return await dispute.count(GameEnded) == sued
 
-    await until(are_played, 120)
+    await until(are_played)
     assert set(await dispute.results()) == {GameResult.LOST_BY_FACT}
     await dispute.pass_time(61)
 

@@ -300,7 +300,7 @@ class CommitteeNetwork:
         miner.engine.apply(Batch(gone, events, Cursor(blocks), tip, True))
         miner.engine.advance()
 
-    async def settle(self, shard: int, wanted: int, seconds: float = 8.0) -> list[ShardEvidence]:
+    async def settle(self, shard: int, wanted: int, seconds: float = 60.0) -> list[ShardEvidence]:
         """Evidence of at least `wanted` members of a shard.
 
         Raises:

@@ -135,4 +135,4 @@ async def defends(devnet: Devnet, client: Client, query_id: QueryId, shard: int)
         mine = [one for one in moves if one.challenge_id == challenge.challenge_id]
         return not signers.isdisjoint(one.defender for one in mine)
 
-    await until(has_moved, 60)
+    await until(has_moved)

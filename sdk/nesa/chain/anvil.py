@@ -28,10 +28,13 @@ from nesa.protocol.errors import InvalidConfiguration, Unavailable
 CHAIN_ID: Final = 31337
 _MNEMONIC: Final = "test test test test test test test test test test test junk"
 _START_SECONDS: Final = 15.0
-_STOP_SECONDS: Final = 5.0
+_STOP_SECONDS: Final = 30.0
+_RPC_SECONDS: Final = 30.0
 _PORT_TRIES: Final = 3
 _handed_out: Final[deque[int]] = deque(maxlen=1_000)
 _PR_SET_PDEATHSIG: Final = 1
+_DIRECTLY: Final = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+"""A proxy of the environment cannot reach this machine's loopback."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +74,7 @@ class Anvil:
         headers = {"content-type": "application/json"}
         request = urllib.request.Request(self.url, body.encode(), headers)
         try:
-            with urllib.request.urlopen(request, timeout=10) as response:
+            with _DIRECTLY.open(request, timeout=_RPC_SECONDS) as response:
                 answer = json.load(response)
         except (OSError, urllib.error.URLError, ValueError) as error:
             raise Unavailable(f"{self.url} did not answer {method}") from error

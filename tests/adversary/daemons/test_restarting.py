@@ -32,7 +32,7 @@ def said(network: CommitteeNetwork, signer: Address) -> list[Message]:
 
 async def until_said(network: CommitteeNetwork, signer: Address, count: int) -> None:
     """Goes on until the victim has sent so many messages, or nothing is left to send."""
-    async with asyncio.timeout(8):
+    async with asyncio.timeout(60):
         while len(said(network, signer)) < count and len(network.evidence(1)) < 3:
             for miner in network.miners:
                 if miner.engine is not None:

@@ -15,7 +15,7 @@ from nesa.chain.sender import Intent, SendPolicy
 from nesa.protocol.errors import ExhaustedResource, Rejected
 from tests.chain import emitter
 from tests.chain.rpc_stub import stub_node
-from tests.chain.sending import GWEI, IMPATIENT, events, pooled, sender
+from tests.chain.sending import GWEI, IMPATIENT, PATIENT, events, pooled, sender
 
 
 async def test_nonce_gap(connection: Connection) -> None:
@@ -83,7 +83,7 @@ async def test_rpc_429(anvil: Anvil, deployment: Deployment) -> None:
         stub_node(answer, anvil.url) as url,
         Connection(url, deployment, emitter.QUICK) as connection,
     ):
-        receipt = await sender(connection, IMPATIENT).send(emitter.call(deployment, "pin", 1))
+        receipt = await sender(connection, PATIENT).send(emitter.call(deployment, "pin", 1))
         assert receipt.succeeded
         assert await events(connection) == 1
     assert asked[::2] == asked[1::2]
