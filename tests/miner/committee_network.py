@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -311,6 +311,19 @@ class CommitteeNetwork:
                 found = self.evidence(shard)
                 if len(found) >= wanted:
                     return found
+                for miner in self.miners:
+                    if miner.engine is not None:
+                        miner.engine.advance()
+                await asyncio.sleep(0.01)
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Let everybody go on until `condition` holds.
+
+        Raises:
+            TimeoutError: it never does.
+        """
+        async with asyncio.timeout(60):
+            while not condition():
                 for miner in self.miners:
                     if miner.engine is not None:
                         miner.engine.advance()

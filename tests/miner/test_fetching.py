@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -111,7 +110,7 @@ async def test_a_sealed_query_too(network: CommitteeNetwork) -> None:
 async def test_who_stops_in_the_middle_is_left_for_another(
     network: CommitteeNetwork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fetching, "PART_SECONDS", 0.3)
+    monkeypatch.setattr(fetching, "PART_SECONDS", 3.0)
     sent: list[int] = []
 
     def stop(_: Address, message: Message) -> Message | None:
@@ -172,7 +171,7 @@ async def test_only_the_next_shard_fetches(network: CommitteeNetwork) -> None:
         first.receive(Opened(member, request))
     with pytest.raises(ExhaustedResource):
         first.receive(Opened(member, request))
-    await asyncio.sleep(0.1)
+    await network.until(lambda: not first._receiver.fetches._serving)
     first.receive(Opened(member, request))
 
 

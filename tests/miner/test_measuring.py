@@ -7,8 +7,8 @@ from nesa_miner.measuring import free_memory, measure
 
 def test_every_figure_of_this_machine_is_positive():
     found = measure()
-    assert found.float32_rate > found.float64_rate > 0
-    assert min(found.int8_rate, found.memory_bandwidth, found.overhead_picoseconds) > 0
+    assert min(found.float32_rate, found.float64_rate, found.int8_rate) > 0
+    assert min(found.memory_bandwidth, found.overhead_picoseconds) > 0
     assert found.free_memory > 0
 
 

@@ -73,7 +73,7 @@ class Gated:
     gate: Event
 
     def run(self, tensors: Any) -> tuple[bytes, ...]:
-        assert self.gate.wait(10)
+        assert self.gate.wait(60)
         return self.honest.run(tensors)
 
 
@@ -104,7 +104,7 @@ def ended(number: int) -> QueryFulfilled:
 
 async def answered(network: MovingNetwork, members: Sequence[int], queries: Sequence[int]) -> None:
     """Returns when every one of `members` has the right evidence of every query."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not all(network.evidence_of(m, q) for m in members for q in queries):
             for miner in network.miners:
                 assert miner.engine is not None

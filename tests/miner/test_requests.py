@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
 import pytest_asyncio
 
 from nesa.chain.events import QueryRequested
@@ -114,11 +113,10 @@ async def test_what_is_nowhere_is_looked_for_and_nobody_seems_absent(
     network: CommitteeNetwork,
 ) -> None:
     network.tell(long_request(network))
-    with pytest.raises(TimeoutError):
-        await network.settle(0, 1, seconds=2.5)
-    for number in range(4):
-        engine, duty = engine_of(network, number), engine_of(network, number).duties[KEY]
-        assert duty.searches >= 2
+    engines = [engine_of(network, number) for number in range(4)]
+    await network.until(lambda: all(engine.duties[KEY].searches >= 3 for engine in engines))
+    assert network.evidence(0) == []
+    for number, engine in enumerate(engines):
         signer = network.miners[number].seat.signer
         assert [who for who, _ in network.asked].count(signer) == 2  # the third time not
         assert engine._commitment(summons_of(network, number)) == ZERO_DIGEST
@@ -137,7 +135,7 @@ def summons_of(network: CommitteeNetwork, number: int) -> Call:
 
 async def test_no_locator_ends_the_duty(network: CommitteeNetwork) -> None:
     network.tell(replace(long_request(network), input=b"nowhere"))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while any(engine_of(network, number).duties for number in range(4)):
             await asyncio.sleep(0.01)
 

@@ -67,17 +67,24 @@ async def test_only_so_many_may_wait(
     network: CommitteeNetwork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(server, "MOST_WAITING", 2)
+    monkeypatch.setattr(server, "LONGEST_WAIT", 600.0)
     assert network.miners[0].engine is not None
     routes = Routes(network.miners[0].engine)
-    waiting = [asyncio.create_task(ask(routes, "?wait=3")) for _ in range(2)]
-    await asyncio.sleep(0.05)
-    async with asyncio.timeout(2):
-        assert await ask(routes, "?wait=10") == 404
-    assert await asyncio.gather(*waiting) == [404, 404]
-    third = asyncio.create_task(ask(routes, "?wait=1"))
-    await asyncio.sleep(0.05)
+    waiting = [asyncio.create_task(ask(routes, "?wait=600")) for _ in range(2)]
+    await network.until(lambda: routes._waiting == 2)
+    async with asyncio.timeout(60):
+        assert await ask(routes, "?wait=600") == 404
+    await cancelled(*waiting)
+    third = asyncio.create_task(ask(routes, "?wait=600"))
+    await network.until(lambda: routes._waiting == 1)
     assert not third.done()
-    assert await third == 404
+    await cancelled(third)
+
+
+async def cancelled(*tasks: asyncio.Task[int]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def test_a_long_tensor_is_handed_out_by_its_name(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from nesa_miner.transport.memory import Conditions, MemoryNetwork
 SENDER = Address("0x" + "aa" * 20)
 RECEIVER = Address("0x" + "bb" * 20)
 STRANGER = Address("0x" + "cc" * 20)
-LIMITS = Limits(timeout=0.5, from_peer=4)
+LIMITS = Limits(timeout=30, from_peer=4)
 
 
 @dataclass
@@ -166,39 +166,44 @@ async def test_a_server_refuses_endless_bodies(endpoint: str, inbox: Inbox) -> N
     assert inbox.taken == []
 
 
-async def test_a_server_does_not_wait_for_slow_bodies(endpoint: str, inbox: Inbox) -> None:
-    host, port = endpoint.removeprefix("http://").split(":")
+async def test_a_server_does_not_wait_for_slow_bodies(inbox: Inbox) -> None:
+    server = HttpServer(MessagesEndpoint(inbox, Limits(timeout=0.5)).routes())
+    host, port = (await server.start()).removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     writer.write(f"POST {MESSAGES_PATH} HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\na".encode())
-    answer = await asyncio.wait_for(reader.read(64), 3)
+    answer = await asyncio.wait_for(reader.read(64), 30)
     writer.close()
+    await server.close()
     assert b"408" in answer
     assert inbox.taken == []
 
 
 async def settled(sends: list[asyncio.Task[None]], least: int) -> int:
     """How many end before anything is released, once `least` have and a moment has passed."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while sum(send.done() for send in sends) < least:
             await asyncio.sleep(0.01)
     await asyncio.sleep(0.2)
     return sum(send.done() for send in sends)
 
 
-async def test_one_peer_cannot_take_all_the_room(endpoint: str, inbox: Inbox) -> None:
+async def test_one_peer_cannot_take_all_the_room(inbox: Inbox) -> None:
     release = asyncio.Event()
 
     async def wait(_: bytes) -> None:
         await release.wait()
 
     inbox.answer = wait
-    transport = HttpTransport({RECEIVER: endpoint}.get, Limits(to_peer=8))
+    server = HttpServer(MessagesEndpoint(inbox, Limits(timeout=60, from_peer=4)).routes())
+    url = await server.start()
+    transport = HttpTransport({RECEIVER: url}.get, Limits(timeout=60, to_peer=8))
     sends = [asyncio.create_task(transport.send(RECEIVER, b"x")) for _ in range(8)]
     assert await settled(sends, 4) == 4
     release.set()
     outcomes = await asyncio.gather(*sends, return_exceptions=True)
     assert sum(isinstance(outcome, Unavailable) for outcome in outcomes) == 4
     await transport.close()
+    await server.close()
 
 
 async def test_what_peers_send_at_once_is_bounded_in_bytes(inbox: Inbox) -> None:
@@ -208,9 +213,10 @@ async def test_what_peers_send_at_once_is_bounded_in_bytes(inbox: Inbox) -> None
         await release.wait()
 
     inbox.answer = wait
-    limits = Limits(bytes_from_peer=100_000)
+    limits = Limits(timeout=60, bytes_from_peer=100_000)
     server = HttpServer(MessagesEndpoint(inbox, limits).routes())
-    transport = HttpTransport({RECEIVER: await server.start()}.get, Limits(to_peer=8))
+    own = Limits(timeout=60, to_peer=8)
+    transport = HttpTransport({RECEIVER: await server.start()}.get, own)
     sends = [asyncio.create_task(transport.send(RECEIVER, bytes(30_000))) for _ in range(8)]
     assert await settled(sends, 5) == 5
     assert all(isinstance(send.exception(), Unavailable) for send in sends if send.done())
@@ -237,7 +243,7 @@ async def test_peers_that_do_not_answer_keep_nobody_else_waiting(
         asyncio.create_task(transport.send(peer, b"lost")) for peer in silent for _ in range(8)
     ]
     await asyncio.sleep(0.1)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await transport.send(RECEIVER, b"hello")
     assert inbox.taken == [b"hello"]
     for send in sends:
@@ -274,7 +280,7 @@ async def test_a_silent_connection_is_closed(inbox: Inbox, monkeypatch: pytest.M
 
 async def ended(reader: asyncio.StreamReader) -> bool:
     """Whether the other side closes the connection."""
-    async with asyncio.timeout(3):
+    async with asyncio.timeout(30):
         try:
             return await reader.read(1) == b""
         except ConnectionError:

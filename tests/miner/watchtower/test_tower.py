@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -174,6 +174,14 @@ class Watch:
             self.tower.advance()
             await asyncio.gather(*self.tasks)
 
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """What is due goes on until `condition` holds, although something never ends."""
+        async with asyncio.timeout(60):
+            while not condition():
+                self.now += 100
+                self.tower.advance()
+                await asyncio.sleep(0.02)
+
     def inspected(self, verdict: str) -> float:
         found = self.tower.metrics.registry.get_sample_value(
             "nesa_watchtower_inspected_total", {"verdict": verdict}
@@ -262,11 +270,7 @@ async def test_an_answer_that_comes_back_after_a_reorganisation_is_inspected_aga
     watch.gate = asyncio.Event()
     told = await answer(watch, lie=False)
     watch.tell(told)
-    for _ in range(20):
-        watch.now += 100
-        watch.tower.advance()
-        await asyncio.sleep(0.02)
-    assert watch.inspected("right") == 1
+    await watch.until(lambda: watch.inspected("right") == watch.compared == 1)
     watch.tell(undone=(told,))
     watch.tell(told)
     watch.gate.set()
@@ -391,12 +395,8 @@ async def test_statements_that_nobody_can_read_keep_nothing_from_being_inspected
 async def test_members_that_take_their_time_delay_no_challenge(watch: Watch) -> None:
     watch.gate = asyncio.Event()
     watch.tell(await answer(watch, lie=True), await answer(watch, lie=False, number=2))
-    for _ in range(40):
-        watch.now += 100
-        watch.tower.advance()
-        await asyncio.sleep(0.02)
+    await watch.until(lambda: bool(watch.accused) and watch.inspected("right") == 1)
     assert set(watch.accused) == {(1, 1)}
-    assert watch.inspected("right") == 1
     assert {case.query_id for case in watch.tower.cases.values()} == {1, 2}
     watch.gate.set()
     await watch.settle()
