@@ -43,7 +43,7 @@ def engine_of(network: CommitteeNetwork, number: int) -> Engine:
     return engine
 
 
-async def until(condition: Callable[[], bool], seconds: float = 5.0) -> None:
+async def until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
     async with asyncio.timeout(seconds):
         while not condition():
             await asyncio.sleep(0.01)

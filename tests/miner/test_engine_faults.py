@@ -55,7 +55,7 @@ def engine_of(miner: MemoryMiner) -> Engine:
     return miner.engine
 
 
-async def until(condition: Callable[[], bool], seconds: float = 5.0) -> None:
+async def until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
     async with asyncio.timeout(seconds):
         while not condition():
             await asyncio.sleep(0.01)
@@ -235,7 +235,7 @@ async def test_a_duty_that_ends_before_its_first_step_ends_nothing(
 ) -> None:
     network.tell(open_request(network.model, 1))
     network.tell(fulfilled(), head=9)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while engine_of(network.miners[0]).duties:
             await asyncio.sleep(0.01)
 

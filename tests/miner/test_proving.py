@@ -98,7 +98,7 @@ def is_proved_by(miner: MemoryMiner, shard: int, inputs: int) -> bool:
     return len(shown) == inputs and all(one.proof is not None for one in shown)
 
 
-async def until(condition: Callable[[], bool], seconds: float = 5.0) -> None:
+async def until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
     async with asyncio.timeout(seconds):
         while not condition():
             await asyncio.sleep(0.01)

@@ -295,7 +295,7 @@ def summoning(
 
 
 async def settle_down(network: CommitteeNetwork) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while network.tasks:
             await asyncio.sleep(0.01)
 

@@ -127,7 +127,7 @@ def with_answers(network: CommitteeNetwork, number: int, chain: Chain) -> Engine
 
 
 async def until_tried(chain: Chain, tries: int = 1) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while chain.tries < tries:
             await asyncio.sleep(0.01)
 
@@ -145,7 +145,7 @@ async def test_a_summoned_miner_answers_with_its_commitment(network: CommitteeNe
     for number in (1, 2, 3):
         network.kill(number)
     network.tell(open_request(network.model, 1))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not _commitment(engine):
             engine.advance()
             await asyncio.sleep(0.02)

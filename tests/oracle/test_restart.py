@@ -94,7 +94,7 @@ async def test_killed_after_signing_and_restarted_there_is_one_effect(
             await asyncio.sleep(4)
             assert len(await pooled(connection, signer)) == 1
             await mine_within_the_turn(network, connection)
-            await until(is_answered, 10)
+            await until(is_answered, 60)
             network.anvil.rpc("anvil_mine", "0x2")
             await asyncio.sleep(0.5)
             assert not await pooled(connection, signer)
@@ -135,7 +135,7 @@ async def test_a_sigterm_ends_the_process_in_order(
     with running(tmp_path) as process:
         await until(is_up, 30)
         process.terminate()
-        assert await asyncio.to_thread(process.wait, 10) == 0
+        assert await asyncio.to_thread(process.wait, 60) == 0
 
 
 def phase_in(folder: Path, network: Network, signer: Address, query: Query) -> Phase:

@@ -49,6 +49,7 @@ def miner(
 ) -> OwnedMiner:
     """A miner with keys, coins and NES, whose password is in the environment."""
     monkeypatch.setenv(PASSWORD_VARIABLE, PASSWORD)
+    monkeypatch.delenv(f"{PASSWORD_VARIABLE}_FILE", raising=False)
     folder = tmp_path / "miner"
     shutil.copytree(founded, folder)
     write_settings(folder, _own_port(read_settings(folder)))

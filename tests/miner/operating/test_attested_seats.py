@@ -102,19 +102,22 @@ def attested(network: LocalNetwork, tmp_path: Path, capsys: Capture) -> Attested
 @contextlib.contextmanager
 def running(miner: OwnedMiner) -> Iterator[None]:
     """The miner as a process of its own, which answers at its endpoint."""
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     command = [sys.executable, "-m", "nesa_miner.cli", "run", "--dir", str(miner.folder)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        ends = time.monotonic() + 30
-        while time.monotonic() < ends:
-            with contextlib.suppress(urllib.error.URLError, ConnectionError):
-                urllib.request.urlopen(f"{miner.settings.endpoint}/healthz", timeout=5).close()
+        ends = time.monotonic() + 90
+        while True:
+            with contextlib.suppress(urllib.error.URLError, ConnectionError, TimeoutError):
+                direct.open(f"{miner.settings.endpoint}/healthz", timeout=5).close()
                 break
+            assert process.poll() is None, "the miner ended"
+            assert time.monotonic() < ends, "the miner does not answer"
             time.sleep(0.1)
         yield
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(60)
 
 
 def test_an_attested_operator_is_seated_and_asked_for(

@@ -59,7 +59,7 @@ def test_without_a_signer_key_the_chain_is_followed_and_logged(
         assert miner.register() == 0
         events = [json.loads(process.stdout.readline()) for _ in range(3)]
         process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0
     finally:
         process.kill()
         process.communicate()
@@ -142,10 +142,11 @@ def test_a_fault_of_its_own_is_no_traceback(
 
 
 def test_a_real_miner_follows_the_chain_until_it_is_told_to_stop(
-    miner: OwnedMiner, capsys: Capture
+    miner: OwnedMiner, capsys: Capture, tmp_path: Path
 ) -> None:
     command = [sys.executable, "-m", "nesa_miner.cli", "run", "--dir", str(miner.folder)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    with (tmp_path / "errors").open("w") as errors:  # apart from the lines of JSON
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True)
     try:
         assert process.stdout is not None
         while json.loads(process.stdout.readline())["event"] != "listening":
@@ -154,8 +155,8 @@ def test_a_real_miner_follows_the_chain_until_it_is_told_to_stop(
         status = json.loads(capsys.readouterr().out)
         _, checks = miner.examined(capsys)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 0
-        said = process.stdout.read()
+        assert process.wait(60) == 0
+        said = process.stdout.read() + (tmp_path / "errors").read_text()
     finally:
         process.kill()
         process.communicate()

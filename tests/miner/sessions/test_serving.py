@@ -85,7 +85,7 @@ def sealed(member: Member, body: bytes, key: PrivateKey = PAYER, **other: Any) -
 async def test_two_members_answer_a_query_and_hold_what_they_earned(world, mlp):
     inputs = random_inputs(mlp, 0)
     answer = await ask(mlp, inputs, world.groups(), SESSION)
-    assert await world.reached.pay(5.0) == ()
+    assert await world.reached.pay(60.0) == ()
     public = load(MODELS / "breast-cancer-mlp")
     whole = [ShardRunner(public.shard_file(one), facts) for one, facts in enumerate(public.shards)]
     assert answer.outputs == run_all(whole, inputs)
@@ -177,7 +177,7 @@ async def test_a_computation_that_nobody_waits_for_keeps_its_place_and_is_stated
     with pytest.raises(ExhaustedResource, match="at once"):
         await member.service.answer(sealed(member, body))
     going.set()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not member.journal.sessions.served(SESSION):
             await asyncio.sleep(0.01)
     assert member.journal.sessions.served(SESSION) == 1

@@ -45,7 +45,7 @@ async def opened(connection: Connection) -> list[ChallengeOpened]:
 
 
 async def until(condition: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not await condition():
             await asyncio.sleep(0.02)
 
@@ -93,9 +93,9 @@ async def test_a_kill_while_the_challenge_waits_for_a_block_pays_no_second_bond(
     )
     await asyncio.sleep(0.3)
     network.anvil.rpc("evm_mine")
+    network.anvil.rpc("evm_setAutomine", True)  # what it sends after the block has to be mined too
     with contextlib.suppress(Unavailable):
         await again
-    network.anvil.rpc("evm_setAutomine", True)
     assert await (await accuser_of(network, connection)).accuse(answer.history, 0, {})
     assert len(await opened(connection)) == 1
 
