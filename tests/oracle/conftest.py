@@ -17,7 +17,9 @@ from tests.oracle.network import QUICK, Network
 def built() -> Iterator[Network]:
     """All contracts and seats."""
     with running_anvil() as anvil:
-        yield asyncio.run(networks.build(anvil))
+        made = asyncio.run(networks.build(anvil))
+        with made.held:
+            yield made
 
 
 @pytest.fixture

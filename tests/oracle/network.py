@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,7 +21,7 @@ from eth_keys.datatypes import PrivateKey
 from eth_utils.crypto import keccak
 
 from nesa.chain.abi import ContractCall, interface
-from nesa.chain.anvil import CHAIN_ID, Anvil, development_account, free_port
+from nesa.chain.anvil import CHAIN_ID, Anvil, development_account
 from nesa.chain.committees import DrawnCommittees, drawn_committees
 from nesa.chain.connection import Connection, RpcPolicy
 from nesa.chain.contracts import ORACLE_SEATS, ZERO_ADDRESS, Contracts, Order
@@ -80,16 +81,29 @@ class Operators:
         return (*(name for shard in self.shards for name in shard), *self.oracles)
 
 
+def held_port() -> socket.socket:
+    """Keeps a port from everybody who does not say that it is to be shared; nobody listens yet."""
+    held = socket.socket()
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    held.bind(("127.0.0.1", 0))
+    return held
+
+
 @dataclass
 class Network:
-    """A chain with contracts and seats; `port` is where all members answer."""
+    """A chain with contracts and seats; all members answer at the port that `held` keeps free."""
 
     anvil: Anvil
     deployment: Deployment
     version_id: VersionId
     proved_id: VersionId
-    port: int
+    held: socket.socket = field(default_factory=held_port)
     operators: Operators = field(default_factory=Operators)
+
+    @property
+    def port(self) -> int:
+        """Where all members answer."""
+        return int(self.held.getsockname()[1])
 
     def endpoint(self, name: str) -> str:
         """Where an operator answers."""
@@ -129,6 +143,19 @@ class Network:
                 self.anvil.rpc("anvil_mine", hex(blocks))
                 return event.query
         raise AssertionError("no query was announced")
+
+    def time(self) -> int:
+        """The second of the newest block."""
+        return int(self.anvil.rpc("eth_getBlockByNumber", "latest", False)["timestamp"], 16)
+
+    def pass_time(self, seconds: int) -> None:
+        """The next block is so many seconds after the newest, and here."""
+        self.pass_to(self.time() + seconds)
+
+    def pass_to(self, moment: int) -> None:
+        """The next block is of this second, and here."""
+        self.anvil.rpc("evm_setNextBlockTimestamp", moment)
+        self.anvil.rpc("evm_mine")
 
     async def committees(self, connection: Connection, query: Query) -> DrawnCommittees:
         """Who was drawn."""
@@ -215,7 +242,7 @@ async def members(
     app.router.add_get("/{name}/v1/evidence/{query}/{attempt}/{shard}", handle)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", network.port).start()
+    await web.TCPSite(runner, "127.0.0.1", network.port, reuse_port=True).start()
     try:
         yield
     finally:
@@ -223,7 +250,10 @@ async def members(
 
 
 async def build(anvil: Anvil) -> Network:
-    """Deploy everything and seat everybody; the first epoch of all seats has begun."""
+    """Deploy everything and seat everybody; the first epoch of all seats has begun.
+
+    From then on every block is a second after the one before, whatever a clock says.
+    """
     deployed = await _deployed(anvil)
     async with await Connection.open(anvil.url, deployed, QUICK) as connection:
         contracts = Contracts(connection)
@@ -235,10 +265,11 @@ async def build(anvil: Anvil) -> Network:
         version = await _registered(contracts, developer, 1, None)
         verifier = await _verifier(anvil)
         proved = await _registered(contracts, developer, 2, verifier)
-        network = Network(anvil, deployed, version, proved, free_port())
+        network = Network(anvil, deployed, version, proved)
         await _seat_everybody(network, connection)
-    anvil.rpc("evm_increaseTime", EPOCH + 1)
-    anvil.rpc("evm_mine")
+    network.pass_time(EPOCH + 1)
+    # A turn to report is a few seconds: a machine that stalls must not miss it.
+    anvil.rpc("anvil_setBlockTimestampInterval", 1)
     return network
 
 

@@ -133,11 +133,6 @@ class Court:
         return [number << 160 for place, number in enumerate(numbers) if paid >> place & 1]
 
 
-def pass_time(network: Network, seconds: int) -> None:
-    network.anvil.rpc("evm_increaseTime", seconds)
-    network.anvil.rpc("evm_mine")
-
-
 async def status(connection: Connection, query: Query) -> QueryStatus:
     return await Contracts(connection).market.status_of(query.query_id, "latest")
 
@@ -157,7 +152,7 @@ async def test_a_process_that_was_killed_meanwhile_delivers_after_the_windows(
         with running(tmp_path):
             outcome = await answer(connection, query)
     assert await consumer.answers() == 0
-    pass_time(network, query.rules.dispute_window + 1)
+    network.pass_time(query.rules.dispute_window + 1)
     assert await status(connection, query) is QueryStatus.FINAL
     owner = committees.oracles[0].operator
     before = await waiting_credit(connection, owner)
@@ -183,11 +178,11 @@ async def test_another_oracle_delivers_when_the_reporter_is_gone(
     ):
         async with oracle(network, connection, first, folders[0]):
             await answer(connection, query)
-        pass_time(network, query.rules.dispute_window + 1)
+        network.pass_time(query.rules.dispute_window + 1)
         await asyncio.sleep(0.5)
         assert await consumer.answers() == 0
         assert not journal.sent_hashes(key_of(query))
-        pass_time(network, 2 * query.rules.oracle_turn)
+        network.pass_time(2 * query.rules.oracle_turn)
         await until(consumer.was_called)
     assert await consumer.answers() == 1
 
@@ -204,11 +199,11 @@ async def test_an_overturned_answer_is_never_delivered(
         with running(tmp_path):
             outcome = await answer(connection, query)
             await court.judge("hold", query, outcome, 1)
-            pass_time(network, query.rules.dispute_window + 1)
+            network.pass_time(query.rules.dispute_window + 1)
             await asyncio.sleep(1.5)
             assert await status(connection, query) is QueryStatus.FULFILLED
             await court.judge("overturn", query, outcome, 1)
-            pass_time(network, 2 * query.rules.dispute_window)
+            network.pass_time(2 * query.rules.dispute_window)
             await asyncio.sleep(1.5)
     assert await status(connection, query) is QueryStatus.OVERTURNED
     assert await consumer.answers() == 0
@@ -236,7 +231,7 @@ async def test_a_released_answer_is_delivered_when_its_longer_windows_are_over(
     ):
         outcome = await answer(connection, query)
         await court.judge("hold", query, outcome, 0)
-        pass_time(network, 50)
+        network.pass_time(50)
         await court.judge("release", query, outcome, 0)
         closes_at = await Contracts(connection).market.closes_at(query.query_id, "latest")
         assert closes_at >= outcome.fulfilled_at + query.rules.dispute_window + 50
@@ -246,9 +241,9 @@ async def test_a_released_answer_is_delivered_when_its_longer_windows_are_over(
             return job is not None and job.closes_at == closes_at
 
         await until(is_put_off)
-        pass_time(network, closes_at - (await connection.head()).timestamp)
+        network.pass_to(closes_at)
         assert await consumer.answers() == 0
-        pass_time(network, 1)
+        network.pass_time(1)
         await until(consumer.was_called)
     assert await consumer.answers() == 1
 
@@ -265,7 +260,7 @@ async def test_a_delivery_that_a_reorganisation_took_is_sent_again(
         oracle(network, connection, name, tmp_path) as journal,
     ):
         await answer(connection, query)
-        pass_time(network, query.rules.dispute_window + 1)
+        network.pass_time(query.rules.dispute_window + 1)
         network.anvil.rpc("anvil_mine", "0x2")
         await until(consumer.was_called)
 
@@ -303,7 +298,7 @@ async def test_an_answer_lost_in_its_window_is_reported_and_delivered_anew(
         later = await answer(connection, query)
         await until(is_noticed)
         assert await consumer.answers() == 0
-        pass_time(network, query.rules.dispute_window + 1)
+        network.pass_time(query.rules.dispute_window + 1)
         await until(consumer.was_called)
         job = journal.job(key_of(query))
         assert job is None or job.closes_at == later.fulfilled_at + query.rules.dispute_window

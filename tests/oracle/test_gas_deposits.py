@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 from structlog.testing import capture_logs
@@ -59,12 +58,20 @@ async def test_a_report_waits_for_its_gas_and_the_oracle_gains(
             oracle(network, connection, name, tmp_path, require_gas_deposit=True),
         ):
 
-            async def was_uncovered() -> bool:
-                return any(entry.get("fate") == "UNCOVERED" for entry in logs)
+            def uncovered() -> int:
+                return sum(entry.get("fate") == "UNCOVERED" for entry in logs)
 
-            await until(was_uncovered)
+            async def until_uncovered(more: int) -> None:
+                wanted = uncovered() + more
+
+                async def is_uncovered() -> bool:
+                    return uncovered() >= wanted
+
+                await until(is_uncovered)
+
+            await until_uncovered(1)
             await client.send(escrow.deposit(query.query_id, 1))
-            await asyncio.sleep(1.5)
+            await until_uncovered(2)  # the first may have looked before the deposit
             market = Contracts(connection).market
             assert await market.status_of(query.query_id, "latest") is QueryStatus.OPEN
             await client.send(escrow.deposit(query.query_id, COIN))

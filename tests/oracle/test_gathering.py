@@ -30,7 +30,7 @@ from nesa_oracle.report import Report, agreed_report
 from tests.oracle.cases import case_of, works_of
 from tests.oracle.network import evidence_of
 
-POLICY = GatherPolicy(grace=0.05, limit=1.0, wait=0.05, pause=0.001)
+POLICY = GatherPolicy(grace=0.05, limit=30.0, wait=0.05, pause=0.001)
 
 
 @dataclass(slots=True)

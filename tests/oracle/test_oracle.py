@@ -258,8 +258,7 @@ async def test_the_second_oracle_waits_for_its_turn(
     ):
         await asyncio.sleep(1.0)
         assert not journal.sent_hashes(key_of(query))
-        network.anvil.rpc("evm_increaseTime", query.rules.oracle_turn)
-        network.anvil.rpc("evm_mine")
+        network.pass_time(query.rules.oracle_turn)
         outcome = await answer(connection, query)
     assert outcome.fulfilled_at >= query.opened_at + query.rules.oracle_turn
 
@@ -314,8 +313,7 @@ async def test_a_retried_query_is_answered_in_its_new_attempt(
     network: Network, connection: Connection, tmp_path: Path
 ) -> None:
     query = await network.ask(connection, Assurance.AGREED)
-    network.anvil.rpc("evm_increaseTime", query.rules.answer_window + 1)
-    network.anvil.rpc("evm_mine")
+    network.pass_time(query.rules.answer_window + 1)
     again = await network.retry(connection, query)
     committees = await network.committees(connection, again)
     async with (
@@ -336,8 +334,7 @@ async def test_an_oracle_says_that_a_query_it_was_drawn_for_expired(
     with capture_logs() as logs:
         async with members(network, {}), oracle(network, connection, name, tmp_path):
             await until_logged(logs, "put off")
-            network.anvil.rpc("evm_increaseTime", query.rules.answer_window + 1)
-            network.anvil.rpc("evm_mine")
+            network.pass_time(query.rules.answer_window + 1)
             await until_logged(logs, "job over")
     told = [entry for entry in logs if entry["event"] == "expired unanswered"]
     assert [entry["had_report"] for entry in told] == [False]
@@ -358,7 +355,9 @@ async def test_a_pin_that_failed_is_tried_again(
     name = first_oracle(network, committees)
     signer = operator_key(name).address
     network.anvil.rpc("anvil_setBalance", signer, "0x0")
-    network.anvil.rpc("anvil_mine", hex(SEED_BLOCKS + 1), "0x0")
+    network.anvil.rpc("anvil_setBlockTimestampInterval", 0)
+    network.anvil.rpc("anvil_mine", hex(SEED_BLOCKS + 1))
+    network.anvil.rpc("anvil_setBlockTimestampInterval", 1)
     market = Contracts(connection).market
 
     async def is_pinned() -> bool:
@@ -378,8 +377,7 @@ async def test_a_dry_oracle_sends_nothing(
 ) -> None:
     query = await network.ask(connection, Assurance.AGREED)
     committees = await network.committees(connection, query)
-    network.anvil.rpc("evm_increaseTime", 2 * query.rules.oracle_turn + 5)
-    network.anvil.rpc("evm_mine")
+    network.pass_time(2 * query.rules.oracle_turn + 5)
     async with (
         members(network, honest_bodies(network, committees)),
         oracle(network, connection, None, tmp_path) as journal,
@@ -416,8 +414,7 @@ async def test_a_false_proof_is_passed_over_for_a_spare(
     bodies = proved_bodies(network, committees)
     liar = network.name_of(committees.shards[0][0].signer)
     bodies[liar] = encode_evidence(replace(decode_evidence(bodies[liar]), proof=b"\1" * 32))
-    network.anvil.rpc("evm_increaseTime", query.rules.prover_turn)
-    network.anvil.rpc("evm_mine")
+    network.pass_time(query.rules.prover_turn)
     async with (
         members(network, bodies),
         oracle(network, connection, first_oracle(network, committees), tmp_path),
@@ -438,8 +435,7 @@ async def test_a_copied_proof_costs_its_owner_nothing(
     lie = replace(work, out_digest=digest, payload_hash=Digest(keccak(wrong)))
     shown = replace(evidence_of(lie, lie.report()), payload=wrong, proof=true_proof(1))
     bodies[network.name_of(committees.shards[1][0].signer)] = encode_evidence(shown)
-    network.anvil.rpc("evm_increaseTime", query.rules.prover_turn)
-    network.anvil.rpc("evm_mine")
+    network.pass_time(query.rules.prover_turn)
     async with (
         members(network, bodies),
         oracle(network, connection, first_oracle(network, committees), tmp_path),
@@ -465,8 +461,7 @@ async def test_a_prover_is_paid_for_the_right_one_of_two_tensors_that_it_was_han
         first = replace(evidence_of(work, work.report()), tensors_in=(wrong,), proof=b"\2" * 32)
         name = network.name_of(seat.signer)
         shows[name] = in_turn(encode_evidence(first), joined(first, bodies[name]))
-    network.anvil.rpc("evm_increaseTime", query.rules.prover_turn)
-    network.anvil.rpc("evm_mine")
+    network.pass_time(query.rules.prover_turn)
     async with (
         members(network, bodies, shows),
         oracle(network, connection, first_oracle(network, committees), tmp_path),

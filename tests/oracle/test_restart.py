@@ -58,12 +58,6 @@ async def pooled(connection: Connection, sender: Address) -> list[dict[str, Any]
     return list(mine.values())
 
 
-async def mine_within_the_turn(network: Network, connection: Connection) -> None:
-    head = await connection.head()
-    network.anvil.rpc("evm_setNextBlockTimestamp", hex(head.timestamp + 1))
-    network.anvil.rpc("evm_mine")
-
-
 async def asked(network: Network, connection: Connection) -> tuple[Query, str, dict[str, bytes]]:
     query = await network.ask(connection, Assurance.AGREED)
     committees = await network.committees(connection, query)
@@ -93,7 +87,7 @@ async def test_killed_after_signing_and_restarted_there_is_one_effect(
         with running(tmp_path):
             await asyncio.sleep(4)
             assert len(await pooled(connection, signer)) == 1
-            await mine_within_the_turn(network, connection)
+            network.anvil.rpc("evm_mine")
             await until(is_answered, 60)
             network.anvil.rpc("anvil_mine", "0x2")
             await asyncio.sleep(0.5)
@@ -117,7 +111,7 @@ async def test_killed_after_signing_and_mined_while_away_nothing_more_is_sent(
     async with members(network, bodies):
         with running(tmp_path):
             await until(is_pooled, 30)
-        await mine_within_the_turn(network, connection)
+        network.anvil.rpc("evm_mine")
         with running(tmp_path):
             await until(is_noticed, 30)
             assert not await pooled(connection, signer)

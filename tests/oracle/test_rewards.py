@@ -48,8 +48,7 @@ async def answered(
     async with members(network, bodies), oracle(network, connection, name, folder):
         await answer(connection, query)
     closes_at = await Contracts(connection).market.closes_at(query.query_id, "latest")
-    network.anvil.rpc("evm_setNextBlockTimestamp", closes_at + 1)
-    network.anvil.rpc("evm_mine")
+    network.pass_to(closes_at + 1)
     return query
 
 

@@ -25,11 +25,6 @@ from tests.oracle.network import Network, operator_key, until
 from tests.oracle.test_rewards import client_of
 
 
-def pass_to(network: Network, moment: int) -> None:
-    network.anvil.rpc("evm_setNextBlockTimestamp", moment)
-    network.anvil.rpc("evm_mine")
-
-
 async def calls_of(connection: Connection, query: Query) -> list[Call]:
     wanted = {"address": connection.deployment.summons}
     head = (await connection.head()).number
@@ -58,12 +53,12 @@ async def test_a_wholly_silent_shard_is_costly_to_it(
             await client.summon(query.query_id, 0)
         with pytest.raises(InvalidInput, match="shards 0 to 1"):
             await client.summon(query.query_id, 2)
-        pass_to(network, query.opened_at + rules.patience)
+        network.pass_to(query.opened_at + rules.patience)
         summoning = asyncio.create_task(client.summon(query.query_id, 0))
         await until(lambda: _are_called(connection, query, 4))
         calls = await calls_of(connection, query)
         await answer(network, connection, calls[2])
-        pass_to(network, max(call.deadline for call in calls) + 1)
+        network.pass_to(max(call.deadline for call in calls) + 1)
         called = await summoning
         assert [one.is_absent for one in called] == [True, True, False, True]
         assert [one.operator for one in called] == [call.operator for call in calls]
@@ -98,14 +93,14 @@ async def test_who_interrupts_it_gets_its_bonds_back_in_the_next_run(
     query = await network.ask(connection, Assurance.AGREED)
     rules = await Summons.of(connection).rules("latest")
     token = Contracts(connection).token
-    pass_to(network, query.opened_at + rules.patience)
+    network.pass_to(query.opened_at + rules.patience)
     async with client_of(network) as client:
         before = await token.balance_of(client.address, "latest")
         summoning = asyncio.create_task(client.summon(query.query_id, 1))
         await until(lambda: _are_called(connection, query, 4))
         summoning.cancel()
         await asyncio.wait([summoning])
-        pass_to(network, max(call.deadline for call in await calls_of(connection, query)) + 1)
+        network.pass_to(max(call.deadline for call in await calls_of(connection, query)) + 1)
         words = words_of(network, tmp_path, "summon", str(query.query_id), "1")
         assert await asyncio.to_thread(main, words) == 0
         assert capsys.readouterr().out.count("absent, a spare gets the slot") == 4

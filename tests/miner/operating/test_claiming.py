@@ -27,7 +27,9 @@ LEFT_OUT = 1
 @pytest.fixture(scope="module")
 def network() -> Iterator[Network]:
     with running_anvil() as anvil:
-        yield asyncio.run(networks.build(anvil))
+        made = asyncio.run(networks.build(anvil))
+        with made.held:
+            yield made
 
 
 @pytest.fixture

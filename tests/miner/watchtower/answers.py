@@ -122,7 +122,7 @@ async def gathering(
     app.router.add_get("/{name}/v1/faults/{query}/{attempt}", show_faults)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", network.port).start()
+    await web.TCPSite(runner, "127.0.0.1", network.port, reuse_port=True).start()
     try:
         async with ClientSession() as session:
             yield Gatherer(connection, HttpMembers(session))

@@ -122,8 +122,7 @@ async def test_who_signed_twice_in_an_earlier_attempt_is_convicted(
     work, liar = works(network, drawn)[0], drawn.shards[0][LIAR]
     other = replace(work, round=1, out_digest=Digest(b"\7" * 32))
     signed = [evidence_of(one, one.report(signers=(0, LIAR, 2))) for one in (work, other)]
-    network.anvil.rpc("evm_increaseTime", query.answer_deadline - query.opened_at + 1)
-    network.anvil.rpc("evm_mine")
+    network.pass_time(query.answer_deadline - query.opened_at + 1)
     answer = await reported(network, connection, await network.retry(connection, query))
     assert answer.history.earlier == (query,)
     async with gathering(network, connection, {network.name_of(liar.signer): signed}) as gatherer:
