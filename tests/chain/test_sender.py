@@ -25,7 +25,7 @@ from nesa.protocol.errors import ExhaustedResource, Rejected, Unavailable
 from nesa.protocol.ids import Address, BlockNumber
 from tests.chain import emitter
 from tests.chain.rpc_stub import error, result, stub_node
-from tests.chain.sending import IMPATIENT, events, pooled, sender, until_pooled
+from tests.chain.sending import IMPATIENT, PATIENT, events, pooled, sender, until_pooled
 
 
 async def test_a_call_is_mined_and_its_receipt_told(connection: Connection) -> None:
@@ -88,6 +88,27 @@ async def test_a_stuck_transaction_is_replaced_by_a_dearer_one(still: Connection
     for older, newer in itertools.pairwise(intents):
         assert newer.fees.max_fee * 1000 >= older.fees.max_fee * 1125
         assert newer.fees.tip * 1000 >= older.fees.tip * 1125
+
+
+async def test_a_node_that_forgot_a_transaction_is_told_again(
+    still: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same one, long before a dearer one is due."""
+    monkeypatch.setattr("nesa.chain.sender._REPEAT_SECONDS", 0.1)
+    intents: list[Intent] = []
+
+    async def remember(intent: Intent) -> None:
+        intents.append(intent)
+
+    mine = sender(still, PATIENT, on_intent=remember)
+    sending = asyncio.create_task(mine.send(emitter.call(still.deployment, "pin", 1)))
+    sent = await until_pooled(still, set())
+    await still.request_once("anvil_dropAllTransactions")
+    assert await until_pooled(still, set()) == sent
+    await still.request_once("evm_mine")
+    assert (await sending).succeeded
+    assert await events(still) == 1
+    assert len(intents) == 1
 
 
 async def test_a_restart_takes_the_place_of_what_was_left_behind(still: Connection) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import time
 from collections.abc import Awaitable, Callable
@@ -16,7 +17,7 @@ from eth_utils.address import to_canonical_address
 from nesa.chain.abi import ContractCall
 from nesa.chain.connection import At, Block, Connection, RpcRefused, data_bytes, quantity
 from nesa.chain.events import RawLog, raw_log
-from nesa.protocol.errors import ExhaustedResource, Rejected, Unavailable, Unmined
+from nesa.protocol.errors import ExhaustedResource, NesaError, Rejected, Unavailable, Unmined
 from nesa.protocol.ids import Address, BlockNumber, Digest
 
 BUMP_NUMERATOR: Final = 1_125
@@ -29,6 +30,9 @@ _SEARCH_AFTER_MISSES: Final = 10
 
 _LAG_BLOCKS: Final = 64
 """How far behind the others a node may be that is asked behind the same URL."""
+
+_REPEAT_SECONDS: Final = 5.0
+"""How long a node is trusted to remember a transaction that it mines late."""
 
 _NONCE_USED: Final = re.compile(r"nonce (is )?too low|nonce has already been used", re.IGNORECASE)
 _KNOWN: Final = re.compile(r"already known|already imported|known transaction", re.IGNORECASE)
@@ -138,7 +142,9 @@ class _Flight:
     gas: int
     fees: Fees
     since: BlockNumber
+    raw: bytes = b""
     sent_at: float = 0.0
+    repeated_at: float = 0.0
     hashes: list[Digest] = field(default_factory=list)
     misses: int = 0
 
@@ -279,8 +285,8 @@ class Sender:
     async def _sign_and_broadcast(self, flight: _Flight, bid: Fees) -> None:
         """Bid for the flight's nonce, higher while a node finds it too low to replace another."""
         while True:
-            raw = self._signed(flight, bid)
-            flight.sent_at = time.monotonic()
+            raw = flight.raw = self._signed(flight, bid)
+            flight.sent_at = flight.repeated_at = time.monotonic()
             await self._on_intent(Intent(flight.call, flight.nonce, flight.hashes[-1], raw, bid))
             match await self._broadcast(raw):
                 case _Answer.ACCEPTED:
@@ -324,7 +330,7 @@ class Sender:
         while time.monotonic() < limit:
             try:
                 if await self._connection.mined_nonce(self.address) <= flight.nonce:
-                    await self._replace_if_stuck(flight)
+                    await self._urge(flight)
                 else:
                     receipt = await self._receipt(flight)
                     if receipt is not None or await self._is_taken(flight):
@@ -353,10 +359,17 @@ class Sender:
         mined = await find_mined(self._connection, self.address, flight.nonce, flight.since)
         return mined is not None and mined not in flight.hashes
 
-    async def _replace_if_stuck(self, flight: _Flight) -> None:
-        if time.monotonic() - flight.sent_at > self._policy.patience:
+    async def _urge(self, flight: _Flight) -> None:
+        """Bid more where a transaction is stuck; before that, show it again to a node that may have
+        forgotten it, such as one that was restarted, or whose block with it was left."""
+        now = time.monotonic()
+        if now - flight.sent_at > self._policy.patience:
             market = await self._market_fees(await self._connection.head())
             await self._sign_and_broadcast(flight, self._replacing(flight.fees, market))
+        elif now - flight.repeated_at > _REPEAT_SECONDS:
+            flight.repeated_at = now
+            with contextlib.suppress(NesaError):
+                await self._broadcast(flight.raw)
 
     async def _judged(self, call: ContractCall, receipt: Receipt) -> Receipt:
         if receipt.succeeded:
